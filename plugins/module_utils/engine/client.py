@@ -1,0 +1,275 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read from a container engine: over its unix socket where one answers, else by Podman's command line.
+
+Rootful Podman needs no daemon, so there may be no socket; Docker is always behind one. Reading the socket ourselves is
+what makes a look at 50 containers cost tens of milliseconds and needs nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import typing as t
+import urllib.parse
+
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
+    PROJECT_LABELS,
+    Container,
+    parse_inspect,
+)
+
+
+class EngineError(Exception):
+    """The engine cannot be used, or refused. The text says which engine, where, and what to do next."""
+
+
+class NotFound(EngineError):
+    """The engine answered that it has no such container or image."""
+
+
+class Engine:
+    """What this collection asks of a container engine. Nothing here changes anything."""
+
+    name: str = ""
+    socket: str = ""
+    version: str = ""
+
+    def containers(self, project: str | None = None, names: t.Sequence[str] = ()) -> list[Container]:
+        """Inspected containers, also stopped ones, sorted by name.
+
+        Args:
+            project: only those of this compose project.
+            names: only these names or ids; a missing one is :class:`NotFound`.
+        """
+        raise NotImplementedError
+
+    def image(self, reference: str) -> dict[str, t.Any] | None:
+        """``inspect`` of a local image, or None when there is none."""
+        raise NotImplementedError
+
+    def logs(self, container: str, lines: int) -> str:
+        """The last ``lines`` lines a container printed, standard output and error together."""
+        raise NotImplementedError
+
+    def changes(self, container: str) -> list[dict[str, t.Any]]:
+        """Paths that differ from the image: ``[{"Path": str, "Kind": 0 changed | 1 added | 2 deleted}]``."""
+        raise NotImplementedError
+
+    def image_id(self, reference: str) -> str:
+        """``sha256:…`` of a local image, or "" when there is none."""
+        found = self.image(reference)
+        if not found:
+            return ""
+        identity = found.get("Id") or ""
+        return identity if ":" in identity or not identity else "sha256:" + identity
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class SocketEngine(Engine):
+    """Docker, or Podman's Docker-compatible API, over a unix socket.
+
+    Args:
+        path: the socket.
+        timeout: seconds for one answer.
+
+    Raises:
+        EngineError: nothing answers there.
+    """
+
+    def __init__(self, path: str, timeout: float = 30.0) -> None:
+        self.socket = path
+        self._timeout = timeout
+        self._connection: _UnixConnection | None = None
+        version = self.get("/version")
+        components = [str(part.get("Name", "")) for part in version.get("Components") or ()]
+        self.name = "podman" if any("podman" in part.lower() for part in components) else "docker"
+        self.version = str(version.get("Version", ""))
+
+    def get(self, path: str, **query: str) -> t.Any:
+        """GET ``path`` and return the decoded JSON. Raises :class:`NotFound` for 404, :class:`EngineError` else."""
+        return json.loads(self.get_bytes(path, **query) or b"null")
+
+    def get_bytes(self, path: str, **query: str) -> bytes:
+        """GET ``path`` and return the body."""
+        target = path + ("?" + urllib.parse.urlencode(query) if query else "")
+        for fresh in (False, True):
+            connection = self._connection
+            if connection is None or fresh:
+                connection = self._connection = _UnixConnection(self.socket, self._timeout)
+            try:
+                connection.request("GET", target)
+                answer = connection.getresponse()
+                body = answer.read()
+                break
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                # An engine that restarted closes kept connections: one new one is worth a try, two are not.
+                if fresh or isinstance(error, (ConnectionRefusedError, FileNotFoundError, PermissionError)):
+                    self._connection = None
+                    raise EngineError(_unreachable(self.socket, error)) from error
+        if answer.status == 404:
+            raise NotFound(_message(body) or f"no such object: {path}")
+        if answer.status >= 400:
+            raise EngineError(f"the engine at {self.socket} answered {answer.status} to {path}: {_message(body)}")
+        return body
+
+    def containers(self, project: str | None = None, names: t.Sequence[str] = ()) -> list[Container]:
+        if names:
+            wanted = list(names)
+        else:
+            wanted = [row["Id"] for row in self._list(project)]
+        found = []
+        for name in wanted:
+            try:
+                found.append(parse_inspect(self.get(f"/containers/{urllib.parse.quote(name, safe='')}/json")))
+            except NotFound:
+                if names:
+                    raise
+                # It went away between the list and the look: then it is not there.
+        return sorted(found, key=lambda container: container.name)
+
+    def _list(self, project: str | None) -> list[dict[str, t.Any]]:
+        query = {"all": "1"}
+        if project is None:
+            return self.get("/containers/json", **query)
+        rows: dict[str, dict[str, t.Any]] = {}
+        # Filters of one key are AND-ed by Docker, so the two label families are two questions; Docker knows one only.
+        labels = PROJECT_LABELS if self.name == "podman" else PROJECT_LABELS[:1]
+        for label in labels:
+            filters = json.dumps({"label": [f"{label}={project}"]})
+            for row in self.get("/containers/json", filters=filters, **query):
+                rows[row["Id"]] = row
+        return list(rows.values())
+
+    def image(self, reference: str) -> dict[str, t.Any] | None:
+        try:
+            return self.get(f"/images/{urllib.parse.quote(reference, safe='')}/json")
+        except NotFound:
+            return None
+
+    def logs(self, container: str, lines: int) -> str:
+        path = f"/containers/{urllib.parse.quote(container, safe='')}/logs"
+        return _demultiplex(self.get_bytes(path, stdout="1", stderr="1", tail=str(lines)))
+
+    def changes(self, container: str) -> list[dict[str, t.Any]]:
+        return self.get(f"/containers/{urllib.parse.quote(container, safe='')}/changes") or []
+
+
+class PodmanCli(Engine):
+    """Podman without a service: its own command line, one call for any number of containers.
+
+    Args:
+        run: starts a process, as :func:`process.run`.
+        executable: the podman to use.
+        timeout: seconds for one call.
+    """
+
+    name = "podman"
+
+    def __init__(
+        self, run: process.Runner = process.run, executable: str = "podman", timeout: float = 60.0
+    ) -> None:
+        self._run = run
+        self._executable = executable
+        self._timeout = timeout
+        self.version = self._call("version", "--format", "{{.Client.Version}}").strip()
+
+    def _call(self, *words: str) -> str:
+        try:
+            return self._run([self._executable, *words], timeout=self._timeout).stdout
+        except process.CommandMissing as error:
+            raise EngineError(
+                f"podman is not installed ({error}); install it, or name another engine"
+            ) from error
+        except process.CommandError as error:
+            said = error.result.stderr.lower()
+            if "no such" in said or "not found" in said or "image not known" in said:
+                raise NotFound(process.last_words(error.result.stderr)) from error
+            raise EngineError(str(error)) from error
+
+    def containers(self, project: str | None = None, names: t.Sequence[str] = ()) -> list[Container]:
+        wanted = list(names) or self._ids(project)
+        if not wanted:
+            return []
+        try:
+            rows = json.loads(self._call("container", "inspect", *wanted))
+        except NotFound:
+            if names:
+                raise
+            # One went away between the list and the look; the second look is at what is left.
+            wanted = self._ids(project)
+            rows = json.loads(self._call("container", "inspect", *wanted)) if wanted else []
+        return sorted((parse_inspect(row) for row in rows), key=lambda container: container.name)
+
+    def _ids(self, project: str | None) -> list[str]:
+        words = ["ps", "--all", "--no-trunc", "--quiet"]
+        if project is None:
+            return self._call(*words).split()
+        ids: list[str] = []
+        for label in PROJECT_LABELS:
+            ids += self._call(*words, "--filter", f"label={label}={project}").split()
+            if ids:  # podman-compose sets both families; an old one only its own
+                break
+        return ids
+
+    def image(self, reference: str) -> dict[str, t.Any] | None:
+        try:
+            rows = json.loads(self._call("image", "inspect", reference))
+        except NotFound:
+            return None
+        return rows[0] if rows else None
+
+    def logs(self, container: str, lines: int) -> str:
+        result = self._run(
+            [self._executable, "logs", "--tail", str(lines), container], timeout=self._timeout, check=False
+        )
+        return result.stdout + result.stderr
+
+    def changes(self, container: str) -> list[dict[str, t.Any]]:
+        report = json.loads(self._call("diff", "--format", "json", container) or "{}")
+        kinds = (("changed", 0), ("added", 1), ("deleted", 2))
+        return [{"Path": path, "Kind": kind} for word, kind in kinds for path in report.get(word) or ()]
+
+
+def _demultiplex(data: bytes) -> str:
+    """Undo the stream header Docker puts before each piece of log of a container without a terminal."""
+    out = []
+    position = 0
+    while position + 8 <= len(data):
+        stream, size = data[position], int.from_bytes(data[position + 4 : position + 8], "big")
+        if stream > 2 or data[position + 1 : position + 4] != b"\0\0\0":
+            return data.decode("utf-8", errors="replace")  # a terminal: raw bytes
+        out.append(data[position + 8 : position + 8 + size])
+        position += 8 + size
+    return b"".join(out).decode("utf-8", errors="replace")
+
+
+def _message(body: bytes) -> str:
+    try:
+        return str(json.loads(body).get("message", ""))
+    except (ValueError, AttributeError):
+        return body[:200].decode("utf-8", errors="replace")
+
+
+def _unreachable(path: str, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"no engine socket at {path}: start the engine, or give the right socket"
+    if isinstance(error, PermissionError):
+        return f"no permission to use {path}: run as root or as the user who owns the engine"
+    if isinstance(error, ConnectionRefusedError):
+        return f"{path} exists but nothing answers: the engine is installed but not running; start it"
+    return f"the engine at {path} does not answer: {error or type(error).__name__}"

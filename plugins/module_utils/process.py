@@ -1,0 +1,132 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run a command: bounded in time, without a shell, without a terminal, in the C locale.
+
+Everything in this collection that starts a process goes through :func:`run`, so that a hung tool is an error with
+a name and never a hung playbook, and so that tests can hand in their own runner.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+import typing as t
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished command left behind. ``seconds`` is wall time."""
+
+    argv: tuple[str, ...]
+    rc: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+class CommandError(Exception):
+    """A command could not be run, ran too long, or failed.
+
+    Attributes:
+        result: what it printed until then; ``rc`` is -1 when it never finished.
+    """
+
+    def __init__(self, message: str, result: Result) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class CommandMissing(CommandError):
+    """The executable is not there."""
+
+
+class CommandTimeout(CommandError):
+    """The command did not finish in time; it and all it started were killed."""
+
+
+# What ``run`` looks like to the code that is handed one.
+Runner = t.Callable[..., Result]
+
+
+def last_words(text: str, lines: int = 3) -> str:
+    """The last ``lines`` non-empty lines of what a command printed, joined by ' | '."""
+    kept = [line.strip() for line in text.splitlines() if line.strip()]
+    return " | ".join(kept[-lines:])
+
+
+def run(
+    argv: t.Sequence[str],
+    *,
+    timeout: float,
+    check: bool = True,
+    env: t.Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    stdin: bytes | None = None,
+) -> Result:
+    """Run ``argv`` and wait for it.
+
+    Args:
+        argv: the command and its arguments; no shell sees them.
+        timeout: seconds until the whole process group is killed.
+        check: raise when the exit code is not 0.
+        env: the whole environment; default the caller's. ``LC_ALL=C`` is added, so that messages can be read.
+        cwd: the working directory.
+        stdin: bytes to feed; without them standard input is closed, so that nothing can wait for an answer.
+
+    Raises:
+        CommandMissing: the executable (or ``cwd``) does not exist or may not be run.
+        CommandTimeout: it took longer than ``timeout``.
+        CommandError: it ended with another code than 0 and ``check`` is set.
+    """
+    words = tuple(str(word) for word in argv)
+    full_env = dict(os.environ if env is None else env, LC_ALL="C")
+    began = time.monotonic()
+    try:
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=full_env,
+            cwd=cwd,
+            start_new_session=True,  # so that a timeout reaches grandchildren too
+        )
+    except OSError as error:
+        where = f" in {cwd}" if cwd else ""
+        raise CommandMissing(
+            f"cannot run {words[0]}{where}: {error.strerror or error}", Result(words, -1, "", "", 0.0)
+        ) from error
+    try:
+        out, err = process.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired as expired:
+        _kill_group(process)
+        result = Result(words, -1, _text(expired.stdout), _text(expired.stderr), time.monotonic() - began)
+        raise CommandTimeout(f"{' '.join(words[:3])} did not finish within {timeout:g} s", result) from None
+    except BaseException:
+        _kill_group(process)
+        raise
+    result = Result(words, process.returncode, _text(out), _text(err), time.monotonic() - began)
+    if check and result.rc != 0:
+        said = last_words(result.stderr or result.stdout) or "it printed nothing"
+        raise CommandError(f"{' '.join(words[:3])} failed with exit code {result.rc}: {said}", result)
+    return result
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except OSError:
+        process.kill()
+    # A grandchild that left the group may still hold the pipes: do not wait for it to close them.
+    for stream in (process.stdout, process.stderr, process.stdin):
+        if stream is not None:
+            stream.close()
+    process.wait()
+
+
+def _text(data: bytes | None) -> str:
+    return (data or b"").decode("utf-8", errors="replace")
