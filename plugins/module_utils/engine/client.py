@@ -180,9 +180,7 @@ class PodmanCli(Engine):
 
     name = "podman"
 
-    def __init__(
-        self, run: process.Runner = process.run, executable: str = "podman", timeout: float = 60.0
-    ) -> None:
+    def __init__(self, run: process.Runner = process.run, executable: str = "podman", timeout: float = 60.0) -> None:
         self._run = run
         self._executable = executable
         self._timeout = timeout
@@ -192,9 +190,7 @@ class PodmanCli(Engine):
         try:
             return self._run([self._executable, *words], timeout=self._timeout).stdout
         except process.CommandMissing as error:
-            raise EngineError(
-                f"podman is not installed ({error}); install it, or name another engine"
-            ) from error
+            raise EngineError(f"podman is not installed ({error}); install it, or name another engine") from error
         except process.CommandError as error:
             said = error.result.stderr.lower()
             if "no such" in said or "not found" in said or "image not known" in said:

@@ -1,0 +1,62 @@
+# One command for each thing a person does here; `make help` lists them. Each target does its own set-up.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+HOST ?= demo
+# What a person gives to a run, for example: make demo ARGS='-e container_engine=docker'
+ARGS ?=
+
+# Per checkout, so that two checkouts on one machine do not share Molecule's state; also silences facts as variables.
+export ANSIBLE_HOME := $(CURDIR)/.ansible
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export LC_ALL := C.UTF-8
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo demo-down verify plan test lint sanity unit testbed testbed-down integration molecule bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+setup: ## .venv and .collections for running the playbooks
+	@$(PYTHON) tools/setup.py
+
+setup-dev: ## the same, and what the tests need
+	@$(PYTHON) tools/setup.py --dev
+
+demo: setup ## run the 97layer stack on this machine, prove it, report
+	@ansible-playbook site.yml -l demo $(ARGS)
+
+demo-down: setup ## remove all that make demo made, except data
+	@ansible-playbook playbooks/down.yml -l demo $(ARGS)
+
+verify: setup ## prove every mount again: make verify HOST=demo
+	@ansible-playbook playbooks/verify.yml -l $(HOST) $(ARGS)
+
+test: lint sanity unit integration molecule ## everything
+
+lint: setup-dev ## ansible-lint, yamllint, ruff, mypy, changelog and documentation lint
+	@tools/lint
+
+sanity: setup-dev ## ansible-test sanity
+	@tools/sanity
+
+unit: setup-dev ## unit tests: no engine, no root
+	@pytest -q tests/unit
+
+testbed: setup-dev ## the engines and images the integration tests use
+	@python tests/testbed/testbed.py up
+
+testbed-down: ## stop what the testbed started
+	@$(PYTHON) tests/testbed/testbed.py down
+
+integration: testbed ## the modules against real engines
+	@pytest -q tests/integration
+
+molecule: testbed ## the roles on systemd hosts
+	@tools/molecule
+
+bench: testbed ## ratios against what one would use instead
+	@python benchmarks/run.py
+
+clean: ## forget everything this checkout built
+	rm -rf .venv .collections .ansible .cache

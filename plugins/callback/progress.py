@@ -1,0 +1,117 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A sign of life while a task runs long, the time each role took, and the report as the last thing on the screen."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: progress
+type: aggregate
+short_description: Shows that a long task is alive, how long each role took, and the report last
+version_added: 0.1.0
+author: The onebox.stack developers (@onebox-stack)
+description:
+  - Prints a line every few seconds while one task runs, so that installing packages never looks hung.
+  - Adds up how long each role took and offers it to the play as JSON in the environment variable E(ONEBOX_STEPS).
+  - Prints the text that M(onebox.stack.stack_report) returned after everything else, as it is.
+requirements:
+  - Enable it with C(callbacks_enabled = onebox.stack.progress) in C(ansible.cfg).
+options:
+  interval:
+    description: Seconds between two lines of a task that is still running.
+    type: float
+    default: 4
+    env:
+      - name: ONEBOX_PROGRESS_INTERVAL
+    ini:
+      - section: callback_progress
+        key: interval
+"""
+
+import json
+import os
+import threading
+import time
+import typing as t
+
+from ansible.plugins.callback import CallbackBase
+
+STEPS_VARIABLE = "ONEBOX_STEPS"
+REPORT_ACTION = "onebox.stack.stack_report"
+
+
+class Steps:
+    """Adds up seconds by role, in the order in which the roles began. Clock in, numbers out."""
+
+    def __init__(self, clock: t.Callable[[], float]) -> None:
+        self._clock = clock
+        self._seconds: dict[str, float] = {}
+        self._current = ""
+        self._since = clock()
+
+    def begin(self, role: str) -> None:
+        """The time from now on belongs to ``role``; "" means to none."""
+        now = self._clock()
+        if self._current:
+            self._seconds[self._current] = self._seconds.get(self._current, 0.0) + now - self._since
+        self._current, self._since = role, now
+
+    def seconds(self) -> dict[str, float]:
+        """Finished time by role, in seconds to one decimal."""
+        return {role: round(value, 1) for role, value in self._seconds.items()}
+
+
+class CallbackModule(CallbackBase):
+    """See DOCUMENTATION."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "onebox.stack.progress"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self, display: t.Any = None) -> None:
+        super().__init__(display)
+        self._steps = Steps(time.monotonic)
+        self._reports: dict[str, str] = {}
+        self._task = ""
+        self._began = 0.0
+        self._wake = threading.Condition()
+        self._ended = False
+
+    def v2_playbook_on_start(self, playbook: t.Any) -> None:
+        threading.Thread(target=self._beat, args=(float(self.get_option("interval")),), daemon=True).start()
+
+    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
+        role = getattr(task, "_role", None)
+        self._steps.begin(role.get_name(include_role_fqcn=False) if role else "")
+        # The workers are forked from this process: what stands here now is what lookup('env') gives them.
+        os.environ[STEPS_VARIABLE] = json.dumps(self._steps.seconds())
+        self._running(task.get_name().strip())
+
+    def v2_playbook_on_handler_task_start(self, task: t.Any) -> None:
+        self.v2_playbook_on_task_start(task, False)
+
+    def v2_runner_on_ok(self, result: t.Any) -> None:
+        if result.task.action == REPORT_ACTION and result.result.get("text"):
+            self._reports[result.host.get_name()] = result.result["text"]
+
+    def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        self._running("")
+        self._ended = True
+        for text in self._reports.values():
+            self._display.display("\n" + text.rstrip("\n"))
+
+    def _running(self, task: str) -> None:
+        with self._wake:
+            self._task, self._began = task, time.monotonic()
+            self._wake.notify()
+
+    def _beat(self, interval: float) -> None:
+        """Print a line for each ``interval`` seconds that one task has been running."""
+        while not self._ended:
+            with self._wake:
+                self._wake.wait(timeout=interval)
+                task, took = self._task, time.monotonic() - self._began
+            if task and took >= interval * 0.9 and not self._ended:
+                self._display.display(f"  ... {task} ({took:.0f} s)")
