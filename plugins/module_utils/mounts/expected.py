@@ -1,0 +1,133 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the caller expects against what the engine says it mounted."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, Mount
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import prove
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, shown
+
+_KEYS = ("container", "service", "source", "destination", "read_only", "type", "not_empty")
+# Other types (tmpfs, npipe, cluster) have no directory of the host behind them.
+_PROVABLE = ("bind", "volume")
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A mount that must be there. ``owner`` is a container's or a service's name; ``source`` "" means any."""
+
+    owner: str
+    by_service: bool
+    source: str
+    destination: str
+    read_only: bool | None
+    kind: str
+    not_empty: bool
+
+    @classmethod
+    def parse(cls, data: t.Mapping[str, t.Any]) -> Expectation:
+        """Raises ValueError naming the key that is wrong."""
+        unknown = sorted(key for key in data if key not in _KEYS)
+        if unknown:
+            raise ValueError(f"expected: unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
+        container, service = data.get("container") or "", data.get("service") or ""
+        if bool(container) == bool(service):
+            found = "both" if container else "none"
+            raise ValueError(f"expected: give either container or service, not {found}: {dict(data)}")
+        destination = data.get("destination") or ""
+        if not destination.startswith("/"):
+            raise ValueError(f"expected: destination must be an absolute path, not {destination!r}")
+        source = data.get("source") or ""
+        if source and not source.startswith("/"):
+            raise ValueError(f"expected: source must be an absolute path, not {source!r}")
+        kind = data.get("type") or ""
+        if kind not in ("", "file", "dir"):
+            raise ValueError(f"expected: type must be file or dir, not {kind!r}")
+        return cls(
+            owner=container or service,
+            by_service=bool(service),
+            source=source,
+            destination=_normal(destination),
+            read_only=data.get("read_only"),
+            kind=kind,
+            not_empty=bool(data.get("not_empty")),
+        )
+
+    def concerns(self, container: Container) -> bool:
+        return (container.service if self.by_service else container.name) == self.owner
+
+    def missing(self, container: str, message: str) -> dict[str, t.Any]:
+        return {
+            "container": container,
+            "service": self.owner if self.by_service else "",
+            "source": self.source,
+            "destination": self.destination,
+            "message": message,
+        }
+
+
+def declare(
+    engine: str, container: Container, expectations: t.Sequence[Expectation]
+) -> tuple[tuple[Declared, ...], list[dict[str, t.Any]]]:
+    """The mounts to prove in one container, and the rows of those that it lacks altogether."""
+    wanted = {one.destination: one for one in expectations if one.concerns(container)}
+    mounts = [mount for mount in container.mounts if mount.type in _PROVABLE and mount.source]
+    places = frozenset(_normal(mount.destination) for mount in container.mounts)
+    shallow = _not_recursive(container)
+    found = []
+    for mount in mounts:
+        place = _normal(mount.destination)
+        one = wanted.pop(place, None)
+        found.append(_declared(engine, container, mount, one, places - {place}, place not in shallow))
+    absent = []
+    for one in wanted.values():
+        declared = Declared(engine, container.name, "bind", one.source, one.destination, not one.read_only)
+        text = (
+            f"{shown(one.destination)} is not mounted in {shown(container.name)} at all, though {shown(one.source)} "
+            f"should be there: what the application writes is lost with the container. Recreate it from its compose file"
+        )
+        absent.append(prove.row(declared, Finding("missing", "inspect", "recreate", text)))
+    return tuple(found), absent
+
+
+def _declared(
+    engine: str, container: Container, mount: Mount, one: Expectation | None, others: frozenset[str], recursive: bool
+) -> Declared:
+    return Declared(
+        engine=engine,
+        container=container.name,
+        type=mount.type,
+        source=mount.source,
+        destination=mount.destination,
+        read_write=mount.read_write,
+        kind=one.kind if one else "",
+        wanted_source=one.source if one else "",
+        wanted_read_write=None if one is None or one.read_only is None else not one.read_only,
+        not_empty=one.not_empty if one else False,
+        recursive=recursive,
+        others=others,
+    )
+
+
+def _not_recursive(container: Container) -> set[str]:
+    """Destinations the engine was told to mount without what is mounted below the source."""
+    host = container.raw.get("HostConfig") or {}
+    shallow = set()
+    for row in host.get("Mounts") or ():
+        if (row.get("BindOptions") or {}).get("NonRecursive"):
+            shallow.add(_normal(row.get("Target") or ""))
+    for row in container.raw.get("Mounts") or ():
+        options = row.get("Options") or ()  # Podman says it here
+        if "bind" in options and "rbind" not in options:
+            shallow.add(_normal(row.get("Destination") or ""))
+    return shallow
+
+
+def _normal(path: str) -> str:
+    return os.path.normpath(path)

@@ -1,0 +1,195 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Collect what is to be known about one mount: what the host has at the source, what the container has there.
+
+Only looks, never opens for reading or writing: descriptors are O_PATH, so a FIFO cannot block and a device is not
+touched. What happens to be inside a hostile container can at most make the answer "unverifiable".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import kernel
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import Node
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.mountinfo import Row, Table, unescape
+
+# Mounts of these places or kinds come and go with the machine and its containers; nobody keeps data there.
+_MACHINE_PLACES = ("/proc", "/sys", "/dev", "/run", "/var/lib/docker", "/var/lib/containers")
+_MACHINE_KINDS = ("overlay", "nsfs", "proc", "sysfs", "cgroup", "cgroup2", "autofs", "mqueue", "devpts", "bpf")
+
+
+@dataclass(frozen=True)
+class Host:
+    """The source, as the host sees it now.
+
+    ``error`` is an errno or 0. ``real`` is the path without symbolic links. ``inner`` is the path inside its file
+    system. ``link_birth`` is when the newest symbolic link on the way was made (0 without; only filled in on doubt).
+    ``absent_disk`` is a mount point of /etc/fstab above the source where nothing is mounted.
+    """
+
+    error: int = 0
+    node: Node | None = None
+    row: Row | None = None
+    real: str = ""
+    inner: str = ""
+    link_birth: float = 0.0
+    submounts: tuple[tuple[str, str], ...] = ()
+    absent_disk: str = ""
+
+
+@dataclass(frozen=True)
+class Inside:
+    """The destination, as the container's main process sees it now.
+
+    ``stack`` is how many mounts lie on the very spot; ``listed`` whether the declared source is mounted anywhere in the
+    container, seen or not. ``on_host`` are the host paths under which the same object can be reached today;
+    ``device_known`` whether the host has that file system mounted at all. ``submounts`` are (relative path, device).
+    ``writable_below`` are mounts below a read-only one that allow writing.
+    """
+
+    error: int = 0
+    node: Node | None = None
+    row: Row | None = None
+    stack: int = 0
+    listed: bool = False
+    on_host: tuple[str, ...] = ()
+    device_known: bool = True
+    submounts: frozenset[tuple[str, str]] = frozenset()
+    writable_below: tuple[str, ...] = ()
+
+
+class HostView:
+    """The caller's own mounts, read once for all containers.
+
+    Args:
+        table: mounts of the namespace the sources are looked up in.
+        disks: mount points the host is told to have (from fstab).
+    """
+
+    def __init__(self, table: Table, disks: t.Sequence[str] = ()) -> None:
+        self.table = table
+        self._absent = [disk for disk in disks if not table.at(disk)]
+
+    def look(self, source: str) -> Host:
+        """Everything about ``source`` that costs nothing when all is well."""
+        try:
+            descriptor = os.open(source, kernel.O_PATH | os.O_CLOEXEC)
+        except OSError as error:
+            return Host(error=error.errno or errno.EIO, real=os.path.realpath(source), absent_disk=self._disk(source))
+        try:
+            node = kernel.look_at(descriptor)
+            real = os.readlink(f"/proc/self/fd/{descriptor}")
+        finally:
+            os.close(descriptor)
+        row = self.table.by_id(node.mount_id)
+        return Host(
+            node=node,
+            row=row,
+            real=real,
+            inner=_inner(row, real),
+            submounts=tuple(self._submounts(real)) if node.kind == "dir" else (),
+            absent_disk=self._disk(real),
+        )
+
+    def _disk(self, path: str) -> str:
+        return next((disk for disk in self._absent if _is_below(path, disk)), "")
+
+    def _submounts(self, real: str) -> t.Iterator[tuple[str, str]]:
+        for row in self.table.below(real):
+            place = row.point
+            if row.fstype in _MACHINE_KINDS or any(_is_below(place, kept) for kept in _MACHINE_PLACES):
+                continue
+            yield place[len(real.rstrip("/")) :], row.device
+
+
+def newest_link(source: str) -> float:
+    """When the newest symbolic link on the way of ``source`` was made, in seconds since the epoch; 0 without links."""
+    newest = 0.0
+    path, left = "/", [part for part in source.split("/") if part]
+    for _unused in range(200):  # a loop of links ends here as it does in the kernel
+        if not left:
+            break
+        part = left.pop(0)
+        if part == "..":
+            path = os.path.dirname(path)
+            continue
+        path = os.path.join(path, part)
+        try:
+            node = kernel.look(path, follow=False)
+            if node.kind != "symlink":
+                continue
+            target = os.readlink(path)
+        except OSError:
+            break
+        newest = max(newest, node.birth if node.birth is not None else os.lstat(path).st_ctime)
+        left = [piece for piece in target.split("/") if piece not in ("", ".")] + left
+        path = "/" if target.startswith("/") else os.path.dirname(path)
+    return newest
+
+
+def look_inside(root: int, table: Table, destination: str, host: Host, host_table: Table) -> Inside:
+    """What is at ``destination`` for a process whose root directory is the descriptor ``root``."""
+    listed = host.row is not None and any(
+        row.device == host.row.device and row.root == host.inner and not row.deleted for row in table.rows
+    )
+    try:
+        descriptor = kernel.open_in_root(root, destination, kernel.O_PATH)
+    except OSError as error:
+        there = listed or bool(table.at(destination))
+        return Inside(error=error.errno or errno.EIO, listed=there)
+    try:
+        node = kernel.look_at(descriptor)
+    finally:
+        os.close(descriptor)
+    row = table.by_id(node.mount_id)
+    if row is None:
+        return Inside(node=node, listed=listed)
+    if host.node is not None and node.identity == host.node.identity:
+        # The usual case: only what can still be wrong is collected.
+        below = table.below(row.point) if node.mount_root else []
+        return Inside(
+            node=node,
+            row=row,
+            stack=1,
+            listed=True,
+            submounts=frozenset((one.point[len(row.point.rstrip("/")) :], one.device) for one in below),
+            writable_below=tuple(one.point for one in below if not one.read_only) if row.read_only else (),
+        )
+    spot = row.point if node.mount_root else destination
+    return Inside(
+        node=node,
+        row=row,
+        stack=len(table.at(spot)),
+        listed=listed or (not node.mount_root and bool(table.at(destination))),
+        on_host=tuple(host_table.paths_of(row.device, row.root)),
+        device_known=any(one.device == row.device for one in host_table.rows),
+    )
+
+
+def declared_disks(fstab: str) -> list[str]:
+    """Mount points that the text of an fstab(5) promises at boot."""
+    disks = []
+    for line in fstab.splitlines():
+        fields = line.split()
+        if len(fields) < 3 or fields[0].startswith("#") or not fields[1].startswith("/") or fields[1] == "/":
+            continue
+        options = fields[3].split(",") if len(fields) > 3 else []
+        if "noauto" not in options:
+            disks.append(unescape(fields[1]).rstrip("/"))
+    return disks
+
+
+def _inner(row: Row | None, real: str) -> str:
+    if row is None:
+        return ""
+    rest = real[len(row.point.rstrip("/")) :]
+    return (row.root.rstrip("/") + rest) or "/"
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")

@@ -1,0 +1,207 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The few Linux system calls that Python does not offer, by ctypes.
+
+openat2 (Linux 5.6), statx with mount ids (5.8) and faccessat2 (5.8) have the same number on every architecture or a
+wrapper in the C library. Structures and constants: the kernel's include/uapi (openat2.h, stat.h, capability.h).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat as stat_module
+import struct
+import sys
+import typing as t
+from dataclasses import dataclass
+
+_SYS_OPENAT2 = 437
+_SYS_FACCESSAT2 = 439
+_RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_IN_ROOT = 0x10
+_AT_FDCWD = -100
+_AT_EMPTY_PATH = 0x1000
+_AT_EACCESS = 0x200
+_AT_NO_AUTOMOUNT = 0x800
+_AT_SYMLINK_NOFOLLOW = 0x100
+_STATX_BASIC_STATS = 0x7FF
+_STATX_BTIME = 0x800
+_STATX_MNT_ID = 0x1000
+_STATX_ATTR_MOUNT_ROOT = 0x2000
+_CLONE_NEWUSER = 0x10000000
+_PR_SET_KEEPCAPS = 8
+_PR_CAPBSET_READ = 23
+_CAPABILITY_VERSION_3 = 0x20080522
+
+O_PATH = getattr(os, "O_PATH", 0o10000000)
+O_TMPFILE = getattr(os, "O_TMPFILE", 0o20200000)
+
+# The part of struct statx that is read: mask, blksize, attributes, nlink, uid, gid, mode, pad, ino, size, blocks,
+# attributes_mask, then four timestamps of (sec, nsec, pad), then rdev and dev as major and minor, then mnt_id.
+_STATX = struct.Struct("=IIQIIIHHQQQQ" + "qiI" * 4 + "IIIIQ")
+_STATX_SIZE = 256
+
+
+def _library() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    library = ctypes.CDLL(None, use_errno=True)
+    return library if hasattr(library, "statx") else None
+
+
+_LIBC = _library()
+
+
+def supported() -> str:
+    """ "" when the proof can be made with this kernel and C library, else why not."""
+    if not sys.platform.startswith("linux"):
+        return f"the proof reads /proc of a Linux host and this is {sys.platform}"
+    if _LIBC is None:
+        return "the C library has no statx (glibc 2.28 or newer has)"
+    try:
+        os.close(open_in_root(_AT_FDCWD, "/", O_PATH))
+    except OSError as error:
+        if error.errno in (errno.ENOSYS, errno.EPERM):
+            return f"this kernel refuses openat2 ({error.strerror}); Linux 5.6 or newer has it"
+        raise
+    return ""
+
+
+def _libc() -> ctypes.CDLL:
+    if _LIBC is None:
+        raise OSError(errno.ENOSYS, supported())
+    return _LIBC
+
+
+def _fail(what: str) -> t.NoReturn:
+    number = ctypes.get_errno()
+    raise OSError(number, os.strerror(number), what)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One object of a file system. ``birth`` is in seconds since the epoch, None where the file system keeps none."""
+
+    device: int
+    inode: int
+    mode: int
+    uid: int
+    gid: int
+    links: int
+    birth: float | None
+    mount_id: int
+    mount_root: bool
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        return (self.device, self.inode)
+
+    @property
+    def kind(self) -> str:
+        """dir, file, socket, fifo, device or symlink."""
+        kinds = {stat_module.S_IFDIR: "dir", stat_module.S_IFREG: "file", stat_module.S_IFSOCK: "socket"}
+        kinds.update({stat_module.S_IFIFO: "fifo", stat_module.S_IFLNK: "symlink"})
+        return kinds.get(stat_module.S_IFMT(self.mode), "device")
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
+
+
+def open_in_root(root: int, path: str, flags: int, mode: int = 0) -> int:
+    """Open ``path`` as if ``root`` (a descriptor) were ``/``: no symbolic link and no ``..`` leads out of it.
+
+    Magic links (``/proc/<pid>/root``, ``/proc/<pid>/cwd``) are refused with ELOOP: they jump past the root.
+
+    Raises:
+        OSError: as open(2); ENOSYS before Linux 5.6.
+    """
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+    number = _libc().syscall(
+        ctypes.c_long(_SYS_OPENAT2),
+        ctypes.c_int(root),
+        ctypes.c_char_p(os.fsencode(path)),
+        ctypes.byref(how),
+        ctypes.c_size_t(ctypes.sizeof(how)),
+    )
+    if number < 0:
+        _fail(path)
+    return int(number)
+
+
+_buffer = ctypes.create_string_buffer(_STATX_SIZE)
+
+
+def _statx(directory: int, path: bytes, flags: int) -> Node:
+    mask = _STATX_BASIC_STATS | _STATX_BTIME | _STATX_MNT_ID
+    if _libc().statx(directory, path, flags | _AT_NO_AUTOMOUNT, mask, _buffer) != 0:
+        _fail(os.fsdecode(path))
+    field = _STATX.unpack_from(_buffer)
+    known, attributes = field[0], field[2]
+    has_birth = known & _STATX_BTIME and (field[15] or field[16])
+    return Node(
+        device=os.makedev(field[26], field[27]),
+        inode=field[8],
+        mode=field[6],
+        uid=field[4],
+        gid=field[5],
+        links=field[3],
+        birth=field[15] + field[16] / 1e9 if has_birth else None,
+        mount_id=field[28] if known & _STATX_MNT_ID else 0,
+        mount_root=bool(attributes & _STATX_ATTR_MOUNT_ROOT),
+    )
+
+
+def look(path: str, *, follow: bool = True) -> Node:
+    """What ``path`` is in the caller's own mount namespace. Raises OSError as stat(2)."""
+    return _statx(_AT_FDCWD, os.fsencode(path), 0 if follow else _AT_SYMLINK_NOFOLLOW)
+
+
+def look_at(descriptor: int) -> Node:
+    """What an open descriptor (also one of O_PATH) is. Raises OSError as fstat(2)."""
+    return _statx(descriptor, b"", _AT_EMPTY_PATH)
+
+
+def may(descriptor: int, mode: int) -> None:
+    """Ask, without opening, whether the effective identity of the caller may read or write what a descriptor holds.
+
+    Args:
+        mode: ``os.R_OK``, ``os.W_OK``, ``os.X_OK`` or several of them.
+
+    Raises:
+        OSError: EACCES, EPERM (immutable), EROFS; ENOSYS before Linux 5.8.
+    """
+    flags = _AT_EACCESS | _AT_EMPTY_PATH
+    answer = _libc().syscall(
+        ctypes.c_long(_SYS_FACCESSAT2),
+        ctypes.c_int(descriptor),
+        ctypes.c_char_p(b""),
+        ctypes.c_int(mode),
+        ctypes.c_int(flags),
+    )
+    if answer != 0:
+        _fail("access")
+
+
+def enter_user_namespace(descriptor: int) -> None:
+    """Join the user namespace behind ``descriptor`` (``/proc/<pid>/ns/user``). Raises OSError as setns(2)."""
+    if _libc().setns(descriptor, _CLONE_NEWUSER) != 0:
+        _fail("setns")
+
+
+def keep_capabilities() -> None:
+    """Let the next change of user id keep the permitted capabilities. Raises OSError as prctl(2)."""
+    if _libc().prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0:
+        _fail("prctl")
+
+
+def set_capabilities(mask: int) -> None:
+    """Make ``mask`` the effective and permitted capabilities, and nothing inheritable. Raises OSError as capset(2)."""
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0))
+    data = ctypes.create_string_buffer(struct.pack("=IIIIII", low, low, 0, high, high, 0))
+    if _libc().capset(header, data) != 0:
+        _fail("capset")

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is asked about a mount, and what is answered."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+
+VERDICTS = (
+    "ok",
+    "missing",
+    "wrong_source",
+    "stale_deleted",
+    "stale_renamed",
+    "stale_file",
+    "symlink_retargeted",
+    "host_mount_changed",
+    "shadowed",
+    "unmounted_inside",
+    "submount_missing",
+    "auto_created",
+    "empty_unexpected",
+    "type_mismatch",
+    "ro_rw_mismatch",
+    "not_writable",
+    "not_readable",
+    "no_space",
+    "vm_not_shared",
+    "not_running",
+    "unverifiable",
+)
+FIXES = ("restart", "recreate", "chown", "mount_disk", "edit_compose", "share_with_vm", "none")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A mount as it should be.
+
+    ``kind`` is ``file`` or ``dir`` where somebody said so, else "". ``source`` and ``read_write`` are what the engine
+    was told, ``wanted_source`` and ``wanted_read_write`` what the caller expects ("" and None: the same).
+    ``recursive`` is False when the engine was told to leave out the mounts below the source. ``others`` are the
+    destinations of the container's other mounts.
+    """
+
+    engine: str
+    container: str
+    type: str
+    source: str
+    destination: str
+    read_write: bool
+    kind: str = ""
+    wanted_source: str = ""
+    wanted_read_write: bool | None = None
+    not_empty: bool = False
+    recursive: bool = True
+    others: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds since the epoch, 0 for never: created, previous run finished, this run started."""
+
+    created: float = 0.0
+    finished: float = 0.0
+    started: float = 0.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict about one mount. ``proof`` says what it rests on: inode, mountinfo, probe, inspect, or none."""
+
+    verdict: str
+    proof: str
+    fix: str
+    message: str
+
+    @property
+    def ok(self) -> bool:
+        return self.verdict == "ok"
+
+
+def shown(path: str) -> str:
+    """A path for people: quoted where a shell needs it, control characters and bytes that are no text as escapes."""
+    text = path if path.isprintable() else path.encode("unicode_escape").decode("ascii")
+    return shlex.quote(text) if text != path or not re.fullmatch(r"[\w@%+=:,./ -]+", text) else text

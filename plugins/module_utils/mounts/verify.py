@@ -1,0 +1,228 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verify the mounts of running containers: what the module ``bind_mount_verify`` and the deployment ask.
+
+The proof is that source and destination are the same object (device and inode), seen through the kernel's view of the
+container's main process. Nothing is run in the container, nothing needs to be in its image, nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import replace
+
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, NotFound
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts, fence, kernel, prove, table
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation, declare
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Finding, shown
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.mountinfo import Table
+
+ACCESS = ("none", "read", "write")
+
+
+def verify(
+    engine: Engine,
+    *,
+    project: str | None = None,
+    names: t.Sequence[str] = (),
+    expected: t.Sequence[t.Mapping[str, t.Any]] | None = None,
+    access: str = "write",
+    one_shots: t.Sequence[str] = (),
+    seconds: float = 10.0,
+    fstab: str = "/etc/fstab",
+    clock: t.Callable[[], float] = time.monotonic,
+) -> dict[str, t.Any]:
+    """Prove every bind mount and volume of the containers asked for.
+
+    Args:
+        engine: where the containers run; it is only read.
+        project: all containers of this compose project.
+        names: these containers instead.
+        expected: mounts that must be there, as dictionaries with ``container`` or ``service``, ``source``,
+            ``destination``, and optionally ``read_only``, ``type`` (file or dir), ``not_empty``. Default: what the
+            engine says it mounted.
+        access: what to try as the application: none, read, or write (reading included).
+        one_shots: names or services whose containers may have finished with exit code 0.
+        seconds: how long one container may take before it is given up as unverifiable.
+        fstab: the file that says which disks the host should have mounted.
+        clock: seconds, for the duration.
+
+    Returns:
+        The module's result: ok, summary, containers, missing_mounts, message, duration_ms.
+
+    Raises:
+        EngineError: the engine does not answer, or has no container of that name.
+        ValueError: an expectation or ``access`` is not understood; the text says which.
+    """
+    began = clock()
+    if access not in ACCESS:
+        raise ValueError(f"access must be one of {', '.join(ACCESS)}, not {access!r}")
+    wanted = [Expectation.parse(one) for one in expected or ()]
+    containers = engine.containers(project, names)
+    jobs, missing = [], []
+    for container in containers:
+        declared, absent = declare(engine.name, container, wanted)
+        jobs.append(prove.Job(container, declared, access))
+        missing.append(absent)
+    unsupported = kernel.supported()
+    if unsupported:
+        proven = [_unverifiable(job, unsupported) for job in jobs]
+    else:
+        proven = _prove_all(engine, jobs, seconds, fstab, one_shots)
+    reports = []
+    for job, answer, absent in zip(jobs, proven, missing):
+        rows = answer["rows"] + absent
+        container = job.container
+        reports.append(
+            {
+                "name": container.name,
+                "id": container.id,
+                "service": container.service,
+                "status": container.status,
+                "pid": container.pid,
+                "user": answer["user"],
+                "mounts": rows,
+            }
+        )
+    lost = _without_container(wanted, containers)
+    return _result(reports, lost, project, engine, round((clock() - began) * 1000, 1))
+
+
+def _prove_all(
+    engine: Engine, jobs: list[prove.Job], seconds: float, fstab: str, one_shots: t.Sequence[str]
+) -> list[dict[str, t.Any]]:
+    with open("/proc/self/mountinfo", "rb") as stream:
+        mounted = Table.parse(stream.read())
+    prover = prove.Prover(facts.HostView(mounted, _disks(fstab)), seconds)
+    answers: dict[int, dict[str, t.Any]] = {}
+    waiting = list(range(len(jobs)))
+    for last in (False, True):
+        running = [index for index in waiting if jobs[index].container.running]
+        for index in waiting:
+            if not jobs[index].container.running:
+                answers[index] = _not_running(jobs[index], one_shots)
+        waiting = []
+        for index, answer in zip(running, fence.each(prover, [jobs[one] for one in running], seconds)):
+            if answer is None:
+                answers[index] = _unverifiable(
+                    jobs[index],
+                    f"{shown(jobs[index].container.name)} did not answer within {seconds:g} s: the disk or network "
+                    "share behind one of its mounts hangs; see `dmesg`",
+                )
+                continue
+            answers[index] = answer
+            if answer["state"] == "proven":
+                continue
+            now = _again(engine, jobs[index].container)
+            before = jobs[index].container
+            if answer["state"] == "doubt" and (now.pid, now.started_at) == (before.pid, before.started_at):
+                continue
+            # It ended or started anew between the list and the look: one more look at what is there now.
+            jobs[index] = prove.Job(now, jobs[index].declared, jobs[index].access)
+            waiting.append(index)
+            if last and now.running:
+                answers[index] = _unverifiable(
+                    jobs[index],
+                    f"the engine says that {shown(now.name)} is process {now.pid}, but no such process of it is "
+                    "visible here: run the check on the host itself, in its own process namespace; or the container "
+                    "keeps restarting",
+                )
+            elif last:
+                answers[index] = _not_running(jobs[index], one_shots)
+    return [answers[index] for index in range(len(jobs))]
+
+
+def _again(engine: Engine, container: Container) -> Container:
+    try:
+        return engine.containers(names=[container.id])[0]
+    except NotFound:
+        return replace(container, status="removed", pid=0)
+
+
+def _disks(fstab: str) -> list[str]:
+    try:
+        with open(fstab, encoding="utf-8", errors="surrogateescape") as stream:
+            return facts.declared_disks(stream.read())
+    except OSError:
+        return []  # a host without the file promises nothing
+
+
+def _every(job: prove.Job, finding: Finding) -> dict[str, t.Any]:
+    return {"user": None, "rows": [prove.row(declared, finding) for declared in job.declared]}
+
+
+def _unverifiable(job: prove.Job, reason: str) -> dict[str, t.Any]:
+    return _every(job, Finding("unverifiable", "none", "none", reason))
+
+
+def _not_running(job: prove.Job, one_shots: t.Sequence[str]) -> dict[str, t.Any]:
+    container = job.container
+    name = shown(container.name)
+    engine = job.declared[0].engine if job.declared else "docker"
+    finished = container.status == "exited" and container.exit_code == 0
+    if finished and {container.name, container.service} & set(one_shots):
+        return {"user": None, "rows": []}
+    if container.status == "restarting":
+        text = f"{name} keeps ending and restarting (exit code {container.exit_code}): `{engine} logs --tail 50 {name}`"
+        return _every(job, Finding("not_running", "inspect", "none", text))
+    if container.status == "removed":
+        text = f"{name} was removed while it was looked at. Start the stack again"
+        return _every(job, Finding("not_running", "inspect", "recreate", text))
+    text = (
+        f"{name} is not running ({container.status}, exit code {container.exit_code}), so there is nothing to prove. "
+        f"Type: `{engine} logs --tail 50 {name}`, then `{engine} start {name}`"
+    )
+    return _every(job, Finding("not_running", "inspect", "restart", text))
+
+
+def _without_container(wanted: t.Sequence[Expectation], containers: t.Sequence[Container]) -> list[dict[str, t.Any]]:
+    lost = []
+    for one in wanted:
+        if not any(one.concerns(container) for container in containers):
+            lost.append(one.missing("", f"there is no container of {shown(one.owner)}: start it"))
+    return lost
+
+
+def _result(
+    reports: list[dict[str, t.Any]], lost: list[dict[str, t.Any]], project: str | None, engine: Engine, duration: float
+) -> dict[str, t.Any]:
+    missing = list(lost)
+    verdicts = ["missing"] * len(lost)
+    for report in reports:
+        for mount in report["mounts"]:
+            verdicts.append(mount["verdict"])
+            if mount["verdict"] == "missing":
+                missing.append(
+                    {
+                        "container": report["name"],
+                        "service": report["service"],
+                        "source": mount["source"],
+                        "destination": mount["destination"],
+                        "message": mount["message"],
+                    }
+                )
+    good = verdicts.count("ok")
+    unverifiable = verdicts.count("unverifiable")
+    summary = {
+        "checked": len(verdicts),
+        "ok": good,
+        "failed": len(verdicts) - good - unverifiable,
+        "unverifiable": unverifiable,
+    }
+    message = f"{good} of {len(verdicts)} mounts proven in {len(reports)} containers"
+    if not reports:
+        what = f"project {project!r}" if project else "this engine"
+        message = f"no container of {what} on {engine.name} ({engine.socket or 'command line'}): is the stack up?"
+    result: dict[str, t.Any] = {
+        "ok": bool(reports) and good == len(verdicts),
+        "summary": summary,
+        "containers": reports,
+        "missing_mounts": missing,
+        "message": message,
+        "duration_ms": duration,
+    }
+    result["table"] = table.lines(result)
+    return result

@@ -1,0 +1,226 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every verdict in words for a tired person: what is wrong, where, and what to type next. One mount, one object."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import Host
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, shown
+
+
+class Words:
+    """The verdicts in words, for one mount."""
+
+    def __init__(self, declared: Declared) -> None:
+        self._declared = declared
+        self.name = shown(declared.container)
+        self.source = shown(declared.source)
+        self.inside = f"{shown(declared.destination)} in {self.name}"
+        self.restart = f"`{declared.engine} restart {self.name}`"
+
+    def unverifiable(self, why: str) -> Finding:
+        return Finding("unverifiable", "none", "none", why)
+
+    def covered(self) -> Finding:
+        return Finding(
+            "shadowed",
+            "mountinfo",
+            "restart",
+            f"something was mounted over {self.inside}, so the application does not see {self.source} and what it "
+            f"writes goes elsewhere. Save what it wrote since ({self._declared.engine} cp), then {self.restart}",
+        )
+
+    def unmounted(self) -> Finding:
+        return Finding(
+            "unmounted_inside",
+            "mountinfo",
+            "restart",
+            f"nothing is mounted at {self.inside} any more: the application writes into the container itself and loses "
+            f"it with the container. Save what it wrote since ({self._declared.engine} cp), then {self.restart}",
+        )
+
+    def deleted(self, kind: str, host: Host) -> Finding:
+        verdict = "stale_deleted" if kind == "dir" else "stale_file"
+        if host.absent_disk:
+            return self.disk_absent(host.absent_disk)
+        if host.node is None:
+            return Finding(
+                verdict,
+                "mountinfo",
+                "none",
+                f"{self.source} was deleted on the host while {self.name} runs. Put it back (from a backup, or with "
+                f"onebox.stack.data_dirs when empty is right), then {self.restart}",
+            )
+        what = "was deleted and made anew" if kind == "dir" else "was replaced by a new file (an editor or git does so)"
+        return Finding(
+            verdict,
+            "inode",
+            "restart",
+            f"{self.source} {what} while {self.name} runs: the application still has the old one and what it writes is "
+            f"lost. Type: {self.restart}",
+        )
+
+    def renamed(self, kind: str, on_host: t.Sequence[str], gone: bool) -> Finding:
+        verdict = "stale_renamed" if kind == "dir" else "stale_file"
+        now = f"which is now {shown(on_host[0])}" if on_host else "which is now under another name"
+        if gone:
+            back = f": `mv {shown(on_host[0])} {self.source}`" if on_host else ""
+            return Finding(
+                verdict,
+                "inode",
+                "none",
+                f"{self.source} is gone from the host; {self.name} still uses the old one, {now}. Move it back{back}, "
+                f"or make the right one and then {self.restart}",
+            )
+        return Finding(
+            verdict,
+            "inode",
+            "restart",
+            f"{self.source} was moved away and another one put in its place: {self.name} goes on with the old one, "
+            f"{now}. Copy back what it wrote there, then {self.restart}",
+        )
+
+    def retargeted(self, real: str, on_host: t.Sequence[str]) -> Finding:
+        old = shown(on_host[0]) if on_host else "the former target"
+        return Finding(
+            "symlink_retargeted",
+            "inode",
+            "restart",
+            f"{self.source} now leads to {shown(real)}, but {self.name} still has {old}. To take the new target: "
+            f"{self.restart}",
+        )
+
+    def mounted_over(self, fstype: str) -> Finding:
+        kind = f" ({fstype})" if fstype else ""
+        return Finding(
+            "host_mount_changed",
+            "inode",
+            "restart",
+            f"a file system{kind} was mounted on {self.source} after {self.name} had started: the application still "
+            f"writes into the directory beneath it. Type: {self.restart}; what it wrote lies under the mount point",
+        )
+
+    def disk_gone(self, fstype: str, device: str) -> Finding:
+        return Finding(
+            "host_mount_changed",
+            "inode",
+            "mount_disk",
+            f"the file system behind {self.inside} ({fstype} {shown(device)}) is no longer mounted on the host: "
+            f"{self.source} shows the directory beneath it. Mount the disk again, then {self.restart}",
+        )
+
+    def disk_absent(self, disk: str) -> Finding:
+        return Finding(
+            "host_mount_changed",
+            "inspect",
+            "mount_disk",
+            f"{shown(disk)} stands in /etc/fstab but is not mounted, so {self.source} is not on its disk. "
+            f"Type: `mount {shown(disk)}`, then {self.restart}",
+        )
+
+    def elsewhere(self, on_host: t.Sequence[str]) -> Finding:
+        where = shown(on_host[0]) if on_host else "another file system"
+        return Finding(
+            "wrong_source",
+            "inode",
+            "recreate",
+            f"{self.inside} is {where} and not {self.source}. Recreate the container from its compose file",
+        )
+
+    def not_the_wanted(self) -> Finding:
+        wanted = shown(self._declared.wanted_source)
+        twin = ""
+        if _twins(self._declared.wanted_source, self._declared.source):
+            twin = " They are twins, two directories of the same name: look into both before you delete one."
+        return Finding(
+            "wrong_source",
+            "inspect",
+            "recreate",
+            f"{self.inside} is {self.source} but should be {wanted}: the container was made from another compose file, "
+            f"directory or path.{twin} Recreate {self.name} from the right compose file",
+        )
+
+    def wrong_type(self, wanted: str, found: str) -> Finding:
+        cause = " (the engine makes an empty directory when the file is not there at start)" if found == "dir" else ""
+        return Finding(
+            "type_mismatch",
+            "inode",
+            "recreate",
+            f"{self.source} should be a {wanted} but is a {found}{cause}. Remove it, put the {wanted} there, then "
+            f"recreate {self.name}",
+        )
+
+    def auto_created(self) -> Finding:
+        return Finding(
+            "auto_created",
+            "inode",
+            "edit_compose",
+            f"{self.source} did not exist when {self.name} started, so the engine made an empty directory of root's. "
+            f"If the path is wrong, correct the compose file; if it is right, put the data there, set its owner, and "
+            f"recreate {self.name}",
+        )
+
+    def other_mode_declared(self, wanted: bool) -> Finding:
+        return Finding(
+            "ro_rw_mismatch",
+            "inspect",
+            "recreate",
+            f"{self.inside} should be {_mode(wanted)} but the container was made with {_mode(not wanted)}. Recreate "
+            f"{self.name} from its compose file",
+        )
+
+    def other_mode_mounted(self, read_only: bool) -> Finding:
+        return Finding(
+            "ro_rw_mismatch",
+            "mountinfo",
+            "restart",
+            f"{self.inside} is declared {_mode(read_only)} but mounted {_mode(not read_only)}: it was remounted since "
+            f"the start. Type: {self.restart}",
+        )
+
+    def writable_below(self, points: t.Sequence[str]) -> Finding:
+        return Finding(
+            "ro_rw_mismatch",
+            "mountinfo",
+            "edit_compose",
+            f"{self.inside} is read-only, but {_some(points)} below it can be written: the engine did not make the "
+            f"mounts below the source read-only. Declare them on their own with read_only, or leave them out",
+        )
+
+    def submount_missing(self, relative: t.Sequence[str]) -> Finding:
+        places = [self._declared.source.rstrip("/") + one for one in relative]
+        return Finding(
+            "submount_missing",
+            "mountinfo",
+            "restart",
+            f"{_some(places)} is a mount of its own on the host and {self.name} does not have it: the application sees "
+            f"the empty directory beneath. Type: {self.restart}",
+        )
+
+    def empty(self, hidden: bool) -> Finding:
+        why = "and hides files that the image has there" if hidden else "and should not be"
+        return Finding(
+            "empty_unexpected",
+            "inode",
+            "edit_compose",
+            f"{self.source} is empty {why}. Fill it (restore a backup, mount its disk), or correct the path in the "
+            f"compose file",
+        )
+
+
+def _mode(read_write: bool) -> str:
+    return "read-write" if read_write else "read-only"
+
+
+def _some(paths: t.Sequence[str]) -> str:
+    more = f" and {len(paths) - 2} more" if len(paths) > 2 else ""
+    return ", ".join(shown(path) for path in paths[:2]) + more
+
+
+def _twins(one: str, other: str) -> bool:
+    """Two directories that are easily taken for each other: equal from some level down, under different parents."""
+    return os.path.basename(os.path.normpath(one)) == os.path.basename(os.path.normpath(other))

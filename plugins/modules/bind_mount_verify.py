@@ -1,0 +1,267 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bind_mount_verify
+short_description: Prove that the directories of the host are the directories in the containers
+description:
+  - For each bind mount and volume of running containers, proves that source and destination are the same object
+    (device and inode), seen through the kernel's view of the container's main process, and that the application may
+    read or write it.
+  - Nothing is run in a container, nothing needs to be in its image, and nothing is left behind.
+  - Finds what C(docker inspect) cannot see, such as sources that were deleted, moved or replaced while the container
+    runs, disks mounted too late, mounts covered by others, and directories the engine made up.
+  - Never changes anything. The task does not fail when a mount is wrong; look at RV(ignore:ok).
+version_added: 1.0.0
+author:
+  - The onebox.stack developers
+attributes:
+  check_mode:
+    description: Can run in check mode and return the same as otherwise.
+    support: full
+  diff_mode:
+    description: Returns what changed, or would change, in diff mode.
+    support: none
+options:
+  project:
+    description:
+      - Check all containers of this compose project.
+      - Without O(project) and O(containers), all containers of the engine are checked.
+    type: str
+  containers:
+    description: Check the containers of these names or ids.
+    type: list
+    elements: str
+    default: []
+  engine:
+    description: The container engine. V(auto) takes Docker when it answers, else Podman.
+    type: str
+    choices: [auto, docker, podman]
+    default: auto
+  socket:
+    description: Path of the engine's API socket, when it is not at a usual place.
+    type: path
+  expected:
+    description:
+      - Mounts that must be there. What is missing or comes from elsewhere is a finding.
+      - Without it, what the engine says it mounted is proven.
+    type: list
+    elements: dict
+    suboptions:
+      container:
+        description: Name of the container. Give this or O(expected[].service).
+        type: str
+      service:
+        description: Name of the compose service. Give this or O(expected[].container).
+        type: str
+      source:
+        description: Absolute path on the host. Without it, any source will do.
+        type: str
+      destination:
+        description: Absolute path in the container.
+        type: str
+        required: true
+      read_only:
+        description: Whether the mount must be read-only or must not be. Without it, both will do.
+        type: bool
+      type:
+        description: What the source must be.
+        type: str
+        choices: [file, dir]
+      not_empty:
+        description: Whether an empty directory is a finding.
+        type: bool
+        default: false
+  access:
+    description:
+      - What to try with the identity of the container's main process. V(write) tries to read all mounts and to write
+        to those that are not read-only; a directory is written to through a nameless file that leaves no trace.
+    type: str
+    choices: [none, read, write]
+    default: write
+  one_shots:
+    description: Containers or services that may have finished with exit code 0.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: Seconds one container may take before its mounts count as unverifiable.
+    type: float
+    default: 10.0
+notes:
+  - Needs Linux 5.8 or newer on the managed host, and root or the user who owns the (rootless) containers.
+  - What cannot be proven has the verdict V(unverifiable) and never counts as V(ok).
+"""
+
+EXAMPLES = r"""
+- name: Prove the mounts of a stack
+  onebox.stack.bind_mount_verify:
+    project: 97layer
+  register: proof
+
+- name: Stop here when a mount is wrong
+  ansible.builtin.assert:
+    that: proof.ok
+    fail_msg: "{{ proof.containers | map(attribute='mounts') | flatten | map(attribute='message') | list }}"
+
+- name: Prove that the journal goes to the disk, and only that it could be read
+  onebox.stack.bind_mount_verify:
+    containers: [observer]
+    engine: podman
+    access: read
+    expected:
+      - container: observer
+        source: /srv/observer/journal
+        destination: /app/journal
+        read_only: false
+        not_empty: true
+"""
+
+RETURN = r"""
+ok:
+  description: Whether there was something to prove and all of it was proven.
+  returned: always
+  type: bool
+summary:
+  description: How many mounts were checked, are ok, failed, or could not be verified.
+  returned: always
+  type: dict
+  sample: {checked: 4, ok: 3, failed: 1, unverifiable: 0}
+message:
+  description: The outcome in one sentence.
+  returned: always
+  type: str
+  sample: 3 of 4 mounts proven in 2 containers
+containers:
+  description: Each container with its mounts.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the container.
+      type: str
+    id:
+      description: Id of the container.
+      type: str
+    service:
+      description: Its compose service, or an empty string.
+      type: str
+    status:
+      description: The engine's word for its state.
+      type: str
+    pid:
+      description: Process id of its main process on the host, 0 when none runs.
+      type: int
+    user:
+      description:
+        - As whom the application was found to run, in ids of the host (uid, gid, groups, capabilities,
+          own_user_namespace). Null when no access was tried.
+      type: dict
+    mounts:
+      description: Each bind mount and volume.
+      type: list
+      elements: dict
+      contains:
+        type:
+          description: V(bind) or V(volume).
+          type: str
+        source:
+          description: Path on the host, as the engine was told.
+          type: str
+        destination:
+          description: Path in the container.
+          type: str
+        verdict:
+          description:
+            - V(ok), V(missing), V(wrong_source), V(stale_deleted), V(stale_renamed), V(stale_file),
+              V(symlink_retargeted), V(host_mount_changed), V(shadowed), V(unmounted_inside), V(submount_missing),
+              V(auto_created), V(empty_unexpected), V(type_mismatch), V(ro_rw_mismatch), V(not_writable),
+              V(not_readable), V(no_space), V(vm_not_shared), V(not_running), or V(unverifiable).
+          type: str
+        proof:
+          description: What the verdict rests on; V(inode), V(mountinfo), V(probe), V(inspect), or V(none).
+          type: str
+        fix:
+          description:
+            - What mends it; V(restart), V(recreate), V(chown), V(mount_disk), V(edit_compose), V(share_with_vm), or
+              V(none) when it takes a person.
+          type: str
+        access:
+          description: What was declared (V(ro) or V(rw)), what was tried (V(none), V(read) or V(write)), and the error.
+          type: dict
+        message:
+          description: What is wrong, where, and what to type next.
+          type: str
+missing_mounts:
+  description: Expected mounts that are not there, with container, service, source, destination and message.
+  returned: always
+  type: list
+  elements: dict
+table:
+  description: The same as lines for a terminal, what is wrong first.
+  returned: always
+  type: list
+  elements: str
+duration_ms:
+  description: How long the check took, in milliseconds.
+  returned: always
+  type: float
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.find import ENGINES, find
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import ACCESS, verify
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "project": {"type": "str"},
+            "containers": {"type": "list", "elements": "str", "default": []},
+            "engine": {"type": "str", "choices": list(ENGINES), "default": "auto"},
+            "socket": {"type": "path"},
+            "expected": {
+                "type": "list",
+                "elements": "dict",
+                "mutually_exclusive": [("container", "service")],
+                "required_one_of": [("container", "service")],
+                "options": {
+                    "container": {"type": "str"},
+                    "service": {"type": "str"},
+                    "source": {"type": "str"},
+                    "destination": {"type": "str", "required": True},
+                    "read_only": {"type": "bool"},
+                    "type": {"type": "str", "choices": ["file", "dir"]},
+                    "not_empty": {"type": "bool", "default": False},
+                },
+            },
+            "access": {"type": "str", "choices": list(ACCESS), "default": "write"},
+            "one_shots": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "float", "default": 10.0},
+        },
+        mutually_exclusive=[("project", "containers")],
+        supports_check_mode=True,
+    )
+    given = module.params
+    try:
+        result = verify(
+            find(given["engine"], given["socket"]),
+            project=given["project"],
+            names=given["containers"],
+            expected=given["expected"],
+            access=given["access"],
+            one_shots=given["one_shots"],
+            seconds=given["timeout"],
+        )
+    except (EngineError, ValueError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()
