@@ -1,0 +1,95 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options the compose modules share."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  name:
+    description:
+      - Name of the stack, which is the compose project's name. It is never guessed from a directory.
+    type: str
+    required: true
+  project_dir:
+    description:
+      - Absolute path of the directory with the compose file on the host.
+    type: path
+    required: true
+  files:
+    description:
+      - Compose files, absolute or relative to O(project_dir), merged in this order.
+      - By default the one of V(compose.yml), V(compose.yaml), V(docker-compose.yml), V(docker-compose.yaml) that is there.
+    type: list
+    elements: str
+    default: []
+  env_file:
+    description:
+      - The environment file the compose files are filled in from, absolute or relative to O(project_dir).
+      - By default C(.env) in O(project_dir) where there is one. Variables of the caller's environment are never used.
+    type: path
+  required_env:
+    description:
+      - Variables of O(env_file) that must have a value.
+    type: list
+    elements: str
+    default: []
+  profiles:
+    description:
+      - Compose profiles to enable.
+    type: list
+    elements: str
+    default: []
+  engine:
+    description:
+      - The container engine; V(auto) takes Docker when it answers, else Podman.
+    type: str
+    choices: [auto, docker, podman]
+    default: auto
+  socket:
+    description:
+      - Path of the engine's socket; nothing else is tried then.
+    type: path
+  provider:
+    description:
+      - The compose tool.
+      - V(auto) takes docker compose v2 where the engine has a socket, also with Podman, else podman-compose.
+    type: str
+    choices: [auto, docker-compose, podman-compose]
+    default: auto
+  provider_path:
+    description:
+      - Path of the compose tool, instead of looking for it.
+    type: path
+  state_dir:
+    description:
+      - Directory that holds one directory of lock, state and history for each stack.
+      - By default C(/var/lib/onebox) for root and C(~/.local/state/onebox) for other users.
+    type: path
+  public_ports:
+    description:
+      - Ports of the host that may be reached from other machines. Publishing any other port on more than the loopback
+        address is an error.
+    type: list
+    elements: int
+    default: []
+  adopt:
+    description:
+      - Take over containers of the same project name that were deployed from another directory.
+      - Otherwise they are an error, since they are most likely another stack with the same name.
+    type: bool
+    default: false
+  remove_orphans:
+    description:
+      - Remove containers of services that are no longer declared. They are reported in any case.
+    type: bool
+    default: false
+  verify:
+    description:
+      - Prove every bind mount, see M(onebox.stack.bind_mount_verify). Only for hosts where no proof is possible.
+    type: bool
+    default: true
+"""

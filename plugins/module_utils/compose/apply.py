@@ -1,0 +1,256 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Do what the plan says, and nothing else, in the order the services depend on each other."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.compose import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose import resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Gate
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model
+from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE, Provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.resolve import Source
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+
+# Building and pulling may take as long as the network does.
+_BUILD_TIMEOUT = 3600.0
+_CALL_TIMEOUT = 600.0
+_AWAITED = ("service_healthy", "service_completed_successfully")
+
+
+class Actor:
+    """Changes one stack through its compose tool.
+
+    Args:
+        tool: the compose tool.
+        engine: the engine it drives.
+        project: the stack's name.
+        source: where the stack is declared; None when only its containers are known (removal).
+        run: starts a process.
+    """
+
+    def __init__(
+        self,
+        tool: Provider,
+        engine: Engine,
+        project: str,
+        source: Source | None,
+        run: process.Runner = process.run,
+    ) -> None:
+        self._tool = tool
+        self._engine = engine
+        self._project = project
+        self._source = source
+        self._run = run
+
+    @property
+    def _docker(self) -> bool:
+        return self._tool.kind == DOCKER_COMPOSE
+
+    def build(self, services: t.Sequence[str]) -> None:
+        """Build the images of ``services``; running containers go on."""
+        if services:
+            self._compose(["build", *services], _BUILD_TIMEOUT, f"build {', '.join(services)}")
+
+    def pull(self, model: Model, services: t.Sequence[str], missing: t.Container[str]) -> None:
+        """Fetch images that are not here, before anything is stopped."""
+        absent = [name for name in services if model.services[name].image in missing]
+        if not absent:
+            return
+        what = f"pull {', '.join(sorted({model.services[name].image for name in absent}))}"
+        if self._docker:
+            self._compose(["pull", "--quiet", *absent], _BUILD_TIMEOUT, what)
+            return
+        for image in dict.fromkeys(model.services[name].image for name in absent):
+            self._command(["podman", "pull", "--quiet", image], _BUILD_TIMEOUT, what)
+
+    def up(self, rows: t.Sequence[planning.Row]) -> None:
+        """Create, replace or start the containers of ``rows``; their dependencies are left alone."""
+        replaced = [row for row in rows if row.action in (planning.RECREATE, planning.REBUILD)]
+        words = ["up", "-d", "--no-build", "--no-deps"]
+        what = "start " + ", ".join(row.service for row in rows)
+        if self._docker:
+            # One call for all: services that are only created or started are not touched by --force-recreate.
+            groups = [
+                (replaced, ["--force-recreate"]),
+                ([row for row in rows if row not in replaced], ["--no-recreate"]),
+            ]
+            for group, flags in groups:
+                if group:
+                    self._compose([*words, *flags, *(row.service for row in group)], _CALL_TIMEOUT, what)
+            return
+        # podman-compose would take running dependents down too; it only has to create what is missing.
+        ids = [identity for row in replaced for identity in row.container_ids]
+        self.remove(ids)
+        self._compose([*words, *(row.service for row in rows)], _CALL_TIMEOUT, what)
+
+    def restart(self, rows: t.Sequence[planning.Row]) -> None:
+        """Restart the containers of ``rows`` in place; binds are looked up anew."""
+        if not rows:
+            return
+        names = [row.service for row in rows]
+        if self._docker:
+            self._project_call(["restart", *names], f"restart {', '.join(names)}")
+        else:
+            self._podman_each(["restart"], [identity for row in rows for identity in row.container_ids])
+
+    def unpause(self, ids: t.Mapping[str, str]) -> None:
+        """Let paused containers go on: ``id -> service``."""
+        if not ids:
+            return
+        if self._docker:
+            self._project_call(["unpause", *sorted(set(ids.values()))], "unpause")
+        else:
+            self._podman_each(["unpause"], list(ids))
+
+    def stop(self, ids: t.Mapping[str, str]) -> None:
+        """Stop containers, ``id -> service``, and keep them."""
+        if not ids:
+            return
+        if self._docker:
+            self._project_call(["stop", *sorted(set(ids.values()))], "stop")
+        else:
+            self._podman_each(["stop"], list(ids))
+
+    def remove_services(self, ids: t.Mapping[str, str]) -> None:
+        """Stop and remove containers, ``id -> service``; volumes and directories stay."""
+        if not ids:
+            return
+        if self._docker:
+            self._project_call(["rm", "--stop", "--force", *sorted(set(ids.values()))], "remove")
+        else:
+            self.remove(list(ids))
+
+    def remove(self, ids: t.Sequence[str]) -> None:
+        """Stop and remove Podman containers by id, each with its own grace period; their volumes stay."""
+        if ids:
+            self._podman_each(["stop"], ids)
+            self._command(["podman", "rm", "--force", *ids], _CALL_TIMEOUT, "remove former containers")
+
+    def down(self, ids: t.Mapping[str, str]) -> None:
+        """Remove the whole stack: containers and networks, never a volume."""
+        if self._docker:
+            self._project_call(["down", "--remove-orphans"], "take down")
+            return
+        self.remove(list(ids))
+        listed = self._command(
+            ["podman", "network", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={self._project}"],
+            _CALL_TIMEOUT,
+            "list networks",
+        )
+        for network in listed.stdout.split():
+            self._command(["podman", "network", "rm", network], _CALL_TIMEOUT, f"remove network {network}")
+
+    def probe(self, ids: t.Sequence[str]) -> None:
+        """Run healthchecks now, side by side; Podman records the result."""
+
+        def one(identity: str) -> None:
+            words = ["podman", "healthcheck", "run", identity]
+            self._run(words, timeout=_CALL_TIMEOUT, env=self._tool.env, check=False)
+
+        with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
+            list(pool.map(one, ids))
+
+    def _podman_each(self, words: t.Sequence[str], ids: t.Sequence[str]) -> None:
+        if ids:
+            self._command(["podman", *words, *ids], _CALL_TIMEOUT, words[0])
+
+    def _compose(self, words: t.Sequence[str], timeout: float, what: str) -> None:
+        if self._source is None:
+            raise ComposeError(f"cannot {what} {self._project}: its compose file is not known")
+        argv = [*resolve.arguments(self._tool, self._source), *words]
+        self._command(argv, timeout, what, cwd=self._source.project_dir)
+
+    def _project_call(self, words: t.Sequence[str], what: str) -> None:
+        # By labels, without any file: what runs is what is meant, not what the file says now.
+        self._command([*self._tool.argv, "-p", self._project, *words], _CALL_TIMEOUT, what, cwd="/")
+
+    def _command(self, argv: t.Sequence[str], timeout: float, what: str, cwd: str | None = None) -> process.Result:
+        try:
+            return self._run(argv, timeout=timeout, env=self._tool.env, cwd=cwd)
+        except process.CommandError as error:
+            said = process.last_words(error.result.stderr or error.result.stdout, 4) or str(error)
+            raise ComposeError(f"could not {what} (stack {self._project}): {said}") from error
+
+
+def stages(model: Model, rows: t.Sequence[planning.Row]) -> list[list[planning.Row]]:
+    """Group ``rows`` so that a service comes after those it waits for to be healthy or done."""
+    acting = {row.service: row for row in rows}
+    level: dict[str, int] = {}
+
+    def depth(name: str, path: tuple[str, ...]) -> int:
+        if name in level:
+            return level[name]
+        if name in path:
+            raise ComposeError(f"services depend on each other in a circle: {' -> '.join((*path, name))}")
+        found = 0
+        for dependency in model.services[name].depends_on:
+            if dependency.service in model.services:
+                below = depth(dependency.service, (*path, name))
+                awaited = dependency.condition in _AWAITED and dependency.service in acting
+                found = max(found, below + (1 if awaited else 0))
+        for parent in model.services[name].namespaces:
+            if parent in model.services:
+                below = depth(parent, (*path, name))
+                found = max(found, below + (1 if parent in acting else 0))
+        level[name] = found
+        return found
+
+    grouped: dict[int, list[planning.Row]] = {}
+    for name, row in acting.items():
+        grouped.setdefault(depth(name, ()), []).append(row)
+    return [grouped[number] for number in sorted(grouped)]
+
+
+def run_plan(
+    actor: Actor,
+    gate: Gate,
+    model: Model,
+    rows: t.Sequence[planning.Row],
+    missing_images: t.Container[str],
+    timeout: float,
+    paused: t.Mapping[str, str],
+) -> None:
+    """Carry out ``rows``.
+
+    Args:
+        missing_images: references no local image has.
+        timeout: seconds for a service another one waits for.
+        paused: ids of paused containers -> service.
+
+    Raises:
+        ComposeError: a step failed; what ran before it stays as it is.
+        Unhealthy: a service others wait for did not get well.
+    """
+    acting = [row for row in rows if row.replaces or row.action == planning.START]
+    actor.build([row.service for row in acting if row.action == planning.REBUILD])
+    pullable = [row.service for row in acting if row.replaces and model.services[row.service].build is None]
+    actor.pull(model, pullable, missing_images)
+    actor.unpause(paused)
+    groups = stages(model, acting)
+    for number, group in enumerate(groups):
+        actor.up(group)
+        later = {row.service for rest in groups[number + 1 :] for row in rest}
+        awaited = _awaited(model, {row.service for row in group}, later)
+        if awaited:
+            completed = {name for name, condition in awaited.items() if condition == _AWAITED[1]}
+            gate.wait({name: model.services[name] for name in awaited}, timeout, completed=completed)
+    actor.restart([row for row in rows if row.action == planning.RESTART])
+    removed = [row for row in rows if row.action == planning.REMOVE_ORPHAN]
+    actor.remove_services({identity: row.service for row in removed for identity in row.container_ids})
+
+
+def _awaited(model: Model, here: t.Container[str], later: t.Container[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, service in model.services.items():
+        if name in later:
+            for dependency in service.depends_on:
+                if dependency.service in here and dependency.condition in _AWAITED:
+                    found[dependency.service] = dependency.condition
+    return found

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The argument spec the compose modules share, and what it becomes."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.compose import strict
+from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock
+from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Request, World
+
+COMMON: dict[str, dict[str, t.Any]] = {
+    "name": {"type": "str", "required": True},
+    "project_dir": {"type": "path", "required": True},
+    "files": {"type": "list", "elements": "str", "default": []},
+    "env_file": {"type": "path"},
+    "required_env": {"type": "list", "elements": "str", "default": []},
+    "profiles": {"type": "list", "elements": "str", "default": []},
+    "engine": {"type": "str", "choices": ["auto", "docker", "podman"], "default": "auto"},
+    "socket": {"type": "path"},
+    "provider": {"type": "str", "choices": ["auto", "docker-compose", "podman-compose"], "default": "auto"},
+    "provider_path": {"type": "path"},
+    "state_dir": {"type": "path"},
+    "public_ports": {"type": "list", "elements": "int", "default": []},
+    "adopt": {"type": "bool", "default": False},
+    "remove_orphans": {"type": "bool", "default": False},
+    "verify": {"type": "bool", "default": True},
+}
+
+
+def request_here(params: t.Mapping[str, t.Any]) -> Request:
+    """:func:`request_of` for the user the module runs as."""
+    return request_of(params, os.geteuid(), os.path.expanduser("~"))
+
+
+def request_of(params: t.Mapping[str, t.Any], uid: int, home: str) -> Request:
+    """The run that a module's parameters ask for; those only one module has get their defaults."""
+    default_state = "/var/lib/onebox" if uid == 0 else os.path.join(home, ".local/state/onebox")
+    extra = {name: params[name] for name in ("state", "wait_timeout", "lock_timeout") if params.get(name) is not None}
+    return Request(
+        name=params["name"],
+        project_dir=os.path.normpath(params["project_dir"]),
+        files=tuple(params["files"]),
+        env_file=params["env_file"],
+        profiles=tuple(params["profiles"]),
+        rules=strict.Rules(tuple(params["required_env"]), tuple(params["public_ports"])),
+        engine=params["engine"],
+        socket=params["socket"],
+        provider=params["provider"],
+        provider_path=params["provider_path"],
+        remove_orphans=params["remove_orphans"],
+        adopt=params["adopt"],
+        verify=params["verify"],
+        http_checks=tuple(params.get("http_checks") or ()),
+        state_dir=params["state_dir"] or default_state,
+        **extra,
+    )
+
+
+def real_world() -> World:
+    """Real processes, the real clock, the environment the module was started in."""
+    return World(
+        run=process.run,
+        environ=dict(os.environ),
+        clock=Clock(time.monotonic, time.time, time.sleep),
+        now=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        user=os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid()),
+    )

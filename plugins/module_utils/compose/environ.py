@@ -1,0 +1,50 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The environment compose tools run in: only what they need to find the engine, nothing a shell left behind.
+
+A variable of the caller's shell beats the stack's own ``.env`` in every compose tool, so that the same files deploy
+differently for root, for an admin's shell and for a unit at boot. Here they do not.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+_NAMES = frozenset(
+    (
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "TMPDIR",
+        "XDG_RUNTIME_DIR",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "DOCKER_HOST",
+        "DOCKER_CONFIG",
+        "DOCKER_CERT_PATH",
+        "DOCKER_TLS_VERIFY",
+        "DOCKER_BUILDKIT",
+        "CONTAINER_HOST",
+        "REGISTRY_AUTH_FILE",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "SSL_CERT_FILE",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+    )
+)
+_PREFIXES = ("CONTAINERS_",)
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def clean(environ: t.Mapping[str, str]) -> dict[str, str]:
+    """The allowed part of ``environ``, with a ``PATH`` and a fixed locale."""
+    kept = {name: value for name, value in environ.items() if name in _NAMES or name.startswith(_PREFIXES)}
+    kept.setdefault("PATH", DEFAULT_PATH)
+    kept["LC_ALL"] = "C"
+    return kept

@@ -1,0 +1,269 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wait until a stack is well, or say which service is not and what it printed last."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Service
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+
+WELL, WAITING, FAILED = "well", "waiting", "failed"
+# Growth of the restart count, while we look, that is a crash loop and not one bad start.
+_LOOP = 3
+_ENDED = ("exited", "stopped", "dead")
+_RUNNING = ("running",)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where the gate has its time from, so that tests need none.
+
+    Attributes:
+        monotonic: seconds that never go back.
+        epoch: seconds since 1970, comparable with the engine's timestamps.
+        sleep: waits that many seconds.
+    """
+
+    monotonic: t.Callable[[], float]
+    epoch: t.Callable[[], float]
+    sleep: t.Callable[[float], None]
+
+
+@dataclass
+class _Seen:
+    restarts: int
+    since: float | None = None
+
+
+class Gate:
+    """The health gate of one stack.
+
+    Args:
+        engine: where containers are looked at.
+        project: the stack.
+        clock: time.
+        settle: seconds a service without a healthcheck must run without a restart; also how long ``unhealthy`` or
+            ``exited`` must last to count.
+        probe: runs a container's healthcheck now. Podman leaves that to systemd timers: where there is no systemd,
+            nobody else does it.
+        interval: seconds between two looks.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        project: str,
+        clock: Clock,
+        *,
+        settle: float = 3.0,
+        probe: t.Callable[[t.Sequence[str]], None] | None = None,
+        interval: float = 0.25,
+    ) -> None:
+        self._engine = engine
+        self._project = project
+        self._clock = clock
+        self._settle = settle
+        self._probe = probe
+        self._interval = interval
+
+    def wait(
+        self, services: t.Mapping[str, Service], timeout: float, *, completed: t.Container[str] = ()
+    ) -> list[dict[str, t.Any]]:
+        """Wait until every one of ``services`` is well.
+
+        Args:
+            timeout: seconds.
+            completed: services that must have ended with exit code 0, since another one waits for that.
+
+        Returns:
+            One row a container: service, container, state, health, restarts, exit_code, seconds, ok, message.
+
+        Raises:
+            Unhealthy: one failed, or time ran out. Names it, and shows its last lines.
+        """
+        began = self._clock.monotonic()
+        seen: dict[str, _Seen] = {}
+        pause = self._interval
+        while True:
+            rows = self._look(services, seen, began, completed)
+            bad = [row for row in rows if row["verdict"] == FAILED]
+            if not bad and all(row["verdict"] == WELL for row in rows):
+                return [_public(row) for row in rows]
+            elapsed = self._clock.monotonic() - began
+            if bad or elapsed >= timeout:
+                raise self._unhealthy(bad or [row for row in rows if row["verdict"] != WELL], rows, elapsed, services)
+            self._clock.sleep(pause)
+            pause = min(pause * 1.3, 2.0)
+
+    def _look(
+        self, services: t.Mapping[str, Service], seen: dict[str, _Seen], began: float, completed: t.Container[str]
+    ) -> list[dict[str, t.Any]]:
+        found = self._containers(services)
+        if self._probe is not None:
+            checked = [row.id for row in found if row.running and services[row.service].has_healthcheck]
+            if checked:
+                self._probe(checked)
+                found = self._containers(services)
+        rows = []
+        for container in found:
+            verdict, message = self._verdict(services[container.service], container, seen, completed)
+            rows.append(
+                {
+                    "service": container.service,
+                    "container": container.name,
+                    "id": container.id,
+                    "state": container.status,
+                    "health": container.health,
+                    "restarts": container.restart_count,
+                    "exit_code": container.exit_code,
+                    "oom_killed": container.oom_killed,
+                    "seconds": round(self._clock.monotonic() - began, 3),
+                    "verdict": verdict,
+                    "message": message,
+                }
+            )
+        there = {container.service for container in found}
+        for name, service in services.items():
+            if name not in there and service.scale > 0:
+                rows.append(_absent(name))
+        return rows
+
+    def _containers(self, services: t.Mapping[str, Service]) -> list[Container]:
+        return [row for row in project_containers(self._engine, self._project) if row.service in services]
+
+    def _verdict(
+        self, service: Service, container: Container, seen: dict[str, _Seen], completed: t.Container[str]
+    ) -> tuple[str, str]:
+        now = self._clock.monotonic()
+        memory = seen.setdefault(container.id, _Seen(container.restart_count))
+        if container.restart_count - memory.restarts >= _LOOP:
+            return FAILED, f"keeps restarting ({container.restart_count} times), {exit_words(container)}"
+        if container.status in _ENDED:
+            if service.name in completed or service.one_shot:
+                if container.exit_code == 0:
+                    return WELL, "ended with exit code 0"
+                return FAILED, f"ended: {exit_words(container)}"
+            return self._lasting(memory, now, f"is not running: {exit_words(container)}")
+        if service.name in completed:
+            memory.since = None
+            return WAITING, f"is still {container.status}, and another service waits for its end"
+        if container.health == "unhealthy":
+            return self._lasting(memory, now, "its healthcheck fails")
+        memory.since = None
+        if container.status not in _RUNNING:
+            return WAITING, f"is {container.status}"
+        if service.has_healthcheck:
+            if container.health == "healthy":
+                return WELL, "healthy"
+            return WAITING, f"its healthcheck is still {container.health or 'not run'}"
+        ran = self._clock.epoch() - epoch_of(container.started_at)
+        if ran >= self._settle:
+            return WELL, "running"
+        return WAITING, f"runs for {max(ran, 0):.0f} s"
+
+    def _lasting(self, memory: _Seen, now: float, message: str) -> tuple[str, str]:
+        # A restart policy or a second try of the healthcheck may still mend it.
+        if memory.since is None:
+            memory.since = now
+        return (FAILED if now - memory.since >= self._settle else WAITING), message
+
+    def _unhealthy(
+        self,
+        bad: t.Sequence[t.Mapping[str, t.Any]],
+        rows: t.Sequence[dict[str, t.Any]],
+        elapsed: float,
+        services: t.Mapping[str, Service],
+    ) -> Unhealthy:
+        parts = []
+        for row in bad:
+            part = f"service {row['service']} {row['message']}"
+            tail = self._tail(str(row["id"]), services.get(str(row["service"])))
+            parts.append(part + (f"; its last lines:\n{tail}" if tail else "; it printed nothing"))
+        text = "\n".join(parts)
+        return Unhealthy(
+            f"stack {self._project} is not well after {elapsed:.0f} s: {text}", [_public(row) for row in rows]
+        )
+
+    def _tail(self, container: str, service: Service | None) -> str:
+        if not container:
+            return ""
+        try:
+            lines = self._engine.logs(container, 15).rstrip()
+        except EngineError:
+            return ""
+        secrets = mask.secrets_of(service.environment) if service is not None else ()
+        return "\n".join(f"    {line}" for line in mask.text(lines, secrets).splitlines())
+
+
+def project_containers(engine: Engine, project: str) -> list[Container]:
+    """The containers of a project, without those of ``compose run``."""
+    return [
+        row
+        for row in engine.containers(project=project)
+        if row.labels.get("com.docker.compose.oneoff", "False").lower() != "true"
+    ]
+
+
+def exit_words(container: Container) -> str:
+    """What its exit code means, for a person."""
+    code = container.exit_code
+    if container.oom_killed:
+        return (
+            f"exit code {code}: killed because it ran out of memory; "
+            "raise its memory limit (mem_limit) or make it need less"
+        )
+    meaning = {
+        0: "it ended by itself",
+        125: "the engine could not start it",
+        126: "its command may not be executed",
+        127: "its command was not found",
+        134: "it aborted (SIGABRT)",
+        137: "killed (SIGKILL), and not for lack of memory within its limit: someone or the host killed it; "
+        "look for the kernel's out-of-memory killer in dmesg",
+        139: "it crashed (SIGSEGV)",
+        143: "it was asked to end (SIGTERM)",
+    }.get(code)
+    return f"exit code {code}" + (f", {meaning}" if meaning else "")
+
+
+def epoch_of(timestamp: str) -> float:
+    """Seconds since 1970 of the engine's RFC 3339 ``timestamp``; 0 for none."""
+    match = re.match(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(\.\d+)?\s?(Z|[+-]\d\d:?\d\d)?", timestamp)
+    if match is None:
+        return 0.0
+    zone = (match.group(3) or "Z").replace("Z", "+00:00")
+    if ":" not in zone:
+        zone = f"{zone[:3]}:{zone[3:]}"
+    moment = datetime.datetime.fromisoformat(match.group(1).replace(" ", "T") + zone)
+    return moment.timestamp() + float(match.group(2) or 0)
+
+
+def _absent(name: str) -> dict[str, t.Any]:
+    return {
+        "service": name,
+        "container": "",
+        "id": "",
+        "state": "missing",
+        "health": "",
+        "restarts": 0,
+        "exit_code": 0,
+        "oom_killed": False,
+        "seconds": 0.0,
+        "verdict": WAITING,
+        "message": "has no container",
+    }
+
+
+def _public(row: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    shown = {key: value for key, value in row.items() if key not in ("verdict", "id")}
+    shown["ok"] = row["verdict"] == WELL
+    return shown

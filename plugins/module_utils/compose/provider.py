@@ -1,0 +1,218 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find the compose tool of this host: ``docker compose`` v2 as a plugin or alone, or podman-compose."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+
+PROVIDERS = ("auto", "docker-compose", "podman-compose")
+DOCKER_COMPOSE = "docker-compose"
+PODMAN_COMPOSE = "podman-compose"
+# Older ones have neither --in-pod as a global option nor a config hash.
+OLDEST_PODMAN_COMPOSE = (1, 3)
+# The roles of this collection put a private podman-compose here.
+PRIVATE_PODMAN_COMPOSE = "/opt/onebox/podman-compose/bin/podman-compose"
+_VERSION_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A compose tool that answers.
+
+    Attributes:
+        kind: ``docker-compose`` or ``podman-compose``.
+        argv: how to call it.
+        version: for example ``(2, 26, 1)``.
+        env: the whole environment it is run with.
+    """
+
+    kind: str
+    argv: tuple[str, ...]
+    version: tuple[int, ...]
+    env: t.Mapping[str, str]
+
+    @property
+    def version_text(self) -> str:
+        return ".".join(str(part) for part in self.version)
+
+
+def find(
+    wanted: str,
+    engine: Engine | None,
+    env: t.Mapping[str, str],
+    *,
+    executable: str | None = None,
+    run: process.Runner = process.run,
+) -> Provider:
+    """Return the compose tool for ``engine``.
+
+    ``auto`` takes docker compose where the engine has a socket (it does everything right on Podman's too), else
+    podman-compose.
+
+    Args:
+        wanted: one of :data:`PROVIDERS`.
+        engine: the engine it shall drive; None when there is none and only a model is wanted.
+        env: the cleaned environment.
+        executable: path of the tool, instead of looking for it.
+
+    Raises:
+        ComposeError: there is none, or it does not fit the engine. Names everything that was tried.
+    """
+    if wanted not in PROVIDERS:
+        raise ComposeError(f"provider must be one of {', '.join(PROVIDERS)}, not {wanted!r}")
+    kinds = [DOCKER_COMPOSE, PODMAN_COMPOSE] if wanted == "auto" else [wanted]
+    tried: list[str] = []
+    for kind in kinds:
+        unfit = _unfit(kind, engine)
+        if unfit:
+            tried.append(f"{kind}: {unfit}")
+            continue
+        full_env = dict(env)
+        if kind == DOCKER_COMPOSE and engine is not None:
+            full_env["DOCKER_HOST"] = f"unix://{engine.socket}"
+        for argv in [(executable,)] if executable else _candidates(kind, env):
+            version, why = _version(argv, full_env, run)
+            if why:
+                tried.append(f"{' '.join(argv)}: {why}")
+            elif kind == DOCKER_COMPOSE and version < (2,):
+                tried.append(f"{' '.join(argv)}: version {version[0]} is too old, compose v2 is needed")
+            elif kind == PODMAN_COMPOSE and version < OLDEST_PODMAN_COMPOSE:
+                tried.append(f"{' '.join(argv)}: too old, podman-compose 1.3 is the oldest that is supported")
+            else:
+                return Provider(kind, tuple(argv), version, full_env)
+    on = f" for {engine.name}" if engine is not None else ""
+    raise ComposeError(
+        f"no compose tool{on} on this host. Tried: {'; '.join(tried)}. "
+        "The role onebox.stack.container_engine installs one; or name it with provider and provider_path."
+    )
+
+
+def _unfit(kind: str, engine: Engine | None) -> str:
+    if engine is None:
+        return ""
+    if kind == DOCKER_COMPOSE and not engine.socket:
+        return "podman has no socket here (start podman.socket, or use podman-compose)"
+    if kind == PODMAN_COMPOSE and engine.name != "podman":
+        return f"it drives podman only, and the engine is {engine.name}"
+    return ""
+
+
+def _candidates(kind: str, env: t.Mapping[str, str]) -> list[tuple[str, ...]]:
+    path = env.get("PATH")
+    if kind == PODMAN_COMPOSE:
+        found = [shutil.which("podman-compose", path=path), PRIVATE_PODMAN_COMPOSE]
+        return [(place,) for place in found if place and os.path.exists(place)] or [("podman-compose",)]
+    candidates: list[tuple[str, ...]] = []
+    # The plugin called directly saves the docker command line's own start, and works where that is not installed.
+    home = env.get("DOCKER_CONFIG") or os.path.join(env.get("HOME", "/"), ".docker")
+    for folder in (
+        os.path.join(home, "cli-plugins"),
+        "/usr/local/lib/docker/cli-plugins",
+        "/usr/local/libexec/docker/cli-plugins",
+        "/usr/lib/docker/cli-plugins",
+        "/usr/libexec/docker/cli-plugins",
+        "/opt/homebrew/lib/docker/cli-plugins",
+    ):
+        place = os.path.join(folder, "docker-compose")
+        if os.access(place, os.X_OK):
+            candidates.append((place,))
+    alone = shutil.which("docker-compose", path=path)
+    if alone:
+        candidates.append((alone,))
+    if not candidates and shutil.which("docker", path=path):
+        candidates.append(("docker", "compose"))
+    return candidates or [("docker-compose",)]
+
+
+def _version(argv: t.Sequence[str], env: t.Mapping[str, str], run: process.Runner) -> tuple[tuple[int, ...], str]:
+    words = [*argv, "version", "--short"]
+    try:
+        result = run(words, timeout=_VERSION_TIMEOUT, env=env)
+    except process.CommandError as error:
+        return (), str(error)
+    found = re.search(r"(\d+(?:\.\d+)+)", result.stdout)
+    if not found:
+        return (), f"cannot read its version from {process.last_words(result.stdout)!r}"
+    return tuple(int(part) for part in found.group(1).split(".")), ""
+
+
+_CONVERT = """
+import json, sys, yaml
+class Loader(yaml.SafeLoader):
+    pass
+def tagged(loader, suffix, node):
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node)
+Loader.add_multi_constructor("!", tagged)
+def load(text, name):
+    try:
+        return {"data": yaml.load(text, Loader), "error": ""}
+    except yaml.YAMLError as error:
+        return {"data": None, "error": " ".join(str(error).split())}
+request = json.load(sys.stdin)
+json.dump([load(row["text"], row["name"]) for row in request], sys.stdout, default=str)
+"""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A YAML text as Python data, or why it is not YAML."""
+
+    data: t.Any
+    error: str
+
+
+def parse_yaml(provider: Provider, texts: t.Mapping[str, str], run: process.Runner = process.run) -> dict[str, Parsed]:
+    """Parse YAML with the library podman-compose brings along, in podman-compose's own interpreter.
+
+    This collection's target side is standard library only, and podman-compose cannot exist without PyYAML.
+
+    Raises:
+        ComposeError: its interpreter cannot be found or does not work.
+    """
+    interpreter = interpreter_of(provider.argv[0], provider.env)
+    request = json.dumps([{"name": name, "text": text} for name, text in texts.items()])
+    try:
+        result = run([*interpreter, "-c", _CONVERT], timeout=60.0, env=provider.env, stdin=request.encode())
+        rows = json.loads(result.stdout)
+    except (process.CommandError, ValueError) as error:
+        raise ComposeError(f"cannot parse YAML with the interpreter of {provider.argv[0]}: {error}") from error
+    return {name: Parsed(row["data"], row["error"]) for name, row in zip(texts, rows)}
+
+
+def interpreter_of(script: str, env: t.Mapping[str, str]) -> tuple[str, ...]:
+    """The command in the ``#!`` line of ``script``; pip's long-path form (``/bin/sh`` and ``exec``) included.
+
+    Raises:
+        ComposeError: there is none.
+    """
+    place = script if os.path.isabs(script) else shutil.which(script, path=env.get("PATH")) or script
+    try:
+        with open(place, encoding="utf-8", errors="replace") as stream:
+            first, second = stream.readline().strip(), stream.readline().strip()
+    except OSError as error:
+        raise ComposeError(f"cannot read {place}: {error.strerror}") from error
+    if first == "#!/bin/sh" and second.startswith("'''exec'"):
+        quoted = re.match(r"'''exec' (?:\"([^\"]+)\"|(\S+))", second)
+        if quoted:
+            return (quoted.group(1) or quoted.group(2),)
+    words = first[2:].split() if first.startswith("#!") else []
+    if words and os.path.basename(words[0]) == "env":
+        words = [word for word in words[1:] if not word.startswith("-")]
+    if not words or "python" not in os.path.basename(words[0]):
+        raise ComposeError(f"{place} is not a Python script; give podman-compose's own path as provider_path")
+    return tuple(words)

@@ -1,0 +1,209 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deploy a compose stack: plan, lock, apply, wait for health, prove the mounts."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: compose_stack
+short_description: Deploy a compose stack, and say why
+version_added: 1.0.0
+description:
+  - Brings a stack declared by a compose file to the wanted state on one host.
+  - Looks first, and makes a plan with one action and its reasons for each service; then does exactly that.
+  - Refuses a stack that must not be deployed before anything is touched, with all problems at once, for example variables
+    nobody set, bind sources that do not exist, data in the deploy directory, ports that are taken, ports open to other
+    machines that nobody listed, another stack of the same name.
+  - Waits until every service is well, proves every bind mount, asks every URL. When one of these fails, so does the module.
+  - Runs one at a time for each stack.
+author:
+  - The onebox.stack developers (@onebox)
+options:
+  state:
+    description:
+      - V(present) deploys the stack.
+      - V(stopped) stops its containers and keeps them.
+      - V(absent) removes containers and networks. Volumes and directories, which are data, stay in any case.
+    type: str
+    choices: [present, stopped, absent]
+    default: present
+  wait_timeout:
+    description:
+      - Seconds the services have to get well. A service with a healthcheck must be healthy; one without must run for some
+        seconds without a restart; one that nothing restarts may also have ended with exit code 0.
+    type: float
+    default: 120
+  lock_timeout:
+    description:
+      - Seconds to wait for another run on the same stack.
+    type: float
+    default: 300
+  http_checks:
+    description:
+      - URLs that must answer, asked from the host itself, without any proxy.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      url:
+        description:
+          - The URL.
+        type: str
+        required: true
+      status:
+        description:
+          - The HTTP status it must answer with.
+        type: int
+        default: 200
+extends_documentation_fragment:
+  - onebox.stack.compose
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+    details:
+      - Returns the plan. Where an earlier task of the same playbook would make the deploy directory or install the engine,
+        a warning says so instead of an error.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+seealso:
+  - module: onebox.stack.compose_stack_info
+  - module: onebox.stack.bind_mount_verify
+"""
+
+EXAMPLES = r"""
+- name: Run the stack
+  onebox.stack.compose_stack:
+    name: 97layer
+    project_dir: /opt/onebox/97layer
+    required_env: [LAYER97_WORKSPACE]
+    public_ports: [8081, 9876]
+    http_checks:
+      - url: http://127.0.0.1:8081/status
+
+- name: Remove its containers and networks, and leave its data
+  onebox.stack.compose_stack:
+    name: 97layer
+    project_dir: /opt/onebox/97layer
+    state: absent
+"""
+
+RETURN = r"""
+project:
+  description: Name of the stack.
+  returned: always
+  type: str
+  sample: 97layer
+backend:
+  description: The compose tool and the engine that were used.
+  returned: when they were found
+  type: dict
+  sample: {name: podman-compose, version: 1.6.0, command: /usr/bin/podman-compose, engine: podman, engine_version: 4.3.1, socket: ""}
+plan:
+  description:
+    - One entry a service, with C(service), C(action), C(reasons), C(diff), C(downtime) and C(cascade_from).
+    - Actions are C(keep), C(start), C(restart), C(recreate), C(rebuild), C(create) and C(remove_orphan).
+    - Values of variables whose names look secret are masked in C(diff).
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - service: web
+      action: recreate
+      reasons: [env_changed]
+      diff: {environment.LEVEL: {before: info, after: debug}}
+      downtime: recreate
+      cascade_from: ""
+health:
+  description: One entry a container, with C(service), C(container), C(state), C(health), C(restarts) and C(exit_code).
+  returned: always
+  type: list
+  elements: dict
+images:
+  description: Which image each service runs, with C(service), C(tag) and C(id).
+  returned: always
+  type: list
+  elements: dict
+orphans:
+  description: Services that have containers in this project and are no longer declared.
+  returned: always
+  type: list
+  elements: str
+sources:
+  description: Every directory or file of the host that the stack binds.
+  returned: always
+  type: list
+  elements: str
+warnings:
+  description: What the user should know.
+  returned: always
+  type: list
+  elements: str
+timings_ms:
+  description: Milliseconds each step took.
+  returned: always
+  type: dict
+actions:
+  description: What would be stopped or removed, in check mode with O(state) V(stopped) or V(absent).
+  returned: in check mode, when O(state) is V(stopped) or V(absent)
+  type: list
+  elements: dict
+mounts:
+  description: The proof of the mounts as M(onebox.stack.bind_mount_verify) returns it; empty when it was not made.
+  returned: always
+  type: dict
+endpoints:
+  description: One entry a URL, with C(url), C(status), C(expected), C(ok), C(ms) and C(message).
+  returned: always
+  type: list
+  elements: dict
+problems:
+  description: Why the stack was refused, with C(code), C(where) and C(message).
+  returned: when the stack was refused
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.compose import arguments, outcome
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **arguments.COMMON,
+            "state": {"type": "str", "choices": ["present", "stopped", "absent"], "default": "present"},
+            "wait_timeout": {"type": "float", "default": 120},
+            "lock_timeout": {"type": "float", "default": 300},
+            "http_checks": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {"url": {"type": "str", "required": True}, "status": {"type": "int", "default": 200}},
+            },
+        },
+        supports_check_mode=True,
+    )
+    stack = Stack(arguments.request_here(module.params), arguments.real_world())
+    try:
+        result = stack.look(blind_is_fine=True) if module.check_mode else stack.converge()
+    except BadStack as error:
+        module.fail_json(msg=str(error), problems=[vars(problem) for problem in error.problems])
+    except (ComposeError, EngineError) as error:
+        module.fail_json(msg=str(error))
+    for warning in result.pop("warnings"):
+        module.warn(warning)  # Ansible puts them into the result
+    if module._diff:
+        result["diff"] = outcome.diff_text(result["plan"])
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

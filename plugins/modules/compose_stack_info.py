@@ -1,0 +1,126 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a deploy of a compose stack would do, and why; read only."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: compose_stack_info
+short_description: Say what a deploy of a compose stack would do, and why
+version_added: 1.0.0
+description:
+  - Makes the plan that M(onebox.stack.compose_stack) would carry out, and reads the state of the containers.
+  - Changes nothing. A stack that would be refused is returned with its problems, and is no failure.
+author:
+  - The onebox.stack developers (@onebox)
+extends_documentation_fragment:
+  - onebox.stack.compose
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+seealso:
+  - module: onebox.stack.compose_stack
+"""
+
+EXAMPLES = r"""
+- name: See what a deploy would do
+  onebox.stack.compose_stack_info:
+    name: observer
+    project_dir: /opt/onebox/observer
+  register: plan
+"""
+
+RETURN = r"""
+project:
+  description: Name of the stack.
+  returned: always
+  type: str
+  sample: 97layer
+backend:
+  description: The compose tool and the engine that were used.
+  returned: when they were found
+  type: dict
+  sample: {name: podman-compose, version: 1.6.0, command: /usr/bin/podman-compose, engine: podman, engine_version: 4.3.1, socket: ""}
+plan:
+  description:
+    - One entry a service, with C(service), C(action), C(reasons), C(diff), C(downtime) and C(cascade_from).
+    - Actions are C(keep), C(start), C(restart), C(recreate), C(rebuild), C(create) and C(remove_orphan).
+    - Values of variables whose names look secret are masked in C(diff).
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - service: web
+      action: recreate
+      reasons: [env_changed]
+      diff: {environment.LEVEL: {before: info, after: debug}}
+      downtime: recreate
+      cascade_from: ""
+health:
+  description: One entry a container, with C(service), C(container), C(state), C(health), C(restarts) and C(exit_code).
+  returned: always
+  type: list
+  elements: dict
+images:
+  description: Which image each service runs, with C(service), C(tag) and C(id).
+  returned: always
+  type: list
+  elements: dict
+orphans:
+  description: Services that have containers in this project and are no longer declared.
+  returned: always
+  type: list
+  elements: str
+sources:
+  description: Every directory or file of the host that the stack binds.
+  returned: always
+  type: list
+  elements: str
+warnings:
+  description: What the user should know.
+  returned: always
+  type: list
+  elements: str
+timings_ms:
+  description: Milliseconds each step took.
+  returned: always
+  type: dict
+problems:
+  description: Why the stack would be refused, with C(code), C(where) and C(message); empty when it would not be.
+  returned: always
+  type: list
+  elements: dict
+would_change:
+  description: Whether a deploy would change something.
+  returned: always
+  type: bool
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.compose import arguments, outcome
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=arguments.COMMON, supports_check_mode=True)
+    stack = Stack(arguments.request_here(module.params), arguments.real_world())
+    try:
+        result = stack.info()
+    except (ComposeError, EngineError) as error:
+        module.fail_json(msg=str(error))
+    for warning in result.pop("warnings"):
+        module.warn(warning)  # Ansible puts them into the result
+    if module._diff:
+        result["diff"] = outcome.diff_text(result["plan"])
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
