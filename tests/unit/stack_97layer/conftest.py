@@ -1,0 +1,1 @@
+from services_97layer import start  # noqa: F401  (a fixture for the tests beside this file)
