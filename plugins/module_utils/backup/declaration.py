@@ -1,0 +1,301 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backup declaration of a stack: JSON that the role writes from YAML and a person can read.
+
+Unknown keys are errors that name themselves: a mistyped ``exclud`` must not become a backup of something else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.retention import Policy
+
+KINDS = ("postgresql", "redis", "directory", "compose")
+ENGINES = ("files", "restic")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """One source. Which fields count depends on ``kind``; see docs/backups.md for each option."""
+
+    name: str
+    kind: str
+    service: str = ""
+    container: str = ""
+    databases: tuple[str, ...] = ()
+    user: str = ""
+    port: int = 0
+    password_variable: str = ""
+    password_file: str = ""
+    path: str = ""
+    exclude: tuple[str, ...] = ()
+    sqlite: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    allow_empty: bool = False
+    max_drop_percent: int = 100
+
+
+@dataclass(frozen=True)
+class RepositorySpec:
+    """Where sets are kept. ``path`` is a directory, or for restic also a URL such as ``s3:https://…``."""
+
+    engine: str
+    path: str
+    password_file: str = ""
+    environment_file: str = ""
+    options: tuple[str, ...] = ()
+    program: str = "restic"
+
+
+@dataclass(frozen=True)
+class WebhookSpec:
+    """Where a failure is told. The URL is a secret and lies in a file of its own."""
+
+    url_file: str
+    style: str
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """All that a run needs to know."""
+
+    stack: str
+    state_dir: str
+    repository: RepositorySpec
+    sources: tuple[SourceSpec, ...]
+    offsite: RepositorySpec | None = None
+    retention: Policy = field(default_factory=Policy)
+    container_engine: str = "auto"
+    socket: str = ""
+    timeout: float = 3600.0
+    reserve_mib: int = 512
+    metrics_file: str = ""
+    webhook: WebhookSpec | None = None
+    max_age_hours: int = 30
+
+
+_COMMON = {"name", "kind", "allow_empty", "max_drop_percent"}
+_OPTIONS = {
+    "postgresql": _COMMON | {"service", "container", "databases", "user", "port", "password_variable", "password_file"},
+    "redis": _COMMON | {"service", "container", "user", "port", "password_variable", "password_file"},
+    "directory": _COMMON | {"path", "exclude", "sqlite"},
+    "compose": _COMMON | {"files"},
+}
+_TOP = {
+    "version",
+    "stack",
+    "state_dir",
+    "repository",
+    "sources",
+    "offsite",
+    "retention",
+    "container_engine",
+    "socket",
+    "timeout",
+    "reserve_mib",
+    "metrics_file",
+    "webhook",
+    "max_age_hours",
+}
+
+
+def read(path: str) -> Declaration:
+    """Read and check the declaration at ``path``. Raises :class:`DeclarationError`."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = json.load(file)
+    except OSError as error:
+        raise DeclarationError(
+            f"cannot read the backup declaration {path}: {error.strerror}; the role onebox.stack.backups writes it"
+        ) from error
+    except ValueError as error:
+        raise DeclarationError(f"the backup declaration {path} is not JSON: {error}") from error
+    return parse(data, path)
+
+
+def parse(data: t.Any, where: str = "the backup declaration") -> Declaration:
+    """Check a decoded declaration and fill in what was left out. Raises :class:`DeclarationError`."""
+    top = _Table(data, where)
+    top.only(_TOP)
+    if top.number("version", 1) != 1:
+        raise DeclarationError(f"{where}: version must be 1")
+    rows = top.rows("sources")
+    sources = tuple(_source(_Table(row, f"{where}: sources[{number}]")) for number, row in enumerate(rows))
+    if not sources:
+        raise DeclarationError(f"{where}: sources is empty: there is nothing to back up")
+    names = [source.name for source in sources]
+    for name in names:
+        if names.count(name) > 1:
+            raise DeclarationError(f"{where}: two sources are called {name!r}")
+    webhook = None
+    if top.has("webhook"):
+        table = top.table("webhook")
+        table.only({"url_file", "style"})
+        webhook = WebhookSpec(table.path("url_file"), table.choice("style", ("discord", "ntfy"), "discord"))
+    return Declaration(
+        stack=top.name("stack"),
+        state_dir=top.path("state_dir"),
+        repository=_repository(top.table("repository"), ENGINES),
+        sources=sources,
+        offsite=_repository(top.table("offsite"), ("restic",)) if top.has("offsite") else None,
+        retention=_policy(top.table("retention")) if top.has("retention") else Policy(),
+        container_engine=top.choice("container_engine", ("auto", "docker", "podman"), "auto"),
+        socket=top.text("socket", ""),
+        timeout=float(top.number("timeout", 3600, 1)),
+        reserve_mib=top.number("reserve_mib", 512),
+        metrics_file=top.path("metrics_file") if top.text("metrics_file", "") else "",
+        webhook=webhook,
+        max_age_hours=top.number("max_age_hours", 30, 1),
+    )
+
+
+def _source(table: _Table) -> SourceSpec:
+    kind = table.choice("kind", KINDS, None)
+    table.only(_OPTIONS[kind])
+    name = table.name("name")
+    table.where += f" ({name})"
+    if kind in ("postgresql", "redis") and table.has("service") == table.has("container"):
+        raise DeclarationError(f"{table.where}: give either service or container")
+    if table.has("password_variable") and table.has("password_file"):
+        raise DeclarationError(f"{table.where}: give password_variable or password_file, not both")
+    drop = table.number("max_drop_percent", 100 if kind in ("redis", "compose") else 50)
+    if drop > 100:
+        raise DeclarationError(f"{table.where}: max_drop_percent must be between 0 and 100, not {drop}")
+    files = table.words("files")
+    for file in files:
+        if not os.path.isabs(file):
+            raise DeclarationError(f"{table.where}: files must be absolute paths, not {file!r}")
+    if kind == "compose" and not files:
+        raise DeclarationError(f"{table.where}: files is missing: compose file, env file, what rebuilds the stack")
+    return SourceSpec(
+        name=name,
+        kind=kind,
+        service=table.text("service", ""),
+        container=table.text("container", ""),
+        databases=table.words("databases"),
+        user=table.text("user", ""),
+        port=table.number("port", 0),
+        password_variable=table.text("password_variable", ""),
+        password_file=table.path("password_file") if table.has("password_file") else "",
+        path=table.path("path") if kind == "directory" else "",
+        exclude=table.words("exclude"),
+        sqlite=table.words("sqlite"),
+        files=files,
+        allow_empty=table.flag("allow_empty"),
+        max_drop_percent=drop,
+    )
+
+
+def _repository(table: _Table, engines: t.Sequence[str]) -> RepositorySpec:
+    engine = table.choice("engine", engines, engines[0] if len(engines) == 1 else None)
+    if engine == "files":
+        table.only({"engine", "path"})
+        return RepositorySpec("files", table.path("path"))
+    table.only({"engine", "path", "password_file", "environment_file", "options", "program"})
+    place = table.text("path", None)
+    if ":" not in place and not os.path.isabs(place):
+        raise DeclarationError(f"{table.where}: path must be absolute or a URL restic knows, not {place!r}")
+    return RepositorySpec(
+        engine="restic",
+        path=place,
+        password_file=table.path("password_file"),
+        environment_file=table.path("environment_file") if table.has("environment_file") else "",
+        options=table.words("options"),
+        program=table.text("program", "restic"),
+    )
+
+
+def _policy(table: _Table) -> Policy:
+    table.only({"daily", "weekly", "min_keep", "max_delete"})
+    return Policy(
+        daily=table.number("daily", 7, 1),
+        weekly=table.number("weekly", 4),
+        min_keep=table.number("min_keep", 3, 1),
+        max_delete=table.number("max_delete", 3),
+    )
+
+
+class _Table:
+    """A mapping with typed, complaining access."""
+
+    def __init__(self, data: t.Any, where: str) -> None:
+        if not isinstance(data, dict):
+            raise DeclarationError(f"{where} must be a mapping, not {type(data).__name__}")
+        self.data = data
+        self.where = where
+
+    def only(self, known: t.Collection[str]) -> None:
+        for key in self.data:
+            if key not in known:
+                raise DeclarationError(f"{self.where}: unknown option {key!r}; known are {', '.join(sorted(known))}")
+
+    def has(self, key: str) -> bool:
+        return self.data.get(key) not in (None, "")
+
+    def table(self, key: str) -> _Table:
+        if not self.has(key):
+            raise DeclarationError(f"{self.where}: {key} is missing")
+        return _Table(self.data[key], f"{self.where}: {key}")
+
+    def rows(self, key: str) -> list[t.Any]:
+        value = self.data.get(key)
+        if not isinstance(value, list):
+            raise DeclarationError(f"{self.where}: {key} must be a list")
+        return value
+
+    def text(self, key: str, default: str | None) -> str:
+        value = self.data.get(key)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, str) or (not value and default is None):
+            missing = "" if key in self.data else "; it is missing"
+            raise DeclarationError(f"{self.where}: {key} must be a text{missing}")
+        if "\0" in value or "\n" in value:
+            raise DeclarationError(f"{self.where}: {key} contains a newline or a null byte")
+        return value
+
+    def name(self, key: str) -> str:
+        value = self.text(key, None)
+        if not _NAME.match(value):
+            raise DeclarationError(
+                f"{self.where}: {key} {value!r} must be letters, digits, '_', '.', '-', not starting with a mark"
+            )
+        return value
+
+    def path(self, key: str) -> str:
+        value = self.text(key, None)
+        if not os.path.isabs(value) or ".." in value.split("/"):
+            raise DeclarationError(f"{self.where}: {key} must be an absolute path without '..', not {value!r}")
+        return os.path.normpath(value)
+
+    def choice(self, key: str, choices: t.Sequence[str], default: str | None) -> str:
+        value = self.text(key, default)
+        if value not in choices:
+            raise DeclarationError(f"{self.where}: {key} must be one of {', '.join(choices)}, not {value!r}")
+        return value
+
+    def number(self, key: str, default: int, low: int = 0) -> int:
+        value = self.data.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+            raise DeclarationError(f"{self.where}: {key} must be a whole number of at least {low}, not {value!r}")
+        return value
+
+    def flag(self, key: str) -> bool:
+        value = self.data.get(key, False)
+        if not isinstance(value, bool):
+            raise DeclarationError(f"{self.where}: {key} must be true or false, not {value!r}")
+        return value
+
+    def words(self, key: str) -> tuple[str, ...]:
+        value = self.data.get(key) or []
+        if not isinstance(value, list) or not all(isinstance(word, str) and word for word in value):
+            raise DeclarationError(f"{self.where}: {key} must be a list of texts")
+        return tuple(value)

@@ -1,0 +1,142 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Container images with real PostgreSQL and Redis from Debian packages, for machines that reach no registry.
+
+    python tests/testbed/backup/images.py [pg15 redis7 …]
+
+The file systems are kept as tarballs in .cache/testbed; the images are called obx-backup-<part>:1. They behave like the
+official images where backups can tell: the data directory is a volume, POSTGRES_PASSWORD/USER/DB are obeyed, the local
+socket trusts, other connections ask for the password.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+CACHE = ROOT / ".cache" / "testbed"
+# What runs in an image: suite, packages, where the programs lie.
+PARTS = {
+    "pg15": ("bookworm", "postgresql-15", "/usr/lib/postgresql/15/bin"),
+    "redis7": ("bookworm", "redis-server", ""),
+    "pg17": ("trixie", "postgresql-17", "/usr/lib/postgresql/17/bin"),
+    "redis8": ("trixie", "redis-server", ""),
+    "valkey8": ("trixie", "valkey-server", ""),
+}
+POSTGRES_ENTRY = """#!/bin/sh
+set -eu
+: "${PGDATA:=/var/lib/postgresql/data}"
+export PGDATA
+if [ "$(id -u)" = 0 ]; then
+    mkdir -p "$PGDATA" /run/postgresql
+    chown -R postgres "$PGDATA" /run/postgresql
+    exec setpriv --reuid=postgres --regid=postgres --init-groups "$0" "$@"
+fi
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+    chmod 0700 "$PGDATA"
+    pw=$(mktemp)
+    printf %s "${POSTGRES_PASSWORD:?}" > "$pw"
+    initdb -U "${POSTGRES_USER:-postgres}" --pwfile="$pw" --auth-host=scram-sha-256 --auth-local=trust \\
+        --encoding=UTF8 --locale=C.UTF-8 >/dev/null
+    rm -f "$pw"
+    echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
+    db=${POSTGRES_DB:-${POSTGRES_USER:-postgres}}
+    if [ "$db" != postgres ]; then
+        pg_ctl -w -o "-c listen_addresses=''" start >/dev/null
+        psql -qX -U "${POSTGRES_USER:-postgres}" -d postgres -v n="$db" <<'SQL'
+CREATE DATABASE :"n";
+SQL
+        pg_ctl -m fast -w stop >/dev/null
+    fi
+fi
+exec "$@"
+"""
+REDIS_ENTRY = """#!/bin/sh
+set -eu
+if [ "$(id -u)" = 0 ]; then
+    chown -R @USER@ /data
+    exec setpriv --reuid=@USER@ --regid=@USER@ --init-groups "$0" "$@"
+fi
+cd /data
+umask 077
+exec "$@"
+"""
+
+
+def tarball(part: str) -> pathlib.Path:
+    """The file system of a part, built when it is not cached."""
+    suite, package, unused = PARTS[part]
+    target = CACHE / f"backup-{part}.tar"
+    if target.exists():
+        return target
+    CACHE.mkdir(parents=True, exist_ok=True)
+    scratch = CACHE / f"backup-{part}.partial.tar"
+    extra = []
+    if part.startswith("pg"):
+        # Debian's package would make a cluster of its own; the entry point makes the one that counts.
+        extra = [
+            "--essential-hook=mkdir -p $1/etc/postgresql-common; "
+            "echo create_main_cluster=false > $1/etc/postgresql-common/createcluster.conf"
+        ]
+        program, user = POSTGRES_ENTRY, "postgres"
+    else:
+        user = "valkey" if part.startswith("valkey") else "redis"
+        program = REDIS_ENTRY.replace("@USER@", user)
+    entry = CACHE / f"backup-{part}.entry"
+    entry.write_text(program, encoding="utf-8")
+    subprocess.run(
+        [
+            "mmdebstrap",
+            "--quiet",
+            "--variant=minbase",
+            f"--include={package}",
+            '--aptopt=Apt::Install-Recommends "false"',
+            *extra,
+            "--customize-hook=mkdir -p $1/data $1/var/lib/postgresql/data",
+            f"--customize-hook=copy-in {entry} /usr/local/bin",
+            f"--customize-hook=mv $1/usr/local/bin/{entry.name} $1/usr/local/bin/entry; chmod 755 $1/usr/local/bin/entry",
+            "--customize-hook=rm -rf $1/usr/share/doc $1/usr/share/man $1/usr/share/locale $1/var/cache/apt",
+            suite,
+            str(scratch),
+        ],
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    entry.unlink()
+    scratch.rename(target)
+    return target
+
+
+def ensure(part: str, engine: str = "docker") -> str:
+    """The reference of the image of a part in the engine, imported when it is not there."""
+    reference = f"obx-backup-{part}:1"
+    if engine == "podman":
+        reference = f"localhost/{reference}"
+    found = subprocess.run([engine, "image", "inspect", reference], capture_output=True, check=False)
+    if found.returncode == 0:
+        return reference
+    binaries = PARTS[part][2]
+    path = (binaries + ":" if binaries else "") + "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    if part.startswith("pg"):
+        words = ["VOLUME /var/lib/postgresql/data", 'CMD ["postgres"]']
+    else:
+        server = "valkey-server" if part.startswith("valkey") else "redis-server"
+        words = [
+            "VOLUME /data",
+            "WORKDIR /data",
+            f'CMD ["{server}","--bind","* -::*","--protected-mode","no","--dir","/data"]',
+        ]
+    changes = [f"ENV PATH={path}", 'ENTRYPOINT ["/usr/local/bin/entry"]', *words]
+    command = [engine, "import"]
+    for change in changes:
+        command += ["--change", change]
+    subprocess.run([*command, str(tarball(part)), reference], check=True, capture_output=True)
+    return reference
+
+
+if __name__ == "__main__":
+    for asked in sys.argv[1:] or ("pg15", "redis7"):
+        print(ensure(asked), flush=True)

@@ -1,0 +1,94 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A declaration is understood whole or refused by the name of the option."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
+
+GOOD = {
+    "version": 1,
+    "stack": "coinpilot",
+    "state_dir": "/var/lib/onebox/coinpilot/backup",
+    "repository": {"engine": "files", "path": "/var/backups/onebox/coinpilot"},
+    "sources": [
+        {"name": "db", "kind": "postgresql", "service": "db", "databases": ["coin"]},
+        {"name": "cache", "kind": "redis", "service": "redis", "allow_empty": True},
+        {"name": "uploads", "kind": "directory", "path": "/srv/a b/ü", "sqlite": ["*.db"], "exclude": ["tmp"]},
+        {"name": "stack", "kind": "compose", "files": ["/opt/onebox/coinpilot/compose.yml"]},
+    ],
+}
+
+
+def test_a_good_one_is_understood_with_safe_defaults():
+    found = declaration.parse(copy.deepcopy(GOOD))
+    assert [source.kind for source in found.sources] == ["postgresql", "redis", "directory", "compose"]
+    assert (found.retention.daily, found.retention.weekly, found.retention.min_keep) == (7, 4, 3)
+    assert found.sources[0].max_drop_percent == 50
+    assert found.sources[1].max_drop_percent == 100
+    assert found.offsite is None
+
+
+def change(path: list[object], value: object) -> dict[str, object]:
+    data: object = copy.deepcopy(GOOD)
+    inner = data
+    for step in path[:-1]:
+        inner = inner[step]  # type: ignore[index]
+    inner[path[-1]] = value  # type: ignore[index]
+    return data  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (["stack"], "../etc", "stack"),
+        (["stack"], "-rf", "stack"),
+        (["stack"], None, "stack"),
+        (["versoin"], 1, "'versoin'"),
+        (["version"], 2, "version"),
+        (["sources"], [], "sources is empty"),
+        (["sources"], {}, "sources must be a list"),
+        (["sources", 0, "kind"], "mysql", "kind must be one of"),
+        (["sources", 0, "exclude"], ["x"], "unknown option 'exclude'"),
+        (["sources", 0, "container"], "db-1", "either service or container"),
+        (["sources", 0, "databases"], "coin", "databases must be a list"),
+        (["sources", 0, "max_drop_percent"], 101, "max_drop_percent"),
+        (["sources", 0, "port"], "5432", "port must be a whole number"),
+        (["sources", 1, "name"], "db", "two sources are called 'db'"),
+        (["sources", 1, "allow_empty"], "yes", "allow_empty must be true or false"),
+        (["sources", 2, "path"], "srv", "path must be an absolute path"),
+        (["sources", 2, "path"], "/srv/../etc", "without '..'"),
+        (["sources", 2, "path"], "/srv/a\nb", "newline"),
+        (["sources", 3, "files"], ["compose.yml"], "files must be absolute"),
+        (["sources", 3, "files"], [], "files is missing"),
+        (["repository", "engine"], "borg", "engine must be one of files, restic"),
+        (["repository", "password_file"], "/x", "unknown option 'password_file'"),
+        (["repository"], {"engine": "restic", "path": "/x"}, "password_file"),
+        (["repository"], {"engine": "restic", "path": "x", "password_file": "/p"}, "path must be absolute or a URL"),
+        (["offsite"], {"engine": "files", "path": "/x"}, "engine must be one of restic"),
+        (["retention"], {"daily": 0}, "daily must be a whole number of at least 1"),
+        (["retention"], {"daily": True}, "daily"),
+        (["webhook"], {"url_file": "/u", "style": "slack"}, "style must be one of"),
+        (["timeout"], 0, "timeout"),
+    ],
+)
+def test_a_wrong_one_names_the_option(path, value, words):
+    with pytest.raises(DeclarationError) as caught:
+        declaration.parse(change(path, value))
+    assert words in str(caught.value)
+
+
+def test_what_is_not_a_file_or_not_json_says_so(tmp_path):
+    with pytest.raises(DeclarationError, match="cannot read"):
+        declaration.read(str(tmp_path / "none.json"))
+    (tmp_path / "bad.json").write_text("{", encoding="utf-8")
+    with pytest.raises(DeclarationError, match="not JSON"):
+        declaration.read(str(tmp_path / "bad.json"))
+    (tmp_path / "good.json").write_text(json.dumps(GOOD), encoding="utf-8")
+    assert declaration.read(str(tmp_path / "good.json")).stack == "coinpilot"

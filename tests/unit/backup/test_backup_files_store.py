@@ -1,0 +1,282 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plain-file sets under murder, damage and planted links. Nothing is faked but the moment of death."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import typing as t
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import lock, manifest, safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import Busy, StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.files_store import FilesStore
+from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Artefact, Manifest, Source
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import pick
+
+# Everything by which the store changes the disk: a run can die before each of them.
+MUTATING = ("open", "write", "fsync", "rename", "mkdir", "unlink", "rmdir")
+
+
+def save(store: FilesStore, seq: int, contents: t.Mapping[str, bytes]) -> None:
+    store.prepare()
+    staging = store.stage(seq)
+    artefacts = []
+    for path, data in contents.items():
+        target = safefs.private_parents(staging, path)
+        artefacts.append(Artefact(path, len(data), safefs.write_new(target, data)))
+    source = Source("db", "postgresql", tuple(artefacts), 1, {})
+    store.commit(staging, Manifest("s", seq, "2026-11-21T02:00:00+01:00", "box", (source,)), (), ())
+
+
+CONTENTS = {"pg/db/globals.sql": b"CREATE ROLE x;\n", "pg/db/coin.dump": bytes(range(256)) * 64}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FilesStore(str(tmp_path / "repo"), "run1")
+
+
+def test_what_goes_in_comes_out(store, tmp_path):
+    save(store, 1, CONTENTS)
+    save(store, 2, CONTENTS)
+    assert [found.seq for found in store.sets()] == [1, 2]
+    newest = pick(store.sets(), "latest", store.place)
+    assert store.verify(newest) == sum(map(len, CONTENTS.values()))
+    target = tmp_path / "out"
+    target.mkdir()
+    store.fetch(newest, str(target))
+    assert (target / "pg/db/coin.dump").read_bytes() == CONTENTS["pg/db/coin.dump"]
+    assert store.delete([1]) == [1]
+    assert [found.seq for found in store.sets()] == [2]
+    with pytest.raises(StoreError, match="no set 1"):
+        pick(store.sets(), "1", store.place)
+
+
+def test_modes_are_private_whatever_the_umask(store):
+    before = os.umask(0)
+    try:
+        save(store, 1, CONTENTS)
+    finally:
+        os.umask(before)
+    for base, _dirs, files in os.walk(store.place):
+        assert os.stat(base).st_mode & 0o077 == 0, base
+        for name in files:
+            assert os.stat(os.path.join(base, name)).st_mode & 0o777 == 0o600
+
+
+def lived(step: int, work: t.Callable[[], None]) -> bool:
+    """Do ``work`` in a child that is killed before its ``step``-th change to the disk. True if it came to its end."""
+    child = os.fork()
+    if child == 0:
+        left = [step]
+        for name in MUTATING:
+            real = getattr(os, name)
+
+            def counted(*args: t.Any, real: t.Any = real, **kwargs: t.Any) -> t.Any:
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                left[0] -= 1
+                return real(*args, **kwargs)
+
+            setattr(os, name, counted)
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return not os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def test_kill_at_every_step_of_a_run_with_pruning(tmp_path):
+    """Killed before each change to the disk: no committed set is lost, no partial one listed, the next run works."""
+    points = 0
+    for step in range(1000):
+        place = str(tmp_path / f"repo{step}")
+        save(FilesStore(place, "a"), 1, CONTENTS)
+        save(FilesStore(place, "b"), 2, CONTENTS)
+
+        def work(place: str = place) -> None:
+            store = FilesStore(place, "killed")
+            save(store, 3, CONTENTS)
+            store.delete([1])
+
+        finished = lived(step, work)
+        after = FilesStore(place, "next")
+        listed = after.sets()
+        assert [found.problem for found in listed] == [""] * len(listed)
+        seqs = [found.seq for found in listed]
+        assert seqs in ([1, 2], [1, 2, 3], [2, 3]), seqs
+        for found in listed:
+            after.verify(found)
+        save(after, 4, CONTENTS)
+        assert 4 in [found.seq for found in after.sets()]
+        leftovers = [name for name in os.listdir(place) if name.startswith(".")]
+        assert leftovers == []
+        safefs.remove_tree(place)
+        if finished:
+            break
+        points += 1
+    print(f"killed at {points} points: 0 sets lost, 0 partials listed")
+    assert finished
+    assert points >= 40
+
+
+def test_data_is_durable_before_the_manifest_and_the_manifest_before_the_name(store, monkeypatch):
+    store.prepare()
+    seen: list[str] = []
+    real_fsync, real_rename = os.fsync, os.rename
+
+    def fsync(fd: int) -> None:
+        seen.append("sync " + os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
+        real_fsync(fd)
+
+    def rename(source: str, target: str) -> None:
+        seen.append("rename " + os.path.basename(target))
+        real_rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", rename)
+    save(store, 1, CONTENTS)
+    order = [
+        seen.index("sync coin.dump"),
+        seen.index("sync db"),
+        seen.index("sync manifest.json"),
+        seen.index("sync .partial-000001-run1", seen.index("sync manifest.json")),
+        seen.index("rename 000001"),
+        seen.index("sync sets", seen.index("rename 000001")),
+    ]
+    assert order == sorted(order)
+
+
+def test_every_flipped_bit_is_found(store):
+    save(store, 1, CONTENTS)
+    rng = random.Random(3)
+    files = [os.path.join(base, name) for base, _dirs, names in os.walk(store.place) for name in names]
+    caught = 0
+    for _try in range(1000):
+        path = rng.choice(files)
+        with open(path, "r+b") as file:
+            data = bytearray(file.read())
+            bit = rng.randrange(len(data) * 8)
+            data[bit // 8] ^= 1 << bit % 8
+            file.seek(0)
+            file.write(data)
+        found = store.sets()[0]
+        if found.manifest is None:
+            caught += 1
+        else:
+            with pytest.raises(StoreError):
+                store.verify(found)
+            caught += 1
+        with open(path, "r+b") as file:
+            data[bit // 8] ^= 1 << bit % 8
+            file.write(data)
+    store.verify(store.sets()[0])
+    print(f"{caught} of 1000 bit flips detected")
+    assert caught == 1000
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.99])
+def test_a_cut_file_is_named(store, share):
+    save(store, 1, CONTENTS)
+    path = os.path.join(store.place, "sets/000001/pg/db/coin.dump")
+    os.truncate(path, int(len(CONTENTS["pg/db/coin.dump"]) * share))
+    with pytest.raises(StoreError, match=r"pg/db/coin\.dump is damaged"):
+        store.verify(store.sets()[0])
+
+
+def test_a_stranger_among_the_files_is_named(store):
+    save(store, 1, CONTENTS)
+    safefs.write_new(os.path.join(store.place, "sets/000001/pg/extra"), b"x")
+    with pytest.raises(StoreError, match="pg/extra"):
+        store.verify(store.sets()[0])
+
+
+def test_planted_links_are_refused_and_their_targets_untouched(tmp_path):
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o755)
+    (victim / "precious").write_text("keep", encoding="utf-8")
+    os.symlink(victim, tmp_path / "repo")
+    with pytest.raises(StoreError, match="link"):
+        FilesStore(str(tmp_path / "repo"), "r").prepare()
+    store = FilesStore(str(tmp_path / "real"), "r")
+    store.prepare()
+    os.symlink(victim, os.path.join(store.place, ".partial-000001-r"))
+    with pytest.raises(StoreError, match="link"):
+        store.stage(1)
+    os.symlink(victim, os.path.join(store.place, ".trash-000009"))
+    store.prepare()
+    assert os.listdir(store.place) == ["sets"]
+    target = tmp_path / "file"
+    target.write_text("keep", encoding="utf-8")
+    os.symlink(target, tmp_path / "dump")
+    with pytest.raises(StoreError, match="exists"):
+        safefs.write_new(str(tmp_path / "dump"), b"x")
+    assert target.read_text(encoding="utf-8") == "keep"
+    assert (victim / "precious").read_text(encoding="utf-8") == "keep"
+
+
+def test_a_directory_open_to_others_is_refused(tmp_path):
+    (tmp_path / "repo").mkdir(mode=0o755)
+    os.chmod(tmp_path / "repo", 0o755)
+    with pytest.raises(StoreError, match="0755"):
+        FilesStore(str(tmp_path / "repo"), "r").prepare()
+    with pytest.raises(StoreError, match="belongs to uid"):
+        safefs.private_dir(str(tmp_path / "repo"), uid=54321)
+
+
+def test_a_manifest_that_leaves_the_set_is_refused():
+    for path in ("../x", "/etc/passwd", "a/../../b", "", "a//b", "a/./b"):
+        evil = Manifest("s", 1, "2026-11-21T02:00:00", "b", (Source("d", "redis", (Artefact(path, 1, "0"),), 1, {}),))
+        with pytest.raises(StoreError, match="leaves the set"):
+            manifest.load(manifest.dump(evil), "m")
+
+
+def test_a_newer_manifest_is_kept_and_not_used(store):
+    save(store, 1, CONTENTS)
+    place = os.path.join(store.place, "sets/000001/manifest.json")
+    with open(place, "rb") as file:
+        data = file.read()
+    body = json.loads(data)
+    del body["sha256"]
+    newer = manifest._seal({**body, "version": 2})
+    with open(place, "wb") as file:
+        file.write(newer)
+    (found,) = store.sets()
+    assert found.manifest is None
+    assert "version 2" in found.problem
+
+
+def test_the_lock_is_one_and_says_who_has_it(tmp_path):
+    path = str(tmp_path / "lock")
+    with lock.held(path, "rehearsal"), pytest.raises(Busy, match=f"rehearsal runs \\(process {os.getpid()}\\)"):
+        with lock.held(path, "backup"):
+            pass
+    with lock.held(path, "backup"):
+        pass
+
+
+def test_twenty_parallel_starts_one_at_a_time(tmp_path):
+    place, path = str(tmp_path / "repo"), str(tmp_path / "lock")
+    children = []
+    for number in range(20):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                with lock.held(path, "backup", wait=60):
+                    store = FilesStore(place, str(number))
+                    save(store, max([found.seq for found in store.sets()], default=0) + 1, CONTENTS)
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 20
+    store = FilesStore(place, "x")
+    assert [found.seq for found in store.sets()] == list(range(1, 21))
+    for found in store.sets():
+        store.verify(found)
