@@ -1,0 +1,93 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long to wait. All durations are seconds; randomness comes in as a parameter.
+
+Oracle publishes no number of requests that is safe. People were throttled at one request a minute and had accounts
+restricted at 45 seconds and at 10 minutes; the authors of the better known launchers name five minutes as their lower
+bound. So: one round over the availability domains each 15 minutes, never two rounds within five.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
+
+HARD_FLOOR = 300.0
+# A limit answer that lasts this long is believed: false ones were seen for a little over an hour.
+LIMIT_PATIENCE = 6 * 3600.0
+# A domain without the shape is asked again after a day.
+SKIP_SECONDS = 24 * 3600.0
+# Oracle forgets a retry token after 24 hours; an hour early, so that a replay is never a new request.
+TOKEN_SECONDS = 23 * 3600.0
+# Resources made a moment ago are known everywhere after about four minutes (the Terraform provider waits that long).
+SETTLING_SECONDS = 240.0
+# A server that asks for more than a day is not believed.
+RETRY_AFTER_MAX = 24 * 3600.0
+# An instance that neither runs nor fails for this long was never placed.
+LAUNCH_SECONDS = 1200.0
+BUSY_MAX = 10
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The waiting times of one launcher; see the options of the same names.
+
+    Args:
+        private: the endpoint is a private or test one; only there may ``interval_floor`` be below 300.
+    """
+
+    capacity_interval: float = 900.0
+    throttle_base: float = 900.0
+    throttle_max: float = 3600.0
+    jitter_max: float = 120.0
+    interval_floor: float = HARD_FLOOR
+    private: bool = False
+
+    def __post_init__(self) -> None:
+        for option in ("capacity_interval", "throttle_base", "throttle_max", "jitter_max", "interval_floor"):
+            if not 0 <= getattr(self, option) <= 7 * 86400:
+                raise OciError(f"{option} must be between 0 and 604800 seconds, not {getattr(self, option):g}")
+        if self.interval_floor < HARD_FLOOR and not self.private:
+            raise OciError(
+                f"interval_floor must be at least {HARD_FLOOR:g} seconds, not {self.interval_floor:g}: asking more "
+                "often gets accounts throttled and restricted. Only with a private endpoint it may be lower."
+            )
+        if self.throttle_max < self.throttle_base:
+            raise OciError(
+                f"throttle_max ({self.throttle_max:g}) is below throttle_base ({self.throttle_base:g}): raise it"
+            )
+
+    def capacity_wait(self, chance: random.Random) -> float:
+        """From the end of one round to the next."""
+        return max(self.capacity_interval, self.interval_floor) + chance.uniform(0, self.jitter_max)
+
+    def throttle_wait(self, level: int, retry_after: float | None, chance: random.Random) -> float:
+        """After the ``level``-th 429 in a row (0 is the first): doubled each time, never before ``Retry-After``."""
+        doubled = min(self.throttle_max, self.throttle_base * 2 ** min(level, 20))
+        asked = min(retry_after or 0.0, RETRY_AFTER_MAX)
+        return max(doubled, asked, self.interval_floor) + chance.uniform(0, self.jitter_max)
+
+    def pause(self, chance: random.Random) -> float:
+        """Between two availability domains of one round: 15 to 30 seconds at the default interval."""
+        return self.capacity_interval / 60 * chance.uniform(1, 2)
+
+    def network_wait(self, failures: int) -> float:
+        """After the ``failures``-th transport failure in a row (1 is the first); nothing reached Oracle."""
+        return min(self.poll * 2 ** min(failures, 20), max(self.capacity_interval, self.poll))
+
+    def replay_interval(self, replays: int) -> float:
+        """Between two sendings of the same request of unknown outcome: the floor, doubled up to the normal interval."""
+        return min(self.interval_floor * 2 ** min(replays, 20), max(self.capacity_interval, self.interval_floor))
+
+    @property
+    def settle(self) -> float:
+        """How long the instance list is watched after an unknown outcome, before the same request is sent again."""
+        return self.interval_floor / 2
+
+    @property
+    def poll(self) -> float:
+        """Between two looks at an instance that starts or ends: 10 seconds at the default floor."""
+        return min(10.0, max(0.5, self.interval_floor / 30))

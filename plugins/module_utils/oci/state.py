@@ -1,0 +1,267 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the launcher knows, on disk before each request that could create something.
+
+The file is replaced as a whole (written beside, synced, renamed, directory synced), so a kill or a power cut leaves
+either the old or the new one. A file that is not whole, not ours or from the future is refused and never guessed at: a
+forgotten request could mean two instances.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import tempfile
+import time
+import typing as t
+from dataclasses import asdict, dataclass, field, fields
+
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
+
+FORMAT = 1
+KIND = "onebox.stack oci_capacity_launch"
+# A wrong clock gets every request refused anyway: five minutes off is too much for Oracle.
+FUTURE_SECONDS = 3600.0
+
+
+@dataclass
+class Pending:
+    """A launch request whose outcome is not known for certain: written before it is sent, with all that a replay needs.
+
+    ``verdict`` is what the answer was taken for (doubt, verify, token_spent), "" when none came yet. ``doubt_since`` is
+    None until the outcome is looked into; ``looks`` counts how often the instance list was read since.
+    """
+
+    token: str
+    body: dict[str, t.Any]
+    sent_at: float
+    first_sent_at: float
+    verdict: str = ""
+    doubt_since: float | None = None
+    looks: int = 0
+    replays: int = 0
+
+
+@dataclass
+class Known:
+    """The instance that was created or found, since when it is known, and whether it was ever seen running."""
+
+    id: str
+    availability_domain: str
+    since: float
+    running: bool = False
+
+
+@dataclass
+class State:
+    """Everything that survives a restart. Times are seconds since the epoch, waits are seconds."""
+
+    name: str
+    compartment_id: str
+    place: str  # the region, or the endpoint when one is given
+    intent: str
+    created_at: float
+    updated_at: float = 0.0
+    attempts: int = 0
+    round: int = 0
+    turn: int = 0
+    not_before: float = 0.0
+    wait: float = 0.0
+    why: str = ""
+    throttle_level: int = 0
+    network_failures: int = 0
+    busy: int = 0
+    settling: int = 0
+    # Answers that prove that the request itself is right: a 404 after one of these means something else has changed.
+    accepted: int = 0
+    limit_since: float | None = None
+    last_doubt_at: float | None = None
+    skipped: dict[str, float] = field(default_factory=dict)
+    pending: Pending | None = None
+    instance: Known | None = None
+    # Why the instance is being removed; "" when it is not.
+    discard: str = ""
+    last_error: dict[str, t.Any] | None = None
+    # What was last sent to a webhook, and when.
+    notified: dict[str, t.Any] = field(default_factory=dict)
+
+    def remaining(self, now: float) -> float:
+        """Seconds until the next request is allowed, at most the whole wait (also after the clock was set back)."""
+        return max(0.0, min(self.not_before - now, self.wait))
+
+    def wait_for(self, seconds: float, now: float, why: str) -> None:
+        """Nothing is sent for ``seconds`` from ``now``."""
+        self.not_before, self.wait, self.why = now + seconds, seconds, why
+
+
+def load(path: str, *, name: str, compartment_id: str, place: str, now: float) -> State | None:
+    """Read the state file; None when there is none.
+
+    Raises:
+        OciError: it cannot be read, is damaged, belongs to something else, or comes from the future.
+    """
+    try:
+        with open(path, encoding="utf-8") as stream:
+            text = stream.read()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise OciError(f"the state file {path} cannot be read: {error}") from error
+    way_out = (
+        "Nothing was sent. Wait five minutes, move the file away and run again: the launcher then looks for an "
+        "instance with its tag first and takes it over when there is one."
+    )
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise OciError(f"the state file {path} is damaged or cut off ({error}). {way_out}") from error
+    if not isinstance(data, dict) or data.get("kind") != KIND:
+        raise OciError(f"{path} is not a state file of this launcher: give another state_file. Nothing was sent.")
+    if not isinstance(data.get("format"), int) or data["format"] > FORMAT:
+        raise OciError(
+            f"the state file {path} has format {data.get('format')!r}, newer than this version knows ({FORMAT}): use "
+            "the version of the collection that wrote it. Nothing was sent."
+        )
+    try:
+        state = decode(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise OciError(f"the state file {path} is damaged: {error}. {way_out}") from error
+    for option, wanted, found in (
+        ("name", name, state.name),
+        ("compartment_id", compartment_id, state.compartment_id),
+        ("region or endpoint", place, state.place),
+    ):
+        if wanted != found:
+            raise OciError(
+                f"the state file {path} belongs to another launch: its {option} is {found!r}, yours is {wanted!r}. "
+                "Give another state_file. Nothing was sent."
+            )
+    if state.updated_at > now + FUTURE_SECONDS:
+        ahead = (state.updated_at - now) / 3600
+        raise OciError(
+            f"the state file {path} was written {ahead:.1f} hours in the future: this machine's clock is wrong, or was "
+            "when the file was written. Set it right (Oracle refuses requests 5 minutes off). Nothing was sent."
+        )
+    return state
+
+
+def save(path: str, state: State) -> None:
+    """Write the state file; it is on the disk when this returns. Raises :class:`OciError` when it cannot be."""
+    data = encode(state)
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        # mkstemp makes it 0600: user_data may hold secrets.
+        handle, scratch = tempfile.mkstemp(prefix=os.path.basename(path) + ".", dir=folder)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                json.dump(data, stream, indent=1)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(scratch, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(scratch)
+            raise
+        directory = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise OciError(
+            f"the state file {path} cannot be written ({error.strerror or error}): no request is sent without it. "
+            "Make room or give another state_file."
+        ) from error
+
+
+@contextlib.contextmanager
+def locked(path: str, patience: float = 10.0, sleep: t.Callable[[float], None] = time.sleep) -> t.Iterator[None]:
+    """Hold the lock of a state file. The system frees it when the process ends, however it ends.
+
+    Args:
+        patience: seconds to wait for a launcher that is just finishing its last request.
+
+    Raises:
+        OciError: another launcher works with the same state file.
+    """
+    place = path + ".lock"
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
+        stream = os.fdopen(os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+", encoding="utf-8")
+    except OSError as error:
+        raise OciError(f"the lock file {place} cannot be opened: {error.strerror or error}") from error
+    with stream:
+        waited = 0.0
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if waited >= patience:
+                    stream.seek(0)
+                    holder = stream.read().strip() or "unknown"
+                    raise OciError(
+                        f"another launcher (process {holder}) is at work with {path}: two at once could make two "
+                        "instances. Wait for it or stop it; it can be resumed at any time."
+                    ) from None
+                sleep(0.25)
+                waited += 0.25
+        stream.seek(0)
+        stream.truncate()
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield
+
+
+def encode(state: State) -> dict[str, t.Any]:
+    """The JSON object of a state's file."""
+    return {"kind": KIND, "format": FORMAT, **asdict(state)}
+
+
+def decode(data: dict[str, t.Any]) -> State:
+    """A state from the JSON object of its file; every field must be there, known and of the right kind.
+
+    Raises:
+        KeyError, TypeError: it is not.
+    """
+    values = {key: value for key, value in data.items() if key not in ("kind", "format")}
+    if values.get("pending") is not None:
+        values["pending"] = _make(Pending, values["pending"])
+    if values.get("instance") is not None:
+        values["instance"] = _make(Known, values["instance"])
+    return _make(State, values)
+
+
+_Made = t.TypeVar("_Made")
+# The types of the fields, as they are written in the classes above.
+_CHECKS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "float | None": (int, float, type(None)),
+    "bool": (bool,),
+    "dict[str, float]": (dict,),
+    "dict[str, t.Any]": (dict,),
+    "dict[str, t.Any] | None": (dict, type(None)),
+    "Pending | None": (Pending, type(None)),
+    "Known | None": (Known, type(None)),
+}
+
+
+def _make(kind: type[_Made], values: t.Any) -> _Made:
+    if not isinstance(values, dict):
+        raise TypeError(f"{kind.__name__.lower()} is not a mapping")
+    known = {row.name: str(row.type) for row in fields(kind)}  # type: ignore[arg-type]
+    missing = [name for name in known if name not in values]
+    strange = [name for name in values if name not in known]
+    if missing or strange:
+        raise KeyError(f"{'missing' if missing else 'unknown'} field {(missing or strange)[0]}")
+    for name, declared in known.items():
+        value = values[name]
+        if not isinstance(value, _CHECKS[declared]) or (isinstance(value, bool) and declared != "bool"):
+            raise TypeError(f"{name} is {value!r}")
+    return kind(**values)
