@@ -22,7 +22,8 @@ options:
   files:
     description:
       - Compose files, absolute or relative to O(project_dir), merged in this order.
-      - By default the one of V(compose.yml), V(compose.yaml), V(docker-compose.yml), V(docker-compose.yaml) that is there.
+      - By default the one of V(compose.yml), V(compose.yaml), V(docker-compose.yml) and V(docker-compose.yaml) that is
+        there.
     type: list
     elements: str
     default: []

@@ -12,10 +12,11 @@ version_added: 1.0.0
 description:
   - Brings a stack declared by a compose file to the wanted state on one host.
   - Looks first, and makes a plan with one action and its reasons for each service; then does exactly that.
-  - Refuses a stack that must not be deployed before anything is touched, with all problems at once, for example variables
-    nobody set, bind sources that do not exist, data in the deploy directory, ports that are taken, ports open to other
-    machines that nobody listed, another stack of the same name.
-  - Waits until every service is well, proves every bind mount, asks every URL. When one of these fails, so does the module.
+  - Refuses a stack that must not be deployed before anything is touched, with all problems at once, for example
+    variables nobody set, bind sources that do not exist, data in the deploy directory, ports that are taken, ports open
+    to other machines that nobody listed, another stack of the same name.
+  - Waits until every service is well, proves every bind mount, asks every URL. When one of these fails, so does the
+    module.
   - Runs one at a time for each stack.
 author:
   - The onebox.stack developers (@onebox)
@@ -30,8 +31,8 @@ options:
     default: present
   wait_timeout:
     description:
-      - Seconds the services have to get well. A service with a healthcheck must be healthy; one without must run for some
-        seconds without a restart; one that nothing restarts may also have ended with exit code 0.
+      - Seconds the services have to get well. A service with a healthcheck must be healthy; one without must run for
+        some seconds without a restart; one that nothing restarts may also have ended with exit code 0.
     type: float
     default: 120
   lock_timeout:
@@ -63,8 +64,8 @@ attributes:
     description: Can run in check_mode and return changed status prediction without modifying target.
     support: full
     details:
-      - Returns the plan. Where an earlier task of the same playbook would make the deploy directory or install the engine,
-        a warning says so instead of an error.
+      - Returns the plan. Where an earlier task of the same playbook would make the deploy directory or install the
+        engine, a warning says so instead of an error.
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: full
@@ -100,7 +101,13 @@ backend:
   description: The compose tool and the engine that were used.
   returned: when they were found
   type: dict
-  sample: {name: podman-compose, version: 1.6.0, command: /usr/bin/podman-compose, engine: podman, engine_version: 4.3.1, socket: ""}
+  sample:
+    name: podman-compose
+    version: 1.6.0
+    command: /usr/bin/podman-compose
+    engine: podman
+    engine_version: 4.3.1
+    socket: ""
 plan:
   description:
     - One entry a service, with C(service), C(action), C(reasons), C(diff), C(downtime) and C(cascade_from).

@@ -45,7 +45,13 @@ backend:
   description: The compose tool and the engine that were used.
   returned: when they were found
   type: dict
-  sample: {name: podman-compose, version: 1.6.0, command: /usr/bin/podman-compose, engine: podman, engine_version: 4.3.1, socket: ""}
+  sample:
+    name: podman-compose
+    version: 1.6.0
+    command: /usr/bin/podman-compose
+    engine: podman
+    engine_version: 4.3.1
+    socket: ""
 plan:
   description:
     - One entry a service, with C(service), C(action), C(reasons), C(diff), C(downtime) and C(cascade_from).

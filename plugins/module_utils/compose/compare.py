@@ -155,18 +155,24 @@ def _same_path(one: str, other: str) -> bool:
 def _ports(diff: Diff, service: Service, container: Container) -> None:
     if service.namespaces or container.network_mode == "host":
         return
-    wanted = sorted(
-        f"{row.host_ip if row.host_ip not in ('', '::') else '0.0.0.0'}:{row.published or '*'}->{row.target}/{row.protocol}"
-        for row in service.ports
-    )
     picked = {(row.target, row.protocol) for row in service.ports if not row.published}
+    wanted = sorted(_port_text(row.host_ip, row.published, row.target, row.protocol) for row in service.ports)
     actual = sorted(
-        f"{row.host_ip if row.host_ip not in ('', '::') else '0.0.0.0'}:"
-        f"{'*' if (row.container_port, row.protocol) in picked else row.host_port}->{row.container_port}/{row.protocol}"
+        _port_text(
+            row.host_ip,
+            0 if (row.container_port, row.protocol) in picked else row.host_port,
+            row.container_port,
+            row.protocol,
+        )
         for row in container.ports
     )
     if sorted(set(wanted)) != sorted(set(actual)):
         diff["ports"] = {"before": actual, "after": wanted}
+
+
+def _port_text(host_ip: str, outside: int, inside: int, protocol: str) -> str:
+    address = "0.0.0.0" if host_ip in ("", "::") else host_ip
+    return f"{address}:{outside or '*'}->{inside}/{protocol}"
 
 
 def _labels(diff: Diff, service: Service, container: Container, base: t.Mapping[str, t.Any]) -> None:

@@ -188,10 +188,8 @@ class Gate:
             part = f"service {row['service']} {row['message']}"
             tail = self._tail(str(row["id"]), services.get(str(row["service"])))
             parts.append(part + (f"; its last lines:\n{tail}" if tail else "; it printed nothing"))
-        text = "\n".join(parts)
-        return Unhealthy(
-            f"stack {self._project} is not well after {elapsed:.0f} s: {text}", [_public(row) for row in rows]
-        )
+        head = f"stack {self._project} is not well after {elapsed:.0f} s: "
+        return Unhealthy(head + "\n".join(parts), [_public(row) for row in rows])
 
     def _tail(self, container: str, service: Service | None) -> str:
         if not container:

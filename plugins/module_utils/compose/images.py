@@ -41,9 +41,8 @@ def look(engine: Engine, references: t.Iterable[str], run: process.Runner = proc
 
 
 def _is(row: t.Mapping[str, t.Any], reference: str) -> bool:
-    if reference.startswith("sha256:") or "/" not in reference and ":" not in reference:
-        if str(row.get("Id", "")) == reference.replace("sha256:", ""):
-            return True
+    if str(row.get("Id", "")) == reference.replace("sha256:", ""):
+        return True
     tagged = reference if ":" in reference.rsplit("/", 1)[-1] or "@" in reference else reference + ":latest"
     names = [*(row.get("RepoTags") or ()), *(row.get("RepoDigests") or ())]
     return any(name == tagged or name.endswith("/" + tagged) for name in names)

@@ -4,8 +4,8 @@
 """The stack as it would be deployed: one shape for what both compose tools say.
 
 ``docker compose config --format json`` resolves everything; ``podman-compose config`` leaves short syntax and relative
-paths. After :func:`from_config` the difference is gone. ``Service.raw`` keeps the tool's own words, in their order, since
-Docker Compose's hash is made of them.
+paths. After :func:`from_config` the difference is gone. ``Service.raw`` keeps the tool's own words, in their order,
+since Docker Compose's hash is made of them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class FileRef:
 
 @dataclass(frozen=True)
 class Service:
-    """One service, paths absolute, ``environment`` with its env files merged in; a None value is a variable passed on."""
+    """One service, paths absolute, ``environment`` with its env files merged in; None is a variable nobody set."""
 
     name: str
     image: str

@@ -93,7 +93,8 @@ def mount_failure(project: str, report: t.Mapping[str, t.Any]) -> str:
 
 def diff_text(plan: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, str]:
     """The plan as ``--diff`` shows it: before and after, one line a field; secrets are masked already."""
-    before, after = [], []
+    before: list[str] = []
+    after: list[str] = []
     for row in plan:
         if row["action"] == "keep":
             continue

@@ -202,7 +202,7 @@ def _cascade(model: Model, rows: t.Mapping[str, Row], containers: t.Sequence[Con
         for other in container.raw.get("Dependencies") or ():
             if container.service in needs and owner.get(other):
                 needs[container.service].add(owner[other])
-    for unused in model.services:
+    for _unused in model.services:
         for name, parents in needs.items():
             for parent in parents:
                 source = rows.get(parent)

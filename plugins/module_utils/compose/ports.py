@@ -9,7 +9,6 @@ import glob
 import os
 import socket
 import struct
-import typing as t
 from dataclasses import dataclass
 
 _LISTEN = "0A"
@@ -77,7 +76,7 @@ def owner(inode: str, proc: str = "/proc") -> tuple[int, str]:
 
 
 def _address(text: str, family: socket.AddressFamily) -> str:
-    raw: t.Union[bytes, bytearray] = bytes.fromhex(text)
+    raw = bytes.fromhex(text)
     # The kernel prints 32-bit words in host order.
     packed = b"".join(struct.pack("=I", word) for word in struct.unpack(f">{len(raw) // 4}I", raw))
     address = socket.inet_ntop(family, packed)

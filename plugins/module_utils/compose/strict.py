@@ -56,7 +56,7 @@ def _required_env(source: Source, rules: Rules) -> list[Problem]:
         Problem(
             "required_env",
             name,
-            f"is required by this stack and {'empty' if name in values else 'missing'} in {place}; give it a value there",
+            f"is required by this stack and {'empty' if name in values else 'missing'} in {place}; give it a value",
         )
         for name in rules.required_env
         if not values.get(name)
@@ -80,8 +80,8 @@ def _binds(service: Service, project_dir: str) -> t.Iterator[Problem]:
             yield Problem(
                 "relative_source",
                 where,
-                f"the source {bind.written!r} is relative, so it depends on where compose runs; write an absolute path, "
-                "for example ${DATA_DIR:?}/… with DATA_DIR in the environment file",
+                f"the source {bind.written!r} is relative, so it depends on where compose runs; write an absolute "
+                "path, for example ${DATA_DIR:?}/… with DATA_DIR in the environment file",
             )
         elif inside and not bind.read_only:
             yield Problem(
@@ -141,8 +141,9 @@ def _public(service: Service, rules: Rules) -> t.Iterator[Problem]:
             yield Problem(
                 "public_port",
                 f"service {service.name}, port {number}",
-                f"is published on {row.host_ip or 'every address'}, so other machines reach it (a firewall on this host "
-                f"does not stop that); write 127.0.0.1:{row.published or ''}:{row.target}, or list it in public_ports",
+                f"is published on {row.host_ip or 'every address'}, so other machines reach it (a firewall on "
+                f"this host does not stop that); write 127.0.0.1:{row.published or ''}:{row.target}, or list it in "
+                "public_ports",
             )
 
 
