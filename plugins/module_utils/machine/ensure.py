@@ -1,0 +1,158 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One machine as desired: read, decide, do, read again. What the module ``podman_machine`` calls."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.machine import apply, health, model, places, plan, read
+from ansible_collections.onebox.stack.plugins.module_utils.machine.cli import Podman
+from ansible_collections.onebox.stack.plugins.module_utils.machine.errors import MachineError
+
+# A guest's clock stands still while a laptop sleeps; beyond this, TLS and tokens begin to fail.
+DRIFT_SECONDS = 30.0
+
+
+class Refused(MachineError):
+    """The plan may not be carried out; ``result`` is what the module returns beside the text."""
+
+    def __init__(self, message: str, result: dict[str, t.Any]) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds for each kind of step."""
+
+    start: float = 300.0
+    stop: float = 120.0
+    init: float = 1800.0
+
+
+def host_facts(podman: Podman) -> plan.Host:
+    """What the rules need to know of this host."""
+    home = podman.env["HOME"]
+    try:
+        memory: int | None = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    except (ValueError, OSError):
+        memory = None
+    try:
+        free: int | None = shutil.disk_usage(home).free // 2**30
+    except OSError:
+        free = None
+    return plan.Host(podman.version, home, os.cpu_count() or 1, memory, free, os.path.exists)
+
+
+def ensure(
+    podman: Podman,
+    wanted: plan.Wanted,
+    limits: Limits,
+    *,
+    check: bool,
+    system: str,
+    uid: int,
+    wait_api: bool = True,
+    host: plan.Host | None = None,
+    run: process.Runner = process.run,
+    ping: health.Ping = health.ping,
+    clock: t.Callable[[], float] = time.monotonic,
+    sleep: t.Callable[[float], None] = time.sleep,
+) -> dict[str, t.Any]:
+    """Bring the machine to what is wanted.
+
+    Args:
+        podman: the client.
+        wanted: the task's wishes.
+        limits: seconds for the steps.
+        check: only say what would be done.
+        system: ``sys.platform``.
+        uid: who we are.
+        wait_api: started means that the API answers.
+
+    Returns:
+        The module's result, ``changed`` included.
+
+    Raises:
+        Refused: it may not be done; nothing was changed.
+        MachineError: it cannot be read, or a step failed.
+    """
+    facts = host or host_facts(podman)
+    runtime = places.runtime_dir(podman.env, system=system, uid=uid)
+    current = read.machine(podman, wanted.name, wanted.provider, ping)
+    if check:
+        return _result(podman, current, _decide(podman, wanted, current, facts), done=False)
+    deadline = clock() + limits.start
+    while _may_still_start(wanted, current, limits) and clock() < deadline:
+        sleep(1.0)
+        current = read.machine(podman, wanted.name, wanted.provider, ping)
+    decided = _decide(podman, wanted, current, facts)
+    if not decided.steps:
+        return _result(podman, current, decided, done=False)
+    with apply.alone(runtime, wanted.name, limits.start, clock, sleep):
+        # Another run may have done it while we waited for the lock.
+        now = read.machine(podman, wanted.name, wanted.provider, ping)
+        if now != current:
+            current, decided = now, _decide(podman, wanted, now, facts)
+        applier = apply.Applier(
+            podman=podman,
+            name=wanted.name,
+            provider=current.provider if current else wanted.provider or "",
+            next_provider=wanted.provider or "",
+            runtime=runtime,
+            uid=uid,
+            timeout_start=limits.start,
+            timeout_stop=limits.stop,
+            timeout_init=limits.init,
+            wait_api=wait_api,
+            ping=ping,
+            run=run,
+            clock=clock,
+            sleep=sleep,
+        )
+        applier.apply(decided)
+    after = read.machine(podman, wanted.name, None if wanted.state == "absent" else wanted.provider, ping)
+    return _result(podman, after, decided, done=True)
+
+
+def _decide(podman: Podman, wanted: plan.Wanted, current: model.Machine | None, facts: plan.Host) -> plan.Plan:
+    decided = plan.make(wanted, current, facts)
+    if decided.refusal:
+        raise Refused(decided.refusal, _result(podman, current, decided, done=False))
+    return decided
+
+
+def _may_still_start(wanted: plan.Wanted, current: model.Machine | None, limits: Limits) -> bool:
+    """Whether somebody else's start is under way: not ready, and not for so long that it must be stale."""
+    return (
+        wanted.state == "started"
+        and current is not None
+        and not current.stopped
+        and not current.healthy
+        and current.config.age < limits.start
+    )
+
+
+def _result(podman: Podman, machine: model.Machine | None, decided: plan.Plan, *, done: bool) -> dict[str, t.Any]:
+    warnings = list(decided.warnings)
+    if machine is not None and machine.clock_drift is not None and abs(machine.clock_drift) > DRIFT_SECONDS:
+        warnings.append(
+            f"the clock of {machine.name} is {machine.clock_drift:+.0f} s off (laptops lose it in sleep), which breaks "
+            f"TLS and tokens; set it with: podman machine ssh {machine.name} sudo chronyc -a makestep"
+        )
+    return {
+        "changed": decided.changed,
+        "machine": machine.as_dict() if machine is not None else {},
+        "actions": podman.actions if done else [["podman", *step.words] for step in decided.steps if step.words],
+        "restart_required": decided.restart_required and not (done and "set" in {one.verb for one in decided.steps}),
+        "recreate_required": [] if done else decided.recreate_required,
+        "diff": {"before": decided.before, "after": decided.after},
+        "warnings": warnings,
+    }

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask a machine's API whether it is alive. ``State: running`` is no answer: a guest that panicked says so for ever."""
+
+from __future__ import annotations
+
+import email.utils
+import http.client
+import re
+import socket
+import time
+import typing as t
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Health:
+    """``server`` is the guest's podman version; ``drift`` its clock minus ours, in whole seconds."""
+
+    ok: bool
+    server: str = ""
+    drift: float | None = None
+
+
+DEAD = Health(False)
+
+Ping = t.Callable[[str], Health]
+
+
+def ping(path: str, timeout: float = 5.0, clock: t.Callable[[], float] = time.time) -> Health:
+    """One ``GET /_ping`` over the unix socket at ``path``; a socket nobody serves is not healthy, not an error."""
+    if not path:
+        return DEAD
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.settimeout(timeout)
+    connection = http.client.HTTPConnection("localhost", timeout=timeout)
+    try:
+        client.connect(path)
+        connection.sock = client
+        connection.request("GET", "/_ping")
+        answer = connection.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException):
+        return DEAD
+    finally:
+        connection.close()
+        client.close()
+    if answer.status != 200:
+        return DEAD
+    version = re.search(r"Libpod/([\w.-]+)", answer.getheader("Server") or "")
+    date = email.utils.parsedate_tz(answer.getheader("Date") or "")
+    drift = None if date is None else float(round(email.utils.mktime_tz(date) - clock()))
+    return Health(True, version.group(1) if version else "", drift)

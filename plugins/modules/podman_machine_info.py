@@ -1,0 +1,105 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: podman_machine_info
+short_description: Every Podman machine of every provider
+description:
+  - Reads all Podman machines of a user, whichever provider has them. Before Podman 6 its own commands show one
+    provider only, so that a machine can be invisible.
+  - Never changes anything.
+version_added: 0.1.0
+author:
+  - The onebox.stack developers (@onebox-stack)
+attributes:
+  check_mode:
+    description: Can run in check mode and return the same as otherwise.
+    support: full
+  diff_mode:
+    description: Returns what changed, or would change, in diff mode.
+    support: none
+options:
+  name:
+    description: Only the machine of this name.
+    type: str
+  timeout:
+    description: Seconds for one command.
+    type: float
+    default: 30.0
+  executable:
+    description: The podman client, as a path or a name to look for.
+    type: str
+    default: podman
+  environment:
+    description: Environment variables for podman, for example E(XDG_CONFIG_HOME).
+    type: dict
+    default: {}
+notes:
+  - Run it as the user who owns the machines, without C(become). Podman refuses root.
+seealso:
+  - module: onebox.stack.podman_machine
+"""
+
+EXAMPLES = r"""
+- name: Look at all machines
+  onebox.stack.podman_machine_info:
+  register: found
+
+- name: Say which one answers
+  ansible.builtin.debug:
+    msg: "{{ found.machines | selectattr('healthy') | map(attribute='name') | list }}"
+"""
+
+RETURN = r"""
+machines:
+  description:
+    - One entry a machine, sorted by name, as RV(onebox.stack.podman_machine#module:machine) has it.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - name: 97layerOS
+      provider: libkrun
+      state: running
+      healthy: true
+      cpus: 5
+      memory_mib: 4768
+      disk_gib: 93
+"""
+
+import os
+import sys
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.machine import places, read
+from ansible_collections.onebox.stack.plugins.module_utils.machine.cli import Podman
+from ansible_collections.onebox.stack.plugins.module_utils.machine.errors import MachineError
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str"},
+            "timeout": {"type": "float", "default": 30.0},
+            "executable": {"type": "str", "default": "podman"},
+            "environment": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    extra = {str(key): str(value) for key, value in given["environment"].items()}
+    try:
+        env = places.environment(extra, os.environ, system=sys.platform, uid=os.geteuid())
+        found = read.machines(Podman(given["executable"], env, given["timeout"]))
+    except (MachineError, process.CommandError) as error:
+        module.fail_json(msg=str(error))
+    rows = [one.as_dict() for one in found if given["name"] in (None, one.name)]
+    module.exit_json(changed=False, machines=rows)
+
+
+if __name__ == "__main__":
+    main()

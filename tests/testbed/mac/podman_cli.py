@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real podman command lines of several versions, side by side, without installing anything.
+
+    podman_cli.py [5.4.2|5.8.6|6.1.1 ...]      prints the directory of each; builds what is missing
+
+The packages come from this machine's own Debian mirror through apt with a state of its own below .cache/testbed, so that
+neither the system's package lists nor its installed packages are touched; they are unpacked, not installed. Each program
+gets a wrapper that starts it with the loader and the libraries it was built for: nothing needs root or a chroot.
+"Without booting" is what this tier means: there is no guest image, only an empty disk for ``podman machine init``.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+CACHE = ROOT / ".cache" / "testbed"
+
+# The Debian suites that hold each version; the last one named wins for podman itself.
+SUITES = {"5.4.2": ["trixie"], "5.8.6": ["sid"], "6.1.1": ["sid", "experimental"]}
+PACKAGES = ["podman", "qemu-utils", "openssh-client"]
+PROGRAMS = ["podman", "qemu-img", "ssh-keygen", "ssh"]
+
+
+class Unavailable(Exception):
+    """The packages cannot be had here; the text says why."""
+
+
+def mirror() -> str:
+    """The address this machine gets its Debian packages from."""
+    answer = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Component: main"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for uri in answer.stdout.split():
+        if "security" not in uri:
+            return uri.rstrip("/")
+    raise Unavailable("apt-get names no Debian mirror on this machine")
+
+
+def _apt(state: pathlib.Path, *words: str) -> list[str]:
+    options = {
+        "Dir::State": state / "state",
+        "Dir::State::status": state / "status",
+        "Dir::Cache": state / "cache",
+        "Dir::Etc::sourcelist": state / "sources.list",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::preferencesparts": "/dev/null",
+        "Acquire::Check-Valid-Until": "false",  # a clock that is ahead is no reason to fail
+        "APT::Sandbox::User": "root",
+        "Debug::NoLocking": "true",
+    }
+    return ["apt-get", "-qq", *[word for key, value in options.items() for word in ("-o", f"{key}={value}")], *words]
+
+
+def _run(argv: list[str], seconds: int) -> str:
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"{argv[0]}: {error}") from error
+    if done.returncode:
+        raise Unavailable(f"{argv[0]} failed: {done.stderr.strip()[-400:]}")
+    return done.stdout
+
+
+def build(version: str) -> pathlib.Path:
+    """The directory of podman ``version``: ``bin/`` with the programs, ``bin/podman`` among them.
+
+    Raises:
+        Unavailable: the packages cannot be had.
+    """
+    home = CACHE / f"podman-{version}"
+    if (home / "ready").exists():
+        return home
+    state = home / "apt"
+    for folder in (state / "state" / "lists" / "partial", state / "cache" / "archives" / "partial", home / "bin"):
+        folder.mkdir(parents=True, exist_ok=True)
+    (state / "status").write_text("")
+    base, suites = mirror(), SUITES[version]
+    (state / "sources.list").write_text("".join(f"deb {base} {suite} main\n" for suite in suites))
+    _run(_apt(state, "update"), 300)
+    names = [f"podman/{suites[-1]}", *PACKAGES[1:]] if len(suites) > 1 else PACKAGES
+    _run(_apt(state, "install", "-y", "--download-only", "--no-install-recommends", *names), 900)
+    tree = home / "root"
+    for package in sorted((state / "cache" / "archives").glob("*.deb")):
+        _run(["dpkg-deb", "-x", str(package), str(tree)], 120)
+        package.unlink()
+    for program in PROGRAMS:
+        _wrap(home, program)
+    found = _run([str(home / "bin" / "podman"), "--version"], 30).split()[-1]
+    if found != version:
+        raise Unavailable(f"the mirror now has podman {found} where {version} was")
+    (home / "ready").write_text(found + "\n")
+    return home
+
+
+def _wrap(home: pathlib.Path, program: str) -> None:
+    tree = home / "root"
+    loader = next(tree.glob("**/ld-linux-*.so.2"))
+    libraries = ":".join(str(path) for path in (*tree.glob("usr/lib/*-linux-gnu"), *tree.glob("lib/*-linux-gnu")))
+    wrapper = home / "bin" / program
+    wrapper.write_text(
+        f'#!/bin/sh\nexec "{loader}" --library-path "{libraries}" --argv0 {program} "{tree}/usr/bin/{program}" "$@"\n'
+    )
+    wrapper.chmod(0o755)
+
+
+def main() -> int:
+    for version in sys.argv[1:] or list(SUITES):
+        try:
+            print(build(version))
+        except (Unavailable, KeyError) as error:
+            print(f"podman {version} is not available here: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
