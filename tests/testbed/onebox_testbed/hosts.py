@@ -1,0 +1,40 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What molecule.yml's variables stand for on this machine."""
+
+from __future__ import annotations
+
+import os
+
+from onebox_testbed import images
+from onebox_testbed.base import CHECKOUT, ROOT, cgroup_v2
+from onebox_testbed.docker import environment as docker_environment
+
+HOST_IMAGES = ("debian13", "debian13-docker", "debian13-podman")
+
+
+def environment(socket: str) -> dict[str, str]:
+    """Build the hosts' images and return the environment Molecule runs in."""
+    tags = {name: images.ensure(socket, name) for name in HOST_IMAGES}
+    archive = images.saved(socket, "python")
+    env = {
+        **docker_environment(socket),
+        "OBX_CHECKOUT": CHECKOUT,
+        "OBX_IMAGE_PLAIN": tags["debian13"],
+        "OBX_IMAGE_DOCKER": tags["debian13-docker"],
+        "OBX_IMAGE_PODMAN": tags["debian13-podman"],
+        "OBX_PYTHON_ARCHIVE": f"/testbed/{archive.name}",
+        "OBX_ARCHIVES": str(archive.parent),
+        "ANSIBLE_HOME": str(ROOT / ".ansible"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        "ANSIBLE_INJECT_FACT_VARS": "false",
+        "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
+        "LC_ALL": "C.UTF-8",
+    }
+    # systemd gets a hierarchy of its own where there is but one; writing to it takes a privileged container.
+    unified = cgroup_v2()
+    env["OBX_CGROUPNS"] = "private" if unified else "host"
+    env["OBX_PRIVILEGED"] = "true" if unified else "false"
+    env["OBX_CGROUP_VOLUME"] = "/var/tmp" if unified else "/sys/fs/cgroup:/sys/fs/cgroup:rw"
+    return env
