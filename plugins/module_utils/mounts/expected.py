@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, Mount
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import prove
@@ -90,7 +90,7 @@ def declare(
         declared = Declared(engine, container.name, "bind", one.source, one.destination, not one.read_only)
         text = (
             f"{shown(one.destination)} is not mounted in {shown(container.name)} at all, though {shown(one.source)} "
-            f"should be there: what the application writes is lost with the container. Recreate it from its compose file"
+            f"should be there: what the application writes is lost with the container. Recreate it from its own file"
         )
         absent.append(prove.row(declared, Finding("missing", "inspect", "recreate", text)))
     return tuple(found), absent
@@ -110,9 +110,32 @@ def _declared(
         wanted_source=one.source if one else "",
         wanted_read_write=None if one is None or one.read_only is None else not one.read_only,
         not_empty=one.not_empty if one else False,
+        refuses_missing=_made_by_podmans_command_line(container),
         recursive=recursive,
         others=others,
     )
+
+
+def _made_by_podmans_command_line(container: Container) -> bool:
+    """Podman notes the command that made a container: the user's, or that of the API service."""
+    words = (container.raw.get("Config") or {}).get("CreateCommand") or []
+    return bool(words) and words[1:3] != ["system", "service"]
+
+
+def with_inherited(container: Container, look_up: t.Callable[[str], Container | None]) -> Container:
+    """The container with the mounts of ``volumes_from`` too, which Podman leaves out of what it says (seen in 4.3).
+
+    Args:
+        look_up: finds the container the mounts come from; None when it is gone.
+    """
+    mounts = list(container.mounts)
+    for reference in (container.raw.get("HostConfig") or {}).get("VolumesFrom") or ():
+        name, _colon, mode = reference.partition(":")
+        origin = look_up(name)
+        for mount in origin.mounts if origin else ():
+            if all(_normal(own.destination) != _normal(mount.destination) for own in mounts):
+                mounts.append(replace(mount, read_write=mount.read_write and "ro" not in mode.split(",")))
+    return container if len(mounts) == len(container.mounts) else replace(container, mounts=tuple(mounts))
 
 
 def _not_recursive(container: Container) -> set[str]:

@@ -107,6 +107,34 @@ class HostView:
             yield place[len(real.rstrip("/")) :], row.device
 
 
+def is_empty(directory: str) -> bool:
+    """Whether nothing is in a directory of the host. Raises OSError when it cannot be read."""
+    with os.scandir(directory) as entries:
+        return next(entries, None) is None
+
+
+def image_ships(image_root: str, destination: str) -> bool:
+    """Whether the image has files at ``destination``, which a mount there hides.
+
+    Args:
+        image_root: where the engine has the container's root file system mounted on the host, "" when unknown.
+    """
+    if not image_root:
+        return False
+    try:
+        root = os.open(image_root, kernel.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            found = kernel.open_in_root(root, destination, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK)
+        finally:
+            os.close(root)
+        try:
+            return bool(os.listdir(found))
+        finally:
+            os.close(found)
+    except OSError:
+        return False  # no such directory in the image, or no right to look: then nothing is known to be hidden
+
+
 def newest_link(source: str) -> float:
     """When the newest symbolic link on the way of ``source`` was made, in seconds since the epoch; 0 without links."""
     newest = 0.0

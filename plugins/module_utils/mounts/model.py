@@ -41,6 +41,7 @@ class Declared:
 
     ``kind`` is ``file`` or ``dir`` where somebody said so, else "". ``source`` and ``read_write`` are what the engine
     was told, ``wanted_source`` and ``wanted_read_write`` what the caller expects ("" and None: the same).
+    ``refuses_missing`` is True when the engine is known to have refused a source that was not there.
     ``recursive`` is False when the engine was told to leave out the mounts below the source. ``others`` are the
     destinations of the container's other mounts.
     """
@@ -55,6 +56,7 @@ class Declared:
     wanted_source: str = ""
     wanted_read_write: bool | None = None
     not_empty: bool = False
+    refuses_missing: bool = False
     recursive: bool = True
     others: frozenset[str] = frozenset()
 

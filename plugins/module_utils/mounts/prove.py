@@ -25,6 +25,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.process_view i
     identity_of_application,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdicts import decide
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.words import Words
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d+)? ?(Z|[+-]\d\d:?\d\d)?")
 # How far the engine's time of start may lie from the kernel's.
@@ -96,7 +97,10 @@ class Prover:
                 if host.node and inside.node and host.node.identity != inside.node.identity:
                     host = replace(host, link_birth=facts.newest_link(declared.wanted_source or declared.source))
                 hosts.append(host)
-                findings.append(decide(declared, host, inside, times))
+                finding = decide(declared, host, inside, times)
+                if finding.ok and host.node is not None and host.node.kind == "dir":
+                    finding = self._filled(job, declared, host.real) or finding
+                findings.append(finding)
                 read_only.append(inside.row is not None and inside.row.file_system_read_only)
             identity = None
             answers: dict[int, access.Outcome] = {}
@@ -112,6 +116,24 @@ class Prover:
                 finding = access_verdicts.judge(declared, hosts[index], identity, answers[index], read_only[index])
             rows.append(row(declared, finding, _tried(job, declared, answers.get(index))))
         return {"state": state, "user": _user(identity), "rows": rows}
+
+    @staticmethod
+    def _filled(job: Job, declared: Declared, directory: str) -> Finding | None:
+        """A finding when the directory is empty and must not be."""
+        # A read-write directory may be empty until the application has written; a read-only one can only be forgotten.
+        suspicious = declared.type == "bind" and not declared.read_write
+        if not (declared.not_empty or suspicious):
+            return None
+        try:
+            if not facts.is_empty(directory):
+                return None
+        except OSError:
+            return None  # that it cannot be read is for the access probe to say
+        if declared.not_empty:
+            return Words(declared).empty(hidden=False)
+        graph = job.container.raw.get("GraphDriver") or {}
+        merged = (graph.get("Data") or {}).get("MergedDir") or ""
+        return Words(declared).empty(hidden=True) if facts.image_ships(merged, declared.destination) else None
 
     def _try(
         self, job: Job, findings: t.Sequence[Finding], process: Process, pid: int, root: int, identity: Identity

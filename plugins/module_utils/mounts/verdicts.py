@@ -16,10 +16,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import H
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, Times
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.words import Words
 
-# An engine makes a missing source within this many seconds before it notes the start (measured: about 0.1 s).
-_CREATED_BEFORE_START = 10.0
-# Podman's API makes it while it handles the create request, before the container's own time of creation is noted.
-_CREATED_BEFORE_CREATION = 0.5
+# Docker makes a missing source at each start, within this many seconds before it notes the start (measured: 0.1 s).
+_DOCKER_BEFORE_START = 10.0
+# Podman's API makes it while it handles the request to create, this shortly before the time of creation (measured:
+# 0.008 s). Its command line refuses instead.
+_PODMAN_BEFORE_CREATION = 0.2
 _LOOKS_LIKE_A_FILE = re.compile(r"\.(?!d$)[A-Za-z][A-Za-z0-9]{0,5}$")
 
 
@@ -120,17 +121,16 @@ def _same_path(one: str, other: str) -> bool:
 def _made_by_engine(declared: Declared, host: Host, times: Times) -> bool:
     """Whether the engine itself made the source, because it was not there.
 
-    Docker makes it at each start, so after the former run ended; Podman's API at creation. A directory that somebody
-    made by hand and then restarted the container is older than the end of the former run.
+    A directory that somebody made by hand before restarting the container is older than the end of the former run.
     """
     node = host.node
-    if declared.type != "bind" or node is None or node.kind != "dir" or node.birth is None:
+    if declared.type != "bind" or declared.refuses_missing or node is None or node.kind != "dir" or node.birth is None:
         return False
     if node.mode & 0o7777 != 0o755 or node.uid != 0 or not times.started:
         return False
-    if times.created - _CREATED_BEFORE_CREATION <= node.birth <= times.created and declared.engine == "podman":
-        return True
-    earliest = max(times.created, times.started - _CREATED_BEFORE_START)
+    if declared.engine == "podman":
+        return times.created - _PODMAN_BEFORE_CREATION <= node.birth <= times.created
+    earliest = max(times.created, times.started - _DOCKER_BEFORE_START)
     if times.finished < times.started:
         earliest = max(earliest, times.finished)
     return earliest <= node.birth <= times.started

@@ -16,7 +16,7 @@ from dataclasses import replace
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, NotFound
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts, fence, kernel, prove, table
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation, declare
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation, declare, with_inherited
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Finding, shown
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.mountinfo import Table
 
@@ -61,7 +61,7 @@ def verify(
     if access not in ACCESS:
         raise ValueError(f"access must be one of {', '.join(ACCESS)}, not {access!r}")
     wanted = [Expectation.parse(one) for one in expected or ()]
-    containers = engine.containers(project, names)
+    containers = _with_inherited(engine, engine.containers(project, names))
     jobs, missing = [], []
     for container in containers:
         declared, absent = declare(engine.name, container, wanted)
@@ -133,6 +133,20 @@ def _prove_all(
             elif last:
                 answers[index] = _not_running(jobs[index], one_shots)
     return [answers[index] for index in range(len(jobs))]
+
+
+def _with_inherited(engine: Engine, containers: list[Container]) -> list[Container]:
+    known = {key: container for container in containers for key in (container.id, container.name)}
+
+    def look_up(name: str) -> Container | None:
+        if name not in known:
+            try:
+                known[name] = engine.containers(names=[name])[0]
+            except NotFound:
+                return None
+        return known[name]
+
+    return [with_inherited(container, look_up) for container in containers]
 
 
 def _again(engine: Engine, container: Container) -> Container:

@@ -60,8 +60,8 @@ class Words:
             verdict,
             "inode",
             "restart",
-            f"{self.source} {what} while {self.name} runs: the application still has the old one and what it writes is "
-            f"lost. Type: {self.restart}",
+            f"{self.source} {what} while {self.name} runs: the application still has the old one, and what it writes "
+            f"fails or is lost. Type: {self.restart}",
         )
 
     def renamed(self, kind: str, on_host: t.Sequence[str], gone: bool) -> Finding:
