@@ -40,6 +40,14 @@ options:
       - Seconds to wait for another run on the same stack.
     type: float
     default: 300
+  boot:
+    description:
+      - Bring the stack back after a reboot, by a systemd unit of its own that waits for the disks the stack's data
+        is on.
+      - What ran at the last shutdown is what comes back. Where systemd does not run the host, the result says so.
+      - V(false) leaves such a unit alone. O(state=absent) removes it in any case.
+    type: bool
+    default: false
   http_checks:
     description:
       - URLs that must answer, asked from the host itself, without any proxy.
@@ -166,6 +174,10 @@ endpoints:
   returned: always
   type: list
   elements: dict
+boot:
+  description: The start at boot, with C(unit), C(enabled), C(changed) and C(message).
+  returned: when O(boot) is true
+  type: dict
 problems:
   description: Why the stack was refused, with C(code), C(where) and C(message).
   returned: when the stack was refused
@@ -187,6 +199,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "stopped", "absent"], "default": "present"},
             "wait_timeout": {"type": "float", "default": 120},
             "lock_timeout": {"type": "float", "default": 300},
+            "boot": {"type": "bool", "default": False},
             "http_checks": {
                 "type": "list",
                 "elements": "dict",

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import os
+import pwd
 import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.compose import strict
+from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Host
 from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock
-from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
 
 COMMON: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
@@ -41,7 +43,9 @@ def request_here(params: t.Mapping[str, t.Any]) -> Request:
 def request_of(params: t.Mapping[str, t.Any], uid: int, home: str) -> Request:
     """The run that a module's parameters ask for; those only one module has get their defaults."""
     default_state = "/var/lib/onebox" if uid == 0 else os.path.join(home, ".local/state/onebox")
-    extra = {name: params[name] for name in ("state", "wait_timeout", "lock_timeout") if params.get(name) is not None}
+    extra = {
+        name: params[name] for name in ("state", "wait_timeout", "lock_timeout", "boot") if params.get(name) is not None
+    }
     return Request(
         name=params["name"],
         project_dir=os.path.normpath(params["project_dir"]),
@@ -64,10 +68,17 @@ def request_of(params: t.Mapping[str, t.Any], uid: int, home: str) -> Request:
 
 def real_world() -> World:
     """Real processes, the real clock, the environment the module was started in."""
+    environ = dict(os.environ)
+    uid = os.geteuid()
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = str(uid)
     return World(
         run=process.run,
-        environ=dict(os.environ),
+        environ=environ,
         clock=Clock(time.monotonic, time.time, time.sleep),
         now=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        user=os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid()),
+        user=environ.get("SUDO_USER") or user,
+        host=Host.here(process.run, uid, user, environ),
     )

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.compose import (
     apply,
     compare,
@@ -25,60 +24,22 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import (
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Boot
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import (
     BadStack,
     ComposeError,
     Problem,
     Unhealthy,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock, Gate, project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Gate, project_containers
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import find as engines
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import verify as mounts
 
 Result = dict[str, t.Any]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for; see the module's documentation for each."""
-
-    name: str
-    project_dir: str
-    files: tuple[str, ...] = ()
-    env_file: str | None = None
-    profiles: tuple[str, ...] = ()
-    rules: strict.Rules = field(default_factory=strict.Rules)
-    engine: str = "auto"
-    socket: str | None = None
-    provider: str = "auto"
-    provider_path: str | None = None
-    state: str = "present"
-    wait_timeout: float = 120.0
-    lock_timeout: float = 300.0
-    remove_orphans: bool = False
-    adopt: bool = False
-    verify: bool = True
-    http_checks: tuple[t.Mapping[str, t.Any], ...] = ()
-    state_dir: str = "/var/lib/onebox"
-
-    @property
-    def state_folder(self) -> str:
-        """Where this stack's lock and state are kept."""
-        return os.path.join(self.state_dir, self.name)
-
-
-@dataclass(frozen=True)
-class World:
-    """Everything a run takes from outside, so that tests can hand in their own."""
-
-    run: process.Runner
-    environ: t.Mapping[str, str]
-    clock: Clock
-    now: t.Callable[[], str]
-    user: str
 
 
 @dataclass
@@ -119,7 +80,8 @@ class Stack:
         Raises:
             ComposeError, EngineError: the stack cannot be judged, or must not be deployed.
         """
-        if self._request.state != "present":
+        request = self._request
+        if request.state != "present":
             return self._look_at_containers(blind_is_fine)
         unknown = self._not_yet(blind_is_fine)
         if unknown:
@@ -128,6 +90,9 @@ class Stack:
         self._judge(look)
         result = self._result(look)
         result["changed"] = any(row.action != planning.KEEP for row in look.rows)
+        if request.boot and look.engine is not None:
+            result["boot"] = self._boot().ensure(look.engine.name, result["sources"], check=True)
+            result["changed"] = result["changed"] or result["boot"]["changed"]
         return result
 
     def info(self) -> Result:
@@ -252,7 +217,8 @@ class Stack:
         self._own(present)
         if self._request.state == "stopped":
             present = [row for row in present if row.running or row.status == "restarting"]
-        result["changed"] = bool(present)
+        unit = self._request.state == "absent" and self._boot().remove(check=True)
+        result["changed"] = bool(present) or unit
         result["actions"] = [{"service": row.service, "container": row.name} for row in present]
         return result
 
@@ -281,7 +247,7 @@ class Stack:
         self._remember(look.model, after)
         result["changed"] = before != outcome.snapshot(after)
         result["images"] = outcome.images(look.model, after)
-        failure = failure or self._prove(look, result) or self._ask(result)
+        failure = failure or self._prove(look, result) or self._ask(result) or self._at_boot(look, result)
         result["timings_ms"] = dict(self._timings)
         if failure:
             result.update(failed=True, msg=failure)
@@ -326,6 +292,20 @@ class Stack:
             return ""
         return f"stack {self._request.name} runs and does not answer: " + "; ".join(bad)
 
+    def _at_boot(self, look: Look, result: Result) -> str:
+        if not self._request.boot or look.engine is None:
+            return ""
+        try:
+            with self._timed("boot"):
+                result["boot"] = self._boot().ensure(look.engine.name, result["sources"], check=False)
+        except ComposeError as error:
+            return f"stack {self._request.name} is well, but: {error}"
+        result["changed"] = result["changed"] or result["boot"]["changed"]
+        return ""
+
+    def _boot(self) -> Boot:
+        return Boot(self._world.host, self._request.name, self._request.state_folder)
+
     def _take_down(self) -> Result:
         request = self._request
         result = outcome.empty(request.name)
@@ -347,6 +327,7 @@ class Stack:
         result["changed"] = before != outcome.snapshot(after)
         result["timings_ms"] = dict(self._timings)
         if request.state == "absent":
+            result["changed"] = self._boot().remove(check=False) or result["changed"]
             state.forget(request.state_folder)
         return result
 

@@ -1,0 +1,227 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a stack back after a reboot, by one systemd unit that waits for the disks its data is on.
+
+Restart policies alone do not do it: rootful Podman has no daemon that would act on them, Docker acts on them before a
+late disk is mounted, and then the containers write into the empty directory below. The unit stops the containers at
+shutdown and remembers which ran, so that what comes back is what ran: a service someone stopped stays stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.compose import state
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+
+_TIMEOUT = 600.0
+
+_SCRIPT = """#!/bin/sh
+# Made by onebox.stack.compose_stack; do not edit. Brings the stack {project} back after a boot.
+engine={engine}
+ran={ran}
+containers() {{ "$engine" ps --quiet --no-trunc --filter label=com.docker.compose.project={project} "$@"; }}
+case "$1" in
+start)
+  tries=0
+  until "$engine" version >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 60 ] || {{ echo "$engine does not answer" >&2; exit 1; }}
+    sleep 1
+  done
+  if [ -f "$ran" ]; then
+    ids=$(cat "$ran")
+  else
+    # No clean shutdown: everything that is meant to run always.
+    ids=$(for id in $(containers --all); do
+      case $("$engine" inspect --format '{{{{.HostConfig.RestartPolicy.Name}}}}' "$id") in
+      always | unless-stopped) echo "$id" ;;
+      esac
+    done)
+  fi
+  failed=0
+  for id in $ids; do
+    # One that was replaced since is not missed.
+    if "$engine" inspect "$id" >/dev/null 2>&1; then "$engine" start "$id" || failed=1; fi
+  done
+  [ "$failed" -eq 1 ] || rm -f "$ran"
+  exit "$failed"
+  ;;
+stop)
+  ids=$(containers)
+  printf '%s\\n' "$ids" >"$ran.new" && mv "$ran.new" "$ran"
+  [ -z "$ids" ] || exec "$engine" stop $ids
+  ;;
+esac
+"""
+
+_UNIT = """# Made by onebox.stack.compose_stack; do not edit.
+[Unit]
+Description=Stack {project}
+Wants=network-online.target
+After=network-online.target {engine}.service {engine}.socket
+{mounts}
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh {script} start
+ExecStop=/bin/sh {script} stop
+TimeoutStartSec=15min
+TimeoutStopSec=5min
+
+[Install]
+WantedBy={target}
+"""
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where systemd keeps its things; tests give other places.
+
+    Attributes:
+        run: starts a process.
+        systemd: a directory that is there when systemd runs this host.
+        units: where units of the administrator go.
+        user: whether it is the user's own systemd.
+        linger: a file that is there when the user's systemd starts at boot; "" for root.
+    """
+
+    run: process.Runner
+    systemd: str
+    units: str
+    user: bool
+    linger: str
+
+    @classmethod
+    def here(cls, run: process.Runner, uid: int, user: str, environ: t.Mapping[str, str]) -> Host:
+        """This host, for a user."""
+        if uid == 0:
+            return cls(run, "/run/systemd/system", "/etc/systemd/system", False, "")
+        runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
+        home = environ.get("HOME") or os.path.expanduser("~")
+        units = os.path.join(home, ".config/systemd/user")
+        return cls(run, os.path.join(runtime, "systemd"), units, True, f"/var/lib/systemd/linger/{user}")
+
+    def systemctl(self, *words: str, check: bool = True) -> process.Result:
+        """Call systemctl for the right systemd."""
+        argv = ["systemctl", *(["--user"] if self.user else []), *words]
+        try:
+            return self.run(argv, timeout=_TIMEOUT, check=check)
+        except process.CommandError as error:
+            raise ComposeError(f"cannot set up the stack's start at boot: {error}") from error
+
+
+class Boot:
+    """The unit of one stack.
+
+    Args:
+        host: systemd's places.
+        project: the stack's name.
+        folder: the stack's state directory.
+    """
+
+    def __init__(self, host: Host, project: str, folder: str) -> None:
+        self._host = host
+        self._project = project
+        self._script = os.path.join(folder, "boot.sh")
+        self._ran = os.path.join(folder, "ran")
+        self.unit = f"onebox-{project}.service"
+        self._path = os.path.join(host.units, self.unit)
+
+    def missing(self) -> str:
+        """Why this host cannot start the stack at boot; "" when it can."""
+        if not os.path.isdir(self._host.systemd):
+            return (
+                "systemd does not run this host: after a reboot the stack stays down until the playbook runs again, "
+                "or the host's own way to start things starts it"
+            )
+        if self._host.linger and not os.path.exists(self._host.linger):
+            return (
+                "this user's services do not start at boot; let root run: loginctl enable-linger "
+                + os.path.basename(self._host.linger)
+            )
+        return ""
+
+    def ensure(self, engine: str, sources: t.Sequence[str], *, check: bool) -> dict[str, t.Any]:
+        """Have the unit as it must be, enabled and active.
+
+        Args:
+            engine: docker or podman.
+            sources: what must be mounted first.
+            check: only say what would change.
+
+        Returns:
+            ``unit, enabled, changed, message``.
+        """
+        why = self.missing()
+        if why:
+            return {"unit": "", "enabled": False, "changed": False, "message": why}
+        files = {self._script: self._script_text(engine), self._path: self._unit_text(engine, sources)}
+        stale = [path for path, text in files.items() if _read(path) != text]
+        on = self._host.systemctl("is-enabled", "--quiet", self.unit, check=False).rc == 0
+        active = self._host.systemctl("is-active", "--quiet", self.unit, check=False).rc == 0
+        changed = bool(stale) or not on or not active
+        if changed and not check:
+            for path in stale:
+                state.write(path, files[path], 0o644)
+            if stale:
+                self._host.systemctl("daemon-reload")
+            if not on:
+                self._host.systemctl("enable", self.unit)
+            if not active:
+                # What it would start runs already; active is what makes it stop, and remember, at shutdown.
+                self._host.systemctl("start", self.unit)
+        message = f"{self.unit} brings the stack back after a reboot"
+        return {"unit": self.unit, "enabled": True, "changed": changed, "message": message}
+
+    def remove(self, *, check: bool) -> bool:
+        """Remove the unit and its script; whether there was one."""
+        there = [path for path in (self._path, self._script, self._ran) if os.path.exists(path)]
+        if not there or check:
+            return bool(there)
+        if self._path in there and not self.missing():
+            # The containers are gone by now, so stopping has nothing to do.
+            self._host.systemctl("disable", "--now", self.unit, check=False)
+        for path in there:
+            try:
+                os.unlink(path)
+            except OSError as error:
+                raise ComposeError(f"cannot remove {path}: {error.strerror}") from error
+        if not self.missing():
+            self._host.systemctl("daemon-reload")
+        return True
+
+    def _script_text(self, engine: str) -> str:
+        return _SCRIPT.format(project=shlex.quote(self._project), engine=engine, ran=shlex.quote(self._ran))
+
+    def _unit_text(self, engine: str, sources: t.Sequence[str]) -> str:
+        places = sorted({_escape(source) for source in sources})
+        return _UNIT.format(
+            project=self._project,
+            engine=engine,
+            mounts="".join(f"RequiresMountsFor={place}\n" for place in places),
+            script=_escape(self._script).replace("$", "$$"),
+            target="default.target" if self._host.user else "multi-user.target",
+        )
+
+
+def _escape(path: str) -> str:
+    """A path as a word of a unit file: percent signs doubled, odd characters quoted."""
+    text = path.replace("\\", "\\\\").replace("%", "%%")
+    if re.search(r"[\s\"';]", text):
+        return '"' + text.replace('"', '\\"') + '"'
+    return text
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,57 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run on a stack is asked for, and what it may use."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.compose import strict
+from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Host
+from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; see the module's documentation for each."""
+
+    name: str
+    project_dir: str
+    files: tuple[str, ...] = ()
+    env_file: str | None = None
+    profiles: tuple[str, ...] = ()
+    rules: strict.Rules = field(default_factory=strict.Rules)
+    engine: str = "auto"
+    socket: str | None = None
+    provider: str = "auto"
+    provider_path: str | None = None
+    state: str = "present"
+    wait_timeout: float = 120.0
+    lock_timeout: float = 300.0
+    remove_orphans: bool = False
+    adopt: bool = False
+    verify: bool = True
+    boot: bool = False
+    http_checks: tuple[t.Mapping[str, t.Any], ...] = ()
+    state_dir: str = "/var/lib/onebox"
+
+    @property
+    def state_folder(self) -> str:
+        """Where this stack's lock and state are kept."""
+        return os.path.join(self.state_dir, self.name)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything a run takes from outside, so that tests can hand in their own."""
+
+    run: process.Runner
+    environ: t.Mapping[str, str]
+    clock: Clock
+    now: t.Callable[[], str]
+    user: str
+    host: Host
