@@ -14,22 +14,24 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import 
 ENGINES = ("docker", "podman")
 PREFIX = "obx-mounts"
 IMAGE = "localhost/obx-mounts-tiny:1"
-APPLETS = (
-    "sh",
-    "sleep",
-    "mount",
-    "umount",
-    "mkdir",
-    "cat",
-    "su",
-    "setpriv",
-    "touch",
-    "ln",
-    "rm",
-    "echo",
-    "dd",
-    "mv",
-    "grep",
+APPLETS = tuple(
+    [
+        "sh",
+        "sleep",
+        "mount",
+        "umount",
+        "mkdir",
+        "cat",
+        "su",
+        "setpriv",
+        "touch",
+        "ln",
+        "rm",
+        "dd",
+        "mv",
+        "grep",
+        "mkfifo",
+    ]
 )
 ADVICE = "run `make testbed`, which starts the engines and has the packages the integration tests need"
 
