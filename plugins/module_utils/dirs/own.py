@@ -1,0 +1,108 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Give everything below a directory to one owner: by descriptor, never out of the file system, never through a link."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import typing as t
+from dataclasses import dataclass, field
+
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Levels below the directory; each holds one descriptor.
+_DEEPEST = 400
+
+
+@dataclass
+class Owned:
+    """What was done, or would be. ``linked``: files left alone because they have other names, maybe elsewhere."""
+
+    changed: int = 0
+    linked: list[str] = field(default_factory=list)
+
+
+def give(fd: int, uid: int | None, gid: int | None, secret: bool, check: bool) -> Owned:
+    """Give all below the directory ``fd`` to ``uid`` and ``gid``; of secrets, also take away what others may do.
+
+    Raises:
+        OSError: with ``filename`` relative to the directory.
+    """
+    owned = Owned()
+    # Descriptors and not paths: one open per level, not per entry.
+    _walk(fd, "", os.fstat(fd).st_dev, uid, gid, secret, check, owned)
+    return owned
+
+
+def _walk(
+    fd: int, where: str, device: int, uid: int | None, gid: int | None, secret: bool, check: bool, owned: Owned
+) -> None:
+    if where.count("/") > _DEEPEST:
+        raise OSError(errno.ENAMETOOLONG, f"nested more than {_DEEPEST} levels deep", where)
+    for name in os.listdir(fd):
+        path = f"{where}{name}"
+        try:
+            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            if found.st_dev != device:
+                continue  # another disk, which has an entry of its own
+            if stat.S_ISDIR(found.st_mode):
+                below = os.open(name, _OPEN, dir_fd=fd)
+                try:
+                    _walk(below, f"{path}/", device, uid, gid, secret, check, owned)
+                    _change(below, "", found, uid, gid, 0o700 if secret else None, check, owned)
+                finally:
+                    os.close(below)
+            elif stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+                if _differs(found, uid, gid):
+                    owned.linked.append(path)
+            else:
+                mode = 0o400 if secret and stat.S_ISREG(found.st_mode) else None
+                _change(fd, name, found, uid, gid, mode, check, owned)
+        except FileNotFoundError:
+            continue  # it went away meanwhile
+        except OSError as error:
+            raise OSError(
+                error.errno, error.strerror, error.filename if "/" in str(error.filename) else path
+            ) from error
+
+
+def _differs(found: os.stat_result, uid: int | None, gid: int | None) -> bool:
+    return (uid is not None and found.st_uid != uid) or (gid is not None and found.st_gid != gid)
+
+
+def _change(
+    fd: int,
+    name: str,
+    found: os.stat_result,
+    uid: int | None,
+    gid: int | None,
+    mode: int | None,
+    check: bool,
+    owned: Owned,
+) -> None:
+    """Change the entry ``name`` of directory ``fd``, or the directory itself when ``name`` is ""."""
+    owner = _differs(found, uid, gid)
+    bits = mode is not None and stat.S_IMODE(found.st_mode) != mode
+    if not owner and not bits:
+        return
+    owned.changed += 1
+    if check:
+        return
+    new_uid, new_gid = -1 if uid is None else uid, -1 if gid is None else gid
+    if not name:
+        if owner:
+            os.fchown(fd, new_uid, new_gid)
+        if bits:
+            os.fchmod(fd, t.cast(int, mode))
+        return
+    if owner:
+        os.chown(name, new_uid, new_gid, dir_fd=fd, follow_symlinks=False)
+    if bits:
+        # There is no fchmodat without following, so the file is opened without following.
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
+        try:
+            os.fchmod(file, t.cast(int, mode))
+        finally:
+            os.close(file)

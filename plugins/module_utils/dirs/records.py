@@ -1,0 +1,90 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is remembered between runs: which disk belongs on a mount point, and where ownership was already set.
+
+One small file a fact below the state directory, named after the path it is about, so that stacks do not share a file.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import typing as t
+import urllib.parse
+import uuid
+
+SENTINEL = ".onebox-disk"
+
+
+class RecordError(Exception):
+    """Something remembered cannot be read or written; the text says which file."""
+
+
+class Records:
+    """Facts about paths, below ``directory``. ``topic`` is one word: ``disks`` or ``owned``."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+
+    def file(self, topic: str, path: str) -> str:
+        return os.path.join(self.directory, topic, urllib.parse.quote(path, safe=""))
+
+    def get(self, topic: str, path: str) -> str:
+        """What is remembered, or ""."""
+        name = self.file(topic, path)
+        try:
+            with open(name) as file:
+                return file.read(1000).strip()
+        except FileNotFoundError:
+            return ""
+        except (OSError, ValueError) as error:
+            raise RecordError(f"{name} cannot be read: {error}") from error
+
+    def put(self, topic: str, path: str, value: str) -> None:
+        """Remember ``value``, durably."""
+        name = self.file(topic, path)
+        try:
+            os.makedirs(os.path.dirname(name), mode=0o700, exist_ok=True)
+            fd, temporary = tempfile.mkstemp(prefix=".tmp-", dir=os.path.dirname(name))
+            with os.fdopen(fd, "w") as file:
+                file.write(value + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, name)
+        except OSError as error:
+            raise RecordError(f"{name} cannot be written: {error.strerror}") from error
+
+
+def sentinel(fd: int) -> str:
+    """The identity in the root directory ``fd`` of a disk, or "" when it has none.
+
+    Raises:
+        RecordError: there is a file of that name, but not one of ours.
+    """
+    try:
+        file = os.open(SENTINEL, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise RecordError(f"{SENTINEL} there cannot be read: {error.strerror}") from error
+    try:
+        return str(uuid.UUID(os.read(file, 100).decode("ascii", "replace").strip()))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{SENTINEL} there does not hold a UUID") from error
+    finally:
+        os.close(file)
+
+
+def make_sentinel(fd: int, new_id: t.Callable[[], uuid.UUID] = uuid.uuid4) -> str:
+    """Give the disk whose root directory is ``fd`` an identity, durably, and return it."""
+    identity = str(new_id())
+    try:
+        file = os.open(SENTINEL, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444, dir_fd=fd)
+        with os.fdopen(file, "w") as out:
+            out.write(identity + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as error:
+        raise RecordError(f"{SENTINEL} there cannot be written: {error.strerror}") from error
+    return identity

@@ -1,0 +1,156 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wanted of each directory: the given words made into numbers, or into problems that name the option."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import typing as t
+from dataclasses import dataclass
+
+# A data or log directory may be read by its group (a backup, a log shipper); a secret by nobody else at all.
+MODES = {"data": 0o750, "log": 0o750, "config": 0o750, "secret": 0o700}
+
+Parts = tuple[str, ...]
+
+
+class Problem(t.NamedTuple):
+    """Something that keeps a directory from being right. ``path`` is "" when it concerns them all."""
+
+    path: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One directory as it should be. None for ``uid`` or ``gid``: leave it, or the caller's when it is new."""
+
+    path: str
+    parts: Parts
+    kind: str
+    uid: int | None
+    gid: int | None
+    mode: int
+    mountpoint: bool
+    recursive: bool
+
+
+def split(path: str) -> Parts:
+    """The names in ``path``, without empty ones and '.'."""
+    return tuple(part for part in path.split("/") if part not in ("", "."))
+
+
+def join(parts: Parts) -> str:
+    return "/" + "/".join(parts)
+
+
+def read(
+    directories: t.Sequence[t.Mapping[str, t.Any]], base: str | None, deploy_dir: str | None
+) -> tuple[list[Wanted], list[Problem]]:
+    """Make :class:`Wanted` of the option ``directories``, parents before children, and say all that is wrong."""
+    problems = [
+        Problem(value, f"{option} must be an absolute path without '..', not {value!r}")
+        for option, value in (("base", base), ("deploy_dir", deploy_dir))
+        if value is not None and (not value.startswith("/") or ".." in split(value))
+    ]
+    if problems:
+        return [], problems
+    found: dict[Parts, Wanted] = {}
+    for number, given in enumerate(directories):
+        try:
+            wanted = _one(given, base)
+        except ValueError as error:
+            problems.append(Problem(str(given["path"]), f"directories[{number}]: {error}"))
+            continue
+        if wanted.parts in found:
+            problems.append(Problem(wanted.path, f"directories[{number}]: {wanted.path} is listed twice"))
+        elif deploy_dir and wanted.parts[: len(split(deploy_dir))] == split(deploy_dir):
+            problems.append(Problem(wanted.path, in_deploy_dir(wanted, deploy_dir)))
+        else:
+            found[wanted.parts] = wanted
+    return [found[parts] for parts in sorted(found)], problems
+
+
+def _one(given: t.Mapping[str, t.Any], base: str | None) -> Wanted:
+    path = given["path"]
+    if not path or "\0" in path:
+        raise ValueError("path must not be empty or hold a NUL character")
+    if path.startswith("~"):
+        raise ValueError(f"path {path!r} is not expanded: write the home directory out, or give it as base")
+    if ".." in split(path):
+        raise ValueError(f"path {path!r} must not hold '..': write where it leads")
+    if not path.startswith("/"):
+        if not base:
+            raise ValueError(f"path {path!r} is relative, and no base is given")
+        path = f"{base}/{path}"
+    parts = split(path)
+    if not parts:
+        raise ValueError("path must not be the root of the file system")
+    kind = given.get("class") or "data"
+    mode = _mode(given.get("mode"), kind)
+    return Wanted(
+        path=join(parts),
+        parts=parts,
+        kind=kind,
+        uid=number_of("owner", given.get("owner"), lambda name: pwd.getpwnam(name).pw_uid),
+        gid=number_of("group", given.get("group"), lambda name: grp.getgrnam(name).gr_gid),
+        mode=mode,
+        mountpoint=bool(given.get("mountpoint")),
+        recursive=bool(given.get("recursive")),
+    )
+
+
+def _mode(given: t.Any, kind: str) -> int:
+    if given is None:
+        return MODES[kind]
+    # A number would be what YAML made of it: 0750 unquoted arrives as 488, and 750 would be taken for 1356.
+    if not isinstance(given, str) or not given or given.strip("01234567") or int(given, 8) > 0o7777:
+        raise ValueError(f"mode must be octal digits in quotes, such as '0750', not {given!r}")
+    mode = int(given, 8)
+    if kind == "secret" and mode & 0o077:
+        raise ValueError(f"mode {given} lets others into a directory of class secret; use '0700' or less")
+    return mode
+
+
+def number_of(option: str, given: str | None, lookup: t.Callable[[str], int]) -> int | None:
+    """The uid or gid that ``given`` means: a number as it is (containers have their own users), or a name."""
+    if given is None or given == "":
+        return None
+    if given.isascii() and given.isdigit():
+        if int(given) >= 2**32 - 1:
+            raise ValueError(f"{option} {given} is not a possible id")
+        return int(given)
+    try:
+        return lookup(given)
+    except KeyError:
+        raise ValueError(
+            f"{option} {given!r} does not exist on this host; for a user of the container's image give its number"
+        ) from None
+
+
+def in_deploy_dir(wanted: Wanted, deploy_dir: str) -> str:
+    """Why a directory must not lie in the deploy directory, and which twin outside was probably meant."""
+    deployed = split(deploy_dir)
+    twin = join(deployed[:-1] + wanted.parts[len(deployed) :])
+    hint = (
+        f"; its twin {twin} exists: was that meant?"
+        if len(wanted.parts) > len(deployed) and os.path.isdir(twin)
+        else ""
+    )
+    return (
+        f"{wanted.path} lies in the deploy directory {join(deployed)}, which is replaced at a deploy: "
+        f"put it elsewhere{hint}"
+    )
+
+
+def twin_in_deploy_dir(wanted: Wanted, deploy_dir: str) -> str:
+    """The existing directory of the same name inside the deploy directory, or ""."""
+    deployed = split(deploy_dir)
+    around = deployed[:-1]
+    if wanted.parts[: len(around)] != around:
+        return ""
+    twin = join(deployed + wanted.parts[len(around) :])
+    return twin if os.path.isdir(twin) else ""
