@@ -79,7 +79,7 @@ def _hosts() -> tuple[Image, ...]:
             # They wait for hardware or a console that a container has not.
             'chroot "$1" systemctl mask getty.target systemd-networkd-wait-online.service',
         ),
-        changes=('CMD ["/sbin/init"]', "STOPSIGNAL SIGRTMIN+3"),
+        changes=('CMD ["/sbin/init"]',),
     )
     engine_and_compose = ("docker.io", "docker-cli", "docker-compose", "docker-buildx")
     docker_host = Image(f"{tag}-docker:latest", engine_and_compose, base="debian13")
