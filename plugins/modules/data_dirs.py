@@ -167,7 +167,6 @@ problems:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.ensure import ensure
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.request import MODES
 

@@ -1,0 +1,131 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A dotenv file that every compose tool reads the same."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: env_file
+short_description: Set variables in a dotenv file that every compose tool reads the same
+description:
+  - Sets variables in the environment file of a stack. Its mode is always 0600.
+  - Comments and variables somebody else put there stay. A variable this module set at the last run and that is no
+    longer in O(values) is removed; a comment at the top of the file names them.
+  - Quotes values so that C(docker compose) and C(podman-compose) read the same, and refuses the few it cannot, such as
+    those with C(${...}), which C(podman-compose) expands whatever the quotes.
+  - The file is replaced in one step, and at no moment anybody but its owner can read it.
+version_added: 1.0.0
+author:
+  - The onebox.stack developers
+attributes:
+  check_mode:
+    description: Can run in check mode and return what would be done, without changing anything.
+    support: full
+  diff_mode:
+    description: Returns the names of the variables before and after, and which change. Values are never shown.
+    support: full
+options:
+  path:
+    description: Absolute path of the file. Its directory must exist.
+    type: path
+    required: true
+  values:
+    description:
+      - The variables. Text, numbers, true and false; nothing (null) sets an empty variable.
+    type: dict
+    required: true
+  required:
+    description: Variables that must not be empty in the end, whoever set them. Otherwise nothing is written.
+    type: list
+    elements: str
+    default: []
+  owner:
+    description: Name or number of the user the file belongs to. Without it, that stays as it is.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Write the environment of a stack
+  onebox.stack.env_file:
+    path: /opt/onebox/coinpilot/.env
+    values:
+      REDIS_HOST: redis
+      REDIS_PORT: 6379
+      N8N_WEBHOOK_SECRET: "it's 100% $ecret # really"
+    required: [REDIS_HOST, REDIS_PORT, N8N_WEBHOOK_SECRET]
+"""
+
+RETURN = r"""
+keys:
+  description: The names of all variables in the file.
+  returned: always
+  type: list
+  elements: str
+missing:
+  description: Required variables that are not there or empty. When there are any, the module fails.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import os
+import pwd
+import stat
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils import env_file
+
+
+def uid_of(owner: str | None) -> int:
+    """The number of ``owner``; -1 for none."""
+    if not owner:
+        return -1
+    if owner.isascii() and owner.isdigit():
+        return int(owner)
+    try:
+        return pwd.getpwnam(owner).pw_uid
+    except KeyError:
+        raise env_file.EnvFileError(f"owner {owner!r} does not exist on this host; its number would do") from None
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "values": {"type": "dict", "required": True, "no_log": True},
+            "required": {"type": "list", "elements": "str", "default": []},
+            "owner": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    path = module.params["path"]
+    try:
+        if not os.path.isabs(path):
+            raise env_file.EnvFileError(f"path must be absolute, not {path!r}")
+        uid = uid_of(module.params["owner"])
+        values = {name: env_file.text_of(name, value) for name, value in module.params["values"].items()}
+        now = env_file.read(path)
+        text = env_file.merge(now.text, values, path)
+        keys, missing = env_file.keys(text, path), env_file.missing(text, module.params["required"], path)
+        if missing:
+            module.fail_json(
+                msg=f"{path} is as it was: {', '.join(missing)} must not be empty; give a value in the inventory",
+                keys=keys,
+                missing=missing,
+            )
+        wrong = now.mode != env_file.MODE or uid not in (-1, now.uid)
+        changed = text != now.text or wrong
+        if changed and not module.check_mode:
+            env_file.write(path, text, now.uid if uid == -1 else uid, now.gid)
+    except env_file.EnvFileError as error:
+        module.fail_json(msg=str(error), keys=[], missing=[])
+    diff = env_file.masked(now.text, text, path)
+    if changed and now.mode:
+        diff["before"] += f"mode {stat.S_IMODE(now.mode):04o}\n"
+        diff["after"] += f"mode {env_file.MODE:04o}\n"
+    module.exit_json(changed=changed, keys=keys, missing=[], diff={**diff, "before_header": path, "after_header": path})
+
+
+if __name__ == "__main__":
+    main()
