@@ -87,4 +87,4 @@ class Finding:
 def shown(path: str) -> str:
     """A path for people: quoted where a shell needs it, control characters and bytes that are no text as escapes."""
     text = path if path.isprintable() else path.encode("unicode_escape").decode("ascii")
-    return shlex.quote(text) if text != path or not re.fullmatch(r"[\w@%+=:,./ -]+", text) else text
+    return shlex.quote(text) if text != path or not re.fullmatch(r"[\w@%+=:,./-]+", text) else text

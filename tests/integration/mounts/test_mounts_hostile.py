@@ -1,4 +1,4 @@
-"""Containers and disks that want to mislead, hold up, or be written to: the verifier neither follows, waits nor writes."""
+"""Containers and disks that want to mislead or hold up: the verifier neither follows, nor waits, nor writes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def only(result: dict[str, t.Any]) -> dict[str, t.Any]:
 
 @pytest.mark.parametrize("link", ["/proc/1/root{}", "/proc/self/root{}", "/../../..{}", "{}"])
 def test_link_in_the_container_never_leads_out_of_it(lab: Lab, link: str) -> None:
-    """The destination is replaced by a link to the source's own path on the host: followed there, it would look right."""
+    """The destination is replaced by a link to the source's own path on the host: followed, it would look right."""
     data = lab.directory("data")
     name = lab.run("-v", f"{data}:/data")
     lab.inside(name, "umount", "/data")
