@@ -47,7 +47,8 @@ def environment(
             "podman machine refuses to run as root, and a machine belongs to the user who made it: "
             "run this task as that user, without become"
         )
-    full.setdefault("HOME", pwd.getpwuid(uid).pw_dir)
+    if not full.get("HOME"):
+        full["HOME"] = pwd.getpwuid(uid).pw_dir
     known = full.get("PATH", "/usr/bin:/bin").split(":")
     full["PATH"] = ":".join([*known, *(path for path in EXTRA_PATH if path not in known)])
     if system == "darwin" and not full.get("TMPDIR"):

@@ -208,7 +208,8 @@ def _adapt(wanted: Wanted, current: Machine, plan: Plan) -> None:
         )
     brings_down = not down and (stops or bool(settings))
     wants_running = target == "running"
-    if brings_down or (hung and wants_running):
+    mends = hung and wanted.state in ("started", "restarted")
+    if brings_down or mends:
         _bring_down(wanted, current, plan)
         down = True
     if settings:
@@ -217,7 +218,7 @@ def _adapt(wanted: Wanted, current: Machine, plan: Plan) -> None:
         for key in _changed_settings(plan):
             plan.warnings.append(f"{key} stays {plan.before.pop(key)} until the machine may be stopped")
             del plan.after[key]
-    if hung and wants_running:
+    if mends:
         plan.before["healthy"], plan.after["healthy"] = False, True
     if down and wants_running:
         plan.steps.append(_start(current.name))
