@@ -4,7 +4,8 @@
 """A dotenv file that docker compose and podman-compose read the same.
 
 The two readers differ: docker compose expands ``$NAME`` in plain and double-quoted values, podman-compose
-(python-dotenv) expands ``${NAME}`` even in single quotes, and both treat backslashes in their own way. What is written here means the
+(python-dotenv) expands ``${NAME}`` even in single quotes, and both treat backslashes in their own way. What is written
+here means the
 same to both; what cannot be written so is refused. The rules were found by running docker compose 2.26 and 2.40 and
 python-dotenv 1.2 side by side, and a test does so again.
 """

@@ -1,0 +1,161 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make one report of what the roles registered and what runs now. Nothing in it is secret."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.report.stats import NOTHING, Usage
+
+VERSION = 1
+Results = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+def collect(
+    *,
+    project: str,
+    host: str,
+    results: Results,
+    containers: t.Sequence[Container],
+    usages: t.Mapping[str, Usage],
+    steps: t.Mapping[str, float],
+    next_steps: t.Sequence[str],
+    notes: t.Sequence[str],
+    now: datetime.datetime,
+) -> dict[str, t.Any]:
+    """The report as it is stored.
+
+    Args:
+        results: what the roles registered, by role; any may be missing, when only some ran.
+        containers: those of the project as they are now.
+        notes: what came up while the report was made.
+    """
+    engine, stack = results.get("container_engine", {}), results.get("compose_stack", {})
+    dirs = results.get("data_dirs", {})
+    services = [_service(container, usages.get(container.id, NOTHING)) for container in containers]
+    mounts = _mounts(stack.get("mounts") or {})
+    endpoints = [{key: row.get(key) for key in ("url", "ok", "status", "ms")} for row in stack.get("endpoints") or ()]
+    changes = _changes(results)
+    good = [service for service in services if service["ok"]]
+    return {
+        "version": VERSION,
+        "project": project,
+        "host": host,
+        "generated_at": now.isoformat(timespec="seconds"),
+        "ok": bool(services)
+        and len(good) == len(services)
+        and all(row["verdict"] == "ok" for row in mounts)
+        and all(row["ok"] for row in endpoints),
+        "changed": bool(changes),
+        "engine": _engine(engine, stack),
+        "services": services,
+        "mounts": mounts,
+        "directories": [
+            {
+                key: row.get(key)
+                for key in ("path", "class", "owner", "group", "mode", "fstype", "free_bytes", "changed")
+            }
+            for row in dirs.get("directories") or ()
+        ],
+        "endpoints": endpoints,
+        "changes": changes,
+        "notes": _notes(results, notes),
+        "steps": dict(steps),
+        "next": list(next_steps),
+    }
+
+
+def _engine(engine: t.Mapping[str, t.Any], stack: t.Mapping[str, t.Any]) -> dict[str, str]:
+    backend = stack.get("backend") or {}
+    return {
+        "name": backend.get("engine") or engine.get("name") or "",
+        "version": backend.get("engine_version") or engine.get("version") or "",
+        "rootless": "rootless" if engine.get("rootless") else "",
+        "compose": " ".join(word for word in (backend.get("name"), backend.get("version")) if word),
+    }
+
+
+def _service(container: Container, used: Usage) -> dict[str, t.Any]:
+    finished = container.status == "exited" and container.exit_code == 0
+    return {
+        "service": container.service or container.name,
+        "container": container.name,
+        "state": container.status,
+        "health": container.health,
+        "ok": finished or (container.running and container.health in ("", "healthy")),
+        "exit_code": container.exit_code,
+        "restarts": container.restart_count,
+        "ports": sorted({_port(port.host_ip, port.host_port, port.container_port) for port in container.ports}),
+        "cpu_percent": used.cpu_percent,
+        "memory_bytes": used.memory_bytes,
+    }
+
+
+def _port(host_ip: str, host_port: int, container_port: int) -> str:
+    everywhere = host_ip in ("", "0.0.0.0", "::")
+    return f"{'' if everywhere else host_ip + ':'}{host_port}->{container_port}"
+
+
+def _mounts(proof: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """One row for each source and destination, with the services that have it."""
+    rows: dict[tuple[str, ...], dict[str, t.Any]] = {}
+    for container in proof.get("containers") or ():
+        for mount in container.get("mounts") or ():
+            tried = (mount.get("access") or {}).get("tried", "none")
+            key = (mount["source"], mount["destination"], mount["verdict"], mount["proof"], str(tried))
+            row = rows.setdefault(
+                key,
+                {
+                    **{name: mount[name] for name in ("source", "destination", "verdict", "proof", "message")},
+                    "tried": tried,
+                    "services": [],
+                },
+            )
+            row["services"].append(container.get("service") or container.get("name"))
+    return list(rows.values())
+
+
+def _changes(results: Results) -> list[str]:
+    """What the run changed, in words."""
+    found = []
+    engine = results.get("container_engine", {})
+    if engine.get("changed"):
+        settings = ", ".join(engine.get("settings") or ())
+        found.append(f"{engine.get('name') or 'the container engine'} set up" + (f" ({settings})" if settings else ""))
+    for row in engine.get("images") or ():
+        if row.get("how") in ("pulled", "standin"):
+            found.append(f"image {row['reference']} {'pulled' if row['how'] == 'pulled' else 'built'}")
+    rows = [row for row in results.get("data_dirs", {}).get("directories") or () if row.get("changed")]
+    if rows:
+        found.append(f"{len(rows)} {'directory' if len(rows) == 1 else 'directories'}")
+    stack = results.get("compose_stack", {})
+    if stack.get("changed"):
+        by_action: dict[str, list[str]] = {}
+        for row in stack.get("plan") or ():
+            if row["action"] != "keep":
+                by_action.setdefault(row["action"], []).append(row["service"])
+        found += [f"{action} {', '.join(services)}" for action, services in by_action.items()]
+        boot = stack.get("boot") or {}
+        if boot.get("changed"):
+            found.append(f"start at boot ({boot.get('unit')})")
+        if not by_action and not boot.get("changed"):
+            found.append("the stack")
+    others = set(results) - {"container_engine", "data_dirs", "compose_stack"}
+    found += sorted(role for role in others if results[role].get("changed"))
+    return found
+
+
+def _notes(results: Results, more: t.Sequence[str]) -> list[str]:
+    found: list[str] = []
+    found += [row["note"] for row in results.get("container_engine", {}).get("images") or () if row.get("note")]
+    for result in results.values():
+        found += [str(line) for line in result.get("warnings") or ()]
+    boot = results.get("compose_stack", {}).get("boot") or {}
+    if boot and not boot.get("enabled") and boot.get("message"):
+        found.append(boot["message"])
+    found += more
+    return list(dict.fromkeys(found))

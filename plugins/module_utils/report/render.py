@@ -1,0 +1,184 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write a report so that a person reads it in ten seconds: at most 30 lines of 100 columns, plain ASCII."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+LINES = 30
+COLUMNS = 100
+
+
+@dataclass
+class Section:
+    """Rows under a heading. When there is no room for all, the last ones become ``... and N more``.
+
+    The rows that need a look come first. ``least`` rows are always shown.
+    """
+
+    heading: str
+    rows: list[str]
+    least: int
+    more: str = ""
+    gap: bool = True  # an empty line before it, if there is room
+
+    def lines(self, room: int) -> list[str]:
+        head = [self.heading] if self.heading else []
+        if len(self.rows) <= room:
+            return head + self.rows
+        hidden = len(self.rows) - room + 1
+        return [*head, *self.rows[: room - 1], f"... and {hidden} more{self.more}"]
+
+
+def render(report: t.Mapping[str, t.Any]) -> str:
+    """The text of a report as :func:`collect.collect` makes it."""
+    sections = [section for section in _sections(report) if section.rows]
+    rooms = [len(section.rows) for section in sections]
+    fixed = 1 + sum(1 for section in sections if section.heading)
+    while fixed + sum(rooms) > LINES:
+        spare = [room - section.least for room, section in zip(rooms, sections)]
+        widest = spare.index(max(spare))
+        if spare[widest] <= 0:
+            break
+        rooms[widest] -= 1
+    blocks = [section.lines(room) for section, room in zip(sections, rooms)]
+    lines = [_headline(report)]
+    # Empty lines between the blocks as far as there is room for them.
+    air = LINES - 1 - sum(len(block) for block in blocks)
+    for section, block in zip(sections, blocks):
+        if section.gap and air > 0:
+            lines.append("")
+            air -= 1
+        lines += block
+    return "\n".join(fit(line, COLUMNS).rstrip() for line in lines[:LINES]) + "\n"
+
+
+def _sections(report: t.Mapping[str, t.Any]) -> list[Section]:
+    services = sorted(report["services"], key=lambda row: (row["ok"], row["service"]))
+    mounts = sorted(report["mounts"], key=lambda row: (row["verdict"] == "ok", row["source"]))
+    endpoints = sorted(report["endpoints"], key=lambda row: row["ok"])
+    well = all(row["ok"] for row in services)
+    return [
+        Section("", _labelled("engine", [_engine(report["engine"])]), 1, gap=False),
+        _table(
+            ("SERVICE", "STATE", "HEALTH", "PORTS", "CPU", "MEMORY"),
+            [_service(row) for row in services],
+            least=3,
+            more=", all well" if well else "",
+        ),
+        _table(("MOUNT", "SEEN AS", "BY", "PROOF"), [_mount(row) for row in mounts], least=2),
+        _table(
+            ("DIRECTORY", "CLASS", "OWNER", "MODE", "FREE"), [_directory(row) for row in report["directories"]], least=1
+        ),
+        _table(("ENDPOINT", "ANSWERS", "IN"), [_endpoint(row) for row in endpoints], least=1),
+        Section("", _labelled("changed", [_changes(report)]), 1),
+        Section("", _labelled("took", [_steps(report["steps"])]), 1, gap=False),
+        Section("", _labelled("note", report["notes"]), 1, gap=False),
+        Section("", _labelled("next", report["next"]), 1, gap=False),
+    ]
+
+
+def _headline(report: t.Mapping[str, t.Any]) -> str:
+    counts = []
+    for key, what, good in (
+        ("services", "services well", lambda row: row["ok"]),
+        ("mounts", "mounts proven", lambda row: row["verdict"] == "ok"),
+        ("endpoints", "endpoints answer", lambda row: row["ok"]),
+    ):
+        rows = [row for row in report[key] for unused in range(len(row.get("services", "1")))]
+        if rows:
+            counts.append(f"{sum(1 for row in rows if good(row))} of {len(rows)} {what}")
+    state = "OK" if report["ok"] else "NOT OK" if report["services"] else "nothing runs"
+    where = f" on {report['host']}" if report["host"] else ""
+    return f"{report['project']}{where}: {state}" + (f" - {', '.join(counts)}" if counts else "")
+
+
+def _engine(engine: t.Mapping[str, str]) -> str:
+    words = [" ".join(word for word in (engine["name"], engine["version"]) if word)]
+    words += [engine["rootless"], engine["compose"]]
+    return ", ".join(word for word in words if word)
+
+
+def _service(row: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    state = row["state"]
+    if not row["ok"] and state == "exited":
+        state = f"exited ({row['exit_code']})"
+    if row["restarts"]:
+        state += f", {row['restarts']}x restarted"
+    cpu = "-" if row["cpu_percent"] is None else f"{row['cpu_percent']:.1f}%"
+    memory = "-" if row["memory_bytes"] is None else size(row["memory_bytes"])
+    return (fit(row["service"], 28), state, row["health"] or "-", fit(" ".join(row["ports"]) or "-", 26), cpu, memory)
+
+
+def _mount(row: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    services = row["services"]
+    who = services[0] if len(services) == 1 else f"{len(services)} services"
+    proof = f"{row['proof']}, {row['tried']} tried" if row["tried"] != "none" else row["proof"]
+    if row["verdict"] != "ok":
+        proof = f"{row['verdict']}!"
+    return fit(row["source"], 34), fit(row["destination"], 24), fit(who, 14), proof
+
+
+def _directory(row: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    free = f"{size(row['free_bytes'])} {row['fstype']}"
+    return fit(row["path"], 48), row["class"], fit(f"{row['owner']}:{row['group']}", 18), row["mode"], free
+
+
+def _endpoint(row: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    took = "-" if row["ms"] is None else f"{row['ms']:.0f} ms"
+    return fit(row["url"], 70), str(row["status"] or "no answer"), took
+
+
+def _changes(report: t.Mapping[str, t.Any]) -> str:
+    return "; ".join(report["changes"]) or "nothing"
+
+
+def _steps(steps: t.Mapping[str, float]) -> str:
+    if not steps:
+        return ""
+    words = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in steps.items())
+    return f"{words}; {sum(steps.values()):.1f} s in all" if len(steps) > 1 else words
+
+
+def _labelled(label: str, rows: t.Sequence[str]) -> list[str]:
+    """Rows with the label before the first, and the others under it."""
+    filled = [row for row in rows if row]
+    return [fit(f"{label if number == 0 else '':<9} {row}", COLUMNS) for number, row in enumerate(filled)]
+
+
+def _table(headings: tuple[str, ...], rows: list[tuple[str, ...]], least: int, more: str = "") -> Section:
+    """Columns as wide as their widest cell, two spaces apart; numbers would be read across, so all are left-aligned."""
+    plain = [[ascii_only(cell) for cell in row] for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(headings, *plain)]
+
+    def line(cells: t.Iterable[str]) -> str:
+        return "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths))
+
+    return Section(line(headings) if rows else "", [line(row) for row in plain], least, more)
+
+
+def ascii_only(text: str) -> str:
+    """``text`` without anything a terminal could take for more than text."""
+    plain = text.encode("unicode_escape").decode("ascii")
+    return plain.replace("\\\\", "\\")
+
+
+def fit(text: str, width: int) -> str:
+    """At most ``width`` characters of plain ASCII, with the middle left out when it is longer: both ends tell most."""
+    plain = ascii_only(text)
+    if len(plain) <= width:
+        return plain
+    head = (width - 3) // 2
+    return plain[:head] + "..." + plain[len(plain) - (width - 3 - head) :]
+
+
+def size(count: float) -> str:
+    """Bytes as a person says them: three digits at most before the unit."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 999.5 or unit == "TB":
+            return f"{count:.0f} {unit}" if unit in ("B", "kB") or count >= 99.5 else f"{count:.3g} {unit}"
+        count /= 1000
+    raise AssertionError("unreachable: the loop ends with TB")

@@ -1,0 +1,164 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Report what runs, what is proven, and what to type next."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_report
+short_description: Report what runs, what is proven, and what to type next
+description:
+  - Puts what the roles of a run returned and what runs now into one report, as text of at most 30 lines of 100 columns,
+    and as data.
+  - Keeps the report as C(report.json) in the stack's folder below O(state_dir), readable for its owner only. That does
+    not count as a change.
+  - Without O(results), returns the kept report.
+version_added: 1.0.0
+author:
+  - The onebox.stack developers
+attributes:
+  check_mode:
+    description: Can run in check mode and return the report, without keeping it.
+    support: full
+  diff_mode:
+    description: Returns what changed, or would change, in diff mode.
+    support: none
+options:
+  project:
+    description: Name of the stack.
+    type: str
+    required: true
+  state_dir:
+    description: Where the state of all stacks is kept.
+    type: path
+    default: /var/lib/onebox
+  host:
+    description: What the box is called in the headline.
+    type: str
+    default: ""
+  engine:
+    description: The container engine.
+    type: str
+    choices: [auto, docker, podman]
+    default: auto
+  socket:
+    description: Path of the engine's API socket, when it is not at a usual place.
+    type: path
+  results:
+    description:
+      - What the roles registered, by the role's name. Roles that did not run are left out or empty.
+    type: dict
+    default: {}
+  steps:
+    description: Seconds each role took.
+    type: dict
+    default: {}
+  next:
+    description: What the reader may want to type next, one line each.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Report on a run
+  onebox.stack.stack_report:
+    project: 97layer
+    host: demo
+    results:
+      compose_stack: "{{ compose_stack_result | default({}) }}"
+      data_dirs: "{{ data_dirs_result | default({}) }}"
+    next:
+      - ansible-playbook playbooks/verify.yml -l demo
+
+- name: Show the last report again
+  onebox.stack.stack_report:
+    project: 97layer
+  register: last
+"""
+
+RETURN = r"""
+text:
+  description: The report for a person.
+  returned: always
+  type: str
+report:
+  description:
+    - The same as data, with C(project), C(host), C(generated_at), C(ok), C(changed), C(engine), C(services), C(mounts),
+      C(directories), C(endpoints), C(changes), C(notes), C(steps) and C(next).
+  returned: always
+  type: dict
+path:
+  description: Where the report is kept.
+  returned: always
+  type: str
+"""
+
+import datetime
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.find import ENGINES, find
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.report import collect, render, stats, store
+
+
+def make(module: AnsibleModule, results: collect.Results) -> dict[str, t.Any]:
+    """A report of ``results`` and of what runs now. An engine that does not answer is a note, not a failure."""
+    given, now, notes = module.params, datetime.datetime.now(datetime.timezone.utc), []
+    containers: list[Container] = []
+    usages: dict[str, stats.Usage] = {}
+    try:
+        engine = find(given["engine"], given["socket"])
+        known = {"name": engine.name, "version": engine.version}
+        results = {**results, "container_engine": {**known, **results.get("container_engine", {})}}
+        containers = engine.containers(given["project"])
+        usages, why = stats.usage(engine, containers, now)
+        notes += [why] if why else []
+    except EngineError as error:
+        notes.append(str(error))
+    return collect.collect(
+        project=given["project"],
+        host=given["host"],
+        results=results,
+        containers=containers,
+        usages=usages,
+        steps=given["steps"],
+        next_steps=given["next"],
+        notes=notes,
+        now=now,
+    )
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "project": {"type": "str", "required": True},
+            "state_dir": {"type": "path", "default": "/var/lib/onebox"},
+            "host": {"type": "str", "default": ""},
+            "engine": {"type": "str", "choices": list(ENGINES), "default": "auto"},
+            "socket": {"type": "path"},
+            "results": {"type": "dict", "default": {}},
+            "steps": {"type": "dict", "default": {}},
+            "next": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    path = store.path_of(module.params["state_dir"], module.params["project"])
+    results = {role: result for role, result in module.params["results"].items() if result}
+    try:
+        if results:
+            report = make(module, results)
+            if not module.check_mode:
+                store.save(path, report)
+        else:
+            report = store.load(path)
+    except store.ReportError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, report=report, text=render.render(report), path=path)
+
+
+if __name__ == "__main__":
+    main()
