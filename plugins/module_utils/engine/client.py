@@ -128,10 +128,7 @@ class SocketEngine(Engine):
         return body
 
     def containers(self, project: str | None = None, names: t.Sequence[str] = ()) -> list[Container]:
-        if names:
-            wanted = list(names)
-        else:
-            wanted = [row["Id"] for row in self._list(project)]
+        wanted = list(names) or [row["Id"] for row in self._list(project)]
         found = []
         for name in wanted:
             try:

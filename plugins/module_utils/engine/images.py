@@ -1,0 +1,192 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Have the images a stack needs: present, else pulled, else, where no registry answers, built from the distribution.
+
+A stand-in is made by mmdebstrap from Debian's own packages under the public name, so that compose files stay as their
+owners wrote them. It carries the label ``onebox.standin``, so that nobody takes it for the real one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+
+STAND_IN_LABEL = "onebox.standin"
+_BUILD_TIMEOUT = 900.0
+_IMPORT_TIMEOUT = 300.0
+# Left out of a stand-in: nothing a service reads, and a third of the size.
+_WITHOUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
+
+
+class ImageError(Exception):
+    """An image cannot be had. Says which, what was tried, and what to do."""
+
+
+class BuilderMissing(ImageError):
+    """A stand-in could be built if mmdebstrap were installed."""
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """How to build a stand-in.
+
+    Attributes:
+        suite: the Debian release whose packages it is made of.
+        packages: what is installed beside the base system.
+        command: what a container runs by default.
+        env: environment variables of the image.
+    """
+
+    suite: str
+    packages: tuple[str, ...]
+    command: tuple[str, ...] = ()
+    env: t.Mapping[str, str] | None = None
+
+    @classmethod
+    def parse(cls, reference: str, data: t.Mapping[str, t.Any]) -> StandIn:
+        """Read one entry of the table. Raises :class:`ImageError` naming the entry."""
+        unknown = set(data) - {"suite", "packages", "command", "env"}
+        if unknown or not data.get("suite"):
+            raise ImageError(
+                f"the stand-in for {reference} must have a suite and may have packages, command and env; "
+                f"it has {', '.join(sorted(map(str, data))) or 'nothing'}"
+            )
+        return cls(
+            str(data["suite"]),
+            tuple(str(one) for one in data.get("packages") or ()),
+            tuple(str(one) for one in data.get("command") or ()),
+            {str(key): str(value) for key, value in (data.get("env") or {}).items()},
+        )
+
+
+class Images:
+    """The images of one engine.
+
+    Args:
+        engine: where they are looked for.
+        run: starts a process.
+        environ: the environment for mmdebstrap and the engine's command line.
+        pull_timeout: seconds a registry may take for one image.
+        scratch: directory for the build; it needs room for the unpacked image.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        run: process.Runner = process.run,
+        *,
+        environ: t.Mapping[str, str],
+        pull_timeout: float,
+        scratch: str,
+    ) -> None:
+        self._engine = engine
+        self._run = run
+        self._environ = dict(environ)
+        self._pull_timeout = pull_timeout
+        self._scratch = scratch
+
+    def present(self, reference: str) -> dict[str, t.Any] | None:
+        """What is here under this name, or None."""
+        found = self._engine.image(reference)
+        if found is None:
+            return None
+        labels = (found.get("Config") or {}).get("Labels") or found.get("Labels") or {}
+        stand_in = labels.get(STAND_IN_LABEL, "")
+        return {
+            "reference": reference,
+            "id": self._engine.image_id(reference),
+            "how": "present",
+            "standin": bool(stand_in),
+            "note": f"stand-in: {stand_in}" if stand_in else "",
+        }
+
+    def obtain(self, reference: str, stand_in: StandIn | None) -> dict[str, t.Any]:
+        """Pull ``reference``, or build its stand-in.
+
+        Raises:
+            BuilderMissing: mmdebstrap is needed and not there.
+            ImageError: the image cannot be had.
+        """
+        why = self._pull(reference)
+        how = "pulled"
+        if why:
+            if stand_in is None:
+                raise ImageError(
+                    f"{reference} cannot be pulled ({why}) and has no stand-in. Check the name and the network, load "
+                    f"it by hand (`{self._engine.name} load`), or declare one in container_engine_standins."
+                )
+            self._build(reference, stand_in)
+            how = "standin"
+        found = self.present(reference)
+        if found is None:
+            raise ImageError(f"{reference} was {how} and still {self._engine.name} does not know it: look at its log")
+        return dict(found, how=how)
+
+    def _pull(self, reference: str) -> str:
+        """Pull; returns why not, "" when it is there now."""
+        words = [self._engine.name, "pull", "--quiet", reference]
+        try:
+            self._run(words, timeout=self._pull_timeout, env=self._environ)
+        except process.CommandTimeout:
+            return f"the registry did not answer within {self._pull_timeout:g} s"
+        except process.CommandError as error:
+            return process.last_words(error.result.stderr, 1) or str(error)
+        return ""
+
+    def _build(self, reference: str, stand_in: StandIn) -> None:
+        if shutil.which("mmdebstrap", path=self._environ.get("PATH")) is None:
+            raise BuilderMissing(
+                f"no registry answers for {reference}; its stand-in needs mmdebstrap, which is not installed"
+            )
+        os.makedirs(self._scratch, mode=0o700, exist_ok=True)
+        # What a killed build left is of no use: builds are under the caller's lock, so nobody else is at work here.
+        for entry in os.scandir(self._scratch):
+            if entry.name.startswith("standin-"):
+                shutil.rmtree(entry.path, ignore_errors=True)
+        folder = tempfile.mkdtemp(prefix="standin-", dir=self._scratch)
+        try:
+            archive = os.path.join(folder, "image.tar")
+            # The archive is complete before the engine hears of it: a half-built image never has the name.
+            self._run(build_command(stand_in, archive), timeout=_BUILD_TIMEOUT, env=dict(self._environ, TMPDIR=folder))
+            self._run(
+                import_command(self._engine.name, stand_in, archive, reference),
+                timeout=_IMPORT_TIMEOUT,
+                env=self._environ,
+            )
+        except process.CommandError as error:
+            said = process.last_words(error.result.stderr) or str(error)
+            full = " The disk is full: free some room." if "No space left" in error.result.stderr else ""
+            raise ImageError(
+                f"the stand-in for {reference} cannot be built from Debian {stand_in.suite}: {said}.{full} "
+                f"Check that this host's package mirror answers (apt-get update)."
+            ) from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def build_command(stand_in: StandIn, archive: str) -> list[str]:
+    """The mmdebstrap call. No mirror is named: its own default or the host's apt sources serve."""
+    words = ["mmdebstrap", "--quiet", "--variant=minbase", "--skip=check/empty"]
+    words += [f"--dpkgopt=path-exclude={pattern}" for pattern in _WITHOUT]
+    if stand_in.packages:
+        words.append("--include=" + ",".join(stand_in.packages))
+    return [*words, stand_in.suite, archive]
+
+
+def import_command(engine: str, stand_in: StandIn, archive: str, reference: str) -> list[str]:
+    """The call that makes an image of the archive, under the public name."""
+    what = f"Debian {stand_in.suite} with {', '.join(stand_in.packages) or 'its base system'}"
+    words = [engine, "import", "--change", f'LABEL {STAND_IN_LABEL}="{what}"']
+    for key, value in (stand_in.env or {}).items():
+        words += ["--change", f"ENV {key}={value}"]
+    if stand_in.command:
+        listed = ", ".join(f'"{word}"' for word in stand_in.command)
+        words += ["--change", f"CMD [{listed}]"]
+    return [*words, archive, reference]

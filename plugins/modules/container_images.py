@@ -1,0 +1,152 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Have the images a stack needs, from a registry or built from the distribution."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: container_images
+short_description: Have the images a stack needs, from a registry or built from Debian's packages
+version_added: 0.1.0
+description:
+  - For each image, takes the one that is here, else pulls it, else builds a stand-in of that name with C(mmdebstrap).
+  - A stand-in carries the label C(onebox.standin) and is named in the result. It is complete before it has the name.
+  - An image is never replaced; a newer one is pulled by the stack's own compose settings.
+author:
+  - The onebox.stack developers (@onebox-stack)
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+options:
+  images:
+    description:
+      - Full references, for example V(docker.io/library/redis:7).
+    type: list
+    elements: str
+    required: true
+  engine:
+    description:
+      - The engine to have them in; V(auto) takes Docker when it answers, else Podman.
+    type: str
+    choices: [auto, docker, podman]
+    default: auto
+  standins:
+    description:
+      - What can be built where no registry answers, by reference. Each entry has C(suite), the Debian release, and may
+        have C(packages), C(command) and C(env).
+    type: dict
+    default: {}
+  pull_timeout:
+    description:
+      - Seconds a registry may take for one image.
+    type: float
+    default: 300
+  scratch:
+    description:
+      - Directory stand-ins are built in.
+    type: path
+    default: /var/tmp/onebox
+seealso:
+  - module: onebox.stack.container_engine_preflight
+"""
+
+EXAMPLES = r"""
+- name: Have Python
+  onebox.stack.container_images:
+    images: [docker.io/library/python:3.11-slim]
+    standins:
+      docker.io/library/python:3.11-slim:
+        suite: bookworm
+        packages: [python3, ca-certificates]
+        command: [python3]
+"""
+
+RETURN = r"""
+images:
+  description:
+    - One entry an image with C(reference), C(id), C(how) (V(present), V(pulled), V(standin), V(missing), or
+      V(would_obtain) in check mode), C(standin) and C(note).
+  returned: always
+  type: list
+  elements: dict
+builder_missing:
+  description: Whether a stand-in could not be built because C(mmdebstrap) is not installed. Nothing else is wrong then.
+  returned: always
+  type: bool
+"""
+
+import fcntl
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.find import find
+from ansible_collections.onebox.stack.plugins.module_utils.engine.images import (
+    BuilderMissing,
+    ImageError,
+    Images,
+    StandIn,
+)
+
+
+def have(module: AnsibleModule) -> dict[str, t.Any]:
+    stand_ins = {name: StandIn.parse(name, data) for name, data in module.params["standins"].items()}
+    images = Images(
+        find(module.params["engine"]),
+        environ=os.environ,
+        pull_timeout=module.params["pull_timeout"],
+        scratch=module.params["scratch"],
+    )
+    rows = []
+    changed = builder_missing = False
+    for reference in module.params["images"]:
+        row = images.present(reference)
+        if row is None and module.check_mode:
+            row = {"reference": reference, "id": "", "how": "would_obtain", "standin": False, "note": ""}
+            changed = True
+        elif row is None:
+            try:
+                row = obtain(images, module.params["scratch"], reference, stand_ins.get(reference))
+                changed = True
+            except BuilderMissing as missing:
+                row = {"reference": reference, "id": "", "how": "missing", "standin": False, "note": str(missing)}
+                builder_missing = True
+        rows.append(row)
+    return {"changed": changed, "images": rows, "builder_missing": builder_missing}
+
+
+def obtain(images: Images, scratch: str, reference: str, stand_in: StandIn | None) -> dict[str, t.Any]:
+    """One at a time on this host: a second run waits and finds the image there."""
+    os.makedirs(scratch, mode=0o700, exist_ok=True)
+    with open(os.path.join(scratch, "lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return images.present(reference) or images.obtain(reference, stand_in)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "images": {"type": "list", "elements": "str", "required": True},
+            "engine": {"type": "str", "choices": ["auto", "docker", "podman"], "default": "auto"},
+            "standins": {"type": "dict", "default": {}},
+            "pull_timeout": {"type": "float", "default": 300},
+            "scratch": {"type": "path", "default": "/var/tmp/onebox"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**have(module))
+    except (EngineError, ImageError) as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"cannot use {module.params['scratch']}: {error.strerror}; give another scratch directory")
+
+
+if __name__ == "__main__":
+    main()
