@@ -52,8 +52,8 @@ testbed-down: ## stop what the testbed started
 integration: testbed ## the modules against real engines
 	@pytest -q tests/integration
 
-molecule: testbed ## the roles on systemd hosts
-	@tools/molecule
+molecule: setup-dev ## the roles on systemd hosts
+	@python tests/testbed/testbed.py molecule
 
 bench: testbed ## ratios against what one would use instead
 	@python benchmarks/run.py
