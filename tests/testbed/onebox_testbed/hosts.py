@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from onebox_testbed import images
-from onebox_testbed.base import CHECKOUT, ROOT, cgroup_v2
+from onebox_testbed.base import CACHE, CHECKOUT, ROOT, cgroup_v2
 from onebox_testbed.docker import environment as docker_environment
 
 HOST_IMAGES = ("debian13", "debian13-docker", "debian13-podman")
@@ -17,15 +17,20 @@ HOST_IMAGES = ("debian13", "debian13-docker", "debian13-podman")
 def environment(socket: str) -> dict[str, str]:
     """Build the hosts' images and return the environment Molecule runs in."""
     tags = {name: images.ensure(socket, name) for name in HOST_IMAGES}
-    archive = images.saved(socket, "python")
+    archives = {name: images.saved(socket, name) for name in ("python", "tiny")}
+    home = CACHE / "home"
+    home.mkdir(parents=True, exist_ok=True)
     env = {
         **docker_environment(socket),
         "OBX_CHECKOUT": CHECKOUT,
         "OBX_IMAGE_PLAIN": tags["debian13"],
         "OBX_IMAGE_DOCKER": tags["debian13-docker"],
         "OBX_IMAGE_PODMAN": tags["debian13-podman"],
-        "OBX_PYTHON_ARCHIVE": f"/testbed/{archive.name}",
-        "OBX_ARCHIVES": str(archive.parent),
+        "OBX_ARCHIVES": str(images.TARBALLS),
+        "OBX_PYTHON_ARCHIVE": f"/testbed/{archives['python'].name}",
+        "OBX_TINY_ARCHIVE": f"/testbed/{archives['tiny'].name}",
+        # Molecule and its playbooks leave traces in the home directory: here nobody misses it.
+        "HOME": str(home),
         "ANSIBLE_HOME": str(ROOT / ".ansible"),
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
         "ANSIBLE_INJECT_FACT_VARS": "false",

@@ -81,11 +81,15 @@ def _hosts() -> tuple[Image, ...]:
         ),
         changes=('CMD ["/sbin/init"]',),
     )
-    engine_and_compose = ("docker.io", "docker-cli", "docker-compose", "docker-buildx")
-    docker_host = Image(f"{tag}-docker:latest", engine_and_compose, base="debian13")
+    # What the role container_engine installs: these hosts are for the roles that come after it.
+    docker_host = Image(
+        f"{tag}-docker:latest",
+        ("docker.io", "docker-cli", "docker-compose", "docker-buildx", "iptables", "rsync"),
+        base="debian13",
+    )
     podman_host = Image(
         f"{tag}-podman:latest",
-        ("podman", "runc", "nftables", "netavark", "aardvark-dns", "docker-cli", "docker-compose"),
+        ("podman", "runc", "netavark", "aardvark-dns", "nftables", "podman-compose", "rsync"),
         base="debian13",
     )
     return plain, docker_host, podman_host
@@ -103,10 +107,9 @@ IMAGES["debian12-bare"] = Image(
 )
 IMAGES["python"] = Image(
     PYTHON,
-    ("python3", "ca-certificates"),
+    ("python3", "python-is-python3", "ca-certificates"),
     suite="bookworm",
-    hooks=('ln -s ../../bin/python3 "$1/usr/local/bin/python"', 'ln -s ../../bin/python3 "$1/usr/local/bin/python3"'),
-    changes=('CMD ["python3"]',),
+    changes=('CMD ["python3"]', "ENV LANG=C.UTF-8"),
     pull=True,
 )
 NAMES = (*IMAGES, "tiny")

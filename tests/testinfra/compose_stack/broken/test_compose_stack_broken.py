@@ -1,0 +1,15 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A mount broken by hand is found: by name, with what to do, and with an exit code a monitor sees."""
+
+
+def test_the_containers_still_run_and_seem_well(containers):
+    assert all(entry["State"]["Running"] for entry in containers("observer").values())
+
+
+def test_verify_finds_it(playbook):
+    result = playbook("verify.yml")
+    assert result.returncode != 0
+    assert "stale_renamed" in result.stdout
+    assert "/srv/observer data" in result.stdout
