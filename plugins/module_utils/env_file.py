@@ -177,10 +177,11 @@ def read(path: str) -> State:
     except OSError as error:
         reason = "is a symbolic link; name the file itself" if os.path.islink(path) else f"is: {error.strerror}"
         raise EnvFileError(f"{path} {reason}") from error
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(fd)
+        raise EnvFileError(f"{path} is not a regular file")
     with os.fdopen(fd, "rb") as file:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise EnvFileError(f"{path} is not a regular file")
         try:
             text = file.read().decode("utf-8")
         except UnicodeDecodeError as error:

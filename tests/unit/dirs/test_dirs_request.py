@@ -1,0 +1,125 @@
+"""The option ``directories`` made into what is wanted, or into problems that name what is wrong."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.dirs import request
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def problem(entry: dict, base: str | None = "/srv/x", deploy_dir: str | None = None) -> str:
+    wanted, problems = request.read([entry], base, deploy_dir)
+    assert wanted == []
+    (only,) = problems
+    return only.message
+
+
+@pytest.mark.parametrize(
+    ("path", "base", "result"),
+    [
+        ("a/b", "/srv", "/srv/a/b"),
+        (".", "/srv/", "/srv"),
+        ("./a//b/", "/srv", "/srv/a/b"),
+        ("/abs//x", "/srv", "/abs/x"),
+        ("/abs", None, "/abs"),
+        (" a b\n$HOME 한", "/srv", "/srv/ a b\n$HOME 한"),
+        ("...", "/srv", "/srv/..."),
+    ],
+)
+def test_paths(path, base, result):
+    (wanted,), problems = request.read([{"path": path}], base, None)
+    assert (wanted.path, problems) == (result, [])
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"path": ""}, "must not be empty"),
+        ({"path": "a\0b"}, "NUL"),
+        ({"path": "~/data"}, "write the home directory out"),
+        ({"path": "a/../../etc"}, "must not hold '..'"),
+        ({"path": "/"}, "root of the file system"),
+        ({"path": "a", "owner": "no-such-user"}, "owner 'no-such-user' does not exist on this host"),
+        ({"path": "a", "group": "no-such-group"}, "group 'no-such-group' does not exist"),
+        ({"path": "a", "owner": "4294967295"}, "owner 4294967295 is not a possible id"),
+        ({"path": "a", "owner": "-1"}, "owner '-1' does not exist"),
+        ({"path": "a", "mode": 488}, "octal digits in quotes, such as '0750', not 488"),
+        ({"path": "a", "mode": "0799"}, "not '0799'"),
+        ({"path": "a", "mode": "u=rwx"}, "not 'u=rwx'"),
+        ({"path": "a", "mode": ""}, "not ''"),
+        ({"path": "a", "mode": "17777"}, "not '17777'"),
+        ({"path": "a", "class": "secret", "mode": "0750"}, "lets others into a directory of class secret"),
+    ],
+)
+def test_wrong_entries_are_named(entry, says):
+    message = problem(entry)
+    assert says in message
+    assert message.startswith("directories[0]")
+
+
+def test_relative_without_base_and_a_bad_base():
+    assert "no base is given" in problem({"path": "a"}, base=None)
+    assert "base must be an absolute path" in problem({"path": "a"}, base="srv")
+    assert "deploy_dir must be an absolute path" in problem({"path": "a"}, deploy_dir="/opt/../x")
+
+
+def test_all_problems_at_once_and_twice_listed():
+    wanted, problems = request.read([{"path": "a"}, {"path": "./a/"}, {"path": "../b"}], "/srv", None)
+    assert [one.path for one in wanted] == ["/srv/a"]
+    assert ["listed twice" in one.message or ".." in one.message for one in problems] == [True, True]
+
+
+def test_modes_and_owners():
+    entries = [
+        {"path": "d"},
+        {"path": "l", "class": "log", "owner": "999", "group": "0"},
+        {"path": "s", "class": "secret", "owner": pwd.getpwuid(os.getuid()).pw_name},
+        {"path": "m", "mode": "2770"},
+    ]
+    wanted, problems = request.read(entries, "/srv", None)
+    assert problems == []
+    by_name = {one.parts[-1]: one for one in wanted}
+    assert (by_name["d"].mode, by_name["d"].uid, by_name["d"].gid) == (0o750, None, None)
+    assert (by_name["l"].mode, by_name["l"].uid, by_name["l"].gid) == (0o750, 999, 0)
+    assert (by_name["s"].mode, by_name["s"].uid) == (0o700, os.getuid())
+    assert by_name["m"].mode == 0o2770
+
+
+@pytest.mark.parametrize("path", ["/opt/x", "/opt/x/data", "/opt//x/./data/"])
+def test_nothing_in_the_deploy_directory(path):
+    assert "lies in the deploy directory /opt/x" in problem({"path": path}, deploy_dir="/opt/x/")
+
+
+def test_a_sibling_whose_name_begins_alike_is_not_in_it():
+    wanted, problems = request.read([{"path": "/opt/x-data"}, {"path": "/opt"}], None, "/opt/x")
+    assert (len(wanted), problems) == (2, [])
+
+
+def test_the_twin_outside_is_named(tmp_path):
+    deploy = tmp_path / "deploy"
+    (tmp_path / "observer").mkdir()
+    message = problem({"path": str(deploy / "observer")}, deploy_dir=str(deploy))
+    assert f"its twin {tmp_path}/observer exists: was that meant?" in message
+    assert "its twin" not in problem({"path": str(deploy / "other")}, deploy_dir=str(deploy))
+
+
+NAMES = st.text(st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=8)
+PATHS = st.lists(
+    st.lists(NAMES.filter(lambda n: n not in (".", "..") and n[0] != "~"), min_size=1, max_size=4), max_size=12
+)
+
+
+@given(PATHS, st.randoms())
+def test_parents_come_before_children_and_order_does_not_matter(paths, random):
+    entries = [{"path": "/".join(parts)} for parts in paths]
+    wanted, problems = request.read(entries, "/srv", None)
+    assert len(problems) == len(entries) - len(wanted)
+    seen = [one.parts for one in wanted]
+    for number, parts in enumerate(seen):
+        assert not any(later == parts[: len(later)] for later in seen[number + 1 :])
+    random.shuffle(entries)
+    assert [one.parts for one in request.read(entries, "/srv", None)[0]] == seen
