@@ -93,8 +93,7 @@ class Launcher:
                 break
             if waiting > 0:
                 self._sleep(waiting)
-                if hunt.state.remaining(hunt.now()) > 0.001 and hunt.now() < hunt.state.not_before:
-                    continue  # the clock was set back meanwhile, or the sleep was short
+                hunt.state.wait_for(0.0, hunt.now(), "")  # served, whatever was done to the clock meanwhile
             step = self.step()
             captured = step.captured
             if captured is not None:

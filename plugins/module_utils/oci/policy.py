@@ -18,10 +18,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import Oci
 HARD_FLOOR = 300.0
 # A limit answer that lasts this long is believed: false ones were seen for a little over an hour.
 LIMIT_PATIENCE = 6 * 3600.0
+LIMIT_REPLAYS = 4
 # A domain without the shape is asked again after a day.
 SKIP_SECONDS = 24 * 3600.0
-# Oracle forgets a retry token after 24 hours; an hour early, so that a replay is never a new request.
-TOKEN_SECONDS = 23 * 3600.0
 # Resources made a moment ago are known everywhere after about four minutes (the Terraform provider waits that long).
 SETTLING_SECONDS = 240.0
 # A server that asks for more than a day is not believed.

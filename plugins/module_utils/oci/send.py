@@ -28,12 +28,10 @@ def launch(hunt: Hunt, new_token: t.Callable[[], str]) -> bool:
             f"{state.attempts} launch requests were made without success (max_attempts {hunt.max_attempts}). Raise "
             "max_attempts and run again to go on; a pay-as-you-go account or another region gets capacity sooner."
         )
-    now = hunt.now()
     state.pending = Pending(
         token=new_token(),
         body=hunt.wish.body(target.domain, target.fault_domain, target.size, state.intent),
-        sent_at=now,
-        first_sent_at=now,
+        sent_at=hunt.now(),
     )
     state.attempts += 1
     hunt.save(state)
@@ -156,17 +154,24 @@ def _look_into(hunt: Hunt, pending: Pending, verdict: str, text: str) -> bool:
 
 def _abort(hunt: Hunt, pending: Pending, answer: Answer, rule: Rule) -> bool:
     state = hunt.state
-    restricted = state.accepted > 0 and answer.status in (401, 403, 404)
-    if 400 <= answer.status < 600 and not (restricted and pending.replays):
+    turned_away = answer.status in (401, 403, 404)  # perhaps before anybody looked at the retry token
+    kept = not 400 <= answer.status < 600 or (turned_away and pending.replays > 0)
+    if not kept:
         state.pending = None  # refused: nothing was created, and a corrected request may follow
     state.wait_for(0.0, hunt.now(), "aborted")
     hunt.save(state)
     text = errors.explain(answer, rule, f"Launching {state.name} in {_domain(pending)}")
-    if restricted:
+    if state.accepted and turned_away:
         text = (
             f"Oracle refused a request it had taken {state.accepted} times before: the account may have been "
             "restricted. Sign in to the console and look for a notice before running this again; hammering makes it "
             f"worse. {text}"
+        )
+    if kept:
+        text += (
+            " Whether an earlier sending of this request created an instance is still open; the next run asks that "
+            "first, with the same request. If the request itself was wrong: make sure in the console that no such "
+            "instance exists, then move the state file away."
         )
     raise OciError(text, answer)
 

@@ -38,7 +38,6 @@ class Pending:
     token: str
     body: dict[str, t.Any]
     sent_at: float
-    first_sent_at: float
     verdict: str = ""
     doubt_since: float | None = None
     looks: int = 0
@@ -89,8 +88,9 @@ class State:
     notified: dict[str, t.Any] = field(default_factory=dict)
 
     def remaining(self, now: float) -> float:
-        """Seconds until the next request is allowed, at most the whole wait (also after the clock was set back)."""
-        return max(0.0, min(self.not_before - now, self.wait))
+        """Seconds until the next request is allowed. After the clock was set back, the wait begins anew, once."""
+        self.not_before = min(self.not_before, now + self.wait)
+        return max(0.0, self.not_before - now)
 
     def wait_for(self, seconds: float, now: float, why: str) -> None:
         """Nothing is sent for ``seconds`` from ``now``."""

@@ -78,8 +78,8 @@ REFUSALS: dict[str, Refusal] = {
     # mohankumarpaluru/oracle-freetier-instance-creation main.py
     "502-html": Refusal(
         502,
-        b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
-        b"</body>\r\n</html>\r\n",
+        b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
+        b"<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n",
         "text/html",
     ),
     "504-empty": Refusal(504, b"", "text/plain"),

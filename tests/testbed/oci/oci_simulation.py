@@ -6,8 +6,6 @@ import json
 import random
 import typing as t
 
-from oci_world import COMPARTMENT, IMAGE, SUBNET, Json, Refused, Reset, Unreachable, World
-
 from ansible_collections.onebox.stack.plugins.module_utils.oci import (
     errors,
     events,
@@ -17,6 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci import (
     state,
     wish,
 )
+from oci_world import COMPARTMENT, IMAGE, SUBNET, Json, Refused, Reset, Unreachable, World
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEVTnMjUvZ2xq0cQ2Yx8kK3sZs0Zb6m8Q2rQ2rQ2rQ2r test"
 DAY = 86400.0

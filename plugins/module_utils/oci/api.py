@@ -1,0 +1,125 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The calls of Oracle's API that this collection makes, over one session. Rows keep the API's own names."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.oci.cloud import Json
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed
+from ansible_collections.onebox.stack.plugins.module_utils.oci.sdk import Session
+
+
+class Api:
+    """A ``cloud.Cloud`` for one compartment, and the reads that the preflight adds."""
+
+    def __init__(self, session: Session, compartment_id: str) -> None:
+        self._session = session
+        self._compartment = compartment_id
+
+    # --- what the launcher needs ---
+
+    def domains(self) -> list[str]:
+        rows = self._session.pages(
+            "/availabilityDomains", query={"compartmentId": self._compartment}, service="identity"
+        )
+        return sorted(str(row["name"]) for row in rows)
+
+    def launch(self, body: Json, token: str) -> Json:
+        return dict(self._session.call("POST", "/instances", body=body, headers={"opc-retry-token": token}).data)
+
+    def instances(self) -> list[Json]:
+        return self._session.pages("/instances", query={"compartmentId": self._compartment, "limit": 100})
+
+    def instance(self, identity: str) -> Json:
+        return dict(self._session.call("GET", f"/instances/{identity}").data)
+
+    def failures(self, identity: str) -> list[str]:
+        query = {"compartmentId": self._compartment, "resourceId": identity}
+        texts = []
+        for request in self._session.pages("/workRequests", query=query):
+            if request.get("status") == "FAILED":
+                rows = self._session.pages(f"/workRequests/{request['id']}/errors", query={})
+                texts += [str(row.get("message") or row.get("code")) for row in rows]
+        return texts
+
+    def addresses(self, identity: str) -> tuple[str, str] | None:
+        query = {"compartmentId": self._compartment, "instanceId": identity}
+        for attachment in self._session.pages("/vnicAttachments", query=query):
+            if attachment.get("lifecycleState") != "ATTACHED":
+                continue
+            vnic = self._session.call("GET", f"/vnics/{attachment['vnicId']}").data
+            if vnic.get("isPrimary"):
+                return str(vnic.get("publicIp") or ""), str(vnic.get("privateIp") or "")
+        return None
+
+    def boot_volumes(self, domain: str, identity: str) -> list[str]:
+        query = {"availabilityDomain": domain, "compartmentId": self._compartment, "instanceId": identity}
+        return [str(row["bootVolumeId"]) for row in self._session.pages("/bootVolumeAttachments", query=query)]
+
+    def terminate(self, identity: str) -> None:
+        self._session.call("DELETE", f"/instances/{identity}", query={"preserveBootVolume": False})
+
+    def delete_boot_volume(self, identity: str) -> None:
+        self._session.call("DELETE", f"/bootVolumes/{identity}")
+
+    # --- what only the preflight asks ---
+
+    def shapes(self, domain: str) -> list[str]:
+        """Names of the shapes an availability domain has."""
+        query = {"compartmentId": self._compartment, "availabilityDomain": domain}
+        return sorted({str(row["shape"]) for row in self._session.pages("/shapes", query=query)})
+
+    def subnet(self, identity: str) -> Json:
+        return dict(self._session.call("GET", f"/subnets/{identity}").data)
+
+    def image(self, identity: str) -> Json:
+        return dict(self._session.call("GET", f"/images/{identity}").data)
+
+    def images(self, system: str, version: str, shape: str) -> list[Json]:
+        """Available images for a shape, newest first."""
+        query = {
+            "compartmentId": self._session.tenancy_id or self._compartment,
+            "operatingSystem": system or None,
+            "operatingSystemVersion": version or None,
+            "shape": shape,
+            "lifecycleState": "AVAILABLE",
+            "sortBy": "TIMECREATED",
+            "sortOrder": "DESC",
+        }
+        return self._session.pages("/images", query=query)
+
+    def home_region(self) -> str:
+        """Name of the tenancy's home region, "" when it cannot be read."""
+        if not self._session.tenancy_id:
+            return ""
+        path = f"/tenancies/{self._session.tenancy_id}/regionSubscriptions"
+        rows = self._session.pages(path, query={}, service="identity")
+        return next((str(row["regionName"]) for row in rows if row.get("isHomeRegion")), "")
+
+    def server_date(self) -> str:
+        """The server's clock: the ``Date`` header of any answer, also of a refusal."""
+        try:
+            query = {"compartmentId": self._compartment}
+            return self._session.call("GET", "/availabilityDomains", query=query, service="identity").headers.get(
+                "date", ""
+            )
+        except CallFailed as failed:
+            if not failed.answer.date:
+                raise
+            return failed.answer.date
+
+    def available(self, limit: str, domain: str) -> dict[str, t.Any]:
+        """``used`` and ``available`` of a compute limit in an availability domain."""
+        path = f"/services/compute/limits/{limit}/resourceAvailability"
+        query = {"compartmentId": self._session.tenancy_id or self._compartment, "availabilityDomain": domain}
+        row = self._session.call("GET", path, query=query, service="limits").data
+        return {"used": row.get("used"), "available": row.get("available")}
+
+    def storage_gb(self, domain: str) -> int:
+        """GB of boot and block volumes in an availability domain."""
+        query = {"availabilityDomain": domain, "compartmentId": self._compartment}
+        rows = [*self._session.pages("/bootVolumes", query=query), *self._session.pages("/volumes", query=query)]
+        return sum(int(row.get("sizeInGBs") or 0) for row in rows if row.get("lifecycleState") != "TERMINATED")

@@ -1,0 +1,76 @@
+"""Waiting times."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
+from ansible_collections.onebox.stack.plugins.module_utils.oci.policy import RETRY_AFTER_MAX, Policy
+from hypothesis import given
+from hypothesis import strategies as st
+
+DEFAULT = Policy()
+
+
+def test_defaults_are_the_careful_ones() -> None:
+    assert (DEFAULT.capacity_interval, DEFAULT.throttle_base, DEFAULT.throttle_max) == (900, 900, 3600)
+    assert (DEFAULT.jitter_max, DEFAULT.interval_floor) == (120, 300)
+
+
+@given(st.integers(0, 10**6), st.integers(0, 2**32))
+def test_throttle_doubles_up_to_the_cap(level: int, seed: int) -> None:
+    base = min(3600, 900 * 2 ** min(level, 10))
+    assert base <= DEFAULT.throttle_wait(level, None, random.Random(seed)) <= base + 120
+
+
+@given(st.floats(0, 10**7), st.integers(0, 2**32))
+def test_retry_after_is_honoured_but_not_beyond_a_day(asked: float, seed: int) -> None:
+    wait = DEFAULT.throttle_wait(0, asked, random.Random(seed))
+    assert max(900, min(asked, RETRY_AFTER_MAX)) <= wait <= max(900, RETRY_AFTER_MAX) + 120
+
+
+@given(st.integers(0, 2**32), st.floats(0, 900), st.floats(0, 120))
+def test_rounds_are_never_closer_than_the_floor(seed: int, interval: float, jitter: float) -> None:
+    policy = Policy(capacity_interval=interval, jitter_max=jitter)
+    assert policy.capacity_wait(random.Random(seed)) >= 300
+    assert policy.throttle_wait(0, 1, random.Random(seed)) >= 300
+
+
+def test_domains_of_a_round_are_15_to_30_seconds_apart() -> None:
+    chance = random.Random(1)
+    pauses = [DEFAULT.pause(chance) for _ in range(200)]
+    assert 15 <= min(pauses) < 17
+    assert 28 < max(pauses) <= 30
+
+
+def test_network_waits_grow_to_the_normal_interval() -> None:
+    waits = [DEFAULT.network_wait(failures) for failures in range(1, 12)]
+    assert waits == sorted(waits)
+    assert waits[0] == 20
+    assert waits[-1] == 900
+
+
+def test_the_same_request_is_not_repeated_below_the_floor() -> None:
+    assert [DEFAULT.replay_interval(count) for count in range(4)] == [300, 600, 900, 900]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("interval_floor", 299.0),
+        ("interval_floor", 0.0),
+        ("throttle_max", 100.0),
+        ("jitter_max", -1.0),
+        ("capacity_interval", 10.0**9),
+    ],
+)
+def test_refused(option: str, value: float) -> None:
+    with pytest.raises(OciError, match=option):
+        Policy(**{option: value})
+
+
+def test_a_private_endpoint_may_be_asked_faster() -> None:
+    assert (
+        Policy(interval_floor=0, capacity_interval=1, jitter_max=0, private=True).capacity_wait(random.Random(1)) == 1
+    )

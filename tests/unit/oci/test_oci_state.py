@@ -1,0 +1,171 @@
+"""The state file on a real disk: atomic, private, and refused when it is not whole, not ours or from the future."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import stat
+import subprocess
+import sys
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.oci import state as states
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launcher import new_state
+from ansible_collections.onebox.stack.plugins.module_utils.oci.state import Known, Pending, State
+
+NOW = 1_780_000_000.0
+
+
+def make() -> State:
+    state = new_state("vm", "ocid1.compartment.oc1..a", "ap-chuncheon-1", NOW)
+    state.intent = "intent1"
+    state.pending = Pending(token="t1", body={"availabilityDomain": "AD-1"}, sent_at=NOW, verdict="doubt", looks=2)
+    state.instance = Known("ocid1.instance.oc1..i", "AD-1", NOW, True)
+    state.skipped = {"AD-2": NOW + 5}
+    state.last_error = {"status": 500}
+    return state
+
+
+def load(path: pathlib.Path, now: float = NOW, **changes: str) -> State | None:
+    values = {"name": "vm", "compartment_id": "ocid1.compartment.oc1..a", "place": "ap-chuncheon-1", **changes}
+    return states.load(str(path), now=now, **values)
+
+
+def test_round_trip(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "new folder" / "vm.json"
+    states.save(str(path), make())
+    assert load(path) == make()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert os.listdir(path.parent) == ["vm.json"]
+
+
+def test_no_file_is_no_state(tmp_path: pathlib.Path) -> None:
+    assert load(tmp_path / "vm.json") is None
+
+
+def test_every_cut_is_noticed(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "vm.json"
+    states.save(str(path), make())
+    whole = path.read_text()
+    for length in range(0, len(whole.rstrip()) - 1, 7):
+        path.write_text(whole[:length])
+        with pytest.raises(OciError, match="damaged or cut off"):
+            load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"kind": "something else"}, "not a state file of this launcher"),
+        ({"format": 2}, "newer than this version"),
+        ({"format": "1"}, "newer than this version"),
+        ({"attempts": "many"}, "damaged: attempts is 'many'"),
+        ({"attempts": True}, "damaged: attempts is True"),
+        ({"surprise": 1}, "unknown field surprise"),
+        ({"pending": {"token": "t"}}, "missing field"),
+        ({"pending": []}, "pending is not a mapping"),
+        ({"name": "other"}, "its name is 'other', yours is 'vm'"),
+        ({"compartment_id": "ocid1.compartment.oc1..b"}, "its compartment_id is"),
+        ({"place": "eu-frankfurt-1"}, "its region or endpoint is 'eu-frankfurt-1'"),
+    ],
+)
+def test_refused(tmp_path: pathlib.Path, change: dict[str, object], says: str) -> None:
+    path = tmp_path / "vm.json"
+    path.write_text(json.dumps({**states.encode(make()), **change}))
+    with pytest.raises(OciError) as caught:
+        load(path)
+    assert says in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "Nothing was sent" in str(caught.value)
+
+
+def test_a_missing_field_is_named(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "vm.json"
+    data = states.encode(make())
+    del data["throttle_level"]
+    path.write_text(json.dumps(data))
+    with pytest.raises(OciError, match="missing field throttle_level"):
+        load(path)
+
+
+def test_from_the_future(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "vm.json"
+    state = make()
+    state.updated_at = NOW + 7200
+    states.save(str(path), state)
+    with pytest.raises(OciError, match=r"2\.0 hours in the future.*clock"):
+        load(path)
+    assert load(path, now=NOW + 7000) is not None
+
+
+def test_not_utf8_and_a_directory(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "vm.json"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(OciError, match="cannot be read"):
+        load(path)
+    with pytest.raises(OciError, match="cannot be read"):
+        load(tmp_path)
+
+
+def test_no_room_means_no_request(tmp_path: pathlib.Path) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    with pytest.raises(OciError, match="no request is sent without it"):
+        states.save(str(blocker / "vm.json"), make())
+
+
+def test_a_failed_save_leaves_the_old_one(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "vm.json"
+    states.save(str(path), make())
+
+    def no_sync(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(states.os, "fsync", no_sync)
+    changed = make()
+    changed.attempts = 99
+    with pytest.raises(OciError, match="No space left"):
+        states.save(str(path), changed)
+    assert load(path) == make()
+    assert os.listdir(tmp_path) == ["vm.json"]
+
+
+HOLDER = """
+import fcntl, sys, time
+stream = open(sys.argv[1], "a+")
+fcntl.flock(stream, fcntl.LOCK_EX)
+stream.truncate(0)
+stream.write("4711")
+stream.flush()
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_two_launchers(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "vm.json"
+    with subprocess.Popen([sys.executable, "-c", HOLDER, f"{path}.lock"], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        waits: list[float] = []
+        with (
+            pytest.raises(OciError, match=r"process 4711.*at work"),
+            states.locked(str(path), patience=1, sleep=waits.append),
+        ):
+            pytest.fail("two launchers at once")
+        assert sum(waits) == 1
+        other.kill()
+        other.wait()
+        with states.locked(str(path), patience=5):  # the system freed it
+            assert (tmp_path / "vm.json.lock").read_text() == str(os.getpid())
+
+
+def test_a_clock_set_back_cannot_stretch_a_wait() -> None:
+    state = make()
+    state.wait_for(900, NOW, "capacity")
+    assert state.remaining(NOW) == 900
+    assert state.remaining(NOW + 899) == 1
+    assert state.remaining(NOW + 5000) == 0
+    assert state.remaining(NOW - 10**9) == 900
