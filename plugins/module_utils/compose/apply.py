@@ -71,9 +71,11 @@ class Actor:
             self._command(["podman", "pull", "--quiet", image], _BUILD_TIMEOUT, what)
 
     def up(self, rows: t.Sequence[planning.Row]) -> None:
-        """Create, replace or start the containers of ``rows``; their dependencies are left alone."""
+        """Create, replace or start the containers of ``rows``; what they depend on is left alone."""
         replaced = [row for row in rows if row.action in (planning.RECREATE, planning.REBUILD)]
-        words = ["up", "-d", "--no-build", "--no-deps"]
+        words = ["up", "-d", "--no-build"]
+        if not planning.takes_dependencies_along(self._tool.kind, self._tool.version):
+            words.append("--no-deps")
         what = "start " + ", ".join(row.service for row in rows)
         if self._docker:
             # One call for all: services that are only created or started are not touched by --force-recreate.
@@ -85,10 +87,16 @@ class Actor:
                 if group:
                     self._compose([*words, *flags, *(row.service for row in group)], _CALL_TIMEOUT, what)
             return
-        # podman-compose would take running dependents down too; it only has to create what is missing.
-        ids = [identity for row in replaced for identity in row.container_ids]
-        self.remove(ids)
         self._compose([*words, *(row.service for row in rows)], _CALL_TIMEOUT, what)
+
+    def clear(self, groups: t.Sequence[t.Sequence[planning.Row]]) -> None:
+        """Remove what is to be replaced, last group first, for a tool that cannot replace single containers.
+
+        podman-compose would take running dependents down as well; this way it only has to create what is missing.
+        """
+        if not self._docker:
+            for group in reversed(groups):
+                self.remove([identity for row in group if row.replaces for identity in row.container_ids])
 
     def restart(self, rows: t.Sequence[planning.Row]) -> None:
         """Restart the containers of ``rows`` in place; binds are looked up anew."""
@@ -234,6 +242,7 @@ def run_plan(
     actor.pull(model, pullable, missing_images)
     actor.unpause(paused)
     groups = stages(model, acting)
+    actor.clear(groups)
     for number, group in enumerate(groups):
         actor.up(group)
         later = {row.service for rest in groups[number + 1 :] for row in rest}

@@ -107,7 +107,8 @@ def _changed(key: str, before: str | None, after: str | None) -> dict[str, t.Any
 
 
 def _split(env: t.Iterable[str]) -> dict[str, str]:
-    return {row.partition("=")[0]: row.partition("=")[2] for row in env}
+    # A name without "=" is a variable that was to be passed on and that nobody set.
+    return {row.partition("=")[0]: row.partition("=")[2] for row in env if "=" in row}
 
 
 def _words(

@@ -16,7 +16,7 @@ import typing as t
 
 # What Go's encoding/json escapes and Python's does not.
 _GO_ESCAPES = (("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
-_WITHOUT_DEPENDS_ON = (2, 29, 3)
+WITHOUT_DEPENDS_ON = (2, 29, 3)
 _WITHOUT_PROFILES = (2, 30, 2)
 
 
@@ -47,7 +47,7 @@ def config_hash(service: t.Mapping[str, t.Any], container_ids: t.Mapping[str, st
 
 def _dropped(version: tuple[int, ...]) -> list[str]:
     names = ["build", "pull_policy", "scale"]
-    if version >= _WITHOUT_DEPENDS_ON:
+    if version >= WITHOUT_DEPENDS_ON:
         names.append("depends_on")
     if version >= _WITHOUT_PROFILES:
         names.append("profiles")

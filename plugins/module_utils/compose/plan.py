@@ -30,6 +30,7 @@ class Row:
 
     Attributes:
         container_ids: the containers it is about; empty before the first deploy.
+        ended: whether they are one-shots that did what they were for.
     """
 
     service: str
@@ -38,6 +39,7 @@ class Row:
     diff: compare.Diff = field(default_factory=dict)
     cascade_from: str = ""
     container_ids: tuple[str, ...] = ()
+    ended: bool = False
 
     def raise_to(self, action: str, reason: str, cascade_from: str = "") -> None:
         """Add a reason; the stronger action wins."""
@@ -110,6 +112,8 @@ def make(model: Model, facts: Facts, *, kind: str, version: t.Sequence[int], rem
         if service.build is not None and _local(facts, service.image) is None:
             row.raise_to(REBUILD, "missing")
     _cascade(model, rows, facts.containers)
+    if takes_dependencies_along(kind, version):
+        _one_shots_again(model, rows)
     orphans = sorted(set(by_service) - set(model.services))
     made = list(rows.values())
     if remove_orphans:
@@ -118,6 +122,26 @@ def make(model: Model, facts: Facts, *, kind: str, version: t.Sequence[int], rem
             for name in orphans
         ]
     return made
+
+
+def takes_dependencies_along(kind: str, version: t.Sequence[int]) -> bool:
+    """Whether the tool must be given a service together with what it depends on.
+
+    Docker Compose before 2.29.3 has ``depends_on`` in its hash and drops it from services started with ``--no-deps``,
+    so that the next look would see a changed service.
+    """
+    return kind == DOCKER_COMPOSE and tuple(version) < confighash.WITHOUT_DEPENDS_ON
+
+
+def _one_shots_again(model: Model, rows: t.Mapping[str, Row]) -> None:
+    # Together with a service, Compose starts the ended one-shots that it depends on.
+    pending = [name for name, row in rows.items() if row.replaces or row.action == START]
+    while pending:
+        for dependency in model.services[pending.pop()].depends_on:
+            row = rows.get(dependency.service)
+            if row is not None and row.action == KEEP and row.ended:
+                row.raise_to(START, "dependency_restart", cascade_from=dependency.service)
+                pending.append(dependency.service)
 
 
 def _configuration(
@@ -190,6 +214,7 @@ def _liveness(row: Row, service: Service, container: Container) -> None:
     if container.status in ("restarting", "stopping", "removing"):
         return  # the gate waits and sees
     if container.status == "exited" and service.one_shot and container.exit_code == 0:
+        row.ended = True
         return  # it did what it was for
     row.raise_to(START, "not_running")
 
@@ -211,5 +236,7 @@ def _cascade(model: Model, rows: t.Mapping[str, Row], containers: t.Sequence[Con
     for name, service in model.services.items():
         for dependency in service.depends_on:
             source = rows.get(dependency.service)
-            if dependency.restart and source is not None and source.action not in (KEEP, START, CREATE):
+            if source is None or source.action in (KEEP, START, CREATE) or rows[name].replaces:
+                continue
+            if dependency.restart:
                 rows[name].raise_to(RESTART, "dependency_restart", cascade_from=dependency.service)

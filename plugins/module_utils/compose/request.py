@@ -31,6 +31,7 @@ class Request:
     provider_path: str | None = None
     state: str = "present"
     wait_timeout: float = 120.0
+    settle: float = 3.0
     lock_timeout: float = 300.0
     remove_orphans: bool = False
     adopt: bool = False

@@ -172,7 +172,7 @@ def _podman_model(tool: providers.Provider, source: Source, run: process.Runner)
         raise BadStack(source.project, [Problem("file_elsewhere", source.files[0], message)])
     values = dict(tool.env)
     if source.env_file:
-        values = {**read_env_file(source.env_file), **tool.env}
+        values = {**variables.expand(read_env_file(source.env_file), tool.env), **tool.env}
     result = _config([*arguments(tool, source), "config"], tool, source, run)
     texts = _texts(source.files)
     answer = "\0answer"
@@ -195,14 +195,23 @@ def _podman_model(tool: providers.Provider, source: Source, run: process.Runner)
             raise BadStack(source.project, unset_problems(unset, source))
         raise _refused(source, result)
     return from_config(
-        parsed[answer].data or {},
+        _as_podman_compose_spells(parsed[answer].data or {}),
         project=source.project,
         project_dir=real,
         default_image="localhost/" + source.project + "_{service}",
         unset=unset,
-        read_env=read_env_file,
+        read_env=lambda path: variables.expand(read_env_file(path), tool.env),
         passed_on=values,
     )
+
+
+def _as_podman_compose_spells(data: dict[str, t.Any]) -> dict[str, t.Any]:
+    """YAML's ``true`` in an environment reaches the container as Python's ``True`` there."""
+    for service in (data.get("services") or {}).values():
+        environment = service.get("environment") if isinstance(service, dict) else None
+        if isinstance(environment, dict):
+            service["environment"] = {key: str(v) if isinstance(v, bool) else v for key, v in environment.items()}
+    return data
 
 
 def unset_problems(unset: t.Mapping[str, str], source: Source) -> list[Problem]:

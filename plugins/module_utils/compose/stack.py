@@ -260,7 +260,7 @@ class Stack:
 
     def _gate(self, engine: Engine, actor: apply.Actor) -> Gate:
         probe = actor.probe if engine.name == "podman" else None
-        return Gate(engine, self._request.name, self._world.clock, probe=probe)
+        return Gate(engine, self._request.name, self._world.clock, settle=self._request.settle, probe=probe)
 
     def _prove(self, look: Look, result: Result) -> str:
         if not self._request.verify or look.engine is None:

@@ -81,6 +81,20 @@ def _strings(document: t.Any) -> t.Iterator[str]:
             yield from _strings(value)
 
 
+_BRACED = re.compile(r"\$\{([^}:]*)(?::-([^}]*))?\}")
+
+
+def expand(values: t.Mapping[str, str], environ: t.Mapping[str, str]) -> dict[str, str]:
+    """Fill in ``${NAME}`` and ``${NAME:-default}`` as python-dotenv, and so podman-compose, does: whatever the quotes,
+    from lines above, else from the environment."""
+    made: dict[str, str] = {}
+    for name, text in values.items():
+        made[name] = _BRACED.sub(
+            lambda match: made.get(match.group(1), environ.get(match.group(1), match.group(2) or "")), text
+        )
+    return made
+
+
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.\-]*)\s*(?:[=:]\s?(.*))?$", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
 

@@ -1,0 +1,6 @@
+"""Let the tests of this directory import their helper."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))

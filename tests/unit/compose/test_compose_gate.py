@@ -1,0 +1,185 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The health gate, with an engine that plays a script: no real one can be made to fail at will within milliseconds."""
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
+from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock, Gate, epoch_of, exit_words
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+from compose_facts import container, model_of
+
+START = epoch_of("2026-11-21T09:00:00.5Z")
+
+
+class FakeTime:
+    """A clock that only a sleep moves; it starts when the fake containers do."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.clock = Clock(lambda: self.now, lambda: START + self.now, self._sleep)
+
+    def _sleep(self, seconds):
+        self.now += seconds
+
+
+class FakeEngine:
+    """Shows the containers a function of time gives."""
+
+    name = "docker"
+
+    def __init__(self, time, script, logs="first\nlast words"):
+        self._time, self._script, self._logs = time, script, logs
+
+    def containers(self, project=None, names=()):
+        return self._script(self._time.now)
+
+    def logs(self, container, lines):
+        if self._logs is None:
+            raise EngineError("gone")
+        return self._logs
+
+
+HEALTHCHECK = {"healthcheck": {"test": ["CMD", "true"]}}
+
+
+def gate_of(script, services, timeout=20.0, logs="first\nlast words", **options):
+    time = FakeTime()
+    gate = Gate(FakeEngine(time, script, logs), "shop", time.clock, **options)
+    rows = gate.wait(model_of(services).services, timeout, completed=options.pop("completed", ()))
+    return rows, time.now
+
+
+def test_a_running_service_must_have_run_for_some_seconds():
+    rows, waited = gate_of(lambda now: [container("web")], {"web": {"image": "a"}}, settle=3.0)
+    assert rows[0]["ok"]
+    assert 3.0 <= waited < 5.0
+
+
+def test_one_that_ran_before_costs_no_wait():
+    old = container("web", State__StartedAt="2026-11-20T09:00:00Z")
+    assert gate_of(lambda now: [old], {"web": {"image": "a"}})[1] == 0.0
+
+
+def test_a_healthcheck_decides_where_there_is_one():
+    def script(now):
+        return [container("web", State__Health={"Status": "healthy" if now > 2 else "starting"})]
+
+    rows, waited = gate_of(script, {"web": {"image": "a", **HEALTHCHECK}})
+    assert rows[0]["health"] == "healthy"
+    assert 2 < waited < 5
+
+
+def test_an_unhealthy_service_fails_and_is_named_with_its_last_lines():
+    sick = container("web", State__Health={"Status": "unhealthy"})
+    services = {"web": {"image": "a", **HEALTHCHECK, "environment": {"DB_PASSWORD": "hunter22"}}}
+    with pytest.raises(Unhealthy) as caught:
+        gate_of(lambda now: [sick], services, logs="login hunter22\nlast words")
+    text = str(caught.value)
+    assert "service web" in text
+    assert "healthcheck fails" in text
+    assert "    last words" in text
+    assert "hunter22" not in text
+    assert caught.value.rows[0]["ok"] is False
+
+
+def test_a_moment_of_unhealthiness_may_pass():
+    def script(now):
+        return [container("web", State__Health={"Status": "unhealthy" if now < 1 else "healthy"})]
+
+    assert gate_of(script, {"web": {"image": "a", **HEALTHCHECK}})[0][0]["ok"]
+
+
+def test_time_runs_out():
+    slow = container("web", State__Health={"Status": "starting"})
+    with pytest.raises(Unhealthy, match=r"after \d+ s: service web its healthcheck is still starting"):
+        gate_of(lambda now: [slow], {"web": {"image": "a", **HEALTHCHECK}}, timeout=5)
+
+
+def test_a_one_shot_is_well_when_it_ended_with_0():
+    ended = container("web", State__Status="exited", State__Pid=0)
+    assert gate_of(lambda now: [ended], {"web": {"image": "a"}})[0][0]["ok"]
+
+
+def test_a_one_shot_that_failed_says_how():
+    ended = container("web", State__Status="exited", State__Pid=0, State__ExitCode=127)
+    with pytest.raises(Unhealthy, match="exit code 127, its command was not found"):
+        gate_of(lambda now: [ended], {"web": {"image": "a"}})
+
+
+def test_one_that_others_wait_for_must_end():
+    def script(now):
+        return [container("web", State__Status="exited" if now > 4 else "running", State__Pid=0 if now > 4 else 9)]
+
+    time = FakeTime()
+    gate = Gate(FakeEngine(time, script), "shop", time.clock)
+    gate.wait(model_of({"web": {"image": "a"}}).services, 20, completed=("web",))
+    assert time.now > 4
+
+
+def test_a_service_that_shall_run_and_ended_gets_a_moment_and_then_fails():
+    ended = container("web", State__Status="exited", State__Pid=0, State__ExitCode=1)
+    with pytest.raises(Unhealthy, match="is not running: exit code 1"):
+        gate_of(lambda now: [ended], {"web": {"image": "a", "restart": "always"}})
+
+
+def test_a_crash_loop_fails_before_time_runs_out():
+    def script(now):
+        return [container("web", RestartCount=int(now), State__Status="restarting", State__Pid=0)]
+
+    with pytest.raises(Unhealthy, match=r"keeps restarting \(\d+ times\)") as caught:
+        gate_of(script, {"web": {"image": "a", "restart": "always"}}, timeout=600)
+    assert "after 3 s" in str(caught.value) or "after 4 s" in str(caught.value) or "after 5 s" in str(caught.value)
+
+
+def test_restarts_of_the_past_do_not_count():
+    old = container("web", RestartCount=17, State__StartedAt="2026-11-20T09:00:00Z")
+    assert gate_of(lambda now: [old], {"web": {"image": "a", "restart": "always"}})[0][0]["ok"]
+
+
+def test_a_service_without_a_container_is_not_well():
+    with pytest.raises(Unhealthy, match="service web has no container"):
+        gate_of(lambda now: [], {"web": {"image": "a"}}, timeout=2)
+
+
+def test_services_scaled_to_nothing_are_not_missed():
+    assert gate_of(lambda now: [], {"web": {"image": "a", "scale": 0}}) == ([], 0.0)
+
+
+def test_logs_that_cannot_be_had_hide_nothing_else():
+    with pytest.raises(Unhealthy, match="it printed nothing"):
+        gate_of(lambda now: [], {"web": {"image": "a"}}, timeout=1, logs=None)
+
+
+def test_only_podman_is_asked_to_run_its_healthchecks():
+    asked = []
+
+    def script(now):
+        return [container("web", State__Health={"Status": "healthy" if asked else "starting"}), container("db")]
+
+    gate_of(script, {"web": {"image": "a", **HEALTHCHECK}, "db": {"image": "a"}}, probe=asked.append)
+    assert {len(ids) for ids in asked} == {1}
+
+
+def test_out_of_memory_and_killed_are_two_things():
+    def killed(oom):
+        return exit_words(container("web", State__ExitCode=137, State__OOMKilled=oom))
+
+    assert "ran out of memory" in killed(True)
+    assert "mem_limit" in killed(True)
+    assert "ran out of memory" not in killed(False)
+    assert "killed" in killed(False)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-01T00:00:01Z", 1.0),
+        ("1970-01-01T00:00:01.250000000Z", 1.25),
+        ("1970-01-01T01:00:01.5+01:00", 1.5),
+        ("1970-01-01 00:00:02.5 +0000 UTC", 2.5),
+        ("", 0.0),
+    ],
+)
+def test_the_engines_timestamps(text, seconds):
+    assert epoch_of(text) == pytest.approx(seconds)

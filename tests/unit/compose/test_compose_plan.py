@@ -1,0 +1,181 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action and the reasons for each service, from facts."""
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose import compare, plan
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
+from compose_facts import IMAGE_ID, container, docker_model, model_of, planned, recorded
+
+WEB = {"image": "shop:1"}
+
+
+def test_nothing_there_means_create():
+    rows = planned(model_of({"web": WEB}), [])
+    assert (rows["web"].action, rows["web"].reasons) == ("create", ["missing"])
+
+
+def test_what_is_right_is_kept():
+    assert planned(model_of({"web": WEB}), [container("web")])["web"].action == "keep"
+
+
+@pytest.mark.parametrize("status", ["exited", "created", "paused", "dead", "stopped"])
+def test_what_does_not_run_is_started(status):
+    row = container("web", State__Status=status, State__Pid=9 if status == "paused" else 0, State__ExitCode=1)
+    made = planned(model_of({"web": WEB}), [row])["web"]
+    assert (made.action, made.reasons) == ("start", ["not_running"])
+
+
+@pytest.mark.parametrize(("policy", "action"), [("no", "keep"), (None, "keep"), ("unless-stopped", "start")])
+def test_a_one_shot_that_ended_well_is_left_alone(policy, action):
+    body = {"image": "shop:1", **({"restart": policy} if policy else {})}
+    row = container("web", State__Status="exited", State__Pid=0, HostConfig__RestartPolicy={"Name": policy or "no"})
+    assert planned(model_of({"web": body}), [row])["web"].action == action
+
+
+def test_a_restarting_container_is_the_gates_business():
+    row = container("web", State__Status="restarting", State__Pid=0)
+    assert planned(model_of({"web": WEB}), [row])["web"].action == "keep"
+
+
+def test_another_image_under_the_name():
+    other = {"shop:1": {"Id": "sha256:" + "b" * 64, "Config": {}}}
+    row = planned(model_of({"web": WEB}), [container("web")], images=other)["web"]
+    assert (row.action, row.reasons) == ("recreate", ["image_changed"])
+
+
+def test_a_recorded_digest_that_differs_is_a_change_nobody_can_see():
+    model = model_of({"web": {**WEB, "healthcheck": {"test": "true"}}})
+    row = container("web")
+    same = planned(model, [row], digests={row.id: compare.digest(model.services["web"])})["web"]
+    other = planned(model, [row], digests={row.id: "0" * 64})["web"]
+    assert same.action == "keep"
+    assert (other.action, other.reasons) == ("recreate", ["config_hash"])
+
+
+def test_a_container_of_someone_else_is_judged_by_what_it_is():
+    assert planned(model_of({"web": {**WEB, "cap_drop": ["ALL"]}}), [container("web")])["web"].action == "keep"
+
+
+def test_living_in_a_replaced_containers_network_means_replacement():
+    model = model_of({"web": {**WEB, "command": "new"}, "side": {**WEB, "network_mode": "service:web"}})
+    rows = planned(model, [container("web"), container("side")])
+    assert (rows["side"].action, rows["side"].reasons) == ("recreate", ["parent_recreated"])
+    assert rows["side"].cascade_from == "web"
+
+
+def test_cascades_go_on():
+    model = model_of(
+        {
+            "c": {**WEB, "pid": "service:b"},
+            "b": {**WEB, "ipc": "service:a"},
+            "a": {**WEB, "command": "new"},
+        }
+    )
+    rows = planned(model, [container(name) for name in "abc"])
+    assert [rows[name].action for name in "abc"] == ["recreate"] * 3
+
+
+def test_podmans_own_requirements_cascade_too():
+    web = container("web")
+    model = model_of({"web": {**WEB, "command": "new"}, "worker": WEB})
+    rows = planned(model, [web, container("worker", Dependencies=[web.id])])
+    assert rows["worker"].reasons == ["parent_recreated"]
+
+
+def test_a_dependent_that_asks_for_it_is_restarted():
+    wanted = {"web": {"condition": "service_started", "restart": True}}
+    model = model_of({"web": {**WEB, "command": "new"}, "worker": {**WEB, "depends_on": wanted}})
+    rows = planned(model, [container("web"), container("worker")])
+    assert (rows["worker"].action, rows["worker"].reasons) == ("restart", ["dependency_restart"])
+
+
+def test_a_stale_mount_needs_a_restart_and_nothing_more():
+    row = planned(model_of({"web": WEB}), [container("web")], stale={"web": ["/data"]})["web"]
+    assert (row.action, row.reasons) == ("restart", ["stale_mount"])
+
+
+def _failed():
+    return container("web", State__Status="exited", State__Pid=0, State__ExitCode=1)
+
+
+def test_the_strongest_action_wins_and_all_reasons_stay():
+    model = model_of({"web": {**WEB, "environment": {"A": "1"}}})
+    row = planned(model, [_failed()], stale={"web": ["/x"]})["web"]
+    assert row.action == "recreate"
+    assert row.reasons == ["env_changed", "not_running", "stale_mount"]
+
+
+def test_orphans_go_only_when_asked():
+    rows = [container("web"), container("old")]
+    assert set(planned(model_of({"web": WEB}), rows)) == {"web"}
+    assert planned(model_of({"web": WEB}), rows, remove_orphans=True)["old"].action == "remove_orphan"
+
+
+def test_more_replicas_are_created_and_fewer_replaced():
+    rows = [container("web", Id="1" * 64, Name="/shop-web-1"), container("web", Id="2" * 64, Name="/shop-web-2")]
+    assert planned(model_of({"web": {**WEB, "scale": 3}}), rows)["web"].action == "create"
+    assert planned(model_of({"web": WEB}), rows)["web"].action == "recreate"
+
+
+class TestDockerCompose:
+    """Decisions that rest on Compose's hash, with recorded containers."""
+
+    def _rows(self, version, against, change=lambda services: None):
+        record = recorded(f"docker-compose-{version}")
+        change(record["config"]["services"])
+        image = record["images"][0]
+        facts = plan.Facts(
+            [parse_inspect(row) for row in record["containers"]],
+            {"obx-compose-bb:1": image, image["Id"]: image},
+            {},
+        )
+        numbers = tuple(int(part) for part in against.split("."))
+        rows = plan.make(docker_model(record), facts, kind="docker-compose", version=numbers, remove_orphans=False)
+        return {row.service: (row.action, row.reasons) for row in rows}
+
+    @pytest.mark.parametrize("version", ["2.26.1", "2.40.3"])
+    def test_nothing_changed(self, version):
+        assert all(row == ("keep", []) for row in self._rows(version, version).values())
+
+    def test_a_newer_compose_replaces_what_depends_on_something(self):
+        rows = self._rows("2.26.1", "2.40.3")
+        assert rows["api"] == ("recreate", ["compose_version_changed"])
+        assert rows["db"] == ("keep", [])
+
+    def test_a_field_nobody_can_show_is_still_a_change(self):
+        def change(services):
+            services["db"]["stop_signal"] = "SIGTERM"
+
+        rows = self._rows("2.40.3", "2.40.3", change)
+        assert rows["db"] == ("recreate", ["config_hash"])
+        assert rows["side"] == ("recreate", ["parent_recreated"])
+        # Compose would restart it for its depends_on.restart.
+        assert rows["api"] == ("restart", ["dependency_restart"])
+
+    def test_old_compose_takes_ended_one_shots_along(self):
+        def change(services):
+            services["api"]["environment"]["PLAIN"] = "2"
+
+        rows = self._rows("2.26.1", "2.26.1", change)
+        assert rows["api"] == ("recreate", ["env_changed"])
+        assert rows["migrate"] == ("start", ["dependency_restart"])
+        assert self._rows("2.40.3", "2.40.3", change)["migrate"] == ("keep", [])
+
+
+def test_the_result_of_a_row():
+    row = planned(model_of({"web": {**WEB, "command": "new"}}), [container("web")])["web"].as_dict()
+    assert row == {
+        "service": "web",
+        "action": "recreate",
+        "reasons": ["config_hash"],
+        "diff": {"command": {"before": "", "after": "new"}},
+        "downtime": "recreate",
+        "cascade_from": "",
+    }
+
+
+def test_the_image_id_is_what_counts_not_its_spelling():
+    podman = {"shop:1": {"Id": IMAGE_ID[len("sha256:") :], "Config": {}}}
+    assert planned(model_of({"web": WEB}), [container("web")], images=podman)["web"].action == "keep"
