@@ -1,0 +1,141 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The unit that brings a stack back, with a systemctl that only remembers: a real one is in the Molecule scenario."""
+
+import subprocess
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Boot, Host
+
+
+class FakeSystemd:
+    """Remembers what was asked, and what is enabled and active by that."""
+
+    def __init__(self):
+        self.calls, self.on, self.active = [], False, False
+
+    def run(self, argv, *, timeout, check=True):
+        words = list(argv)[1:]
+        self.calls.append(" ".join(words))
+        rc = 0
+        if words[0] == "is-enabled":
+            rc = 0 if self.on else 1
+        elif words[0] == "is-active":
+            rc = 0 if self.active else 3
+        elif words[0] == "enable":
+            self.on = True
+        elif words[0] == "start":
+            self.active = True
+        elif words[0] == "disable":
+            self.on = self.active = False
+        return process.Result(tuple(argv), rc, "", "", 0.0)
+
+
+@pytest.fixture
+def systemd():
+    return FakeSystemd()
+
+
+@pytest.fixture
+def boot(tmp_path, systemd):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "units").mkdir()
+    host = Host(systemd.run, str(tmp_path / "run"), str(tmp_path / "units"), False, "")
+    return Boot(host, "shop", str(tmp_path / "state" / "shop"))
+
+
+def unit(tmp_path):
+    return (tmp_path / "units" / "onebox-shop.service").read_text()
+
+
+def test_it_is_made_enabled_and_active_once(boot, systemd, tmp_path):
+    first = boot.ensure("podman", ["/srv/data", "/srv/a b"], check=False)
+    assert (first["unit"], first["enabled"], first["changed"]) == ("onebox-shop.service", True, True)
+    assert "daemon-reload" in systemd.calls
+    text = unit(tmp_path)
+    assert "RequiresMountsFor=/srv/data\n" in text
+    assert 'RequiresMountsFor="/srv/a b"\n' in text
+    assert "After=network-online.target podman.service" in text
+    assert boot.ensure("podman", ["/srv/data", "/srv/a b"], check=False)["changed"] is False
+
+
+def test_check_mode_changes_nothing(boot, systemd, tmp_path):
+    assert boot.ensure("podman", [], check=True)["changed"] is True
+    assert list((tmp_path / "units").iterdir()) == []
+    assert systemd.calls == ["is-enabled --quiet onebox-shop.service", "is-active --quiet onebox-shop.service"]
+
+
+def test_a_new_source_is_a_change(boot, tmp_path):
+    boot.ensure("docker", ["/a"], check=False)
+    assert boot.ensure("docker", ["/a", "/b"], check=False)["changed"] is True
+    assert "RequiresMountsFor=/b" in unit(tmp_path)
+
+
+def test_removed_with_all_it_made(boot, systemd, tmp_path):
+    boot.ensure("podman", [], check=False)
+    assert boot.remove(check=True) is True
+    assert boot.remove(check=False) is True
+    assert list((tmp_path / "units").iterdir()) == []
+    assert list((tmp_path / "state" / "shop").iterdir()) == []
+    assert not systemd.on
+    assert boot.remove(check=False) is False
+
+
+def test_without_systemd_it_says_so(tmp_path, systemd):
+    boot = Boot(Host(systemd.run, str(tmp_path / "none"), str(tmp_path), False, ""), "shop", str(tmp_path))
+    found = boot.ensure("podman", [], check=False)
+    assert (found["enabled"], found["changed"]) == (False, False)
+    assert "systemd does not run this host" in found["message"]
+    assert systemd.calls == []
+
+
+def test_a_user_without_linger_is_told_what_root_must_run(tmp_path, systemd):
+    host = Host(systemd.run, str(tmp_path), str(tmp_path), True, str(tmp_path / "linger" / "anna"))
+    assert "loginctl enable-linger anna" in Boot(host, "shop", str(tmp_path)).missing()
+
+
+ENGINE = """#!/bin/sh
+echo "$*" >>"$LOG"
+case "$1" in
+ps) [ "$*" = "${*%--all}" ] && printf 'run1\\nrun2\\n' || printf 'run1\\nrun2\\noff\\n' ;;
+inspect)
+  [ "$2" = gone ] && exit 1
+  [ "$2" != --format ] || case "$4" in off) echo no ;; *) echo unless-stopped ;; esac ;;
+esac
+"""
+
+
+class TestScript:
+    """The real script under a real shell, with an engine command that remembers what it was asked."""
+
+    @pytest.fixture
+    def call(self, boot, tmp_path):
+        boot.ensure("podman", [], check=False)
+        (tmp_path / "bin").mkdir()
+        fake = tmp_path / "bin" / "podman"
+        fake.write_text(ENGINE)
+        fake.chmod(0o755)
+        log = tmp_path / "log"
+
+        def call(word):
+            log.write_text("")
+            env = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "LOG": str(log)}
+            script = tmp_path / "state" / "shop" / "boot.sh"
+            subprocess.run(["sh", str(script), word], env=env, check=True)
+            return [line for line in log.read_text().splitlines() if line.split()[0] in ("start", "stop")]
+
+        return call
+
+    def test_what_ran_is_what_comes_back(self, call, tmp_path):
+        assert call("stop") == ["stop run1 run2"]
+        assert call("start") == ["start run1", "start run2"]
+        assert not (tmp_path / "state" / "shop" / "ran").exists()
+
+    def test_a_replaced_container_is_not_missed(self, call, tmp_path):
+        (tmp_path / "state" / "shop" / "ran").write_text("gone\nrun1\n")
+        assert call("start") == ["start run1"]
+
+    def test_after_a_power_cut_all_that_shall_always_run_comes_back(self, call):
+        assert call("start") == ["start run1", "start run2"]

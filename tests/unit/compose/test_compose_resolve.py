@@ -1,0 +1,254 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finding the files, finding the tool, and reading what it says. The tools' answers are recorded ones."""
+
+import json
+import os
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.compose import environ, provider, resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+
+
+class FakeEngine(Engine):
+    """An engine as far as choosing a tool goes."""
+
+    def __init__(self, name, socket=""):
+        self.name, self.socket = name, socket
+
+
+def answers(**by_word):
+    """A runner that answers by the first known word of the command line; what it saw is in ``runner.seen``."""
+    seen = []
+
+    def run(argv, **options):
+        seen.append((list(argv), options))
+        for word, (rc, out, err) in by_word.items():
+            if word.replace("_", "-") in argv or word in argv:
+                result = process.Result(tuple(argv), rc, out, err, 0.0)
+                if rc and options.get("check", True):
+                    raise process.CommandError("failed", result)
+                return result
+        raise process.CommandMissing(f"cannot run {argv[0]}", process.Result(tuple(argv), -1, "", "", 0.0))
+
+    run.seen = seen
+    return run
+
+
+class TestLocate:
+    def test_the_file_that_is_there(self, tmp_path):
+        (tmp_path / "docker-compose.yaml").write_text("")
+        found = resolve.locate("shop", str(tmp_path), (), None, ())
+        assert found.files == (str(tmp_path / "docker-compose.yaml"),)
+        assert found.env_file == ""
+
+    def test_files_and_env_file_by_name(self, tmp_path):
+        for name in ("a.yml", "b.yml", "my.env"):
+            (tmp_path / name).write_text("")
+        found = resolve.locate("shop", str(tmp_path), ("a.yml", str(tmp_path / "b.yml")), "my.env", ("x",))
+        assert found.files == (str(tmp_path / "a.yml"), str(tmp_path / "b.yml"))
+        assert found.env_file == str(tmp_path / "my.env")
+
+    def test_nothing_there(self, tmp_path):
+        with pytest.raises(BadStack, match=r"compose\.yml"):
+            resolve.locate("shop", str(tmp_path), (), None, ())
+
+    def test_all_that_is_missing_at_once(self, tmp_path):
+        with pytest.raises(BadStack) as caught:
+            resolve.locate("shop", str(tmp_path), ("a.yml", "b.yml"), "c.env", ())
+        assert [row.code for row in caught.value.problems] == ["no_compose_file", "no_compose_file", "no_env_file"]
+
+    def test_no_directory(self, tmp_path):
+        with pytest.raises(BadStack, match="does not exist"):
+            resolve.locate("shop", str(tmp_path / "none"), (), None, ())
+
+    def test_a_relative_directory(self):
+        with pytest.raises(BadStack, match="absolute"):
+            resolve.locate("shop", "shop", (), None, ())
+
+
+def test_only_what_is_needed_of_the_environment_is_kept():
+    kept = environ.clean(
+        {
+            "HOME": "/root",
+            "DATA_DIR": "/x",
+            "COMPOSE_FILE": "y",
+            "COMPOSE_PROJECT_NAME": "z",
+            "CONTAINERS_CONF": "/c",
+            "DOCKER_CONTEXT": "far",
+            "REDIS_HOST": "h",
+        }
+    )
+    assert kept == {"HOME": "/root", "CONTAINERS_CONF": "/c", "PATH": environ.DEFAULT_PATH, "LC_ALL": "C"}
+
+
+class TestProvider:
+    ENV = {"PATH": "/nowhere", "HOME": "/nowhere"}
+
+    def test_docker_takes_compose_v2_over_its_socket(self):
+        run = answers(version=(0, "2.26.1-4\n", ""))
+        found = provider.find("auto", FakeEngine("docker", "/run/d.sock"), self.ENV, executable="/x/dc", run=run)
+        assert (found.kind, found.version) == ("docker-compose", (2, 26, 1))
+        assert found.env["DOCKER_HOST"] == "unix:///run/d.sock"
+
+    def test_podman_without_a_socket_takes_podman_compose(self):
+        run = answers(version=(0, "1.6.0\n", ""))
+        found = provider.find("auto", FakeEngine("podman"), self.ENV, executable="/x/pc", run=run)
+        assert (found.kind, found.version) == ("podman-compose", (1, 6, 0))
+        assert "DOCKER_HOST" not in found.env
+
+    @pytest.mark.parametrize(
+        ("wanted", "engine", "version", "why"),
+        [
+            ("docker-compose", FakeEngine("podman"), "2.40.3", "no socket"),
+            ("podman-compose", FakeEngine("docker", "/s"), "1.6.0", "drives podman only"),
+            ("docker-compose", FakeEngine("docker", "/s"), "1.29.2", "too old"),
+            ("podman-compose", FakeEngine("podman"), "1.0.6", "too old"),
+            ("docker-compose", FakeEngine("docker", "/s"), "what", "cannot read its version"),
+        ],
+    )
+    def test_what_does_not_fit_is_said(self, wanted, engine, version, why):
+        run = answers(version=(0, version, ""))
+        with pytest.raises(ComposeError, match=why):
+            provider.find(wanted, engine, self.ENV, executable="/x/tool", run=run)
+
+    def test_nothing_installed_names_what_was_tried(self, monkeypatch):
+        monkeypatch.setattr(provider, "PRIVATE_PODMAN_COMPOSE", "/nowhere/podman-compose")
+        with pytest.raises(ComposeError, match=r"cannot run docker-compose.*cannot run podman-compose"):
+            provider.find("auto", FakeEngine("podman", "/s"), self.ENV, run=answers())
+
+    def test_an_unknown_one(self):
+        with pytest.raises(ComposeError, match="provider must be one of"):
+            provider.find("kubernetes", None, self.ENV)
+
+
+class TestInterpreter:
+    @pytest.mark.parametrize(
+        ("script", "command"),
+        [
+            ("#!/usr/bin/python3\n", ("/usr/bin/python3",)),
+            ("#!/usr/bin/python3 -s\n", ("/usr/bin/python3", "-s")),
+            ("#!/usr/bin/env python3\n", ("python3",)),
+            ('#!/bin/sh\n\'\'\'exec\' "/opt/with space/bin/python" "$0" "$@"\n', ("/opt/with space/bin/python",)),
+            ("#!/bin/sh\n'''exec' /opt/long/bin/python3 \"$0\" \"$@\"\n", ("/opt/long/bin/python3",)),
+        ],
+    )
+    def test_of_a_script(self, tmp_path, script, command):
+        (tmp_path / "podman-compose").write_text(script)
+        assert provider.interpreter_of(str(tmp_path / "podman-compose"), {}) == command
+
+    @pytest.mark.parametrize("script", ["#!/bin/bash\n", "\x7fELF", ""])
+    def test_of_something_else(self, tmp_path, script):
+        (tmp_path / "podman-compose").write_text(script)
+        with pytest.raises(ComposeError, match="not a Python script"):
+            provider.interpreter_of(str(tmp_path / "podman-compose"), {})
+
+
+DOCKER = Provider("docker-compose", ("dc",), (2, 40, 3), {"PATH": "/bin"})
+MODEL = {"name": "shop", "services": {"web": {"image": "a", "environment": {"A": "x$$y"}}}}
+
+
+@pytest.fixture
+def source(tmp_path):
+    (tmp_path / "compose.yml").write_text("services: {web: {image: a}}")
+    return resolve.locate("shop", str(tmp_path), (), None, ())
+
+
+class TestDockerCompose:
+    def test_dollars_are_single_again(self, source):
+        model = resolve.resolve(DOCKER, source, answers(config=(0, json.dumps(MODEL), "")))
+        assert model.services["web"].environment == {"A": "x$y"}
+
+    def test_the_same_arguments_for_every_call(self, source):
+        words = resolve.arguments(DOCKER, source)
+        assert words[:5] == ["dc", "-p", "shop", "--project-directory", source.project_dir]
+        assert words[words.index("--env-file") + 1] == os.devnull
+
+    def test_unset_variables_are_read_from_its_warnings(self, source):
+        said = (
+            'time="2026-11-21T09:00:00Z" level=warning msg="The \\"DB_HOST\\" variable is not set. '
+            'Defaulting to a blank string."\n'
+        )
+        model = resolve.resolve(DOCKER, source, answers(config=(0, json.dumps(MODEL), said)))
+        assert model.unset == {"DB_HOST": ""}
+
+    @pytest.mark.parametrize(
+        ("said", "code", "where"),
+        [
+            ("yaml: line 3: found character that cannot start any token", "not_yaml", "compose.yml"),
+            ("validating compose.yml: services.web additional properties 'imag' not allowed", "refused", "compose.yml"),
+            (
+                "error while interpolating services.web.image: required variable TAG is missing a value: say which",
+                "unset_variable",
+                "TAG",
+            ),
+        ],
+    )
+    def test_what_it_refuses(self, source, said, code, where):
+        with pytest.raises(BadStack) as caught:
+            resolve.resolve(DOCKER, source, answers(config=(15, "", said)))
+        assert [row.code for row in caught.value.problems] == [code]
+        assert where in caught.value.problems[0].where
+
+    def test_relative_sources_are_asked_for_only_where_there_can_be_any(self, source, tmp_path):
+        run = answers(config=(0, json.dumps(MODEL), ""))
+        resolve.resolve(DOCKER, source, run)
+        assert len(run.seen) == 1
+        (tmp_path / "compose.yml").write_text("services: {web: {image: a, volumes: ['./x:/x']}}")
+        resolve.resolve(DOCKER, source, run)
+        assert "--no-path-resolution" in run.seen[-1][0]
+
+
+class TestPodmanCompose:
+    @pytest.fixture
+    def tool(self, tmp_path):
+        script = tmp_path / "podman-compose"
+        script.write_text("#!/usr/bin/python3\n")
+        return Provider("podman-compose", (str(script),), (1, 6, 0), {"PATH": "/bin"})
+
+    def _run(self, *rows, rc=0, said=""):
+        parsed = json.dumps([{"data": data, "error": error} for data, error in rows])
+        return answers(config=(rc, "services: {}", said), **{"-c": (0, parsed, "")})
+
+    def test_variables_it_says_nothing_about(self, tool, source):
+        text = {"services": {"web": {"image": "${TAG}"}}}
+        run = self._run((text, ""), ({"services": {"web": {"image": ""}}}, ""))
+        assert resolve.resolve(tool, source, run).unset == {"TAG": ""}
+
+    def test_a_required_one_is_named_instead_of_its_traceback(self, tool, source):
+        text = {"services": {"web": {"image": "${TAG:?which}"}}}
+        run = self._run((text, ""), ({}, ""), rc=1, said="Traceback (most recent call last):\n  File ...\nRuntimeError")
+        with pytest.raises(BadStack, match=r"TAG: is not set \(which\)"):
+            resolve.resolve(tool, source, run)
+
+    def test_not_yaml(self, tool, source):
+        run = self._run((None, "while parsing a flow mapping"), ({}, ""), rc=1, said="x")
+        with pytest.raises(BadStack, match="not valid YAML: while parsing"):
+            resolve.resolve(tool, source, run)
+
+    def test_not_a_compose_file(self, tool, source):
+        with pytest.raises(BadStack, match="top level is not a mapping"):
+            resolve.resolve(tool, source, self._run(("text", ""), ({}, ""), rc=1, said="x"))
+
+    def test_what_no_plan_could_be_made_for_is_refused(self, tool, source):
+        text = {"services": {"web": {"extends": {"service": "base"}}}}
+        with pytest.raises(BadStack, match="extends cannot be planned"):
+            resolve.resolve(tool, source, self._run((text, ""), ({"services": {}}, "")))
+
+    def test_a_file_elsewhere(self, tool, source, tmp_path):
+        (tmp_path / "sub").mkdir()
+        (tmp_path / "sub" / "c.yml").write_text("")
+        other = resolve.locate("shop", str(tmp_path), ("sub/c.yml",), None, ())
+        with pytest.raises(BadStack, match="directory of the first compose file"):
+            resolve.resolve(tool, other, self._run())
+
+    def test_pass_through_and_booleans_as_it_hands_them_on(self, tool, source, tmp_path):
+        (tmp_path / ".env").write_text("GIVEN=here\n")
+        located = resolve.locate("shop", str(tmp_path), (), None, ())
+        body = {"services": {"web": {"image": "a", "environment": {"GIVEN": None, "NOT": None, "ON": True}}}}
+        model = resolve.resolve(tool, located, self._run(({}, ""), (body, "")))
+        assert model.services["web"].environment == {"GIVEN": "here", "NOT": None, "ON": "True"}
