@@ -97,7 +97,7 @@ def tarball(part: str) -> pathlib.Path:
             *extra,
             "--customize-hook=mkdir -p $1/data $1/var/lib/postgresql/data",
             f"--customize-hook=copy-in {entry} /usr/local/bin",
-            f"--customize-hook=mv $1/usr/local/bin/{entry.name} $1/usr/local/bin/entry; chmod 755 $1/usr/local/bin/entry",
+            f"--customize-hook=cd $1/usr/local/bin; mv {entry.name} entry; chmod 755 entry",
             "--customize-hook=rm -rf $1/usr/share/doc $1/usr/share/man $1/usr/share/locale $1/var/cache/apt",
             suite,
             str(scratch),

@@ -1,0 +1,266 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs inside containers, through the engine's own command line: streams, sessions, and throwaway containers.
+
+A secret travels as the *name* of a variable (``exec -e PGPASSWORD``): the value form shows in every process list. No
+terminal is ever asked for, because it would turn each newline of a dump into two characters.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+
+# Containers a rehearsal or restore made; whatever carries it may be removed at the next start.
+LABEL = "onebox.stack.throwaway"
+
+
+class Cli:
+    """The command line of the engine that answered.
+
+    Args:
+        engine: as found by the engine reader.
+        timeout: seconds for one program in a container.
+    """
+
+    def __init__(self, engine: Engine, timeout: float) -> None:
+        self.engine = engine
+        self.timeout = timeout
+        if engine.name == "docker":
+            self._base = ["docker", "--host", f"unix://{engine.socket}"]
+        else:
+            self._base = ["podman"]
+
+    def call(self, *words: str, check: bool = True, timeout: float = 120.0) -> process.Result:
+        """Run a subcommand of the engine. Raises :class:`SourceError` when it fails and ``check`` is set."""
+        try:
+            return process.run([*self._base, *words], timeout=timeout, check=check)
+        except process.CommandError as error:
+            raise SourceError(str(error)) from error
+
+    def exec_argv(self, container: str, words: t.Sequence[str], env: t.Mapping[str, str], stdin: bool) -> list[str]:
+        """The command that runs ``words`` in ``container``; ``env`` goes by name only."""
+        names = [word for name in sorted(env) for word in ("--env", name)]
+        return [*self._base, "exec", *(["-i"] if stdin else []), *names, container, *words]
+
+    def run(
+        self,
+        container: str,
+        words: t.Sequence[str],
+        *,
+        env: t.Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+        check: bool = True,
+        timeout: float | None = None,
+    ) -> process.Result:
+        """Run a short program in a container and return what it printed."""
+        env = env or {}
+        argv = self.exec_argv(container, words, env, stdin is not None)
+        try:
+            return process.run(
+                argv, timeout=timeout or self.timeout, env={**os.environ, **env}, stdin=stdin, check=check
+            )
+        except process.CommandError as error:
+            said = process.last_words(error.result.stderr or error.result.stdout) or str(error)
+            raise SourceError(f"{words[0]} in container {container} failed: {said}") from error
+
+    def stream(
+        self,
+        container: str,
+        words: t.Sequence[str],
+        target: safefs.HashedFile | None,
+        *,
+        env: t.Mapping[str, str] | None = None,
+        source: t.BinaryIO | None = None,
+    ) -> str:
+        """Run a program in a container, its output into ``target``, its input from ``source``. Returns its stderr.
+
+        Raises:
+            SourceError: exit code other than 0 (137: the container was stopped), or no end within the time limit.
+        """
+        env = env or {}
+        with _Child(self.exec_argv(container, words, env, source is not None), env, source, self.timeout) as child:
+            try:
+                while True:
+                    chunk = child.process.stdout.read1(safefs.CHUNK)  # type: ignore[union-attr]
+                    if not chunk:
+                        break
+                    if target is not None:
+                        target.write(chunk)
+            except BaseException:
+                child.kill()
+                raise
+            code, said = child.end()
+        if code != 0:
+            why = "took too long" if child.expired else f"exit code {code}"
+            if code in (137, 255):
+                why += ", the container was stopped or killed"
+            raise SourceError(f"{words[0]} in container {container} failed ({why}): {process.last_words(said)}")
+        return said
+
+    def session(self, container: str, words: t.Sequence[str], env: t.Mapping[str, str]) -> Session:
+        """Start a program that answers line by line."""
+        return Session(self.exec_argv(container, words, env, True), env, self.timeout, words[0], container)
+
+    def throwaway(
+        self,
+        image: str,
+        name: str,
+        owner: str,
+        *,
+        command: t.Sequence[str] = (),
+        entrypoint: str = "",
+        env: t.Mapping[str, str] | None = None,
+        memory_mib: int = 0,
+    ) -> str:
+        """Start a container without network or published ports, to be removed with its volumes. Returns its id."""
+        env = env or {}
+        words = ["run", "--detach", "--network", "none", "--label", f"{LABEL}={owner}", "--name", name]
+        words += ["--shm-size", "256m"]
+        if memory_mib:
+            words += ["--memory", f"{memory_mib}m"]
+        if entrypoint:
+            words += ["--entrypoint", entrypoint]
+        for key in sorted(env):
+            words += ["--env", key]
+        argv = [*self._base, *words, image, *command]
+        try:
+            return process.run(argv, timeout=600, env={**os.environ, **env}).stdout.strip().splitlines()[-1]
+        except process.CommandError as error:
+            raise SourceError(f"cannot start a throwaway container of {image}: {error}") from error
+
+    def remove(self, container: str) -> None:
+        """Remove a throwaway container and its volumes; none there is fine."""
+        self.call("rm", "--force", "--volumes", container, check=False)
+
+    def remove_throwaways(self, owner: str) -> None:
+        """Remove what killed rehearsals of ``owner`` left."""
+        listed = self.call("ps", "--all", "--quiet", "--filter", f"label={LABEL}={owner}").stdout.split()
+        for container in listed:
+            self.remove(container)
+
+    def copy_in(self, path: str, container: str, target: str) -> None:
+        """Copy a file of the host into a container."""
+        self.call("cp", path, f"{container}:{target}", timeout=self.timeout)
+
+
+class _Child:
+    """A process with its stderr drained aside and a time limit on the whole group."""
+
+    def __init__(
+        self, argv: t.Sequence[str], env: t.Mapping[str, str], source: t.BinaryIO | int | None, timeout: float
+    ) -> None:
+        self.expired = False
+        self._said = b""
+        try:
+            self.process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL if source is None else source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **env, "LC_ALL": "C"},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise SourceError(f"cannot run {argv[0]}: {error.strerror}") from error
+        self._drain = threading.Thread(target=self._read_stderr, daemon=True)
+        self._drain.start()
+        self._timer = threading.Timer(timeout, self._expire)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _read_stderr(self) -> None:
+        stream = self.process.stderr
+        assert stream is not None
+        for line in stream:
+            self._said = (self._said + line)[-65536:]  # only the end is ever shown
+
+    def _expire(self) -> None:
+        self.expired = True
+        self.kill()
+
+    def kill(self) -> None:
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except OSError:
+            self.process.kill()
+
+    def end(self) -> tuple[int, str]:
+        code = self.process.wait()
+        self._drain.join(timeout=10)
+        return code, self._said.decode("utf-8", errors="replace")
+
+    def __enter__(self) -> _Child:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._timer.cancel()
+        if self.process.poll() is None:
+            self.kill()
+            self.process.wait()
+        for stream in (self.process.stdout, self.process.stdin):
+            if stream is not None:
+                stream.close()
+
+
+class Session:
+    """A program in a container that is asked and answers, such as psql inside one transaction."""
+
+    _END = "obx-end-of-answer"
+
+    def __init__(
+        self, argv: t.Sequence[str], env: t.Mapping[str, str], timeout: float, program: str, container: str
+    ) -> None:
+        self._child = _Child(argv, env, subprocess.PIPE, timeout)
+        self._timeout = timeout
+        self._where = f"{program} in container {container}"
+        self._buffer = b""
+
+    def ask(self, text: str) -> list[str]:
+        """Send SQL to psql and return the lines it answers.
+
+        Raises:
+            SourceError: psql ended (an SQL error with ON_ERROR_STOP), or there was no answer in time.
+        """
+        pipe = self._child.process.stdin
+        out = self._child.process.stdout
+        assert pipe is not None
+        assert out is not None
+        try:
+            pipe.write(f"{text}\n\\echo {self._END}\n".encode())
+            pipe.flush()
+        except OSError:
+            self._failed()
+        end = f"{self._END}\n".encode()
+        deadline = time.monotonic() + self._timeout
+        while not (self._buffer == end or self._buffer.endswith(b"\n" + end)):
+            if not select.select([out], [], [], max(deadline - time.monotonic(), 0))[0]:
+                self._child.kill()
+                raise SourceError(f"{self._where} gave no answer within {self._timeout:g} s")
+            chunk = os.read(out.fileno(), safefs.CHUNK)
+            if not chunk:
+                self._failed()
+            self._buffer += chunk
+        answer, self._buffer = self._buffer[: -len(end)], b""
+        return answer.decode("utf-8", errors="surrogateescape").splitlines()
+
+    def _failed(self) -> t.NoReturn:
+        code, said = self._child.end()
+        raise SourceError(f"{self._where} failed (exit code {code}): {process.last_words(said)}")
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._child.__exit__()

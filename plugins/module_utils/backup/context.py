@@ -1,0 +1,80 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run works with: the declaration, the engine, the stores, and the outside world as parameters."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import socket
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
+from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.files_store import FilesStore
+from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_store import ResticStore
+from ansible_collections.onebox.stack.plugins.module_utils.backup.state import State
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store
+from ansible_collections.onebox.stack.plugins.module_utils.engine import find
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now().astimezone().replace(microsecond=0)
+
+
+def clock_synchronised() -> bool:
+    """False when the system says that its clock is not synchronised; True when it does so, or does not know."""
+    try:
+        said = process.run(["timedatectl", "show", "--property=NTPSynchronized", "--value"], timeout=10, check=False)
+    except process.CommandError:
+        return True
+    return said.stdout.strip() != "no"
+
+
+@dataclass
+class Context:
+    """One run's surroundings.
+
+    ``now`` gives local wall time with zone, ``clock_trusted`` whether to believe it; ``log`` takes a line of progress.
+    """
+
+    declaration: Declaration
+    store: Store
+    offsite: ResticStore | None
+    state: State
+    now: t.Callable[[], dt.datetime] = _now
+    clock_trusted: t.Callable[[], bool] = clock_synchronised
+    host: str = field(default_factory=socket.gethostname)
+    log: t.Callable[[str], None] = lambda _line: None
+    _cli: Cli | None = None
+
+    def open_cli(self) -> Cli:
+        """The engine, looked for when it is first needed. Raises :class:`SourceError` when none answers."""
+        if self._cli is None:
+            try:
+                engine = find.find(self.declaration.container_engine, self.declaration.socket or None)
+            except EngineError as error:
+                raise SourceError(str(error)) from error
+            self._cli = Cli(engine, self.declaration.timeout)
+        return self._cli
+
+
+def make(declaration: Declaration, log: t.Callable[[str], None] = lambda _line: None) -> Context:
+    """The surroundings of a declaration on this machine."""
+    state = State(declaration.state_dir)
+    run_id = f"{os.getpid():x}-{os.urandom(3).hex()}"
+    spec = declaration.repository
+    store: Store
+    if spec.engine == "files":
+        store = FilesStore(spec.path, run_id)
+    else:
+        store = ResticStore(spec, declaration.stack, declaration.state_dir, declaration.timeout)
+    offsite = None
+    if declaration.offsite is not None:
+        offsite = ResticStore(declaration.offsite, declaration.stack, declaration.state_dir, declaration.timeout)
+    return Context(declaration, store, offsite, state, log=log)

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is true of a PostgreSQL database: rows and content hash of each table, sequences, extensions.
+
+The same questions are asked of the original, in the very snapshot that is dumped, and of the restored copy. Row counts
+alone miss a changed row; the hash does not. Output settings are pinned, because the text of a value depends on them.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Session
+
+# hashtextextended() needs PostgreSQL 11 or newer. The sum does not depend on the order of rows.
+SETTINGS = """
+SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
+SET search_path = ''; SET row_security = off; SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC';
+SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = 'hex'; SET lc_monetary = 'C';
+SET client_encoding = 'UTF8'; SET synchronize_seqscans = off;
+"""
+_OWN = """n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+ WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')"""
+_TABLES = f"""SELECT pg_catalog.json_build_array(n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname))
+ FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {_OWN} ORDER BY 1::text;"""
+_SEQUENCES = """SELECT pg_catalog.json_build_array(schemaname, sequencename, last_value, cycle)
+ FROM pg_catalog.pg_sequences ORDER BY schemaname, sequencename;"""
+_EXTENSIONS = (
+    """SELECT pg_catalog.json_build_array(extname, extversion) FROM pg_catalog.pg_extension ORDER BY extname;"""
+)
+_LARGE = """SELECT pg_catalog.json_build_array(pg_catalog.count(*),
+ COALESCE(pg_catalog.sum(pg_catalog.hashtextextended(
+ loid::text || ':' || pageno::text || ':' || data::text, 0)), 0)::text)
+ FROM pg_catalog.pg_largeobject;"""
+
+
+def contents(session: Session, large_objects: bool) -> dict[str, t.Any]:
+    """Tables (rows, hash), extensions and, for a superuser, large objects, as the session's transaction sees them."""
+    tables: dict[str, list[t.Any]] = {}
+    for line in session.ask(_TABLES):
+        schema, name, quoted = json.loads(line)
+        # ONLY: a parent's rows are counted once, in the child that holds them.
+        (answer,) = session.ask(
+            "SELECT pg_catalog.json_build_array(pg_catalog.count(*), COALESCE(pg_catalog.sum("
+            f"pg_catalog.hashtextextended(ROW(obx_row.*)::text, 0)), 0)::text) FROM ONLY {quoted} AS obx_row;"
+        )
+        tables[json.dumps([schema, name])] = json.loads(answer)
+    found: dict[str, t.Any] = {
+        "tables": tables,
+        "extensions": dict(json.loads(line) for line in session.ask(_EXTENSIONS)),
+    }
+    if large_objects:
+        found["large_objects"] = json.loads(session.ask(_LARGE)[0])
+    return found
+
+
+def sequences(session: Session) -> dict[str, list[t.Any]]:
+    """Last value (None: never used) and whether it cycles, of each sequence. Sequences stand outside of snapshots."""
+    return {json.dumps(row[:2]): row[2:] for row in map(json.loads, session.ask(_SEQUENCES))}
+
+
+def compare(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where: str) -> list[str]:
+    """Each difference as a sentence; none means equal. ``expected`` is what the manifest says of a database."""
+    problems = []
+    for key in sorted(set(expected["tables"]) | set(found["tables"])):
+        name = ".".join(json.loads(key))
+        before, after = expected["tables"].get(key), found["tables"].get(key)
+        if before is None or after is None:
+            problems.append(f"{where}: table {name} is {'missing' if after is None else 'there and should not be'}")
+        elif before[0] != after[0]:
+            problems.append(f"{where}: table {name} has {after[0]} rows, {before[0]} were dumped")
+        elif before[1] != after[1]:
+            problems.append(f"{where}: table {name} has the right number of rows and other contents")
+    if expected["extensions"] != found["extensions"]:
+        problems.append(f"{where}: extensions are {found['extensions']}, dumped were {expected['extensions']}")
+    if "large_objects" in expected and expected["large_objects"] != found.get("large_objects"):
+        problems.append(f"{where}: large objects differ")
+    problems += _compare_sequences(expected, found["sequences"], where)
+    if sorted(expected["schema"]) != sorted(found["schema"]):
+        gone = sorted(set(expected["schema"]) - set(found["schema"]))[:2]
+        new = sorted(set(found["schema"]) - set(expected["schema"]))[:2]
+        problems.append(f"{where}: the schema differs; missing {gone}, new {new}")
+    return problems
+
+
+def _compare_sequences(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where: str) -> list[str]:
+    problems = []
+    before, after = expected["sequences_before"], expected["sequences_after"]
+    for key in sorted(set(before) | set(found)):
+        name = ".".join(json.loads(key))
+        if key not in found:
+            problems.append(f"{where}: sequence {name} is missing")
+            continue
+        if key not in before or key not in after or found[key][1]:
+            continue  # made or dropped during the dump, or it starts over at its end: no bounds to compare with
+        # Writers move a sequence while it is dumped: the restored value lies between what was seen before and after.
+        bounds = [before[key][0], after[key][0]]
+        value = found[key][0]
+        if bounds[0] == bounds[1] or value is None or None in bounds:
+            fits = value in bounds or (value is not None and None in bounds)
+        else:
+            fits = min(bounds) <= value <= max(bounds)
+        if not fits:
+            problems.append(f"{where}: sequence {name} is at {value}, dumped was {bounds[0]} to {bounds[1]}")
+    return problems

@@ -1,0 +1,268 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rehearsal: restore a set into throwaway containers of the recorded image, without network, and compare all of it.
+
+A checksum says that the bytes are the bytes; only a restore says that they are a database. Nothing of the running stack
+is touched: the containers are new, carry our label and no compose project, and are removed with their volumes.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import (
+    directories,
+    lock,
+    postgresql,
+    redislab,
+    safefs,
+    status,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
+from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
+    BackupError,
+    MismatchError,
+    SourceError,
+    StoreError,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Source
+from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store, StoredSet, pick
+
+
+def rehearse(context: Context, *, wanted: str = "latest", where: str = "local", wait: float = 0.0) -> Report:
+    """Rehearse a set and keep the evidence; ``error`` in the report is "" when everything was equal.
+
+    When the newest set fails, the one before is tried, so that the report also says whether there is a way back.
+
+    Args:
+        wanted: sequence number, or latest.
+        where: local or offsite.
+
+    Raises:
+        Busy: another run holds the lock.
+        StoreError: there is no such repository or set.
+    """
+    store: Store | None = context.store if where == "local" else context.offsite
+    if store is None:
+        raise StoreError("there is no off-site repository in the declaration")
+    context.state.prepare()
+    with lock.held(context.state.lock, "rehearsal", wait):
+        there = store.sets()
+        chosen = pick(there, wanted, store.place)
+        report = _try(context, store, chosen, where)
+        if report["error"] and wanted == "latest":
+            older = [found for found in there if found.seq < chosen.seq and found.manifest]
+            if older:
+                context.log(f"set {chosen.seq} failed; trying set {older[-1].seq}")
+                fallback = _try(context, store, older[-1], where)
+                report["fallback"] = {key: fallback[key] for key in ("seq", "ok", "error")}
+        context.state.write(f"last-rehearsal-{where}", report)
+        status.finish(context, "rehearsal", report)
+        return report
+
+
+def _try(context: Context, store: Store, chosen: StoredSet, where: str) -> Report:
+    began = time.monotonic()
+    report: Report = {
+        "stack": context.declaration.stack,
+        "where": where,
+        "seq": chosen.seq,
+        "set": chosen.id,
+        "at": context.now().timestamp(),
+        "ok": False,
+        "sources": [],
+        "warnings": [],
+        "error": "",
+        "exit_code": 0,
+        "restore_seconds": 0.0,
+    }
+    try:
+        report["restore_seconds"] = round(_all_sources(context, store, chosen, report), 3)
+        failed = [row for row in report["sources"] if not row["ok"]]
+        if failed:
+            raise MismatchError("; ".join(f"{row['name']}: {row['error']}" for row in failed))
+        report["ok"] = True
+    except BackupError as error:
+        report["error"] = f"set {chosen.seq} ({where}) did not come back as it was: {error}"
+        report["exit_code"] = error.exit_code
+    report["seconds"] = round(time.monotonic() - began, 3)
+    report["evidence"] = context.state.add_evidence(where, chosen.seq, report)
+    return report
+
+
+def _all_sources(context: Context, store: Store, chosen: StoredSet, report: Report) -> float:
+    assert chosen.manifest is not None
+    scratch = os.path.join(context.declaration.state_dir, "scratch")
+    safefs.remove_tree(scratch)
+    safefs.private_dir(scratch)
+    if any(source.kind in ("postgresql", "redis") for source in chosen.manifest.sources):
+        context.open_cli().remove_throwaways(context.declaration.stack)  # what a killed rehearsal left
+    restoring = 0.0
+    try:
+        began = time.monotonic()
+        staged = os.path.join(scratch, "set")
+        safefs.private_dir(staged)
+        context.log(f"fetching set {chosen.seq} from {store.place}")
+        store.fetch(chosen, staged)
+        restoring += time.monotonic() - began
+        for source in chosen.manifest.sources:
+            context.log(f"restoring {source.kind} {source.name}")
+            began = time.monotonic()
+            row: Report = {"name": source.name, "kind": source.kind, "ok": False, "error": "", "count": source.count}
+            report["sources"].append(row)
+            try:
+                facts = check_source(context, store, chosen, source, staged, scratch)
+                row.update(ok=True, found=facts)
+                report["warnings"] += [f"{source.name}: {warning}" for warning in facts.pop("warnings", ())]
+            except BackupError as error:
+                row["error"] = str(error)
+            row["seconds"] = round(time.monotonic() - began, 3)
+            restoring += row["seconds"]
+    finally:
+        safefs.remove_tree(scratch)
+    return restoring
+
+
+def check_source(
+    context: Context,
+    store: Store,
+    chosen: StoredSet,
+    source: Source,
+    staged: str,
+    scratch: str,
+    tamper: t.Callable[[postgresql.Server], None] | None = None,
+) -> dict[str, t.Any]:
+    """Restore one source of fetched files somewhere harmless and compare it. Returns what was found.
+
+    Args:
+        tamper: what a negative control does to the restored PostgreSQL before the comparison.
+
+    Raises:
+        MismatchError: it is not what was backed up.
+        BackupError: it could not be restored.
+    """
+    if source.kind == "postgresql":
+        return _postgresql(context, source, staged, tamper)
+    if source.kind == "redis":
+        return _redis(context, source, staged)
+    if source.kind == "directory":
+        return _directory(context, store, chosen, source, staged, scratch)
+    if source.kind == "compose":
+        return {"files": len(source.facts["files"])}  # plain copies: fetching compared their checksums
+    raise SourceError(f"source {source.name} is of the unknown kind {source.kind!r}")
+
+
+def image_of(cli: Cli, facts: t.Mapping[str, t.Any]) -> str:
+    """The image a source was taken from: by id when it is here, else by a digest the engine can pull.
+
+    A dump of Redis 8 does not load on Redis 7 or Valkey, so "the same name" is not good enough.
+    """
+    image = facts["image"]
+    if cli.engine.image(image["image_id"]):
+        return str(image["image_id"])
+    for digest in image["digests"]:
+        if cli.call("pull", "--quiet", digest, check=False, timeout=900).rc == 0:
+            return str(digest)
+    raise SourceError(
+        f"the image {image['image']} ({image['image_id'][:19]}) is not here and cannot be pulled by its digest; "
+        "bring it back with the engine's load, or take a new backup of the stack as it runs now"
+    )
+
+
+def _postgresql(
+    context: Context, source: Source, staged: str, tamper: t.Callable[[postgresql.Server], None] | None
+) -> dict[str, t.Any]:
+    cli = context.open_cli()
+    stack = context.declaration.stack
+    facts = source.facts
+    image = image_of(cli, facts)
+    env = {"POSTGRES_USER": facts["user"], "POSTGRES_DB": "postgres", "POSTGRES_PASSWORD": secrets.token_hex(16)}
+    if facts.get("initdb_args"):
+        env["POSTGRES_INITDB_ARGS"] = facts["initdb_args"]
+    command = ["postgres", "-c", "fsync=off", "-c", "full_page_writes=off"]
+    preload = "".join(facts.get("preload") or ())
+    if preload:
+        command += ["-c", f"shared_preload_libraries={preload}"]
+    container = cli.throwaway(image, _name(stack, source.name), stack, command=command, env=env)
+    try:
+        server = postgresql.Server(cli, container, facts["user"], 0, {"PGPASSWORD": env["POSTGRES_PASSWORD"]})
+        _await_postgres(cli, server)
+        postgresql.restore_globals(server, os.path.join(staged, f"pg/{source.name}/globals.sql"))
+        for name, database in facts["databases"].items():
+            postgresql.restore_database(
+                server, name, os.path.join(staged, database["path"]), create=name not in ("postgres", "template1")
+            )
+        if tamper is not None:
+            tamper(server)
+        postgresql.require_equal(server, facts)
+        return {"databases": len(facts["databases"]), "rows": source.count}
+    finally:
+        cli.remove(container)
+
+
+def _await_postgres(cli: Cli, server: postgresql.Server) -> None:
+    # The official image sets itself up with a server on the local socket only; over TCP only the real one answers.
+    deadline = time.monotonic() + 120
+    while cli.run(server.container, ["pg_isready", "-q", "-h", "127.0.0.1"], check=False).rc != 0:
+        if time.monotonic() > deadline:
+            raise SourceError("the throwaway PostgreSQL did not start within 120 s: " + _log(cli, server.container))
+        if cli.call("inspect", "--format", "{{.State.Running}}", server.container).stdout.strip() != "true":
+            raise SourceError("the throwaway PostgreSQL ended: " + _log(cli, server.container))
+        time.sleep(0.1)
+
+
+def _log(cli: Cli, container: str) -> str:
+    result = cli.call("logs", "--tail", "3", container, check=False)
+    return " | ".join((result.stdout + result.stderr).split("\n"))[:500]
+
+
+def _redis(context: Context, source: Source, staged: str) -> dict[str, t.Any]:
+    cli = context.open_cli()
+    stack = context.declaration.stack
+    image = image_of(cli, source.facts)
+    container = cli.throwaway(image, _name(stack, source.name), stack, entrypoint="sleep", command=["infinity"])
+    try:
+        cli.run(container, ["mkdir", "-p", "/tmp/obx"])
+        cli.copy_in(os.path.join(staged, source.facts["path"]), container, "/tmp/obx/dump.rdb")
+        return redislab.load(redislab.Lab(cli, container, "/tmp/obx"), source.facts)
+    finally:
+        cli.remove(container)
+
+
+def _directory(
+    context: Context, store: Store, chosen: StoredSet, source: Source, staged: str, scratch: str
+) -> dict[str, t.Any]:
+    target = os.path.join(scratch, f"tree-{source.name}")
+    owners = os.geteuid() == 0
+    put_directory(store, chosen, source, staged, target, owners)
+    try:
+        problems, moved = directories.check(source.facts, staged, target, owners)
+        if problems:
+            more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+            raise MismatchError("; ".join(problems[:5]) + more)
+        warnings = [f"{len(moved)} files changed during the backup: {', '.join(moved[:5])}"] if moved else []
+        return {"entries": source.facts["entries"], "bytes": source.facts["bytes"], "warnings": warnings}
+    finally:
+        safefs.remove_tree(target)
+
+
+def put_directory(store: Store, chosen: StoredSet, source: Source, staged: str, target: str, owners: bool) -> None:
+    """Restore a directory source into ``target``, which must not exist yet."""
+    safefs.private_dir(target)
+    facts = source.facts
+    if facts["archive"]:
+        directories.extract(os.path.join(staged, facts["archive"]), target, owners)
+    else:
+        store.fetch_tree(chosen, facts["root"], target)
+    directories.overlay_databases(facts, staged, target, owners)
+    directories.dress_root(facts, staged, target, owners)
+
+
+def _name(stack: str, source: str) -> str:
+    return f"onebox-rehearsal-{stack}-{source}-{secrets.token_hex(3)}".lower()

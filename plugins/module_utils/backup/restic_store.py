@@ -1,0 +1,303 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""restic as the store: one snapshot is one set; found by tags, deleted by id alone.
+
+Why so careful: ``forget`` with a policy and a mistyped tag deleted every snapshot before 0.17, a missing directory is
+no error before 0.19, and exit code 3 means that a snapshot was made of less than was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.backup import manifest as manifests
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import RepositorySpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Manifest
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store, StoredSet
+
+OLDEST = (0, 18)
+# The staged files of every set lie at a path that ends so: restic needs the same path to find the snapshot before.
+_STAGE = "onebox-set"
+_CHECK_PARTS = 14
+
+
+class ResticStore(Store):
+    """The ``restic`` engine, local or off-site.
+
+    Args:
+        spec: where it is and how it is opened.
+        stack: sets of other stacks in the same repository are not touched.
+        state_dir: holds restic's cache, the staging directory and the manifests already read.
+        timeout: seconds for one call of restic.
+    """
+
+    trees = True
+
+    def __init__(self, spec: RepositorySpec, stack: str, state_dir: str, timeout: float) -> None:
+        self.place = spec.path
+        self._spec = spec
+        self._tag = f"onebox-{stack}"
+        self._host = stack
+        self._state_dir = state_dir
+        self._timeout = timeout
+        self._version_checked = False
+
+    # -- the store's promises ------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        self._require_version()
+        safefs.private_dir(os.path.join(self._state_dir, "staging"))
+        safefs.private_dir(os.path.join(self._state_dir, "manifests"))
+        safefs.remove_tree(self._staging)
+        if os.path.isabs(self.place):
+            safefs.private_dir(self.place)
+        if not self._exists():
+            self._restic("init")
+        # Only locks of dead processes are removed, and our own lock keeps other runs of this stack away.
+        self._restic("unlock")
+
+    def sets(self) -> list[StoredSet]:
+        if not self._exists():
+            return []
+        rows = json.loads(self._restic("snapshots", "--json", "--no-lock", "--tag", self._tag).stdout or "[]")
+        found: dict[int, StoredSet] = {}
+        for row in sorted(rows, key=lambda row: str(row["time"])):
+            seq = next((int(tag[4:]) for tag in row.get("tags") or () if re.fullmatch(r"seq-\d+", tag)), 0)
+            if seq:
+                # A copy that was interrupted and made again may be there twice: one of them is enough.
+                found[seq] = self._read(seq, row)
+        return [found[seq] for seq in sorted(found)]
+
+    def stage(self, seq: int) -> str:
+        safefs.private_dir(self._staging)
+        return self._staging
+
+    def commit(self, staging: str, manifest: Manifest, trees: t.Sequence[str], excludes: t.Sequence[str]) -> str:
+        for tree in trees:
+            if not os.path.isdir(tree):
+                raise StoreError(f"the directory {tree} went away during the run; nothing was committed")
+        sealed = manifests.dump(manifest)
+        safefs.write_new(os.path.join(staging, manifests.NAME), sealed)
+        words = ["--json", "--quiet", "--host", self._host, "--tag", f"{self._tag},seq-{manifest.seq}"]
+        for pattern in excludes:
+            words += ["--exclude", re.sub(r"([\\*?\[\]])", r"\\\1", pattern)]
+        result = self._restic("backup", *words, "--", staging, *trees, check=False)
+        summary = _summary(result.stdout)
+        identity = str(summary.get("snapshot_id") or "")
+        if result.rc != 0:
+            if identity:
+                # Code 3: a snapshot of less than was asked for. It must never be listed as a set.
+                self._restic("forget", identity)
+            raise StoreError(
+                f"restic backup into {self.place} failed (exit code {result.rc}): {process.last_words(result.stderr)}"
+            )
+        stored = self._dump(identity, os.path.join(staging, manifests.NAME))
+        if stored != sealed:
+            self._restic("forget", identity)
+            raise StoreError(f"restic in {self.place} gave back another manifest than it got; nothing was committed")
+        safefs.remove_tree(staging)
+        return identity
+
+    def fetch(self, found: StoredSet, into: str, only: t.Sequence[str] = ()) -> None:
+        usable = self._usable(found)
+        root = self._stage_of(found.id)
+        for artefact in [artefact for source in usable.sources for artefact in source.artefacts]:
+            if only and artefact.path not in only:
+                continue
+            target = safefs.private_parents(into, artefact.path)
+            with safefs.HashedFile(target) as copy:
+                self._dump_to(found.id, f"{root}/{artefact.path}", copy)
+            if (copy.sha256(), copy.size) != (artefact.sha256, artefact.size):
+                raise StoreError(f"set {found.seq} in {self.place}: {artefact.path} is damaged; use another set")
+
+    def fetch_tree(self, found: StoredSet, path: str, into: str) -> None:
+        self._usable(found)
+        # --verify reads back what was written; a damaged pack is an error with the file's name.
+        self._restic("restore", f"{found.id}:{path}", "--target", into, "--verify", "--quiet")
+
+    def verify(self, found: StoredSet) -> int:
+        usable = self._usable(found)
+        part = found.seq % _CHECK_PARTS + 1
+        # The structure in full, and in turn one fourteenth of all data: in two weeks everything was read once.
+        self._restic("check", "--read-data-subset", f"{part}/{_CHECK_PARTS}", "--quiet")
+        return usable.size
+
+    def delete(self, seqs: t.Sequence[int]) -> list[int]:
+        wanted = {found.seq: found.id for found in self.sets() if found.seq in seqs}
+        if wanted:
+            # By id, never by policy: see the top of this file.
+            self._restic("forget", *[wanted[seq] for seq in sorted(wanted)])
+        return sorted(wanted)
+
+    # -- beyond the promises -------------------------------------------------------------------------------------
+
+    def prune(self) -> None:
+        """Free the space of deleted sets. Only on a repository that was just verified."""
+        self._restic("prune", "--quiet")
+
+    def prepare_copy(self) -> None:
+        """What :meth:`prepare` does, for a repository that only takes copies and is made by the first of them."""
+        self._require_version()
+        safefs.private_dir(os.path.join(self._state_dir, "manifests"))
+
+    def copy_from(self, other: ResticStore, ids: t.Sequence[str]) -> None:
+        """Copy snapshots of another repository into this one; made here first, with the same chunk sizes."""
+        self._require_version()
+        words = ["--from-repo", other._spec.path, "--from-password-file", other._spec.password_file]
+        if os.path.isabs(self.place):
+            safefs.private_dir(self.place)
+        if not self._exists():
+            self._restic("init", "--copy-chunker-params", *words)
+        self._restic("unlock")
+        self._restic("copy", *words, "--quiet", *ids)
+
+    def opens(self) -> bool:
+        """Whether the repository opens with the stored key. Raises :class:`StoreError` when the key is wrong."""
+        return self._exists()
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    @property
+    def _staging(self) -> str:
+        return os.path.join(self._state_dir, "staging", _STAGE)
+
+    def _usable(self, found: StoredSet) -> Manifest:
+        if found.manifest is None:
+            raise StoreError(f"set {found.seq} in {self.place} cannot be used: {found.problem}")
+        return found.manifest
+
+    def _read(self, seq: int, row: t.Mapping[str, t.Any]) -> StoredSet:
+        identity = str(row["id"])
+        kept = os.path.join(self._state_dir, "manifests", f"{identity}.json")
+        try:
+            # A snapshot's id is the hash of what it is: a manifest read once needs not be read again.
+            with safefs.open_regular(kept) as file:
+                data = file.read()
+            known = manifests.load(data, kept)
+        except (OSError, StoreError):
+            try:
+                data = self._dump(identity, f"{_stage_path(row)}/{manifests.NAME}")
+                known = manifests.load(data, f"of snapshot {identity[:8]} in {self.place}")
+            except StoreError as error:
+                return StoredSet(seq, identity, None, str(error))
+            if os.path.isdir(os.path.dirname(kept)):
+                safefs.replace(kept, data)
+        if known.seq != seq:
+            return StoredSet(seq, identity, None, f"its manifest says it is set {known.seq}")
+        return StoredSet(seq, identity, known)
+
+    def _stage_of(self, identity: str) -> str:
+        rows = json.loads(self._restic("snapshots", "--json", "--no-lock", identity).stdout or "[]")
+        if not rows:
+            raise StoreError(f"snapshot {identity[:8]} is gone from {self.place}")
+        return _stage_path(rows[0])
+
+    def _dump(self, identity: str, path: str) -> bytes:
+        return self._restic("dump", "--no-lock", "--quiet", identity, path).stdout.encode("utf-8", "replace")
+
+    def _dump_to(self, identity: str, path: str, target: safefs.HashedFile) -> None:
+        argv = [*self._argv(), "dump", "--no-lock", "--quiet", identity, path]
+        with subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment()
+        ) as child:
+            assert child.stdout is not None
+            assert child.stderr is not None
+            while chunk := child.stdout.read(safefs.CHUNK):
+                target.write(chunk)
+            said = child.stderr.read().decode("utf-8", "replace")
+        if child.returncode != 0:
+            raise StoreError(f"{path} cannot be read from {self.place}: {process.last_words(said)}")
+
+    def _exists(self) -> bool:
+        if os.path.isabs(self.place) and not os.path.exists(os.path.join(self.place, "config")):
+            return False
+        result = self._restic("cat", "config", "--no-lock", "--quiet", check=False)
+        if result.rc == 10:
+            return False
+        if result.rc == 12:
+            raise StoreError(
+                f"the key in {self._spec.password_file} does not open {self.place}; without the right one "
+                "its sets are lost. Put the key back that was kept elsewhere"
+            )
+        if result.rc != 0:
+            raise StoreError(f"the repository {self.place} cannot be opened: {process.last_words(result.stderr)}")
+        return True
+
+    def _require_version(self) -> None:
+        if self._version_checked:
+            return
+        said = self._run(["version"], True).stdout
+        match = re.match(r"restic (\d+)\.(\d+)", said)
+        if match is None or (int(match.group(1)), int(match.group(2))) < OLDEST:
+            raise StoreError(
+                f"{self._spec.program} is {said.split(' compiled')[0].strip() or 'unknown'}; 0.18 is the oldest "
+                "that is safe to drive: install it from Debian 13 or newer, from Homebrew, or the release binary of "
+                "restic.net, and name its path as program"
+            )
+        self._version_checked = True
+
+    def _argv(self) -> list[str]:
+        words = [self._spec.program, "--repo", self.place, "--password-file", self._spec.password_file]
+        words += ["--cache-dir", os.path.join(self._state_dir, "restic-cache")]
+        for option in self._spec.options:
+            words += ["--option", option]
+        return words
+
+    def _environment(self) -> dict[str, str]:
+        env = dict(os.environ, LC_ALL="C", HOME=os.environ.get("HOME", self._state_dir))
+        if self._spec.environment_file:
+            try:
+                with open(self._spec.environment_file, encoding="utf-8") as file:
+                    lines = [line.strip() for line in file]
+            except OSError as error:
+                raise StoreError(f"{self._spec.environment_file} cannot be read: {error.strerror}") from error
+            for line in lines:
+                name, equals, value = line.partition("=")
+                if equals and not line.startswith("#"):
+                    env[name.strip()] = value.strip().strip("'\"")
+        return env
+
+    def _restic(self, command: str, *words: str, check: bool = True) -> process.Result:
+        return self._run([command, *words], check)
+
+    def _run(self, words: t.Sequence[str], check: bool) -> process.Result:
+        try:
+            result = process.run([*self._argv(), *words], timeout=self._timeout, env=self._environment(), check=False)
+        except process.CommandMissing as error:
+            raise StoreError(
+                f"{self._spec.program} is not there ({error}); install 0.18 or newer, or name its path"
+            ) from error
+        except process.CommandError as error:
+            raise StoreError(f"restic {words[0]} on {self.place}: {error}") from error
+        if check and result.rc != 0:
+            raise StoreError(
+                f"restic {words[0]} on {self.place} failed (exit code {result.rc}): "
+                f"{process.last_words(result.stderr or result.stdout)}"
+            )
+        return result
+
+
+def _stage_path(row: t.Mapping[str, t.Any]) -> str:
+    for path in row.get("paths") or ():
+        if os.path.basename(path) == _STAGE:
+            return str(path)
+    raise StoreError(f"snapshot {str(row.get('id'))[:8]} holds no set of this program")
+
+
+def _summary(text: str) -> dict[str, t.Any]:
+    for line in reversed(text.splitlines()):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and row.get("message_type") == "summary":
+            return row
+    return {}

@@ -1,0 +1,276 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restore into the stack: shown first, done when the stack's name is typed, former data moved aside and never deleted.
+
+A database is compared with the manifest before it counts as restored; when it differs, the former one goes back to its
+name. Services that write into what is restored should be stopped: a connection to the former database is ended.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import (
+    directories,
+    lock,
+    postgresql,
+    rehearse,
+    safefs,
+    sources,
+    status,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
+    BackupError,
+    MismatchError,
+    RestoreRefused,
+    StoreError,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Source
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redisrestore import restore_redis
+from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store, StoredSet, pick
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to restore. Empty ``sources`` and ``databases`` mean all; ``into`` puts files below another directory."""
+
+    wanted: str = "latest"
+    where: str = "local"
+    sources: tuple[str, ...] = ()
+    databases: tuple[str, ...] = ()
+    into: str = ""
+
+
+def restore(context: Context, request: Request, *, confirm: str = "", wait: float = 0.0) -> Report:
+    """Plan a restore, and do it when ``confirm`` is the stack's name. ``error`` is "" when all went well.
+
+    Raises:
+        RestoreRefused: ``confirm`` is something else, or a source is not in the set.
+        StoreError: there is no such repository or set.
+        Busy: another run holds the lock.
+    """
+    stack = context.declaration.stack
+    if confirm and confirm != stack:
+        raise RestoreRefused(f"to restore, type the name of the stack: {stack}, not {confirm!r}; nothing was changed")
+    store: Store | None = context.store if request.where == "local" else context.offsite
+    if store is None:
+        raise StoreError("there is no off-site repository in the declaration")
+    context.state.prepare()
+    with lock.held(context.state.lock, "restore", wait):
+        chosen = pick(store.sets(), request.wanted, store.place)
+        stamp = context.now().strftime("%Y%m%d-%H%M%S")
+        work = _Restore(context, store, chosen, request, stamp)
+        report: Report = {
+            "stack": stack,
+            "seq": chosen.seq,
+            "snapshot": {"seq": chosen.seq, "id": chosen.id},
+            "steps": work.plan(),
+            "sources": [],
+            "aside": [],
+            "done": False,
+            "warnings": [],
+            "error": "",
+            "exit_code": 0,
+        }
+        if not confirm:
+            return report
+        began = time.monotonic()
+        try:
+            work.run(report)
+            report["done"] = True
+        except BackupError as error:
+            report["error"] = str(error)
+            report["exit_code"] = error.exit_code
+        report["seconds"] = round(time.monotonic() - began, 3)
+        status.finish(context, "restore", report)
+        return report
+
+
+class _Restore:
+    def __init__(self, context: Context, store: Store, chosen: StoredSet, request: Request, stamp: str) -> None:
+        assert chosen.manifest is not None
+        self.context = context
+        self.store = store
+        self.chosen = chosen
+        self.request = request
+        self.stamp = stamp
+        self.owners = os.geteuid() == 0
+        specs = {spec.name: spec for spec in context.declaration.sources}
+        names = request.sources or tuple(source.name for source in chosen.manifest.sources)
+        self.work: list[tuple[SourceSpec, Source]] = []
+        for name in names:
+            source = chosen.manifest.source(name)
+            if source is None:
+                known = ", ".join(source.name for source in chosen.manifest.sources)
+                raise RestoreRefused(f"set {chosen.seq} holds no source {name!r}; it holds {known}")
+            if name not in specs:
+                raise RestoreRefused(
+                    f"source {name!r} of set {chosen.seq} is not in the declaration: where should it go?"
+                )
+            self.work.append((specs[name], source))
+        dumped = {
+            name
+            for _spec, source in self.work
+            for name in source.facts.get("databases", ())
+            if source.kind == "postgresql"
+        }
+        for name in request.databases:
+            if name not in dumped:
+                raise RestoreRefused(
+                    f"set {chosen.seq} holds no database {name!r}; it holds {', '.join(sorted(dumped))}"
+                )
+
+    def databases(self, source: Source) -> list[str]:
+        return [
+            name for name in source.facts["databases"] if not self.request.databases or name in self.request.databases
+        ]
+
+    def plan(self) -> list[str]:
+        """What will happen, one sentence a step."""
+        steps = []
+        for spec, source in self.work:
+            place = f"service {spec.service}" if spec.service else f"container {spec.container}"
+            if source.kind == "postgresql":
+                steps += [
+                    f"database {name} of {place}: the former one renamed to {self.aside_name(name)}, restored, compared"
+                    for name in self.databases(source)
+                ]
+            elif source.kind == "redis":
+                steps.append(
+                    f"{place}: stopped, its data moved to pre-restore-{self.stamp}, {source.count} keys loaded, started"
+                )
+            elif source.kind == "directory":
+                steps.append(
+                    f"directory {self.target(spec)}: the former one renamed to {self.aside(self.target(spec))}"
+                )
+            else:
+                steps += [
+                    f"file {self.file(path)} written, a former one kept beside it" for path in source.facts["files"]
+                ]
+        return steps
+
+    def aside_name(self, database: str) -> str:
+        # PostgreSQL cuts names at 63 bytes.
+        return f"{database[:40]}_before_{self.stamp}"
+
+    def aside(self, path: str) -> str:
+        return f"{path}.before-{self.stamp}"
+
+    def target(self, spec: SourceSpec) -> str:
+        return os.path.join(self.request.into, spec.name) if self.request.into else spec.path
+
+    def file(self, path: str) -> str:
+        return os.path.join(self.request.into, path.lstrip("/")) if self.request.into else path
+
+    def run(self, report: Report) -> None:
+        """Do it, source by source; the first failure stops, what was restored stays, what was aside stays aside."""
+        scratch = os.path.join(self.context.declaration.state_dir, "scratch")
+        safefs.remove_tree(scratch)
+        safefs.private_dir(scratch)
+        staged = os.path.join(scratch, "set")
+        safefs.private_dir(staged)
+        try:
+            wanted = [artefact.path for _spec, source in self.work for artefact in source.artefacts]
+            self.context.log(f"fetching set {self.chosen.seq} from {self.store.place}")
+            self.store.fetch(self.chosen, staged, wanted)
+            for spec, source in self.work:
+                row: Report = {
+                    "name": source.name,
+                    "kind": source.kind,
+                    "ok": False,
+                    "error": "",
+                    "count": source.count,
+                }
+                report["sources"].append(row)
+                self.context.log(f"restoring {source.kind} {source.name}")
+                try:
+                    self._one(spec, source, staged, report)
+                except OSError as error:
+                    row["error"] = f"{error}; what was moved aside is untouched"
+                    raise StoreError(f"source {source.name}: {row['error']}") from error
+                except BackupError as error:
+                    row["error"] = str(error)
+                    raise
+                row["ok"] = True
+        finally:
+            safefs.remove_tree(scratch)
+
+    def _one(self, spec: SourceSpec, source: Source, staged: str, report: Report) -> None:
+        if source.kind == "postgresql":
+            self._postgresql(spec, source, staged, report)
+        elif source.kind == "redis":
+            report["aside"].append(restore_redis(self.context, spec, source, staged, self.stamp))
+        elif source.kind == "directory":
+            self._directory(spec, source, staged, report)
+        else:
+            self._files(source, staged, report)
+
+    def _postgresql(self, spec: SourceSpec, source: Source, staged: str, report: Report) -> None:
+        cli = self.context.open_cli()
+        container = sources.find_container(cli.engine, self.context.declaration.stack, spec)
+        if container.image_id != source.facts["image"]["image_id"]:
+            report["warnings"].append(
+                f"{source.name} was dumped from {source.facts['image']['image']} ({source.facts['version']}), "
+                f"and goes into {container.image_ref} of another build"
+            )
+        server = sources.postgres_server(cli, container, spec)
+        postgresql.restore_globals(server, os.path.join(staged, f"pg/{source.name}/globals.sql"))
+        there = server.databases()
+        for name in self.databases(source):
+            facts = source.facts["databases"][name]
+            former = self.aside_name(name) if name in there else ""
+            if former:
+                postgresql.rename(server, name, former)
+            try:
+                postgresql.restore_database(server, name, os.path.join(staged, facts["path"]), create=True)
+                postgresql.require_equal(server, {"databases": {name: facts}})
+            except BackupError as error:
+                postgresql.drop(server, name)
+                if former:
+                    postgresql.rename(server, former, name)
+                raise type(error)(f"database {name} could not be restored and is as it was before: {error}") from error
+            if former:
+                report["aside"].append(f"database {former}")
+
+    def _directory(self, spec: SourceSpec, source: Source, staged: str, report: Report) -> None:
+        target = self.target(spec)
+        parent = os.path.dirname(target)
+        if not os.path.isdir(parent):
+            os.makedirs(parent, mode=0o755)
+        fresh = f"{target}.restoring-{self.stamp}"
+        rehearse.put_directory(self.store, self.chosen, source, staged, fresh, self.owners)
+        problems, moved = directories.check(source.facts, staged, fresh, self.owners)
+        if problems:
+            safefs.remove_tree(fresh)
+            raise MismatchError(f"{target} is untouched, the restored copy differs: {'; '.join(problems[:5])}")
+        if moved:
+            report["warnings"].append(
+                f"{source.name}: {len(moved)} files changed during the backup: {', '.join(moved[:5])}"
+            )
+        if os.path.lexists(target):
+            os.rename(target, self.aside(target))
+            report["aside"].append(self.aside(target))
+        os.rename(fresh, target)
+        safefs.sync_dir(parent)
+
+    def _files(self, source: Source, staged: str, report: Report) -> None:
+        for path, row in source.facts["files"].items():
+            target = self.file(path)
+            os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+            with safefs.open_regular(os.path.join(staged, row["artefact"])) as file:
+                data = file.read()
+            if os.path.lexists(target):
+                if os.path.isfile(target) and not os.path.islink(target) and safefs.digest(target)[0] == row["sha256"]:
+                    continue
+                os.rename(target, self.aside(target))
+                report["aside"].append(self.aside(target))
+            safefs.write_new(target, data)
+            os.chmod(target, row["mode"])
+            if self.owners:
+                os.chown(target, row["uid"], row["gid"])

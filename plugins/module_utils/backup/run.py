@@ -1,0 +1,240 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One backup run: capture every source, commit all or nothing, verify, then prune and copy.
+
+A source that fails does not stop the others from being tried, so that one run tells everything that is wrong; but a set
+is only committed when all of it is there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import lock, retention, safefs, sources, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
+    BackupError,
+    OffsiteError,
+    SourceError,
+    SpaceError,
+    StoreError,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.listing import HashCache
+from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Manifest, Source
+from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_store import ResticStore
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store, StoredSet
+
+Report = t.Dict[str, t.Any]  # noqa: UP006
+# Freed space is only handed back every so many sets: a prune rewrites packs, and is the longest part of a run.
+_PRUNE_EVERY = 7
+
+
+def backup(
+    context: Context, *, wait: float = 0.0, accept_drop: t.Sequence[str] = (), force_prune: bool = False
+) -> Report:
+    """Run a backup and return its report; ``error`` in it is "" when all went well.
+
+    Args:
+        wait: seconds to wait for another run of this stack.
+        accept_drop: sources that may be empty or much smaller this once.
+        force_prune: lift the limit of deletions in one run.
+
+    Raises:
+        Busy: another run holds the lock and did not end in time.
+        StoreError: the state directory cannot be used at all.
+    """
+    for name in accept_drop:
+        if name not in {spec.name for spec in context.declaration.sources}:
+            raise SourceError(f"--accept-drop {name}: there is no such source")
+    context.state.prepare()
+    with lock.held(context.state.lock, "backup", wait):
+        began = time.monotonic()
+        report: Report = {
+            "stack": context.declaration.stack,
+            "snapshot": {},
+            "sources": [],
+            "verified": False,
+            "pruned": [],
+            "prune_plan": {},
+            "offsite": {},
+            "warnings": [],
+            "error": "",
+            "exit_code": 0,
+        }
+        try:
+            _run(context, report, accept_drop, force_prune)
+        except BackupError as error:
+            report["error"] = str(error)
+            report["exit_code"] = error.exit_code
+        report["seconds"] = round(time.monotonic() - began, 3)
+        status.finish(context, "backup", report)
+        return report
+
+
+def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_prune: bool) -> None:
+    store = context.store
+    store.prepare()
+    there = store.sets()
+    report["warnings"] += [f"set {found.seq} is not understood: {found.problem}" for found in there if found.problem]
+    newest = next((found for found in reversed(there) if found.manifest), None)
+    _require_space(context, newest)
+    seq = context.state.next_seq(found.seq for found in there)
+    # Given once and never again, also when this run is killed: a number that came twice would be an order lost.
+    context.state.took_seq(seq)
+    taken = context.now()
+    staging = store.stage(seq)
+    try:
+        manifest, capturer, cache = _capture(context, report, seq, taken.isoformat(), staging, newest, accept_drop)
+        context.log(f"committing set {seq}")
+        identity = store.commit(staging, manifest, capturer.trees if store.trees else (), capturer.excludes)
+    except BaseException:
+        safefs.remove_tree(staging)
+        raise
+    if cache is not None:
+        cache.save()
+    report["snapshot"] = {"seq": seq, "id": identity, "taken": manifest.taken, "size": manifest.size}
+    context.log(f"verifying set {seq}")
+    store.verify(StoredSet(seq, identity, manifest))
+    report["verified"] = True
+    offsite_error = _offsite(context, report)
+    _prune(context, store, report, "local", force_prune)
+    if offsite_error:
+        raise offsite_error
+
+
+def _capture(
+    context: Context,
+    report: Report,
+    seq: int,
+    taken: str,
+    staging: str,
+    newest: StoredSet | None,
+    accept_drop: t.Sequence[str],
+) -> tuple[Manifest, sources.Capturer, HashCache | None]:
+    declaration = context.declaration
+    cache = HashCache(os.path.join(declaration.state_dir, "hashes.json")) if context.store.trees else None
+    capturer = sources.Capturer(declaration, context.open_cli, archive=not context.store.trees, cache=cache)
+    good: list[Source] = []
+    errors: list[BackupError] = []
+    for spec in declaration.sources:
+        context.log(f"reading {spec.kind} {spec.name}")
+        row: Report = {"name": spec.name, "kind": spec.kind, "ok": False, "error": "", "count": 0, "size": 0}
+        report["sources"].append(row)
+        try:
+            source = capturer.capture(spec, staging)
+            row.update(
+                count=source.count,
+                size=sum(artefact.size for artefact in source.artefacts),
+                seconds=round(source.seconds, 3),
+                warnings=list(source.warnings),
+            )
+            if spec.name not in accept_drop:
+                before = newest.manifest.source(spec.name) if newest and newest.manifest else None
+                sources.check_drop(spec, source, before)
+        except BackupError as error:
+            row["error"] = str(error)
+            errors.append(error)
+            continue
+        row["ok"] = True
+        good.append(source)
+        report["warnings"] += [f"{spec.name}: {warning}" for warning in source.warnings]
+    if errors:
+        text = "; ".join(str(error) for error in errors)
+        kind = type(errors[0]) if len({type(error) for error in errors}) == 1 else SourceError
+        raise kind(f"{len(errors)} of {len(declaration.sources)} sources failed, nothing was committed: {text}")
+    if capturer.used_engine:
+        report["warnings"] += sources.uncovered(context.open_cli().engine, declaration)
+    runner = {"version": 1, "engine": declaration.repository.engine}
+    return Manifest(declaration.stack, seq, taken, context.host, tuple(good), runner), capturer, cache
+
+
+def _require_space(context: Context, newest: StoredSet | None) -> None:
+    last = newest.manifest.size if newest and newest.manifest else 0
+    needed = int(last * 1.2) + context.declaration.reserve_mib * (1 << 20)
+    place = context.store.place if not context.store.trees else context.declaration.state_dir
+    free = safefs.free_bytes(place)
+    if free < needed:
+        raise SpaceError(
+            f"{place} has {free >> 20} MiB free and a run needs {needed >> 20} MiB (1.2 times the last set and "
+            f"{context.declaration.reserve_mib} MiB in reserve); make room, old sets are not deleted for it"
+        )
+
+
+def _offsite(context: Context, report: Report) -> OffsiteError | None:
+    if context.offsite is None:
+        return None
+    try:
+        context.log(f"copying to {context.offsite.place}")
+        assert isinstance(context.store, ResticStore)
+        context.offsite.prepare_copy()
+        away = {found.seq for found in context.offsite.sets()}
+        missing = [found for found in context.store.sets() if found.seq not in away and found.manifest]
+        if missing:
+            context.offsite.copy_from(context.store, [found.id for found in missing])
+        lag = {found.seq for found in missing} - {found.seq for found in context.offsite.sets()}
+        report["offsite"] = {"place": context.offsite.place, "copied": len(missing) - len(lag), "lag": len(lag)}
+        if lag:
+            raise StoreError(f"{len(lag)} sets are still missing after the copy")
+        _prune(context, context.offsite, report["offsite"], "offsite", False)
+    except StoreError as error:
+        report["offsite"].setdefault("lag", None)
+        report["offsite"]["error"] = str(error)
+        return OffsiteError(f"the set is committed here, but not off-site: {error}")
+    return None
+
+
+def _prune(context: Context, store: Store, report: Report, where: str, force: bool) -> None:
+    offsite = report.get("offsite") or {}
+    plan = plan_retention(
+        context,
+        store,
+        where,
+        run_verified=True,
+        safe_elsewhere=where == "offsite" or context.offsite is None or offsite.get("lag") == 0,
+        force=force,
+    )
+    report["prune_plan"] = describe(plan)
+    report["pruned"] = store.delete(plan.delete) if plan.delete else []
+    if report["pruned"] and isinstance(store, ResticStore) and min(report["pruned"]) % _PRUNE_EVERY == 0:
+        store.prune()
+
+
+def plan_retention(
+    context: Context, store: Store, where: str, *, run_verified: bool, safe_elsewhere: bool = True, force: bool = False
+) -> retention.Plan:
+    """What retention would do in ``store`` now."""
+    proven = context.state.proven(where)
+    pinned = context.state.pinned()
+    now = context.now().replace(tzinfo=None)
+    candidates = [
+        retention.Candidate(
+            seq=found.seq,
+            taken=found.manifest.when if found.manifest else now,
+            proven=found.seq in proven,
+            pinned=found.seq in pinned,
+            understood=found.manifest is not None,
+        )
+        for found in store.sets()
+    ]
+    return retention.plan(
+        candidates,
+        now,
+        context.declaration.retention,
+        clock_trusted=context.clock_trusted(),
+        run_verified=run_verified,
+        safe_elsewhere=safe_elsewhere,
+        force=force,
+    )
+
+
+def describe(plan: retention.Plan) -> Report:
+    """A plan as plain data."""
+    return {
+        "keep": {str(seq): list(why) for seq, why in plan.keep.items()},
+        "surplus": list(plan.surplus),
+        "delete": list(plan.delete),
+        "reason": plan.reason,
+    }

@@ -1,0 +1,224 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a declared source to what it gives: find its container, its password, and the capture of its kind."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import directories, postgresql, redis, safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
+from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration, SourceSpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.listing import HashCache
+from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Artefact, Source
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+
+# Images that hold data of the only copy: a service of such an image without a source is a warning.
+_DATABASES = ("postgres", "redis", "valkey", "mysql", "mariadb", "mongo", "timescale", "pgvector", "influxdb")
+
+
+class Capturer:
+    """Captures the sources of one run.
+
+    Args:
+        open_cli: gives the engine's command line; only called when a source needs a container.
+        archive: directories become tar files; otherwise they are left to the store.
+        cache: hashes of unchanged files; used when directories are left to the store.
+    """
+
+    def __init__(
+        self, declaration: Declaration, open_cli: t.Callable[[], Cli], *, archive: bool, cache: HashCache | None
+    ) -> None:
+        self._declaration = declaration
+        self._open_cli = open_cli
+        self.used_engine = False
+        self._archive = archive
+        self._cache = cache
+        self.trees: list[str] = []
+        self.excludes: list[str] = []
+
+    def capture(self, spec: SourceSpec, staging: str) -> Source:
+        """Read one source into ``staging``. Raises :class:`SourceError`."""
+        began = time.monotonic()
+        kinds = {
+            "postgresql": self._postgresql,
+            "redis": self._redis,
+            "directory": self._directory,
+            "compose": self._compose,
+        }
+        artefacts, count, facts, warnings = kinds[spec.kind](spec, staging)
+        return Source(spec.name, spec.kind, tuple(artefacts), count, facts, time.monotonic() - began, tuple(warnings))
+
+    @property
+    def _cli(self) -> Cli:
+        self.used_engine = True
+        return self._open_cli()
+
+    def _postgresql(self, spec: SourceSpec, staging: str) -> _Given:
+        container = find_container(self._cli.engine, self._declaration.stack, spec)
+        server = postgres_server(self._cli, container, spec)
+        artefacts, facts = postgresql.capture(server, spec.databases, staging, f"pg/{spec.name}")
+        facts["image"] = image_facts(self._cli.engine, container)
+        facts["initdb_args"] = _variable(container, "POSTGRES_INITDB_ARGS")
+        return artefacts, postgresql.rows(facts), facts, []
+
+    def _redis(self, spec: SourceSpec, staging: str) -> _Given:
+        container = find_container(self._cli.engine, self._declaration.stack, spec)
+        server = redis_server(self._cli, container, spec)
+        artefacts, facts, warnings = redis.capture(server, staging, f"redis/{spec.name}.rdb")
+        facts["image"] = image_facts(self._cli.engine, container)
+        return artefacts, facts["keys"], facts, warnings
+
+    def _directory(self, spec: SourceSpec, staging: str) -> _Given:
+        got = directories.capture(
+            spec.path, spec.exclude, spec.sqlite, staging, spec.name, archive=self._archive, cache=self._cache
+        )
+        self.trees.append(spec.path)
+        self.excludes += got.excludes
+        # The root itself is an entry, and an unmounted directory has only that one.
+        return got.artefacts, got.facts["entries"] - 1, got.facts, got.warnings
+
+    def _compose(self, spec: SourceSpec, staging: str) -> _Given:
+        artefacts = []
+        files = {}
+        for path in spec.files:
+            target = f"compose/{spec.name}{path}"
+            try:
+                with safefs.open_regular(os.path.realpath(path)) as file:
+                    data = file.read()
+                    status = os.fstat(file.fileno())
+            except OSError as error:
+                raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+            sha256 = safefs.write_new(safefs.private_parents(staging, target), data)
+            artefacts.append(Artefact(target, len(data), sha256))
+            files[path] = {
+                "artefact": target,
+                "mode": stat.S_IMODE(status.st_mode),
+                "uid": status.st_uid,
+                "gid": status.st_gid,
+                "sha256": sha256,
+            }
+        services = [
+            {"service": container.service, "name": container.name, **image_facts(self._cli.engine, container)}
+            for container in project_containers(self._cli.engine, self._declaration.stack)
+        ]
+        return artefacts, len(files), {"files": files, "services": services}, []
+
+
+_Given = t.Tuple[t.Sequence[Artefact], int, t.Dict[str, t.Any], t.Sequence[str]]  # noqa: UP006
+
+
+def project_containers(engine: Engine, stack: str) -> list[Container]:
+    """Containers of the compose project of the stack."""
+    try:
+        return engine.containers(project=stack)
+    except EngineError as error:
+        raise SourceError(str(error)) from error
+
+
+def find_container(engine: Engine, stack: str, spec: SourceSpec) -> Container:
+    """The running container of a source. Raises :class:`SourceError` with what is wrong with it."""
+    try:
+        if spec.container:
+            found = engine.containers(names=[spec.container])
+        else:
+            found = [row for row in project_containers(engine, stack) if row.service == spec.service]
+    except EngineError as error:
+        raise SourceError(f"source {spec.name}: {error}") from error
+    what = f"container {spec.container}" if spec.container else f"service {spec.service} of stack {stack}"
+    if not found:
+        raise SourceError(f"source {spec.name}: there is no container of {what}; start the stack or correct the source")
+    running = [row for row in found if row.status == "running"]
+    if not running:
+        raise SourceError(f"source {spec.name}: {what} is {found[0].status}, not running; start it and run again")
+    return running[0]
+
+
+def postgres_server(cli: Cli, container: Container, spec: SourceSpec) -> postgresql.Server:
+    """The server of a source, its user and password as the image's own variables say when nothing else is told."""
+    user = spec.user or _variable(container, "POSTGRES_USER") or "postgres"
+    password = _password(container, spec, "POSTGRES_PASSWORD")
+    return postgresql.Server(cli, container.id, user, spec.port, {"PGPASSWORD": password} if password else {})
+
+
+def redis_server(cli: Cli, container: Container, spec: SourceSpec) -> redis.Server:
+    """The server of a source."""
+    password = _password(container, spec, "REDIS_PASSWORD")
+    return redis.Server(cli, container.id, spec.user, spec.port, {"REDISCLI_AUTH": password} if password else {})
+
+
+def image_facts(engine: Engine, container: Container) -> dict[str, t.Any]:
+    """What is needed to run the same image again: its id, name and registry digests."""
+    found = engine.image(container.image_id) or {}
+    return {
+        "image": container.image_ref,
+        "image_id": container.image_id,
+        "digests": sorted(found.get("RepoDigests") or ()),
+    }
+
+
+def uncovered(engine: Engine, declaration: Declaration) -> list[str]:
+    """A warning for each database of the stack that no source names."""
+    named = {spec.service for spec in declaration.sources} | {spec.container for spec in declaration.sources}
+    warnings = []
+    for container in project_containers(engine, declaration.stack):
+        if container.service in named or container.name in named:
+            continue
+        image = container.image_ref.lower()
+        if any(word in image for word in _DATABASES):
+            warnings.append(
+                f"service {container.service} runs {container.image_ref} and no backup source names it: "
+                "its data is not backed up as a database"
+            )
+    return warnings
+
+
+def check_drop(spec: SourceSpec, now: Source, before: Source | None) -> None:
+    """Refuse a source that suddenly gives nothing, or far less: an unmounted disk, a dropped table, a FLUSHALL.
+
+    Raises:
+        SourceError: with both counts, and how to accept it.
+    """
+    accept = f"if that is right, run once with --accept-drop {spec.name}"
+    if now.count == 0 and not spec.allow_empty:
+        raise SourceError(f"source {spec.name} is empty; {accept}, or set allow_empty")
+    if before is None or before.count == 0 or before.kind != now.kind:
+        return
+    if now.count < before.count * (100 - spec.max_drop_percent) / 100:
+        raise SourceError(
+            f"source {spec.name} went from {before.count} to {now.count}, "
+            f"more than {spec.max_drop_percent} % less; {accept}"
+        )
+
+
+def _password(container: Container, spec: SourceSpec, usual: str) -> str:
+    if spec.password_file:
+        try:
+            with open(spec.password_file, encoding="utf-8") as file:
+                return file.read().rstrip("\r\n")
+        except OSError as error:
+            raise SourceError(
+                f"source {spec.name}: password_file {spec.password_file} cannot be read: {error.strerror}"
+            ) from error
+    if spec.password_variable:
+        value = _variable(container, spec.password_variable)
+        if not value:
+            raise SourceError(
+                f"source {spec.name}: {container.name} has no variable {spec.password_variable} (password_variable)"
+            )
+        return value
+    return _variable(container, usual)
+
+
+def _variable(container: Container, name: str) -> str:
+    for line in container.env:
+        key, unused, value = line.partition("=")
+        if key == name:
+            return value
+    return ""

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known about a stack's backups: for a person, a report, and a metrics file."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import state as states
+from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
+
+Status = t.Dict[str, t.Any]  # noqa: UP006
+
+
+def status(context: Context) -> Status:
+    """Sets, ages, last runs and rehearsals. Reads only the local repository.
+
+    Raises:
+        StoreError: the repository cannot be read.
+    """
+    found = context.store.sets()
+    usable = [item for item in found if item.manifest is not None]
+    newest = usable[-1].manifest if usable else None
+    last = context.state.read("last-backup")
+    now = context.now().timestamp()
+    good_at = states.seconds(newest.taken) if newest else None
+    age = None if good_at is None else now - good_at
+    problems = [f"set {item.seq}: {item.problem}" for item in found if item.problem]
+    limit = context.declaration.max_age_hours
+    if age is None:
+        problems.append("there is no backup yet")
+    elif age > limit * 3600:
+        problems.append(f"the newest set is {age / 3600:.0f} hours old, {limit} are allowed")
+    if last.get("error"):
+        problems.append(f"the last run failed: {last['error']}")
+    rehearsals = {where: _rehearsal(context, where) for where in ("local", "offsite")}
+    for where, note in rehearsals.items():
+        if note.get("ok") is False:
+            problems.append(f"the last rehearsal ({where}) failed: {note.get('error')}")
+    return {
+        "stack": context.declaration.stack,
+        "repository": context.store.place,
+        "sets": len(usable),
+        "rows": [
+            {
+                "seq": item.seq,
+                "id": item.id,
+                "taken": item.manifest.taken if item.manifest else "",
+                "size": item.manifest.size if item.manifest else 0,
+                "problem": item.problem,
+                "rehearsed": item.seq in context.state.proven(),
+                "pinned": item.seq in context.state.pinned(),
+            }
+            for item in found
+        ],
+        "last_good": usable[-1].seq if usable else None,
+        "last_good_at": good_at,
+        "age_seconds": age,
+        "last_size": newest.size if newest else None,
+        "last_run_at": last.get("ended"),
+        "last_run_ok": None if not last else not last.get("error"),
+        "last_seconds": last.get("seconds"),
+        "offsite_lag": (last.get("offsite") or {}).get("lag"),
+        "rehearsals": rehearsals,
+        "sources": {source.name: source.count for source in newest.sources} if newest else {},
+        "problems": problems,
+        "healthy": not problems,
+    }
+
+
+def _rehearsal(context: Context, where: str) -> Status:
+    last = context.state.read(f"last-rehearsal-{where}")
+    good = context.state.proven(where)
+    if not last and not good:
+        return {}
+    newest = max(good.values(), key=lambda note: float(note.get("at") or 0), default={})
+    return {
+        "ok": last.get("ok", True),
+        "error": last.get("error", ""),
+        "seq": last.get("seq"),
+        "good_at": newest.get("at"),
+        "seconds": last.get("restore_seconds"),
+    }
+
+
+def finish(context: Context, what: str, report: t.Mapping[str, t.Any]) -> None:
+    """Remember how a run ended, refresh the metrics, and tell the webhook about a failure."""
+    context.state.write(f"last-{what}", {**report, "ended": time.time()})
+    refresh(context, t.cast("list[str]", report["warnings"]))
+    webhook = context.declaration.webhook
+    if webhook is not None and report["error"]:
+        unsaid = states.tell(webhook, f"{context.declaration.stack}: {what} failed", str(report["error"]))
+        if unsaid:
+            report["warnings"].append(unsaid)
+
+
+def refresh(context: Context, warnings: list[str]) -> None:
+    """Write the metrics file anew."""
+    path = context.declaration.metrics_file
+    if not path:
+        return
+    try:
+        states.write_metrics(path, states.metrics(context.declaration, status(context)))
+    except (OSError, BackupError) as error:
+        warnings.append(f"the metrics file {path} could not be written: {error}")

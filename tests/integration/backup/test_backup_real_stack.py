@@ -1,0 +1,222 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backup, rehearsal and restore of a real PostgreSQL 15, Redis 7 and files, as plain-file sets."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import (
+    context as contexts,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup import (
+    declaration,
+    rehearse,
+    restore,
+    run,
+    selftest,
+    status,
+)
+from backup_stack import PASSWORD, REDIS_PASSWORD, docker
+
+
+def make(stack, **more):
+    return contexts.make(declaration.read(stack.config(**more)))
+
+
+@pytest.fixture(scope="module")
+def first(stack):
+    """A set taken while rows are written."""
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            stack.sql("INSERT INTO trades (at, price, raw, ok) VALUES (now(), 1, '{}', true);")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        report = run.backup(make(stack))
+    finally:
+        stop.set()
+        writer.join()
+    assert report["error"] == ""
+    return report
+
+
+def test_a_set_is_committed_and_tells_what_it_holds(stack, first):
+    assert first["snapshot"]["seq"] == 1
+    assert first["verified"] is True
+    assert [row["ok"] for row in first["sources"]] == [True] * 4
+    counts = {row["name"]: row["count"] for row in first["sources"]}
+    assert counts["db"] >= 20004
+    assert counts["cache"] == 5002
+    assert counts["uploads"] == 8
+    place = stack.repo / "sets/000001"
+    assert (place / "manifest.json").is_file()
+    for base, _dirs, names in os.walk(stack.repo):
+        assert os.stat(base).st_mode & 0o077 == 0
+        for name in names:
+            assert os.stat(os.path.join(base, name)).st_mode & 0o777 == 0o600
+    metrics = (stack.base / "metrics/onebox.prom").read_text(encoding="utf-8")
+    assert f'onebox_backup_last_run_ok{{stack="{stack.name}"}} 1' in metrics
+
+
+def test_no_secret_is_in_what_is_written_beside_the_stack_s_own_files(stack, first):
+    text = json.dumps(first)
+    for base, _dirs, names in os.walk(stack.state):
+        for name in names:
+            with open(os.path.join(base, name), "rb") as file:
+                text += file.read().decode("utf-8", "replace")
+    with open(stack.repo / "sets/000001/manifest.json", encoding="utf-8") as file:
+        text += file.read()
+    assert PASSWORD not in text
+    assert REDIS_PASSWORD not in text
+
+
+def test_it_comes_back_equal_in_throwaway_containers(stack, first):
+    report = rehearse.rehearse(make(stack))
+    assert report["error"] == ""
+    assert [row["ok"] for row in report["sources"]] == [True] * 4
+    evidence = json.loads((stack.state / "evidence/local-1.json").read_text(encoding="utf-8"))
+    assert evidence["ok"] is True
+    assert status.status(make(stack))["rehearsals"]["local"]["ok"] is True
+    assert docker("ps", "-aq", "--filter", f"label=onebox.stack.throwaway={stack.name}") == ""
+
+
+def test_every_negative_control_is_caught(stack, first):
+    report = selftest.self_test(make(stack))
+    assert [row["damage"] for row in report["controls"] if not row["caught"]] == []
+    assert len(report["controls"]) == 6
+    assert report["skipped"] == []
+    assert report["error"] == ""
+    said = {row["damage"]: row["said"] for row in report["controls"]}
+    assert "right number of rows and other contents" in said["one altered row, the same number of rows"]
+
+
+def test_stock_tools_alone_restore_a_set(stack, first, tmp_path):
+    place = stack.repo / "sets/000001"
+    listed = subprocess.run(["tar", "tf", place / "files/uploads.tar"], capture_output=True, check=True).stdout
+    assert b"a file" in listed
+    with open(place / "pg/db/coin.dump", "rb") as dump:
+        text = subprocess.run(
+            ["docker", "exec", "-i", stack.db, "pg_restore", "-f", "-"], stdin=dump, capture_output=True, check=True
+        ).stdout
+    assert b"COPY public.trades" in text
+
+
+def test_a_source_that_fails_commits_nothing_and_the_others_are_told(stack, first):
+    docker("stop", "-t", "0", stack.cache)
+    try:
+        report = run.backup(make(stack))
+    finally:
+        docker("start", stack.cache)
+    assert report["exit_code"] == 4
+    assert report["snapshot"] == {}
+    assert {row["name"]: row["ok"] for row in report["sources"]} == {
+        "db": True,
+        "cache": False,
+        "uploads": True,
+        "stack": True,
+    }
+    assert "exited, not running" in report["error"]
+    assert [found.seq for found in make(stack).store.sets()] == [1]
+    assert not [name for name in os.listdir(stack.repo) if name.startswith(".")]
+
+
+def test_a_wrong_password_fails_soon_and_is_not_told(stack, first, tmp_path):
+    secret = tmp_path / "pw"
+    secret.write_text("wrong-and-secret\n", encoding="utf-8")
+    more = stack.declaration()
+    del more["sources"][1]["password_variable"]
+    more["sources"][1]["password_file"] = str(secret)
+    report = run.backup(make(stack, sources=more["sources"]))
+    assert report["exit_code"] == 4
+    assert "NOAUTH" in report["error"]
+    assert "wrong-and-secret" not in json.dumps(report)
+
+
+def test_a_source_gone_empty_is_refused_until_accepted(stack, first):
+    more = stack.declaration()
+    empty = stack.base / "unmounted"
+    empty.mkdir()
+    more["sources"][2]["path"] = str(empty)
+    report = run.backup(make(stack, sources=more["sources"]))
+    assert report["exit_code"] == 4
+    assert "source uploads is empty" in report["error"]
+    assert "--accept-drop uploads" in report["error"]
+    stack.sql("BEGIN; CREATE TABLE kept AS SELECT * FROM trades; TRUNCATE trades; COMMIT;")
+    stack.sql("DROP TABLE kept;")
+    try:
+        dropped = run.backup(make(stack))
+        assert "source db went from" in dropped["error"]
+        accepted = run.backup(make(stack), accept_drop=["db"])
+        assert accepted["error"] == ""
+        assert accepted["snapshot"]["seq"] > 3
+    finally:
+        pass
+
+
+def test_a_lost_database_comes_back_from_the_older_set(stack, first):
+    refused = restore.restore(make(stack), restore.Request(wanted="1", sources=("db",), databases=("coin",)))
+    assert refused["done"] is False
+    assert "renamed to coin_before_" in refused["steps"][0]
+    assert stack.sql("SELECT count(*) FROM trades;") == "0"
+    report = restore.restore(
+        make(stack), restore.Request(wanted="1", sources=("db",), databases=("coin",)), confirm=stack.name
+    )
+    assert report["error"] == ""
+    assert int(stack.sql("SELECT count(*) FROM trades;")) >= 20000
+    assert stack.sql("SHOW work_mem;") == "5MB"
+    aside = report["aside"][0].split()[-1]
+    assert stack.sql("SELECT count(*) FROM trades;", aside) == "0"
+    stack.sql(f'DROP DATABASE "{aside}";', "postgres")
+
+
+def test_a_flushed_cache_comes_back_with_appendonly_on(stack, first):
+    stack.redis("FLUSHALL")
+    report = restore.restore(make(stack), restore.Request(wanted="1", sources=("cache",)), confirm=stack.name)
+    assert report["error"] == ""
+    assert stack.redis("DBSIZE") == "5001"
+    assert stack.redis("CONFIG", "GET", "appendonly").split() == ["appendonly", "yes"]
+    docker("restart", "-t", "5", stack.cache)
+    deadline = 100
+    while stack.redis("PING") != "PONG" and deadline:
+        deadline -= 1
+    assert stack.redis("DBSIZE") == "5001"
+    assert stack.redis("-n", "3", "HGET", "hash", "f") == "v"
+    assert "pre-restore-" in docker("exec", stack.cache, "ls", "/data")
+
+
+def test_a_directory_comes_back_and_the_former_one_is_aside(stack, first):
+    (stack.files / "a file").unlink()
+    report = restore.restore(make(stack), restore.Request(wanted="1", sources=("uploads",)), confirm=stack.name)
+    assert report["error"] == ""
+    assert (stack.files / "a file").stat().st_size == 300_000
+    assert (stack.files / "sub/ro").stat().st_uid == 1234
+    assert (stack.files / "sub/ro").stat().st_mode & 0o777 == 0o440
+    assert os.path.isdir(report["aside"][0])
+    assert not (stack.files / "cache").exists()
+
+
+def test_a_damaged_newest_set_is_found_and_the_one_before_named(stack, first):
+    newest = max(os.listdir(stack.repo / "sets"))
+    path = stack.repo / "sets" / newest / "redis/cache.rdb"
+    with open(path, "r+b") as file:
+        file.seek(100)
+        byte = file.read(1)
+        file.seek(100)
+        file.write(bytes([byte[0] ^ 4]))
+    report = rehearse.rehearse(make(stack))
+    assert report["exit_code"] != 0
+    assert "redis/cache.rdb is damaged" in report["error"]
+    assert report["fallback"]["ok"] is True
+    assert report["fallback"]["seq"] == 1
+    known = status.status(make(stack))
+    assert known["healthy"] is False
+    assert known["rehearsals"]["local"]["ok"] is False
