@@ -18,7 +18,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
 import conftest  # noqa: E402, F401  (makes the collection importable from a checkout)
 import proof_floor  # noqa: E402
 import proof_stage  # noqa: E402
-
 from ansible_collections.onebox.stack.plugins.module_utils.engine.find import find  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify  # noqa: E402
 
@@ -39,7 +38,9 @@ def seconds(work: t.Callable[[], object], times: int) -> float:
 
 def canary(name: str, destinations: t.Sequence[str]) -> None:
     """What people do: write a file through the container, look for it, remove it."""
-    script = "; ".join(f"echo x > {place}/.canary && cat {place}/.canary && rm {place}/.canary" for place in destinations)
+    script = "; ".join(
+        f"echo x > {place}/.canary && cat {place}/.canary && rm {place}/.canary" for place in destinations
+    )
     subprocess.run(["docker", "exec", name, "/bin/sh", "-ec", script], check=True, stdout=subprocess.DEVNULL)
 
 
@@ -55,7 +56,9 @@ def main() -> None:
         for count in COUNTS:
             names = stack.enter_context(proof_stage.containers(count))
             rows.append((count, *measure(names)))
-    print(f"{'containers x 4':>14} {'proof':>8} {'and write':>9} {'floor':>8}   {'exec/container':>14} {'exec/mount':>10}")
+    print(
+        f"{'containers x 4':>14} {'proof':>8} {'and write':>9} {'floor':>8}   {'exec/container':>14} {'exec/mount':>10}"
+    )
     for count, proof, written, floor, by_container, by_mount in rows:
         print(
             f"{count:>14} {proof * 1000:>6.1f}ms {written * 1000:>7.1f}ms {floor * 1000:>6.1f}ms   "

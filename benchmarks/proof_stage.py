@@ -63,7 +63,6 @@ def peak_memory() -> float:
 def _measure_memory() -> None:
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
     import conftest  # noqa: F401
-
     from ansible_collections.onebox.stack.plugins.module_utils.engine.find import find
     from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify
 

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Can the application really write there? Ask the kernel as the application: one short-lived child a container.
+"""Can the application really write there? Ask the kernel as the application.
 
-The child takes user and group ids, groups, capabilities and user namespace of the running main process, not of the
-image's or the caller's user: an entrypoint that drops its privileges makes every ``exec`` test lie. It then makes a
+For that we take user and group ids, groups, capabilities and user namespace of the running main process, not of the
+image's or the caller's user: an entrypoint that drops its privileges makes every ``exec`` test lie. We then make a
 nameless file (``O_TMPFILE``) of one block: no name appears, no directory changes, and a full disk shows itself, which
 ``touch`` does not notice. Where a file system has no nameless files (NFS, FUSE, exFAT) a file with a random name is
 made and unlinked at once.
@@ -19,7 +19,7 @@ import errno
 import os
 import secrets
 import typing as t
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import fence, kernel
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.process_view import Identity, Process
@@ -50,17 +50,6 @@ class Outcome:
     place: str = ""
 
 
-@dataclass(frozen=True)
-class Person:
-    """The identity translated into the application's user namespace, and the way there (a descriptor or None)."""
-
-    uid: int
-    gid: int
-    groups: tuple[int, ...]
-    capabilities: int
-    namespace: int | None
-
-
 def probe(process: Process, root: int, identity: Identity, wanted: t.Sequence[Wanted], seconds: float) -> list[Outcome]:
     """Answer all questions about one container.
 
@@ -68,57 +57,69 @@ def probe(process: Process, root: int, identity: Identity, wanted: t.Sequence[Wa
         process: the application, held.
         root: descriptor of the root directory it sees.
         identity: as whom it acts.
-        seconds: how long the child may take.
+        seconds: how long a child may take, where one is needed.
 
     Raises:
         Gone, Refused: from reading the process.
     """
-    namespace = process.open("ns/user") if identity.own_user_namespace else None
+    if not identity.own_user_namespace:
+        return _ask_all(_acting_as(identity), root, wanted)
+    # A user namespace cannot be left again, so a child enters it. Ids must be translated before: see inside_id.
+    translated = replace(
+        identity,
+        uid=process.inside_id("uid_map", identity.uid),
+        gid=process.inside_id("gid_map", identity.gid),
+        groups=tuple(process.inside_id("gid_map", group) for group in identity.groups),
+    )
+    namespace = process.open("ns/user")
+
+    def work(questions: t.Sequence[Wanted]) -> list[dict[str, t.Any]]:
+        return [asdict(outcome) for outcome in _ask_all(_having_become(translated, namespace), root, questions)]
+
     try:
-        person = _translate(process, identity, namespace)
-
-        def work(questions: t.Sequence[Wanted]) -> list[dict[str, t.Any]]:
-            return _as_person(person, root, questions)
-
         (answers,) = fence.each(work, [list(wanted)], seconds)
     finally:
-        if namespace is not None:
-            os.close(namespace)
+        os.close(namespace)
     if answers is None:
         return [Outcome(errno.ETIMEDOUT, _SELF)] * len(wanted)
     return [Outcome(**answer) for answer in answers]
 
 
-def _translate(process: Process, identity: Identity, namespace: int | None) -> Person:
-    if namespace is None:
-        return Person(identity.uid, identity.gid, identity.groups, identity.capabilities, None)
-    return Person(
-        uid=process.inside_id("uid_map", identity.uid),
-        gid=process.inside_id("gid_map", identity.gid),
-        groups=tuple(process.inside_id("gid_map", group) for group in identity.groups),
-        capabilities=identity.capabilities,
-        namespace=namespace,
-    )
-
-
-def _as_person(person: Person, root: int, questions: t.Sequence[Wanted]) -> list[dict[str, t.Any]]:
+def _ask_all(disguise: t.ContextManager[None], root: int, questions: t.Sequence[Wanted]) -> list[Outcome]:
     try:
-        _become(person)
-    except OSError as error:
-        return [asdict(Outcome(error.errno or errno.EPERM, _SELF))] * len(questions)
-    return [asdict(_ask(root, question)) for question in questions]
+        with disguise:
+            return [_ask(root, question) for question in questions]
+    except OSError as error:  # only from the disguise: what the file system says is part of the answers
+        return [Outcome(error.errno or errno.EPERM, _SELF)] * len(questions)
 
 
-def _become(person: Person) -> None:
-    if person.namespace is not None:
-        kernel.enter_user_namespace(person.namespace)
-    now = (os.geteuid(), os.getegid(), tuple(sorted(os.getgroups())))
-    if now != (person.uid, person.gid, tuple(sorted(person.groups))):
-        kernel.keep_capabilities()
-        os.setgroups(person.groups)
-        os.setresgid(person.gid, person.gid, person.gid)
-        os.setresuid(person.uid, person.uid, person.uid)
-    kernel.set_capabilities(person.capabilities)
+@contextlib.contextmanager
+def _acting_as(identity: Identity) -> t.Iterator[None]:
+    """Act on files as ``identity``, of our own user namespace; in all else stay who we are, and be it again after."""
+    groups, (effective, permitted, inheritable) = os.getgroups(), kernel.capabilities()
+    try:
+        if sorted(groups) != sorted(identity.groups):
+            os.setgroups(identity.groups)
+        kernel.set_file_ids(identity.uid, identity.gid)
+        kernel.set_capabilities(identity.capabilities, permitted, inheritable)
+        yield
+    finally:
+        kernel.set_capabilities(effective, permitted, inheritable)
+        kernel.set_file_ids(os.geteuid(), os.getegid())
+        if sorted(os.getgroups()) != sorted(groups):
+            os.setgroups(groups)
+
+
+@contextlib.contextmanager
+def _having_become(identity: Identity, namespace: int) -> t.Iterator[None]:
+    """Become ``identity`` (in ids of the namespace) for good: only for a child that ends soon."""
+    kernel.enter_user_namespace(namespace)
+    kernel.keep_capabilities()
+    os.setgroups(identity.groups)
+    os.setresgid(identity.gid, identity.gid, identity.gid)
+    os.setresuid(identity.uid, identity.uid, identity.uid)
+    kernel.set_capabilities(identity.capabilities, identity.capabilities)
+    yield
 
 
 def _ask(root: int, question: Wanted) -> Outcome:

@@ -46,8 +46,8 @@ class Host:
 class Inside:
     """The destination, as the container's main process sees it now.
 
-    ``stack`` is how many mounts lie on the very spot; ``listed`` whether the declared source is mounted anywhere in the
-    container, seen or not. ``on_host`` are the host paths under which the same object can be reached today;
+    ``stack`` is how many mounts lie on the very spot; ``listed`` whether the mount is in the container's table though
+    it cannot be seen. ``on_host`` are the host paths under which the same object can be reached today;
     ``device_known`` whether the host has that file system mounted at all. ``submounts`` are (relative path, device).
     ``writable_below`` are mounts below a read-only one that allow writing.
     """
@@ -107,6 +107,14 @@ class HostView:
             yield place[len(real.rstrip("/")) :], row.device
 
 
+def _listed(table: Table, destination: str, host: Host) -> bool:
+    """Whether the mount is still there, though it cannot be seen: under its destination, or what is at the source."""
+    return bool(table.at(destination)) or any(
+        host.row is not None and row.device == host.row.device and row.root == host.inner and not row.deleted
+        for row in table.rows
+    )
+
+
 def is_empty(directory: str) -> bool:
     """Whether nothing is in a directory of the host. Raises OSError when it cannot be read."""
     with os.scandir(directory) as entries:
@@ -162,21 +170,17 @@ def newest_link(source: str) -> float:
 
 def look_inside(root: int, table: Table, destination: str, host: Host, host_table: Table) -> Inside:
     """What is at ``destination`` for a process whose root directory is the descriptor ``root``."""
-    listed = host.row is not None and any(
-        row.device == host.row.device and row.root == host.inner and not row.deleted for row in table.rows
-    )
     try:
         descriptor = kernel.open_in_root(root, destination, kernel.O_PATH)
     except OSError as error:
-        there = listed or bool(table.at(destination))
-        return Inside(error=error.errno or errno.EIO, listed=there)
+        return Inside(error=error.errno or errno.EIO, listed=_listed(table, destination, host))
     try:
         node = kernel.look_at(descriptor)
     finally:
         os.close(descriptor)
     row = table.by_id(node.mount_id)
     if row is None:
-        return Inside(node=node, listed=listed)
+        return Inside(node=node)
     if host.node is not None and node.identity == host.node.identity:
         # The usual case: only what can still be wrong is collected.
         below = table.below(row.point) if node.mount_root else []
@@ -193,7 +197,7 @@ def look_inside(root: int, table: Table, destination: str, host: Host, host_tabl
         node=node,
         row=row,
         stack=len(table.at(spot)),
-        listed=listed or (not node.mount_root and bool(table.at(destination))),
+        listed=not node.mount_root and _listed(table, destination, host),
         on_host=tuple(host_table.paths_of(row.device, row.root)),
         device_known=any(one.device == row.device for one in host_table.rows),
     )

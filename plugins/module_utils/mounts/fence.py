@@ -10,6 +10,7 @@ could wait is done by a child, and the parent waits for the child only so long.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -56,8 +57,13 @@ def _start(work: t.Callable[[Item], t.Any], items: t.Sequence[Item]) -> tuple[in
         return child, reading
     code = 1
     try:
+        gc.disable()  # a collection would touch, and so copy, all memory shared with the parent
         os.setpgid(0, 0)  # so that its own children can be killed with it
         os.close(reading)
+        # Should it hang for ever, nobody shall wait for it to close what is ours.
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for ours in (0, 1, 2):
+            os.dup2(nothing, ours)
         for item in items:
             _write_all(writing, json.dumps(work(item)).encode() + b"\n")
         code = 0
@@ -96,9 +102,11 @@ def _give_up(child: int) -> None:
         os.killpg(child, signal.SIGKILL)
     with contextlib.suppress(OSError):
         os.kill(child, signal.SIGKILL)
-    for _unused in range(50):
+    pause = 0.00005
+    while pause < 0.1:
         with contextlib.suppress(ChildProcessError):
             if os.waitpid(child, os.WNOHANG)[0] == 0:
-                time.sleep(0.002)
+                time.sleep(pause)
+                pause *= 1.5
                 continue
         return

@@ -33,11 +33,18 @@ _STATX_MNT_ID = 0x1000
 _STATX_ATTR_MOUNT_ROOT = 0x2000
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_KEEPCAPS = 8
-_PR_CAPBSET_READ = 23
-_CAPABILITY_VERSION_3 = 0x20080522
+_CAPABILITY_HEADER = struct.pack("=Ii", 0x20080522, 0)  # version 3, the calling thread
 
 O_PATH = getattr(os, "O_PATH", 0o10000000)
 O_TMPFILE = getattr(os, "O_TMPFILE", 0o20200000)
+
+_KINDS = {
+    stat_module.S_IFDIR: "dir",
+    stat_module.S_IFREG: "file",
+    stat_module.S_IFSOCK: "socket",
+    stat_module.S_IFIFO: "fifo",
+    stat_module.S_IFLNK: "symlink",
+}
 
 # The part of struct statx that is read: mask, blksize, attributes, nlink, uid, gid, mode, pad, ino, size, blocks,
 # attributes_mask, then four timestamps of (sec, nsec, pad), then rdev and dev as major and minor, then mnt_id.
@@ -102,9 +109,7 @@ class Node:
     @property
     def kind(self) -> str:
         """dir, file, socket, fifo, device or symlink."""
-        kinds = {stat_module.S_IFDIR: "dir", stat_module.S_IFREG: "file", stat_module.S_IFSOCK: "socket"}
-        kinds.update({stat_module.S_IFIFO: "fifo", stat_module.S_IFLNK: "symlink"})
-        return kinds.get(stat_module.S_IFMT(self.mode), "device")
+        return _KINDS.get(stat_module.S_IFMT(self.mode), "device")
 
 
 class _OpenHow(ctypes.Structure):
@@ -198,10 +203,34 @@ def keep_capabilities() -> None:
         _fail("prctl")
 
 
-def set_capabilities(mask: int) -> None:
-    """Make ``mask`` the effective and permitted capabilities, and nothing inheritable. Raises OSError as capset(2)."""
-    low, high = mask & 0xFFFFFFFF, mask >> 32
-    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0))
-    data = ctypes.create_string_buffer(struct.pack("=IIIIII", low, low, 0, high, high, 0))
-    if _libc().capset(header, data) != 0:
+def capabilities() -> tuple[int, int, int]:
+    """The caller's effective, permitted and inheritable capabilities. Raises OSError as capget(2)."""
+    header = ctypes.create_string_buffer(_CAPABILITY_HEADER)
+    data = ctypes.create_string_buffer(24)
+    if _libc().capget(header, data) != 0:
+        _fail("capget")
+    low, high = struct.unpack("=IIIIII", data.raw)[:3], struct.unpack("=IIIIII", data.raw)[3:]
+    effective, permitted, inheritable = (one | other << 32 for one, other in zip(low, high))
+    return effective, permitted, inheritable
+
+
+def set_capabilities(effective: int, permitted: int, inheritable: int = 0) -> None:
+    """Set the caller's capabilities. Raises OSError as capset(2)."""
+    masks = (effective, permitted, inheritable)
+    words = [mask & 0xFFFFFFFF for mask in masks] + [mask >> 32 for mask in masks]
+    header = ctypes.create_string_buffer(_CAPABILITY_HEADER)
+    if _libc().capset(header, ctypes.create_string_buffer(struct.pack("=IIIIII", *words))) != 0:
         _fail("capset")
+
+
+def set_file_ids(uid: int, gid: int) -> None:
+    """Act on files as another user and group, and as ourselves in all else (setfsuid(2)).
+
+    Raises:
+        OSError: EPERM; the call itself would not say.
+    """
+    _libc().setfsgid(ctypes.c_uint(gid))
+    _libc().setfsuid(ctypes.c_uint(uid))
+    # An impossible id changes nothing and tells the present one.
+    if (_libc().setfsuid(ctypes.c_uint(-1)), _libc().setfsgid(ctypes.c_uint(-1))) != (uid, gid):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), "setfsuid")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import bisect
 import os
 import re
-import typing as t
 from dataclasses import dataclass
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -27,6 +26,11 @@ def unescape(text: str) -> str:
     # The digits are bytes, the text is already decoded: go back to bytes, so that an escape inside UTF-8 stays right.
     raw = os.fsencode(_OCTAL.sub(lambda found: chr(int(found.group(1), 8)), text))
     return os.fsdecode(raw)
+
+
+def escape(path: str) -> str:
+    """What the kernel writes for a path."""
+    return re.sub(r"[ \t\n\\]", lambda found: f"\\{ord(found[0]):03o}", path)
 
 
 @dataclass(frozen=True)
@@ -81,31 +85,48 @@ def parse_row(line: str) -> Row:
 
 
 class Table:
-    """All mounts of one mount namespace, in the kernel's order (later rows cover earlier ones at the same point)."""
+    """All mounts of one mount namespace, in the kernel's order.
 
-    def __init__(self, rows: t.Iterable[Row]) -> None:
-        self.rows = tuple(rows)
-        self._by_id = {row.mount_id: row for row in self.rows}
-        self._sorted: list[tuple[str, int]] | None = None
+    Rows are parsed when they are asked for: a check that finds all well looks at few of the thousands there may be.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = "\n" + text
+        self._rows: tuple[Row, ...] | None = None
+        self._sorted: list[tuple[str, int]] = []
 
     @classmethod
     def parse(cls, data: bytes) -> Table:
-        """Parse the file's bytes. Raises ValueError when they are something else."""
-        # Not splitlines(): it would also break at characters that may stand unescaped in a path, such as U+2028.
-        return cls(parse_row(line) for line in os.fsdecode(data).split("\n") if line)
+        """Take the file's bytes. What is no mountinfo raises ValueError here or when its row is looked at."""
+        return cls(os.fsdecode(data))
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Every row."""
+        if self._rows is None:
+            # Not splitlines(): it would also break at characters that may stand unescaped in a path, such as U+2028.
+            self._rows = tuple(parse_row(line) for line in self._text.split("\n") if line)
+            self._sorted = sorted((row.point, index) for index, row in enumerate(self._rows))
+        return self._rows
 
     def by_id(self, mount_id: int) -> Row | None:
-        return self._by_id.get(mount_id)
+        start = self._text.find(f"\n{mount_id} ")
+        if start < 0:
+            return None
+        end = self._text.find("\n", start + 1)
+        return parse_row(self._text[start + 1 : end if end >= 0 else None])
 
     def at(self, point: str) -> list[Row]:
-        """The rows mounted exactly at ``point``, the covering one last."""
-        return [self.rows[index] for index in self._range(point, point + "\0")]
+        """The rows mounted exactly at ``point``."""
+        return self._range(point, point + "\0")
 
     def below(self, path: str) -> list[Row]:
         """The rows mounted strictly below ``path``."""
         if path == "/":
             return [row for row in self.rows if row.point != "/"]
-        return [self.rows[index] for index in self._range(path + "/", path + "0")]  # "0" is the character after "/"
+        if f" {escape(path)}/" not in self._text:
+            return []  # the usual case, without parsing a row
+        return self._range(path + "/", path + "0")  # "0" is the character after "/"
 
     def paths_of(self, device: str, root: str) -> list[str]:
         """Where the object ``root`` of the file system ``device`` can be reached in this namespace."""
@@ -120,9 +141,8 @@ class Table:
                 found.append(row.point.rstrip("/") + rest)
         return found
 
-    def _range(self, first: str, past: str) -> list[int]:
-        if self._sorted is None:
-            self._sorted = sorted((row.point, index) for index, row in enumerate(self.rows))
+    def _range(self, first: str, past: str) -> list[Row]:
+        rows = self.rows
         low = bisect.bisect_left(self._sorted, (first, -1))
         high = bisect.bisect_left(self._sorted, (past, -1))
-        return [index for _point, index in self._sorted[low:high]]
+        return [rows[index] for _point, index in self._sorted[low:high]]

@@ -8,7 +8,6 @@ import time
 import typing as t
 
 import pytest
-
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import fence
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import declared_disks
