@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CPU and memory of running containers, from Podman's command line or Docker's API, in one shape."""
+"""CPU and memory of running containers: from the kernel where they run on it, else from the engine."""
 
 from __future__ import annotations
 
@@ -30,27 +30,89 @@ NOTHING = Usage(None, None)
 
 
 def usage(
-    engine: Engine, containers: t.Sequence[Container], now: datetime.datetime, run: process.Runner = process.run
+    engine: Engine,
+    containers: t.Sequence[Container],
+    now: datetime.datetime,
+    run: process.Runner = process.run,
+    proc: str = "/proc",
+    cgroups: str = "/sys/fs/cgroup",
 ) -> tuple[dict[str, Usage], str]:
-    """Usage by container id, and why some of it is not known, or ""."""
+    """Usage by container id, and why some of it is not known, or "".
+
+    The kernel is asked first: it answers at once, and also where an engine has no figures (Docker on a host with both
+    cgroup versions). Where the containers run in a virtual machine, the engine is asked.
+    """
     running = [container for container in containers if container.running]
-    if not running:
-        return {}, ""
+    found = {container.id: kernel(container, now, proc, cgroups) for container in running}
+    rest = [container for container in running if found[container.id] == NOTHING]
+    if not rest:
+        return found, ""
     try:
-        if engine.name == "podman":
-            words = ["podman", "stats", "--no-stream", "--format", "json", *(container.id for container in running)]
-            rows = podman(run(words, timeout=20).stdout)
-            return {one.id: row for one in running for key, row in rows.items() if one.id.startswith(key)}, ""
-        if isinstance(engine, SocketEngine):
-            found = {}
-            for container in running:
-                path = f"/containers/{urllib.parse.quote(container.id, safe='')}/stats"
-                answer = engine.get(path, **{"stream": "false", "one-shot": "true"})
-                found[container.id] = docker(answer, container.started_at, now)
-            return found, ""
+        found.update(_by_engine(engine, rest, now, run))
     except (process.CommandError, EngineError, ValueError) as error:
-        return {}, f"CPU and memory are not known: {error}"
-    return {}, ""
+        return found, f"CPU and memory are not known: {error}"
+    return found, ""
+
+
+def kernel(container: Container, now: datetime.datetime, proc: str, cgroups: str) -> Usage:
+    """What the control group of the container's main process says; :data:`NOTHING` when it is not on this kernel."""
+    try:
+        with open(f"{proc}/{container.pid}/cgroup") as file:
+            rows = [line.rstrip("\n").split(":", 2) for line in file]
+    except OSError:
+        return NOTHING
+    # A process of the same number on this host, while the container is in a virtual machine, is not in such a group.
+    paths = {name: path for unused, names, path in rows for name in names.split(",") if container.id in path}
+    memory, cpu = paths.get("memory", paths.get("")), paths.get("cpuacct", paths.get(""))
+    if memory is None or cpu is None:
+        return NOTHING
+    if "memory" in paths:
+        used, inactive = _numbers(f"{cgroups}/memory{memory}/memory.usage_in_bytes"), "total_inactive_file"
+        detail = _numbers(f"{cgroups}/memory{memory}/memory.stat")
+        spent = _numbers(f"{cgroups}/cpuacct{cpu}/cpuacct.usage").get("", 0) / 1e9
+    else:
+        # Podman with crun puts the process into a group below the container's.
+        before, after = memory.split(container.id, 1)
+        memory = before + container.id + after.split("/", 1)[0]
+        used, inactive = _numbers(f"{cgroups}{memory}/memory.current"), "inactive_file"
+        detail = _numbers(f"{cgroups}{memory}/memory.stat")
+        spent = _numbers(f"{cgroups}{memory}/cpu.stat").get("usage_usec", 0) / 1e6
+    if "" not in used:
+        return NOTHING
+    return Usage(_average(spent, container.started_at, now), max(0, used[""] - detail.get(inactive, 0)))
+
+
+def _numbers(path: str) -> dict[str, int]:
+    """The lines ``name number`` of a file of a control group; a number alone has the name ""."""
+    try:
+        with open(path) as file:
+            words = [line.split() for line in file]
+    except OSError:
+        return {}
+    return {(row[0] if len(row) == 2 else ""): int(row[-1]) for row in words if row and row[-1].isdigit()}
+
+
+def _average(spent: float, started_at: str, now: datetime.datetime) -> float | None:
+    began = _moment(started_at)
+    seconds = (now - began).total_seconds() if began else 0.0
+    return round(spent / seconds * 100, 1) if seconds > 0 else None
+
+
+def _by_engine(
+    engine: Engine, containers: t.Sequence[Container], now: datetime.datetime, run: process.Runner
+) -> dict[str, Usage]:
+    if engine.name == "podman":
+        words = ["podman", "stats", "--no-stream", "--format", "json", *(container.id for container in containers)]
+        rows = podman(run(words, timeout=20).stdout)
+        return {one.id: row for one in containers for key, row in rows.items() if one.id.startswith(key)}
+    found: dict[str, Usage] = {}
+    if not isinstance(engine, SocketEngine):
+        return found
+    for container in containers:
+        path = f"/containers/{urllib.parse.quote(container.id, safe='')}/stats"
+        answer = engine.get(path, **{"stream": "false", "one-shot": "true"})
+        found[container.id] = docker(answer, container.started_at, now)
+    return found
 
 
 def podman(text: str) -> dict[str, Usage]:
@@ -67,16 +129,15 @@ def docker(answer: t.Mapping[str, t.Any], started_at: str, now: datetime.datetim
     One sample has no CPU rate, so it is the average since the start. Memory is what ``docker stats`` shows: without the
     inactive part of the page cache, whose name differs between cgroup versions.
     """
+    if str(answer.get("read", "")).startswith("0001-"):
+        return NOTHING  # Docker's way to say that the kernel gave it nothing
     memory = answer.get("memory_stats") or {}
     used = memory.get("usage")
     if used is not None:
         detail = memory.get("stats") or {}
         used -= detail.get("total_inactive_file", detail.get("inactive_file", 0))
     total = ((answer.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage")
-    began = _moment(started_at)
-    seconds = (now - began).total_seconds() if began else 0.0
-    cpu = round(total / 1e9 / seconds * 100, 1) if total is not None and seconds > 0 else None
-    return Usage(cpu, used)
+    return Usage(None if total is None else _average(total / 1e9, started_at, now), used)
 
 
 def _percent(text: str) -> float | None:
@@ -94,8 +155,9 @@ def _bytes(text: str) -> int | None:
 
 
 def _moment(text: str) -> datetime.datetime | None:
-    """An RFC 3339 time; engines write nanoseconds, which Python 3.9 does not read."""
-    found = re.match(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)$", text)
+    """An RFC 3339 time; engines write nanoseconds, of which Python 3.9 reads six digits and not fewer or more."""
+    found = re.match(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$", text)
     if not found:
         return None
-    return datetime.datetime.fromisoformat(found.group(1) + found.group(2).replace("Z", "+00:00"))
+    second, fraction, zone = found.groups()
+    return datetime.datetime.fromisoformat(f"{second}.{(fraction or '0'):0<6.6}{zone.replace('Z', '+00:00')}")

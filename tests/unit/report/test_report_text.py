@@ -1,0 +1,222 @@
+"""The report as a person reads it: golden text, folding, and nothing that could harm a terminal."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.report.render import fit, render, size
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+def service(name: str, **more: object) -> dict:
+    row = {
+        "service": name,
+        "container": f"97layer-{name}",
+        "state": "running",
+        "health": "healthy",
+        "ok": True,
+        "exit_code": 0,
+        "restarts": 0,
+        "ports": [],
+        "cpu_percent": 0.4,
+        "memory_bytes": 27_560_000,
+    }
+    return {**row, **more}
+
+
+def directory(path: str, kind: str) -> dict:
+    return {
+        "path": path,
+        "class": kind,
+        "owner": "root",
+        "group": "root",
+        "mode": "0750",
+        "fstype": "ext4",
+        "free_bytes": 78_289_604_608,
+        "changed": True,
+    }
+
+
+REPORT = {
+    "project": "97layer",
+    "host": "demo",
+    "ok": True,
+    "changed": True,
+    "engine": {"name": "podman", "version": "4.3.1", "rootless": "", "compose": "podman-compose 1.6.0"},
+    "services": [
+        service("snapshot", cpu_percent=5.2),
+        service("gcp-mgmt", ports=["8081->8888"], memory_bytes=11_750_000),
+        service("receiver", ports=["9876->9876"], cpu_percent=None, memory_bytes=None),
+    ],
+    "mounts": [
+        {
+            "source": "/srv/97layerOS",
+            "destination": "/app",
+            "verdict": "ok",
+            "proof": "inode",
+            "tried": "write",
+            "services": ["gcp-mgmt", "receiver", "snapshot"],
+            "message": "",
+        }
+    ],
+    "directories": [directory("/srv/97layerOS", "data"), directory("/srv/97layerOS/logs", "log")],
+    "endpoints": [
+        {"url": "http://127.0.0.1:8081/status", "ok": True, "status": 200, "ms": 4.2},
+        {"url": "http://127.0.0.1:9876/status", "ok": True, "status": 200, "ms": 3.4},
+    ],
+    "changes": ["2 directories", "create gcp-mgmt, receiver, snapshot"],
+    "notes": ["python:3.11-slim was built here: no registry answers", "no systemd here: nothing comes back by itself"],
+    "steps": {"container_engine": 31.24, "data_dirs": 0.6, "compose_stack": 9.1},
+    "next": ["ansible-playbook playbooks/verify.yml -l demo    prove the mounts again"],
+}
+
+GOLDEN = """\
+97layer on demo: OK - 3 of 3 services well, 3 of 3 mounts proven, 2 of 2 endpoints answer
+engine    podman 4.3.1, podman-compose 1.6.0
+
+SERVICE   STATE    HEALTH   PORTS       CPU   MEMORY
+gcp-mgmt  running  healthy  8081->8888  0.4%  11.8 MB
+receiver  running  healthy  9876->9876  -     -
+snapshot  running  healthy  -           5.2%  27.6 MB
+
+MOUNT           SEEN AS  BY          PROOF
+/srv/97layerOS  /app     3 services  inode, write tried
+
+DIRECTORY            CLASS  OWNER      MODE  FREE
+/srv/97layerOS       data   root:root  0750  78.3 GB ext4
+/srv/97layerOS/logs  log    root:root  0750  78.3 GB ext4
+
+ENDPOINT                      ANSWERS  IN
+http://127.0.0.1:8081/status  200      4 ms
+http://127.0.0.1:9876/status  200      3 ms
+
+changed   2 directories; create gcp-mgmt, receiver, snapshot
+took      container_engine 31.2 s, data_dirs 0.6 s, compose_stack 9.1 s; 40.9 s in all
+note      python:3.11-slim was built here: no registry answers
+          no systemd here: nothing comes back by itself
+next      ansible-playbook playbooks/verify.yml -l demo    prove the mounts again
+"""
+
+
+def within_limits(text: str) -> None:
+    lines = text.split("\n")
+    assert lines.pop() == ""
+    assert len(lines) <= 30
+    for line in lines:
+        assert len(line) <= 100
+        assert all(" " <= character <= "~" for character in line), line
+
+
+def test_the_usual_report():
+    assert render(REPORT) == GOLDEN
+    within_limits(GOLDEN)
+
+
+def test_thirty_services_fold_with_what_is_wrong_on_top():
+    report = copy.deepcopy(REPORT)
+    report["services"] = [service(f"worker-{number:02}") for number in range(30)]
+    report["services"][17].update(ok=False, health="unhealthy")
+    report["services"][23].update(ok=False, state="exited", exit_code=137, health="")
+    report["ok"] = False
+    report["directories"] = [directory(f"/srv/data/{number}", "data") for number in range(40)]
+    report["notes"] = [f"note {number}" for number in range(12)]
+    text = render(report)
+    within_limits(text)
+    lines = text.splitlines()
+    assert lines[0] == "97layer on demo: NOT OK - 28 of 30 services well, 3 of 3 mounts proven, 2 of 2 endpoints answer"
+    shown = [line.split()[0] for line in lines if line.startswith("worker-")]
+    assert shown[:2] == ["worker-17", "worker-23"]
+    assert "exited (137)" in text
+    assert f"... and {30 - len(shown)} more" in text
+    assert "/srv/97layerOS  /app     3 services  inode, write tried" in text
+    assert lines[-1].startswith("next")
+
+
+def test_the_fold_of_services_that_are_all_well_says_so():
+    report = {**REPORT, "services": [service(f"worker-{number:02}") for number in range(40)]}
+    assert " more, all well\n" in render(report)
+
+
+def test_a_broken_mount_comes_first_and_is_not_proven():
+    report = copy.deepcopy(REPORT)
+    report["mounts"].insert(0, {**report["mounts"][0], "services": ["gcp-mgmt"]})
+    report["mounts"].append(
+        {
+            "source": "/srv/old",
+            "destination": "/app/journal",
+            "verdict": "stale_deleted",
+            "proof": "inode",
+            "tried": "none",
+            "services": ["receiver"],
+            "message": "",
+        }
+    )
+    report["ok"] = False
+    lines = render(report).splitlines()
+    assert "4 of 5 mounts proven" in lines[0]
+    first = lines[[number for number, line in enumerate(lines) if line.startswith("MOUNT")][0] + 1]
+    assert first.split() == ["/srv/old", "/app/journal", "receiver", "stale_deleted!"]
+
+
+def test_nothing_runs_yet():
+    empty = {**REPORT, "services": [], "mounts": [], "directories": [], "endpoints": [], "changes": [], "notes": []}
+    empty.update(ok=False, steps={}, next=[], engine=dict.fromkeys(("name", "version", "rootless", "compose"), ""))
+    assert render(empty) == "97layer on demo: nothing runs\n\nchanged   nothing\n"
+
+
+def test_one_step_has_no_sum_and_restarts_show():
+    report = {**REPORT, "steps": {"report": 0.5}, "services": [service("a", restarts=3)]}
+    text = render(report)
+    assert "took      report 0.5 s\n" in text
+    assert "running, 3x restarted" in text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (11_750_000, "11.8 MB"),
+        (999_600_000, "1 GB"),
+        (123_456_789, "123 MB"),
+        (78_289_604_608, "78.3 GB"),
+        (5e15, "5000 TB"),
+    ],
+)
+def test_sizes(count, text):
+    assert size(count) == text
+
+
+def test_long_words_lose_their_middle():
+    assert fit("/srv/" + "x" * 100 + "/journal", 20) == "/srv/xxx...x/journal"
+    assert fit("x" * 20, 20) == "x" * 20
+    assert fit("a\nb\x1b[31m한", 99) == "a\\nb\\x1b[31m\\ud55c"
+
+
+TEXT = st.text(max_size=120)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_any_report_keeps_the_limits(data):
+    draw = data.draw
+    report = copy.deepcopy(REPORT)
+    report["project"], report["host"] = draw(TEXT), draw(TEXT)
+    report["services"] = [
+        service(draw(TEXT), ok=draw(st.booleans()), ports=draw(st.lists(TEXT, max_size=5)), state=draw(TEXT))
+        for unused in range(draw(st.integers(0, 40)))
+    ]
+    report["mounts"] = [
+        {**REPORT["mounts"][0], "source": draw(TEXT), "destination": draw(TEXT), "services": [draw(TEXT)]}
+        for unused in range(draw(st.integers(0, 20)))
+    ]
+    report["directories"] = [directory(draw(TEXT), draw(TEXT)) for unused in range(draw(st.integers(0, 20)))]
+    report["endpoints"] = [
+        {"url": draw(TEXT), "ok": True, "status": None, "ms": None} for unused in range(draw(st.integers(0, 20)))
+    ]
+    for key in ("changes", "notes", "next"):
+        report[key] = draw(st.lists(TEXT, max_size=20))
+    within_limits(render(report))
