@@ -15,6 +15,7 @@ description:
   - Prints a line every few seconds while one task runs, so that installing packages never looks hung.
   - Adds up how long each role took and offers it to the play as JSON in the environment variable E(ONEBOX_STEPS).
   - Prints the text that M(onebox.stack.stack_report) returned after everything else, as it is.
+  - Prints what failed, and why, as the last thing on the screen, so that nobody has to look for it.
 requirements:
   - Enable it with C(callbacks_enabled = onebox.stack.progress) in C(ansible.cfg).
 options:
@@ -74,6 +75,7 @@ class CallbackModule(CallbackBase):
         super().__init__(display)
         self._steps = Steps(time.monotonic)
         self._reports: dict[str, str] = {}
+        self._failures: dict[str, str] = {}
         self._task = ""
         self._began = 0.0
         self._wake = threading.Condition()
@@ -96,11 +98,19 @@ class CallbackModule(CallbackBase):
         if result.task.action == REPORT_ACTION and result.result.get("text"):
             self._reports[result.host.get_name()] = result.result["text"]
 
+    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        message = result.result.get("msg")
+        if not ignore_errors and isinstance(message, str):
+            self._failures[result.host.get_name()] = f"{result.task.get_name().strip()}\n{message}"
+
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         self._running("")
         self._ended = True
         for text in self._reports.values():
             self._display.display("\n" + text.rstrip("\n"))
+        for host, text in self._failures.items():
+            if stats.summarize(host)["failures"]:  # and not rescued
+                self._display.display(f"\n{host} failed at: {text}", color="red")
 
     def _running(self, task: str) -> None:
         with self._wake:
