@@ -1,0 +1,346 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Retire LaunchAgents and bring them back, without losing one.
+
+Retiring is: disable (so that it does not come back at the next login), unload, wait, then move the file to an archive
+outside LaunchAgents. Every step is undone from the manifest that is written before the first of them.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import plistlib
+import shutil
+import typing as t
+import xml.parsers.expat
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils import processes
+from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
+from ansible_collections.onebox.stack.plugins.module_utils.mac.launchd import Launchctl
+
+MANIFEST = "manifest.json"
+BINARY = b"bplist00"
+
+
+@dataclass(frozen=True)
+class AgentFile:
+    """A property list in LaunchAgents. The label is what it says inside, not its file name."""
+
+    path: str
+    label: str
+    arguments: tuple[str, ...]
+    binary: bool
+
+
+def read_plist(path: str) -> tuple[dict[str, t.Any], bool]:
+    """The property list and whether it is a binary one.
+
+    Raises:
+        MacError: it cannot be read or is none.
+    """
+    try:
+        with open(path, "rb") as file:
+            raw = file.read()
+        content = plistlib.loads(raw)
+    except OSError as error:
+        raise MacError(f"{path} cannot be read: {error.strerror}") from error
+    except (plistlib.InvalidFileException, xml.parsers.expat.ExpatError, ValueError, IndexError) as error:
+        raise MacError(f"{path} is no property list ({error}); look with: plutil -lint '{path}'") from error
+    if not isinstance(content, dict):
+        raise MacError(f"{path} is a property list of {type(content).__name__}, not of an agent")
+    return content, raw.startswith(BINARY)
+
+
+def write_plist(path: str, content: t.Mapping[str, t.Any]) -> None:
+    """Replace or make a property list in one step; one that is binary stays binary."""
+    binary = False
+    if os.path.exists(path):
+        with open(path, "rb") as old:
+            binary = old.read(len(BINARY)) == BINARY
+    data = plistlib.dumps(dict(content), fmt=plistlib.FMT_BINARY if binary else plistlib.FMT_XML)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    scratch = path + ".onebox-new"
+    with open(scratch, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(scratch, 0o644)  # launchd ignores agents that others may write
+    os.replace(scratch, path)
+
+
+def discover(folder: str) -> tuple[list[AgentFile], list[str]]:
+    """The agents of a folder, and what was wrong with the files that are none."""
+    found, problems = [], []
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        raise MacError(f"{folder} cannot be read: {error.strerror}") from error
+    for name in names:
+        path = os.path.join(folder, name)
+        if not name.endswith(".plist") or not os.path.isfile(path):
+            continue
+        try:
+            content, binary = read_plist(path)
+        except MacError as error:
+            problems.append(str(error))
+            continue
+        if not content.get("Label"):
+            problems.append(f"{path} has no Label, so launchd cannot have loaded it")
+            continue
+        arguments = content.get("ProgramArguments") or [content.get("Program") or ""]
+        found.append(AgentFile(path, str(content["Label"]), tuple(str(word) for word in arguments), binary))
+    return found, problems
+
+
+def matches(label: str, patterns: t.Iterable[str], keep: t.Iterable[str]) -> bool:
+    """Whether a label is meant: by a pattern such as ``com.97layer.*``, and not kept."""
+    return any(fnmatch.fnmatchcase(label, one) for one in patterns) and not any(
+        fnmatch.fnmatchcase(label, one) for one in keep
+    )
+
+
+@dataclass
+class Result:
+    """What was done or would be: one row an agent, and what the user should know."""
+
+    changed: bool
+    agents: list[dict[str, t.Any]]
+    warnings: list[str]
+
+
+def _jobs(launchctl: Launchctl, domains: t.Sequence[str], label: str) -> dict[str, t.Any]:
+    """Domain and pid where a job is loaded, and where it is disabled."""
+    loaded = [job for job in (launchctl.job(domain, label) for domain in domains) if job.loaded]
+    return {"loaded": [job.domain for job in loaded], "pid": loaded[0].pid if loaded else 0}
+
+
+def retire(
+    launchctl: Launchctl,
+    *,
+    folder: str,
+    archive: str,
+    patterns: t.Sequence[str],
+    keep: t.Sequence[str],
+    domain: str,
+    stamp: str,
+    patience: float,
+    check: bool,
+    list_processes: t.Callable[[], list[processes.Process]] = processes.listing,
+) -> Result:
+    """Take agents out of service.
+
+    Args:
+        launchctl: launchd.
+        folder: the LaunchAgents folder.
+        archive: where retired files go, in a folder named ``stamp``.
+        patterns: labels, or shell patterns of them.
+        keep: labels or patterns that stay, whatever ``patterns`` say.
+        domain: ``gui``, ``user`` or ``auto``.
+        stamp: the name of this retirement, for example a date and time.
+        patience: seconds for a job to stop.
+        check: only say what would be done.
+        list_processes: the host's processes, to find what survived.
+
+    Raises:
+        MacError: a job does not stop, or a file cannot be moved. What was done until then is in the manifest.
+    """
+    domains = launchctl.domains(domain)
+    files, problems = discover(folder)
+    by_label = {one.label: one for one in files}
+    wanted = {label for label in [*by_label, *launchctl.loaded_labels()] if matches(label, patterns, keep)}
+    disabled = {one: launchctl.disabled(one) for one in domains}
+    rows: list[dict[str, t.Any]] = []
+    for label in sorted(wanted):
+        state = _jobs(launchctl, domains, label)
+        file = by_label.get(label)
+        was = {one: disabled[one].get(label, False) for one in domains}
+        rows.append(
+            {
+                "label": label,
+                "loaded_before": bool(state["loaded"]),
+                "domains": state["loaded"],
+                "disabled_before": any(was.values()),
+                "disabled_in": [one for one in domains if was[one]],
+                "pid": state["pid"],
+                "plist_from": file.path if file else "",
+                "plist_to": os.path.join(archive, stamp, os.path.basename(file.path)) if file else "",
+                "arguments": list(file.arguments) if file else [],
+                "survivors": [],
+            }
+        )
+    kept = sorted(label for label in by_label if matches(label, patterns, ()) and label not in wanted)
+    warnings = problems + [f"{label} matches and is kept" for label in kept]
+    if not rows or check:
+        return Result(bool(rows), rows, warnings)
+    _write_manifest(os.path.join(archive, stamp), rows)
+    for row in rows:
+        for one in domains:
+            if one not in row["disabled_in"]:
+                launchctl.set_disabled(one, row["label"], True)
+        for one in row["domains"]:
+            launchctl.unload(one, row["label"], patience)
+        if row["plist_from"]:
+            _move(row["plist_from"], row["plist_to"])
+    found = list_processes()
+    spare = processes.family(os.getpid(), found)
+    for row in rows:
+        row["survivors"] = survivors(row, found, spare)
+        for pid in row["survivors"]:
+            warnings.append(f"process {pid} of {row['label']} still runs: {' '.join(row['arguments'])}")
+    return Result(True, rows, warnings)
+
+
+def survivors(row: t.Mapping[str, t.Any], found: t.Iterable[processes.Process], spare: t.Container[int]) -> list[int]:
+    """Processes that have an agent's command line, or its former process id with one, and are not ours."""
+    line = " ".join(row["arguments"])
+    if len(row["arguments"]) < 2:
+        return []  # a bare program name says nothing about who started it
+    return [one.pid for one in found if one.pid not in spare and (one.command + " ").startswith(line + " ")]
+
+
+def _write_manifest(folder: str, rows: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        with open(os.path.join(folder, MANIFEST), "w", encoding="utf-8") as file:
+            json.dump({"version": 1, "agents": list(rows)}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise MacError(
+            f"{folder} cannot be written, and nothing is retired that could not be undone: {error}"
+        ) from error
+
+
+def _move(source: str, target: str) -> None:
+    if os.path.lexists(target):
+        raise MacError(f"{target} is already there; nothing is overwritten. Move it away, or name another archive_dir")
+    try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        shutil.move(source, target)
+    except OSError as error:
+        raise MacError(f"{source} cannot be moved to {target}: {error.strerror}") from error
+
+
+def retired(archive: str) -> list[dict[str, t.Any]]:
+    """Every agent in the archive, the latest retirement of a label first."""
+    rows = []
+    try:
+        stamps = sorted(os.listdir(archive), reverse=True)
+    except FileNotFoundError:
+        return []
+    for stamp in stamps:
+        path = os.path.join(archive, stamp, MANIFEST)
+        if not os.path.exists(path):
+            continue
+        try:
+            with open(path, encoding="utf-8") as file:
+                rows += json.load(file)["agents"]
+        except (OSError, ValueError, KeyError) as error:
+            raise MacError(f"{path} is no manifest of retired agents ({error}); put its files back by hand") from error
+    return rows
+
+
+def restore(
+    launchctl: Launchctl,
+    *,
+    archive: str,
+    patterns: t.Sequence[str],
+    keep: t.Sequence[str],
+    patience: float,
+    check: bool,
+) -> Result:
+    """Undo :func:`retire` for the agents meant: file back, enabled and loaded if it was.
+
+    Raises:
+        MacError: a file is in the way, or a job does not load.
+    """
+    rows: list[dict[str, t.Any]] = []
+    domains = launchctl.domains("auto")
+    disabled = {one: launchctl.disabled(one) for one in domains}
+    for row in retired(archive):
+        known = {one["label"] for one in rows}
+        if row["label"] in known or not matches(row["label"], patterns, keep):
+            continue
+        if row["plist_to"] and not os.path.exists(row["plist_to"]):
+            continue  # brought back before
+        now = [one for one in domains if disabled[one].get(row["label"], False)]
+        if not row["plist_to"] and set(now) <= set(row["disabled_in"]):
+            continue  # a job without a file: being allowed again is all that can be given back
+        rows.append({**row, "plist_from": row["plist_to"], "plist_to": row["plist_from"], "survivors": []})
+    if check:
+        return Result(bool(rows), rows, [])
+    for row in rows:
+        if row["plist_from"]:
+            _move(row["plist_from"], row["plist_to"])
+        for domain in domains:
+            launchctl.set_disabled(domain, row["label"], False)
+        for domain in row["domains"] if row["plist_from"] else ():
+            launchctl.load(domain, row["label"], row["plist_to"], patience)
+        for domain in row["disabled_in"]:
+            # It ran although it was disabled since; a disabled job cannot be loaded, so that comes last again.
+            launchctl.set_disabled(domain, row["label"], True)
+    return Result(bool(rows), rows, [])
+
+
+def ensure_loaded(
+    launchctl: Launchctl,
+    *,
+    folder: str,
+    label: str,
+    definition: t.Mapping[str, t.Any],
+    domain: str,
+    patience: float,
+    check: bool,
+) -> Result:
+    """One agent with exactly this definition, enabled and loaded; reloaded when the definition changed.
+
+    Raises:
+        MacError: the file there is none of ours to read, or the job does not load.
+    """
+    path = os.path.join(folder, f"{label}.plist")
+    content = {**definition, "Label": label}
+    same = os.path.exists(path) and read_plist(path)[0] == content
+    domains = launchctl.domains(domain)
+    state = _jobs(launchctl, domains, label)
+    blocked = [one for one in domains if launchctl.disabled(one).get(label, False)]
+    row = {
+        "label": label,
+        "loaded_before": bool(state["loaded"]),
+        "domains": state["loaded"] or domains[:1],
+        "disabled_before": bool(blocked),
+        "disabled_in": blocked,
+        "pid": state["pid"],
+        "plist_from": "",
+        "plist_to": path,
+        "arguments": [str(word) for word in content.get("ProgramArguments", ())],
+        "survivors": [],
+    }
+    changed = not same or not state["loaded"] or bool(blocked)
+    if not changed or check:
+        return Result(changed, [row], [])
+    if not same:
+        write_plist(path, content)
+    for one in blocked:
+        launchctl.set_disabled(one, label, False)
+    if state["loaded"] and not same:
+        launchctl.unload(state["loaded"][0], label, patience)
+    if not state["loaded"] or not same:
+        _load_anywhere(launchctl, state["loaded"][:1] or domains, label, path, patience)
+    return Result(True, [row], [])
+
+
+def _load_anywhere(launchctl: Launchctl, domains: t.Sequence[str], label: str, path: str, patience: float) -> None:
+    """The first domain that takes it; ``gui`` is not there when nobody is logged in."""
+    for domain in domains[:-1]:
+        try:
+            launchctl.load(domain, label, path, min(patience, 2.0))
+            return
+        except MacError:
+            continue
+    launchctl.load(domains[-1], label, path, patience)

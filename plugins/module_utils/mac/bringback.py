@@ -1,0 +1,189 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one agent that brings a stack back after a login: machine, API, mounts, containers, in this order.
+
+Nothing in the guest is relied on: Podman's own unit is not enabled there, knows only ``always`` before 5.8, and may
+start containers before the shared directories are mounted, which then are empty. The script is plain sh, since an agent
+runs with a bare environment and a Mac may have no Python outside a virtual environment.
+"""
+
+from __future__ import annotations
+
+import shlex
+import typing as t
+from dataclasses import dataclass
+
+# Where brew and the installer put podman; an agent's own PATH has none of them.
+PATH = "/opt/homebrew/bin:/usr/local/bin:/opt/podman/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What is to come back.
+
+    Attributes:
+        machine: name of the Podman machine.
+        provider: its provider.
+        connection: system connection of the store in use (``<name>`` or ``<name>-root``).
+        project: compose project.
+        sources: directories of the host that the containers bind.
+        compose: the whole command that makes the project's containers, with absolute paths.
+        podman: the podman client.
+        timeout: seconds each for machine, API and mounts.
+    """
+
+    machine: str
+    provider: str
+    connection: str
+    project: str
+    sources: tuple[str, ...]
+    compose: tuple[str, ...]
+    podman: str = "podman"
+    timeout: int = 300
+
+
+_SCRIPT = """\
+#!/bin/sh
+# Written by onebox.stack: brings the stack @PROJECT_NAME@ back after a login. Changes here are overwritten.
+set -u
+PATH=@PATH@:${PATH:-}
+export PATH CONTAINERS_MACHINE_PROVIDER=@PROVIDER@
+# podman looks for its sockets below TMPDIR; without the right one it finds another place than the machine.
+if [ -z "${TMPDIR:-}" ] && [ -x /usr/bin/getconf ]; then
+  TMPDIR=$(/usr/bin/getconf DARWIN_USER_TEMP_DIR 2>/dev/null) && export TMPDIR
+fi
+podman=@PODMAN@
+machine=@MACHINE@
+connection=@CONNECTION@
+project=@PROJECT@
+limit=@TIMEOUT@
+
+say() { echo "$(date '+%Y-%m-%d %H:%M:%S') $*"; }
+
+# Run a command for at most $limit seconds: podman machine start waits for ever for a guest that does not get ready.
+bounded() {
+  "$@" &
+  child=$!
+  (
+    left=$limit
+    while [ "$left" -gt 0 ] && kill -0 "$child" 2>/dev/null; do
+      sleep 1
+      left=$((left - 1))
+    done
+    if [ "$left" -le 0 ]; then
+      kill -9 "$child" 2>/dev/null
+    fi
+  ) &
+  watcher=$!
+  wait "$child"
+  result=$?
+  kill "$watcher" 2>/dev/null
+  wait "$watcher" 2>/dev/null
+  return $result
+}
+
+# Try a command every second until it succeeds or $limit is over.
+until_true() {
+  left=$limit
+  until "$@" >/dev/null 2>&1; do
+    left=$((left - 1))
+    if [ "$left" -le 0 ]; then
+      return 1
+    fi
+    sleep 1
+  done
+}
+
+state=$("$podman" machine inspect --format '{{.State}}' "$machine" 2>/dev/null)
+if [ "$state" != running ]; then
+  say "starting the machine $machine"
+  bounded "$podman" machine start --quiet --no-info "$machine" </dev/null || say "podman machine start ended with $?"
+fi
+if ! until_true "$podman" --connection "$connection" info; then
+  say "the machine $machine does not answer: run the playbook with podman_machine_recover=kill_stale"
+  exit 1
+fi
+
+# A directory that the machine does not see yet would be an empty one in the container: write a token, read it inside.
+visible() {
+  token=.onebox-visible-$$
+  if ! (umask 077 && echo $$ >"$1/$token") 2>/dev/null; then
+    "$podman" machine ssh "$machine" test -e "'$1'" </dev/null
+    return
+  fi
+  "$podman" machine ssh "$machine" test -e "'$1/$token'" </dev/null
+  seen=$?
+  rm -f "$1/$token"
+  return $seen
+}
+@CHECKS@
+# What its user stopped stays down; what was up comes back. A project without containers is made anew.
+all=$("$podman" --connection "$connection" ps --all --quiet --filter "label=com.docker.compose.project=$project")
+other=$("$podman" --connection "$connection" ps --all --quiet --filter "label=io.podman.compose.project=$project")
+all=$(printf '%s\\n%s\\n' "$all" "$other" | sort -u | sed '/^$/d')
+if [ -z "$all" ]; then
+  say "making the stack $project"
+  exec @COMPOSE@
+fi
+failed=0
+for id in $all; do
+  row=$("$podman" --connection "$connection" inspect --format \\
+    '{{.State.Running}} {{.State.StoppedByUser}} {{.HostConfig.RestartPolicy.Name}}' "$id")
+  case $row in
+    "false false always" | "false false unless-stopped")
+      say "starting $id"
+      "$podman" --connection "$connection" start "$id" >/dev/null || failed=1
+      ;;
+  esac
+done
+exit $failed
+"""
+
+_CHECK = """\
+if ! until_true visible @SOURCE@; then
+  say "the machine does not see" @SOURCE@ ": it is not shared with it; containers are not started"
+  exit 1
+fi
+"""
+
+
+def _filled(template: str, values: t.Mapping[str, str]) -> str:
+    for key, value in values.items():
+        template = template.replace(f"@{key}@", value)
+    return template
+
+
+def script(stack: Stack) -> str:
+    """The script, with every value quoted for the shell."""
+    checks = "".join(_filled(_CHECK, {"SOURCE": shlex.quote(source)}) for source in stack.sources)
+    return _filled(
+        _SCRIPT,
+        {
+            "CHECKS": checks,
+            "PROJECT_NAME": "".join(one for one in stack.project if one.isprintable()),
+            "PATH": shlex.quote(PATH),
+            "PROVIDER": shlex.quote(stack.provider),
+            "PODMAN": shlex.quote(stack.podman),
+            "MACHINE": shlex.quote(stack.machine),
+            "CONNECTION": shlex.quote(stack.connection),
+            "PROJECT": shlex.quote(stack.project),
+            "TIMEOUT": str(stack.timeout),
+            "COMPOSE": " ".join(shlex.quote(word) for word in stack.compose),
+        },
+    )
+
+
+def definition(script_path: str, log_path: str) -> dict[str, t.Any]:
+    """The agent. launchd ends what a job started when the job ends, unless told otherwise; that would be the machine.
+
+    There is no KeepAlive: it would start the machine over and over while its user has stopped it.
+    """
+    return {
+        "ProgramArguments": ["/bin/sh", script_path],
+        "RunAtLoad": True,
+        "AbandonProcessGroup": True,
+        "ProcessType": "Background",
+        "StandardOutPath": log_path,
+        "StandardErrorPath": log_path,
+    }

@@ -1,0 +1,216 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_hygiene
+short_description: Clutter and host processes of a project that lives in containers
+description:
+  - Finds what host Python and macOS leave in a project (C(__pycache__), C(*.pyc), C(.DS_Store), real AppleDouble C(._*)
+    files), and removes it when asked.
+  - Finds processes of the project that run on the host although they belong in containers, by working directory and
+    command line, without counting itself and what started it.
+  - Never follows links, never enters another file system, version control or a virtual environment.
+version_added: 0.1.0
+author:
+  - The onebox.stack developers (@onebox-stack)
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns what changed, or would change, in diff mode.
+    support: full
+options:
+  paths:
+    description: Absolute directories of the project.
+    type: list
+    elements: path
+    required: true
+  state:
+    description: V(listed) only looks. V(absent) removes the clutter. Processes are only ever listed.
+    type: str
+    choices: [listed, absent]
+    default: listed
+  kinds:
+    description: What counts as clutter.
+    type: list
+    elements: str
+    choices: [pycache, pyc, ds_store, apple_double]
+    default: [pycache, pyc, ds_store, apple_double]
+  exclude:
+    description: Absolute paths that are not entered.
+    type: list
+    elements: path
+    default: []
+  foreign_filesystem:
+    description:
+      - Whether the paths lie on exFAT or FAT, where every C(._) file with the AppleDouble mark is macOS's own.
+        Elsewhere its partner must be there as well.
+    type: bool
+    default: false
+  processes:
+    description: Whether to look for processes.
+    type: bool
+    default: true
+  process_patterns:
+    description: Regular expressions. A command line that matches one counts wherever it runs.
+    type: list
+    elements: str
+    default: []
+  only_python:
+    description: Whether O(paths) catch Python programs only, so that an editor or shell in the project does not count.
+    type: bool
+    default: true
+  keep_processes:
+    description: Regular expressions of command lines that never count.
+    type: list
+    elements: str
+    default: []
+notes:
+  - Uses C(ps), and on macOS C(lsof). Other users' working directories are only seen by root.
+"""
+
+EXAMPLES = r"""
+- name: What is lying about, and what still runs on the host
+  onebox.stack.host_hygiene:
+    paths: [/Users/97layer/97layerOS]
+    process_patterns: ["snapshot_daemon|gcp_management_server|mac_realtime_receiver"]
+  register: hygiene
+
+- name: Nothing of the project runs on the host any more
+  ansible.builtin.assert:
+    that: hygiene.processes | length == 0
+    fail_msg: "{{ hygiene.processes | map(attribute='command') | list }}"
+
+- name: Tidy up
+  onebox.stack.host_hygiene:
+    paths: [/Users/97layer/97layerOS]
+    state: absent
+"""
+
+RETURN = r"""
+clutter:
+  description: What was found (and, with O(state=absent), removed), by path.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: Where it is.
+      type: str
+    kind:
+      description: V(pycache), V(pyc), V(ds_store) or V(apple_double).
+      type: str
+    bytes:
+      description: What it holds.
+      type: int
+bytes:
+  description: The sum of it.
+  returned: always
+  type: int
+processes:
+  description: Processes of the project on the host.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    pid:
+      description: Process id.
+      type: int
+    command:
+      description: Its command line, with what looks like a secret masked.
+      type: str
+    cwd:
+      description: Its working directory, empty when it may not be read.
+      type: str
+    reasons:
+      description: Why it counts; V(cwd), V(argv), or the pattern.
+      type: list
+      elements: str
+"""
+
+import re
+import sys
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.mac import clutter, hostprocs
+from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
+
+_SECRET = re.compile(r"((?:token|secret|password|passwd|api[_-]?key)[=\s]+)\S+", re.IGNORECASE)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "paths": {"type": "list", "elements": "path", "required": True},
+            "state": {"type": "str", "choices": ["listed", "absent"], "default": "listed"},
+            "kinds": {
+                "type": "list",
+                "elements": "str",
+                "choices": list(clutter.KINDS),
+                "default": list(clutter.KINDS),
+            },
+            "exclude": {"type": "list", "elements": "path", "default": []},
+            "foreign_filesystem": {"type": "bool", "default": False},
+            "processes": {"type": "bool", "default": True},
+            "process_patterns": {"type": "list", "elements": "str", "default": []},
+            "only_python": {"type": "bool", "default": True},
+            "keep_processes": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    for option in ("process_patterns", "keep_processes"):
+        for text in given[option]:
+            try:
+                re.compile(text)
+            except re.error as error:
+                module.fail_json(msg=f"{option}: {text!r} is not a regular expression: {error}")
+    try:
+        found = clutter.find(given["paths"], given["kinds"], given["exclude"], given["foreign_filesystem"])
+        running = []
+        if given["processes"]:
+            running = hostprocs.find(
+                given["paths"],
+                given["process_patterns"],
+                only_python=given["only_python"],
+                keep=given["keep_processes"],
+                system=sys.platform,
+            )
+    except (MacError, process.CommandError) as error:
+        module.fail_json(msg=str(error))
+    rows = [{"path": one.path, "kind": one.kind, "bytes": one.bytes} for one in found]
+    removing = given["state"] == "absent" and bool(found)
+    result = {
+        "changed": removing,
+        "clutter": rows,
+        "bytes": sum(one.bytes for one in found),
+        "processes": [
+            {
+                "pid": one.pid,
+                "command": _SECRET.sub(r"\1********", one.command),
+                "cwd": one.cwd,
+                "reasons": list(one.reasons),
+            }
+            for one in running
+        ],
+        "diff": {"before": "".join(f"{one.path}\n" for one in found) if removing else "", "after": ""},
+    }
+    if removing and not module.check_mode:
+        failed = clutter.remove(found)
+        if failed:
+            more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+            module.fail_json(
+                msg=f"{len(failed)} of {len(found)} could not be removed: {'; '.join(failed[:3])}{more}; "
+                "run it as their owner",
+                **{**result, "changed": len(failed) < len(found)},
+            )
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: launch_agents
+short_description: Retire LaunchAgents, restore them, or have one loaded
+description:
+  - Takes LaunchAgents of a user out of service by label or pattern, in a way that holds over logins and can be undone.
+    Each is disabled, unloaded and waited for, and its file is moved to an archive outside C(LaunchAgents).
+  - Restores them from that archive, or has one agent of a given definition loaded.
+  - What happened is told from what launchd says afterwards, never from exit codes, which differ between versions.
+version_added: 0.1.0
+author:
+  - The onebox.stack developers (@onebox-stack)
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns what changed, or would change, in diff mode.
+    support: full
+options:
+  labels:
+    description:
+      - Labels, or shell patterns of labels such as V(com.97layer.*). The label counts, not the name of the file.
+      - With O(state=loaded), exactly one label.
+    type: list
+    elements: str
+    required: true
+    aliases: [patterns]
+  keep:
+    description: Labels or patterns that are left alone although O(labels) match them.
+    type: list
+    elements: str
+    default: []
+  state:
+    description:
+      - V(retired) takes them out of service. V(present) brings back what was retired, as it was.
+      - V(loaded) has the agent with O(definition) written, enabled and loaded.
+    type: str
+    choices: [retired, present, loaded]
+    default: retired
+  definition:
+    description: The agent's property list for O(state=loaded), without its C(Label).
+    type: dict
+  domain:
+    description:
+      - Where launchd is asked. V(gui) is there while the user is logged in at the screen, V(user) always, and V(auto)
+        takes both.
+    type: str
+    choices: [auto, gui, user]
+    default: auto
+  directory:
+    description: The folder of the agents.
+    type: path
+    default: ~/Library/LaunchAgents
+  archive_dir:
+    description: Where the files of retired agents are kept, with what is needed to undo it.
+    type: path
+    default: ~/Library/Application Support/onebox/retired-agents
+  timeout:
+    description: Seconds for one agent to stop or to load.
+    type: float
+    default: 20.0
+  executable:
+    description: The C(launchctl) to use.
+    type: path
+    default: /bin/launchctl
+notes:
+  - Run it as the user whose agents they are, without C(become).
+"""
+
+EXAMPLES = r"""
+- name: Nothing of the old system starts on this Mac any more, but the machine's agent
+  onebox.stack.launch_agents:
+    patterns: ["com.97layer.*"]
+    keep: [com.97layer.podman]
+
+- name: Bring all of it back
+  onebox.stack.launch_agents:
+    patterns: ["com.97layer.*"]
+    state: present
+
+- name: Have one agent loaded
+  onebox.stack.launch_agents:
+    labels: [com.97layer.podman]
+    state: loaded
+    definition:
+      ProgramArguments: [/bin/sh, /Users/97layer/.local/share/onebox/97layer/bring-back.sh]
+      RunAtLoad: true
+      AbandonProcessGroup: true
+"""
+
+RETURN = r"""
+agents:
+  description: One entry for each agent that was, or would be, changed or looked at.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    label:
+      description: Its label.
+      type: str
+    loaded_before:
+      description: Whether launchd had it loaded.
+      type: bool
+    domains:
+      description: Where it was loaded.
+      type: list
+      elements: str
+      sample: [gui/501]
+    disabled_before:
+      description: Whether it was disabled already.
+      type: bool
+    pid:
+      description: Its process before; 0 when it did not run.
+      type: int
+    plist_from:
+      description: Where its file was; empty when launchd had it loaded without one.
+      type: str
+    plist_to:
+      description: Where its file is now.
+      type: str
+    survivors:
+      description: Processes with its command line that still run. They are named, not ended.
+      type: list
+      elements: int
+"""
+
+import datetime
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.mac import agents
+from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
+from ansible_collections.onebox.stack.plugins.module_utils.mac.launchd import Launchctl
+
+
+def _run(module: AnsibleModule) -> agents.Result:
+    given = module.params
+    launchctl = Launchctl(os.getuid(), given["executable"])
+    common = {"patience": given["timeout"], "check": module.check_mode}
+    if given["state"] == "retired":
+        return agents.retire(
+            launchctl,
+            folder=given["directory"],
+            archive=given["archive_dir"],
+            patterns=given["labels"],
+            keep=given["keep"],
+            domain=given["domain"],
+            stamp=datetime.datetime.now().strftime("%Y%m%d-%H%M%S"),
+            **common,
+        )
+    if given["state"] == "present":
+        return agents.restore(
+            launchctl, archive=given["archive_dir"], patterns=given["labels"], keep=given["keep"], **common
+        )
+    if len(given["labels"]) != 1:
+        raise MacError(f"labels: state loaded takes exactly one label, not {len(given['labels'])}")
+    return agents.ensure_loaded(
+        launchctl,
+        folder=given["directory"],
+        label=given["labels"][0],
+        definition=given["definition"],
+        domain=given["domain"],
+        **common,
+    )
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "labels": {"type": "list", "elements": "str", "required": True, "aliases": ["patterns"]},
+            "keep": {"type": "list", "elements": "str", "default": []},
+            "state": {"type": "str", "choices": ["retired", "present", "loaded"], "default": "retired"},
+            "definition": {"type": "dict"},
+            "domain": {"type": "str", "choices": ["auto", "gui", "user"], "default": "auto"},
+            "directory": {"type": "path", "default": "~/Library/LaunchAgents"},
+            "archive_dir": {"type": "path", "default": "~/Library/Application Support/onebox/retired-agents"},
+            "timeout": {"type": "float", "default": 20.0},
+            "executable": {"type": "path", "default": "/bin/launchctl"},
+        },
+        required_if=[("state", "loaded", ["definition"])],
+        supports_check_mode=True,
+    )
+    if os.getuid() == 0:
+        module.fail_json(
+            msg="LaunchAgents belong to the user who is logged in, and root has others: run this task without become"
+        )
+    try:
+        result = _run(module)
+    except (MacError, process.CommandError) as error:
+        module.fail_json(msg=str(error))
+    for text in result.warnings:
+        module.warn(text)
+    target = {"retired": "retired", "present": "as before", "loaded": "loaded"}[module.params["state"]]
+    rows = [row["label"] for row in result.agents] if result.changed else []
+    module.exit_json(
+        changed=result.changed,
+        agents=result.agents,
+        diff={"before": "", "after": "".join(f"{label}: {target}\n" for label in rows)},
+    )
+
+
+if __name__ == "__main__":
+    main()
