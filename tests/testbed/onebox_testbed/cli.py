@@ -17,7 +17,6 @@ from onebox_testbed.base import CACHE, CHECKOUT, TestbedError, alone, say
 def _up(_options: argparse.Namespace) -> None:
     with alone():
         socket = docker.up()
-        docker.clear(socket)
         for name in ("tiny", "python"):
             images.ensure(socket, name)
         compose.up()
@@ -70,7 +69,6 @@ def environment() -> dict[str, str]:
 def _molecule(options: argparse.Namespace) -> None:
     with alone():
         socket = docker.up()
-        docker.clear(socket)
         env = hosts.environment(socket)
     argv = options.arguments or ["test", "--all"]
     os.execvpe("molecule", ["molecule", *argv], {**os.environ, **env})
