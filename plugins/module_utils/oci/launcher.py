@@ -125,6 +125,8 @@ class Launcher:
             if row is not None:
                 hunt.adopt(row, events.ADOPTED, f"the instance exists already: {row['id']}")
                 return False
+        if not hunt.domains:
+            hunt.domains = hunt.cloud.domains()
         return send.launch(hunt, self._token)
 
     def _outcome(self, captured: arrival.Captured | None, before: str) -> Outcome:

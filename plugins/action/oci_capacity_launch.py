@@ -1,0 +1,255 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The capacity launcher runs on the controller, so that a wait of days shows its progress and ends well on Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import datetime
+import json
+import os
+import random
+import signal
+import threading
+import time
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.onebox.stack.plugins.module_utils.oci import (
+    arguments,
+    arrival,
+    errors,
+    events,
+    launcher,
+    notify,
+    sdk,
+    teardown,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.oci import state as states
+from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
+from ansible_collections.onebox.stack.plugins.module_utils.oci.hunt import Hunt
+
+display = Display()
+
+
+class Interrupted(Exception):
+    """Somebody wants this process to end. The state is saved whenever this is raised."""
+
+
+class Patience:
+    """Sleeps in short pieces, so that a signal or the end of ansible-playbook is noticed within a second.
+
+    A signal that comes during a request waits for its answer: what Oracle says is then in the state file.
+    """
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._former: dict[int, t.Any] = {}
+        self._parent = os.getppid()
+
+    def __enter__(self) -> Patience:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._former[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        for number, former in self._former.items():
+            signal.signal(number, former)
+        if self.signal:
+            os.kill(os.getpid(), self.signal)  # now the way Ansible means it
+
+    def sleep(self, seconds: float) -> None:
+        """Wait. Raises :class:`Interrupted`."""
+        end = time.monotonic() + seconds
+        while True:
+            if self.signal or os.getppid() != self._parent:
+                raise Interrupted
+            rest = end - time.monotonic()
+            if rest <= 0:
+                return
+            time.sleep(min(rest, 0.5))
+
+    def _note(self, number: int, unused: object) -> None:
+        self.signal = number
+
+
+class ActionModule(ActionBase):
+    """See the module's documentation."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        unused, params = self.validate_argument_spec(
+            copy.deepcopy(arguments.LAUNCH),
+            required_if=[("state", "present", ("subnet_id", "image_id", "ssh_public_key"))],
+        )
+        self._params = params
+        self._state: states.State | None = None
+        self._notifier: notify.Notifier | None = None
+        try:
+            with Patience() as patience:
+                result.update(self._work(params, patience))
+        except Interrupted:
+            result.update(failed=True, msg=f"interrupted; the same command goes on from {params['state_file']}")
+        except OciError as error:
+            result.update(failed=True, msg=str(error), **self._facts())
+            if error.answer is not None:
+                result["last_error"] = error.answer.as_result()
+        except CallFailed as failed:
+            unused, rule = errors.classify(failed.answer, launch=False)
+            text = errors.explain(failed.answer, rule, f"Asking about {params['name']}")
+            result.update(failed=True, msg=text, last_error=failed.answer.as_result())
+        return result
+
+    def _work(self, params: dict[str, t.Any], patience: Patience) -> dict[str, t.Any]:
+        absent = params["state"] == "absent"
+        path = params["state_file"] = arguments.state_file(params, os.environ)
+        waits = arguments.policy(params)
+        wanted = None if absent else arguments.wish(params)
+        if absent and params["confirm"] != params["name"] and not self._task.check_mode:
+            raise OciError(
+                f"state: absent terminates the instance {params['name']} and deletes its disk for good. Nothing was "
+                f"done. If you mean it, set confirm: {params['name']}"
+            )
+        session = sdk.Session(arguments.account(params))
+        cloud = Api(session, params["compartment_id"])
+        with contextlib.nullcontext() if self._task.check_mode else states.locked(path):
+            place = {"name": params["name"], "compartment_id": params["compartment_id"], "place": session.place}
+            self._state = states.load(path, now=time.time(), **place)
+            if wanted is None:
+                return self._remove(cloud, path, waits.poll, patience)
+            if self._state is None:
+                self._state = launcher.new_state(**place, now=time.time())
+            hunt = Hunt(
+                wish=wanted,
+                policy=waits,
+                cloud=cloud,
+                state=self._state,
+                save=lambda state: self._save(path, state),
+                now=time.time,
+                chance=random.Random(),
+                tell=self._tell,
+                domains=params["availability_domains"],
+                max_attempts=params["max_attempts"],
+                replace=params["replace"],
+            )
+            if self._task.check_mode:
+                return self._plan(hunt)
+            return self._launch(hunt, patience)
+
+    def _launch(self, hunt: Hunt, patience: Patience) -> dict[str, t.Any]:
+        params, state = self._params, hunt.state
+        if params["discord_webhook"]:
+            try:
+                post = notify.post_to(params["discord_webhook"])
+            except ValueError as error:
+                raise OciError(str(error)) from None
+            self._notifier = notify.Notifier(post, state.notified, display.warning)
+        if params["mode"] == "block" and (state.instance is None or not state.instance.running):
+            display.display(
+                f"[{state.name}] the hunt may take days. Ctrl-C is safe at any time: the same command goes on from "
+                f"{params['state_file']}"
+            )
+        runner = launcher.Launcher(hunt, sleep=patience.sleep, monotonic=time.monotonic)
+        try:
+            outcome = runner.run(block=params["mode"] == "block", max_duration=params["max_duration"])
+        except OciError as error:
+            hunt.say(events.ABORTED, str(error))
+            self._save(params["state_file"], state)
+            raise
+        when = outcome.next_attempt_at
+        changes: dict[str, t.Any] = {}
+        if outcome.created and state.instance is not None:
+            changes["diff"] = {"before": "", "after": f"instance {state.instance.id}\n"}
+        return {
+            **self._facts(),
+            "changed": outcome.created,
+            "captured": outcome.captured is not None,
+            "msg": outcome.text,
+            "instance": arrival.as_result(outcome.captured, state.instance),
+            "next_attempt_at": "" if when is None else _utc(when),
+            **changes,
+        }
+
+    def _plan(self, hunt: Hunt) -> dict[str, t.Any]:
+        """Check mode: what would be sent, and whether anything would. Reads, and changes nothing."""
+        row = hunt.look()
+        if row is not None:
+            exists = {"id": row["id"], "state": row["lifecycleState"], "public_ip": ""}
+            exists["availability_domain"] = row.get("availabilityDomain")
+            running = row["lifecycleState"] == "RUNNING"
+            return {
+                **self._facts(),
+                "changed": False,
+                "captured": running,
+                "msg": f"{row['id']} exists",
+                "instance": exists,
+            }
+        hunt.domains = hunt.domains or hunt.cloud.domains()
+        target = hunt.next_target() or hunt.targets()[0]
+        body = hunt.wish.body(target.domain, target.fault_domain, target.size, hunt.state.intent)
+        if "user_data" in body["metadata"]:
+            body["metadata"]["user_data"] = f"({len(body['metadata']['user_data'])} characters of base64, not shown)"
+        shown = json.dumps(body, indent=2)
+        display.display(f"[{hunt.state.name}] would send POST /20160918/instances with opc-retry-token and\n{shown}")
+        return {
+            **self._facts(),
+            "changed": True,
+            "msg": f"would ask for {target.size} in {', '.join(hunt.domains)}",
+            "request": body,
+            "diff": {"before": "", "after": shown + "\n"},
+        }
+
+    def _remove(self, cloud: Api, path: str, poll: float, patience: Patience) -> dict[str, t.Any]:
+        name = self._params["name"]
+        rows = teardown.targets(cloud, self._state, name)
+        if not self._task.check_mode:
+            teardown.remove(
+                cloud, rows, poll=poll, sleep=patience.sleep, say=lambda text: display.display(f"[{name}] {text}")
+            )
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        ids = ", ".join(str(row["id"]) for row in rows)
+        return {
+            "changed": bool(rows),
+            "captured": False,
+            "msg": f"terminated {ids}" if rows else f"no instance of {name} exists",
+            "diff": {"before": f"instance {ids}\n" if rows else "", "after": ""},
+            "instance": {},
+            "state_file": path,
+        }
+
+    def _facts(self) -> dict[str, t.Any]:
+        """What every result has."""
+        state = self._state
+        return {
+            "captured": False,
+            "attempts": state.attempts if state else 0,
+            "last_error": (state.last_error if state else None) or {},
+            "instance": arrival.as_result(None, state.instance if state else None),
+            "next_attempt_at": "",
+            "state_file": self._params["state_file"],
+        }
+
+    @staticmethod
+    def _save(path: str, state: states.State) -> None:
+        state.updated_at = time.time()
+        states.save(path, state)
+
+    def _tell(self, event: events.Event) -> None:
+        if event.kind != events.ABORTED:  # that one becomes the task's error
+            display.display(events.line(event))
+        if self._notifier is not None:
+            self._notifier(event)
+
+
+def _utc(moment: float) -> str:
+    return datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
