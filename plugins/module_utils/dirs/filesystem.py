@@ -25,6 +25,7 @@ class Space(t.NamedTuple):
     free_bytes: int
     free_inodes: int | None
     read_only: bool
+    full: bool
 
 
 class Mounts:
@@ -51,6 +52,7 @@ class Mounts:
                 free_bytes=disk.f_bavail * disk.f_frsize,
                 free_inodes=disk.f_favail if disk.f_files else None,
                 read_only=bool(disk.f_flag & os.ST_RDONLY),
+                full=disk.f_blocks > 0 and disk.f_bavail == 0,
             )
         return known
 

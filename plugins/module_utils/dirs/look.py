@@ -170,7 +170,7 @@ class Looker:
             )
         if space.fstype in VOLATILE and wanted.kind == "data":
             self._warn("volatile", device, f"{wanted.path} is on {space.fstype}: what is there is gone after a reboot")
-        if space.free_bytes == 0 and not space.read_only:
+        if space.full and not space.read_only:
             self._warn("full", device, f"the file system of {wanted.path} is full")
 
     def _check_disk(self, found: Found, place: Place, there: bool) -> None:
@@ -210,6 +210,8 @@ class Looker:
                 self._problem(wanted, f"{wanted.path} cannot be made: {nearest} is on a file system mounted read-only")
         elif not os.access(".", os.W_OK | os.X_OK, dir_fd=place.fd, effective_ids=_effective()):
             self._problem(wanted, f"{wanted.path} cannot be made in {nearest}: {self._not_allowed(nearest)}")
+        elif space.full:
+            self._problem(wanted, f"{wanted.path} cannot be made: its file system is full; delete files there")
         elif space.free_inodes is not None and space.free_inodes < self._inodes[device]:
             self._problem(
                 wanted,
