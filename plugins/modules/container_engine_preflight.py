@@ -15,8 +15,9 @@ description:
   - When the probe fails on Podman, the settings of C(containers.conf) that mend it are found by trying (limits, cgroup
     manager, event log, OCI runtime, network) and the fewest of them are written to C(50-onebox.conf) in
     C(containers.conf.d). No other file is touched.
-  - The probe image, a few hundred bytes, stays for the next run until O(state=absent).
-  - An engine that is not there is no failure; C(name) is empty then, and C(problem) says what was tried.
+  - Nothing of the probe stays.
+  - An engine that is not there, or is installed and dead, is no failure; RV(name) is empty then, RV(problem) says what
+    was tried and what to type, and RV(missing_packages) what to install.
 author:
   - The onebox.stack developers (@onebox-stack)
 attributes:
@@ -24,7 +25,8 @@ attributes:
     description: Can run in check_mode and return changed status prediction without modifying target.
     support: partial
     details:
-      - In check mode no probe is run, so settings that would be found are not predicted.
+      - In check mode no probe is run, so settings that would be found are not predicted. Packages that are missing for
+        want of an engine count as a change.
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: full
@@ -41,8 +43,33 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  packages:
+    description:
+      - Debian packages of the engine and its compose tool; compared with what is installed when RV(problem) is set.
+    type: list
+    elements: str
+    default: []
+  builder_packages:
+    description:
+      - Debian packages that build stand-ins; they count as missing when a registry of O(standins) has no address here.
+    type: list
+    elements: str
+    default: []
+  commands:
+    description:
+      - Commands that must be there beside the engine; one that is missing is a RV(problem).
+    type: list
+    elements: str
+    default: []
+  standins:
+    description:
+      - References of the images that may have to be built here.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: onebox.stack.container_images
+  - module: onebox.stack.container_compose_tool
 """
 
 EXAMPLES = r"""
@@ -75,78 +102,128 @@ rootless:
   description: Whether it runs containers without root.
   returned: always
   type: bool
+runtime:
+  description: The OCI runtime Podman uses; empty for Docker, and in check mode.
+  returned: always
+  type: str
+  sample: runc
+cgroup_manager:
+  description: Podman's cgroup manager; empty for Docker, and in check mode.
+  returned: always
+  type: str
+  sample: cgroupfs
 settings:
   description: What had to be set so that a container starts.
   returned: always
   type: list
   elements: str
-  sample: [ulimits]
+  sample: [default_ulimits, runtime=runc]
 provider:
-  description: The compose tool that fits the engine, with C(kind), C(version) and C(path); empty when there is none.
+  description: The compose tool that fits the engine, with C(name), C(version) and C(path); empty when there is none.
   returned: always
   type: dict
-  sample: {kind: podman-compose, version: 1.6.0, path: /opt/onebox/podman-compose/bin/podman-compose}
+  sample: {name: podman-compose, version: 1.6.0, path: /opt/onebox/podman-compose/bin/podman-compose}
 problem:
-  description: Why there is no engine or no compose tool; empty when all is well.
+  description: Why there is no engine or no compose tool, and what to type; empty when all is well.
   returned: always
   type: str
+missing_packages:
+  description: Those of O(packages) and O(builder_packages) that should be installed; empty when RV(problem) is.
+  returned: always
+  type: list
+  elements: str
+starts_at_boot:
+  description: Whether the engine will be there after a reboot. Podman needs nothing for that.
+  returned: always
+  type: bool
+notes:
+  description: What a person should know about this engine.
+  returned: always
+  type: list
+  elements: str
 """
 
-import contextlib
+import json
 import os
+import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.compose import environ, provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.engine import preflight
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
-from ansible_collections.onebox.stack.plugins.module_utils.engine.find import find
+from ansible_collections.onebox.stack.plugins.module_utils.engine import advice, dropin, preflight, survey
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 
 
-def look(module: AnsibleModule, podman: preflight.Podman) -> dict[str, t.Any]:
+def look(module: AnsibleModule, drop_in: dropin.DropIn) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {
         "changed": False,
         "name": "",
         "version": "",
         "socket": "",
         "rootless": False,
+        "runtime": "",
+        "cgroup_manager": "",
         "settings": [],
         "provider": {},
         "problem": "",
+        "missing_packages": [],
+        "starts_at_boot": False,
+        "notes": [],
     }
-    try:
-        engine = find(module.params["engine"])
-    except EngineError as error:
-        result["problem"] = str(error)
-        return result
-    rootless = os.geteuid() != 0 and (engine.name == "podman" or engine.socket.startswith("/run/user/"))
-    result.update(name=engine.name, version=engine.version, socket=engine.socket, rootless=rootless)
-    before = podman.read()
-    if not module.check_mode:
-        if engine.name == "podman":
-            result["changed"] = podman.settle()
-        else:
-            preflight.probe_docker()
-    after = podman.read()
-    result["settings"] = preflight.names_in(after, preflight.known()) if engine.name == "podman" else []
-    result["diff"] = {"before": before, "after": after, "before_header": podman.path, "after_header": podman.path}
-    try:
-        tool = provider.find("auto", engine, environ.clean(os.environ))
-        result["provider"] = {"kind": tool.kind, "version": tool.version_text, "path": " ".join(tool.argv)}
-    except ComposeError as error:
-        result["problem"] = str(error)
+    engine, result["problem"] = survey.look(module.params["engine"])
+    if engine is not None:
+        describe(module, drop_in, engine, result)
+    lacking = [command for command in module.params["commands"] if shutil.which(command) is None]
+    if lacking and not result["problem"]:
+        result["problem"] = f"{', '.join(lacking)} is not installed on this host; install it"
+    if result["problem"]:
+        wanted = list(module.params["packages"])
+        if survey.builder_is_wanted(module.params["standins"]):
+            wanted += module.params["builder_packages"]
+        result["missing_packages"] = survey.missing_packages(wanted)
+        if module.check_mode and result["missing_packages"]:
+            result["changed"] = True
+            result["notes"].append("would install " + ", ".join(result["missing_packages"]))
     return result
 
 
-def forget(module: AnsibleModule, podman: preflight.Podman) -> dict[str, t.Any]:
-    before = podman.read()
-    if module.check_mode:
-        return {"changed": bool(before)}
-    with contextlib.suppress(EngineError):  # without an engine there is no image of it either
-        preflight.forget_probe(find(module.params["engine"]).name)
-    return {"changed": podman.remove()}
+def describe(module: AnsibleModule, drop_in: dropin.DropIn, engine: Engine, result: dict[str, t.Any]) -> None:
+    result.update(name=engine.name, version=engine.version, socket=engine.socket, rootless=survey.is_rootless(engine))
+    try:
+        tool = provider.find("auto", engine, environ.clean(os.environ))
+        result["provider"] = {"name": tool.kind, "version": tool.version_text, "path": " ".join(tool.argv)}
+    except ComposeError as error:
+        result["problem"] = str(error)
+    before = drop_in.read()
+    if not module.check_mode:
+        result["changed"] = survey.prove(engine, drop_in)
+    after = drop_in.read()
+    if before != after:
+        result["diff"] = {"before": before, "after": after, "before_header": drop_in.path, "after_header": drop_in.path}
+    if engine.name == "podman":
+        result["settings"] = preflight.names_in(after)
+        result["starts_at_boot"] = True
+        if not module.check_mode:
+            result["runtime"], result["cgroup_manager"] = podman_facts()
+    elif advice.has_systemd():
+        result["starts_at_boot"] = survey.docker_starts_at_boot()
+    if not advice.has_systemd():
+        result["notes"].append("no systemd here: nothing starts containers again after a reboot but another run")
+
+
+def podman_facts() -> tuple[str, str]:
+    """The OCI runtime and the cgroup manager Podman says it uses."""
+    host = json.loads(process.run(["podman", "info", "--format", "json"], timeout=60).stdout)["host"]
+    return str(host["ociRuntime"]["name"]), str(host["cgroupManager"])
+
+
+def forget(module: AnsibleModule, drop_in: dropin.DropIn) -> dict[str, t.Any]:
+    before = drop_in.read()
+    if not module.check_mode:
+        drop_in.write("")
+    return {"changed": bool(before), "diff": {"before": before, "after": ""}}
 
 
 def main() -> None:
@@ -154,19 +231,22 @@ def main() -> None:
         argument_spec={
             "engine": {"type": "str", "choices": ["auto", "docker", "podman"], "default": "auto"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "builder_packages": {"type": "list", "elements": "str", "default": []},
+            "commands": {"type": "list", "elements": "str", "default": []},
+            "standins": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
-    folder = preflight.configuration_folder(os.geteuid(), os.path.expanduser("~"))
-    podman = preflight.Podman(folder, process.run)
+    drop_in = dropin.DropIn(dropin.folder_of(os.geteuid(), os.path.expanduser("~")))
     try:
         if module.params["state"] == "absent":
-            module.exit_json(**forget(module, podman))
-        module.exit_json(**look(module, podman))
+            module.exit_json(**forget(module, drop_in))
+        module.exit_json(**look(module, drop_in))
     except (preflight.PreflightError, EngineError, process.CommandError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"cannot write {podman.path}: {error.strerror}; check the permissions and the disk")
+        module.fail_json(msg=f"cannot write {drop_in.path}: {error.strerror}; check the permissions and the disk")
 
 
 if __name__ == "__main__":

@@ -41,16 +41,21 @@ options:
         have C(packages), C(command) and C(env).
     type: dict
     default: {}
+  registry_timeout:
+    description:
+      - Seconds until a registry must have told something about an image; else it counts as one that does not answer.
+    type: float
+    default: 20
   pull_timeout:
     description:
-      - Seconds a registry may take for one image.
+      - Seconds the download of one image may take.
     type: float
-    default: 300
+    default: 600
   scratch:
     description:
-      - Directory stand-ins are built in.
+      - Directory stand-ins are built in. It needs room for the unpacked image and must not be writable by others.
+      - The default is C(/var/cache/onebox) for root and C(~/.cache/onebox) for others.
     type: path
-    default: /var/tmp/onebox
 seealso:
   - module: onebox.stack.container_engine_preflight
 """
@@ -93,15 +98,18 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.images import 
     Images,
     StandIn,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.engine.survey import command_environment
 
 
-def have(module: AnsibleModule) -> dict[str, t.Any]:
+def have(module: AnsibleModule, scratch: str) -> dict[str, t.Any]:
     stand_ins = {name: StandIn.parse(name, data) for name, data in module.params["standins"].items()}
+    engine = find(module.params["engine"])
     images = Images(
-        find(module.params["engine"]),
-        environ=os.environ,
+        engine,
+        environ=command_environment(engine),
+        registry_timeout=module.params["registry_timeout"],
         pull_timeout=module.params["pull_timeout"],
-        scratch=module.params["scratch"],
+        scratch=scratch,
     )
     rows = []
     changed = builder_missing = False
@@ -112,7 +120,7 @@ def have(module: AnsibleModule) -> dict[str, t.Any]:
             changed = True
         elif row is None:
             try:
-                row = obtain(images, module.params["scratch"], reference, stand_ins.get(reference))
+                row = obtain(images, scratch, reference, stand_ins.get(reference))
                 changed = True
             except BuilderMissing as missing:
                 row = {"reference": reference, "id": "", "how": "missing", "standin": False, "note": str(missing)}
@@ -135,17 +143,20 @@ def main() -> None:
             "images": {"type": "list", "elements": "str", "required": True},
             "engine": {"type": "str", "choices": ["auto", "docker", "podman"], "default": "auto"},
             "standins": {"type": "dict", "default": {}},
-            "pull_timeout": {"type": "float", "default": 300},
-            "scratch": {"type": "path", "default": "/var/tmp/onebox"},
+            "registry_timeout": {"type": "float", "default": 20},
+            "pull_timeout": {"type": "float", "default": 600},
+            "scratch": {"type": "path"},
         },
         supports_check_mode=True,
     )
+    usual = "/var/cache/onebox" if os.geteuid() == 0 else os.path.expanduser("~/.cache/onebox")
+    scratch = module.params["scratch"] or usual
     try:
-        module.exit_json(**have(module))
+        module.exit_json(**have(module, scratch))
     except (EngineError, ImageError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"cannot use {module.params['scratch']}: {error.strerror}; give another scratch directory")
+        module.fail_json(msg=f"cannot use {scratch}: {error.strerror}; give another scratch directory")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ PODMAN_COMPOSE = "podman-compose"
 OLDEST_PODMAN_COMPOSE = (1, 3)
 # The roles of this collection put a private podman-compose here.
 PRIVATE_PODMAN_COMPOSE = "/opt/onebox/podman-compose/bin/podman-compose"
+PRIVATE_PODMAN_COMPOSE_OF_USER = ".local/share/onebox/podman-compose/bin/podman-compose"
 _VERSION_TIMEOUT = 60.0
 
 
@@ -111,7 +112,8 @@ def _unfit(kind: str, engine: Engine | None) -> str:
 def _candidates(kind: str, env: t.Mapping[str, str]) -> list[tuple[str, ...]]:
     path = env.get("PATH")
     if kind == PODMAN_COMPOSE:
-        found = [shutil.which("podman-compose", path=path), PRIVATE_PODMAN_COMPOSE]
+        own = os.path.join(env.get("HOME", "/"), PRIVATE_PODMAN_COMPOSE_OF_USER)
+        found = [shutil.which("podman-compose", path=path), PRIVATE_PODMAN_COMPOSE, own]
         return [(place,) for place in found if place and os.path.exists(place)] or [("podman-compose",)]
     candidates: list[tuple[str, ...]] = []
     # The plugin called directly saves the docker command line's own start, and works where that is not installed.

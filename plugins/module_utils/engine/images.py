@@ -9,6 +9,7 @@ owners wrote them. It carries the label ``onebox.standin``, so that nobody takes
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -17,8 +18,10 @@ from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+from ansible_collections.onebox.stack.plugins.module_utils.engine.pull import pull
 
 STAND_IN_LABEL = "onebox.standin"
+_PREFIX = "standin-"
 _BUILD_TIMEOUT = 900.0
 _IMPORT_TIMEOUT = 300.0
 # Left out of a stand-in: nothing a service reads, and a third of the size.
@@ -73,7 +76,8 @@ class Images:
         engine: where they are looked for.
         run: starts a process.
         environ: the environment for mmdebstrap and the engine's command line.
-        pull_timeout: seconds a registry may take for one image.
+        registry_timeout: seconds until a registry must have answered.
+        pull_timeout: seconds the download of one image may take.
         scratch: directory for the build; it needs room for the unpacked image.
     """
 
@@ -83,12 +87,14 @@ class Images:
         run: process.Runner = process.run,
         *,
         environ: t.Mapping[str, str],
+        registry_timeout: float,
         pull_timeout: float,
         scratch: str,
     ) -> None:
         self._engine = engine
         self._run = run
         self._environ = dict(environ)
+        self._registry_timeout = registry_timeout
         self._pull_timeout = pull_timeout
         self._scratch = scratch
 
@@ -114,7 +120,13 @@ class Images:
             BuilderMissing: mmdebstrap is needed and not there.
             ImageError: the image cannot be had.
         """
-        why = self._pull(reference)
+        why = pull(
+            self._engine.name,
+            reference,
+            environ=self._environ,
+            registry_timeout=self._registry_timeout,
+            pull_timeout=self._pull_timeout,
+        )
         how = "pulled"
         if why:
             if stand_in is None:
@@ -129,51 +141,72 @@ class Images:
             raise ImageError(f"{reference} was {how} and still {self._engine.name} does not know it: look at its log")
         return dict(found, how=how)
 
-    def _pull(self, reference: str) -> str:
-        """Pull; returns why not, "" when it is there now."""
-        words = [self._engine.name, "pull", "--quiet", reference]
-        try:
-            self._run(words, timeout=self._pull_timeout, env=self._environ)
-        except process.CommandTimeout:
-            return f"the registry did not answer within {self._pull_timeout:g} s"
-        except process.CommandError as error:
-            return process.last_words(error.result.stderr, 1) or str(error)
-        return ""
-
     def _build(self, reference: str, stand_in: StandIn) -> None:
         if shutil.which("mmdebstrap", path=self._environ.get("PATH")) is None:
             raise BuilderMissing(
                 f"no registry answers for {reference}; its stand-in needs mmdebstrap, which is not installed"
             )
-        os.makedirs(self._scratch, mode=0o700, exist_ok=True)
-        # What a killed build left is of no use: builds are under the caller's lock, so nobody else is at work here.
-        for entry in os.scandir(self._scratch):
-            if entry.name.startswith("standin-"):
-                shutil.rmtree(entry.path, ignore_errors=True)
-        folder = tempfile.mkdtemp(prefix="standin-", dir=self._scratch)
+        # What a killed build left is of no use. A build that outlived its module holds the lock and is waited for.
+        lock = os.path.join(self._scratch, "builder.lock")
+        guarded = ["flock", "--wait", f"{_BUILD_TIMEOUT:.0f}", lock]
+        folder = ""
         try:
+            self._run([*guarded, "true"], timeout=_BUILD_TIMEOUT + 10, env=self._environ)
+            sweep(self._scratch)
+            folder = tempfile.mkdtemp(prefix=_PREFIX, dir=self._scratch)
             archive = os.path.join(folder, "image.tar")
             # The archive is complete before the engine hears of it: a half-built image never has the name.
-            self._run(build_command(stand_in, archive), timeout=_BUILD_TIMEOUT, env=dict(self._environ, TMPDIR=folder))
+            self._run(
+                [*guarded, *build_command(stand_in, archive)],
+                timeout=_BUILD_TIMEOUT,
+                env=dict(self._environ, TMPDIR=folder),
+            )
             self._run(
                 import_command(self._engine.name, stand_in, archive, reference),
                 timeout=_IMPORT_TIMEOUT,
                 env=self._environ,
             )
         except process.CommandError as error:
-            said = process.last_words(error.result.stderr) or str(error)
-            full = " The disk is full: free some room." if "No space left" in error.result.stderr else ""
-            raise ImageError(
-                f"the stand-in for {reference} cannot be built from Debian {stand_in.suite}: {said}.{full} "
-                f"Check that this host's package mirror answers (apt-get update)."
-            ) from error
+            raise ImageError(_build_failed(reference, stand_in, self._scratch, error)) from error
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(scratch: str) -> None:
+    """Remove what killed builds left in ``scratch``. Nothing that is still mounted there is touched.
+
+    Raises:
+        ImageError: something is.
+    """
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as stream:
+        mounted = [line.split(" ")[4] for line in stream]
+    for entry in os.scandir(scratch):
+        if not entry.name.startswith(_PREFIX):
+            continue
+        below = [place for place in mounted if place.startswith(entry.path + "/")]
+        if below:
+            raise ImageError(f"an interrupted build left {below[0]} mounted; type: umount {below[0]}")
+        shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _build_failed(reference: str, stand_in: StandIn, scratch: str, error: process.CommandError) -> str:
+    printed = error.result.stderr or error.result.stdout
+    if "No space left on device" in printed:
+        return f"the stand-in for {reference} cannot be built: the disk of {scratch} or of the image store is full"
+    # mmdebstrap ends with the same two lines whatever went wrong; apt's errors say it.
+    told = [line for line in printed.splitlines() if line.startswith("E: ") and "mmdebstrap" not in line]
+    said = process.last_words("\n".join(told) or printed) or str(error)
+    return (
+        f"the stand-in for {reference} cannot be built from Debian {stand_in.suite}: {said}. "
+        "Check that this host's package mirror answers (apt-get update) and has these packages."
+    )
 
 
 def build_command(stand_in: StandIn, archive: str) -> list[str]:
     """The mmdebstrap call. No mirror is named: its own default or the host's apt sources serve."""
     words = ["mmdebstrap", "--quiet", "--variant=minbase", "--skip=check/empty"]
+    words.append("--dpkgopt=force-unsafe-io")  # what a power cut would spoil here is thrown away anyway
     words += [f"--dpkgopt=path-exclude={pattern}" for pattern in _WITHOUT]
     if stand_in.packages:
         words.append("--include=" + ",".join(stand_in.packages))
@@ -183,10 +216,34 @@ def build_command(stand_in: StandIn, archive: str) -> list[str]:
 def import_command(engine: str, stand_in: StandIn, archive: str, reference: str) -> list[str]:
     """The call that makes an image of the archive, under the public name."""
     what = f"Debian {stand_in.suite} with {', '.join(stand_in.packages) or 'its base system'}"
-    words = [engine, "import", "--change", f'LABEL {STAND_IN_LABEL}="{what}"']
+    words = [engine, "import", "--change", f"LABEL {STAND_IN_LABEL}={json.dumps(what)}"]
     for key, value in (stand_in.env or {}).items():
-        words += ["--change", f"ENV {key}={value}"]
+        words += ["--change", f"ENV {key}={json.dumps(value)}"]
     if stand_in.command:
-        listed = ", ".join(f'"{word}"' for word in stand_in.command)
-        words += ["--change", f"CMD [{listed}]"]
+        words += ["--change", f"CMD {json.dumps(list(stand_in.command))}"]
     return [*words, archive, reference]
+
+
+def registry_of(reference: str) -> str:
+    """The host name of the registry ``reference`` is pulled from, without the port."""
+    first, slash, _rest = reference.partition("/")
+    named = slash and ("." in first or ":" in first or first == "localhost")
+    host = first if named else "docker.io"
+    # The name people write is not the name that is asked.
+    return "registry-1.docker.io" if host == "docker.io" else host.partition(":")[0]
+
+
+def unknown_registries(references: t.Iterable[str], run: process.Runner = process.run) -> list[str]:
+    """Which registries of ``references`` this host has no address for.
+
+    It only decides whether the builder of stand-ins is installed along with the engine, to save a second installation;
+    whether an image is pulled is settled by pulling it.
+    """
+    hosts = sorted({registry_of(reference) for reference in references})
+    unknown = []
+    for host in hosts:
+        try:
+            run(["getent", "ahosts", host], timeout=5)
+        except process.CommandError:
+            unknown.append(host)
+    return unknown

@@ -1,0 +1,110 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Install a compose tool beside the system, where the distribution has none that will do."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: container_compose_tool
+short_description: Install a compose tool beside the system
+version_added: 0.1.0
+description:
+  - For hosts whose distribution has no compose tool that will do, as Debian 12.
+  - For Podman, installs C(podman-compose) by pip into a virtual environment of its own.
+  - For Docker, unpacks docker compose v2 and buildx from a newer Debian release, taken from the mirror this host's apt
+    uses and verified by apt, without adding an apt source or touching the package database.
+  - The tool is complete before it is linked, so an interrupted run leaves the former one.
+author:
+  - The onebox.stack developers (@onebox-stack)
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+options:
+  engine:
+    description:
+      - The engine the tool is for.
+    type: str
+    choices: [docker, podman]
+    required: true
+  requirement:
+    description:
+      - What pip installs for Podman.
+    type: str
+    default: podman-compose==1.6.0
+  suite:
+    description:
+      - The Debian release docker compose is taken from.
+    type: str
+    default: trixie
+  base:
+    description:
+      - Directory the tool is kept below.
+      - The default is C(/opt/onebox) for root and C(~/.local/share/onebox) for others.
+    type: path
+seealso:
+  - module: onebox.stack.container_engine_preflight
+"""
+
+EXAMPLES = r"""
+- name: Have podman-compose
+  onebox.stack.container_compose_tool:
+    engine: podman
+"""
+
+RETURN = r"""
+path:
+  description: Path of the tool; empty in check mode.
+  returned: always
+  type: str
+  sample: /opt/onebox/podman-compose/bin/podman-compose
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.engine.compose_tool import Installer, ToolError
+
+# Those of the newer release's packages that hold docker's plugins.
+PLUGINS = ("docker-compose", "docker-buildx")
+# Not the interpreter this module runs in, which may be a virtual environment that goes away.
+PYTHON = "/usr/bin/python3"
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "engine": {"type": "str", "choices": ["docker", "podman"], "required": True},
+            "requirement": {"type": "str", "default": "podman-compose==1.6.0"},
+            "suite": {"type": "str", "default": "trixie"},
+            "base": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    root = os.geteuid() == 0
+    home = os.path.expanduser("~")
+    base = module.params["base"] or ("/opt/onebox" if root else f"{home}/.local/share/onebox")
+    podman = module.params["engine"] == "podman"
+    commands = "/usr/local/bin" if root else f"{home}/.local/bin"
+    plugins = "/usr/local/lib/docker/cli-plugins" if root else f"{home}/.docker/cli-plugins"
+    if module.check_mode:
+        module.exit_json(changed=True, path="")
+    installer = Installer(base, commands if podman else plugins)
+    try:
+        if podman:
+            path = installer.podman_compose(module.params["requirement"], PYTHON)
+        else:
+            path = installer.docker_compose(module.params["suite"], PLUGINS)
+    except ToolError as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"cannot write below {base}: {error.strerror}; check the permissions and the disk")
+    module.exit_json(changed=True, path=path)
+
+
+if __name__ == "__main__":
+    main()
