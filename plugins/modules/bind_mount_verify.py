@@ -17,7 +17,7 @@ description:
   - Never changes anything. The task does not fail when a mount is wrong; look at RV(ignore:ok).
 version_added: 1.0.0
 author:
-  - The onebox.stack developers
+  - The onebox.stack developers (@onebox)
 attributes:
   check_mode:
     description: Can run in check mode and return the same as otherwise.
@@ -82,6 +82,52 @@ options:
     type: str
     choices: [none, read, write]
     default: write
+  ephemeral:
+    description:
+      - Whether to look for what containers wrote outside of every mount, which is lost when they are next made anew,
+        and for data directories named in their environment (C(*_DIR=/app/data)) that no mount covers.
+      - Such findings are in RV(ephemeral_writes) and do not change RV(ignore:ok).
+    type: bool
+    default: false
+  ephemeral_ignore:
+    description:
+      - Paths (with all below them) and patterns that O(ephemeral) leaves out. Replaces the default.
+    type: list
+    elements: str
+    default:
+      - /tmp
+      - /var/tmp
+      - /run
+      - /var/run
+      - /dev
+      - /proc
+      - /sys
+      - /var/cache
+      - /root/.cache
+      - /home/*/.cache
+      - '*/__pycache__'
+      - '*.pyc'
+      - '*.pid'
+      - '*.sock'
+      - '*.lock'
+      - /.dockerenv
+      - /etc/mtab
+      - /etc/ld.so.cache
+      - /etc/hosts
+      - /etc/hostname
+      - /etc/resolv.conf
+      - /etc/passwd
+      - /etc/group
+  working_dir:
+    description:
+      - The project directory the containers must have been made from, compared with their labels.
+      - A container from another directory is in RV(label_mismatch), and RV(ignore:ok) is false.
+    type: path
+  config_files:
+    description: The compose files they must have been made from, in order, compared likewise.
+    type: list
+    elements: path
+    default: []
   one_shots:
     description: Containers or services that may have finished with exit code 0.
     type: list
@@ -201,6 +247,19 @@ missing_mounts:
   returned: always
   type: list
   elements: dict
+label_mismatch:
+  description:
+    - Containers made from another directory or compose file; container, service, label, expected, found, message.
+  returned: always
+  type: list
+  elements: dict
+ephemeral_writes:
+  description:
+    - What would be lost, grouped by directory; container, service, path, files, bytes (null when unknown), newest,
+      variable (the one that names the directory, or empty), complete (false when a bound ended the search), message.
+  returned: always
+  type: list
+  elements: dict
 table:
   description: The same as lines for a terminal, what is wrong first.
   returned: always
@@ -215,6 +274,7 @@ duration_ms:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.find import ENGINES, find
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.ephemeral import IGNORED
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import ACCESS, verify
 
 
@@ -241,6 +301,10 @@ def main() -> None:
                 },
             },
             "access": {"type": "str", "choices": list(ACCESS), "default": "write"},
+            "ephemeral": {"type": "bool", "default": False},
+            "ephemeral_ignore": {"type": "list", "elements": "str", "default": list(IGNORED)},
+            "working_dir": {"type": "path"},
+            "config_files": {"type": "list", "elements": "path", "default": []},
             "one_shots": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "float", "default": 10.0},
         },
@@ -255,6 +319,10 @@ def main() -> None:
             names=given["containers"],
             expected=given["expected"],
             access=given["access"],
+            ephemeral=given["ephemeral"],
+            ephemeral_ignore=given["ephemeral_ignore"],
+            working_dir=given["working_dir"] or "",
+            config_files=given["config_files"],
             one_shots=given["one_shots"],
             seconds=given["timeout"],
         )

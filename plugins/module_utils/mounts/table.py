@@ -25,5 +25,7 @@ def lines(result: t.Mapping[str, t.Any]) -> list[str]:
         if verdict != "ok":
             out.append(f"    {mount['message']}")
     out += [f"    {lost['message']}" for lost in result["missing_mounts"] if not lost["container"]]
+    out += [f"    {row['message']}" for row in result["label_mismatch"]]
+    out += [f"unpersisted  {row['message']}" for row in result["ephemeral_writes"]]
     out.append(result["message"])
     return out

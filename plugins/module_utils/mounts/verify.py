@@ -15,7 +15,16 @@ from dataclasses import replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, NotFound
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
-from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts, fence, kernel, prove, table
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import (
+    facts,
+    fence,
+    kernel,
+    labels,
+    prove,
+    table,
+    unpersisted,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.ephemeral import IGNORED
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation, declare, with_inherited
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Finding, shown
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.mountinfo import Table
@@ -30,6 +39,10 @@ def verify(
     names: t.Sequence[str] = (),
     expected: t.Sequence[t.Mapping[str, t.Any]] | None = None,
     access: str = "write",
+    ephemeral: bool = False,
+    ephemeral_ignore: t.Sequence[str] = IGNORED,
+    working_dir: str = "",
+    config_files: t.Sequence[str] = (),
     one_shots: t.Sequence[str] = (),
     seconds: float = 10.0,
     fstab: str = "/etc/fstab",
@@ -45,13 +58,18 @@ def verify(
             ``destination``, and optionally ``read_only``, ``type`` (file or dir), ``not_empty``. Default: what the
             engine says it mounted.
         access: what to try as the application: none, read, or write (reading included).
+        ephemeral: look for what was written outside of every mount, too.
+        ephemeral_ignore: paths and patterns that are left out of that.
+        working_dir: the directory the containers must have been made in, by their labels; "" is not compared.
+        config_files: the compose files they must have been made from; none is not compared.
         one_shots: names or services whose containers may have finished with exit code 0.
         seconds: how long one container may take before it is given up as unverifiable.
         fstab: the file that says which disks the host should have mounted.
         clock: seconds, for the duration.
 
     Returns:
-        The module's result: ok, summary, containers, missing_mounts, message, duration_ms.
+        The module's result: ok, summary, containers, missing_mounts, label_mismatch, ephemeral_writes, message,
+        table, duration_ms.
 
     Raises:
         EngineError: the engine does not answer, or has no container of that name.
@@ -87,8 +105,15 @@ def verify(
                 "mounts": rows,
             }
         )
-    lost = _without_container(wanted, containers)
-    return _result(reports, lost, project, engine, round((clock() - began) * 1000, 1))
+    result = _result(reports, _without_container(wanted, containers), project, engine)
+    result["label_mismatch"] = labels.mismatches(containers, working_dir, config_files)
+    result["ok"] = result["ok"] and not result["label_mismatch"]
+    result["ephemeral_writes"] = (
+        unpersisted.look(engine, containers, ephemeral_ignore, seconds) if ephemeral and not unsupported else []
+    )
+    result["table"] = table.lines(result)
+    result["duration_ms"] = round((clock() - began) * 1000, 1)
+    return result
 
 
 def _prove_all(
@@ -201,7 +226,7 @@ def _without_container(wanted: t.Sequence[Expectation], containers: t.Sequence[C
 
 
 def _result(
-    reports: list[dict[str, t.Any]], lost: list[dict[str, t.Any]], project: str | None, engine: Engine, duration: float
+    reports: list[dict[str, t.Any]], lost: list[dict[str, t.Any]], project: str | None, engine: Engine
 ) -> dict[str, t.Any]:
     missing = list(lost)
     verdicts = ["missing"] * len(lost)
@@ -230,13 +255,10 @@ def _result(
     if not reports:
         what = f"project {project!r}" if project else "this engine"
         message = f"no container of {what} on {engine.name} ({engine.socket or 'command line'}): is the stack up?"
-    result: dict[str, t.Any] = {
+    return {
         "ok": bool(reports) and good == len(verdicts),
         "summary": summary,
         "containers": reports,
         "missing_mounts": missing,
         "message": message,
-        "duration_ms": duration,
     }
-    result["table"] = table.lines(result)
-    return result

@@ -16,7 +16,7 @@ PREFIX = "obx-mounts"
 IMAGE = "localhost/obx-mounts-tiny:1"
 APPLETS = (
     *("sh", "sleep", "su", "setpriv", "mount", "umount"),
-    *("mkdir", "mkfifo", "touch", "ln", "rm", "mv", "dd", "cat", "grep"),
+    *("mkdir", "mkfifo", "touch", "ln", "rm", "mv", "dd", "cat", "grep", "seq"),
 )
 ADVICE = "run `make testbed`, which starts the engines and has the packages the integration tests need"
 

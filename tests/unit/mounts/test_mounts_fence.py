@@ -102,7 +102,15 @@ def test_table_shows_findings_first_and_what_to_do() -> None:
         {"name": "bb", "mounts": [mount("stale_file", "/2"), mount("ok", "/33")]},
     ]
     lost = [{"container": "", "message": "no container of worker"}]
-    text = lines({"containers": containers, "missing_mounts": lost, "message": "2 of 4"})
+    text = lines(
+        {
+            "containers": containers,
+            "missing_mounts": lost,
+            "label_mismatch": [],
+            "ephemeral_writes": [],
+            "message": "2 of 4",
+        }
+    )
     assert text == [
         "stale_file  bb  /2   /s",
         "    about /2",
