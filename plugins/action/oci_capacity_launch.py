@@ -18,7 +18,6 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-
 from ansible_collections.onebox.stack.plugins.module_utils.oci import (
     arguments,
     arrival,

@@ -12,9 +12,9 @@ author: The onebox.stack developers (@onebox-stack)
 description:
   - Asks for one compute instance again and again, politely, until Oracle has room for it.
   - Runs on the controller and shows each attempt, Oracle's answer, and when the next one comes.
-  - Each request is written to O(state_file) before it is sent. When its outcome stays unknown (a timeout, a server error,
-    a kill, a power cut), the instance list is read first, then the very same request is sent again with the same retry
-    token, before anything else. So there is never a second instance, and none is lost.
+  - Each request is written to O(state_file) before it is sent. When its outcome stays unknown (a timeout, a server
+    error, a kill, a power cut), the instance list is read first, then the very same request is sent again with the
+    same retry token, before anything else. So there is never a second instance, and none is lost.
   - The instance is known by a tag, so it is found again even when the state file is lost.
   - An answer that is not in the table of known answers stops the run; it is never retried.
 extends_documentation_fragment:
@@ -124,7 +124,8 @@ options:
     default: block
   max_duration:
     description:
-      - Seconds after which V(block) returns without an instance; it does not fail then, see RV(captured). 0 for no limit.
+      - Seconds after which V(block) returns without an instance, 0 for no limit. It does not fail then, see
+        RV(captured).
     type: float
     default: 604800.0
   max_attempts:
@@ -155,17 +156,19 @@ options:
     default: 300.0
   state_file:
     description:
-      - Where the hunt is remembered. By default C(onebox/oci/<name>.json) below C($XDG_STATE_HOME) or C(~/.local/state).
+      - Where the hunt is remembered. By default C(onebox/oci/<name>.json) below C($XDG_STATE_HOME) or
+        C(~/.local/state).
       - One launcher at a time works with it. It holds no key, but all of O(user_data).
     type: path
     default: ""
   replace:
-    description: Launch a new instance in place of one that had run and was terminated by somebody. Otherwise that fails.
+    description: Launch a new instance in place of one that had run and was terminated. Otherwise that fails.
     type: bool
     default: false
   discord_webhook:
     description:
-      - URL of a Discord webhook. It is told about the start, each change of state, the end, and once a day how it stands.
+      - URL of a Discord webhook. It is told about the start, each change of state, the end, and once a day how things
+        stand.
       - A failure there never harms the launch, and the URL appears in no message.
     type: str
     default: ""

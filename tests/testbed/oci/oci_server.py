@@ -58,7 +58,10 @@ class Server:
             image(IMAGE, "Canonical Ubuntu", "24.04", "Canonical-Ubuntu-24.04-aarch64-2026.10.01-0", "2026-10-02")
         ]
         self.volumes_gb: list[int] = []
-        self.limit = {"used": 0, "available": 2}
+        self.limits = {
+            "standard-a1-core-count": {"used": 0, "available": 2},
+            "standard-a1-memory-count": {"used": 0, "available": 12},
+        }
         self._lock = threading.Lock()
         self._http = _Http(("127.0.0.1", port), _Handler)
         self._http.fake = self
@@ -154,7 +157,7 @@ class Server:
             ("GET", "bootVolumes", lambda q, h, b: [{"sizeInGBs": size} for size in self.volumes_gb]),
             ("GET", "volumes", lambda q, h, b: []),
             ("GET", "tenancies/[^/]+/regionSubscriptions", lambda q, h, b: self._regions()),
-            ("GET", "services/compute/limits/[^/]+/resourceAvailability", lambda q, h, b: self.limit),
+            ("GET", "services/compute/limits/([^/]+)/resourceAvailability", lambda q, h, b, one: self.limits[one]),
         ]
 
     def _shapes(self, domain: str) -> list[Json]:

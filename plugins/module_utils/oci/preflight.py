@@ -1,0 +1,326 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Name the wrong parameter before the first launch request: Oracle itself answers most of them with the same 404."""
+
+from __future__ import annotations
+
+import configparser
+import email.utils
+import functools
+import hashlib
+import importlib
+import os
+import stat
+import typing as t
+from dataclasses import asdict, dataclass, field
+
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.oci import cloud as clouds
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, freetier
+from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
+from ansible_collections.onebox.stack.plugins.module_utils.oci.wish import check_ocid, check_public_key
+
+# Oracle refuses requests whose date is further off than this many seconds.
+SKEW_REFUSED = 300.0
+SKEW_NOTICED = 60.0
+_LIMITS = {"ocpus": "standard-a1-core-count", "memory_gb": "standard-a1-memory-count"}
+
+
+@dataclass
+class Findings:
+    """What the preflight found out. ``image`` and ``availability_domains`` are what a launch should use."""
+
+    problems: list[dict[str, str]] = field(default_factory=list)
+    limits: dict[str, dict[str, t.Any]] = field(default_factory=dict)
+    availability_domains: list[str] = field(default_factory=list)
+    image: dict[str, str] = field(default_factory=dict)
+    instance: dict[str, str] = field(default_factory=dict)
+
+    def error(self, parameter: str, problem: str, fix: str) -> None:
+        """A launch cannot work like this."""
+        self.problems.append({"parameter": parameter, "severity": "error", "problem": problem, "fix": fix})
+
+    def warning(self, parameter: str, problem: str, fix: str) -> None:
+        """A launch may work, but not as one may think."""
+        self.problems.append({"parameter": parameter, "severity": "warning", "problem": problem, "fix": fix})
+
+    @property
+    def failed(self) -> bool:
+        return any(problem["severity"] == "error" for problem in self.problems)
+
+    def as_result(self) -> dict[str, t.Any]:
+        return asdict(self)
+
+
+Params = t.Mapping[str, t.Any]
+
+
+def offline(params: Params, found: Findings, run: process.Runner) -> None:
+    """What can be seen without asking Oracle: the form of OCIDs and keys, files and their modes, the free allowance."""
+    for option, kinds in (
+        ("compartment_id", ("compartment", "tenancy")),
+        ("subnet_id", ("subnet",)),
+        ("image_id", ("image",)),
+    ):
+        if params[option]:
+            _try(found, option, functools.partial(check_ocid, option, params[option], kinds))
+    if params["ssh_public_key"]:
+        _try(found, "ssh_public_key", lambda: check_public_key("ssh_public_key", params["ssh_public_key"]))
+    if params["ssh_private_key_file"]:
+        _key_pair(params, found, run)
+    if not params["allow_paid"]:
+        sizes = (params["ocpus"], params["memory_gb"], params["boot_volume_gb"])
+        for reason in freetier.over_allowance(params["shape"], *sizes):
+            found.error("allow_paid", f"not free as of {freetier.AS_OF}: {reason}", "Ask for less, or set allow_paid.")
+    if params["auth"] != "instance_principal":
+        _profile(params, found)
+
+
+def _try(found: Findings, option: str, check: t.Callable[[], None]) -> None:
+    try:
+        check()
+    except OciError as error:
+        found.error(option, str(error), f"Correct {option}.")
+
+
+def _key_pair(params: Params, found: Findings, run: process.Runner) -> None:
+    """The private key must be there, private, and fit the public one: it is needed weeks later."""
+    path = params["ssh_private_key_file"]
+    option = "ssh_private_key_file"
+    try:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+    except OSError as error:
+        found.error(option, f"{path}: {error.strerror}", "Without it nobody can ever log in: give the right file.")
+        return
+    if mode & 0o077:
+        found.error(option, f"{path} has mode {mode:04o}", f"ssh refuses such a key: chmod 600 {path}")
+        return
+    try:
+        result = run(["ssh-keygen", "-y", "-P", "", "-f", path], timeout=10, check=False)
+    except process.CommandError as error:
+        found.warning(option, f"cannot be compared with the public key: {error}", "Install OpenSSH's client.")
+        return
+    if result.rc != 0:
+        found.warning(
+            option,
+            f"{path} cannot be read without a passphrase, so it was not compared with ssh_public_key",
+            "Load it into ssh-agent, or the run stops once the instance is there.",
+        )
+    elif result.stdout.split()[:2] != (params["ssh_public_key"] or "").split()[:2]:
+        found.error(
+            option, f"{path} is not the private key of ssh_public_key", "Give the .pub file that belongs to it."
+        )
+
+
+def _profile(params: Params, found: Findings) -> None:
+    path, profile = os.path.expanduser(params["config_file"]), params["config_profile"]
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        if not parser.read(path):
+            found.error(
+                "config_file", f"{path} does not exist", "Make it with 'oci setup config', or from the console."
+            )
+            return
+    except configparser.Error as error:
+        found.error("config_file", f"{path} is no config file: {str(error).splitlines()[0]}", "Correct it.")
+        return
+    if profile not in parser:
+        found.error(
+            "config_profile", f"[{profile}] is not in {path}", f"It has: {', '.join(parser.sections()) or 'none'}"
+        )
+        return
+    section = parser[profile]
+    key = os.path.expanduser(section.get("key_file", ""))
+    if not key:
+        found.error("config_file", f"[{profile}] of {path} has no key_file", "Add the path of the API key.")
+        return
+    try:
+        mode = stat.S_IMODE(os.stat(key).st_mode)
+        with open(key, "rb") as stream:
+            content = stream.read()
+    except OSError as error:
+        found.error("config_file", f"key_file {key}: {error.strerror}", "Correct key_file, or put the key there.")
+        return
+    if mode & 0o077:
+        found.error("config_file", f"key_file {key} has mode {mode:04o}: others can read it", f"chmod 600 {key}")
+    if not section.get("security_token_file"):
+        _fingerprint(section, key, content, found)
+    region = section.get("region", "")
+    for option in ("subnet_id", "image_id"):
+        parts = (params[option] or "").split(".")
+        if len(parts) >= 5 and "-" in parts[3] and region and parts[3] != region:
+            found.error(
+                option, f"it belongs to {parts[3]}, the config file says {region}", f"Correct {option} or region."
+            )
+
+
+def _fingerprint(section: configparser.SectionProxy, path: str, content: bytes, found: Findings) -> None:
+    try:
+        serialization = importlib.import_module("cryptography.hazmat.primitives.serialization")
+    except ImportError:
+        return  # Oracle's SDK brings it; its absence is reported when the SDK is loaded
+    passphrase = section.get("pass_phrase", "")
+    try:
+        key = serialization.load_pem_private_key(content, passphrase.encode() if passphrase else None)
+    except TypeError:
+        found.error("config_file", f"key_file {path} is encrypted", "Add a line pass_phrase=… to the profile.")
+        return
+    except ValueError:
+        fix = "Check pass_phrase; the file must be the PEM file of the API key."
+        found.error("config_file", f"key_file {path} cannot be read as a private key", fix)
+        return
+    der = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    digest = hashlib.md5(der, usedforsecurity=False).hexdigest()  # what Oracle calls the fingerprint
+    real = ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))
+    said = section.get("fingerprint", "")
+    if said.lower() != real:
+        fix = f"Set fingerprint={real}, and check that the console lists it under API keys."
+        found.error("config_file", f"fingerprint {said or '(none)'} does not belong to key_file {path}", fix)
+
+
+def online(params: Params, api: Api, place: str, now: float, found: Findings) -> None:
+    """What only Oracle knows. ``place`` is the region in use; ``now`` this machine's clock in epoch seconds."""
+    try:
+        _clock(api, now, found)
+        domains = api.domains()
+    except CallFailed as failed:
+        verdict, rule = errors.classify(failed.answer, launch=False)
+        parameter = "compartment_id" if failed.answer.status == 404 else "config_file"
+        found.error(parameter, f"Oracle answered {failed.answer}", rule.fix or "Check the network, then run again.")
+        return
+    found.availability_domains = _domains(params, api, domains, found)
+    for parameter, check in (
+        ("config_file", lambda: _home(params, api, place, found)),
+        ("subnet_id", lambda: _subnet(params, api, found)),
+        ("image_id", lambda: _image(params, api, found)),
+        ("name", lambda: _instances(params, api, found)),
+        ("boot_volume_gb", lambda: _storage(params, api, domains, found)),
+        ("ocpus", lambda: _limits(params, api, found)),
+    ):
+        try:
+            check()
+        except CallFailed as failed:
+            verdict, rule = errors.classify(failed.answer, launch=False)
+            fix = rule.fix or "Run again in a while."
+            if parameter in ("config_file", "boot_volume_gb", "ocpus"):  # a right the launch itself does not need
+                found.warning(parameter, f"could not be checked: Oracle answered {failed.answer}", fix)
+            else:
+                found.error(parameter, f"Oracle answered {failed.answer}", fix)
+
+
+def _clock(api: Api, now: float, found: Findings) -> None:
+    date = api.server_date()
+    served = email.utils.parsedate_to_datetime(date).timestamp() if date else now
+    off = now - served
+    if abs(off) > SKEW_NOTICED:
+        text = f"this machine's clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} Oracle's"
+        fix = "Turn on time synchronisation; more than 300 s off and every request is refused."
+        (found.error if abs(off) > SKEW_REFUSED else found.warning)("clock", text, fix)
+
+
+def _domains(params: Params, api: Api, domains: list[str], found: Findings) -> list[str]:
+    unknown = [name for name in params["availability_domains"] if name not in domains]
+    for name in unknown:
+        found.error("availability_domains", f"{name} is not one of this region", f"They are: {', '.join(domains)}")
+    wanted = params["availability_domains"] or domains
+    fit = []
+    for name in wanted:
+        if name in unknown:
+            continue
+        try:
+            if params["shape"] in api.shapes(name):
+                fit.append(name)
+            else:
+                fix = "It will be left out." if len(wanted) > 1 else "Choose another shape or region."
+                found.warning("availability_domains", f"{name} does not have {params['shape']}", fix)
+        except CallFailed:
+            fit.append(name)  # the launch finds out by itself
+    if not fit and not unknown:
+        found.error("shape", f"no availability domain here has {params['shape']}", "Choose another shape or region.")
+    return fit
+
+
+def _home(params: Params, api: Api, place: str, found: Findings) -> None:
+    home = api.home_region()
+    if home and home != place and not params["allow_paid"]:
+        found.error(
+            "config_file",
+            f"the region is {place}, the tenancy's home region is {home}",
+            f"Always Free compute exists only in the home region: set region={home}, or allow_paid.",
+        )
+
+
+def _subnet(params: Params, api: Api, found: Findings) -> None:
+    if not params["subnet_id"]:
+        return
+    row = api.subnet(params["subnet_id"])
+    if row.get("lifecycleState") != "AVAILABLE":
+        found.error("subnet_id", f"the subnet is {row.get('lifecycleState')}", "Give one that is AVAILABLE.")
+    if row.get("prohibitPublicIpOnVnic"):
+        fix = "Give a public subnet, or reach the instance another way with assign_public_ip: false."
+        found.warning("subnet_id", "the subnet is private: the instance gets no public address", fix)
+    only = row.get("availabilityDomain")
+    if only:
+        found.availability_domains = [name for name in found.availability_domains if name == only]
+        found.warning("subnet_id", f"the subnet exists only in {only}", "A regional subnet gives more chances.")
+
+
+def _image(params: Params, api: Api, found: Findings) -> None:
+    shape = params["shape"]
+    if params["image_id"]:
+        row = api.image(params["image_id"])
+        found.image = {"id": str(row["id"]), "name": str(row.get("displayName"))}
+        if row.get("lifecycleState") != "AVAILABLE":
+            found.error("image_id", f"the image is {row.get('lifecycleState')}", "Give one that is AVAILABLE.")
+        system, version = str(row.get("operatingSystem") or ""), str(row.get("operatingSystemVersion") or "")
+        if row["id"] not in [one["id"] for one in api.images(system, version, shape)]:
+            fix = "Arm shapes need an aarch64 image. Leave image_id out to get the newest that fits."
+            found.error("image_id", f"{row.get('displayName')} does not run on {shape}", fix)
+        return
+    system, version = params["operating_system"], params["operating_system_version"]
+    rows = api.images(system, version, shape)
+    if rows:
+        found.image = {"id": str(rows[0]["id"]), "name": str(rows[0].get("displayName"))}
+    else:
+        fix = "Known good: Canonical Ubuntu 24.04 or 22.04, Oracle Linux 9."
+        found.error("operating_system", f"no image of {system} {version} for {shape}", fix)
+
+
+def _instances(params: Params, api: Api, found: Findings) -> None:
+    rows = clouds.alive(api.instances())
+    ours = [row for row in rows if clouds.is_ours(row, params["name"])]
+    if ours:
+        found.instance = {"id": str(ours[0]["id"]), "state": str(ours[0]["lifecycleState"])}
+        return
+    same = [row for row in rows if row.get("displayName") == params["name"]]
+    if same:
+        fix = "Use it as it is (ansible_host), or choose another name."
+        found.error("name", f"an instance of this name was made by somebody else: {same[0]['id']}", fix)
+    if not params["allow_paid"]:
+        for reason in freetier.over_allowance(params["shape"], params["ocpus"], params["memory_gb"], 0, rows):
+            fix = "Ask for less, terminate what you do not need, or set allow_paid."
+            found.error("ocpus", f"not free beside what runs in this compartment: {reason}", fix)
+
+
+def _storage(params: Params, api: Api, domains: list[str], found: Findings) -> None:
+    if params["allow_paid"] or found.instance:
+        return
+    used = sum(api.storage_gb(name) for name in domains)
+    if used + params["boot_volume_gb"] > freetier.BLOCK_STORAGE_GB:
+        text = f"{used} GB of volumes exist, with {params['boot_volume_gb']} GB more it is over the free 200 GB"
+        found.error("boot_volume_gb", text, "Delete volumes that are left over, ask for less, or set allow_paid.")
+
+
+def _limits(params: Params, api: Api, found: Findings) -> None:
+    if params["shape"] != freetier.ARM_SHAPE:
+        return
+    for domain in found.availability_domains:
+        found.limits[domain] = {}
+        for option, limit in _LIMITS.items():
+            row = found.limits[domain][limit] = api.available(limit, domain)
+            left = row["available"]
+            if left is not None and left < params[option] and not found.instance:
+                fix = "These figures lag behind by an hour or more; ask for a limit increase when it stays so."
+                found.warning(option, f"{limit} in {domain}: {left} left, {params[option]:g} asked", fix)

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: oci_network
+short_description: One small network at Oracle Cloud that lets in SSH and nothing else
+version_added: 0.1.0
+author: The onebox.stack developers (@onebox-stack)
+description:
+  - Finds or makes a VCN with an internet gateway, a route to it, and a public subnet for the whole region.
+  - All of it is found again by a tag; nothing that lacks the tag is touched.
+  - Of the security rules, only those for port 22 are managed; rules for other ports that somebody adds stay.
+extends_documentation_fragment:
+  - onebox.stack.oci_account
+attributes:
+  check_mode:
+    support: full
+    description: Reads what exists and says what would be made.
+  diff_mode:
+    support: full
+    description: Shows the list of actions.
+options:
+  name:
+    description: Display name, and the value of the tag.
+    type: str
+    required: true
+  compartment_id:
+    description: OCID of the compartment, or of the tenancy for its root compartment.
+    type: str
+    required: true
+  state:
+    description: V(absent) removes what carries the tag. Instances in it must be gone.
+    type: str
+    choices: [present, absent]
+    default: present
+  confirm:
+    description: Must be the O(name) with O(state=absent).
+    type: str
+    default: ""
+  cidr:
+    description: Addresses of the VCN, when it is made.
+    type: str
+    default: 10.0.0.0/16
+  subnet_cidr:
+    description: Addresses of the subnet, when it is made.
+    type: str
+    default: 10.0.0.0/24
+  ssh_sources:
+    description: Who may reach port 22, as CIDR blocks.
+    type: list
+    elements: str
+    default: ["0.0.0.0/0"]
+seealso:
+  - module: onebox.stack.oci_capacity_launch
+"""
+
+EXAMPLES = r"""
+- name: A network for one box, reachable from home
+  onebox.stack.oci_network:
+    name: onebox
+    compartment_id: ocid1.tenancy.oc1..aaaaexample
+    ssh_sources: [198.51.100.7/32]
+  register: network
+"""
+
+RETURN = r"""
+subnet_id:
+  description: OCID of the subnet; empty in check mode when it would be made.
+  returned: always
+  type: str
+vcn_id:
+  description: OCID of the VCN; empty in check mode when it would be made.
+  returned: always
+  type: str
+actions:
+  description: What was done, or would be.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import ipaddress
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.oci import arguments, network, sdk
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
+from ansible_collections.onebox.stack.plugins.module_utils.oci.wish import check_ocid
+
+
+def check(params: dict[str, t.Any], changes: bool) -> None:
+    """Refuse options that cannot be right. Raises OciError that names the option."""
+    check_ocid("compartment_id", params["compartment_id"], ("compartment", "tenancy"))
+    blocks = [("cidr", params["cidr"]), ("subnet_cidr", params["subnet_cidr"])]
+    for option, block in [*blocks, *(("ssh_sources", source) for source in params["ssh_sources"])]:
+        try:
+            ipaddress.IPv4Network(block)
+        except ValueError as error:
+            raise OciError(f"{option} must hold CIDR blocks such as 10.0.0.0/24: {error}") from None
+    if not ipaddress.IPv4Network(params["subnet_cidr"]).subnet_of(ipaddress.IPv4Network(params["cidr"])):
+        raise OciError(f"subnet_cidr {params['subnet_cidr']} is not within cidr {params['cidr']}")
+    if params["state"] == "absent" and params["confirm"] != params["name"] and changes:
+        raise OciError(
+            f"state: absent removes the network {params['name']}. Nothing was done. If you mean it, set confirm: "
+            f"{params['name']}"
+        )
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=arguments.NETWORK, supports_check_mode=True)
+    params = module.params
+    try:
+        check(params, not module.check_mode)
+        wanted = network.Wanted(
+            name=params["name"],
+            compartment_id=params["compartment_id"],
+            cidr=params["cidr"],
+            subnet_cidr=params["subnet_cidr"],
+            ssh_sources=params["ssh_sources"],
+        )
+        session = sdk.Session(arguments.account(params))
+        work = network.Network(session, wanted, dry=module.check_mode, sleep=time.sleep)
+        result = work.present() if params["state"] == "present" else work.absent()
+    except OciError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=bool(result.actions),
+        actions=result.actions,
+        vcn_id=result.vcn_id,
+        subnet_id=result.subnet_id,
+        diff={"before": "", "after": "".join(f"{action}\n" for action in result.actions)},
+    )
+
+
+if __name__ == "__main__":
+    main()
