@@ -1,0 +1,265 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: colima_profile
+short_description: Sizes and shared directories of a Colima profile
+description:
+  - Edits the managed keys of a profile's C(colima.yaml) and keeps every comment. Adds shared directories without losing
+    the home directory, which Colima drops as soon as a list is given.
+  - Finds out whether the running VM still has other settings than the file, and restarts it when that is allowed.
+  - Refuses what Colima would silently discard, namely changes of keys that are fixed at the first start, and paths with
+    spaces.
+version_added: 0.1.0
+author:
+  - The onebox.stack developers (@onebox-stack)
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns what changed, or would change, in diff mode.
+    support: full
+options:
+  profile:
+    description: Name of the profile.
+    type: str
+    default: default
+  state:
+    description: V(present) edits the file only. V(started) and V(stopped) also start or stop the VM.
+    type: str
+    choices: [present, started, stopped]
+    default: present
+  cpus:
+    description: Number of virtual CPUs.
+    type: int
+  memory_gib:
+    description: Memory in GiB.
+    type: float
+  disk_gib:
+    description: Disk in GiB. It only grows.
+    type: int
+  mounts:
+    description:
+      - Directories the VM must see. What is in the file already stays; what lies below a shared directory is not added.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      location:
+        description: Absolute path, or one that begins with V(~/).
+        type: str
+        required: true
+      writable:
+        description: Whether containers may write to it.
+        type: bool
+        default: true
+      mount_point:
+        description: Path in the VM, when it is another one.
+        type: str
+        default: ""
+  arch:
+    description: Architecture. Fixed at the first start.
+    type: str
+  runtime:
+    description: Container runtime. Fixed at the first start.
+    type: str
+    choices: [docker, containerd, incus]
+  vm_type:
+    description: What runs the VM. Fixed at the first start.
+    type: str
+    choices: [qemu, vz, krunkit]
+  mount_type:
+    description: How directories are shared. Fixed at the first start.
+    type: str
+    choices: [virtiofs, sshfs, 9p]
+  allow_restart:
+    description: Whether a running VM, and every container in it, may be stopped to take the settings.
+    type: bool
+    default: false
+  check_paths:
+    description: Directories to diagnose for bind mounts, for example on an external disk. See RV(paths).
+    type: list
+    elements: path
+    default: []
+  timeout:
+    description: Seconds for a start or stop.
+    type: float
+    default: 600.0
+  executable:
+    description: The C(colima) to use.
+    type: str
+    default: colima
+notes:
+  - Run it as the user who owns the profile, without C(become).
+"""
+
+EXAMPLES = r"""
+- name: Share a work disk beside the home directory, and restart Colima for it
+  onebox.stack.colima_profile:
+    state: started
+    mounts:
+      - location: /Volumes/Work
+    allow_restart: true
+
+- name: Why is the directory empty in the container?
+  onebox.stack.colima_profile:
+    check_paths: ["/Volumes/Extreme SSD/02_GitHub.nosync/30_OmniVibePro"]
+  register: colima
+
+- name: The ways out, best first
+  ansible.builtin.debug:
+    msg: "{{ colima.paths[0].ways_out }}"
+"""
+
+RETURN = r"""
+profile:
+  description: The profile as its file has it after the task (in check mode, as it would).
+  returned: always
+  type: dict
+  sample: {name: default, state: Running, cpus: 4, memory_gib: 8, disk_gib: 100, vm_type: vz}
+restart_required:
+  description: Whether the running VM has other settings than the file.
+  returned: always
+  type: bool
+actions:
+  description: The commands that were run, or would be.
+  returned: always
+  type: list
+  elements: list
+paths:
+  description: For each of O(check_paths) whether it can be bound into containers.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The directory.
+      type: str
+    ok:
+      description: Whether nothing speaks against it.
+      type: bool
+    filesystem:
+      description: Kind of its file system.
+      type: str
+    mount_point:
+      description: Where its disk is mounted.
+      type: str
+    problems:
+      description: Of V(missing), V(not_shared), V(space_in_path), V(no_unix_permissions), V(read_only).
+      type: list
+      elements: str
+    ways_out:
+      description: What to do, best first.
+      type: list
+      elements: str
+"""
+
+import os
+import sys
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.machine import colima, filesystems, places
+from ansible_collections.onebox.stack.plugins.module_utils.machine.colima_yaml import Mount
+from ansible_collections.onebox.stack.plugins.module_utils.machine.errors import MachineError
+
+
+def _wanted(given: t.Mapping[str, t.Any]) -> colima.Wanted:
+    mounts = tuple(Mount(one["location"].rstrip("/"), one["writable"], one["mount_point"]) for one in given["mounts"])
+    plain = ("profile", "state", "cpus", "memory_gib", "disk_gib", "arch", "runtime", "vm_type", "mount_type")
+    return colima.Wanted(**{key: given[key] for key in plain}, mounts=mounts, allow_restart=given["allow_restart"])
+
+
+def _run(module: AnsibleModule, env: t.Mapping[str, str]) -> dict[str, t.Any]:
+    given = module.params
+    wanted = _wanted(given)
+    path, applied_path, socket = colima.paths(colima.root(env), wanted.profile)
+    client = colima.Colima(given["executable"], env, given["timeout"])
+    word = client.status(wanted.profile)
+    config, applied = colima.read(path), colima.read(applied_path)
+    if config is None:
+        outcome = colima.first(wanted, path, env["HOME"], socket)
+    else:
+        outcome = colima.plan(wanted, config, applied, word, env["HOME"], socket)
+    shared = [
+        colima.expand(one.mount_point or one.location, env["HOME"]) for one in colima.effective(applied or config)
+    ]
+    result: dict[str, t.Any] = {
+        "profile": outcome.profile,
+        "restart_required": outcome.restart_required,
+        "actions": [["colima", *words] for words in outcome.steps],
+        "paths": [
+            filesystems.diagnose(one, engine="colima", shared=shared, system=sys.platform, spaces_work=False)
+            for one in given["check_paths"]
+        ],
+        "diff": {"before": outcome.before, "after": outcome.after},
+        "warnings": outcome.warnings,
+    }
+    diagnosis_only = config is None and given["state"] == "present" and bool(given["check_paths"])
+    if diagnosis_only:
+        result.update(changed=False, actions=[], diff={"before": {}, "after": {}})
+        return result
+    if outcome.refusal:
+        module.fail_json(msg=outcome.refusal, **{key: value for key, value in result.items() if key != "warnings"})
+    result["changed"] = outcome.text is not None or bool(outcome.steps)
+    if module.check_mode:
+        return result
+    if outcome.text is not None:
+        colima.save(path, outcome.text)
+    for words in outcome.steps:
+        client.change(words)
+    if outcome.steps:
+        result["profile"]["state"] = client.status(wanted.profile)
+        result["restart_required"] = False
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "profile": {"type": "str", "default": "default"},
+            "state": {"type": "str", "choices": ["present", "started", "stopped"], "default": "present"},
+            "cpus": {"type": "int"},
+            "memory_gib": {"type": "float"},
+            "disk_gib": {"type": "int"},
+            "mounts": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "location": {"type": "str", "required": True},
+                    "writable": {"type": "bool", "default": True},
+                    "mount_point": {"type": "str", "default": ""},
+                },
+            },
+            "arch": {"type": "str"},
+            "runtime": {"type": "str", "choices": ["docker", "containerd", "incus"]},
+            "vm_type": {"type": "str", "choices": ["qemu", "vz", "krunkit"]},
+            "mount_type": {"type": "str", "choices": ["virtiofs", "sshfs", "9p"]},
+            "allow_restart": {"type": "bool", "default": False},
+            "check_paths": {"type": "list", "elements": "path", "default": []},
+            "timeout": {"type": "float", "default": 600.0},
+            "executable": {"type": "str", "default": "colima"},
+        },
+        supports_check_mode=True,
+    )
+    env = dict(os.environ)
+    env["PATH"] = ":".join([env.get("PATH", "/usr/bin:/bin"), *places.EXTRA_PATH])
+    if not env.get("HOME"):
+        env["HOME"] = os.path.expanduser("~")
+    try:
+        result = _run(module, env)
+    except (MachineError, process.CommandError) as error:
+        module.fail_json(msg=str(error))
+    for text in result.pop("warnings"):
+        module.warn(text)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
