@@ -1,0 +1,117 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compose tools beside the system: complete or not there, at whatever step an installation ends.
+
+The commands (venv, pip, apt) are played by a function that makes the files they would make; the real ones run in the
+integration tests.
+"""
+
+import os
+import pathlib
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.engine import compose_tool
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing catches it to tidy up in words."""
+
+
+class Commands:
+    def __init__(self, fail_at: int = 0, error: type[BaseException] = Killed) -> None:
+        self.calls: list[tuple[str, ...]] = []
+        self.fail_at = fail_at
+        self.error = error
+
+    def __call__(self, words, *, timeout, cwd=None):
+        self.calls.append(tuple(words))
+        if len(self.calls) == self.fail_at:
+            if self.error is process.CommandError:
+                raise process.CommandError("pip failed: no index", process.Result(tuple(words), 1, "", "", 0.0))
+            raise self.error
+        out = ""
+        if words[1:3] == ["-m", "venv"]:
+            pathlib.Path(words[3], "bin").mkdir()
+        elif words[1:3] == ["-m", "pip"]:
+            pathlib.Path(words[0]).with_name("podman-compose").write_text(words[-1])
+        elif "indextargets" in words:
+            out = "http://ppa.example.org/x jammy\nhttp://mirror.example.org/debian bookworm\n"
+        elif "download" in words:
+            pathlib.Path(cwd, "docker-compose_2.deb").write_text("")
+        elif words[0] == "dpkg-deb":
+            plugins = pathlib.Path(cwd, "usr/libexec/docker/cli-plugins")
+            plugins.mkdir(parents=True)
+            (plugins / "docker-compose").write_text("v2")
+            (plugins / "docker-buildx").write_text("bx")
+        return process.Result(tuple(words), 0, out, "", 0.0)
+
+
+@pytest.fixture
+def places(tmp_path):
+    return str(tmp_path / "opt"), str(tmp_path / "bin")
+
+
+def install(places, commands, requirement="podman-compose==1.6.0"):
+    return compose_tool.Installer(*places, commands).podman_compose(requirement, "/usr/bin/python3")
+
+
+def test_podman_compose_is_linked_where_commands_are(places):
+    path = install(places, Commands())
+    assert path == f"{places[0]}/podman-compose/bin/podman-compose"
+    assert os.readlink(f"{places[1]}/podman-compose") == path
+    assert pathlib.Path(path).read_text() == "podman-compose==1.6.0"
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_killed_installation_leaves_the_former_tool_and_the_next_one_tidies(places, step):
+    path = install(places, Commands())
+    with pytest.raises(Killed):
+        install(places, Commands(step), "podman-compose==1.7.0")
+    assert pathlib.Path(path).read_text() == "podman-compose==1.6.0"
+    # As kill -9 leaves it: nobody tidied.
+    os.mkdir(f"{places[0]}/podman-compose.killed")
+    install(places, Commands(), "podman-compose==1.7.0")
+    assert pathlib.Path(path).read_text() == "podman-compose==1.7.0"
+    assert len(os.listdir(places[0])) == 2
+
+
+def test_a_plain_directory_of_the_name_is_replaced(places):
+    os.makedirs(f"{places[0]}/podman-compose/bin")
+    path = install(places, Commands())
+    assert os.path.islink(f"{places[0]}/podman-compose")
+    assert os.path.exists(path)
+    assert len(os.listdir(places[0])) == 2
+
+
+def test_a_command_of_someone_else_stays(places):
+    os.makedirs(places[1])
+    pathlib.Path(places[1], "podman-compose").write_text("theirs")
+    install(places, Commands())
+    assert pathlib.Path(places[1], "podman-compose").read_text() == "theirs"
+
+
+def test_what_failed_is_said_with_advice(places):
+    with pytest.raises(compose_tool.ToolError, match=r"no index; see that pip reaches a package index"):
+        install(places, Commands(2, process.CommandError))
+    assert os.listdir(places[0]) == []
+
+
+def test_docker_compose_comes_from_the_debian_mirror_of_this_host(places):
+    commands = Commands()
+    path = compose_tool.Installer(*places, commands).docker_compose("trixie", ["docker-compose", "docker-buildx"])
+    assert pathlib.Path(path).read_text() == "v2"
+    assert sorted(os.listdir(places[1])) == ["docker-buildx", "docker-compose"]
+    update = next(words for words in commands.calls if words[-1] == "update")
+    assert any("sourceparts" in word for word in update)
+    assert not os.path.exists(f"{places[0]}/docker-compose/apt")
+
+
+def test_a_host_without_a_debian_mirror(places):
+    class Ubuntu(Commands):
+        def __call__(self, words, **options):
+            return process.Result(tuple(words), 0, "http://mirror.example.org/ubuntu noble\n", "", 0.0)
+
+    with pytest.raises(compose_tool.ToolError, match="no Debian archive"):
+        compose_tool.Installer(*places, Ubuntu()).docker_compose("trixie", ["docker-compose"])
