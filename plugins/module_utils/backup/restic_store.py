@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
@@ -27,6 +26,8 @@ OLDEST = (0, 18)
 # The staged files of every set lie at a path that ends so: restic needs the same path to find the snapshot before.
 _STAGE = "onebox-set"
 _CHECK_PARTS = 14
+# restic itself tries an unreachable repository again for many minutes; opening it may take this many seconds.
+OPEN_TIMEOUT = 60.0
 
 
 class ResticStore(Store):
@@ -49,6 +50,9 @@ class ResticStore(Store):
         self._state_dir = state_dir
         self._timeout = timeout
         self._version_checked = False
+        # Each call of restic pays for the key derivation, about a second: what was asked is not asked again.
+        self._there = False
+        self._rows: list[dict[str, t.Any]] | None = None
 
     # -- the store's promises ------------------------------------------------------------------------------------
 
@@ -61,15 +65,12 @@ class ResticStore(Store):
             safefs.private_dir(self.place)
         if not self._exists():
             self._restic("init")
-        # Only locks of dead processes are removed, and our own lock keeps other runs of this stack away.
-        self._restic("unlock")
+            self._there = True
+        self._unlock()
 
     def sets(self) -> list[StoredSet]:
-        if not self._exists():
-            return []
-        rows = json.loads(self._restic("snapshots", "--json", "--no-lock", "--tag", self._tag).stdout or "[]")
         found: dict[int, StoredSet] = {}
-        for row in sorted(rows, key=lambda row: str(row["time"])):
+        for row in self._snapshots():
             seq = next((int(tag[4:]) for tag in row.get("tags") or () if re.fullmatch(r"seq-\d+", tag)), 0)
             if seq:
                 # A copy that was interrupted and made again may be there twice: one of them is enough.
@@ -89,6 +90,7 @@ class ResticStore(Store):
         words = ["--json", "--quiet", "--host", self._host, "--tag", f"{self._tag},seq-{manifest.seq}"]
         for pattern in excludes:
             words += ["--exclude", re.sub(r"([\\*?\[\]])", r"\\\1", pattern)]
+        self._rows = None
         result = self._restic("backup", *words, "--", staging, *trees, check=False)
         summary = _summary(result.stdout)
         identity = str(summary.get("snapshot_id") or "")
@@ -108,14 +110,15 @@ class ResticStore(Store):
 
     def fetch(self, found: StoredSet, into: str, only: t.Sequence[str] = ()) -> None:
         usable = self._usable(found)
-        root = self._stage_of(found.id)
+        # All staged files in one call, also when only some are asked for: a call costs more than the rest.
+        self._restic("restore", f"{found.id}:{self._stage_of(found.id)}", "--target", into, "--quiet")
+        os.unlink(os.path.join(into, manifests.NAME))
         for artefact in [artefact for source in usable.sources for artefact in source.artefacts]:
-            if only and artefact.path not in only:
-                continue
-            target = safefs.private_parents(into, artefact.path)
-            with safefs.HashedFile(target) as copy:
-                self._dump_to(found.id, f"{root}/{artefact.path}", copy)
-            if (copy.sha256(), copy.size) != (artefact.sha256, artefact.size):
+            try:
+                sha256, size = safefs.digest(os.path.join(into, artefact.path))
+            except OSError as error:
+                raise StoreError(f"set {found.seq} in {self.place}: {artefact.path} did not come: {error}") from error
+            if (sha256, size) != (artefact.sha256, artefact.size):
                 raise StoreError(f"set {found.seq} in {self.place}: {artefact.path} is damaged; use another set")
 
     def fetch_tree(self, found: StoredSet, path: str, into: str) -> None:
@@ -133,6 +136,7 @@ class ResticStore(Store):
     def delete(self, seqs: t.Sequence[int]) -> list[int]:
         wanted = {found.seq: found.id for found in self.sets() if found.seq in seqs}
         if wanted:
+            self._rows = None
             # By id, never by policy: see the top of this file.
             self._restic("forget", *[wanted[seq] for seq in sorted(wanted)])
         return sorted(wanted)
@@ -156,12 +160,10 @@ class ResticStore(Store):
             safefs.private_dir(self.place)
         if not self._exists():
             self._restic("init", "--copy-chunker-params", *words)
-        self._restic("unlock")
+            self._there = True
+        self._unlock()
+        self._rows = None
         self._restic("copy", *words, "--quiet", *ids)
-
-    def opens(self) -> bool:
-        """Whether the repository opens with the stored key. Raises :class:`StoreError` when the key is wrong."""
-        return self._exists()
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -195,31 +197,38 @@ class ResticStore(Store):
         return StoredSet(seq, identity, known)
 
     def _stage_of(self, identity: str) -> str:
-        rows = json.loads(self._restic("snapshots", "--json", "--no-lock", identity).stdout or "[]")
-        if not rows:
-            raise StoreError(f"snapshot {identity[:8]} is gone from {self.place}")
-        return _stage_path(rows[0])
+        for row in self._snapshots():
+            if row["id"] == identity:
+                return _stage_path(row)
+        raise StoreError(f"snapshot {identity[:8]} is gone from {self.place}")
+
+    def _snapshots(self) -> list[dict[str, t.Any]]:
+        """Snapshots of this stack, oldest first."""
+        if self._rows is None:
+            if not self._exists():
+                return []
+            said = self._restic("snapshots", "--json", "--no-lock", "--tag", self._tag).stdout
+            self._rows = sorted(json.loads(said or "[]"), key=lambda row: str(row["time"]))
+        return self._rows
+
+    def _unlock(self) -> None:
+        # Only locks of dead processes are removed, and our own lock keeps other runs of this stack away.
+        locks = os.path.join(self.place, "locks")
+        if not os.path.isabs(self.place) or os.listdir(locks):
+            self._restic("unlock")
 
     def _dump(self, identity: str, path: str) -> bytes:
         return self._restic("dump", "--no-lock", "--quiet", identity, path).stdout.encode("utf-8", "replace")
 
-    def _dump_to(self, identity: str, path: str, target: safefs.HashedFile) -> None:
-        argv = [*self._argv(), "dump", "--no-lock", "--quiet", identity, path]
-        with subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment()
-        ) as child:
-            assert child.stdout is not None
-            assert child.stderr is not None
-            while chunk := child.stdout.read(safefs.CHUNK):
-                target.write(chunk)
-            said = child.stderr.read().decode("utf-8", "replace")
-        if child.returncode != 0:
-            raise StoreError(f"{path} cannot be read from {self.place}: {process.last_words(said)}")
-
     def _exists(self) -> bool:
+        if not self._there:
+            self._there = self._look()
+        return self._there
+
+    def _look(self) -> bool:
         if os.path.isabs(self.place) and not os.path.exists(os.path.join(self.place, "config")):
             return False
-        result = self._restic("cat", "config", "--no-lock", "--quiet", check=False)
+        result = self._run(["cat", "config", "--no-lock", "--quiet"], False, min(OPEN_TIMEOUT, self._timeout))
         if result.rc == 10:
             return False
         if result.rc == 12:
@@ -268,9 +277,11 @@ class ResticStore(Store):
     def _restic(self, command: str, *words: str, check: bool = True) -> process.Result:
         return self._run([command, *words], check)
 
-    def _run(self, words: t.Sequence[str], check: bool) -> process.Result:
+    def _run(self, words: t.Sequence[str], check: bool, timeout: float = 0.0) -> process.Result:
         try:
-            result = process.run([*self._argv(), *words], timeout=self._timeout, env=self._environment(), check=False)
+            result = process.run(
+                [*self._argv(), *words], timeout=timeout or self._timeout, env=self._environment(), check=False
+            )
         except process.CommandMissing as error:
             raise StoreError(
                 f"{self._spec.program} is not there ({error}); install 0.18 or newer, or name its path"

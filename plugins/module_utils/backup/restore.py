@@ -55,29 +55,9 @@ def restore(context: Context, request: Request, *, confirm: str = "", wait: floa
         StoreError: there is no such repository or set.
         Busy: another run holds the lock.
     """
-    stack = context.declaration.stack
-    if confirm and confirm != stack:
-        raise RestoreRefused(f"to restore, type the name of the stack: {stack}, not {confirm!r}; nothing was changed")
-    store: Store | None = context.store if request.where == "local" else context.offsite
-    if store is None:
-        raise StoreError("there is no off-site repository in the declaration")
     context.state.prepare()
     with lock.held(context.state.lock, "restore", wait):
-        chosen = pick(store.sets(), request.wanted, store.place)
-        stamp = context.now().strftime("%Y%m%d-%H%M%S")
-        work = _Restore(context, store, chosen, request, stamp)
-        report: Report = {
-            "stack": stack,
-            "seq": chosen.seq,
-            "snapshot": {"seq": chosen.seq, "id": chosen.id},
-            "steps": work.plan(),
-            "sources": [],
-            "aside": [],
-            "done": False,
-            "warnings": [],
-            "error": "",
-            "exit_code": 0,
-        }
+        work, report = _prepare(context, request, confirm)
         if not confirm:
             return report
         began = time.monotonic()
@@ -90,6 +70,34 @@ def restore(context: Context, request: Request, *, confirm: str = "", wait: floa
         report["seconds"] = round(time.monotonic() - began, 3)
         status.finish(context, "restore", report)
         return report
+
+
+def preview(context: Context, request: Request, confirm: str) -> Report:
+    """The report with the steps and nothing done; takes no lock and writes nothing. Raises as :func:`restore`."""
+    return _prepare(context, request, confirm)[1]
+
+
+def _prepare(context: Context, request: Request, confirm: str) -> tuple[_Restore, Report]:
+    stack = context.declaration.stack
+    if confirm and confirm != stack:
+        raise RestoreRefused(f"to restore, type the name of the stack: {stack}, not {confirm!r}; nothing was changed")
+    store: Store | None = context.store if request.where == "local" else context.offsite
+    if store is None:
+        raise StoreError("there is no off-site repository in the declaration")
+    chosen = pick(store.sets(), request.wanted, store.place)
+    work = _Restore(context, store, chosen, request, context.now().strftime("%Y%m%d-%H%M%S"))
+    return work, {
+        "stack": stack,
+        "seq": chosen.seq,
+        "snapshot": {"seq": chosen.seq, "id": chosen.id},
+        "steps": work.plan(),
+        "sources": [],
+        "aside": [],
+        "done": False,
+        "warnings": [],
+        "error": "",
+        "exit_code": 0,
+    }
 
 
 class _Restore:

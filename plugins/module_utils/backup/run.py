@@ -230,6 +230,30 @@ def plan_retention(
     )
 
 
+def preview(context: Context, *, force_prune: bool = False) -> Report:
+    """What a run would find and delete, without doing it; in the shape stack_backup returns.
+
+    Raises:
+        StoreError: the repository cannot be read.
+    """
+    there = context.store.sets()
+    usable = [found.seq for found in there if found.manifest]
+    plan = plan_retention(context, context.store, "local", run_verified=True, force=force_prune)
+    return {
+        "snapshot": {},
+        "sources": [
+            {"name": spec.name, "kind": spec.kind, "ok": True, "error": "", "count": 0}
+            for spec in context.declaration.sources
+        ],
+        "verified": False,
+        "pruned": [],
+        "prune_plan": describe(plan),
+        "last_good": usable[-1] if usable else None,
+        "offsite": {},
+        "warnings_found": [f"set {found.seq} is not understood: {found.problem}" for found in there if found.problem],
+    }
+
+
 def describe(plan: retention.Plan) -> Report:
     """A plan as plain data."""
     return {

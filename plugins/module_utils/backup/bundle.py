@@ -1,0 +1,115 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runner as one file: a zip with a first line, which Python runs as it is.
+
+The sources come through the import system, so that it works from a checkout and inside the archive Ansible sends to
+the managed host. Same sources, same bytes: the file only changes when the program does.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import stat
+import sys
+import typing as t
+import zipfile
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import cli, declaration, safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+
+_PREFIX = "ansible_collections.onebox.stack.plugins.module_utils"
+_MAIN = """import sys
+
+from {package} import main
+
+sys.exit(main())
+"""
+# The lowest date a zip can hold; a real one would make each build another file.
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def build(interpreter: str) -> bytes:
+    """The runner's bytes. ``interpreter``: absolute path of the Python (3.9 or newer) that shall run it."""
+    files = {"__main__.py": _MAIN.format(package=cli.__name__)}
+    parts = _PREFIX.split(".")
+    for depth in range(1, len(parts) + 1):
+        files["/".join(parts[:depth]) + "/__init__.py"] = ""
+    wanted = {cli.__name__}
+    while wanted:
+        name = wanted.pop()
+        source, package = _source(name)
+        path = name.replace(".", "/") + ("/__init__.py" if package else ".py")
+        files[path] = source
+        if not package:
+            files.setdefault(name.rpartition(".")[0].replace(".", "/") + "/__init__.py", "")
+        known = {place.replace("/", ".")[: -len(".py")] for place in files}
+        wanted |= {other for other in _imports(name) if other not in known}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(files):
+            info = zipfile.ZipInfo(path, _DATE)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, files[path])
+    return f"#!{interpreter}\n".encode() + out.getvalue()
+
+
+def _source(name: str) -> tuple[str, bool]:
+    spec = importlib.util.find_spec(name)
+    loader = t.cast(t.Any, spec.loader if spec else None)
+    text = loader.get_source(name) if loader is not None else None
+    if text is None:
+        raise StoreError(f"the source of {name} cannot be found; the runner cannot be installed from here")
+    return text, bool(spec and spec.submodule_search_locations)
+
+
+def _imports(name: str) -> set[str]:
+    """Modules of the collection that the module ``name`` uses; they are loaded, because it is."""
+    found = set()
+    for value in vars(sys.modules[name]).values():
+        other = value.__name__ if isinstance(value, type(sys)) else getattr(value, "__module__", None)
+        if isinstance(other, str) and other.startswith(_PREFIX + ".") and other != name:
+            found.add(other)
+    return found
+
+
+def install(path: str, interpreter: str, check: bool) -> bool:
+    """Put the runner at ``path`` (mode 0755). Returns whether that changed, or would change, anything."""
+    return _put(path, build(interpreter), 0o755, check)
+
+
+def write_declaration(path: str, data: t.Mapping[str, t.Any], check: bool) -> tuple[bool, str, str]:
+    """Check a declaration and put it at ``path`` (mode 0600). Returns whether it changed, the former and the new text.
+
+    Raises:
+        DeclarationError: it is wrong; nothing was written.
+    """
+    declaration.parse(data)
+    text = json.dumps(data, indent=2, sort_keys=True) + "\n"
+    try:
+        with open(path, encoding="utf-8") as file:
+            before = file.read()
+    except OSError:
+        before = ""
+    return _put(path, text.encode(), 0o600, check), before, text
+
+
+def _put(path: str, data: bytes, mode: int, check: bool) -> bool:
+    try:
+        with safefs.open_regular(path) as file:
+            same = file.read() == data and stat.S_IMODE(os.fstat(file.fileno()).st_mode) == mode
+    except OSError:
+        same = False
+    if same:
+        return False
+    if not check:
+        try:
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            safefs.replace(path, data, mode)
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror}") from error
+    return True

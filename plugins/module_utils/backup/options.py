@@ -1,0 +1,56 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the backup modules share: where the declaration is, and the report as they return it."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
+from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError, StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import pick
+
+CONFIG: dict[str, dict[str, t.Any]] = {
+    "name": {"type": "str", "required": True},
+    "config": {"type": "path"},
+}
+
+
+def surroundings(name: str, config: str | None) -> Context:
+    """The surroundings of the stack ``name``. Raises :class:`DeclarationError` when the declaration is of another."""
+    if not config:
+        base = "/etc" if os.geteuid() == 0 else os.path.expanduser("~/.config")
+        config = os.path.join(base, "onebox", "backup", f"{name}.json")
+    found = declaration.read(config)
+    if found.stack != name:
+        raise DeclarationError(f"{config} is the declaration of {found.stack!r}, not of {name!r} (option name)")
+    return contexts.make(found)
+
+
+def chosen(context: Context, where: str, wanted: str) -> dict[str, t.Any]:
+    """The set called ``wanted`` as the modules return it. Raises :class:`StoreError` when there is none."""
+    store = context.store if where == "local" else context.offsite
+    if store is None:
+        raise StoreError("there is no off-site repository in the declaration (option repository)")
+    found = pick(store.sets(), wanted, store.place)
+    assert found.manifest is not None
+    return {"seq": found.seq, "id": found.id, "taken": found.manifest.taken, "size": found.manifest.size}
+
+
+def returned(report: t.Mapping[str, t.Any], context: Context) -> dict[str, t.Any]:
+    """The report of a run as stack_backup returns it."""
+    usable = [found.seq for found in context.store.sets() if found.manifest]
+    return {
+        "snapshot": report["snapshot"],
+        "sources": report["sources"],
+        "verified": report["verified"],
+        "pruned": report["pruned"],
+        "prune_plan": report["prune_plan"],
+        "last_good": usable[-1] if usable else None,
+        "offsite": report["offsite"],
+        "warnings_found": report["warnings"],
+    }

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_backup
+short_description: Take a backup of a stack, all of it or none of it
+description:
+  - Captures every declared source (PostgreSQL, Redis or Valkey, directories, the compose files), commits one set,
+    verifies it, deletes what the retention policy no longer wants, and copies off-site.
+  - A source that fails means that nothing is committed and nothing is deleted; the task fails and names it.
+version_added: 1.0.0
+author:
+  - The onebox.stack developers (@onebox-stack)
+attributes:
+  check_mode:
+    description: Captures nothing and returns the retention plan as it would be after a good run.
+    support: full
+  diff_mode:
+    description: Returns what changed, or would change, in diff mode.
+    support: none
+options:
+  name:
+    description: The stack. It must be the one the declaration is for.
+    type: str
+    required: true
+  config:
+    description:
+      - Path of the stack's backup declaration, which the role P(onebox.stack.backups#role) writes.
+      - The default is C(/etc/onebox/backup/<name>.json) for root and C(~/.config/onebox/backup/<name>.json) for others.
+    type: path
+  wait:
+    description: Seconds to wait for another run of this stack before giving up.
+    type: float
+    default: 0.0
+  accept_drop:
+    description: Sources that may be empty, or much smaller than in the set before, this once.
+    type: list
+    elements: str
+    default: []
+  force_prune:
+    description:
+      - Whether more sets may be deleted than the policy allows in one run. Look at RV(prune_plan) in check mode first.
+      - No other guard is lifted.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Take a backup before the upgrade
+  onebox.stack.stack_backup:
+    name: coinpilot
+    wait: 600
+
+- name: Show what retention would delete
+  onebox.stack.stack_backup:
+    name: coinpilot
+  check_mode: true
+  register: plan
+"""
+
+RETURN = r"""
+snapshot:
+  description: The set, with seq, id, taken (ISO 8601) and size in bytes; empty when none was committed.
+  returned: success
+  type: dict
+sources:
+  description: Each source with name, kind, ok, error, and count (rows, keys or entries).
+  returned: success
+  type: list
+  elements: dict
+verified:
+  description: Whether the committed set was read back and its checksums are right.
+  returned: success
+  type: bool
+pruned:
+  description: Sequence numbers of the sets that were deleted.
+  returned: success
+  type: list
+  elements: int
+prune_plan:
+  description: What is kept and why, what is outside the policy, what is deleted, and the reason when that is less.
+  returned: success
+  type: dict
+last_good:
+  description: Sequence number of the newest usable set.
+  returned: success
+  type: int
+offsite:
+  description: Where the copy is, how many sets were copied, and how many are missing there (lag).
+  returned: success
+  type: dict
+warnings_found:
+  description: What a person should know and what is no failure.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.backup import run
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, returned, surroundings
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **CONFIG,
+            "wait": {"type": "float", "default": 0.0},
+            "accept_drop": {"type": "list", "elements": "str", "default": []},
+            "force_prune": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    try:
+        context = surroundings(given["name"], given["config"])
+        if module.check_mode:
+            module.exit_json(changed=True, **run.preview(context, force_prune=given["force_prune"]))
+        report = run.backup(
+            context, wait=given["wait"], accept_drop=given["accept_drop"], force_prune=given["force_prune"]
+        )
+    except BackupError as error:
+        module.fail_json(msg=str(error))
+    result = returned(report, context)
+    if report["error"]:
+        module.fail_json(msg=report["error"], changed=bool(report["snapshot"]), **result)
+    module.exit_json(changed=True, **result)
+
+
+if __name__ == "__main__":
+    main()

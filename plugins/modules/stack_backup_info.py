@@ -1,0 +1,114 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_backup_info
+short_description: What is known about the backups of a stack
+description:
+  - Lists the sets of the local repository, their age and size, how the last run ended, and when a set was last restored
+    and found equal. Reads only.
+version_added: 1.0.0
+author:
+  - The onebox.stack developers (@onebox-stack)
+attributes:
+  check_mode:
+    description: Can run in check mode and return the same as otherwise.
+    support: full
+  diff_mode:
+    description: Returns what changed, or would change, in diff mode.
+    support: none
+options:
+  name:
+    description: The stack. It must be the one the declaration is for.
+    type: str
+    required: true
+  config:
+    description:
+      - Path of the stack's backup declaration, which the role P(onebox.stack.backups#role) writes.
+      - The default is C(/etc/onebox/backup/<name>.json) for root and C(~/.config/onebox/backup/<name>.json) for others.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Look at the backups
+  onebox.stack.stack_backup_info:
+    name: coinpilot
+  register: backups
+
+- name: Stop when they are not healthy
+  ansible.builtin.assert:
+    that: backups.healthy
+    fail_msg: "{{ backups.problems }}"
+"""
+
+RETURN = r"""
+healthy:
+  description: Whether there is a set that is young enough, and neither the last run nor a last rehearsal failed.
+  returned: success
+  type: bool
+problems:
+  description: What is wrong, one sentence each.
+  returned: success
+  type: list
+  elements: str
+sets:
+  description: The sets, oldest first, with seq, id, taken, size, rehearsed, pinned and problem.
+  returned: success
+  type: list
+  elements: dict
+snapshot:
+  description: The newest usable set; empty when there is none.
+  returned: success
+  type: dict
+last_good:
+  description: Sequence number of the newest usable set, null when there is none.
+  returned: success
+  type: int
+age_seconds:
+  description: Age of the newest usable set in seconds, null when there is none.
+  returned: success
+  type: float
+rehearsals:
+  description:
+    - For local and offsite, whether the last rehearsal was good (ok), its set (seq), and when one last was (good_at).
+  returned: success
+  type: dict
+sources:
+  description: Rows, keys or entries of each source in the newest set.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.backup.status import status
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=dict(CONFIG), supports_check_mode=True)
+    given = module.params
+    try:
+        found = status(surroundings(given["name"], given["config"]))
+    except BackupError as error:
+        module.fail_json(msg=str(error))
+    usable = [row for row in found["rows"] if not row["problem"]]
+    module.exit_json(
+        changed=False,
+        healthy=found["healthy"],
+        problems=found["problems"],
+        sets=found["rows"],
+        snapshot=usable[-1] if usable else {},
+        last_good=found["last_good"],
+        age_seconds=found["age_seconds"],
+        rehearsals=found["rehearsals"],
+        sources=[{"name": name, "count": count} for name, count in sorted(found["sources"].items())],
+    )
+
+
+if __name__ == "__main__":
+    main()

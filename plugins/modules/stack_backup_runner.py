@@ -1,0 +1,93 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_backup_runner
+short_description: Install the backup runner and the declaration of a stack
+description:
+  - Puts the runner on the managed host as one file that needs only Python 3.9 or newer, and the checked declaration of
+    a stack beside it. Timers and people run that file without Ansible.
+version_added: 1.0.0
+author:
+  - The onebox.stack developers (@onebox-stack)
+attributes:
+  check_mode:
+    description: Checks the declaration and returns whether anything would change.
+    support: full
+  diff_mode:
+    description: Returns what changed, or would change, in diff mode.
+    support: full
+options:
+  path:
+    description: Where the runner goes.
+    type: path
+    required: true
+  interpreter:
+    description: The Python that runs it, as an absolute path.
+    type: path
+    required: true
+  config:
+    description: Where the declaration goes, with mode 0600.
+    type: path
+    required: true
+  declaration:
+    description: The declaration, as docs/backups.md describes it. It names files that hold secrets and holds none.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Install the runner for a stack of files only
+  onebox.stack.stack_backup_runner:
+    path: /usr/local/bin/onebox-backup
+    interpreter: /usr/bin/python3
+    config: /etc/onebox/backup/blog.json
+    declaration:
+      stack: blog
+      state_dir: /var/lib/onebox/blog/backup
+      repository: {engine: files, path: /var/backups/onebox/blog}
+      sources:
+        - {name: uploads, kind: directory, path: /srv/blog/uploads}
+"""
+
+RETURN = r"""
+runner_changed:
+  description: Whether the runner was, or would be, written.
+  returned: success
+  type: bool
+config_changed:
+  description: Whether the declaration was, or would be, written.
+  returned: success
+  type: bool
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.backup import bundle
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "interpreter": {"type": "path", "required": True},
+            "config": {"type": "path", "required": True},
+            "declaration": {"type": "dict", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    try:
+        config, before, after = bundle.write_declaration(given["config"], given["declaration"], module.check_mode)
+        runner = bundle.install(given["path"], given["interpreter"], module.check_mode)
+    except BackupError as error:
+        module.fail_json(msg=str(error))
+    diff = {"before_header": given["config"], "after_header": given["config"], "before": before, "after": after}
+    module.exit_json(changed=config or runner, config_changed=config, runner_changed=runner, diff=diff)
+
+
+if __name__ == "__main__":
+    main()

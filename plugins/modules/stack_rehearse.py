@@ -1,0 +1,149 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_rehearse
+short_description: Restore a backup into throwaway containers and compare all of it
+description:
+  - Restores a set into new containers of the recorded image, without network, and compares rows and content hashes,
+    keys, files, modes and owners with what was recorded when the set was taken.
+  - Nothing of the running stack is touched, so the task is never C(changed). It fails when anything differs.
+version_added: 1.0.0
+author:
+  - The onebox.stack developers (@onebox-stack)
+attributes:
+  check_mode:
+    description: Restores nothing and returns which set would be rehearsed.
+    support: full
+  diff_mode:
+    description: Returns what changed, or would change, in diff mode.
+    support: none
+options:
+  name:
+    description: The stack. It must be the one the declaration is for.
+    type: str
+    required: true
+  config:
+    description:
+      - Path of the stack's backup declaration, which the role P(onebox.stack.backups#role) writes.
+      - The default is C(/etc/onebox/backup/<name>.json) for root and C(~/.config/onebox/backup/<name>.json) for others.
+    type: path
+  wait:
+    description: Seconds to wait for another run of this stack before giving up.
+    type: float
+    default: 0.0
+  repository:
+    description: Which repository to read.
+    type: str
+    choices: [local, offsite]
+    default: local
+  set:
+    description: Sequence number of a set, or V(latest).
+    type: str
+    default: latest
+  self_test:
+    description:
+      - Whether to damage copies of the set instead (a flipped bit, a cut dump, an altered row, an empty RDB, an altered
+        file) and to fail unless every damage is found.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Restore the newest set somewhere harmless and compare
+  onebox.stack.stack_rehearse:
+    name: coinpilot
+
+- name: Show that the comparison can fail
+  onebox.stack.stack_rehearse:
+    name: coinpilot
+    self_test: true
+
+- name: The same from off-site, as on the day the box is gone
+  onebox.stack.stack_rehearse:
+    name: coinpilot
+    repository: offsite
+"""
+
+RETURN = r"""
+snapshot:
+  description: The set, with seq, id, taken (ISO 8601) and size in bytes; empty when none was committed.
+  returned: success
+  type: dict
+sources:
+  description: Each source with name, kind, ok, error, and count (rows, keys or entries).
+  returned: success
+  type: list
+  elements: dict
+verified:
+  description: Whether everything came back as it was; with O(self_test), whether every damage was found.
+  returned: success
+  type: bool
+controls:
+  description: With O(self_test), each damage, whether it was caught, and what was said.
+  returned: success
+  type: list
+  elements: dict
+restore_seconds:
+  description: How long the restore took, a measure of how long you would be down.
+  returned: success
+  type: float
+evidence:
+  description: Path of the file that keeps the outcome.
+  returned: success
+  type: str
+warnings_found:
+  description: What a person should know and what is no failure.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, selftest
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, chosen, surroundings
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **CONFIG,
+            "wait": {"type": "float", "default": 0.0},
+            "repository": {"type": "str", "choices": ["local", "offsite"], "default": "local"},
+            "set": {"type": "str", "default": "latest"},
+            "self_test": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    try:
+        context = surroundings(given["name"], given["config"])
+        snapshot = chosen(context, given["repository"], given["set"])
+        if module.check_mode:
+            module.exit_json(changed=False, snapshot=snapshot, sources=[], verified=False, warnings_found=[])
+        if given["self_test"]:
+            report = selftest.self_test(context, wait=given["wait"])
+        else:
+            report = rehearse.rehearse(context, wanted=given["set"], where=given["repository"], wait=given["wait"])
+    except BackupError as error:
+        module.fail_json(msg=str(error))
+    result = {
+        "snapshot": snapshot,
+        "sources": report.get("sources", []),
+        "verified": report["ok"],
+        "controls": report.get("controls", []),
+        "restore_seconds": report.get("restore_seconds", 0.0),
+        "evidence": report.get("evidence", ""),
+        "warnings_found": report["warnings"],
+    }
+    if report["error"]:
+        module.fail_json(msg=report["error"], **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

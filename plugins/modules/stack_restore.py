@@ -1,0 +1,163 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_restore
+short_description: Restore a stack, a service, a database or a directory from a backup
+description:
+  - Without O(confirm), says what it would do and changes nothing.
+  - A database is restored under its name while the former one is renamed; it is compared with the set, and when it
+    differs the former one gets its name back. Redis is loaded in a container without network before the service starts.
+  - Directories and files are restored beside the former ones, compared, and swapped. Former data is moved aside and
+    never deleted; RV(aside) says where it is.
+version_added: 1.0.0
+author:
+  - The onebox.stack developers (@onebox-stack)
+attributes:
+  check_mode:
+    description: Changes nothing and returns the steps.
+    support: full
+  diff_mode:
+    description: Returns what changed, or would change, in diff mode.
+    support: none
+options:
+  name:
+    description: The stack. It must be the one the declaration is for.
+    type: str
+    required: true
+  config:
+    description:
+      - Path of the stack's backup declaration, which the role P(onebox.stack.backups#role) writes.
+      - The default is C(/etc/onebox/backup/<name>.json) for root and C(~/.config/onebox/backup/<name>.json) for others.
+    type: path
+  wait:
+    description: Seconds to wait for another run of this stack before giving up.
+    type: float
+    default: 0.0
+  repository:
+    description: Which repository to read.
+    type: str
+    choices: [local, offsite]
+    default: local
+  set:
+    description: Sequence number of a set, or V(latest).
+    type: str
+    default: latest
+  sources:
+    description: Only these sources; without it all of the set.
+    type: list
+    elements: str
+    default: []
+  databases:
+    description: Only these databases of PostgreSQL sources; without it all.
+    type: list
+    elements: str
+    default: []
+  target:
+    description: Put directories and files below this directory instead of over the stack.
+    type: path
+  confirm:
+    description: The name of the stack, typed out. Anything else changes nothing.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Show what a restore of the database would do
+  onebox.stack.stack_restore:
+    name: coinpilot
+    sources: [db]
+
+- name: Do it, with the set of the day before
+  onebox.stack.stack_restore:
+    name: coinpilot
+    sources: [db]
+    set: "41"
+    confirm: coinpilot
+"""
+
+RETURN = r"""
+snapshot:
+  description: The set, with seq, id, taken (ISO 8601) and size in bytes; empty when none was committed.
+  returned: success
+  type: dict
+sources:
+  description: Each source with name, kind, ok, error, and count (rows, keys or entries).
+  returned: success
+  type: list
+  elements: dict
+steps:
+  description: What is done, or would be, in order.
+  returned: success
+  type: list
+  elements: str
+aside:
+  description: Where the former data is.
+  returned: success
+  type: list
+  elements: str
+verified:
+  description: Whether it was done and everything is as it was backed up.
+  returned: success
+  type: bool
+warnings_found:
+  description: What a person should know and what is no failure.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.backup import restore
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, surroundings
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **CONFIG,
+            "wait": {"type": "float", "default": 0.0},
+            "repository": {"type": "str", "choices": ["local", "offsite"], "default": "local"},
+            "set": {"type": "str", "default": "latest"},
+            "sources": {"type": "list", "elements": "str", "default": []},
+            "databases": {"type": "list", "elements": "str", "default": []},
+            "target": {"type": "path"},
+            "confirm": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    request = restore.Request(
+        wanted=given["set"],
+        where=given["repository"],
+        sources=tuple(given["sources"]),
+        databases=tuple(given["databases"]),
+        into=given["target"] or "",
+    )
+    confirm = given["confirm"] or ""
+    try:
+        context = surroundings(given["name"], given["config"])
+        if module.check_mode:
+            report = restore.preview(context, request, confirm)
+        else:
+            report = restore.restore(context, request, confirm=confirm, wait=given["wait"])
+    except BackupError as error:
+        module.fail_json(msg=str(error))
+    result = {
+        "snapshot": report["snapshot"],
+        "sources": report["sources"],
+        "steps": report["steps"],
+        "aside": report["aside"],
+        "verified": report["done"],
+        "warnings_found": report["warnings"],
+    }
+    if report["error"]:
+        module.fail_json(msg=report["error"], changed=bool(report["sources"]), **result)
+    module.exit_json(changed=report["done"] or (module.check_mode and bool(confirm)), **result)
+
+
+if __name__ == "__main__":
+    main()

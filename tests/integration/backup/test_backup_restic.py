@@ -1,0 +1,245 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""restic 0.18 as the store and a real REST server as off-site: files only, so that the store is what is tested."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import pathlib
+import random
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
+from ansible_collections.onebox.stack.plugins.module_utils.backup import (
+    declaration,
+    rehearse,
+    restic_store,
+    restore,
+    run,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+def programs(suite: str) -> pathlib.Path:
+    spec = importlib.util.spec_from_file_location("obx_backup_restic", ROOT / "tests/testbed/backup/restic.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.ensure(suite)
+
+
+class Box:
+    """A directory to back up, a local repository, and one behind a REST server."""
+
+    def __init__(self, base: pathlib.Path) -> None:
+        self.base = base
+        self.files = base / "da ta [x]"
+        self.files.mkdir()
+        for number in range(40):
+            (self.files / f"file {number}").write_bytes(secrets.token_bytes(20_000))
+        (self.files / "sub*").mkdir()
+        (self.files / "sub*" / "skip.tmp").write_text("no", encoding="utf-8")
+        (self.files / "sub*" / "keep").write_text("yes", encoding="utf-8")
+        (base / "key").write_text("the key\n", encoding="utf-8")
+        self.port = 0
+        self.server: subprocess.Popen[bytes] | None = None
+
+    def serve(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", self.port))
+            self.port = probe.getsockname()[1]
+        program = programs("trixie") / "restic-rest-server"
+        self.server = subprocess.Popen(
+            [program, "--no-auth", "--listen", f"127.0.0.1:{self.port}", "--path", self.base / "away"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+
+    def stop(self) -> None:
+        if self.server is not None:
+            self.server.terminate()
+            self.server.wait()
+            self.server = None
+
+    def declaration(self, **more: object) -> dict[str, object]:
+        program = str(programs("trixie") / "restic")
+        common = {"engine": "restic", "password_file": str(self.base / "key"), "program": program}
+        return {
+            "stack": "files-only",
+            "state_dir": str(self.base / "state"),
+            "reserve_mib": 1,
+            "timeout": 120,
+            "repository": {**common, "path": str(self.base / "repo")},
+            "offsite": {**common, "path": f"rest:http://127.0.0.1:{self.port}/files-only"},
+            "sources": [{"name": "data", "kind": "directory", "path": str(self.files), "exclude": ["*.tmp"]}],
+            **more,
+        }
+
+    def context(self, **more: object) -> contexts.Context:
+        return contexts.make(declaration.parse(self.declaration(**more)))
+
+    def write(self, **more: object) -> str:
+        path = self.base / "backup.json"
+        path.write_text(json.dumps(self.declaration(**more)), encoding="utf-8")
+        return str(path)
+
+
+@pytest.fixture
+def box(tmp_path):
+    made = Box(tmp_path)
+    made.serve()
+    yield made
+    made.stop()
+
+
+def test_local_and_off_site_both_come_back_equal(box):
+    report = run.backup(box.context())
+    assert report["error"] == ""
+    assert report["offsite"]["lag"] == 0
+    (box.files / "file 1").write_bytes(b"changed")
+    os.symlink("file 1", box.files / "link")
+    assert run.backup(box.context())["snapshot"]["seq"] == 2
+    for where in ("local", "offsite"):
+        found = rehearse.rehearse(box.context(), where=where)
+        assert found["error"] == ""
+        assert found["seq"] == 2
+    # Off-site alone, on another box: no state, no local repository, only the key.
+    shutil.rmtree(box.base / "repo")
+    shutil.rmtree(box.base / "state")
+    shutil.rmtree(box.files)
+    back = restore.restore(box.context(), restore.Request(where="offsite", wanted="1"), confirm="files-only")
+    assert back["error"] == ""
+    assert (box.files / "file 1").stat().st_size == 20_000
+    assert (box.files / "sub*" / "keep").read_text(encoding="utf-8") == "yes"
+    assert not (box.files / "sub*" / "skip.tmp").exists()
+
+
+def test_off_site_down_still_commits_here_and_says_so(box, monkeypatch):
+    monkeypatch.setattr(restic_store, "OPEN_TIMEOUT", 5.0)
+    box.stop()
+    report = run.backup(box.context())
+    assert report["exit_code"] == 7
+    assert report["snapshot"]["seq"] == 1
+    assert report["verified"] is True
+    assert "not off-site" in report["error"]
+    box.serve()
+    again = run.backup(box.context())
+    assert again["error"] == ""
+    assert again["offsite"] == {**again["offsite"], "copied": 2, "lag": 0}
+
+
+def test_a_wrong_key_says_so_and_writes_nothing(box):
+    run.backup(box.context(offsite=None))
+    (box.base / "key").write_text("another\n", encoding="utf-8")
+    report = run.backup(box.context(offsite=None))
+    assert report["exit_code"] == 5
+    assert "does not open" in report["error"]
+
+
+def test_an_old_restic_is_refused_with_the_way_to_a_new_one(box):
+    spec = dict(box.declaration()["repository"], program=str(programs("bookworm") / "restic"))
+    report = run.backup(box.context(repository=spec, offsite=None))
+    assert report["exit_code"] == 5
+    assert "0.14" in report["error"]
+    assert "Debian 13" in report["error"]
+    assert not (box.base / "repo" / "config").exists()
+
+
+def test_a_missing_restic_is_an_error_with_a_name(box):
+    spec = dict(box.declaration()["repository"], program="/nowhere/restic")
+    report = run.backup(box.context(repository=spec, offsite=None))
+    assert "/nowhere/restic is not there" in report["error"]
+
+
+def test_a_damaged_pack_fails_the_rehearsal(box):
+    run.backup(box.context(offsite=None))
+    packs = [p for p in (box.base / "repo/data").rglob("*") if p.is_file()]
+    for pack in packs:
+        data = bytearray(pack.read_bytes())
+        data[len(data) // 2] ^= 1
+        pack.chmod(0o600)
+        pack.write_bytes(bytes(data))
+    report = rehearse.rehearse(box.context(offsite=None))
+    assert report["ok"] is False
+    assert report["exit_code"] != 0
+
+
+def test_a_directory_that_is_gone_commits_nothing(box):
+    shutil.rmtree(box.files)
+    report = run.backup(box.context(offsite=None))
+    assert report["exit_code"] == 4
+    assert "cannot be read" in report["error"]
+    assert box.context(offsite=None).store.sets() == []
+
+
+def test_retention_forgets_by_id_and_other_stacks_are_left_alone(box):
+    policy = {"daily": 1, "weekly": 0, "min_keep": 1, "max_delete": 3}
+    run.backup(box.context(offsite=None, stack="neighbour"))
+    for _number in range(3):
+        report = run.backup(box.context(offsite=None, retention=policy))
+        assert report["error"] == ""
+    assert report["pruned"]
+    seqs = [found.seq for found in box.context(offsite=None).store.sets()]
+    assert seqs == [report["snapshot"]["seq"]]
+    assert len(box.context(offsite=None, stack="neighbour").store.sets()) == 1
+
+
+def test_killed_at_random_moments_no_set_is_lost(box):
+    """A process killed during backup, forget and prune; afterwards every listed set verifies and the next run works."""
+    config = box.write(offsite=None, retention={"daily": 1, "weekly": 0, "min_keep": 2, "max_delete": 3})
+    env = {**os.environ, "PYTHONPATH": str(ROOT / ".collections")}
+    package = "ansible_collections.onebox.stack.plugins.module_utils.backup"
+    argv = [sys.executable, "-m", package, "--config", config, "backup"]
+    began = time.monotonic()
+    subprocess.run(argv, env=env, check=True, capture_output=True)
+    whole = time.monotonic() - began
+    rng = random.Random(11)
+    kills = 0
+    for _number in range(8):
+        before = {found.seq for found in box.context(offsite=None).store.sets()}
+        child = subprocess.Popen(
+            argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            child.wait(timeout=rng.uniform(0.2, whole * 1.1))
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            kills += 1
+        listed = box.context(offsite=None).store.sets()
+        assert [found.problem for found in listed] == [""] * len(listed)
+        assert max(before) <= max(found.seq for found in listed)
+    done = run.backup(box.context(offsite=None))
+    assert done["error"] == ""
+    assert rehearse.rehearse(box.context(offsite=None))["error"] == ""
+    print(f"{kills} kills of {whole:.1f} s runs")
+    assert kills
+
+
+def test_a_restore_needs_the_name_of_the_stack(box):
+    run.backup(box.context(offsite=None))
+    with pytest.raises(Exception, match="type the name of the stack"):
+        restore.restore(box.context(offsite=None), restore.Request(), confirm="other")
+    with pytest.raises(StoreError, match="no off-site"):
+        restore.restore(box.context(offsite=None), restore.Request(where="offsite"))
