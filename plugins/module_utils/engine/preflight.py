@@ -66,7 +66,7 @@ def candidates(runtimes: t.Sequence[str], backends: t.Sequence[str], nofile: int
     limits = f'["nofile={nofile}:{nofile}", "nproc={nproc}:{nproc}"]'
     found = [
         Setting("ulimits", "containers", "default_ulimits", limits, r"(?i)rlimit"),
-        Setting("cgroupfs", "engine", "cgroup_manager", '"cgroupfs"', r"systemd|dbus|sd-bus|cgroup manager"),
+        Setting("cgroupfs", "engine", "cgroup_manager", '"cgroupfs"', r"systemd|dbus|sd-bus|cgroup manager|adding pid"),
         Setting("events in a file", "engine", "events_logger", '"file"', r"journal|event"),
     ]
     # crun refuses cgroup v1 mixed with v2; runc takes it.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The probe: a container made on the spot, with a published port, which ends at once. Nothing of it stays."""
+"""The probe: a container made on the spot, with a published port, that is entered once. Nothing of it stays."""
 
 from __future__ import annotations
 
@@ -53,9 +53,12 @@ class Probe:
             if error:
                 return f"it takes no image: {error}"
             self._loaded = True
-        # The port is part of the proof: publishing one needs a network that a bare machine may be unable to set up.
-        words = ["run", "--name", self._name, "--publish", "127.0.0.1::9", self._image]
-        error = self._call(words)
+        # The port is part of the proof: publishing one needs a network that a bare machine may be unable to set up. So
+        # is entering the container, as healthchecks do: with mixed cgroups, runc under systemd may start one and no more.
+        error = self._call(["run", "--detach", "--name", self._name, "--publish", "127.0.0.1::9", self._image])
+        error = error or self._call(["exec", self._name, "/probe", "end"])
+        # It runs as the first process of its container, which no polite signal reaches.
+        self._call(["kill", self._name])
         # By name instead of --rm: a container that never started, or whose command was killed, must go as well.
         self._call(["rm", "--force", self._name])
         return error
@@ -83,7 +86,7 @@ def _without_warnings(text: str) -> str:
 
 
 def probe_tar(machine: str) -> bytes:
-    """A tar with one file, ``/probe``: a static program of a few bytes that ends with exit code 0 at once.
+    """A tar with one file, ``/probe``: a static program of a few bytes that waits, or, given an argument, ends with 0.
 
     Args:
         machine: the processor, as ``uname -m`` names it.
@@ -92,9 +95,13 @@ def probe_tar(machine: str) -> bytes:
         ProbeError: for a processor there is no such program for.
     """
     if machine.lower() in ("x86_64", "amd64"):
-        number, code = 0x3E, bytes.fromhex("31ffb83c0000000f05")  # exit(0): edi = 0, eax = 60
+        # cmp [rsp], 1; jne end; wait: eax = 34 (pause); syscall; jmp wait; end: edi = 0; eax = 60 (exit); syscall
+        number, code = 0x3E, bytes.fromhex("48833c24017509b8220000000f05ebf731ffb83c0000000f05")
     elif machine.lower() in ("aarch64", "arm64"):
-        number, code = 0xB7, bytes.fromhex("000080d2a80b80d2010000d4")  # exit(0): x0 = 0, x8 = 93
+        # x0 = [sp]; cmp x0, 1; b.ne end; wait: x0 to x3 = 0; x8 = 73 (ppoll); svc; b wait; end: x0 = 0; x8 = 93 (exit)
+        words = "f94003e0 f100041f 54000101 d2800000 d2800001 d2800002 d2800003 d2800928 d4000001 17fffffa"
+        words += " d2800000 d2800ba8 d4000001"
+        number, code = 0xB7, b"".join(struct.pack("<I", int(word, 16)) for word in words.split())
     else:
         raise ProbeError(f"no probe program for a {machine} processor; x86_64 and aarch64 have one")
     base, start = 0x400000, 64 + 56

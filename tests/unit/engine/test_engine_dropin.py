@@ -95,7 +95,12 @@ def test_the_program_runs_and_ends_with_zero(tmp_path):
     with tarfile.open(fileobj=BytesIO(probe.probe_tar(platform.machine()))) as archive:
         archive.extract("probe", tmp_path, filter="data")
     assert os.path.getsize(tmp_path / "probe") < 200
-    assert subprocess.run([tmp_path / "probe"], check=False, timeout=10).returncode == 0
+    assert subprocess.run([tmp_path / "probe", "end"], check=False, timeout=10).returncode == 0
+    waiting = subprocess.Popen([tmp_path / "probe"])
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(0.2)
+    waiting.kill()
+    waiting.wait(10)
 
 
 def test_a_processor_without_a_program_is_named():
