@@ -54,7 +54,7 @@ class Probe:
                 return f"it takes no image: {error}"
             self._loaded = True
         # The port is part of the proof: publishing one needs a network that a bare machine may be unable to set up. So
-        # is entering the container, as healthchecks do: with mixed cgroups, runc under systemd may start one and no more.
+        # is entering the container, as healthchecks do: with mixed cgroups, runc under systemd may only start one.
         error = self._call(["run", "--detach", "--name", self._name, "--publish", "127.0.0.1::9", self._image])
         error = error or self._call(["exec", self._name, "/probe", "end"])
         # It runs as the first process of its container, which no polite signal reaches.
