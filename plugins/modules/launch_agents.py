@@ -39,13 +39,62 @@ options:
   state:
     description:
       - V(retired) takes them out of service. V(present) brings back what was retired, as it was.
-      - V(loaded) has the agent with O(definition) written, enabled and loaded.
+      - V(loaded) has the agent with O(definition), or the one O(bring_back) describes, written, enabled and loaded.
     type: str
     choices: [retired, present, loaded]
     default: retired
   definition:
     description: The agent's property list for O(state=loaded), without its C(Label).
     type: dict
+  bring_back:
+    description:
+      - For O(state=loaded), the agent that brings a stack back after a login. It starts the Podman machine, waits for
+        its API and until it sees each of the sources, then starts the containers that were not stopped by their user,
+        or makes the stack when it has no containers.
+    type: dict
+    suboptions:
+      script:
+        description: Where the script is written.
+        type: path
+        required: true
+      log:
+        description: Where it logs.
+        type: path
+        required: true
+      machine:
+        description: Name of the machine.
+        type: str
+        required: true
+      provider:
+        description: Provider of the machine.
+        type: str
+        required: true
+      connection:
+        description: System connection of the store in use.
+        type: str
+        required: true
+      project:
+        description: The compose project.
+        type: str
+        required: true
+      sources:
+        description: Directories of the host that the containers bind.
+        type: list
+        elements: path
+        default: []
+      compose:
+        description: The whole command that makes the stack, with absolute paths.
+        type: list
+        elements: str
+        required: true
+      podman:
+        description: The podman client.
+        type: str
+        default: podman
+      timeout:
+        description: Seconds each for the machine, its API, and each source.
+        type: int
+        default: 300
   domain:
     description:
       - Where launchd is asked. V(gui) is there while the user is logged in at the screen, V(user) always, and V(auto)
@@ -135,9 +184,32 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.mac import agents
+from ansible_collections.onebox.stack.plugins.module_utils.mac import agents, bringback
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 from ansible_collections.onebox.stack.plugins.module_utils.mac.launchd import Launchctl
+
+
+def _load(module: AnsibleModule, launchctl: Launchctl) -> agents.Result:
+    given = module.params
+    if len(given["labels"]) != 1:
+        raise MacError(f"labels: state loaded takes exactly one label, not {len(given['labels'])}")
+    definition, written = given["definition"], False
+    if given["bring_back"]:
+        one = dict(given["bring_back"])
+        script, log = one.pop("script"), one.pop("log")
+        stack = bringback.Stack(**{**one, "sources": tuple(one["sources"]), "compose": tuple(one["compose"])})
+        written = agents.ensure_file(script, bringback.script(stack), module.check_mode)
+        definition = bringback.definition(script, log)
+    result = agents.ensure_loaded(
+        launchctl,
+        folder=given["directory"],
+        label=given["labels"][0],
+        definition=definition,
+        domain=given["domain"],
+        patience=given["timeout"],
+        check=module.check_mode,
+    )
+    return agents.Result(result.changed or written, result.agents, result.warnings)
 
 
 def _run(module: AnsibleModule) -> agents.Result:
@@ -159,16 +231,7 @@ def _run(module: AnsibleModule) -> agents.Result:
         return agents.restore(
             launchctl, archive=given["archive_dir"], patterns=given["labels"], keep=given["keep"], **common
         )
-    if len(given["labels"]) != 1:
-        raise MacError(f"labels: state loaded takes exactly one label, not {len(given['labels'])}")
-    return agents.ensure_loaded(
-        launchctl,
-        folder=given["directory"],
-        label=given["labels"][0],
-        definition=given["definition"],
-        domain=given["domain"],
-        **common,
-    )
+    return _load(module, launchctl)
 
 
 def main() -> None:
@@ -178,13 +241,29 @@ def main() -> None:
             "keep": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "choices": ["retired", "present", "loaded"], "default": "retired"},
             "definition": {"type": "dict"},
+            "bring_back": {
+                "type": "dict",
+                "options": {
+                    "script": {"type": "path", "required": True},
+                    "log": {"type": "path", "required": True},
+                    "machine": {"type": "str", "required": True},
+                    "provider": {"type": "str", "required": True},
+                    "connection": {"type": "str", "required": True},
+                    "project": {"type": "str", "required": True},
+                    "sources": {"type": "list", "elements": "path", "default": []},
+                    "compose": {"type": "list", "elements": "str", "required": True},
+                    "podman": {"type": "str", "default": "podman"},
+                    "timeout": {"type": "int", "default": 300},
+                },
+            },
             "domain": {"type": "str", "choices": ["auto", "gui", "user"], "default": "auto"},
             "directory": {"type": "path", "default": "~/Library/LaunchAgents"},
             "archive_dir": {"type": "path", "default": "~/Library/Application Support/onebox/retired-agents"},
             "timeout": {"type": "float", "default": 20.0},
             "executable": {"type": "path", "default": "/bin/launchctl"},
         },
-        required_if=[("state", "loaded", ["definition"])],
+        required_if=[("state", "loaded", ["definition", "bring_back"], True)],
+        mutually_exclusive=[("definition", "bring_back")],
         supports_check_mode=True,
     )
     if os.getuid() == 0:

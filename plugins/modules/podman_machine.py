@@ -116,6 +116,13 @@ options:
     type: str
     choices: [none, kill_stale]
     default: none
+  must_see:
+    description:
+      - Directories of the host that the running machine must see. A token is written into each for a moment and read
+        in the guest. The task fails when one is not seen, since it would be empty in a container.
+    type: list
+    elements: path
+    default: []
   wait_api:
     description: Whether a start is done only when the API answers.
     type: bool
@@ -260,6 +267,12 @@ actions:
   type: list
   elements: list
   sample: [[podman, machine, set, --memory, "8192", 97layerOS]]
+visible:
+  description: For each of O(must_see) whether the guest sees it.
+  returned: when not in check mode
+  type: list
+  elements: dict
+  sample: [{path: /Users/97layer/97layerOS, guest_path: /Users/97layer/97layerOS, ok: true, message: ""}]
 restart_required:
   description: Whether settings differ that wait for a restart of the machine.
   returned: always
@@ -275,6 +288,7 @@ recreate_required:
 import os
 import sys
 import typing as t
+import uuid
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils import process
@@ -332,6 +346,7 @@ def main() -> None:
             "recreate": {"type": "str", "choices": ["false", "when_needed"], "default": "false"},
             "allow_destroy": {"type": "bool", "default": False},
             "recover": {"type": "str", "choices": ["none", "kill_stale"], "default": "none"},
+            "must_see": {"type": "list", "elements": "path", "default": []},
             "wait_api": {"type": "bool", "default": True},
             "timeout_start": {"type": "float", "default": 300.0},
             "timeout_stop": {"type": "float", "default": 120.0},
@@ -355,9 +370,11 @@ def main() -> None:
             system=sys.platform,
             uid=os.geteuid(),
             wait_api=given["wait_api"],
+            must_see=given["must_see"],
+            token=uuid.uuid4().hex,
         )
     except ensure.Refused as error:
-        module.fail_json(msg=str(error), **{**error.result, "changed": False})
+        module.fail_json(msg=str(error), **error.result)
     except (MachineError, process.CommandError) as error:
         module.fail_json(msg=str(error))
     for text in result.pop("warnings"):

@@ -288,6 +288,27 @@ def restore(
     return Result(bool(rows), rows, [])
 
 
+def ensure_file(path: str, text: str, check: bool) -> bool:
+    """A script with exactly this text, executable by its owner. Returns whether it changed or would."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            if file.read() == text and os.stat(path).st_mode & 0o777 == 0o700:
+                return False
+    except (FileNotFoundError, UnicodeDecodeError):
+        pass  # then it is written
+    if check:
+        return True
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    scratch = path + ".onebox-new"
+    with open(scratch, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(scratch, 0o700)
+    os.replace(scratch, path)
+    return True
+
+
 def ensure_loaded(
     launchctl: Launchctl,
     *,

@@ -12,7 +12,15 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.machine import apply, health, model, places, plan, read
+from ansible_collections.onebox.stack.plugins.module_utils.machine import (
+    apply,
+    health,
+    model,
+    places,
+    plan,
+    read,
+    visible,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.machine.cli import Podman
 from ansible_collections.onebox.stack.plugins.module_utils.machine.errors import MachineError
 
@@ -60,6 +68,8 @@ def ensure(
     system: str,
     uid: int,
     wait_api: bool = True,
+    must_see: t.Sequence[str] = (),
+    token: str = "",
     host: plan.Host | None = None,
     run: process.Runner = process.run,
     ping: health.Ping = health.ping,
@@ -76,6 +86,8 @@ def ensure(
         system: ``sys.platform``.
         uid: who we are.
         wait_api: started means that the API answers.
+        must_see: directories of the host that the guest must see, proven when the machine runs.
+        token: random text for that proof.
 
     Returns:
         The module's result, ``changed`` included.
@@ -95,7 +107,7 @@ def ensure(
         current = read.machine(podman, wanted.name, wanted.provider, ping)
     decided = _decide(podman, wanted, current, facts)
     if not decided.steps:
-        return _result(podman, current, decided, done=False)
+        return _seen(podman, current, must_see, token, run, _result(podman, current, decided, done=False))
     with apply.alone(runtime, wanted.name, limits.start, clock, sleep):
         # Another run may have done it while we waited for the lock.
         now = read.machine(podman, wanted.name, wanted.provider, ping)
@@ -119,7 +131,25 @@ def ensure(
         )
         applier.apply(decided)
     after = read.machine(podman, wanted.name, None if wanted.state == "absent" else wanted.provider, ping)
-    return _result(podman, after, decided, done=True)
+    return _seen(podman, after, must_see, token, run, _result(podman, after, decided, done=True))
+
+
+def _seen(
+    podman: Podman,
+    machine: model.Machine | None,
+    paths: t.Sequence[str],
+    token: str,
+    run: process.Runner,
+    result: dict[str, t.Any],
+) -> dict[str, t.Any]:
+    """Add ``visible`` to the result; a directory that is not is a refusal to go on."""
+    result["visible"] = []
+    if paths and machine is not None and machine.healthy:
+        result["visible"] = visible.check(podman, machine, paths, token, run)
+    missing = [row["message"] for row in result["visible"] if not row["ok"]]
+    if missing:
+        raise Refused("; ".join(missing), result)
+    return result
 
 
 def _decide(podman: Podman, wanted: plan.Wanted, current: model.Machine | None, facts: plan.Host) -> plan.Plan:

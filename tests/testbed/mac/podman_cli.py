@@ -61,7 +61,8 @@ def _apt(state: pathlib.Path, *words: str) -> list[str]:
     return ["apt-get", "-qq", *[word for key, value in options.items() for word in ("-o", f"{key}={value}")], *words]
 
 
-def _run(argv: list[str], seconds: int) -> str:
+def run(argv: list[str], seconds: int) -> str:
+    """Run a command that must succeed and return what it printed."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -72,7 +73,7 @@ def _run(argv: list[str], seconds: int) -> str:
 
 
 def build(version: str) -> pathlib.Path:
-    """The directory of podman ``version``: ``bin/`` with the programs, ``bin/podman`` among them.
+    """The directory of podman ``version``: ``bin/`` with the programs, ``ready`` with the version found.
 
     Raises:
         Unavailable: the packages cannot be had.
@@ -80,33 +81,39 @@ def build(version: str) -> pathlib.Path:
     home = CACHE / f"podman-{version}"
     if (home / "ready").exists():
         return home
-    state = home / "apt"
-    for folder in (state / "state" / "lists" / "partial", state / "cache" / "archives" / "partial", home / "bin"):
-        folder.mkdir(parents=True, exist_ok=True)
-    (state / "status").write_text("")
-    base, suites = mirror(), SUITES[version]
-    (state / "sources.list").write_text("".join(f"deb {base} {suite} main\n" for suite in suites))
-    _run(_apt(state, "update"), 300)
-    names = [f"podman/{suites[-1]}", *PACKAGES[1:]] if len(suites) > 1 else PACKAGES
-    _run(_apt(state, "install", "-y", "--download-only", "--no-install-recommends", *names), 900)
-    tree = home / "root"
-    for package in sorted((state / "cache" / "archives").glob("*.deb")):
-        _run(["dpkg-deb", "-x", str(package), str(tree)], 120)
-        package.unlink()
+    suites = SUITES[version]
+    fetch(home, suites, [f"podman/{suites[-1]}", *PACKAGES[1:]])
+    (home / "bin").mkdir(exist_ok=True)
     for program in PROGRAMS:
-        _wrap(home, program)
-    found = _run([str(home / "bin" / "podman"), "--version"], 30).split()[-1]
+        wrap(home, program, "usr/bin")
+    found = run([str(home / "bin" / "podman"), "--version"], 30).split()[-1]
     (home / "ready").write_text(found + "\n")
     return home
 
 
-def _wrap(home: pathlib.Path, program: str) -> None:
+def fetch(home: pathlib.Path, suites: list[str], packages: list[str]) -> None:
+    """Unpack packages of these suites, with all they need, into ``home/root``."""
+    state = home / "apt"
+    for folder in (state / "state" / "lists" / "partial", state / "cache" / "archives" / "partial"):
+        folder.mkdir(parents=True, exist_ok=True)
+    (state / "status").write_text("")
+    base = mirror()
+    (state / "sources.list").write_text("".join(f"deb {base} {suite} main\n" for suite in suites))
+    run(_apt(state, "update"), 300)
+    run(_apt(state, "install", "-y", "--download-only", "--no-install-recommends", *packages), 900)
+    for package in sorted((state / "cache" / "archives").glob("*.deb")):
+        run(["dpkg-deb", "-x", str(package), str(home / "root")], 120)
+        package.unlink()
+
+
+def wrap(home: pathlib.Path, program: str, folder: str) -> None:
+    """A script in ``home/bin`` that starts a program of ``home/root`` with its own loader and libraries."""
     tree = home / "root"
     loader = next(tree.glob("**/ld-linux-*.so.2"))
     libraries = ":".join(str(path) for path in (*tree.glob("usr/lib/*-linux-gnu"), *tree.glob("lib/*-linux-gnu")))
     wrapper = home / "bin" / program
     wrapper.write_text(
-        f'#!/bin/sh\nexec "{loader}" --library-path "{libraries}" --argv0 {program} "{tree}/usr/bin/{program}" "$@"\n'
+        f'#!/bin/sh\nexec "{loader}" --library-path "{libraries}" --argv0 {program} "{tree}/{folder}/{program}" "$@"\n'
     )
     wrapper.chmod(0o755)
 
