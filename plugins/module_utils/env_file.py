@@ -171,8 +171,6 @@ def read(path: str) -> State:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        if not os.path.isdir(os.path.dirname(path)):
-            raise EnvFileError(f"{os.path.dirname(path)} is not a directory: make it first, then {path}") from None
         return State("", -1, -1, 0)
     except OSError as error:
         reason = "is a symbolic link; name the file itself" if os.path.islink(path) else f"is: {error.strerror}"
@@ -192,6 +190,8 @@ def read(path: str) -> State:
 def write(path: str, text: str, uid: int, gid: int) -> None:
     """Replace the file in one step. Nobody but its owner can read it at any moment; -1 leaves the caller's id."""
     directory = os.path.dirname(path)
+    if not os.path.isdir(directory):
+        raise EnvFileError(f"{directory} is not a directory: make it first, then {path}")
     try:
         fd, temporary = tempfile.mkstemp(prefix=".env-", dir=directory)
         try:

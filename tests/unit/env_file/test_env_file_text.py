@@ -116,8 +116,10 @@ def test_file_states(tmp_path):
     link.symlink_to(path)
     with pytest.raises(EnvFileError, match="is a symbolic link"):
         env_file.read(str(link))
+    # In check mode the directory may be one that the run would make; only a write needs it.
+    assert env_file.read(str(tmp_path / "gone" / ".env")).mode == 0
     with pytest.raises(EnvFileError, match="is not a directory: make it first"):
-        env_file.read(str(tmp_path / "gone" / ".env"))
+        env_file.write(str(tmp_path / "gone" / ".env"), "A=1\n", -1, -1)
     with pytest.raises(EnvFileError, match="not a regular file"):
         env_file.read(str(tmp_path))
     path.write_bytes(b"A=\xff\n")
