@@ -133,6 +133,23 @@ options:
     type: list
     elements: str
     default: []
+  vm:
+    description:
+      - The virtual machine the containers run in, as on a Mac. The task runs on the Mac, and the proof has two hops,
+        into the machine and from there into the container.
+      - The first is proven by the type of the file system in the machine and, with O(access=write), by a file with a
+        random name that is made in the source for a moment. The application's rights are not tried.
+    type: str
+    choices: [none, podman, colima, docker_desktop]
+    default: none
+  vm_name:
+    description: Name of the Podman machine or Colima profile, when it is not the default one.
+    type: str
+    default: ''
+  vm_image:
+    description: For O(vm=docker_desktop), a local image that has C(nsenter) and C(sh).
+    type: str
+    default: busybox
   timeout:
     description: Seconds one container may take before its mounts count as unverifiable.
     type: float
@@ -147,6 +164,13 @@ EXAMPLES = r"""
   onebox.stack.bind_mount_verify:
     project: 97layer
   register: proof
+
+- name: Prove on a Mac that the containers of a Podman machine see the Mac's directories
+  onebox.stack.bind_mount_verify:
+    project: 97layer
+    engine: podman
+    vm: podman
+    vm_name: 97layerOS
 
 - name: Stop here when a mount is wrong
   ansible.builtin.assert:
@@ -229,7 +253,8 @@ containers:
               V(not_readable), V(no_space), V(vm_not_shared), V(not_running), or V(unverifiable).
           type: str
         proof:
-          description: What the verdict rests on; V(inode), V(mountinfo), V(probe), V(inspect), or V(none).
+          description: What the verdict rests on; V(inode), V(mountinfo), V(probe), V(canary), V(fstype),
+              V(inspect), or V(none).
           type: str
         fix:
           description:
@@ -276,6 +301,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.client import 
 from ansible_collections.onebox.stack.plugins.module_utils.engine.find import ENGINES, find
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.ephemeral import IGNORED
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import ACCESS, verify
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import Prover
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_machines import KINDS, Machine, MachineError
 
 
 def main() -> None:
@@ -306,6 +333,9 @@ def main() -> None:
             "working_dir": {"type": "path"},
             "config_files": {"type": "list", "elements": "path", "default": []},
             "one_shots": {"type": "list", "elements": "str", "default": []},
+            "vm": {"type": "str", "choices": list(KINDS), "default": "none"},
+            "vm_name": {"type": "str", "default": ""},
+            "vm_image": {"type": "str", "default": "busybox"},
             "timeout": {"type": "float", "default": 10.0},
         },
         mutually_exclusive=[("project", "containers")],
@@ -313,6 +343,9 @@ def main() -> None:
     )
     given = module.params
     try:
+        through = None
+        if given["vm"] != "none":
+            through = Prover(Machine.of(given["vm"], given["vm_name"], given["vm_image"]))
         result = verify(
             find(given["engine"], given["socket"]),
             project=given["project"],
@@ -324,9 +357,10 @@ def main() -> None:
             working_dir=given["working_dir"] or "",
             config_files=given["config_files"],
             one_shots=given["one_shots"],
+            through=through,
             seconds=given["timeout"],
         )
-    except (EngineError, ValueError) as error:
+    except (EngineError, MachineError, ValueError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **result)
 

@@ -16,13 +16,14 @@ ENTRIES = 250_000
 
 
 def look(
-    engine: Engine, containers: t.Sequence[Container], patterns: t.Sequence[str], seconds: float
+    engine: Engine, containers: t.Sequence[Container], patterns: t.Sequence[str], seconds: float, *, local: bool
 ) -> list[dict[str, t.Any]]:
     """The rows of ``ephemeral_writes``.
 
     Args:
         patterns: paths to leave out, as :class:`ephemeral.Ignored` takes them.
         seconds: how long one container may take.
+        local: whether the containers run on this host, so that their files can be looked at.
 
     Raises:
         EngineError: the engine does not answer.
@@ -36,11 +37,13 @@ def look(
             config = (engine.image(image) or {}).get("Config") or {}
             image_env[image] = tuple(config.get("Env") or ())
         declared[container.id] = ephemeral.data_paths(container, image_env[image], ignored)
-    walked = fence.each(
-        lambda container: _walk(container, ignored, list(declared[container.id]), seconds),
-        containers,
-        seconds * 1.5 + 1,
-    )
+    walked: t.Iterable[t.Any] = [None] * len(containers)
+    if local:
+        walked = fence.each(
+            lambda container: _walk(container, ignored, list(declared[container.id]), seconds),
+            containers,
+            seconds * 1.5 + 1,
+        )
     rows = []
     for container, answer in zip(containers, walked):
         found = _found(answer) or _by_engine(engine, container, ignored, list(declared[container.id]))

@@ -23,6 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts import (
     prove,
     table,
     unpersisted,
+    vm,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.ephemeral import IGNORED
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation, declare, with_inherited
@@ -44,6 +45,7 @@ def verify(
     working_dir: str = "",
     config_files: t.Sequence[str] = (),
     one_shots: t.Sequence[str] = (),
+    through: vm.Prover | None = None,
     seconds: float = 10.0,
     fstab: str = "/etc/fstab",
     clock: t.Callable[[], float] = time.monotonic,
@@ -63,6 +65,8 @@ def verify(
         working_dir: the directory the containers must have been made in, by their labels; "" is not compared.
         config_files: the compose files they must have been made from; none is not compared.
         one_shots: names or services whose containers may have finished with exit code 0.
+        through: proves mounts of containers in a virtual machine; then only ids that the guest knows are compared, and
+            the application's rights are not tried.
         seconds: how long one container may take before it is given up as unverifiable.
         fstab: the file that says which disks the host should have mounted.
         clock: seconds, for the duration.
@@ -73,6 +77,7 @@ def verify(
 
     Raises:
         EngineError: the engine does not answer, or has no container of that name.
+        MachineError: the virtual machine does not answer.
         ValueError: an expectation or ``access`` is not understood; the text says which.
     """
     began = clock()
@@ -85,8 +90,10 @@ def verify(
         declared, absent = declare(engine.name, container, wanted)
         jobs.append(prove.Job(container, declared, access))
         missing.append(absent)
-    unsupported = kernel.supported()
-    if unsupported:
+    unsupported = "" if through else kernel.supported()
+    if through:
+        proven = _prove_through(through, jobs, one_shots)
+    elif unsupported:
         proven = [_unverifiable(job, unsupported) for job in jobs]
     else:
         proven = _prove_all(engine, jobs, seconds, fstab, one_shots)
@@ -109,7 +116,9 @@ def verify(
     result["label_mismatch"] = labels.mismatches(containers, working_dir, config_files)
     result["ok"] = result["ok"] and not result["label_mismatch"]
     result["ephemeral_writes"] = (
-        unpersisted.look(engine, containers, ephemeral_ignore, seconds) if ephemeral and not unsupported else []
+        unpersisted.look(engine, containers, ephemeral_ignore, seconds, local=through is None)
+        if ephemeral and not unsupported
+        else []
     )
     result["table"] = table.lines(result)
     result["duration_ms"] = round((clock() - began) * 1000, 1)
@@ -158,6 +167,15 @@ def _prove_all(
             elif last:
                 answers[index] = _not_running(jobs[index], one_shots)
     return [answers[index] for index in range(len(jobs))]
+
+
+def _prove_through(through: vm.Prover, jobs: list[prove.Job], one_shots: t.Sequence[str]) -> list[dict[str, t.Any]]:
+    running = [job for job in jobs if job.container.running]
+    rows = dict(zip((job.container.id for job in running), through.prove(running)))
+    return [
+        {"user": None, "rows": rows[job.container.id]} if job.container.running else _not_running(job, one_shots)
+        for job in jobs
+    ]
 
 
 def _with_inherited(engine: Engine, containers: list[Container]) -> list[Container]:
