@@ -250,7 +250,8 @@ def run_plan(
         if awaited:
             completed = {name for name, condition in awaited.items() if condition == _AWAITED[1]}
             gate.wait({name: model.services[name] for name in awaited}, timeout, completed=completed)
-    actor.restart([row for row in rows if row.action == planning.RESTART])
+    for group in stages(model, [row for row in rows if row.action == planning.RESTART]):
+        actor.restart(group)
     removed = [row for row in rows if row.action == planning.REMOVE_ORPHAN]
     actor.remove_services({identity: row.service for row in removed for identity in row.container_ids})
 

@@ -51,8 +51,9 @@ class Gate:
         engine: where containers are looked at.
         project: the stack.
         clock: time.
-        settle: seconds a service without a healthcheck must run without a restart; also how long ``unhealthy`` or
-            ``exited`` must last to count.
+        settle: seconds a service without a healthcheck must run without a restart.
+        patience: seconds ``unhealthy`` or ``exited`` must last to count: a restart policy, or the next try of the
+            healthcheck, may still mend it.
         probe: runs a container's healthcheck now. Podman leaves that to systemd timers: where there is no systemd,
             nobody else does it.
         interval: seconds between two looks.
@@ -65,6 +66,7 @@ class Gate:
         clock: Clock,
         *,
         settle: float = 3.0,
+        patience: float = 3.0,
         probe: t.Callable[[t.Sequence[str]], None] | None = None,
         interval: float = 0.25,
     ) -> None:
@@ -72,6 +74,7 @@ class Gate:
         self._project = project
         self._clock = clock
         self._settle = settle
+        self._patience = patience
         self._probe = probe
         self._interval = interval
 
@@ -171,10 +174,9 @@ class Gate:
         return WAITING, f"runs for {max(ran, 0):.0f} s"
 
     def _lasting(self, memory: _Seen, now: float, message: str) -> tuple[str, str]:
-        # A restart policy or a second try of the healthcheck may still mend it.
         if memory.since is None:
             memory.since = now
-        return (FAILED if now - memory.since >= self._settle else WAITING), message
+        return (FAILED if now - memory.since >= self._patience else WAITING), message
 
     def _unhealthy(
         self,

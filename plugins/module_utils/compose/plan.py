@@ -231,8 +231,13 @@ def _cascade(model: Model, rows: t.Mapping[str, Row], containers: t.Sequence[Con
         for name, parents in needs.items():
             for parent in parents:
                 source = rows.get(parent)
-                if source is not None and source.action in (RECREATE, REBUILD) and not rows[name].replaces:
+                if source is None or rows[name].replaces:
+                    continue
+                if source.action in (RECREATE, REBUILD):
                     rows[name].raise_to(RECREATE, "parent_recreated", cascade_from=parent)
+                elif source.action in (START, RESTART) and rows[name].action == KEEP and not rows[name].ended:
+                    # The namespace it lives in ends with its owner's process.
+                    rows[name].raise_to(RESTART, "dependency_restart", cascade_from=parent)
     for name, service in model.services.items():
         for dependency in service.depends_on:
             source = rows.get(dependency.service)

@@ -27,6 +27,10 @@ PRIVATE_PODMAN_COMPOSE_OF_USER = ".local/share/onebox/podman-compose/bin/podman-
 _VERSION_TIMEOUT = 60.0
 
 
+class NoTool(ComposeError):
+    """There is no compose tool that fits."""
+
+
 @dataclass(frozen=True)
 class Provider:
     """A compose tool that answers.
@@ -68,7 +72,7 @@ def find(
         executable: path of the tool, instead of looking for it.
 
     Raises:
-        ComposeError: there is none, or it does not fit the engine. Names everything that was tried.
+        NoTool: there is none, or it does not fit the engine. Names everything that was tried.
     """
     if wanted not in PROVIDERS:
         raise ComposeError(f"provider must be one of {', '.join(PROVIDERS)}, not {wanted!r}")
@@ -93,7 +97,7 @@ def find(
             else:
                 return Provider(kind, tuple(argv), version, full_env)
     on = f" for {engine.name}" if engine is not None else ""
-    raise ComposeError(
+    raise NoTool(
         f"no compose tool{on} on this host. Tried: {'; '.join(tried)}. "
         "The role onebox.stack.container_engine installs one; or name it with provider and provider_path."
     )

@@ -86,7 +86,13 @@ class Stack:
         unknown = self._not_yet(blind_is_fine)
         if unknown:
             return unknown
-        look = self._look(blind_is_fine)
+        try:
+            look = self._look(blind_is_fine)
+        except providers.NoTool as error:
+            if not blind_is_fine:
+                raise
+            note = f"{error} Check mode goes on without: the plan is known once there is one."
+            return {**outcome.empty(request.name), "changed": True, "warnings": [note]}
         self._judge(look)
         result = self._result(look)
         result["changed"] = any(row.action != planning.KEEP for row in look.rows)

@@ -69,7 +69,6 @@ class Lab:
             "image": self.backend.image,
             "command": ["sh", "-c", command],
             "stop_grace_period": "0s",
-            "stop_signal": "SIGKILL",
             **keys,
         }
 

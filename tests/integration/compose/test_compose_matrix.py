@@ -122,6 +122,8 @@ def _comment(lab: Lab) -> None:
 RECREATED = ("recreate", ("config_hash",))
 # A container that lives in web's network is gone with it.
 WITH_SIDE = {"side": ("recreate", ("parent_recreated",))}
+# And one that stays loses its network with web's process.
+STALE = {"web": ("restart", ("stale_mount",)), "side": ("restart", ("dependency_restart",))}
 WEB_ENV = {"web": ("recreate", ("env_changed",)), **WITH_SIDE}
 
 CASES = {
@@ -169,8 +171,8 @@ CASES = {
     "stopped by hand": Case(_engine("stop", "-t", "0"), {"worker": ("start", ("not_running",))}),
     "killed": Case(_die, {"worker": ("start", ("not_running",))}),
     "removed by hand": Case(_engine("rm", "-f"), {"worker": ("create", ("missing",))}),
-    "directory replaced": Case(_replace_dir, {"web": ("restart", ("stale_mount",))}, compose_agrees=False),
-    "file replaced": Case(_replace_file, {"web": ("restart", ("stale_mount",))}, compose_agrees=False),
+    "directory replaced": Case(_replace_dir, STALE, compose_agrees=False),
+    "file replaced": Case(_replace_file, STALE, compose_agrees=False),
 }
 
 

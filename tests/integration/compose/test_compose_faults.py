@@ -1,0 +1,347 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input and faults: each a clear error, and nothing changed; and a clean run afterwards."""
+
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose import lock
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError, LockHeld
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+from compose_lab import Lab
+
+TWO = pytest.mark.parametrize("lab", ["docker+2.40", "podman-compose"], indirect=True)
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+def refused(lab: Lab, **changes) -> dict[str, str]:
+    """code -> message of the refusal; no container was made."""
+    with pytest.raises(BadStack) as caught:
+        lab.stack(**changes).converge()
+    assert lab.containers() == {}
+    return {problem.code: f"{problem.where}: {problem.message}" for problem in caught.value.problems}
+
+
+@TWO
+def test_no_compose_file(lab: Lab):
+    assert "compose.yml" in refused(lab)["no_compose_file"]
+
+
+@TWO
+def test_not_yaml(lab: Lab):
+    (lab.folder / "compose.yml").write_text("services: {web: [")
+    assert "compose.yml" in refused(lab)["not_yaml"]
+
+
+@TWO
+def test_not_compose(lab: Lab):
+    (lab.folder / "compose.yml").write_text("just text\n")
+    assert set(refused(lab)) <= {"not_compose", "refused"}
+
+
+@TWO
+def test_every_unset_variable_is_named(lab: Lab):
+    lab.services["web"] = lab.service(environment={"A": "${NOBODY}", "B": "${SET_THIS}", "C": "${WITH:-default}"})
+    lab.write()
+    with pytest.raises(BadStack) as caught:
+        lab.stack().converge()
+    assert sorted(problem.where for problem in caught.value.problems) == ["NOBODY", "SET_THIS"]
+
+
+@TWO
+def test_a_required_variable_says_what_its_file_says(lab: Lab):
+    lab.services["web"] = lab.service(environment={"A": "${NOBODY:?the name of somebody}"})
+    lab.write()
+    assert "the name of somebody" in refused(lab)["unset_variable"]
+
+
+@TWO
+def test_the_callers_environment_does_not_fill_in(lab: Lab):
+    lab.backend.environ["NOBODY"] = "from a shell"
+    lab.services["web"] = lab.service(environment={"A": "${NOBODY}"})
+    lab.write()
+    assert "NOBODY" in refused(lab)["unset_variable"]
+
+
+@TWO
+def test_bad_sources_all_at_once(lab: Lab):
+    (lab.folder / "inside").mkdir()
+    lab.services["web"] = lab.service(
+        volumes=["./relative:/a", f"{lab.folder}/inside:/b", "${DATA}/nowhere:/c", "../dä ta:/d"]
+    )
+    lab.write()
+    found = refused(lab)
+    assert set(found) == {"relative_source", "source_in_deploy_dir", "no_source"}
+    assert not (lab.data / "nowhere").exists()
+    assert not (lab.folder / "relative").exists()
+
+
+@TWO
+def test_a_port_a_process_has(lab: Lab):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        number = taken.getsockname()[1]
+        lab.services["web"] = lab.service(ports=[f"127.0.0.1:{number}:80"])
+        lab.write()
+        assert f"(pid {os.getpid()})" in refused(lab)["port_taken"]
+
+
+def test_a_port_another_stack_has(make_lab):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        number = free.getsockname()[1]
+    first, second = make_lab("docker+2.40"), make_lab("docker+2.40")
+    first.services["web"] = first.service(ports=[f"127.0.0.1:{number}:80"])
+    first.deploy()
+    second.services["web"] = second.service(ports=[f"127.0.0.1:{number}:80"])
+    second.write()
+    assert f"of stack {first.project}" in refused(second)["port_taken"]
+    assert all(row == ("keep", ()) for row in first.plan().values())
+
+
+@TWO
+def test_two_stacks_with_one_name(lab: Lab, tmp_path: pathlib.Path):
+    lab.services["web"] = lab.service()
+    lab.deploy()
+    before = lab.states()
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("compose.yml", ".env"):
+        (other / name).write_bytes((lab.folder / name).read_bytes())
+    (other / ".env").chmod(0o600)
+    with pytest.raises(BadStack, match="were deployed from"):
+        lab.stack(project_dir=str(other)).converge()
+    with pytest.raises(BadStack, match="were deployed from"):
+        lab.stack(project_dir=str(other), state="absent").converge()
+    assert lab.states() == before
+
+
+@TWO
+def test_a_moved_project_is_taken_over_when_told(lab: Lab, tmp_path: pathlib.Path):
+    (lab.folder / "conf").write_text("one")
+    lab.services["web"] = lab.service(volumes=["./conf:/etc/conf:ro"])
+    lab.deploy()
+    lab.folder = lab.folder.rename(tmp_path / "moved")
+    lab.write()
+    row = lab.info(adopt=True)["plan"][0]
+    assert (row["action"], row["reasons"]) == ("recreate", ["source_moved"])
+    lab.deploy(adopt=True)
+    assert lab.containers()["web"][0].mounts[0].source == str(lab.folder / "conf")
+
+
+@TWO
+def test_an_unhealthy_service_fails_with_its_last_lines_and_the_data_stays(lab: Lab):
+    lab.services["db"] = lab.service("echo kept >/data/file; sleep 1000", volumes=["${DATA}:/data"])
+    lab.deploy()
+    lab.services["db"] = lab.service(
+        "echo cannot open the journal; sleep 1000",
+        volumes=["${DATA}:/data"],
+        healthcheck={"test": ["CMD", "false"], "interval": "1s", "retries": 1},
+    )
+    lab.services["fine"] = lab.service()
+    lab.write()
+    result = lab.stack().converge()
+    assert result["failed"] is True
+    assert result["changed"] is True
+    assert "service db its healthcheck fails" in result["msg"]
+    assert "cannot open the journal" in result["msg"]
+    assert "service fine" not in result["msg"]
+    assert (lab.data / "file").read_text() == "kept\n"
+
+
+@TWO
+def test_a_service_that_ends_is_explained(lab: Lab):
+    lab.services["web"] = lab.service("echo no such table >&2; exit 3", restart="on-failure")
+    lab.write()
+    result = lab.stack().converge()
+    assert "service web" in result["msg"]
+    assert "exit code 3" in result["msg"]
+    assert "no such table" in result["msg"]
+
+
+@TWO
+def test_dependencies_are_awaited_and_a_failed_one_stops_the_rest(lab: Lab):
+    lab.services["migrate"] = lab.service("sleep 1; echo migrating; exit 4", restart="no")
+    lab.services["api"] = lab.service(depends_on={"migrate": {"condition": "service_completed_successfully"}})
+    lab.write()
+    result = lab.stack().converge()
+    assert "migrate" in result["msg"]
+    assert not any(row.running for row in lab.containers().get("api", ()))
+    lab.services["migrate"] = lab.service("sleep 1; exit 0", restart="no")
+    lab.deploy()
+    api, migrate = lab.containers()["api"][0], lab.containers()["migrate"][0]
+    assert api.running
+    assert api.started_at > migrate.finished_at
+
+
+@TWO
+def test_a_missing_image_stops_nothing(lab: Lab):
+    lab.services["web"] = lab.service()
+    lab.deploy()
+    before = lab.states()
+    lab.services["web"]["image"] = "localhost:1/nobody/has-this:1"
+    lab.write()
+    result = lab.stack().converge()
+    assert "nobody/has-this" in result["msg"]
+    assert lab.states() == before
+    assert result["changed"] is False
+
+
+def test_an_unknown_engine(make_lab):
+    lab = make_lab("docker+2.40")
+    lab.services["web"] = lab.service()
+    lab.write()
+    for call in (lambda stack: stack.converge(), lambda stack: stack.look(blind_is_fine=True)):
+        with pytest.raises(EngineError, match="engine must be one of"):
+            call(lab.stack(engine="lxc"))
+
+
+@pytest.fixture
+def dead_socket(tmp_path: pathlib.Path) -> str:
+    """A socket whose engine is gone."""
+    place = tmp_path / "dead.sock"
+    with socket.socket(socket.AF_UNIX) as was:
+        was.bind(str(place))
+    return str(place)
+
+
+def test_an_engine_that_is_dead(make_lab, dead_socket: str):
+    lab = make_lab("docker+2.40")
+    lab.services["web"] = lab.service()
+    lab.write()
+    with pytest.raises(EngineError, match="installed but not running"):
+        lab.stack(socket=dead_socket).converge()
+
+
+@TWO
+def test_check_mode_without_an_engine(lab: Lab, dead_socket: str):
+    lab.services["web"] = lab.service()
+    lab.write()
+    result = lab.stack(socket=dead_socket).look(blind_is_fine=True)
+    assert [(row["service"], row["action"]) for row in result["plan"]] == [("web", "create")]
+    assert result["changed"] is True
+    assert "goes on without" in result["warnings"][0]
+
+
+def test_check_mode_without_anything(make_lab, dead_socket: str):
+    lab = make_lab("docker+2.40")
+    lab.services["web"] = lab.service()
+    lab.write()
+    result = lab.stack(socket=dead_socket, provider_path="/nowhere/docker-compose").look(blind_is_fine=True)
+    assert (result["plan"], result["changed"]) == ([], True)
+    assert any("no compose tool" in warning for warning in result["warnings"])
+
+
+@TWO
+def test_check_mode_before_the_files_are_there(lab: Lab, tmp_path: pathlib.Path):
+    result = lab.stack(project_dir=str(tmp_path / "not yet")).look(blind_is_fine=True)
+    assert (result["plan"], result["changed"]) == ([], True)
+    assert "does not exist yet" in result["warnings"][0]
+
+
+@TWO
+def test_check_mode_changes_nothing(lab: Lab):
+    lab.services["web"] = lab.service()
+    lab.write()
+    assert lab.stack().look(blind_is_fine=True)["changed"] is True
+    assert lab.containers() == {}
+    assert not (lab.root / "state").exists()
+
+
+@TWO
+def test_stopped_and_absent_leave_data_and_volumes(lab: Lab):
+    lab.services["db"] = lab.service("echo kept >/data/file; sleep 1000", volumes=["${DATA}:/data", "named:/named"])
+    lab.top["volumes"] = {"named": {}}
+    lab.deploy()
+    assert lab.stack(state="stopped").look()["changed"] is True
+    assert lab.stack(state="stopped").converge()["changed"] is True
+    assert lab.stack(state="stopped").converge()["changed"] is False
+    assert not lab.containers()["db"][0].running
+    assert lab.stack(state="absent").converge()["changed"] is True
+    assert lab.stack(state="absent").converge()["changed"] is False
+    assert lab.containers() == {}
+    assert lab.backend.cli("volume", "ls", "-q", "--filter", f"label=com.docker.compose.project={lab.project}")
+    assert (lab.data / "file").read_text() == "kept\n"
+
+
+HOLDER = """
+    import sys, time
+    sys.path[:0] = {paths!r}
+    import conftest
+    from ansible_collections.onebox.stack.plugins.module_utils.compose import lock
+    with lock.held({path!r}, timeout=5, user="anna", purpose="state present", monotonic=time.monotonic,
+                   sleep=time.sleep, now="2026-11-21T09:00:00Z"):
+        print("held", flush=True)
+        time.sleep(60)
+"""
+
+
+def test_two_runs_at_once(make_lab):
+    lab = make_lab("docker+2.40")
+    lab.services["web"] = lab.service()
+    lab.write()
+    place = str(lab.root / "state" / lab.project / "lock")
+    code = textwrap.dedent(HOLDER).format(paths=[str(ROOT / "tests")], path=place)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(LockHeld, match=f"pid {other.pid} of user anna"):
+            lab.stack(lock_timeout=0.3).converge()
+        assert lab.containers() == {}
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+    assert lab.stack(lock_timeout=5).converge()["changed"] is True
+    assert lock.holder(place) == {}
+
+
+RUN = """
+    import sys
+    sys.path[:0] = {paths!r}
+    import conftest
+    from compose_lab import Backend, Lab
+    import pathlib
+    lab = Lab.__new__(Lab)
+    lab.__dict__.update({state!r})
+    lab.backend = Backend(**{backend!r})
+    lab.root, lab.folder, lab.data = map(pathlib.Path, {places!r})
+    lab.stack().converge()
+"""
+
+
+@TWO
+@pytest.mark.parametrize("seconds", [0.3, 0.7, 1.1, 1.6])
+def test_a_killed_run_and_then_a_clean_one(lab: Lab, seconds: float):
+    for name in ("one", "two", "three"):
+        lab.services[name] = lab.service(volumes=["${DATA}:/data"])
+    lab.write()
+    code = textwrap.dedent(RUN).format(
+        paths=[str(ROOT / "tests"), str(pathlib.Path(__file__).parent)],
+        state={"project": lab.project},
+        backend=vars(lab.backend),
+        places=[str(lab.root), str(lab.folder), str(lab.data)],
+    )
+    run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL, start_new_session=True)
+    time.sleep(seconds)  # the moment is what is tested: somewhere in the middle
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    result = lab.stack().converge()
+    assert not result.get("failed"), result["msg"]
+    assert {name: len(rows) for name, rows in lab.containers().items()} == {"one": 1, "two": 1, "three": 1}
+    assert all(row == ("keep", ()) for row in lab.plan().values())
+
+
+def test_a_provider_that_is_not_there(make_lab):
+    lab = make_lab("docker+2.40")
+    lab.services["web"] = lab.service()
+    lab.write()
+    with pytest.raises(ComposeError, match="no compose tool for docker"):
+        lab.stack(provider_path="/nowhere/docker-compose").converge()
