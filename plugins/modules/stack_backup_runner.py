@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_backup_runner
-short_description: Install the backup runner and the declaration of a stack
+short_description: Install the backup runner, the declaration of a stack, and its timers
 description:
   - Puts the runner on the managed host as one file that needs only Python 3.9 or newer, and the checked declaration of
     a stack beside it. Timers and people run that file without Ansible.
@@ -37,6 +37,16 @@ options:
     description: The declaration, as docs/backups.md describes it. It names files that hold secrets and holds none.
     type: dict
     required: true
+  secrets:
+    description:
+      - Files that only their owner may read, path to content, such as the key of a repository or a webhook's URL.
+      - A file whose content is empty is left as it is.
+    type: dict
+    default: {}
+  units:
+    description: Files with mode 0644, path to content, such as the timers.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -62,6 +72,16 @@ config_changed:
   description: Whether the declaration was, or would be, written.
   returned: success
   type: bool
+secrets_changed:
+  description: Paths of O(secrets) that were, or would be, written.
+  returned: success
+  type: list
+  elements: str
+units_changed:
+  description: Paths of O(units) that were, or would be, written.
+  returned: success
+  type: list
+  elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -76,6 +96,8 @@ def main() -> None:
             "interpreter": {"type": "path", "required": True},
             "config": {"type": "path", "required": True},
             "declaration": {"type": "dict", "required": True},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "units": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -83,10 +105,20 @@ def main() -> None:
     try:
         config, before, after = bundle.write_declaration(given["config"], given["declaration"], module.check_mode)
         runner = bundle.install(given["path"], given["interpreter"], module.check_mode)
+        filled = {path: text for path, text in given["secrets"].items() if text}
+        secrets = bundle.put_files(filled, 0o600, module.check_mode)
+        units = bundle.put_files(given["units"], 0o644, module.check_mode)
     except BackupError as error:
         module.fail_json(msg=str(error))
     diff = {"before_header": given["config"], "after_header": given["config"], "before": before, "after": after}
-    module.exit_json(changed=config or runner, config_changed=config, runner_changed=runner, diff=diff)
+    module.exit_json(
+        changed=bool(config or runner or secrets or units),
+        config_changed=config,
+        runner_changed=runner,
+        secrets_changed=secrets,
+        units_changed=units,
+        diff=diff,
+    )
 
 
 if __name__ == "__main__":

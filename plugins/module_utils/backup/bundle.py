@@ -19,7 +19,7 @@ import typing as t
 import zipfile
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import cli, declaration, safefs
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError, StoreError
 
 _PREFIX = "ansible_collections.onebox.stack.plugins.module_utils"
 _MAIN = """import sys
@@ -96,6 +96,18 @@ def write_declaration(path: str, data: t.Mapping[str, t.Any], check: bool) -> tu
     except OSError:
         before = ""
     return _put(path, text.encode(), 0o600, check), before, text
+
+
+def put_files(files: t.Mapping[str, str], mode: int, check: bool) -> list[str]:
+    """Write texts to absolute paths with ``mode``. Returns the paths that changed, or would.
+
+    Raises:
+        DeclarationError: a path is not absolute.
+    """
+    for path in files:
+        if not os.path.isabs(path):
+            raise DeclarationError(f"{path!r} must be an absolute path; nothing of it was written")
+    return [path for path, text in sorted(files.items()) if _put(path, text.encode(), mode, check)]
 
 
 def _put(path: str, data: bytes, mode: int, check: bool) -> bool:

@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("plan", help="what retention would delete now")
     commands.add_parser("status", help="sets, ages, rehearsals; exit code 10 when something is wrong")
+    commands.add_parser("check", help="status, fresh metrics, and the webhook when something is wrong")
     command = commands.add_parser("rehearse", help="restore into throwaway containers and compare")
     command.add_argument("--set", default="latest")
     command.add_argument("--offsite", action="store_true")
@@ -101,6 +102,9 @@ def _dispatch(context: Context, options: argparse.Namespace) -> tuple[dict[str, 
     if options.command == "status":
         report = status.status(context)
         return report, 0 if report["healthy"] else UNHEALTHY
+    if options.command == "check":
+        report = status.check(context)
+        return report, 0 if report["healthy"] else UNHEALTHY
     where = "offsite" if getattr(options, "offsite", False) else "local"
     if options.command == "rehearse":
         if options.self_test:
@@ -125,6 +129,10 @@ def _dispatch(context: Context, options: argparse.Namespace) -> tuple[dict[str, 
     return {"changed": context.state.pin(options.seq, not options.remove), "pinned": sorted(context.state.pinned())}, 0
 
 
+def _good(report: t.Mapping[str, t.Any]) -> str:
+    return "every damage was found" if report.get("controls") else "restored and equal"
+
+
 def _words(command: str, report: t.Mapping[str, t.Any]) -> list[str]:
     lines = []
     for row in report.get("sources") or ():
@@ -142,7 +150,7 @@ def _words(command: str, report: t.Mapping[str, t.Any]) -> list[str]:
         lines += [f"delete {seq}" for seq in report["delete"]]
         if report["reason"]:
             lines.append(f"because: {report['reason']}")
-    elif command == "status":
+    elif command in ("status", "check"):
         for row in report["rows"]:
             marks = [word for word in ("rehearsed", "pinned") if row[word]] + (
                 [row["problem"]] if row["problem"] else []
@@ -152,9 +160,7 @@ def _words(command: str, report: t.Mapping[str, t.Any]) -> list[str]:
         lines.append("healthy" if report["healthy"] else "NOT healthy")
     elif command == "rehearse":
         lines += [f"{'caught' if row['caught'] else 'MISSED'} {row['damage']}" for row in report.get("controls") or ()]
-        lines.append(
-            f"set {report['seq']}: {'restored and equal' if report['ok'] else 'NOT good'}, {report['seconds']} s"
-        )
+        lines.append(f"set {report['seq']}: {_good(report) if report['ok'] else 'NOT good'}, {report['seconds']} s")
     elif command == "restore":
         lines += [f"{'done' if report['done'] else 'would'}: {step}" for step in report["steps"]]
         if not report["done"] and not report["error"]:

@@ -226,6 +226,7 @@ class ResticStore(Store):
         return self._there
 
     def _look(self) -> bool:
+        self._require_version()
         if os.path.isabs(self.place) and not os.path.exists(os.path.join(self.place, "config")):
             return False
         result = self._run(["cat", "config", "--no-lock", "--quiet"], False, min(OPEN_TIMEOUT, self._timeout))

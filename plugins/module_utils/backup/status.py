@@ -97,6 +97,19 @@ def finish(context: Context, what: str, report: t.Mapping[str, t.Any]) -> None:
             report["warnings"].append(unsaid)
 
 
+def check(context: Context) -> Status:
+    """The status, with the metrics written anew and the webhook told when something is wrong, such as the age."""
+    found = status(context)
+    found["warnings"] = []
+    refresh(context, found["warnings"])
+    webhook = context.declaration.webhook
+    if webhook is not None and found["problems"]:
+        unsaid = states.tell(webhook, f"{context.declaration.stack}: backups need a look", "\n".join(found["problems"]))
+        if unsaid:
+            found["warnings"].append(unsaid)
+    return found
+
+
 def refresh(context: Context, warnings: list[str]) -> None:
     """Write the metrics file anew."""
     path = context.declaration.metrics_file
