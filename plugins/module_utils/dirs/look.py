@@ -19,6 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.dirs.filesystem impor
     where,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.request import (
+    Parts,
     Problem,
     Wanted,
     in_deploy_dir,
@@ -73,7 +74,7 @@ class Looker:
     def __init__(self, mounts: Mounts, memory: records.Records, deploy_dir: str | None, uid: int) -> None:
         self._mounts = mounts
         self._memory = memory
-        self._deploy_dir = deploy_dir
+        self._deploy_dir = None if deploy_dir is None else split(deploy_dir)
         self._uid = uid
         self._deployed = _identity(deploy_dir) if deploy_dir else None
         self._groups = {os.getegid(), *os.getgroups()}
@@ -109,8 +110,8 @@ class Looker:
         there = depth == len(wanted.parts)
         found = Found(wanted, space, place.stat if there else None)
         self._look.found.append(found)
-        if self._deploy_dir:
-            self._check_deploy_dir(wanted, place)
+        if self._deploy_dir is not None:
+            self._check_deploy_dir(wanted, place, self._deploy_dir)
         self._check_file_system(wanted, place, space)
         if wanted.mountpoint:
             self._check_disk(found, place, there)
@@ -131,16 +132,15 @@ class Looker:
         elif wanted.kind == "secret":
             self._check_secrets(wanted, place)
 
-    def _check_deploy_dir(self, wanted: Wanted, place: Place) -> None:
-        deploy_dir = t.cast(str, self._deploy_dir)
+    def _check_deploy_dir(self, wanted: Wanted, place: Place, deployed: Parts) -> None:
         # By identity as well: a bind mount may lead there under another name.
         above: Place | None = place
-        while above is not None:
+        while above is not None and self._deployed is not None:
             if self._deployed == (above.stat.st_dev, above.stat.st_ino):
-                self._problem(wanted, in_deploy_dir(wanted, deploy_dir))
+                self._problem(wanted, in_deploy_dir(wanted, deployed))
                 break
             above = above.parent
-        twin = twin_in_deploy_dir(wanted, deploy_dir)
+        twin = twin_in_deploy_dir(wanted, deployed)
         if twin:
             self._look.warnings.append(
                 f"{wanted.path} has a twin in the deploy directory, {twin}: "

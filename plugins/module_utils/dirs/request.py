@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
+import functools
 import grp
 import os
 import pwd
 import typing as t
-from dataclasses import dataclass
 
 # A data or log directory may be read by its group (a backup, a log shipper); a secret by nobody else at all.
 MODES = {"data": 0o750, "log": 0o750, "config": 0o750, "secret": 0o700}
 
 Parts = tuple[str, ...]
+Lookup = t.Callable[[str], int]
 
 
 class Problem(t.NamedTuple):
@@ -24,8 +25,7 @@ class Problem(t.NamedTuple):
     message: str
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(t.NamedTuple):
     """One directory as it should be. None for ``uid`` or ``gid``: leave it, or the caller's when it is new."""
 
     path: str
@@ -59,34 +59,39 @@ def read(
     if problems:
         return [], problems
     found: dict[Parts, Wanted] = {}
+    around = None if base is None else split(base)
+    deployed = None if deploy_dir is None else split(deploy_dir)
+    # Each look reads the user database from its beginning.
+    user = functools.lru_cache(None)(lambda name: pwd.getpwnam(name).pw_uid)
+    group = functools.lru_cache(None)(lambda name: grp.getgrnam(name).gr_gid)
     for number, given in enumerate(directories):
         try:
-            wanted = _one(given, base)
+            wanted = _one(given, around, user, group)
         except ValueError as error:
             problems.append(Problem(str(given["path"]), f"directories[{number}]: {error}"))
             continue
         if wanted.parts in found:
             problems.append(Problem(wanted.path, f"directories[{number}]: {wanted.path} is listed twice"))
-        elif deploy_dir and wanted.parts[: len(split(deploy_dir))] == split(deploy_dir):
-            problems.append(Problem(wanted.path, in_deploy_dir(wanted, deploy_dir)))
+        elif deployed and wanted.parts[: len(deployed)] == deployed:
+            problems.append(Problem(wanted.path, in_deploy_dir(wanted, deployed)))
         else:
             found[wanted.parts] = wanted
     return [found[parts] for parts in sorted(found)], problems
 
 
-def _one(given: t.Mapping[str, t.Any], base: str | None) -> Wanted:
+def _one(given: t.Mapping[str, t.Any], base: Parts | None, user: Lookup, group: Lookup) -> Wanted:
     path = given["path"]
     if not path or "\0" in path:
         raise ValueError("path must not be empty or hold a NUL character")
     if path.startswith("~"):
         raise ValueError(f"path {path!r} is not expanded: write the home directory out, or give it as base")
-    if ".." in split(path):
+    parts = split(path)
+    if ".." in parts:
         raise ValueError(f"path {path!r} must not hold '..': write where it leads")
     if not path.startswith("/"):
-        if not base:
+        if base is None:
             raise ValueError(f"path {path!r} is relative, and no base is given")
-        path = f"{base}/{path}"
-    parts = split(path)
+        parts = base + parts
     if not parts:
         raise ValueError("path must not be the root of the file system")
     kind = given.get("class") or "data"
@@ -95,8 +100,8 @@ def _one(given: t.Mapping[str, t.Any], base: str | None) -> Wanted:
         path=join(parts),
         parts=parts,
         kind=kind,
-        uid=number_of("owner", given.get("owner"), lambda name: pwd.getpwnam(name).pw_uid),
-        gid=number_of("group", given.get("group"), lambda name: grp.getgrnam(name).gr_gid),
+        uid=number_of("owner", given.get("owner"), user),
+        gid=number_of("group", given.get("group"), group),
         mode=mode,
         mountpoint=bool(given.get("mountpoint")),
         recursive=bool(given.get("recursive")),
@@ -115,7 +120,7 @@ def _mode(given: t.Any, kind: str) -> int:
     return mode
 
 
-def number_of(option: str, given: str | None, lookup: t.Callable[[str], int]) -> int | None:
+def number_of(option: str, given: str | None, lookup: Lookup) -> int | None:
     """The uid or gid that ``given`` means: a number as it is (containers have their own users), or a name."""
     if given is None or given == "":
         return None
@@ -131,9 +136,8 @@ def number_of(option: str, given: str | None, lookup: t.Callable[[str], int]) ->
         ) from None
 
 
-def in_deploy_dir(wanted: Wanted, deploy_dir: str) -> str:
+def in_deploy_dir(wanted: Wanted, deployed: Parts) -> str:
     """Why a directory must not lie in the deploy directory, and which twin outside was probably meant."""
-    deployed = split(deploy_dir)
     twin = join(deployed[:-1] + wanted.parts[len(deployed) :])
     hint = (
         f"; its twin {twin} exists: was that meant?"
@@ -146,9 +150,8 @@ def in_deploy_dir(wanted: Wanted, deploy_dir: str) -> str:
     )
 
 
-def twin_in_deploy_dir(wanted: Wanted, deploy_dir: str) -> str:
+def twin_in_deploy_dir(wanted: Wanted, deployed: Parts) -> str:
     """The existing directory of the same name inside the deploy directory, or ""."""
-    deployed = split(deploy_dir)
     around = deployed[:-1]
     if wanted.parts[: len(around)] != around:
         return ""
