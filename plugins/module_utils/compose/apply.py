@@ -89,24 +89,29 @@ class Actor:
             return
         self._compose([*words, *(row.service for row in rows)], _CALL_TIMEOUT, what)
 
-    def clear(self, groups: t.Sequence[t.Sequence[planning.Row]]) -> None:
+    def clear(self, model: Model, groups: t.Sequence[t.Sequence[planning.Row]]) -> None:
         """Remove what is to be replaced, last group first, for a tool that cannot replace single containers.
 
         podman-compose would take running dependents down as well; this way it only has to create what is missing.
         """
         if not self._docker:
             for group in reversed(groups):
-                self.remove([identity for row in group if row.replaces for identity in row.container_ids])
+                for row in group:
+                    if row.replaces:
+                        self.remove(row.container_ids, model.services[row.service].stop_seconds)
 
-    def restart(self, rows: t.Sequence[planning.Row]) -> None:
+    def restart(self, model: Model, rows: t.Sequence[planning.Row]) -> None:
         """Restart the containers of ``rows`` in place; binds are looked up anew."""
         if not rows:
             return
         names = [row.service for row in rows]
         if self._docker:
             self._project_call(["restart", *names], f"restart {', '.join(names)}")
-        else:
-            self._podman_each(["restart"], [identity for row in rows for identity in row.container_ids])
+            return
+        for row in rows:
+            # podman-compose does not tell Podman the service's own grace period.
+            seconds = model.services[row.service].stop_seconds
+            self._podman_each(["restart", "--time", str(seconds)], row.container_ids)
 
     def unpause(self, ids: t.Mapping[str, str]) -> None:
         """Let paused containers go on: ``id -> service``."""
@@ -135,10 +140,10 @@ class Actor:
         else:
             self.remove(list(ids))
 
-    def remove(self, ids: t.Sequence[str]) -> None:
-        """Stop and remove Podman containers by id, each with its own grace period; their volumes stay."""
+    def remove(self, ids: t.Sequence[str], seconds: int = 10) -> None:
+        """Stop Podman containers, killing after ``seconds``, and remove them; their volumes stay."""
         if ids:
-            self._podman_each(["stop"], ids)
+            self._podman_each(["stop", "--time", str(seconds)], ids)
             self._command(["podman", "rm", "--force", *ids], _CALL_TIMEOUT, "remove former containers")
 
     def down(self, ids: t.Mapping[str, str]) -> None:
@@ -242,7 +247,7 @@ def run_plan(
     actor.pull(model, pullable, missing_images)
     actor.unpause(paused)
     groups = stages(model, acting)
-    actor.clear(groups)
+    actor.clear(model, groups)
     for number, group in enumerate(groups):
         actor.up(group)
         later = {row.service for rest in groups[number + 1 :] for row in rest}
@@ -251,7 +256,7 @@ def run_plan(
             completed = {name for name, condition in awaited.items() if condition == _AWAITED[1]}
             gate.wait({name: model.services[name] for name in awaited}, timeout, completed=completed)
     for group in stages(model, [row for row in rows if row.action == planning.RESTART]):
-        actor.restart(group)
+        actor.restart(model, group)
     removed = [row for row in rows if row.action == planning.REMOVE_ORPHAN]
     actor.remove_services({identity: row.service for row in removed for identity in row.container_ids})
 

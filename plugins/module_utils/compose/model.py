@@ -42,7 +42,10 @@ class FileRef:
 
 @dataclass(frozen=True)
 class Service:
-    """One service, paths absolute, ``environment`` with its env files merged in; None is a variable nobody set."""
+    """One service, paths absolute, ``environment`` with its env files merged in; None is a variable nobody set.
+
+    ``stop_seconds`` is how long it may take to end when asked to.
+    """
 
     name: str
     image: str
@@ -63,6 +66,7 @@ class Service:
     container_name: str
     platform: str
     scale: int
+    stop_seconds: int
     files: tuple[FileRef, ...]
     watch: tuple[t.Mapping[str, t.Any], ...]
     raw: t.Mapping[str, t.Any] = field(repr=False, compare=False)
@@ -171,6 +175,7 @@ def _service(
         container_name=str(raw.get("container_name") or ""),
         platform=str(raw.get("platform") or ""),
         scale=1 if scale is None else int(scale),
+        stop_seconds=shortform.seconds(raw.get("stop_grace_period"), 10),
         files=tuple(_files(raw, data, base)),
         watch=tuple((raw.get("develop") or {}).get("watch") or ()),
         raw=raw,

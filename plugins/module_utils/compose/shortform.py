@@ -1,11 +1,13 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ports and volumes of a compose file, in long or short syntax."""
+"""Ports, volumes and durations of a compose file, in long or short syntax."""
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -107,3 +109,22 @@ def _range(text: str) -> list[int]:
     first, dash, last = text.partition("-")
     start = int(first)
     return list(range(start, int(last) + 1)) if dash else [start]
+
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
+
+def seconds(text: t.Any, default: int) -> int:
+    """A duration such as ``1m30s`` in whole seconds, rounded up; ``default`` for None.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if text is None:
+        return default
+    if isinstance(text, (int, float)):
+        return math.ceil(text)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)", text)
+    if "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is not a duration such as 10s or 1m30s")
+    return math.ceil(sum(float(number) * _UNITS[unit] for number, unit in parts))

@@ -4,7 +4,7 @@
 """Ports and volumes in every spelling."""
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.shortform import Bind, PortRow, port, volume
+from ansible_collections.onebox.stack.plugins.module_utils.compose.shortform import Bind, PortRow, port, seconds, volume
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,16 @@ def test_volumes(row, made):
 )
 def test_which_addresses_only_this_host_reaches(address, loopback):
     assert PortRow(address, 1, 1, "tcp").loopback is loopback
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [(None, 10), ("0s", 0), ("1m30s", 90), ("500ms", 1), ("2h", 7200), ("1.5s", 2), (3, 3)]
+)
+def test_durations(text, number):
+    assert seconds(text, 10) == number
+
+
+@pytest.mark.parametrize("text", ["10", "1 s", "s", "-1s"])
+def test_what_is_no_duration(text):
+    with pytest.raises(ValueError, match="not a duration"):
+        seconds(text, 10)
