@@ -10,8 +10,8 @@ import os
 import shlex
 import sys
 
-from onebox_testbed import bare, compose, daemons, docker, hosts, images, podman
-from onebox_testbed.base import CACHE, CHECKOUT, TestbedError, alone, say
+from onebox_testbed import bare, compose, daemons, docker, hosts, images, podman, scenarios
+from onebox_testbed.base import CACHE, CHECKOUT, ROOT, TestbedError, alone, say
 
 
 def _up(_options: argparse.Namespace) -> None:
@@ -70,8 +70,13 @@ def _molecule(options: argparse.Namespace) -> None:
     with alone():
         socket = docker.up()
         env = hosts.environment(socket)
-    argv = options.arguments or ["test", "--all"]
-    os.execvpe("molecule", ["molecule", *argv], {**os.environ, **env})
+    # The program itself is looked for on PATH as well.
+    os.environ["PATH"] = env["PATH"]
+    if not options.arguments:
+        scenarios.test_all(env)
+    else:
+        os.chdir(ROOT)
+        os.execvpe("molecule", ["molecule", *options.arguments], {**os.environ, **env})
 
 
 def _bare(options: argparse.Namespace) -> None:
@@ -91,7 +96,7 @@ def main() -> None:
     image = commands.add_parser("image", help="build images")
     image.add_argument("names", nargs="+", metavar="NAME", help=f"one of {', '.join(images.NAMES)}")
     image.set_defaults(call=_image)
-    molecule = commands.add_parser("molecule", help="run molecule on the testbed's hosts (default: test --all)")
+    molecule = commands.add_parser("molecule", help="run molecule on the testbed's hosts (default: all scenarios)")
     molecule.add_argument("arguments", nargs=argparse.REMAINDER)
     molecule.set_defaults(call=_molecule)
     trial = commands.add_parser("bare", help="run a command in a clone of HEAD on a bare Debian 12 machine")

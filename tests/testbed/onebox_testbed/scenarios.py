@@ -1,0 +1,92 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run Molecule's scenarios, some at a time: each has its own hosts, and most of a scenario is waiting."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+import types
+
+from onebox_testbed.base import BEAT_SECONDS, CACHE, ROOT, TestbedError, say
+
+LOGS = CACHE / "molecule"
+# The longest first, so that none of them is left to run alone at the end.
+ORDER = ("container_engine", "site", "compose_stack", "data_dirs")
+WORKERS = 2
+
+
+def names() -> list[str]:
+    """All scenarios of this checkout, in the order they are started."""
+    found = sorted(place.parent.name for place in (ROOT / "molecule").glob("*/molecule.yml"))
+    return sorted(found, key=lambda name: ORDER.index(name) if name in ORDER else -1)
+
+
+def test_all(env: dict[str, str]) -> None:
+    """Run ``molecule test`` for every scenario and say how each went; what a failed one printed is shown whole.
+
+    Raises:
+        TestbedError: a scenario failed; all others were run nevertheless.
+    """
+    LOGS.mkdir(parents=True, exist_ok=True)
+    running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def leave(number: int, _frame: types.FrameType | None) -> None:
+        for process in running.values():
+            process.send_signal(signal.SIGINT)  # Molecule passes it on to Ansible
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+    failed = []
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        jobs = {pool.submit(_test, name, env, running): name for name in names()}
+        pending = set(jobs)
+        while pending:
+            done, pending = concurrent.futures.wait(pending, timeout=BEAT_SECONDS)
+            for job in done:
+                code, seconds = job.result()
+                say(f"scenario {jobs[job]}: {'ok' if code == 0 else f'FAILED ({code})'} in {seconds:.0f} s")
+                if code != 0:
+                    failed.append(jobs[job])
+                    print(log_of(jobs[job]).read_text(errors="replace"), flush=True)
+            if not done:
+                say(" ".join(f"… {name}: {_stage(name)}" for name in sorted(running)))
+    if failed:
+        raise TestbedError(
+            f"scenarios failed: {', '.join(failed)}; one alone: make molecule ARGS='test -s {failed[0]}'"
+        )
+    say(f"all {len(jobs)} scenarios are green; what they printed is in {LOGS}")
+
+
+def log_of(name: str) -> pathlib.Path:
+    return LOGS / f"{name}.log"
+
+
+def _test(name: str, env: dict[str, str], running: dict[str, subprocess.Popen[bytes]]) -> tuple[int, float]:
+    began = time.monotonic()
+    with open(log_of(name), "wb") as log:
+        process = subprocess.Popen(
+            ["molecule", "test", "-s", name],
+            cwd=ROOT,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+        running[name] = process
+        code = process.wait()
+    del running[name]
+    return code, time.monotonic() - began
+
+
+def _stage(name: str) -> str:
+    """What a scenario is doing, by the last step its log names."""
+    steps = re.findall(rb"\xe2\x9e\x9c \S*?(\w+)\S*: \S*Executing", log_of(name).read_bytes())
+    return steps[-1].decode() if steps else "starting"
