@@ -1,0 +1,279 @@
+"""oci_capacity_launch as a person runs it: ansible-playbook, the real SDK, and the fake on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+
+import pytest
+
+pytest.importorskip("oci.base_client", reason="Oracle's SDK is not installed (requirements-oci.txt)")
+
+import yaml
+from ansible_collections.onebox.stack.plugins.module_utils.oci import arguments
+from oci_server import Server
+from oci_signature import TestAccount
+from oci_simulation import KEY
+from oci_world import COMPARTMENT, IMAGE, SUBNET
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+class Play:
+    """Runs one task and gives its result back as data."""
+
+    def __init__(self, folder: pathlib.Path, server: Server, account: TestAccount) -> None:
+        self.folder = folder
+        self.state = folder / "state.json"
+        self.args: dict[str, t.Any] = {
+            "name": "coinpilot-ins",
+            "compartment_id": COMPARTMENT,
+            "subnet_id": SUBNET,
+            "image_id": IMAGE,
+            "ssh_public_key": KEY,
+            "config_file": str(account.config_file),
+            "endpoint": server.endpoint,
+            "state_file": str(self.state),
+            "capacity_interval": 0.5,
+            "throttle_base": 0.5,
+            "throttle_max": 1,
+            "jitter_max": 0,
+            "interval_floor": 0.5,
+        }
+
+    def start(self, *words: str, **changes: t.Any) -> subprocess.Popen[str]:
+        args = {key: value for key, value in {**self.args, **changes}.items() if value is not None}
+        play = [
+            {
+                "hosts": "localhost",
+                "connection": "local",
+                "gather_facts": False,
+                "tasks": [
+                    {"name": "Launch", "onebox.stack.oci_capacity_launch": args, "register": "launch"},
+                    {
+                        "name": "Keep the result",
+                        "ansible.builtin.copy": {
+                            "content": "{{ launch | to_json }}",
+                            "dest": str(self.folder / "result.json"),
+                            "mode": "0600",
+                        },
+                        "check_mode": False,
+                    },
+                ],
+            }
+        ]
+        path = self.folder / "play.yml"
+        path.write_text(yaml.safe_dump(play))
+        environ = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+        command = [str(pathlib.Path(sys.executable).parent / "ansible-playbook"), str(path), *words]
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    def run(self, *words: str, **changes: t.Any) -> tuple[int, str, dict[str, t.Any]]:
+        (self.folder / "result.json").unlink(missing_ok=True)
+        process = self.start(*words, **changes)
+        out, unused = process.communicate(timeout=90)
+        result = self.folder / "result.json"
+        return process.returncode, out, json.loads(result.read_text()) if result.exists() else {}
+
+
+@pytest.fixture
+def play(tmp_path: pathlib.Path, server: Server, account: TestAccount) -> Play:
+    return Play(tmp_path, server, account)
+
+
+def wait_until(condition: t.Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def test_check_run_again_and_give_back(play: Play, server: Server) -> None:
+    server.world.script[:] = ["cap", "cap-console-text", "429:1", "reset-after-create"]
+    code, out, result = play.run("--check", "--diff", user_data="top secret")
+    assert code == 0
+    assert server.posts() == 0
+    assert result["changed"]
+    assert result["request"]["shapeConfig"] == {"ocpus": 2, "memoryInGBs": 12}
+    assert '"memoryInGBs": 12' in out
+    assert not play.state.exists()
+
+    code, out, result = play.run()
+    assert code == 0, out
+    assert result["changed"]
+    assert result["captured"]
+    assert result["attempts"] == 4 == server.posts()
+    assert result["instance"]["public_ip"] == "203.0.113.10"
+    assert re.search(r"attempt 1: asking for 2 OCPU / 12 GB in Uocm:AP-CHUNCHEON-1-AD-1\n", out)
+    assert "out of capacity; " in out
+    assert "too many requests; next request at " in out
+    assert "outcome unknown" in out
+    assert len(server.world.instances) == 1
+
+    for words in ((), ("--check",)):
+        code, out, result = play.run(*words)
+        assert (code, result["changed"], result["captured"]) == (0, False, True)
+    assert server.posts() == 4
+
+    code, out, result = play.run(state="absent")
+    assert code == 2
+    assert "set confirm: coinpilot-ins" in out
+    assert len(server.world.alive()) == 1
+    code, out, result = play.run(state="absent", confirm="coinpilot-ins")
+    assert (code, result["changed"]) == (0, True)
+    assert server.world.alive() == []
+    assert not play.state.exists()
+    code, out, result = play.run(state="absent", confirm="coinpilot-ins")
+    assert (code, result["changed"]) == (0, False)
+
+
+def test_tick(play: Play, server: Server) -> None:
+    server.world.script[:] = ["cap", "429"]
+    code, out, result = play.run(mode="tick", capacity_interval=3600)
+    assert (code, result["captured"], result["changed"], result["attempts"]) == (0, False, False, 1)
+    assert result["last_error"] == {
+        "status": 500,
+        "code": "InternalError",
+        "message": "Out of host capacity.",
+        "opc_request_id": "FAKE/REQUEST",
+    }
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", result["next_attempt_at"])
+    code, out, again = play.run(mode="tick", capacity_interval=3600)
+    assert again["next_attempt_at"] == result["next_attempt_at"]
+    assert server.posts() == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_and_resumed(play: Play, server: Server, number: signal.Signals) -> None:
+    server.world.script[:] = ["cap"]
+    process = play.start(capacity_interval=5)
+    wait_until(lambda: play.state.exists() and json.loads(play.state.read_text())["why"] == "capacity")
+    process.send_signal(number)
+    out, unused = process.communicate(timeout=20)
+    assert process.returncode != 0
+    saved = json.loads(play.state.read_text())
+    assert saved["pending"] is None
+    assert saved["attempts"] == 1
+    code, out, result = play.run(capacity_interval=5)
+    assert (code, result["captured"], result["attempts"]) == (0, True, 2)
+    assert len(server.world.instances) == 1
+
+
+def test_killed_while_the_request_is_on_its_way(play: Play, server: Server) -> None:
+    server.world.script[:] = ["slow"]
+    server.late = 20
+    process = play.start()
+    wait_until(lambda: bool(server.world.instances))
+    worker = json.loads(play.state.read_text())
+    assert worker["pending"] is not None
+    for child in children(process.pid):
+        os.kill(child, signal.SIGKILL)
+    process.kill()
+    process.communicate(timeout=20)
+    code, out, result = play.run()
+    assert (code, result["captured"], result["changed"]) == (0, True, True)
+    assert len(server.world.instances) == 1
+    assert server.posts() == 1  # found in the list: nothing was sent again
+
+
+def children(parent: int) -> list[int]:
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent:
+            child = int(entry.parent.name)
+            found += [*children(child), child]
+    return found
+
+
+def test_two_launchers(play: Play, server: Server) -> None:
+    server.world.otherwise = "cap"
+    first = play.start(capacity_interval=60)
+    wait_until(lambda: play.state.exists() and json.loads(play.state.read_text())["why"] == "capacity")
+    code, out, unused = play.run()
+    first.terminate()
+    first.communicate(timeout=20)
+    assert code == 2
+    assert "another launcher (process" in out
+    assert server.posts() == 1
+
+
+def test_an_answer_that_stops(play: Play, server: Server) -> None:
+    server.world.script[:] = ["404-auth"]
+    code, out, unused = play.run()
+    assert code == 2
+    assert "subnet_id is a subnet (not a VCN)" in out
+    assert "FAKE/REQUEST" in out
+    assert "Traceback" not in out
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"surprise": 1}, "surprise"),
+        ({"mode": "sometimes"}, "mode"),
+        ({"subnet_id": None}, "subnet_id"),
+        ({"subnet_id": "ocid1.vcn.oc1.x.y"}, "subnet_id is the OCID of a vcn"),
+        ({"ocpus": 4}, "4 OCPU asked, 2 are free"),
+        ({"interval_floor": 1, "endpoint": None}, "interval_floor must be at least 300"),
+        ({"config_file": "/nowhere"}, "/nowhere does not exist"),
+        ({"endpoint": "gopher://x"}, "endpoint must be"),
+        ({"discord_webhook": "discord"}, "discord_webhook must begin with https://"),
+        ({"max_attempts": -1}, "max_attempts must be 0"),
+    ],
+)
+def test_bad_input(play: Play, server: Server, changes: dict[str, t.Any], says: str) -> None:
+    code, out, unused = play.run(**changes)
+    assert code == 2
+    assert says in re.sub(r"\s+", " ", out)
+    assert "Traceback" not in out
+    assert server.posts() == 0
+
+
+def test_a_dead_webhook_harms_nothing_and_stays_secret(play: Play, server: Server) -> None:
+    secret = "http://127.0.0.1:9/api/webhooks/1/very-secret-token"
+    code, out, result = play.run("-vvv", discord_webhook=secret)
+    assert code == 0
+    assert result["captured"]
+    assert "did not arrive" in out
+    assert "very-secret-token" not in out
+    assert "very-secret-token" not in play.state.read_text()
+
+
+def test_without_the_sdk(play: Play, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = play.folder / "blocked" / "oci"
+    blocked.mkdir(parents=True)
+    (blocked / "__init__.py").write_text("raise ImportError('blocked for this test')")
+    monkeypatch.setenv("PYTHONPATH", f"{blocked.parent}:{os.environ.get('PYTHONPATH', '')}")
+    code, out, unused = play.run()
+    assert code == 2
+    assert "pip install -r requirements-oci.txt" in out
+    assert "Traceback" not in out
+
+
+@pytest.mark.parametrize("name", ["LAUNCH", "PREFLIGHT", "NETWORK"])
+def test_the_documentation_agrees_with_the_options(name: str) -> None:
+    module = {"LAUNCH": "oci_capacity_launch", "PREFLIGHT": "oci_preflight", "NETWORK": "oci_network"}[name]
+    environ = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    command = [str(pathlib.Path(sys.executable).parent / "ansible-doc"), "-j", f"onebox.stack.{module}"]
+    shown = json.loads(subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=True).stdout)
+    documented = shown[f"onebox.stack.{module}"]["doc"]["options"]
+    spec: arguments.Spec = getattr(arguments, name)
+    assert set(documented) == set(spec)
+    for option, row in spec.items():
+        for key in ("type", "default", "choices", "elements", "required"):
+            assert documented[option].get(key, False if key == "required" else None) == row.get(
+                key, False if key == "required" else None
+            ), f"{option}.{key}"

@@ -1,0 +1,144 @@
+"""The role oci_instance through playbooks/launch.yml, against the fake: from nothing to a remembered address, and back.
+
+Logging in is left out here: the fake starts no machine. The timer is only written, not started: tests have no user
+systemd.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import stat
+import subprocess
+import sys
+import typing as t
+
+import pytest
+
+pytest.importorskip("oci.base_client", reason="Oracle's SDK is not installed (requirements-oci.txt)")
+
+import yaml
+from oci_server import Server
+from oci_signature import TestAccount
+from oci_world import COMPARTMENT
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+class Site:
+    """An inventory with one OCI host and one that is none."""
+
+    def __init__(self, folder: pathlib.Path, server: Server, account: TestAccount) -> None:
+        self.folder = folder
+        self.inventories = folder / "inventories"
+        self.inventories.mkdir()
+        self.values: dict[str, t.Any] = {
+            "ansible_user": "ubuntu",
+            "ansible_become": True,
+            "oci_instance_name": "coinpilot-ins",
+            "oci_instance_compartment_id": COMPARTMENT,
+            "oci_instance_config_file": str(account.config_file),
+            "oci_instance_endpoint": server.endpoint,
+            "oci_instance_ssh_key_file": str(folder / "keys" / "coinpilot"),
+            "oci_instance_state_dir": str(folder / "state"),
+            "oci_instance_ssh_timeout": 0,
+            "oci_instance_capacity_interval": 0.5,
+            "oci_instance_throttle_base": 0.5,
+            "oci_instance_throttle_max": 1,
+            "oci_instance_jitter_max": 0,
+            "oci_instance_interval_floor": 0.5,
+        }
+        self.captured = self.inventories / "oci-vm.captured.yml"
+
+    def run(self, *words: str, **changes: t.Any) -> tuple[int, str]:
+        values = {**self.values, **{f"oci_instance_{key}": value for key, value in changes.items()}}
+        hosts = {"all": {"hosts": {"oci-vm": values, "elsewhere": {}}}}
+        (self.inventories / "hosts.yml").write_text(yaml.safe_dump(hosts))
+        environ = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "HOME": str(self.folder)}
+        command = [str(pathlib.Path(sys.executable).parent / "ansible-playbook"), "playbooks/launch.yml"]
+        command += ["-i", str(self.inventories), *words]
+        done = subprocess.run(command, cwd=ROOT, env=environ, text=True, capture_output=True, timeout=180, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def site(tmp_path: pathlib.Path, server: Server, account: TestAccount) -> Site:
+    return Site(tmp_path, server, account)
+
+
+def recap(out: str, host: str = "oci-vm") -> dict[str, int]:
+    line = next(line for line in out.splitlines() if line.startswith(host) and "ok=" in line)
+    return {word.partition("=")[0]: int(word.partition("=")[2]) for word in line.split() if "=" in word}
+
+
+def test_from_nothing_to_an_address_and_back(site: Site, server: Server) -> None:
+    server.world.script[:] = ["cap", "cap", "429", "reset-after-create"]
+    code, out = site.run("--check")
+    assert code == 0, out
+    assert server.posts() == 0
+    assert server.networks.changes == []
+    assert not (site.folder / "keys").exists()
+
+    code, out = site.run()
+    assert code == 0, out
+    assert len(server.world.instances) == 1
+    key = site.folder / "keys" / "coinpilot"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    body = server.world.launches[0][3]
+    assert body["metadata"]["ssh_authorized_keys"] == key.with_suffix(".pub").read_text().strip()
+    assert body["createVnicDetails"]["subnetId"] in server.networks.rows["subnets"]
+    host = yaml.safe_load(site.captured.read_text())["all"]["hosts"]["oci-vm"]
+    assert host["ansible_host"] == "203.0.113.10"
+    assert host["ansible_ssh_private_key_file"] == str(key)
+    assert f"HostKeyAlias={next(iter(server.world.instances))}" in host["ansible_ssh_common_args"]
+    assert "StrictHostKeyChecking=accept-new" in host["ansible_ssh_common_args"]
+
+    before = key.read_bytes()
+    code, out = site.run()
+    assert code == 0, out
+    assert recap(out)["changed"] == 0
+    assert key.read_bytes() == before
+    assert server.posts() == 4
+
+    code, out = site.run("-e", "oci_instance_state=absent")
+    assert code == 2
+    assert "set confirm: coinpilot-ins" in " ".join(out.split())
+    assert server.world.alive()
+    code, out = site.run("-e", "oci_instance_state=absent", "-e", "oci_instance_confirm=coinpilot-ins")
+    assert code == 0, out
+    assert server.world.alive() == []
+    assert not any(server.networks.rows.values())
+    assert not site.captured.exists()
+    assert key.read_bytes() == before
+
+
+def test_a_tick_without_success_ends_the_play_for_this_host_and_says_so(site: Site, server: Server) -> None:
+    server.world.otherwise = "cap"
+    code, out = site.run(mode="tick", capacity_interval=3600)
+    assert code == 0, out
+    assert "coinpilot-ins does not exist yet" in out
+    assert "Out of host capacity" in out
+    assert not site.captured.exists()
+
+
+def test_a_wrong_subnet_is_named_before_the_first_request(site: Site, server: Server) -> None:
+    code, out = site.run(subnet_id="ocid1.vcn.oc1.ap-chuncheon-1.aaaa")
+    assert code == 2
+    assert "subnet_id is the OCID of a vcn, not of a subnet" in " ".join(out.split())
+    assert server.posts() == 0
+
+
+def test_a_key_without_its_public_half(site: Site, server: Server) -> None:
+    (site.folder / "keys").mkdir()
+    (site.folder / "keys" / "coinpilot").write_text("x")
+    code, out = site.run()
+    assert code == 2
+    assert "ssh-keygen -y -f" in " ".join(out.split())
+    assert server.posts() == 0
+
+
+def test_the_timer_is_written_in_check_mode_only_announced(site: Site, server: Server) -> None:
+    code, out = site.run("--check", timer=True)
+    assert code == 0, out
+    assert "Write the units" in out
+    assert not (site.folder / ".config").exists()
