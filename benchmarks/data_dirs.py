@@ -86,7 +86,7 @@ def against_the_loop(place: pathlib.Path) -> None:
     ours = play(one, [f"{place}/ours/{name}" for name in names], place)
     loop = play(HERE / "data_dirs_loop.yml", [f"{place}/loop/{name}" for name in names], place)
     print(
-        f"{LOOP} directories: the task {loop[1] / ours[1]:.0f}x faster than the loop ({ours[1]:.2f} s, {loop[1]:.1f} s); "
+        f"{LOOP} directories: the task {loop[1] / ours[1]:.0f}x faster than a loop ({ours[1]:.2f} s, {loop[1]:.1f} s), "
         f"the whole run {loop[0] / ours[0]:.0f}x ({ours[0]:.2f} s, {loop[0]:.1f} s)"
     )
 
@@ -141,8 +141,10 @@ def against_bare_python(place: pathlib.Path) -> None:
     for what, pairs in rows.items():
         mine, other = (statistics.median(column) for column in zip(*pairs, strict=True))
         print(
-            f"{BARE} {what} directories: {mine / other:.1f}x bare Python ({mine * 1000:.1f} ms, {other * 1000:.1f} ms), "
-            f"{(start + mine) / (start + other):.2f}x with the {start * 1000:.0f} ms a module needs to start on both sides"
+            f"{BARE} {what} directories: {mine / other:.1f}x bare Python ({mine * 1e3:.1f} ms, {other * 1e3:.1f} ms),"
+        )
+        print(
+            f"    {(start + mine) / (start + other):.2f}x with the {start * 1e3:.0f} ms of a module start on both sides"
         )
 
 
