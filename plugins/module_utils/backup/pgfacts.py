@@ -99,10 +99,12 @@ def _compare_sequences(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.
         # Writers move a sequence while it is dumped: the restored value lies between what was seen before and after.
         bounds = [before[key][0], after[key][0]]
         value = found[key][0]
-        if bounds[0] == bounds[1] or value is None or None in bounds:
-            fits = value in bounds or (value is not None and None in bounds)
+        if bounds[0] == bounds[1]:
+            fits = value == bounds[0]
+        elif None in bounds:
+            fits = True  # first used, or reset, during the dump: anything on the way is right
         else:
-            fits = min(bounds) <= value <= max(bounds)
+            fits = value is not None and min(bounds) <= value <= max(bounds)
         if not fits:
             problems.append(f"{where}: sequence {name} is at {value}, dumped was {bounds[0]} to {bounds[1]}")
     return problems
