@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: container_compose_tool
-short_description: Install a compose tool beside the system
+short_description: Have a compose tool that fits the engine, installed beside the system if need be
 version_added: 0.1.0
 description:
-  - For hosts whose distribution has no compose tool that will do, as Debian 12.
+  - Uses the compose tool that is here and fits the engine; else, as on Debian 12, installs one beside the system.
   - For Podman, installs C(podman-compose) by pip into a virtual environment of its own.
   - For Docker, unpacks docker compose v2 and buildx from a newer Debian release, taken from the mirror this host's apt
     uses and verified by apt, without adding an apt source or touching the package database.
@@ -27,10 +27,11 @@ attributes:
 options:
   engine:
     description:
-      - The engine the tool is for.
+      - The engine the tool is for; V(auto) takes Docker when it answers, else Podman.
+      - Without an engine nothing is done.
     type: str
-    choices: [docker, podman]
-    required: true
+    choices: [auto, docker, podman]
+    default: auto
   requirement:
     description:
       - What pip installs for Podman.
@@ -51,14 +52,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have podman-compose
+- name: Have a compose tool for Podman
   onebox.stack.container_compose_tool:
     engine: podman
 """
 
 RETURN = r"""
 path:
-  description: Path of the tool; empty in check mode.
+  description: Path of the tool; empty without an engine, and in check mode when it would be installed.
   returned: always
   type: str
   sample: /opt/onebox/podman-compose/bin/podman-compose
@@ -67,6 +68,10 @@ path:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.compose import environ, provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.engine import survey
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.compose_tool import Installer, ToolError
 
 # Those of the newer release's packages that hold docker's plugins.
@@ -75,30 +80,41 @@ PLUGINS = ("docker-compose", "docker-buildx")
 PYTHON = "/usr/bin/python3"
 
 
+def tool_here(engine: Engine) -> str:
+    try:
+        return " ".join(provider.find("auto", engine, environ.clean(os.environ)).argv)
+    except ComposeError:
+        return ""
+
+
+def install(engine: str, requirement: str, suite: str, base: str) -> str:
+    root = os.geteuid() == 0
+    home = os.path.expanduser("~")
+    if engine == "podman":
+        installer = Installer(base, "/usr/local/bin" if root else f"{home}/.local/bin")
+        return installer.podman_compose(requirement, PYTHON)
+    installer = Installer(base, "/usr/local/lib/docker/cli-plugins" if root else f"{home}/.docker/cli-plugins")
+    return installer.docker_compose(suite, PLUGINS)
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "engine": {"type": "str", "choices": ["docker", "podman"], "required": True},
+            "engine": {"type": "str", "choices": ["auto", "docker", "podman"], "default": "auto"},
             "requirement": {"type": "str", "default": "podman-compose==1.6.0"},
             "suite": {"type": "str", "default": "trixie"},
             "base": {"type": "path"},
         },
         supports_check_mode=True,
     )
-    root = os.geteuid() == 0
-    home = os.path.expanduser("~")
-    base = module.params["base"] or ("/opt/onebox" if root else f"{home}/.local/share/onebox")
-    podman = module.params["engine"] == "podman"
-    commands = "/usr/local/bin" if root else f"{home}/.local/bin"
-    plugins = "/usr/local/lib/docker/cli-plugins" if root else f"{home}/.docker/cli-plugins"
-    if module.check_mode:
-        module.exit_json(changed=True, path="")
-    installer = Installer(base, commands if podman else plugins)
+    usual = "/opt/onebox" if os.geteuid() == 0 else os.path.expanduser("~/.local/share/onebox")
+    base = module.params["base"] or usual
+    engine, _problem = survey.look(module.params["engine"])
+    path = tool_here(engine) if engine else ""
+    if engine is None or path or module.check_mode:
+        module.exit_json(changed=engine is not None and not path, path=path)
     try:
-        if podman:
-            path = installer.podman_compose(module.params["requirement"], PYTHON)
-        else:
-            path = installer.docker_compose(module.params["suite"], PLUGINS)
+        path = install(engine.name, module.params["requirement"], module.params["suite"], base)
     except ToolError as error:
         module.fail_json(msg=str(error))
     except OSError as error:

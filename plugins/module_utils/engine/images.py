@@ -24,6 +24,8 @@ STAND_IN_LABEL = "onebox.standin"
 _PREFIX = "standin-"
 _BUILD_TIMEOUT = 900.0
 _IMPORT_TIMEOUT = 300.0
+# A base system unpacked, its archive, and apt's lists and packages at the same time.
+_BUILD_ROOM = 600 << 20
 # Left out of a stand-in: nothing a service reads, and a third of the size.
 _WITHOUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
 
@@ -145,6 +147,13 @@ class Images:
         if shutil.which("mmdebstrap", path=self._environ.get("PATH")) is None:
             raise BuilderMissing(
                 f"no registry answers for {reference}; its stand-in needs mmdebstrap, which is not installed"
+            )
+        free = shutil.disk_usage(self._scratch).free
+        if free < _BUILD_ROOM:
+            # mmdebstrap itself only says that apt-get update failed.
+            raise ImageError(
+                f"the stand-in for {reference} needs {_BUILD_ROOM >> 20} MiB in {self._scratch} while it is built, and "
+                f"{free >> 20} MiB are free: the disk is full"
             )
         # What a killed build left is of no use. A build that outlived its module holds the lock and is waited for.
         lock = os.path.join(self._scratch, "builder.lock")

@@ -64,8 +64,9 @@ class Probe:
         return error
 
     def clear(self) -> None:
-        """Remove the probe's image."""
+        """Remove the probe's image, and a container that a failing runtime would not remove."""
         if self._loaded:
+            self._call(["rm", "--force", self._name])
             self._call(["image", "rm", "--force", self._image])
             self._loaded = False
 

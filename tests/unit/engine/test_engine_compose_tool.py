@@ -33,8 +33,8 @@ class Commands:
             raise self.error
         out = ""
         if words[1:3] == ["-m", "venv"]:
-            pathlib.Path(words[3], "bin").mkdir()
-        elif words[1:3] == ["-m", "pip"]:
+            pathlib.Path(words[-1], "bin").mkdir()
+        elif "install" in words:
             pathlib.Path(words[0]).with_name("podman-compose").write_text(words[-1])
         elif "indextargets" in words:
             out = "http://ppa.example.org/x jammy\nhttp://mirror.example.org/debian bookworm\n"

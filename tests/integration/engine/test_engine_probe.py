@@ -1,0 +1,68 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The probe on real engines, and Podman's settings found for real on this host."""
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.engine import dropin, preflight
+from ansible_collections.onebox.stack.plugins.module_utils.engine.probe import Probe
+
+
+@pytest.fixture(params=["docker", "podman"])
+def engine(request):
+    return request.getfixturevalue(f"{request.param}_engine")
+
+
+def leftovers(engine, tag):
+    listed = engine.run("ps", "-a", "--format", "{{.Names}}").stdout
+    listed += engine.run("images", "--format", "{{.Repository}}").stdout
+    return [line for line in listed.splitlines() if f"onebox-probe-{tag}" in line]
+
+
+def test_the_probe_runs_and_leaves_nothing(engine):
+    probe = Probe(engine.name, environ=engine.environ, tag="obx-engine-ok")
+    assert probe() == ""
+    assert probe() == ""
+    probe.clear()
+    assert leftovers(engine, "obx-engine-ok") == []
+
+
+def test_a_runtime_that_fails_is_reported_and_leaves_nothing(podman_engine, tmp_path):
+    runtime = tmp_path / "broken"
+    runtime.write_text("#!/bin/sh\necho 'broken: no such luck' >&2\nexit 1\n")
+    runtime.chmod(0o755)
+    configuration = tmp_path / "broken.conf"
+    configuration.write_text(f'[engine]\nruntime = "broken"\n[engine.runtimes]\nbroken = ["{runtime}"]\n')
+    # The environment is read at each call: later ones are those of an engine that works again.
+    environ = {**podman_engine.environ, "CONTAINERS_CONF": str(configuration)}
+    probe = Probe("podman", environ=environ, tag="obx-engine-broken")
+    assert "no such luck" in probe()
+    configuration.write_bytes(pathlib.Path(podman_engine.env["CONTAINERS_CONF"]).read_bytes())
+    probe.clear()
+    assert leftovers(podman_engine, "obx-engine-broken") == []
+
+
+def test_settings_are_found_and_suffice(tmp_path):
+    """Starting from nothing but Podman's defaults, whatever this host needs."""
+    file = dropin.DropIn(str(tmp_path))
+
+    def probe():
+        conf = file.path if os.path.exists(file.path) else "/dev/null"
+        return Probe("podman", environ={**os.environ, "CONTAINERS_CONF": conf}, tag="obx-engine-settle")()
+
+    needed = bool(probe())
+    try:
+        assert file.settle(probe, dropin.choices_here()) is needed
+        assert probe() == ""
+        assert bool(preflight.names_in(file.read())) is needed
+        assert file.settle(probe, dropin.choices_here()) is False
+    finally:
+        subprocess.run(
+            ["podman", "image", "rm", "-f", "localhost/onebox-probe-obx-engine-settle"],
+            check=False,
+            capture_output=True,
+        )
