@@ -290,15 +290,22 @@ table:
   returned: always
   type: list
   elements: str
+metrics:
+  description: The same as Prometheus metrics in the text format.
+  returned: always
+  type: str
 duration_ms:
   description: How long the check took, in milliseconds.
   returned: always
   type: float
 """
 
+import time
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.find import ENGINES, find
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import metrics
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.ephemeral import IGNORED
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import ACCESS, verify
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import Prover
@@ -362,6 +369,7 @@ def main() -> None:
         )
     except (EngineError, MachineError, ValueError) as error:
         module.fail_json(msg=str(error))
+    result["metrics"] = metrics.text(result, given["project"] or "", time.time())
     module.exit_json(changed=False, **result)
 
 

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The check without Ansible, for a timer: ``python3 -m ….mounts --project 97layer --textfile /…/97layer.prom``.
+
+Exit codes: 0 every mount is proven, 1 one is not, 2 the check could not be made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.find import ENGINES, find
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import metrics
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import ACCESS, verify
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import Prover
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_machines import KINDS, Machine, MachineError
+
+PROVEN, BROKEN, UNKNOWN = 0, 1, 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="onebox-verify", description="Prove the mounts of running containers.")
+    made.add_argument("--project", help="the compose project; default all containers of the engine")
+    made.add_argument("--engine", choices=ENGINES, default="auto")
+    made.add_argument("--socket", help="the engine's API socket, when it is not at a usual place")
+    made.add_argument("--access", choices=ACCESS, default="write")
+    made.add_argument("--ephemeral", action="store_true", help="also look for writes outside of every mount")
+    made.add_argument("--vm", choices=KINDS, default="none")
+    made.add_argument("--vm-name", default="")
+    made.add_argument("--json", action="store_true", help="print the whole result as JSON")
+    made.add_argument("--textfile", help="write Prometheus metrics to this file")
+    return made
+
+
+def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> int:
+    """Check once and return the exit code."""
+    stream = sys.stdout if out is None else out
+    given = parser().parse_args(argv)
+    result = None
+    problem = ""
+    try:
+        through = None if given.vm == "none" else Prover(Machine.of(given.vm, given.vm_name))
+        result = verify(
+            find(given.engine, given.socket),
+            project=given.project,
+            access=given.access,
+            ephemeral=given.ephemeral,
+            through=through,
+        )
+    except (EngineError, MachineError) as error:
+        problem = str(error)
+    if given.textfile:
+        try:
+            metrics.write(given.textfile, metrics.text(result, given.project or "", time.time()))
+        except OSError as error:
+            problem = problem or f"cannot write {given.textfile}: {error.strerror}; make its directory, or name another"
+    if result is None or problem:
+        print(f"not checked: {problem}", file=sys.stderr)
+        return UNKNOWN
+    print(json.dumps(result) if given.json else "\n".join(result["table"]), file=stream)
+    return PROVEN if result["ok"] else BROKEN

@@ -1,0 +1,70 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The result as Prometheus metrics, for the node exporter's textfile collector."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import typing as t
+
+_HELP = {
+    "onebox_mounts_ok": "1 when every mount of the stack was proven at the last check.",
+    "onebox_mounts_checked": "Mounts looked at.",
+    "onebox_mounts_failed": "Mounts that are wrong.",
+    "onebox_mounts_unverifiable": "Mounts about which nothing could be proven.",
+    "onebox_mounts_unpersisted_files": "Files written outside of every mount, when that was looked for.",
+    "onebox_mounts_check_time_seconds": "When the last check ended, since the epoch. Alert when it gets old.",
+    "onebox_mounts_check_duration_seconds": "How long it took.",
+    "onebox_mount_verdict": "1 for each mount that is not proven, with its verdict.",
+}
+
+
+def text(result: t.Mapping[str, t.Any] | None, stack: str, now: float) -> str:
+    """The metrics in the text format.
+
+    Args:
+        result: what :func:`verify` returned; None when the check itself could not be made.
+        stack: value of the label ``stack``.
+        now: seconds since the epoch.
+    """
+    labels = {"stack": stack}
+    rows: list[tuple[str, dict[str, str], float]] = [("onebox_mounts_ok", labels, int(bool(result and result["ok"])))]
+    if result is not None:
+        summary = result["summary"]
+        rows += [(f"onebox_mounts_{key}", labels, summary[key]) for key in ("checked", "failed", "unverifiable")]
+        files = sum(row["files"] for row in result["ephemeral_writes"])
+        rows.append(("onebox_mounts_unpersisted_files", labels, files))
+        rows.append(("onebox_mounts_check_duration_seconds", labels, result["duration_ms"] / 1000))
+        for container in result["containers"]:
+            for mount in container["mounts"]:
+                if mount["verdict"] != "ok":
+                    place = {"container": container["name"], "destination": mount["destination"]}
+                    rows.append(("onebox_mount_verdict", {**labels, **place, "verdict": mount["verdict"]}, 1))
+    rows.append(("onebox_mounts_check_time_seconds", labels, round(now)))
+    out = []
+    for name, row_labels, value in rows:
+        if f"# TYPE {name} gauge" not in out:
+            out += [f"# HELP {name} {_HELP[name]}", f"# TYPE {name} gauge"]
+        words = ",".join(f'{key}="{_escape(said)}"' for key, said in row_labels.items())
+        out.append(f"{name}{{{words}}} {value:g}" if value < 1e6 else f"{name}{{{words}}} {value:.0f}")
+    return "\n".join(out) + "\n"
+
+
+def _escape(value: str) -> str:
+    clean = value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return clean.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def write(path: str, content: str) -> None:
+    """Replace a file at once: the collector must never read half of it. Raises OSError."""
+    descriptor, scratch = tempfile.mkstemp(prefix=".onebox-", dir=os.path.dirname(path) or ".")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(content)
+        os.chmod(scratch, 0o644)
+        os.replace(scratch, path)
+    except BaseException:
+        os.unlink(scratch)
+        raise

@@ -1,0 +1,117 @@
+"""The ways to run the check: the module through Ansible, the playbook for monitors, the command of the timer."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import typing as t
+
+import pytest
+from mounts_lab import Lab
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+def play(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(pathlib.Path(sys.executable).parent / "ansible-playbook"), "playbooks/verify.yml", "-l", "demo", *words],
+        cwd=ROOT,
+        env=dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_LOCALHOST_WARNING="false"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def stack(lab: Lab) -> tuple[Lab, str, list[str]]:
+    """A project with three containers, and the options that make the playbook look at it."""
+    project = f"obx-mounts-{os.getpid()}"
+    names = []
+    for service in ("web", "worker", "journal"):
+        data = lab.directory(service)
+        labels = (
+            "--label",
+            f"com.docker.compose.project={project}",
+            "--label",
+            f"com.docker.compose.service={service}",
+        )
+        names.append(lab.run("-v", f"{data}:/data", *labels))
+    return lab, project, names
+
+
+def test_playbook_tells_three_different_breaks_and_ends_with_an_exit_code(
+    stack: tuple[Lab, str, list[str]], tmp_path: pathlib.Path
+) -> None:
+    lab, project, names = stack
+    options = ["-e", f"container_engine={lab.name}", "-e", f"compose_stack_name={project}"]
+    options += ["-e", f"verify_json={tmp_path}", "-e", f"verify_textfile={tmp_path}/mounts.prom"]
+    good = play(*options)
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert "3 of 3 mounts proven" in good.stdout
+    assert "changed=0" in good.stdout
+
+    shutil.rmtree(lab.folder / "web")
+    lab.directory("web")
+    (lab.folder / "worker").rename(lab.folder / "worker.old")
+    lab.directory("worker")
+    lab.inside(names[2], "umount", "/data")
+    bad = play(*options)
+    assert bad.returncode != 0
+    for verdict in ("stale_deleted", "stale_renamed", "unmounted_inside"):
+        assert verdict in bad.stdout
+    assert f"{lab.name} restart {names[0]}" in " ".join(bad.stdout.split())
+    saved = json.loads((tmp_path / "demo.json").read_text())
+    assert saved["summary"] == {"checked": 3, "ok": 0, "failed": 3, "unverifiable": 0}
+    assert f'onebox_mounts_ok{{stack="{project}"}} 0' in (tmp_path / "mounts.prom").read_text()
+
+    for name in names:  # what the findings say to type
+        lab.restart(name)
+    assert play(*options).returncode == 0
+
+
+def test_stack_that_is_down_is_no_success(lab: Lab) -> None:
+    done = play("-e", f"container_engine={lab.name}", "-e", "compose_stack_name=obx-mounts-none")
+    assert done.returncode != 0
+    assert "is the stack up" in " ".join(done.stdout.split())
+
+
+def test_command_of_the_timer_works_from_a_copy(stack: tuple[Lab, str, list[str]], tmp_path: pathlib.Path) -> None:
+    """The playbook copies just these files; nothing of Ansible and nothing else of the collection may be needed."""
+    lab, project, _names = stack
+    code = tmp_path / "ansible_collections/onebox/stack/plugins/module_utils"
+    for part in ("engine", "mounts"):
+        shutil.copytree(ROOT / "plugins/module_utils" / part, code / part)
+    shutil.copy(ROOT / "plugins/module_utils/process.py", code)
+    words = [shutil.which("python3", path="/usr/bin") or sys.executable, "-m"]
+    words += ["ansible_collections.onebox.stack.plugins.module_utils.mounts", "--engine", lab.name]
+    words += ["--project", project, "--textfile", str(tmp_path / "m.prom"), "--json"]
+    done = subprocess.run(
+        words, env=dict(os.environ, PYTHONPATH=str(tmp_path)), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"]
+    assert "onebox_mounts_ok" in (tmp_path / "m.prom").read_text()
+
+
+def test_module_names_an_option_it_does_not_know_and_changes_nothing_in_check_mode(lab: Lab) -> None:
+    name = lab.run("-v", f"{lab.directory('data')}:/data")
+
+    def module(arguments: dict[str, t.Any], *words: str) -> str:
+        ansible = str(pathlib.Path(sys.executable).parent / "ansible")
+        call = [ansible, "demo", "-m", "onebox.stack.bind_mount_verify", "-a", json.dumps(arguments), "-o", *words]
+        environment = dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
+        return subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60).stdout
+
+    checked = module({"engine": lab.name, "containers": [name]}, "--check")
+    assert '"ok": true' in checked
+    assert '"changed": false' in checked
+    assert "acces" in module({"acces": "write"})
+    assert "destination must be an absolute path" in module(
+        {"engine": lab.name, "containers": [name], "expected": [{"container": name, "destination": "data"}]}
+    )
+    assert "no such" in module({"engine": lab.name, "containers": ["obx-mounts-nobody"]}).lower()
