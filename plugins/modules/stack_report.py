@@ -85,8 +85,8 @@ text:
   type: str
 report:
   description:
-    - The same as data, with C(project), C(host), C(generated_at), C(ok), C(changed), C(engine), C(services), C(mounts),
-      C(directories), C(endpoints), C(changes), C(notes), C(steps) and C(next).
+    - The same as data, with C(project), C(host), C(generated_at), C(ok), C(changed), C(check), C(engine), C(services),
+      C(mounts), C(directories), C(endpoints), C(changes), C(notes), C(steps) and C(next).
   returned: always
   type: dict
 path:
@@ -129,6 +129,7 @@ def make(module: AnsibleModule, results: collect.Results) -> dict[str, t.Any]:
         next_steps=given["next"],
         notes=notes,
         now=now,
+        check=module.check_mode,
     )
 
 

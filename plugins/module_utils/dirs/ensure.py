@@ -49,6 +49,9 @@ def ensure(
     before = {found.wanted.path: _state(found.stat) for found in look.found if found.changes}
     rows = [_row(found) for found in look.found]
     after = {row["path"]: _planned(row) for row in rows if row["changed"]}
+    parents = [path for found in look.found for path in found.parents]
+    before.update(dict.fromkeys(parents, _state(None)))
+    after.update(dict.fromkeys(parents, _parent()))
     if problems:
         for row in rows:
             row["changed"] = False
@@ -64,7 +67,8 @@ def ensure(
                     except OSError as error:
                         problems.append(Problem(found.wanted.path, _explain(found, error)))
                     row.update(_row(found, changed=_state(found.stat) != before[found.wanted.path] or _lasting(found)))
-                    after[found.wanted.path] = _planned(row)
+                    after[found.wanted.path] = _planned(row) if found.stat else _state(None)
+                    after.update({path: _state(None) for path in found.parents if not os.path.lexists(path)})
     return _result(any(row["changed"] for row in rows), rows, problems, look.warnings, before, after)
 
 
@@ -132,6 +136,11 @@ def _state(found: os.stat_result | None) -> dict[str, t.Any]:
         "group": _group(found.st_gid),
         "mode": f"{stat.S_IMODE(found.st_mode):04o}",
     }
+
+
+def _parent() -> dict[str, t.Any]:
+    ids = {"owner": _user(os.geteuid()), "group": _group(os.getegid())}
+    return {"state": "directory", **ids, "mode": f"{_PARENT_MODE:04o}"}
 
 
 def _planned(row: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

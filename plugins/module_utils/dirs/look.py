@@ -40,7 +40,8 @@ class Found:
     wanted: Wanted
     space: Space
     stat: os.stat_result | None
-    missing: int = 0  # directories to make, parents included
+    missing: bool = False
+    parents: list[str] = field(default_factory=list)  # missing ones that nobody listed
     owner: bool = False
     group: bool = False
     mode: bool = False
@@ -200,7 +201,8 @@ class Looker:
         new = [wanted.parts[:end] for end in range(depth + 1, len(wanted.parts) + 1)]
         new = [parts for parts in new if parts not in self._made]
         self._made.update(new)
-        found.missing = max(1, len(new))
+        found.missing = True
+        found.parents = [join(parts) for parts in new[:-1]]
         device = place.stat.st_dev
         self._inodes[device] = self._inodes.get(device, 0) + len(new)
         nearest = join(wanted.parts[:depth])

@@ -26,6 +26,7 @@ def collect(
     next_steps: t.Sequence[str],
     notes: t.Sequence[str],
     now: datetime.datetime,
+    check: bool = False,
 ) -> dict[str, t.Any]:
     """The report as it is stored.
 
@@ -33,6 +34,7 @@ def collect(
         results: what the roles registered, by role; any may be missing, when only some ran.
         containers: those of the project as they are now.
         notes: what came up while the report was made.
+        check: the run changed nothing and says what it would have.
     """
     engine, stack = results.get("container_engine", {}), results.get("compose_stack", {})
     dirs = results.get("data_dirs", {})
@@ -51,6 +53,7 @@ def collect(
         and all(row["verdict"] == "ok" for row in mounts)
         and all(row["ok"] for row in endpoints),
         "changed": bool(changes),
+        "check": check,
         "engine": _engine(engine, stack),
         "services": services,
         "mounts": mounts,

@@ -74,7 +74,7 @@ def _sections(report: t.Mapping[str, t.Any]) -> list[Section]:
             ("DIRECTORY", "CLASS", "OWNER", "MODE", "FREE"), [_directory(row) for row in report["directories"]], least=1
         ),
         _table(("ENDPOINT", "ANSWERS", "IN"), [_endpoint(row) for row in endpoints], least=1),
-        Section("", _labelled("changed", [_changes(report)]), 1),
+        Section("", _labelled("to change" if report.get("check") else "changed", [_changes(report)]), 1),
         Section("", _labelled("took", [_steps(report["steps"])]), 1, gap=False),
         Section("", _labelled("note", report["notes"]), 1, gap=False),
         Section("", _labelled("next", report["next"]), 1, gap=False),

@@ -68,6 +68,8 @@ def test_check_run_again(stack):
     assert checked["changed"]
     assert done["changed"]
     assert checked["diff"] == done["diff"]
+    assert done["diff"]["before"][f"{stack.base}/a/b"] == {"state": "absent"}
+    assert done["diff"]["after"][f"{stack.base}/a/b"]["mode"] == "0755"
     assert [(row["path"], row["mode"]) for row in checked["directories"]] == [
         (row["path"], row["mode"]) for row in done["directories"]
     ]

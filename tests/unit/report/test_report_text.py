@@ -44,6 +44,7 @@ REPORT = {
     "host": "demo",
     "ok": True,
     "changed": True,
+    "check": False,
     "engine": {"name": "podman", "version": "4.3.1", "rootless": "", "compose": "podman-compose 1.6.0"},
     "services": [
         service("snapshot", cpu_percent=5.2),
@@ -164,6 +165,10 @@ def test_nothing_runs_yet():
     empty = {**REPORT, "services": [], "mounts": [], "directories": [], "endpoints": [], "changes": [], "notes": []}
     empty.update(ok=False, steps={}, next=[], engine=dict.fromkeys(("name", "version", "rootless", "compose"), ""))
     assert render(empty) == "97layer on demo: nothing runs\n\nchanged   nothing\n"
+
+
+def test_check_mode_says_what_would_be():
+    assert "\nto change 2 directories; create" in render({**REPORT, "check": True})
 
 
 def test_one_step_has_no_sum_and_restarts_show():
