@@ -106,13 +106,14 @@ if ! until_true "$podman" --connection "$connection" info; then
 fi
 
 # A directory that the machine does not see yet would be an empty one in the container: write a token, read it inside.
+# $1 is the directory here, $2 the same quoted once more for the guest's shell.
 visible() {
   token=.onebox-visible-$$
   if ! (umask 077 && echo $$ >"$1/$token") 2>/dev/null; then
-    "$podman" machine ssh "$machine" test -e "'$1'" </dev/null
+    "$podman" machine ssh "$machine" test -e "$2" </dev/null
     return
   fi
-  "$podman" machine ssh "$machine" test -e "'$1/$token'" </dev/null
+  "$podman" machine ssh "$machine" test -e "$2/$token" </dev/null
   seen=$?
   rm -f "$1/$token"
   return $seen
@@ -141,7 +142,7 @@ exit $failed
 """
 
 _CHECK = """\
-if ! until_true visible @SOURCE@; then
+if ! until_true visible @SOURCE@ @REMOTE@; then
   say "the machine does not see" @SOURCE@ ": it is not shared with it; containers are not started"
   exit 1
 fi
@@ -156,7 +157,10 @@ def _filled(template: str, values: t.Mapping[str, str]) -> str:
 
 def script(stack: Stack) -> str:
     """The script, with every value quoted for the shell."""
-    checks = "".join(_filled(_CHECK, {"SOURCE": shlex.quote(source)}) for source in stack.sources)
+    checks = ""
+    for source in stack.sources:
+        quoted = shlex.quote(source)
+        checks += _filled(_CHECK, {"SOURCE": quoted, "REMOTE": shlex.quote(quoted)})
     return _filled(
         _SCRIPT,
         {

@@ -54,6 +54,20 @@ def belonging(
     return [one for one in found if one.uid == uid and one.pid not in spare and names.search(one.command)]
 
 
+# Of whichever machine is up, and only one can be: a stale pid file would make podman end a process that is not its own.
+_SHARED = re.compile(r"virtiofschar\d+(?:\.pid)?|gvproxy\.pid")
+
+
+def _remove_dead(config: ConfigFile, runtime: str) -> None:
+    """Remove the sockets and pid files of a machine none of whose processes is left."""
+    if not os.path.isdir(runtime):
+        return
+    own = {os.path.basename(path) for path in own_files(config, runtime) if path != config.image_path}
+    for name in os.listdir(runtime):
+        if name in own or _SHARED.fullmatch(name):
+            os.unlink(os.path.join(runtime, name))
+
+
 def end(
     config: ConfigFile,
     runtime: str,
@@ -104,7 +118,5 @@ def end(
             f"process {remaining[0].pid} of the machine {config.name} does not end even by SIGKILL: "
             f"{remaining[0].command[:200]}"
         )
-    for path in own_files(config, runtime):
-        if path.startswith(runtime + os.sep) and path != config.image_path and os.path.lexists(path):
-            os.unlink(path)
+    _remove_dead(config, runtime)
     return [ended[pid] for pid in sorted(ended)]

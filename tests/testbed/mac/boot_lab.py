@@ -4,12 +4,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A real ``podman machine`` that boots, on a Linux machine without KVM and without a registry.
 
-    boot_lab.py [5.4.2|5.8.6|6.1.1]      prints the lab's directory; builds it when it is missing (root, 2 minutes, 2 GB)
+    boot_lab.py [5.4.2|5.8.6|6.1.1]      prints the lab's directory; builds it when missing (root, 2 minutes, 2 GB)
 
-Real are the podman client with its machine code, gvproxy (API socket, published ports), virtiofsd, ssh, and a guest with
-systemd and podman. Not real: the provider is ``qemu`` (a Mac has libkrun or applehv), the guest is Debian instead of
-Fedora CoreOS (guest_init.py does Ignition's part), and a wrapper turns KVM into emulation and boots the kernel directly.
-Everything comes from Debian packages.
+Real are the podman client with its machine code, gvproxy (API socket, published ports), virtiofsd, ssh, and a guest
+with systemd and podman. Not real: the provider is ``qemu`` (a Mac has libkrun or applehv), the guest is Debian instead
+of Fedora CoreOS (guest_init.py does Ignition's part), and a wrapper turns KVM into emulation and boots the kernel
+directly. Everything comes from Debian packages.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ GUEST = (
     "podman,sudo,uidmap,passt,netavark,aardvark-dns,nftables,iproute2,python3-minimal,ca-certificates,e2fsprogs,kmod,"
     "procps,tzdata"
 )
-# KVM and the host's CPU become emulation; a kernel given directly needs no boot loader in the image; no network boot ROM.
+# KVM and the host's CPU become emulation; a kernel given directly needs no boot loader in the image; no network boot.
 _QEMU = """\
 #!/bin/bash
 words=()
@@ -40,7 +40,7 @@ while [ $# -gt 0 ]; do
     *) words+=("$1"); shift ;;
   esac
 done
-kernel=${ONEBOX_LAB_KERNEL_ARGS:-root=/dev/vda rw console=ttyS0 init=/usr/local/sbin/guest-init}
+kernel=${ONEBOX_LAB_KERNEL_ARGS:-root=/dev/vda rw quiet console=ttyS0 init=/usr/local/sbin/guest-init}
 exec "@REAL@" -L "@ROOT@/usr/share/seabios" -L "@ROOT@/usr/share/qemu" -L "@ROOT@/usr/lib/ipxe/qemu" \\
   "${words[@]}" -global virtio-net-pci.romfile= -kernel "@VM@/vmlinuz" -initrd "@VM@/initrd.img" \\
   -append "$kernel" -serial "file:${ONEBOX_LAB_CONSOLE:-/dev/null}"
@@ -101,6 +101,14 @@ def _guest(lab: pathlib.Path, suites: list[str]) -> None:
     network.write_text("[Match]\nName=en* eth*\n[Network]\nDHCP=yes\nIPv6AcceptRA=no\n")
     for service in ("systemd-networkd", "ssh"):
         podman_cli.run(["chroot", str(root), "systemctl", "enable", service], 60)
+    # podman gives ssh a few seconds after "ready": on a slow guest that must not come before the network.
+    ready = root / "etc/systemd/system/ready.service.d/10-network.conf"
+    ready.parent.mkdir(parents=True)
+    ready.write_text("[Unit]\nWants=network-online.target\nAfter=network-online.target ssh.service\n")
+    # Unpacking every driver takes an emulated guest a minute; it needs three.
+    (root / "etc/initramfs-tools/conf.d/onebox").write_text("MODULES=list\n")
+    (root / "etc/initramfs-tools/modules").write_text("virtio_pci\nvirtio_blk\next4\n")
+    podman_cli.run(["chroot", str(root), "update-initramfs", "-u"], 300)
     resolv = root / "etc/resolv.conf"
     resolv.unlink(missing_ok=True)
     resolv.write_text("nameserver 192.168.127.1\n")

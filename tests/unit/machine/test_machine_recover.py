@@ -60,7 +60,8 @@ def test_exactly_the_machines_own_processes_end(tmp_path: pathlib.Path, start: t
     runtime = tmp_path / "podman"
     runtime.mkdir()
     config = machine(tmp_path)
-    (runtime / "97layerOS-api.sock").touch()
+    for name in ("97layerOS-api.sock", "virtiofschar0", "virtiofschar0.pid", "gvproxy.pid"):
+        (runtime / name).touch()
     (runtime / "second-api.sock").touch()
     vm = start("-drive", f"if=virtio,file={config.image_path}", "-pidfile", f"{runtime}/97layerOS_vm.pid")
     proxy = start("-forward-sock", f"{runtime}/97layerOS-api.sock", stubborn=True)
