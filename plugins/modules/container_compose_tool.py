@@ -110,9 +110,12 @@ def main() -> None:
     usual = "/opt/onebox" if os.geteuid() == 0 else os.path.expanduser("~/.local/share/onebox")
     base = module.params["base"] or usual
     engine, _problem = survey.look(module.params["engine"])
-    path = tool_here(engine) if engine else ""
-    if engine is None or path or module.check_mode:
-        module.exit_json(changed=engine is not None and not path, path=path)
+    if engine is None:
+        module.exit_json(changed=False, path="")
+        return
+    path = tool_here(engine)
+    if path or module.check_mode:
+        module.exit_json(changed=not path, path=path)
     try:
         path = install(engine.name, module.params["requirement"], module.params["suite"], base)
     except ToolError as error:
