@@ -39,7 +39,9 @@ def docker(*words: str, check: bool = True, text: str | None = None) -> str:
 class Stack:
     """The running stack and what a test does to it."""
 
-    def __init__(self, name: str, base: pathlib.Path) -> None:
+    def __init__(self, name: str, base: pathlib.Path, parts: tuple[str, str] = ("pg15", "redis7")) -> None:
+        self.parts = parts
+        self.tool = "valkey" if parts[1].startswith("valkey") else "redis"
         self.name = name
         self.base = base
         self.db = f"{name}-db"
@@ -53,11 +55,11 @@ class Stack:
         return docker("exec", "-i", self.db, *words, text=text)
 
     def redis(self, *words: str) -> str:
-        return docker("exec", "-e", f"REDISCLI_AUTH={REDIS_PASSWORD}", self.cache, "redis-cli", *words)
+        return docker("exec", "-e", f"REDISCLI_AUTH={REDIS_PASSWORD}", self.cache, f"{self.tool}-cli", *words)
 
     def start(self, images: t.Any) -> None:
         label = ["--label", f"com.docker.compose.project={self.name}", "--label"]
-        self.images = {"db": images.ensure("pg15"), "cache": images.ensure("redis7")}
+        self.images = {"db": images.ensure(self.parts[0]), "cache": images.ensure(self.parts[1])}
         docker(
             "run", "-d", "--name", self.db, *label, "com.docker.compose.service=db",
             "-e", f"POSTGRES_PASSWORD={PASSWORD}", "-e", "POSTGRES_USER=coin", "-e", "POSTGRES_DB=coin",
@@ -66,7 +68,7 @@ class Stack:
         docker(
             "run", "-d", "--name", self.cache, *label, "com.docker.compose.service=cache",
             "-e", f"CACHE_SECRET={REDIS_PASSWORD}", self.images["cache"],
-            "redis-server", "--dir", "/data", "--appendonly", "yes", "--requirepass", REDIS_PASSWORD,
+            f"{self.tool}-server", "--dir", "/data", "--appendonly", "yes", "--requirepass", REDIS_PASSWORD,
             "--repl-diskless-sync-delay", "0",
         )  # fmt: skip
         deadline = time.monotonic() + 60
@@ -86,7 +88,7 @@ class Stack:
         self.sql(pathlib.Path(__file__).with_name("stack.sql").read_text(encoding="utf-8"))
         lines = "".join(f"SET key:{n} value{n}\r\n" for n in range(5000)) + 'LPUSH "li st" a b "c\\nd"\r\n'
         password = f"REDISCLI_AUTH={REDIS_PASSWORD}"
-        docker("exec", "-i", "-e", password, self.cache, "redis-cli", text=lines)
+        docker("exec", "-i", "-e", password, self.cache, f"{self.tool}-cli", text=lines)
         self.redis("-n", "3", "HSET", "hash", "f", "v")
         self.files.mkdir(parents=True)
         (self.files / "a file").write_bytes(os.urandom(300_000))

@@ -1,0 +1,34 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The same round on newer servers: PostgreSQL 17 (zstd dumps) with Redis 8, and with Valkey 8."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
+from backup_stack import Stack
+
+
+@pytest.mark.parametrize("parts", [("pg17", "redis8"), ("pg17", "valkey8")], ids="-".join)
+def test_taken_rehearsed_and_restored(images, tmp_path, parts):
+    stack = Stack(f"obx-backup-{secrets.token_hex(3)}", tmp_path, parts)
+    try:
+        stack.start(images)
+        stack.fill()
+        config = declaration.read(stack.config())
+        report = run.backup(contexts.make(config))
+        assert report["error"] == ""
+        assert rehearse.rehearse(contexts.make(config))["error"] == ""
+        stack.redis("FLUSHALL")
+        stack.sql("DELETE FROM trades;")
+        request = restore.Request(sources=("db", "cache"), databases=("coin",))
+        restored = restore.restore(contexts.make(config), request, confirm=stack.name)
+        assert restored["error"] == ""
+        assert stack.redis("DBSIZE") == "5001"
+        assert stack.sql("SELECT count(*) FROM trades;") == "20000"
+    finally:
+        stack.stop()
