@@ -133,7 +133,7 @@ options:
     type: int
     default: 5000
   capacity_interval:
-    description: Seconds between two rounds over the domains. Within a round the domains are 15 to 30 seconds apart.
+    description: Seconds between two rounds over the domains. Within a round the domains are one to two minutes apart.
     type: float
     default: 900.0
   throttle_base:

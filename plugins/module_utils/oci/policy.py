@@ -70,8 +70,12 @@ class Policy:
         return max(doubled, asked, self.interval_floor) + chance.uniform(0, self.jitter_max)
 
     def pause(self, chance: random.Random) -> float:
-        """Between two availability domains of one round: 15 to 30 seconds at the default interval."""
-        return self.capacity_interval / 60 * chance.uniform(1, 2)
+        """Between two availability domains of one round: one to two minutes at the default interval.
+
+        Three launches within 35 seconds were enough for a 429 (clusterinthecloud/terraform#29); spaced like this, a
+        round costs a tenth of the 429s in benchmarks/oci_policies.py, for the same captures.
+        """
+        return self.capacity_interval / 15 * chance.uniform(1, 2)
 
     def network_wait(self, failures: int) -> float:
         """After the ``failures``-th transport failure in a row (1 is the first); nothing reached Oracle."""

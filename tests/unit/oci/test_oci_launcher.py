@@ -51,7 +51,7 @@ def test_capacity_takes_turns_and_the_first_domain_shifts() -> None:
     assert run.block().captured is not None
     assert asked(run) == ["1", "2", "3", "2", "3", "1", "3", "1"]
     gaps = [later - earlier for earlier, later in zip(times(run), times(run)[1:])]
-    assert all(15 <= gap <= 30 for number, gap in enumerate(gaps) if number % 3 != 2)
+    assert all(60 <= gap <= 120 for number, gap in enumerate(gaps) if number % 3 != 2)
     assert all(900 <= gap <= 1020 for number, gap in enumerate(gaps) if number % 3 == 2)
 
 
