@@ -100,9 +100,17 @@ def _change(
     if owner:
         os.chown(name, new_uid, new_gid, dir_fd=fd, follow_symlinks=False)
     if bits:
-        # There is no fchmodat without following, so the file is opened without following.
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
-        try:
-            os.fchmod(file, t.cast(int, mode))
-        finally:
-            os.close(file)
+        _chmod(fd, name, t.cast(int, mode))
+
+
+def _chmod(fd: int, name: str, mode: int) -> None:
+    """Like chmod, but never of what a link leads to. The file need not be readable."""
+    if os.chmod in os.supports_follow_symlinks:  # not on Linux
+        os.chmod(name, mode, dir_fd=fd, follow_symlinks=False)
+        return
+    file = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+    try:
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            os.chmod(f"/proc/self/fd/{file}", mode)
+    finally:
+        os.close(file)

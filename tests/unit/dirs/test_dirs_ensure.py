@@ -8,6 +8,7 @@ import stat
 import threading
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.dirs import filesystem, walk
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.ensure import ensure
 from hypothesis import HealthCheck, given, settings
@@ -367,3 +368,27 @@ def test_any_layout_ends_as_wanted_or_untouched(tmp_path_factory, existing, entr
         assert mode(stack.base / path) == int(bits, 8)
     assert {path: path.lstat().st_ino for path in inodes} == inodes
     assert not stack.run(*wanted)["changed"]
+
+
+def test_file_systems_where_there_is_no_proc(stack):
+    """macOS: ``mount`` is asked, once. Lines as its manual shows them; the paths are of this machine."""
+    odd = stack.place / "DATA (old) on x"
+    odd.mkdir()
+    asked = []
+
+    def run(argv, **more):
+        asked.append(argv)
+        lines = [
+            "/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)",
+            "map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)",
+            f"/dev/disk4s1 on {odd} (exfat, local, nodev, nosuid, noowners)",
+        ]
+        return process.Result(tuple(argv), 0, "\n".join(lines), "", 0.0)
+
+    mounts = filesystem.Mounts(proc="/nonexistent", run=run)
+    entries = [{"path": str(odd / name), "class": "log"} for name in "ab"]
+    result = stack.run(*entries, mounts=mounts)
+    assert [row["fstype"] for row in result["directories"]] == ["exfat", "exfat"]
+    assert asked == [["mount"]]
+    (message,) = stack.problems({"path": str(odd / "c"), "mountpoint": True, "class": "log"}, mounts=mounts)
+    assert "does not exist: the disk is not mounted" in message

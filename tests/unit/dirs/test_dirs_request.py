@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 
 import pytest
@@ -77,7 +76,7 @@ def test_modes_and_owners():
     entries = [
         {"path": "d"},
         {"path": "l", "class": "log", "owner": "999", "group": "0"},
-        {"path": "s", "class": "secret", "owner": pwd.getpwuid(os.getuid()).pw_name},
+        {"path": "s", "class": "secret", "owner": "root"},
         {"path": "m", "mode": "2770"},
     ]
     wanted, problems = request.read(entries, "/srv", None)
@@ -85,7 +84,7 @@ def test_modes_and_owners():
     by_name = {one.parts[-1]: one for one in wanted}
     assert (by_name["d"].mode, by_name["d"].uid, by_name["d"].gid) == (0o750, None, None)
     assert (by_name["l"].mode, by_name["l"].uid, by_name["l"].gid) == (0o750, 999, 0)
-    assert (by_name["s"].mode, by_name["s"].uid) == (0o700, os.getuid())
+    assert (by_name["s"].mode, by_name["s"].uid) == (0o700, pwd.getpwnam("root").pw_uid)
     assert by_name["m"].mode == 0o2770
 
 
