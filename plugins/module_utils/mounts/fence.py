@@ -15,6 +15,7 @@ import json
 import os
 import select
 import signal
+import tempfile
 import time
 import typing as t
 
@@ -25,70 +26,77 @@ def each(
     work: t.Callable[[Item], t.Any],
     items: t.Sequence[Item],
     seconds: float,
-    *,
-    clock: t.Callable[[], float] = time.monotonic,
 ) -> t.Iterator[t.Any]:
-    """Yield ``work(item)`` for each item, made by a child; None for an item that took longer or killed the child.
+    """Yield ``work(item)`` for each item, made by a child; None for an item that took too long or killed the child.
 
     Args:
         work: must return what JSON can hold, and must not raise.
-        seconds: what one item may take. A child that hangs is left behind and the next item gets a new one.
+        seconds: what one item may take; it is noticed after twice that at the latest. A child that hangs is left
+            behind and the next item gets a new one.
     """
     done = 0
     while done < len(items):
-        child, pipe = _start(work, items[done:])
-        try:
-            for answer in _answers(pipe, seconds, clock):
-                yield answer
-                done += 1
-        finally:
-            os.close(pipe)
-            _give_up(child)
+        with _scratch() as answers:
+            child, ended = _start(work, items[done:], answers)
+            try:
+                _wait(ended, answers, seconds)
+            finally:
+                os.close(ended)
+                _give_up(child)
+            complete = os.pread(answers, os.fstat(answers).st_size, 0).split(b"\n")[:-1]
+        for line in complete:
+            yield json.loads(line)
+        done += len(complete)
         if done < len(items):
             yield None
             done += 1
 
 
-def _start(work: t.Callable[[Item], t.Any], items: t.Sequence[Item]) -> tuple[int, int]:
-    reading, writing = os.pipe()
+@contextlib.contextmanager
+def _scratch() -> t.Iterator[int]:
+    """A descriptor of a nameless file, in memory where there is such a thing."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("onebox-answers")
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+    else:
+        with tempfile.TemporaryFile() as stream:
+            yield stream.fileno()
+
+
+def _start(work: t.Callable[[Item], t.Any], items: t.Sequence[Item], answers: int) -> tuple[int, int]:
+    """Fork the child. Returns it and a descriptor that becomes readable when it has ended."""
+    ended, alive = os.pipe()
     child = os.fork()
     if child:
-        os.close(writing)
-        return child, reading
+        os.close(alive)
+        return child, ended
     code = 1
     try:
         gc.disable()  # a collection would touch, and so copy, all memory shared with the parent
         os.setpgid(0, 0)  # so that its own children can be killed with it
-        os.close(reading)
         # Should it hang for ever, nobody shall wait for it to close what is ours.
         nothing = os.open(os.devnull, os.O_RDWR)
         for ours in (0, 1, 2):
             os.dup2(nothing, ours)
         for item in items:
-            _write_all(writing, json.dumps(work(item)).encode() + b"\n")
+            # Into a file and not through a pipe: the parent need not be woken for each.
+            _write_all(answers, json.dumps(work(item)).encode() + b"\n")
         code = 0
     finally:
         # Not sys.exit: what the parent set up (handlers, buffers) must not run twice.
         os._exit(code)
 
 
-def _answers(pipe: int, seconds: float, clock: t.Callable[[], float]) -> t.Iterator[t.Any]:
-    waiting = b""
-    deadline = clock() + seconds
-    while True:
-        line, found, rest = waiting.partition(b"\n")
-        if found:
-            waiting = rest
-            yield json.loads(line)
-            deadline = clock() + seconds
-            continue
-        left = deadline - clock()
-        if left <= 0 or not select.select([pipe], [], [], left)[0]:
+def _wait(ended: int, answers: int, seconds: float) -> None:
+    """Until the child has ended, or has not come forward for ``seconds``."""
+    size = -1
+    while not select.select([ended], [], [], seconds)[0]:
+        before, size = size, os.fstat(answers).st_size
+        if size == before or (size == 0 and before == -1):
             return
-        piece = os.read(pipe, 1 << 16)
-        if not piece:
-            return
-        waiting += piece
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

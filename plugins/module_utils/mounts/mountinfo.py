@@ -94,6 +94,7 @@ class Table:
         self._text = "\n" + text
         self._rows: tuple[Row, ...] | None = None
         self._sorted: list[tuple[str, int]] = []
+        self._known: dict[int, Row | None] = {}
 
     @classmethod
     def parse(cls, data: bytes) -> Table:
@@ -110,6 +111,11 @@ class Table:
         return self._rows
 
     def by_id(self, mount_id: int) -> Row | None:
+        if mount_id not in self._known:
+            self._known[mount_id] = self._find(mount_id)
+        return self._known[mount_id]
+
+    def _find(self, mount_id: int) -> Row | None:
         start = self._text.find(f"\n{mount_id} ")
         if start < 0:
             return None
