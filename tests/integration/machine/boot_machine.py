@@ -21,9 +21,8 @@ import typing as t
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1] / "testbed" / "mac"), str(HERE.parents[1])]
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "testbed" / "mac")]
 
-import conftest  # noqa: E402, F401  (makes the collection importable)
 from ansible_collections.onebox.stack.plugins.module_utils import processes  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.mac import bringback  # noqa: E402
 from machine_lab import AS_USER, Lab  # noqa: E402
