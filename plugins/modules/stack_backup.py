@@ -123,7 +123,7 @@ def main() -> None:
         report = run.backup(
             context, wait=given["wait"], accept_drop=given["accept_drop"], force_prune=given["force_prune"]
         )
-    except BackupError as error:
+    except (BackupError, OSError) as error:
         module.fail_json(msg=str(error))
     result = returned(report, context)
     if report["error"]:

@@ -94,7 +94,7 @@ def main() -> None:
     given = module.params
     try:
         found = status(surroundings(given["name"], given["config"]))
-    except BackupError as error:
+    except (BackupError, OSError) as error:
         module.fail_json(msg=str(error))
     usable = [row for row in found["rows"] if not row["problem"]]
     module.exit_json(

@@ -108,7 +108,7 @@ def main() -> None:
         filled = {path: text for path, text in given["secrets"].items() if text}
         secrets = bundle.put_files(filled, 0o600, module.check_mode)
         units = bundle.put_files(given["units"], 0o644, module.check_mode)
-    except BackupError as error:
+    except (BackupError, OSError) as error:
         module.fail_json(msg=str(error))
     diff = {"before_header": given["config"], "after_header": given["config"], "before": before, "after": after}
     module.exit_json(

@@ -129,7 +129,7 @@ def main() -> None:
             report = selftest.self_test(context, wait=given["wait"])
         else:
             report = rehearse.rehearse(context, wanted=given["set"], where=given["repository"], wait=given["wait"])
-    except BackupError as error:
+    except (BackupError, OSError) as error:
         module.fail_json(msg=str(error))
     result = {
         "snapshot": snapshot,

@@ -144,7 +144,7 @@ def main() -> None:
             report = restore.preview(context, request, confirm)
         else:
             report = restore.restore(context, request, confirm=confirm, wait=given["wait"])
-    except BackupError as error:
+    except (BackupError, OSError) as error:
         module.fail_json(msg=str(error))
     result = {
         "snapshot": report["snapshot"],

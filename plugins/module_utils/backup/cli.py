@@ -26,7 +26,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     status,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, StoreError
 
 UNHEALTHY = 10
 
@@ -81,6 +81,9 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
         else:
             print(f"onebox-backup: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"onebox-backup: {error}; run it as the user the declaration was made for", file=sys.stderr)
+        return StoreError.exit_code
     if options.json:
         print(json.dumps(report, indent=1, sort_keys=True), file=out)
     else:

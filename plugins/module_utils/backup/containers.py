@@ -122,14 +122,14 @@ class Cli:
         command: t.Sequence[str] = (),
         entrypoint: str = "",
         env: t.Mapping[str, str] | None = None,
-        memory_mib: int = 0,
     ) -> str:
         """Start a container without network or published ports, to be removed with its volumes. Returns its id."""
         env = env or {}
         words = ["run", "--detach", "--network", "none", "--label", f"{LABEL}={owner}", "--name", name]
         words += ["--shm-size", "256m"]
-        if memory_mib:
-            words += ["--memory", f"{memory_mib}m"]
+        if self.engine.name == "docker" or os.geteuid() == 0:
+            # A rehearsal beside the living stack must not take its memory; rootless Podman often may not limit it.
+            words += ["--memory", str(_half_of_free_memory())]
         if entrypoint:
             words += ["--entrypoint", entrypoint]
         for key in sorted(env):
@@ -153,6 +153,16 @@ class Cli:
     def copy_in(self, path: str, container: str, target: str) -> None:
         """Copy a file of the host into a container."""
         self.call("cp", path, f"{container}:{target}", timeout=self.timeout)
+
+
+def _half_of_free_memory() -> int:
+    """Bytes; at least 512 MiB."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            rows = dict(line.split(":", 1) for line in file)
+        return max(int(rows["MemAvailable"].split()[0]) * 512, 512 << 20)
+    except (OSError, KeyError, ValueError):
+        return 512 << 20
 
 
 class _Child:

@@ -140,10 +140,13 @@ def parse(data: t.Any, where: str = "the backup declaration") -> Declaration:
         table = top.table("webhook")
         table.only({"url_file", "style"})
         webhook = WebhookSpec(table.path("url_file"), table.choice("style", ("discord", "ntfy"), "discord"))
+    repository = _repository(top.table("repository"), ENGINES)
+    if top.has("offsite") and repository.engine != "restic":
+        raise DeclarationError(f"{where}: offsite needs a repository with engine restic: it is copied by restic")
     return Declaration(
         stack=top.name("stack"),
         state_dir=top.path("state_dir"),
-        repository=_repository(top.table("repository"), ENGINES),
+        repository=repository,
         sources=sources,
         offsite=_repository(top.table("offsite"), ("restic",)) if top.has("offsite") else None,
         retention=_policy(top.table("retention")) if top.has("retention") else Policy(),

@@ -146,10 +146,12 @@ def restore_database(server: Server, name: str, path: str, create: bool) -> None
     inside = "/tmp/obx-restore.dump"
     server.cli.copy_in(path, server.container, inside)
     try:
+        # A database cannot be made from a session in itself.
+        maintenance = "template1" if name == "postgres" else "postgres"
         words = [
             "--exit-on-error",
             "--no-tablespaces",
-            *(["--create", "-d", "postgres"] if create else ["-d", _connect(name)]),
+            *(["--create", "-d", maintenance] if create else ["-d", _connect(name)]),
         ]
         # -j needs the archive as a file; one job for each of two processors.
         server.cli.stream(server.container, server.argv("pg_restore", "-j2", *words, inside), None, env=server.env)

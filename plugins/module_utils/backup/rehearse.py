@@ -91,6 +91,9 @@ def _try(context: Context, store: Store, chosen: StoredSet, where: str) -> Repor
     except BackupError as error:
         report["error"] = f"set {chosen.seq} ({where}) did not come back as it was: {error}"
         report["exit_code"] = error.exit_code
+    except OSError as error:
+        report["error"] = f"set {chosen.seq} ({where}) could not be restored here: {error}"
+        report["exit_code"] = StoreError.exit_code
     report["seconds"] = round(time.monotonic() - began, 3)
     report["evidence"] = context.state.add_evidence(where, chosen.seq, report)
     return report

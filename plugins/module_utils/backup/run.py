@@ -69,6 +69,9 @@ def backup(
         except BackupError as error:
             report["error"] = str(error)
             report["exit_code"] = error.exit_code
+        except OSError as error:
+            report["error"] = f"the run stopped: {error}; nothing that was committed is lost"
+            report["exit_code"] = StoreError.exit_code
         report["seconds"] = round(time.monotonic() - began, 3)
         status.finish(context, "backup", report)
         return report

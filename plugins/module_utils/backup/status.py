@@ -88,13 +88,17 @@ def _rehearsal(context: Context, where: str) -> Status:
 
 def finish(context: Context, what: str, report: t.Mapping[str, t.Any]) -> None:
     """Remember how a run ended, refresh the metrics, and tell the webhook about a failure."""
-    context.state.write(f"last-{what}", {**report, "ended": time.time()})
-    refresh(context, t.cast("list[str]", report["warnings"]))
+    warnings = t.cast("list[str]", report["warnings"])
     webhook = context.declaration.webhook
     if webhook is not None and report["error"]:
         unsaid = states.tell(webhook, f"{context.declaration.stack}: {what} failed", str(report["error"]))
         if unsaid:
-            report["warnings"].append(unsaid)
+            warnings.append(unsaid)
+    try:
+        context.state.write(f"last-{what}", {**report, "ended": time.time()})
+    except (OSError, BackupError) as error:
+        warnings.append(f"the outcome could not be kept in {context.state.path}: {error}")
+    refresh(context, warnings)
 
 
 def check(context: Context) -> Status:

@@ -25,7 +25,7 @@ def test_taken_rehearsed_and_restored(images, tmp_path, parts):
         assert rehearse.rehearse(contexts.make(config))["error"] == ""
         stack.redis("FLUSHALL")
         stack.sql("DELETE FROM trades;")
-        request = restore.Request(sources=("db", "cache"), databases=("coin",))
+        request = restore.Request(sources=("db", "cache"))
         restored = restore.restore(contexts.make(config), request, confirm=stack.name)
         assert restored["error"] == ""
         assert stack.redis("DBSIZE") == "5001"

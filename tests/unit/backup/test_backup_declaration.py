@@ -71,7 +71,11 @@ def change(path: list[object], value: object) -> dict[str, object]:
         (["repository", "password_file"], "/x", "unknown option 'password_file'"),
         (["repository"], {"engine": "restic", "path": "/x"}, "password_file"),
         (["repository"], {"engine": "restic", "path": "x", "password_file": "/p"}, "path must be absolute or a URL"),
-        (["offsite"], {"engine": "files", "path": "/x"}, "engine must be one of restic"),
+        (
+            ["offsite"],
+            {"engine": "restic", "path": "/x", "password_file": "/p"},
+            "offsite needs a repository with engine",
+        ),
         (["retention"], {"daily": 0}, "daily must be a whole number of at least 1"),
         (["retention"], {"daily": True}, "daily"),
         (["webhook"], {"url_file": "/u", "style": "slack"}, "style must be one of"),
