@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The drop-in file and the probe's program."""
 
+import fcntl
 import os
 import platform
 import subprocess
@@ -66,29 +67,23 @@ def test_files_of_others_stay(file):
     assert os.listdir(os.path.dirname(file.path)) == ["99-theirs.conf"]
 
 
-def test_of_two_at_once_one_settles_and_the_other_finds_it_done(file):
-    hosts = [Host(file), Host(file)]
-    gate = threading.Barrier(2)
-
-    def start(host):
-        first = host.__call__
-
-        def probe_after_the_other_failed_too():
-            error = first()
-            if host.probes == 1:
-                gate.wait(10)
-            return error
-
-        return file.settle(probe_after_the_other_failed_too, CHOICES)
-
+def test_of_two_at_once_the_second_waits_and_finds_it_done(file):
+    folder = os.path.dirname(file.path)
+    os.makedirs(folder)
+    host = Host(file)
     results = []
-    threads = [threading.Thread(target=lambda host=host: results.append(start(host))) for host in hosts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert sorted(results) == [False, True]
-    assert preflight.names_in(file.read()) == ["default_ulimits"]
+    first = os.open(folder, os.O_RDONLY)
+    fcntl.flock(first, fcntl.LOCK_EX)
+    second = threading.Thread(target=lambda: results.append(file.settle(host, CHOICES)))
+    second.start()
+    second.join(0.5)
+    assert second.is_alive()
+    assert file.read() == ""
+    file.write(preflight.render(CHOICES[:1]))
+    os.close(first)
+    second.join(20)
+    assert results == [False]
+    assert host.probes == 2
 
 
 def test_the_program_runs_and_ends_with_zero(tmp_path):

@@ -62,9 +62,9 @@ def test_a_wrong_declaration_names_the_image_and_what_it_has(data, named):
 def test_what_killed_builds_left_goes_and_nothing_else(tmp_path):
     (tmp_path / "standin-abc" / "deep").mkdir(parents=True)
     (tmp_path / "standin-abc" / "deep" / "image.tar").write_text("half")
-    (tmp_path / "lock").write_text("")
+    (tmp_path / "other" / "standin-x").mkdir(parents=True)
     images.sweep(str(tmp_path))
-    assert [entry.name for entry in tmp_path.iterdir()] == ["lock"]
+    assert [entry.name for entry in tmp_path.rglob("*")] == ["other", "standin-x"]
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,16 @@ def test_without_anything_to_try_it_says_so_at_once():
 
 def test_numbers_that_differ_from_run_to_run_are_no_progress():
     counter = itertools.count(100000)
-    with pytest.raises(preflight.PreflightError):
+    with pytest.raises(preflight.PreflightError, match="with cgroupfs: container 10000"):
         preflight.settle(lambda settings: f"container {next(counter)} died", CHOICES)
+
+
+def test_one_runtime_replaces_the_other():
+    def host(settings):
+        names = {setting.name for setting in settings}
+        return "" if "crun" in names else "Error: runc: too old" if "runc" in names else "Error: OCI runtime missing"
+
+    assert names(preflight.settle(host, CHOICES)) == ["crun"]
 
 
 def test_the_file_is_what_podman_reads():
