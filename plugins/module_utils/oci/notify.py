@@ -8,8 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import typing as t
-import urllib.error
-import urllib.request
+import urllib.parse
 
 from ansible_collections.onebox.stack.plugins.module_utils.oci import events
 
@@ -23,22 +22,28 @@ Post = t.Callable[[str], float]
 
 
 def post_to(url: str) -> Post:
-    """The real way. Raises ValueError for something that is no URL of a web server."""
-    if not url.startswith(("https://", "http://")):
+    """The real way; follows no redirect. Raises ValueError for something that is no URL of a web server."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
         raise ValueError("discord_webhook must begin with https://")
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    host, port = parts.hostname, parts.port
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
 
     def post(text: str) -> float:
-        data = json.dumps({"content": text, "allowed_mentions": {"parse": []}}).encode()
-        request = urllib.request.Request(
-            url, data, {"content-type": "application/json", "user-agent": "onebox.stack (launcher)"}
-        )
+        body = json.dumps({"content": text, "allowed_mentions": {"parse": []}})
+        connection = kind(host, port, timeout=TIMEOUT)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT):
-                return 0.0
-        except urllib.error.HTTPError as error:
-            if error.code != 429:
-                raise
-            return max(1.0, float(error.headers.get("retry-after") or 60))
+            headers = {"content-type": "application/json", "user-agent": "onebox.stack (launcher)"}
+            connection.request("POST", target, body.encode(), headers)
+            answer = connection.getresponse()
+            if answer.status == 429:
+                return max(1.0, float(answer.getheader("retry-after") or 60))
+            if not 200 <= answer.status < 300:
+                raise OSError(f"status {answer.status}")
+            return 0.0
+        finally:
+            connection.close()
 
     return post
 
