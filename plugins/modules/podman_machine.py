@@ -140,7 +140,7 @@ options:
     type: float
     default: 1800.0
   timeout:
-    description: Seconds for every other command.
+    description: Seconds for every other command, and for an answer of the API.
     type: float
     default: 30.0
   executable:
@@ -285,6 +285,7 @@ recreate_required:
   sample: [volumes]
 """
 
+import functools
 import os
 import sys
 import typing as t
@@ -292,7 +293,7 @@ import uuid
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.machine import ensure, places, plan, sizes, volumes
+from ansible_collections.onebox.stack.plugins.module_utils.machine import ensure, health, places, plan, sizes, volumes
 from ansible_collections.onebox.stack.plugins.module_utils.machine.cli import Podman
 from ansible_collections.onebox.stack.plugins.module_utils.machine.errors import MachineError
 
@@ -372,6 +373,7 @@ def main() -> None:
             wait_api=given["wait_api"],
             must_see=given["must_see"],
             token=uuid.uuid4().hex,
+            ping=functools.partial(health.ping, timeout=given["timeout"]),
         )
     except ensure.Refused as error:
         module.fail_json(msg=str(error), **error.result)

@@ -26,7 +26,7 @@ options:
     description: Only the machine of this name.
     type: str
   timeout:
-    description: Seconds for one command.
+    description: Seconds for one command, and for an answer of the API.
     type: float
     default: 30.0
   executable:
@@ -70,12 +70,13 @@ machines:
       disk_gib: 93
 """
 
+import functools
 import os
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.machine import places, read
+from ansible_collections.onebox.stack.plugins.module_utils.machine import health, places, read
 from ansible_collections.onebox.stack.plugins.module_utils.machine.cli import Podman
 from ansible_collections.onebox.stack.plugins.module_utils.machine.errors import MachineError
 
@@ -94,7 +95,8 @@ def main() -> None:
     extra = {str(key): str(value) for key, value in given["environment"].items()}
     try:
         env = places.environment(extra, os.environ, system=sys.platform, uid=os.geteuid())
-        found = read.machines(Podman(given["executable"], env, given["timeout"]))
+        ping = functools.partial(health.ping, timeout=given["timeout"])
+        found = read.machines(Podman(given["executable"], env, given["timeout"]), ping)
     except (MachineError, process.CommandError) as error:
         module.fail_json(msg=str(error))
     rows = [one.as_dict() for one in found if given["name"] in (None, one.name)]

@@ -28,8 +28,12 @@ DEAD = Health(False)
 Ping = t.Callable[[str], Health]
 
 
-def ping(path: str, timeout: float = 5.0, clock: t.Callable[[], float] = time.time) -> Health:
-    """One ``GET /_ping`` over the unix socket at ``path``; a socket nobody serves is not healthy, not an error."""
+def ping(path: str, timeout: float = 30.0, clock: t.Callable[[], float] = time.time) -> Health:
+    """One ``GET /_ping`` over the unix socket at ``path``; a socket nobody serves is not healthy, not an error.
+
+    In the guest this may start podman's service, which takes some seconds on a busy host: too short a ``timeout``
+    would call a slow machine a dead one.
+    """
     if not path:
         return DEAD
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

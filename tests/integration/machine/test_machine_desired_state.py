@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import signal
 import subprocess
@@ -260,6 +261,14 @@ def test_killed_while_making_a_machine(lab: Lab) -> None:
     assert not result.get("failed"), result["msg"]
     assert result["machine"]["cpus"] == 2
     assert made(lab, memory_mib=str(result["machine"]["memory_mib"]), disk_gib=str(result["machine"]["disk_gib"]))
+
+
+def test_two_runs_at_once(lab: Lab) -> None:
+    """Both want the same machine: one makes it, the other finds it, neither fails."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        both = [run.result() for run in [pool.submit(made, lab) for _ in range(2)]]
+    assert sorted(one["changed"] for one in both) == [False, True]
+    assert [one["machine"]["memory_mib"] for one in both] == [4768, 4768]
 
 
 def test_a_no_op_is_quick(lab5: Lab) -> None:
