@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import uuid
 
 import pytest
 
@@ -141,7 +142,8 @@ def test_a_mark_that_is_not_ours(lab, damage):
     at = lab.mount("-t", "tmpfs", "tmpfs", at=lab.place / "archive")
     mark = at / ".onebox-disk"
     if damage == "link":
-        mark.symlink_to("/etc/hostname")
+        (at / "valid").write_text(str(uuid.uuid4()))
+        mark.symlink_to("valid")
     elif damage == "text":
         mark.write_text("hello")
     elif damage == "directory":

@@ -392,3 +392,23 @@ def test_file_systems_where_there_is_no_proc(stack):
     assert asked == [["mount"]]
     (message,) = stack.problems({"path": str(odd / "c"), "mountpoint": True, "class": "log"}, mounts=mounts)
     assert "does not exist: the disk is not mounted" in message
+
+
+def test_a_link_put_there_in_the_middle_of_recursive_work(stack, monkeypatch):
+    """The race is provoked at the moment of opening: what was a directory when looked at is a link by then."""
+    place, outside = stack.base / "s", stack.place / "outside"
+    (place / "sub").mkdir(parents=True)
+    outside.mkdir()
+    (outside / "file").touch(0o644)
+    real = os.open
+
+    def swapped(name, *rest, **more):
+        if name == "sub" and not (place / "sub").is_symlink():
+            (place / "sub").rename(place / "away")
+            (place / "sub").symlink_to(outside)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(os, "open", swapped)
+    result = stack.run({"path": "s", "class": "secret", "recursive": True})
+    assert "Not a directory" in result["problems"][0]["message"]
+    assert mode(outside / "file") == 0o644
