@@ -7,12 +7,14 @@ import json
 import os
 import pathlib
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+PATIENCE = 15.0  # seconds
 
 
 @pytest.fixture
@@ -38,16 +40,26 @@ def containers(host, engine):
 
 @pytest.fixture
 def get(host):
-    """Ask a URL path of this host from outside it: (status, body)."""
+    """Ask a URL path of this host from outside it, with JSON when there is ``data``: (status, body)."""
     address = host.interface("eth0").addresses[0]
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def ask(port: int, path: str, data: bytes | None = None) -> tuple[int, str]:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(f"http://{address}:{port}{path}", data=data, timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+        request = urllib.request.Request(f"http://{address}:{port}{path}", data)
+        if data is not None:
+            request.add_header("Content-Type", "application/json")
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with opener.open(request, timeout=PATIENCE) as answer:
+                    return answer.status, answer.read().decode()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read().decode()
+            except OSError:
+                # A port that was published a moment ago: its service may not listen yet.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     return ask
 
@@ -63,7 +75,7 @@ def playbook(host):
             env={**os.environ, "ANSIBLE_FORCE_COLOR": "false"},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 

@@ -88,5 +88,6 @@ def _test(name: str, env: dict[str, str], running: dict[str, subprocess.Popen[by
 
 def _stage(name: str) -> str:
     """What a scenario is doing, by the last step its log names."""
-    steps = re.findall(rb"\xe2\x9e\x9c \S*?(\w+)\S*: \S*Executing", log_of(name).read_bytes())
-    return steps[-1].decode() if steps else "starting"
+    plain = re.sub(rb"\x1b\[[0-9;]*m", b"", log_of(name).read_bytes()).decode(errors="replace")
+    steps = re.findall(r"^INFO +\S+ \S+ (\w+): Executing$", plain, re.M)
+    return steps[-1] if steps else "starting"
