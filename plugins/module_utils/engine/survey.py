@@ -28,7 +28,7 @@ def look(name: str, run: process.Runner = process.run) -> tuple[Engine | None, s
         return find(name, run=run), ""
     except EngineError as error:
         dead = advice.dead_docker(str(error), advice.has_systemd()) if name == "docker" else ""
-        return None, f"{dead}. {error}" if dead else str(error)
+        return None, dead or str(error)
 
 
 def command_environment(engine: Engine) -> dict[str, str]:
