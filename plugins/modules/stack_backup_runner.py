@@ -57,7 +57,7 @@ EXAMPLES = r"""
     config: /etc/onebox/backup/blog.json
     declaration:
       stack: blog
-      state_dir: /var/lib/onebox/blog/backup
+      state_dir: /var/lib/onebox-backup/blog
       repository: {engine: files, path: /var/backups/onebox/blog}
       sources:
         - {name: uploads, kind: directory, path: /srv/blog/uploads}

@@ -137,7 +137,14 @@ def write_metrics(path: str, text: str) -> None:
     safefs.replace(path, text.encode(), mode=0o644)
 
 
-def tell(webhook: WebhookSpec, title: str, text: str, send: t.Callable[..., t.Any] = urllib.request.urlopen) -> str:
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A webhook that sends us elsewhere would make us tell a stranger."""
+
+    def redirect_request(self, *args: t.Any, **kwargs: t.Any) -> None:
+        return None
+
+
+def tell(webhook: WebhookSpec, title: str, text: str) -> str:
     """Post a message to Discord or ntfy. Returns "" or why it could not; the URL is a secret and is never in it."""
     try:
         with open(webhook.url_file, encoding="utf-8") as file:
@@ -153,8 +160,9 @@ def tell(webhook: WebhookSpec, title: str, text: str, send: t.Callable[..., t.An
     else:
         body = text.encode()
         headers = {"Title": title.encode("ascii", "replace").decode(), "Priority": "high", "Tags": "floppy_disk"}
+    request = urllib.request.Request(url, data=body, headers=headers)
     try:
-        with send(urllib.request.Request(url, data=body, headers=headers), timeout=15):
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=15):
             return ""
     except urllib.error.HTTPError as error:
         return f"the webhook could not be told: it answered {error.code}"

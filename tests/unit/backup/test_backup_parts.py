@@ -223,6 +223,8 @@ class Hook(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         Hook.got.append((self.headers.get("Title", ""), self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(Hook.status)
+        if Hook.status == 302:
+            self.send_header("Location", "/elsewhere")
         self.end_headers()
 
     def log_message(self, *args: object) -> None:
@@ -250,6 +252,8 @@ def test_the_webhook_is_told_and_its_address_is_not(hook):
     said = state.tell(WebhookSpec(hook, "ntfy"), "t", "x")
     assert "answered 500" in said
     assert "secret-token" not in said
+    Hook.status = 302
+    assert "answered 302" in state.tell(WebhookSpec(hook, "ntfy"), "t", "x")
     assert "cannot be read" in state.tell(WebhookSpec("/nowhere", "ntfy"), "t", "x")
     with open(hook, "w", encoding="utf-8") as file:
         file.write("file:///etc/passwd")

@@ -25,9 +25,9 @@ def test_the_service_did_its_work(host, job):
 def test_secrets_are_where_only_root_reads_them(host):
     for name in ("blog.json", "blog.key", "blog.webhook"):
         assert host.file(f"/etc/onebox/backup/{name}").mode == 0o600
-    for place in ("/var/backups/onebox/blog", "/var/lib/onebox/blog/backup"):
+    for place in ("/var/backups/onebox/blog", "/var/lib/onebox-backup/blog"):
         assert host.file(place).mode == 0o700
-    found = host.run("grep -rlE 'secret-path|kept elsewhere' /etc/systemd/system /var/lib/onebox /usr/local/bin")
+    found = host.run("grep -rlE 'secret-path|kept elsewhere' /etc/systemd/system /var/lib/onebox-backup /usr/local/bin")
     assert found.stdout == ""
     assert "secret-path" not in host.run("journalctl --no-pager").stdout
 

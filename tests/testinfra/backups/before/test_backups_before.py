@@ -5,6 +5,6 @@
 
 
 def test_nothing_was_installed(host):
-    for path in ("/usr/local/bin/onebox-backup", "/etc/onebox/backup", "/var/backups/onebox", "/var/lib/onebox"):
+    for path in ("/usr/local/bin/onebox-backup", "/etc/onebox/backup", "/var/backups/onebox", "/var/lib/onebox-backup"):
         assert not host.file(path).exists, path
     assert host.run("ls /etc/systemd/system/onebox-backup-*").rc != 0
