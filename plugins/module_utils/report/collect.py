@@ -154,7 +154,8 @@ def _changes(results: Results) -> list[str]:
 
 def _notes(results: Results, more: t.Sequence[str]) -> list[str]:
     found: list[str] = []
-    found += [row["note"] for row in results.get("container_engine", {}).get("images") or () if row.get("note")]
+    images = results.get("container_engine", {}).get("images") or ()
+    found += [f"{row['reference']}: {row['note']}" for row in images if row.get("note")]
     for result in results.values():
         found += [str(line) for line in result.get("warnings") or ()]
     boot = results.get("compose_stack", {}).get("boot") or {}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import typing as t
 from dataclasses import dataclass
 
@@ -144,9 +145,10 @@ def _steps(steps: t.Mapping[str, float]) -> str:
 
 
 def _labelled(label: str, rows: t.Sequence[str]) -> list[str]:
-    """Rows with the label before the first, and the others under it."""
-    filled = [row for row in rows if row]
-    return [fit(f"{label if number == 0 else '':<9} {row}", COLUMNS) for number, row in enumerate(filled)]
+    """Rows with the label before the first, and the others under it; long ones go on in the next line."""
+    room = COLUMNS - 10
+    lines = [line for row in rows for line in textwrap.wrap(ascii_only(row), room)]
+    return [f"{label if number == 0 else '':<9} {line}" for number, line in enumerate(lines)]
 
 
 def _table(headings: tuple[str, ...], rows: list[tuple[str, ...]], least: int, more: str = "") -> Section:

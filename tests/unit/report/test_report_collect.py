@@ -169,7 +169,7 @@ def test_changes_and_notes_in_words():
         "1 directory",
         "create a, b",
     ]
-    assert report["notes"] == ["built here", "look here", "no systemd here", "more"]
+    assert report["notes"] == ["python:3.11-slim: built here", "look here", "no systemd here", "more"]
     assert report["changed"]
 
 

@@ -167,6 +167,14 @@ def test_nothing_runs_yet():
     assert render(empty) == "97layer on demo: nothing runs\n\nchanged   nothing\n"
 
 
+def test_a_long_note_goes_on_in_the_next_line():
+    note = "systemd does not run this host: after a reboot " + "the host's own way to start things starts it, " * 2
+    lines = render({**REPORT, "notes": [note, "short"]}).splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("note"))
+    assert " ".join(line[10:] for line in lines[at : at + 2]) == note.strip()
+    assert lines[at + 2] == "          short"
+
+
 def test_check_mode_says_what_would_be():
     assert "\nto change 2 directories; create" in render({**REPORT, "check": True})
 
