@@ -26,8 +26,10 @@ options:
       - V(present) deploys the stack.
       - V(stopped) stops its containers and keeps them.
       - V(absent) removes containers and networks. Volumes and directories, which are data, stay in any case.
+      - V(rolled_back) brings back the files and images with which the stack was last well, other than the present ones.
+        What was kept later than these is forgotten.
     type: str
-    choices: [present, stopped, absent]
+    choices: [present, stopped, absent, rolled_back]
     default: present
   wait_timeout:
     description:
@@ -46,6 +48,56 @@ options:
         is on.
       - What ran at the last shutdown is what comes back. Where systemd does not run the host, the result says so.
       - V(false) leaves such a unit alone. O(state=absent) removes it in any case.
+    type: bool
+    default: false
+  rollback:
+    description:
+      - When a deploy does not end well, bring back the files and images with which the stack was last well. The module
+        fails all the same.
+    type: bool
+    default: true
+  keep:
+    description:
+      - How many sets of files and images with which the stack was well are kept.
+    type: int
+    default: 3
+  revision:
+    description:
+      - Revision of the source, for the history.
+    type: str
+    default: ""
+  freeze:
+    description:
+      - Hours in which the stack must not be changed, for example while it collects what it cannot collect again.
+        A run that changes nothing is no error then.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      days:
+        description:
+          - Days the window begins on; every day by default.
+        type: list
+        elements: str
+        choices: [mon, tue, wed, thu, fri, sat, sun]
+      start:
+        description:
+          - When it begins, as C(HH:MM).
+        type: str
+        required: true
+      end:
+        description:
+          - When it ends, as C(HH:MM). When that is not after O(freeze[].start), it is on the next day.
+        type: str
+        required: true
+      timezone:
+        description:
+          - IANA name of the timezone, for example C(Asia/Seoul).
+        type: str
+        default: UTC
+  force:
+    description:
+      - Change the stack also within O(freeze).
     type: bool
     default: false
   http_checks:
@@ -151,6 +203,11 @@ sources:
   returned: always
   type: list
   elements: str
+last_good:
+  description:
+    - The newest kept set of files and images with which the stack was well, with C(number), C(at) and C(revision).
+  returned: always
+  type: dict
 warnings:
   description: What the user should know.
   returned: always
@@ -178,6 +235,18 @@ boot:
   description: The start at boot, with C(unit), C(enabled), C(changed) and C(message).
   returned: when O(boot) is true
   type: dict
+rolled_back:
+  description: Whether an earlier state was brought back, and is well.
+  returned: always
+  type: bool
+rollback_reason:
+  description: Why it was.
+  returned: when a deploy failed and going back was tried
+  type: str
+history_file:
+  description: The file with one JSON object for each run that changed something or failed.
+  returned: when this was one
+  type: str
 problems:
   description: Why the stack was refused, with C(code), C(where) and C(message).
   returned: when the stack was refused
@@ -186,20 +255,37 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.compose import arguments, outcome
+from ansible_collections.onebox.stack.plugins.module_utils.compose import arguments, freeze, outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+
+STATES = ("present", "stopped", "absent", "rolled_back")
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **arguments.COMMON,
-            "state": {"type": "str", "choices": ["present", "stopped", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": list(STATES), "default": "present"},
             "wait_timeout": {"type": "float", "default": 120},
             "lock_timeout": {"type": "float", "default": 300},
             "boot": {"type": "bool", "default": False},
+            "rollback": {"type": "bool", "default": True},
+            "keep": {"type": "int", "default": 3},
+            "revision": {"type": "str", "default": ""},
+            "force": {"type": "bool", "default": False},
+            "freeze": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "days": {"type": "list", "elements": "str", "choices": list(freeze.DAYS)},
+                    "start": {"type": "str", "required": True},
+                    "end": {"type": "str", "required": True},
+                    "timezone": {"type": "str", "default": "UTC"},
+                },
+            },
             "http_checks": {
                 "type": "list",
                 "elements": "dict",

@@ -87,6 +87,11 @@ sources:
   returned: always
   type: list
   elements: str
+last_good:
+  description:
+    - The newest kept set of files and images with which the stack was well, with C(number), C(at) and C(revision).
+  returned: always
+  type: dict
 warnings:
   description: What the user should know.
   returned: always
@@ -101,6 +106,16 @@ problems:
   returned: always
   type: list
   elements: dict
+history:
+  description: The last runs that changed something or failed, oldest first.
+  returned: always
+  type: list
+  elements: dict
+text:
+  description: The plan, the problems and the history as lines of text.
+  returned: always
+  type: list
+  elements: str
 would_change:
   description: Whether a deploy would change something.
   returned: always

@@ -58,6 +58,31 @@ class Actor:
         if services:
             self._compose(["build", *services], _BUILD_TIMEOUT, f"build {', '.join(services)}")
 
+    def needless(self, model: Model, rows: t.Sequence[planning.Row]) -> set[str]:
+        """Services that a rebuild left with the image they run, as when only files changed that no step copies."""
+        built = {row.service for row in rows if row.action == planning.REBUILD}
+        dropped: set[str] = set()
+        for row in rows:
+            if row.service in built or row.cascade_from in built:
+                row.built_id = self._engine.image_id(model.services[row.service].image)
+                if set(row.reasons) <= {"build_context_changed", "image_changed"} and self._runs(row):
+                    dropped.add(row.service)
+        while True:
+            follow = {
+                row.service
+                for row in rows
+                if row.cascade_from in dropped and set(row.reasons) <= {"parent_recreated", "dependency_restart"}
+            }
+            if follow <= dropped:
+                return dropped
+            dropped |= follow
+
+    def _runs(self, row: planning.Row) -> bool:
+        if not row.container_ids:
+            return False
+        present = self._engine.containers(names=row.container_ids)
+        return all(container.running and container.image_id == row.built_id for container in present)
+
     def pull(self, model: Model, services: t.Sequence[str], missing: t.Container[str]) -> None:
         """Fetch images that are not here, before anything is stopped."""
         absent = [name for name in services if model.services[name].image in missing]
@@ -242,8 +267,14 @@ def run_plan(
         Unhealthy: a service others wait for did not get well.
     """
     acting = [row for row in rows if row.replaces or row.action == planning.START]
-    actor.build([row.service for row in acting if row.action == planning.REBUILD])
-    pullable = [row.service for row in acting if row.replaces and model.services[row.service].build is None]
+    built = [row.service for row in acting if row.action == planning.REBUILD]
+    if built:
+        actor.build(built)
+        dropped = actor.needless(model, rows)
+        rows = [row for row in rows if row.service not in dropped]
+        acting = [row for row in acting if row.service not in dropped]
+    made_here = [service.image for service in model.services.values() if service.build is not None]
+    pullable = [row.service for row in acting if row.replaces and model.services[row.service].image not in made_here]
     actor.pull(model, pullable, missing_images)
     actor.unpause(paused)
     groups = stages(model, acting)

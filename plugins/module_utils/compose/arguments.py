@@ -44,7 +44,18 @@ def request_of(params: t.Mapping[str, t.Any], uid: int, home: str) -> Request:
     """The run that a module's parameters ask for; those only one module has get their defaults."""
     default_state = "/var/lib/onebox" if uid == 0 else os.path.join(home, ".local/state/onebox")
     extra = {
-        name: params[name] for name in ("state", "wait_timeout", "lock_timeout", "boot") if params.get(name) is not None
+        name: params[name]
+        for name in (
+            "state",
+            "wait_timeout",
+            "lock_timeout",
+            "boot",
+            "rollback",
+            "keep",
+            "revision",
+            "force",
+        )
+        if params.get(name) is not None
     }
     return Request(
         name=params["name"],
@@ -61,6 +72,7 @@ def request_of(params: t.Mapping[str, t.Any], uid: int, home: str) -> Request:
         adopt=params["adopt"],
         verify=params["verify"],
         http_checks=tuple(params.get("http_checks") or ()),
+        freeze=tuple(params.get("freeze") or ()),
         state_dir=params["state_dir"] or default_state,
         **extra,
     )

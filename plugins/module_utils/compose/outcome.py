@@ -27,6 +27,8 @@ def empty(project: str) -> dict[str, t.Any]:
         "endpoints": [],
         "sources": [],
         "warnings": [],
+        "last_good": {},
+        "rolled_back": False,
         "timings_ms": {},
     }
 
@@ -104,3 +106,29 @@ def diff_text(plan: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, str]:
                 if change[key] is not None:
                     lines.append(f"{row['service']}.{name}: {change[key]}")
     return {"before": "".join(f"{line}\n" for line in before), "after": "".join(f"{line}\n" for line in after)}
+
+
+def lines(result: t.Mapping[str, t.Any]) -> list[str]:
+    """A plan, its problems and the last runs, as a person reads them."""
+    text = []
+    for row in result["plan"]:
+        why = f" ({', '.join(row['reasons'])})" if row["reasons"] else ""
+        text.append(f"{row['service']}: {row['action']}{why}")
+        for name, change in sorted(row["diff"].items()):
+            text.append(f"    {name}: {_shown(change['before'])} -> {_shown(change['after'])}")
+    text += [f"{name}: no longer declared, and still there" for name in result["orphans"]]
+    text += [f"problem: {row['where']}: {row['message']}" for row in result["problems"]]
+    for entry in result["history"]:
+        ending = "well" if entry.get("ok") else "rolled back" if entry.get("rolled_back") else "failed"
+        did = ", ".join(f"{name} {what[0]}" for name, what in sorted((entry.get("plan") or {}).items()))
+        revision = f" {entry['revision']}" if entry.get("revision") else ""
+        text.append(
+            f"{entry.get('at')} {entry.get('user')}{revision} {entry.get('state')}: {did or 'nothing'}: {ending}"
+        )
+    return text
+
+
+def _shown(value: t.Any) -> str:
+    if value is None:
+        return "nothing"
+    return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)

@@ -9,6 +9,9 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import compare, confighash
+from ansible_collections.onebox.stack.plugins.module_utils.compose.content import Content, Piece
+from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import epoch_of
+from ansible_collections.onebox.stack.plugins.module_utils.compose.memory import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
@@ -31,6 +34,7 @@ class Row:
     Attributes:
         container_ids: the containers it is about; empty before the first deploy.
         ended: whether they are one-shots that did what they were for.
+        built_id: the image a rebuild made; filled in when it was.
     """
 
     service: str
@@ -40,6 +44,7 @@ class Row:
     cascade_from: str = ""
     container_ids: tuple[str, ...] = ()
     ended: bool = False
+    built_id: str = ""
 
     def raise_to(self, action: str, reason: str, cascade_from: str = "") -> None:
         """Add a reason; the stronger action wins."""
@@ -73,13 +78,15 @@ class Facts:
     Attributes:
         containers: those of the project, one-off ones left out.
         images: reference or id -> ``inspect`` of a local image; absent or None when there is none.
-        digests: container id -> digest of the service it was made from, as this collection recorded it.
+        memory: what this collection wrote down about them.
+        content: service -> the present digests of its files.
         stale: service -> destinations whose mount is no longer the directory on the host.
     """
 
     containers: t.Sequence[Container]
     images: t.Mapping[str, t.Mapping[str, t.Any] | None]
-    digests: t.Mapping[str, str]
+    memory: Memory = field(default_factory=Memory)
+    content: t.Mapping[str, Content] = field(default_factory=dict)
     stale: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
 
 
@@ -102,6 +109,7 @@ def make(model: Model, facts: Facts, *, kind: str, version: t.Sequence[int], rem
         for container in present:
             _configuration(row, service, container, facts, kind, version, ids)
             _image(row, service, container, facts, kind)
+            _content(row, service, container, facts)
             _liveness(row, service, container)
         if len(present) < service.scale:
             row.raise_to(CREATE, "missing")
@@ -111,6 +119,7 @@ def make(model: Model, facts: Facts, *, kind: str, version: t.Sequence[int], rem
             row.raise_to(RESTART, "stale_mount")
         if service.build is not None and _local(facts, service.image) is None:
             row.raise_to(REBUILD, "missing")
+    _built_elsewhere(model, rows)
     _cascade(model, rows, facts.containers)
     if takes_dependencies_along(kind, version):
         _one_shots_again(model, rows)
@@ -164,8 +173,8 @@ def _configuration(
         hidden = True  # Compose recreates whether or not the difference can be shown
     else:
         changed = compare.differences(service, container, facts.images.get(container.image_id))
-        known = facts.digests.get(container.id)
-        hidden = known is not None and known != compare.digest(service)
+        known = facts.memory.records.get(container.id)
+        hidden = known is not None and known.digest != compare.digest(service)
     row.diff.update(changed)
     reasons = sorted({_reason(name, change) for name, change in changed.items()})
     for reason in reasons or (["config_hash"] if hidden else []):
@@ -204,6 +213,34 @@ def _image(row: Row, service: Service, container: Container, facts: Facts, kind:
         row.diff.setdefault("image_id", {"before": runs[:19], "after": identity[:19]})
 
 
+def _content(row: Row, service: Service, container: Container, facts: Facts) -> None:
+    content = facts.content.get(service.name)
+    if content is None:
+        return
+    record = facts.memory.records.get(container.id)
+    started = epoch_of(container.started_at)
+    kinds = {f"{ref.collection}/{ref.name}": ref.kind for ref in service.files}
+    for key, piece in content.files.items():
+        if _changed(record.files if record else {}, key, piece, started):
+            # A file is bound, so a restart reads it anew; the rest is copied in when the container is made.
+            action = RESTART if kinds.get(key) == "file" else RECREATE
+            row.raise_to(action, "secret_changed" if key.startswith("secrets/") else "config_changed")
+    for key, piece in content.code.items():
+        if _changed(record.code if record else {}, key, piece, started):
+            row.raise_to(RESTART, "code_bind_changed")
+    if content.context is not None:
+        created = epoch_of(str((facts.images.get(container.image_id) or {}).get("Created") or ""))
+        if _changed(facts.memory.builds, container.image_id, content.context, created):
+            row.raise_to(REBUILD, "build_context_changed")
+
+
+def _changed(known: t.Mapping[str, str], key: str, piece: Piece, since: float) -> bool:
+    """By what was written down; where nothing was, by whether anything is newer than the container or image."""
+    if key in known:
+        return known[key] != piece.digest
+    return piece.newest > since
+
+
 def _local(facts: Facts, reference: str) -> t.Mapping[str, t.Any] | None:
     return facts.images.get(reference)
 
@@ -217,6 +254,20 @@ def _liveness(row: Row, service: Service, container: Container) -> None:
         row.ended = True
         return  # it did what it was for
     row.raise_to(START, "not_running")
+
+
+def _built_elsewhere(model: Model, rows: t.Mapping[str, Row]) -> None:
+    # A worker that runs the image another service builds needs the new one as well.
+    for name, service in model.services.items():
+        if rows[name].action != REBUILD:
+            continue
+        for other in model.services.values():
+            if (
+                other.build is None
+                and compare.same_image(other.image, service.image)
+                and rows[other.name].container_ids
+            ):
+                rows[other.name].raise_to(RECREATE, "image_changed", cascade_from=name)
 
 
 def _cascade(model: Model, rows: t.Mapping[str, Row], containers: t.Sequence[Container]) -> None:

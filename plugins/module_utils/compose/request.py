@@ -37,6 +37,11 @@ class Request:
     adopt: bool = False
     verify: bool = True
     boot: bool = False
+    rollback: bool = True
+    keep: int = 3
+    revision: str = ""
+    freeze: tuple[t.Mapping[str, t.Any], ...] = ()
+    force: bool = False
     http_checks: tuple[t.Mapping[str, t.Any], ...] = ()
     state_dir: str = "/var/lib/onebox"
 

@@ -7,53 +7,31 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import (
     apply,
-    compare,
-    endpoints,
     environ,
-    images,
+    freeze,
+    history,
     lock,
     outcome,
-    ports,
-    resolve,
     state,
     strict,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Boot
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import (
-    BadStack,
-    ComposeError,
-    Problem,
-    Unhealthy,
-)
-from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Gate, project_containers
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model
+from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.lastgood import GoodSet, LastGood
+from ansible_collections.onebox.stack.plugins.module_utils.compose.look import Look, Looker, Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.tags import Tagger
+from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.engine import find as engines
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
-from ansible_collections.onebox.stack.plugins.module_utils.mounts import verify as mounts
-
-Result = dict[str, t.Any]
-
-
-@dataclass
-class Look:
-    """What a run saw, and what it made of it."""
-
-    model: Model
-    source: resolve.Source
-    tool: providers.Provider
-    engine: Engine | None
-    containers: list[Container]
-    images: images.Images
-    rows: list[planning.Row]
-    warnings: list[str]
 
 
 class Stack:
@@ -68,7 +46,11 @@ class Stack:
         self._request = request
         self._world = world
         self._env = environ.clean(world.environ)
-        self._timings: dict[str, float] = {}
+        self._timings = Timings(world.clock.monotonic)
+        self._looker = Looker(request, world, self._timings)
+        self._good = LastGood(request.state_folder, request.name)
+        self._after: list[Container] = []
+        self._rows: list[planning.Row] = []
 
     def look(self, *, blind_is_fine: bool = False) -> Result:
         """The plan and the state, read only.
@@ -81,20 +63,22 @@ class Stack:
             ComposeError, EngineError: the stack cannot be judged, or must not be deployed.
         """
         request = self._request
+        if request.state == "rolled_back":
+            return self._look_at_sets()
         if request.state != "present":
             return self._look_at_containers(blind_is_fine)
         unknown = self._not_yet(blind_is_fine)
         if unknown:
             return unknown
         try:
-            look = self._look(blind_is_fine)
+            look = self._looker.look(blind_is_fine)
         except providers.NoTool as error:
             if not blind_is_fine:
                 raise
             note = f"{error} Check mode goes on without: the plan is known once there is one."
             return {**outcome.empty(request.name), "changed": True, "warnings": [note]}
         self._judge(look)
-        result = self._result(look)
+        result = self._looker.result(look)
         result["changed"] = any(row.action != planning.KEEP for row in look.rows)
         if request.boot and look.engine is not None:
             result["boot"] = self._boot().ensure(look.engine.name, result["sources"], check=True)
@@ -108,14 +92,19 @@ class Stack:
             ComposeError, EngineError: the stack cannot be judged at all.
         """
         try:
-            look = self._look()
+            look = self._looker.look()
         except BadStack as error:
             result = outcome.empty(self._request.name)
             problems = list(error.problems)
         else:
-            result = self._result(look)
-            problems = self._problems(look)
+            result = self._looker.result(look)
+            problems = self._looker.problems(look)
         result["problems"] = [vars(problem) for problem in problems]
+        result["history"] = history.last(self._request.state_folder, 10)
+        sets = self._good.sets()
+        if sets:
+            result["last_good"] = {"number": sets[-1].number, "at": sets[-1].at, "revision": sets[-1].revision}
+        result["text"] = outcome.lines(result)
         result["would_change"] = any(row["action"] != planning.KEEP for row in result["plan"])
         return result
 
@@ -135,9 +124,11 @@ class Stack:
             sleep=self._world.clock.sleep,
             now=self._world.now(),
         ) as waited:
-            self._timings["lock"] = round(waited * 1000, 1)
+            self._timings.add("lock", waited)
             if request.state == "present":
                 return self._deploy()
+            if request.state == "rolled_back":
+                return self._roll_back()
             return self._take_down()
 
     # Looking
@@ -148,65 +139,21 @@ class Stack:
         note = f"{self._request.project_dir} does not exist yet; the plan is known once the stack's files are there"
         return {**outcome.empty(self._request.name), "changed": True, "warnings": [note]}
 
-    def _look(self, blind_is_fine: bool = False) -> Look:
-        request, run = self._request, self._world.run
-        source = resolve.locate(request.name, request.project_dir, request.files, request.env_file, request.profiles)
-        warnings: list[str] = []
-        engine: Engine | None = None
-        with self._timed("engine"):
-            try:
-                engine = engines.find(request.engine, request.socket, run=run, environ=self._world.environ)
-            except EngineError as error:
-                if not blind_is_fine or request.engine not in engines.ENGINES:
-                    raise
-                warnings.append(f"{error} Check mode goes on without: every service counts as not there.")
-        with self._timed("provider"):
-            tool = providers.find(request.provider, engine, self._env, executable=request.provider_path, run=run)
-        with self._timed("config"):
-            model = resolve.resolve(tool, source, run)
-        with self._timed("inspect"):
-            containers = project_containers(engine, request.name) if engine is not None else []
-            references = [service.image for service in model.services.values()]
-            references += [container.image_id for container in containers]
-            found = images.look(engine, references, run) if engine is not None else {}
-        with self._timed("plan"):
-            facts = planning.Facts(containers, found, self._digests(), self._stale(engine, containers))
-            rows = planning.make(
-                model, facts, kind=tool.kind, version=tool.version, remove_orphans=request.remove_orphans
-            )
-        return Look(model, source, tool, engine, containers, found, rows, warnings)
-
-    def _digests(self) -> dict[str, str]:
-        known = state.load(self._request.state_folder).get("containers") or {}
-        return {identity: str(row.get("digest")) for identity, row in known.items()}
-
-    def _stale(self, engine: Engine | None, containers: t.Sequence[Container]) -> dict[str, list[str]]:
-        if engine is None or not self._request.verify or not any(row.running for row in containers):
-            return {}
-        report = mounts.verify(engine, names=[row.id for row in containers if row.running], access="none")
-        found: dict[str, list[str]] = {}
-        for container in report["containers"]:
-            for row in container["mounts"]:
-                if row["verdict"] != "ok" and row["fix"] == "restart":
-                    found.setdefault(container["service"], []).append(row["destination"])
-        return found
-
     def _judge(self, look: Look) -> None:
-        problems = self._problems(look)
+        problems = self._looker.problems(look)
         if problems:
             raise BadStack(self._request.name, problems)
 
-    def _problems(self, look: Look) -> list[Problem]:
-        request = self._request
-        problems = strict.declared(look.model, look.source, request.rules)
-        if not request.adopt:
-            problems += strict.foreign(request.name, request.project_dir, look.containers)
-        engine = look.engine
-        if engine is not None:
-            problems += strict.occupied(
-                look.model, look.rows, look.containers, engine.containers, ports.listeners(), ports.owner
-            )
-        return problems
+    def _look_at_sets(self) -> Result:
+        look = self._looker.look(judge_builds=False)
+        now = self._good.describe(look.source, look.model, look.facts.containers, "", "", "")
+        earlier = [each for each in self._good.sets() if not each.same_as(now)]
+        result = self._looker.result(look)
+        result["changed"] = bool(earlier)
+        if earlier:
+            target = earlier[-1]
+            result["last_good"] = {"number": target.number, "at": target.at, "revision": target.revision}
+        return result
 
     def _look_at_containers(self, blind_is_fine: bool) -> Result:
         result = outcome.empty(self._request.name)
@@ -231,83 +178,135 @@ class Stack:
     # Changing
 
     def _deploy(self) -> Result:
-        look = self._look()
+        look = self._looker.look()
         self._judge(look)
-        assert look.engine is not None  # without blind_is_fine a missing engine was an error
-        before = outcome.snapshot(look.containers)
-        actor = apply.Actor(look.tool, look.engine, self._request.name, look.source, self._world.run)
-        gate = self._gate(look.engine, actor)
-        result = self._result(look)
-        failure = ""
+        self._not_frozen(look.rows)
+        result = self._looker.result(look)
+        failure = self._carry_out(look, result)
+        if not failure:
+            failure = self._settle(look, result)
+        elif self._request.rollback and result["changed"]:
+            failure = self._back_from(failure, result)
+        return self._finish(result, look.rows, failure)
+
+    def _carry_out(self, look: Look, result: Result) -> str:
+        assert look.engine is not None  # a look without an engine is only for check mode
+        before = outcome.snapshot(look.facts.containers)
+        failure, after = Deploy(self._request, self._world, self._timings).run(look, look.engine, result)
+        result["changed"] = result["changed"] or before != outcome.snapshot(after)
+        self._after = after
+        return failure
+
+    def _settle(self, look: Look, result: Result) -> str:
+        """A stack that is well is worth keeping, and worth starting at boot."""
         try:
-            if any(row.action != planning.KEEP for row in look.rows):
-                with self._timed("apply"):
-                    self._apply(look, actor, gate)
-            with self._timed("gate"):
-                result["health"] = gate.wait(look.model.services, self._request.wait_timeout)
-        except Unhealthy as error:
-            failure, result["health"] = str(error), error.rows
-        except ComposeError as error:
-            failure = str(error)
-        after = project_containers(look.engine, self._request.name)
-        self._remember(look.model, after)
-        result["changed"] = before != outcome.snapshot(after)
-        result["images"] = outcome.images(look.model, after)
-        failure = failure or self._prove(look, result) or self._ask(result) or self._at_boot(look, result)
-        result["timings_ms"] = dict(self._timings)
-        if failure:
-            result.update(failed=True, msg=failure)
-        return result
-
-    def _apply(self, look: Look, actor: apply.Actor, gate: Gate) -> None:
-        absent = {reference for reference, found in look.images.items() if found is None}
-        paused = {row.id: row.service for row in look.containers if row.status == "paused"}
-        apply.run_plan(actor, gate, look.model, look.rows, absent, self._request.wait_timeout, paused)
-
-    def _gate(self, engine: Engine, actor: apply.Actor) -> Gate:
-        probe = actor.probe if engine.name == "podman" else None
-        return Gate(engine, self._request.name, self._world.clock, settle=self._request.settle, probe=probe)
-
-    def _prove(self, look: Look, result: Result) -> str:
-        if not self._request.verify or look.engine is None:
-            return ""
-        with self._timed("verify"):
-            expected = [
-                {
-                    "service": service.name,
-                    "source": bind.source,
-                    "destination": bind.target,
-                    "read_only": bind.read_only,
-                }
-                for service in look.model.services.values()
-                for bind in service.binds
-            ]
-            done = [service.name for service in look.model.services.values() if service.one_shot]
-            report = mounts.verify(look.engine, project=self._request.name, expected=expected or None, one_shots=done)
-        result["mounts"] = report
-        return "" if report["ok"] else outcome.mount_failure(self._request.name, report)
-
-    def _ask(self, result: Result) -> str:
-        if not self._request.http_checks:
-            return ""
-        with self._timed("endpoints"):
-            rows = endpoints.check(self._request.http_checks, self._request.wait_timeout, self._world.clock)
-        result["endpoints"] = rows
-        bad = [f"{row['url']}: {row['message']}" for row in rows if not row["ok"]]
-        if not bad:
-            return ""
-        return f"stack {self._request.name} runs and does not answer: " + "; ".join(bad)
-
-    def _at_boot(self, look: Look, result: Result) -> str:
-        if not self._request.boot or look.engine is None:
-            return ""
-        try:
-            with self._timed("boot"):
-                result["boot"] = self._boot().ensure(look.engine.name, result["sources"], check=False)
+            with self._timings.step("commit"):
+                good = self._keep(look)
+            result["last_good"] = {"number": good.number, "at": good.at, "revision": good.revision}
+            if self._request.boot and look.engine is not None:
+                with self._timings.step("boot"):
+                    result["boot"] = self._boot().ensure(look.engine.name, result["sources"], check=False)
+                result["changed"] = result["changed"] or result["boot"]["changed"]
         except ComposeError as error:
             return f"stack {self._request.name} is well, but: {error}"
-        result["changed"] = result["changed"] or result["boot"]["changed"]
         return ""
+
+    def _keep(self, look: Look) -> GoodSet:
+        assert look.engine is not None
+        good = self._good.describe(
+            look.source,
+            look.model,
+            self._after,
+            self._world.now(),
+            self._request.revision,
+            f"{look.tool.kind} {look.tool.version_text}",
+        )
+        tagger = Tagger(look.engine, self._world.run)
+        return self._good.commit(good, look.source.project_dir, tagger, self._request.keep)
+
+    # Going back
+
+    def _back_from(self, failure: str, result: Result) -> str:
+        sets = self._good.sets()
+        if not sets:
+            return f"{failure}\nThere is no earlier state that was well; the stack stays as it is, for you to look at."
+        result["rollback_reason"] = failure
+        attempt = outcome.empty(self._request.name)
+        try:
+            with self._timings.step("rollback"):
+                worse = self._restore(sets[-1], attempt)
+        except (ComposeError, EngineError) as error:
+            worse = str(error)
+        if worse:
+            return f"{failure}\nGoing back to what was well at {sets[-1].at} failed too: {worse}"
+        result["rolled_back"] = True
+        result["last_good"] = {"number": sets[-1].number, "at": sets[-1].at, "revision": sets[-1].revision}
+        for key in ("health", "images", "mounts", "endpoints"):
+            result[key] = attempt[key]
+        return f"{failure}\nThe stack was brought back to what was well at {sets[-1].at}, and is well again."
+
+    def _restore(self, good: GoodSet, result: Result) -> str:
+        request = self._request
+        engine = engines.find(request.engine, request.socket, run=self._world.run, environ=self._world.environ)
+        self._good.restore(good, request.project_dir, Tagger(engine, self._world.run))
+        look = self._looker.look(judge_builds=False)
+        self._rows = look.rows
+        result.update(self._looker.result(look))
+        return self._carry_out(look, result)
+
+    def _roll_back(self) -> Result:
+        look = self._looker.look(judge_builds=False)
+        now = self._good.describe(look.source, look.model, look.facts.containers, "", "", "")
+        earlier = [each for each in self._good.sets() if not each.same_as(now)]
+        if not earlier:
+            raise ComposeError(
+                f"stack {self._request.name} has no earlier state that was well; a set is kept after each deploy that "
+                "ends well, and keep says how many"
+            )
+        target = earlier[-1]
+        result = self._looker.result(look)
+        problems = strict.foreign(self._request.name, self._request.project_dir, look.facts.containers)
+        if problems and not self._request.adopt:
+            raise BadStack(self._request.name, problems)
+        self._not_frozen([planning.Row(self._request.name, planning.RECREATE)])
+        failure = self._restore(target, result)
+        result["rolled_back"] = not failure
+        result["last_good"] = {"number": target.number, "at": target.at, "revision": target.revision}
+        if not failure and look.engine is not None:
+            # What came after was left by a person's decision: it is not what to go back to.
+            later = [each for each in self._good.sets() if each.number > target.number]
+            self._good.forget(later, Tagger(look.engine, self._world.run))
+        return self._finish(result, self._rows, failure)
+
+    def _not_frozen(self, rows: t.Sequence[planning.Row]) -> None:
+        if self._request.force or all(row.action == planning.KEEP for row in rows):
+            return
+        until = freeze.until(self._request.freeze, self._world.clock.epoch())
+        if until:
+            changes = ", ".join(f"{row.service} ({row.action})" for row in rows if row.action != planning.KEEP)
+            raise ComposeError(
+                f"stack {self._request.name} must not be changed until {until} (freeze), and this would change "
+                f"{changes}; run it again then, or set force"
+            )
+
+    def _finish(self, result: Result, rows: t.Sequence[planning.Row], failure: str) -> Result:
+        result["timings_ms"] = dict(self._timings.ms)
+        if failure:
+            result.update(failed=True, msg=failure)
+        if result["changed"] or failure:
+            entry = {
+                "at": self._world.now(),
+                "user": self._world.user,
+                "state": self._request.state,
+                "revision": self._request.revision,
+                "plan": {row.service: [row.action, *row.reasons] for row in rows if row.action != planning.KEEP},
+                "ok": not failure,
+                "rolled_back": result["rolled_back"],
+                "message": failure,
+                "ms": round(sum(self._timings.ms.values())),
+            }
+            result["history_file"] = history.append(self._request.state_folder, entry)
+        return result
 
     def _boot(self) -> Boot:
         return Boot(self._world.host, self._request.name, self._request.state_folder)
@@ -331,57 +330,14 @@ class Stack:
                 actor.down({row.id: row.service for row in present})
         after = project_containers(engine, request.name)
         result["changed"] = before != outcome.snapshot(after)
-        result["timings_ms"] = dict(self._timings)
         if request.state == "absent":
             result["changed"] = self._boot().remove(check=False) or result["changed"]
+            self._good.forget(self._good.sets(), Tagger(engine, self._world.run))
             state.forget(request.state_folder)
-        return result
+        return self._finish(result, [], "")
 
     def _own(self, present: t.Sequence[Container]) -> None:
         if not self._request.adopt:
             problems = strict.foreign(self._request.name, self._request.project_dir, present)
             if problems:
                 raise BadStack(self._request.name, problems)
-
-    def _remember(self, model: Model, containers: t.Sequence[Container]) -> None:
-        # By container id: a container someone else made is unknown here, and judged by what the engine says of it.
-        known = state.load(self._request.state_folder).get("containers") or {}
-        rows = {}
-        for container in containers:
-            service = model.services.get(container.service)
-            if service is None:
-                continue
-            rows[container.id] = known.get(container.id) or {
-                "service": container.service,
-                "digest": compare.digest(service),
-            }
-        state.save(
-            self._request.state_folder,
-            {"project": self._request.name, "project_dir": model.project_dir, "containers": rows},
-        )
-
-    def _result(self, look: Look) -> Result:
-        result = outcome.empty(self._request.name)
-        result["backend"] = outcome.backend(look.tool, look.engine)
-        result["plan"] = [row.as_dict() for row in look.rows]
-        result["orphans"] = sorted({row.service for row in look.containers} - set(look.model.services))
-        result["warnings"] = list(look.warnings)
-        result["images"] = outcome.images(look.model, look.containers)
-        result["sources"] = strict.sources_of(look.model)
-        result["health"] = outcome.health(look.containers)
-        result["timings_ms"] = dict(self._timings)
-        return result
-
-    def _timed(self, name: str) -> _Timer:
-        return _Timer(self._timings, name, self._world.clock.monotonic)
-
-
-class _Timer:
-    def __init__(self, store: dict[str, float], name: str, monotonic: t.Callable[[], float]) -> None:
-        self._store, self._name, self._monotonic = store, name, monotonic
-
-    def __enter__(self) -> None:
-        self._began = self._monotonic()
-
-    def __exit__(self, *unused: object) -> None:
-        self._store[self._name] = round((self._monotonic() - self._began) * 1000, 1)

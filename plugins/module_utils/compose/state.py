@@ -32,7 +32,8 @@ def save(folder: str, data: t.Mapping[str, t.Any]) -> None:
         ComposeError: it cannot be written.
     """
     text = json.dumps(data, sort_keys=True, indent=1) + "\n"
-    write(os.path.join(folder, NAME), text)
+    # Digests of short secrets can be guessed, so nobody else may read them.
+    write(os.path.join(folder, NAME), text, 0o600)
 
 
 def write(path: str, text: str, mode: int = 0o640) -> None:

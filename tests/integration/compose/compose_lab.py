@@ -158,12 +158,13 @@ class Lab:
         """Leave nothing behind, whatever state the test left."""
         label = f"label=com.docker.compose.project={self.project}"
         ids = self.backend.cli("ps", "-aq", "--filter", label).split()
+        force = ["rm", "-f"] if self.backend.engine == "docker" else ["rm", "-f", "-t", "0"]
         if ids:
-            # Those that share another's namespace go first.
-            self.backend.cli("rm", "-f", *ids, check=False)
+            # Those that share another's namespace must go first, in whatever order that is.
+            self.backend.cli(*force, *ids, check=False)
             left = self.backend.cli("ps", "-aq", "--filter", label).split()
             if left:
-                self.backend.cli("rm", "-f", *left)
+                self.backend.cli(*force, *left)
         for kind in ("network", "volume"):
             for name in self.backend.cli(kind, "ls", "-q", "--filter", label).split():
                 self.backend.cli(kind, "rm", name, check=False)

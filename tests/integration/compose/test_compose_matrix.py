@@ -126,6 +126,67 @@ WITH_SIDE = {"side": ("recreate", ("parent_recreated",))}
 STALE = {"web": ("restart", ("stale_mount",)), "side": ("restart", ("dependency_restart",))}
 WEB_ENV = {"web": ("recreate", ("env_changed",)), **WITH_SIDE}
 
+BUILT = "FROM {image}\nCOPY app /app\nCOPY sub /sub\n"
+
+
+def _content(lab: Lab) -> None:
+    """Add services made of files: built, with a secret, with a config, with mounted code."""
+    for name, text in {
+        "ctx/Dockerfile": BUILT.format(image=lab.backend.image),
+        "ctx/.dockerignore": "*.log\nnotes\n",
+        "ctx/app": "one",
+        "ctx/sub/part": "one",
+        "ctx/notes/x": "one",
+        "ctx/README": "not copied",
+        "password": "one",
+    }.items():
+        path = lab.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (lab.data / "code").mkdir()
+    (lab.data / "code" / "main").write_text("one")
+    lab.top["secrets"] = {"password": {"file": "./password"}}
+    image = f"localhost/{lab.project}-app:1"
+    lab.services.update(
+        api=lab.service(image=image, build={"context": "./ctx"}),
+        # As Celery's worker and beat do: the image another service builds.
+        beat=lab.service(image=image),
+        keeper=lab.service(secrets=["password"]),
+        dev=lab.service(
+            volumes=["${DATA}/code:/code"],
+            develop={"watch": [{"action": "restart", "path": str(lab.data / "code"), "ignore": ["*.pyc"]}]},
+        ),
+    )
+
+
+def _write(path: str, text: str = "two") -> t.Callable[[Lab], None]:
+    return lambda lab: (lab.root / path.format(folder=lab.folder.name, data=lab.data.name)).write_text(text) and None
+
+
+def _touch(path: str) -> t.Callable[[Lab], None]:
+    return lambda lab: os.utime(lab.root / path.format(folder=lab.folder.name, data=lab.data.name))
+
+
+REBUILT = {"api": ("rebuild", ("build_context_changed",)), "beat": ("recreate", ("image_changed",))}
+
+# Changes no compose tool sees when it decides.
+CONTENT_CASES = {
+    "copied file": Case(_write("{folder}/ctx/app"), REBUILT),
+    "copied file in a directory": Case(_write("{folder}/ctx/sub/part"), REBUILT),
+    "copied file made executable": Case(lambda lab: (lab.folder / "ctx/app").chmod(0o755), REBUILT),
+    "Dockerfile": Case(
+        _write("{folder}/ctx/Dockerfile", BUILT.format(image="localhost/onebox-testbed/tiny:latest") + "ENV A=1\n"),
+        REBUILT,
+    ),
+    "ignored file": Case(_write("{folder}/ctx/notes/x"), {}),
+    "ignored by pattern": Case(_write("{folder}/ctx/a.log"), {}),
+    "copied file touched only": Case(_touch("{folder}/ctx/app"), {}),
+    "secret file": Case(_write("{folder}/password"), {"keeper": ("restart", ("secret_changed",))}),
+    "mounted code": Case(_write("{data}/code/main"), {"dev": ("restart", ("code_bind_changed",))}),
+    "mounted code, new file": Case(_write("{data}/code/more"), {"dev": ("restart", ("code_bind_changed",))}),
+    "mounted code, ignored file": Case(_write("{data}/code/x.pyc"), {}),
+}
+
 CASES = {
     "nothing": Case(lambda lab: None, {}),
     "a comment or extension": Case(_comment, {}),
@@ -185,6 +246,27 @@ def _applies(case: Case, lab: Lab) -> bool:
     return not case.only or any(part in lab.backend.name for part in case.only)
 
 
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in CONTENT_CASES.items()])
+def test_content_reaches_the_container(lab: Lab, case: Case):
+    _content(lab)
+    lab.deploy()
+    assert all(row == KEEP for row in lab.plan().values())
+    case.change(lab)
+    _check(lab, case)
+
+
+@pytest.mark.parametrize("lab", ["docker+2.26", "podman-compose"], indirect=True)
+def test_a_change_that_no_step_copies_costs_a_cached_build_and_no_restart(lab: Lab):
+    _content(lab)
+    lab.deploy()
+    (lab.folder / "ctx/README").write_text("changed")
+    assert lab.plan()["api"] == ("rebuild", ("build_context_changed",))
+    before = lab.states()
+    assert lab.deploy()["changed"] is False
+    assert lab.states() == before
+    assert all(row == KEEP for row in lab.plan().values())
+
+
 @pytest.mark.parametrize("case", cases())
 def test_the_plan_is_what_happens(lab: Lab, case: Case):
     if not _applies(case, lab):
@@ -192,7 +274,10 @@ def test_the_plan_is_what_happens(lab: Lab, case: Case):
     base(lab)
     lab.deploy()
     case.change(lab)
+    _check(lab, case)
 
+
+def _check(lab: Lab, case: Case) -> None:
     plan = lab.plan(**case.options)
     assert {name: row for name, row in plan.items() if row != KEEP} == case.expected
 
@@ -202,3 +287,18 @@ def test_the_plan_is_what_happens(lab: Lab, case: Case):
     assert seen == {name: SEEN_AS.get(row[0], row[0]) for name, row in case.expected.items()}
     assert result["changed"] is bool(case.expected)
     assert all(row == KEEP for row in lab.plan(**case.options).values())
+
+
+@pytest.mark.parametrize("lab", ["docker+2.26", "docker+2.40", "podman+2.40"], indirect=True)
+@pytest.mark.parametrize("case", cases(lambda case: case.compose_agrees))
+def test_compose_itself_agrees(lab: Lab, case: Case):
+    if not _applies(case, lab):
+        pytest.skip(f"it is about {', '.join(case.only)}")
+    base(lab)
+    lab.deploy()
+    case.change(lab)
+    plan = {name: row[0] for name, row in lab.plan(**case.options).items() if row != KEEP}
+    before = lab.states()
+    lab.bare("up", "-d", "--no-build")
+    seen = {name: what for name, what in effect(before, lab.states()).items() if what != "keep" and name != "migrate"}
+    assert seen == plan

@@ -9,6 +9,7 @@ import json
 import pathlib
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import plan, resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.memory import Memory, Record
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import from_config
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
 
@@ -73,7 +74,8 @@ def planned(model, containers, *, kind="podman-compose", version=(1, 6, 0), imag
     known = {"shop:1": {"Id": IMAGE_ID, "Config": {}}, IMAGE_ID: {"Id": IMAGE_ID, "Config": {}}}
     known.update(images or {})
     orphans = facts.pop("remove_orphans", False)
-    found = plan.Facts(containers, known, facts.pop("digests", {}), facts.pop("stale", {}))
+    records = {identity: Record("", digest) for identity, digest in facts.pop("digests", {}).items()}
+    found = plan.Facts(containers, known, Memory(records), stale=facts.pop("stale", {}))
     rows = plan.make(model, found, kind=kind, version=version, remove_orphans=orphans)
     return {row.service: row for row in rows}
 

@@ -129,7 +129,6 @@ class TestDockerCompose:
         facts = plan.Facts(
             [parse_inspect(row) for row in record["containers"]],
             {"obx-compose-bb:1": image, image["Id"]: image},
-            {},
         )
         numbers = tuple(int(part) for part in against.split("."))
         rows = plan.make(docker_model(record), facts, kind="docker-compose", version=numbers, remove_orphans=False)

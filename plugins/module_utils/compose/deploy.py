@@ -1,0 +1,110 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out a plan and find out whether the stack is well afterwards."""
+
+from __future__ import annotations
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose import apply, endpoints, outcome, remember, state
+from ansible_collections.onebox.stack.plugins.module_utils.compose import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError, Unhealthy
+from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Gate, project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.look import Look, Result
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import verify as mounts
+
+
+class Deploy:
+    """Apply, gate, proof, URLs, for one look at a stack.
+
+    Args:
+        request: what is wanted.
+        world: what it may use.
+        timings: where the time of each step is counted.
+    """
+
+    def __init__(self, request: Request, world: World, timings: Timings) -> None:
+        self._request = request
+        self._world = world
+        self._timings = timings
+
+    def run(self, look: Look, engine: Engine, result: Result) -> tuple[str, list[Container]]:
+        """Do it.
+
+        Args:
+            look: what the plan was made from.
+            engine: the engine that was found.
+            result: filled in: health, images, mounts, endpoints.
+
+        Returns:
+            Why the stack is not well, "" when it is; and its containers.
+        """
+        actor = apply.Actor(look.tool, engine, self._request.name, look.source, self._world.run)
+        failure = ""
+        try:
+            self._apply(look, engine, actor, result)
+        except Unhealthy as error:
+            failure, result["health"] = str(error), error.rows
+        except (ComposeError, EngineError) as error:
+            failure = str(error)
+        try:
+            after = project_containers(engine, self._request.name)
+            state.save(
+                self._request.state_folder,
+                {
+                    "project": self._request.name,
+                    "project_dir": look.model.project_dir,
+                    **remember.after(look, after).as_dict(),
+                },
+            )
+            result["images"] = outcome.images(look.model, after)
+            failure = failure or self._prove(look, engine, result) or self._ask(result)
+        except (ComposeError, EngineError) as error:
+            return failure or str(error), list(look.facts.containers)
+        return failure, after
+
+    def _apply(self, look: Look, engine: Engine, actor: apply.Actor, result: Result) -> None:
+        probe = actor.probe if engine.name == "podman" else None
+        gate = Gate(engine, self._request.name, self._world.clock, settle=self._request.settle, probe=probe)
+        if any(row.action != planning.KEEP for row in look.rows):
+            with self._timings.step("apply"):
+                absent = {reference for reference, found in look.facts.images.items() if found is None}
+                paused = {row.id: row.service for row in look.facts.containers if row.status == "paused"}
+                apply.run_plan(actor, gate, look.model, look.rows, absent, self._request.wait_timeout, paused)
+        with self._timings.step("gate"):
+            result["health"] = gate.wait(look.model.services, self._request.wait_timeout)
+
+    def _prove(self, look: Look, engine: Engine, result: Result) -> str:
+        if not self._request.verify:
+            return ""
+        services = look.model.services.values()
+        expected = [
+            {
+                "service": service.name,
+                "source": bind.source,
+                "destination": bind.target,
+                "read_only": bind.read_only,
+            }
+            for service in services
+            if service.scale > 0
+            for bind in service.binds
+        ]
+        done = [service.name for service in services if service.one_shot]
+        with self._timings.step("verify"):
+            report = mounts.verify(engine, project=self._request.name, expected=expected or None, one_shots=done)
+        result["mounts"] = report
+        return "" if report["ok"] else outcome.mount_failure(self._request.name, report)
+
+    def _ask(self, result: Result) -> str:
+        if not self._request.http_checks:
+            return ""
+        with self._timings.step("endpoints"):
+            rows = endpoints.check(self._request.http_checks, self._request.wait_timeout, self._world.clock)
+        result["endpoints"] = rows
+        bad = [f"{row['url']}: {row['message']}" for row in rows if not row["ok"]]
+        if not bad:
+            return ""
+        return f"stack {self._request.name} runs and does not answer: " + "; ".join(bad)

@@ -1,0 +1,151 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at a stack: what is declared, what runs, what would have to be done, and what is wrong. Changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose import (
+    environ,
+    images,
+    outcome,
+    ports,
+    resolve,
+    state,
+    strict,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.compose import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.content import Content, Reader
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.memory import Memory
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
+from ansible_collections.onebox.stack.plugins.module_utils.engine import find as engines
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import verify as mounts
+
+Result = dict[str, t.Any]
+
+
+@dataclass
+class Look:
+    """What a run saw, and what it made of it."""
+
+    model: Model
+    source: resolve.Source
+    tool: providers.Provider
+    engine: Engine | None
+    facts: planning.Facts
+    rows: list[planning.Row]
+    warnings: list[str]
+    cache: dict[str, list[t.Any]]
+
+
+class Looker:
+    """Looks at one stack.
+
+    Args:
+        request: what is wanted.
+        world: what it may use.
+        timings: where the time of each step is counted.
+    """
+
+    def __init__(self, request: Request, world: World, timings: Timings) -> None:
+        self._request = request
+        self._world = world
+        self._env = environ.clean(world.environ)
+        self.timings = timings
+
+    def look(self, blind_is_fine: bool = False, judge_builds: bool = True) -> Look:
+        """Ask the tool for the model and the engine for the facts, and make the plan.
+
+        Args:
+            blind_is_fine: an engine that is not there is a warning.
+            judge_builds: whether a changed build context counts; not so on the way back, where images are given.
+
+        Raises:
+            ComposeError, EngineError: it cannot be seen what there is.
+        """
+        request, run = self._request, self._world.run
+        source = resolve.locate(request.name, request.project_dir, request.files, request.env_file, request.profiles)
+        warnings: list[str] = []
+        engine: Engine | None = None
+        with self.timings.step("engine"):
+            try:
+                engine = engines.find(request.engine, request.socket, run=run, environ=self._world.environ)
+            except EngineError as error:
+                if not blind_is_fine or request.engine not in engines.ENGINES:
+                    raise
+                warnings.append(f"{error} Check mode goes on without: every service counts as not there.")
+        with self.timings.step("provider"):
+            tool = providers.find(request.provider, engine, self._env, executable=request.provider_path, run=run)
+        with self.timings.step("config"):
+            model = resolve.resolve(tool, source, run)
+        with self.timings.step("inspect"):
+            containers = project_containers(engine, request.name) if engine is not None else []
+            references = [service.image for service in model.services.values()]
+            references += [container.image_id for container in containers]
+            found = images.look(engine, references, run) if engine is not None else {}
+        with self.timings.step("plan"):
+            memory = Memory.parse(state.load(request.state_folder))
+            content, cache = self._content(model, source, memory)
+            if not judge_builds:
+                content = {name: dataclasses.replace(each, context=None) for name, each in content.items()}
+            facts = planning.Facts(containers, found, memory, content, self._stale(engine, containers))
+            rows = planning.make(
+                model, facts, kind=tool.kind, version=tool.version, remove_orphans=request.remove_orphans
+            )
+        return Look(model, source, tool, engine, facts, rows, warnings, cache)
+
+    def _content(
+        self, model: Model, source: resolve.Source, memory: Memory
+    ) -> tuple[dict[str, Content], dict[str, list[t.Any]]]:
+        values = resolve.read_env_file(source.env_file) if source.env_file else {}
+        reader = Reader(memory.cache)
+        content = {name: reader.content(service, values, model.project_dir) for name, service in model.services.items()}
+        return content, reader.cache
+
+    def _stale(self, engine: Engine | None, containers: t.Sequence[Container]) -> dict[str, list[str]]:
+        if engine is None or not self._request.verify or not any(row.running for row in containers):
+            return {}
+        report = mounts.verify(engine, names=[row.id for row in containers if row.running], access="none")
+        found: dict[str, list[str]] = {}
+        for container in report["containers"]:
+            for row in container["mounts"]:
+                if row["verdict"] != "ok" and row["fix"] == "restart":
+                    found.setdefault(container["service"], []).append(row["destination"])
+        return found
+
+    def problems(self, look: Look) -> list[Problem]:
+        """Everything that forbids to deploy it."""
+        request = self._request
+        problems = strict.declared(look.model, look.source, request.rules)
+        if not request.adopt:
+            problems += strict.foreign(request.name, request.project_dir, look.facts.containers)
+        engine = look.engine
+        if engine is not None:
+            problems += strict.occupied(
+                look.model, look.rows, look.facts.containers, engine.containers, ports.listeners(), ports.owner
+            )
+        return problems
+
+    def result(self, look: Look) -> Result:
+        """What modules return, as far as it is known before anything is done."""
+        result = outcome.empty(self._request.name)
+        result["backend"] = outcome.backend(look.tool, look.engine)
+        result["plan"] = [row.as_dict() for row in look.rows]
+        result["orphans"] = sorted({row.service for row in look.facts.containers} - set(look.model.services))
+        result["warnings"] = list(look.warnings)
+        result["images"] = outcome.images(look.model, look.facts.containers)
+        result["sources"] = strict.sources_of(look.model)
+        result["health"] = outcome.health(look.facts.containers)
+        result["timings_ms"] = dict(self.timings.ms)
+        return result

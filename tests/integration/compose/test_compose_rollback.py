@@ -1,0 +1,162 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a deploy does not end well: what was well comes back, files and images together."""
+
+import datetime
+import json
+import pathlib
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
+from compose_lab import Lab
+
+TWO = pytest.mark.parametrize("lab", ["docker+2.40", "podman-compose"], indirect=True)
+SICK = {"test": ["CMD", "false"], "interval": "1s", "retries": 1}
+
+
+def _build(lab: Lab, text: str, tag: str) -> None:
+    context = lab.folder / "ctx"
+    context.mkdir(exist_ok=True)
+    (context / "Dockerfile").write_text(f"FROM {lab.backend.image}\nCOPY app /app\n")
+    (context / "app").write_text(text)
+    lab.variables["TAG"] = tag
+
+
+def _app(lab: Lab) -> str:
+    identity = lab.containers()["web"][0].id
+    return lab.backend.cli("exec", identity, "cat", "/app")
+
+
+@TWO
+def test_a_bad_build_goes_and_the_good_one_comes_back(lab: Lab):
+    image = f"localhost/{lab.project}:${{TAG}}"
+    _build(lab, "good", "build-20261120-090000")
+    lab.services["web"] = lab.service(image=image, build="./ctx")
+    lab.services["other"] = lab.service()
+    good = lab.deploy()["last_good"]
+    other = lab.containers()["other"][0].id
+    files = (lab.folder / "compose.yml").read_text(), (lab.folder / ".env").read_text()
+
+    _build(lab, "bad", "build-20261121-090000")
+    lab.services["web"] = lab.service("echo no route >&2; exit 5", image=image, build="./ctx", restart="always")
+    lab.write()
+    result = lab.stack(revision="abc123").converge()
+    assert result["failed"] is True
+    assert result["rolled_back"] is True
+    assert "no route" in result["rollback_reason"]
+    assert "is well again" in result["msg"]
+    assert result["last_good"]["number"] == good["number"]
+    assert _app(lab) == "good"
+    assert lab.containers()["other"][0].id == other
+    assert ((lab.folder / "compose.yml").read_text(), (lab.folder / ".env").read_text()) == files
+
+    entry = json.loads(pathlib.Path(result["history_file"]).read_text().splitlines()[-1])
+    assert (entry["ok"], entry["rolled_back"], entry["revision"], entry["user"]) == (False, True, "abc123", "tester")
+    assert entry["plan"]["web"][0] in ("rebuild", "recreate")
+
+
+@TWO
+def test_the_image_survives_under_the_same_tag(lab: Lab):
+    _build(lab, "good", "1")
+    lab.services["web"] = lab.service(image=f"localhost/{lab.project}:1", build="./ctx")
+    lab.deploy()
+    _build(lab, "bad", "1")
+    lab.services["web"]["healthcheck"] = SICK
+    lab.write()
+    result = lab.stack().converge()
+    assert result["rolled_back"] is True
+    assert _app(lab) == "good"
+
+
+@TWO
+def test_by_hand_and_only_n_are_kept(lab: Lab):
+    for level in ("one", "two", "three", "four"):
+        lab.services["web"] = lab.service(environment={"LEVEL": level})
+        lab.deploy(keep=3)
+
+    def level() -> str:
+        return dict(row.split("=", 1) for row in lab.containers()["web"][0].env)["LEVEL"]
+
+    back = {"state": "rolled_back"}
+    assert lab.stack(**back).look()["changed"] is True
+    for expected in ("three", "two"):
+        result = lab.stack(**back).converge()
+        assert (result["rolled_back"], result["changed"]) == (True, True)
+        assert level() == expected
+        assert all(row == ("keep", ()) for row in _plan_as_it_is(lab).values())
+    with pytest.raises(ComposeError, match="no earlier state"):
+        lab.stack(**back).converge()
+
+
+def _plan_as_it_is(lab: Lab) -> dict[str, tuple[str, tuple[str, ...]]]:
+    return {row["service"]: (row["action"], tuple(row["reasons"])) for row in lab.info()["plan"]}
+
+
+@TWO
+def test_without_an_earlier_state_it_stays_for_inspection(lab: Lab):
+    lab.services["web"] = lab.service(healthcheck=SICK)
+    lab.write()
+    result = lab.stack().converge()
+    assert (result["failed"], result["rolled_back"]) == (True, False)
+    assert "no earlier state" in result["msg"]
+    assert lab.containers()["web"][0].running
+
+
+def test_a_url_that_does_not_answer_is_a_failed_deploy(make_lab):
+    lab = make_lab("docker+2.40")
+    lab.services["web"] = lab.service(environment={"LEVEL": "one"})
+    lab.deploy()
+    lab.services["web"] = lab.service(environment={"LEVEL": "two"})
+    lab.write()
+    result = lab.stack(http_checks=({"url": "http://127.0.0.1:9/"},), wait_timeout=2.0).converge()
+    assert "does not answer" in result["msg"]
+
+
+def test_frozen_hours(make_lab):
+    lab = make_lab("docker+2.40")
+    lab.services["web"] = lab.service()
+    lab.deploy()
+    now = datetime.datetime.now(datetime.timezone.utc)
+    window = {
+        "start": (now - datetime.timedelta(minutes=5)).strftime("%H:%M"),
+        "end": (now + datetime.timedelta(minutes=5)).strftime("%H:%M"),
+        "timezone": "UTC",
+    }
+    frozen = {"freeze": (window,)}
+    assert lab.deploy(**frozen)["changed"] is False
+    lab.services["web"]["environment"] = {"A": "1"}
+    lab.write()
+    before = lab.states()
+    with pytest.raises(ComposeError, match="must not be changed until"):
+        lab.stack(**frozen).converge()
+    assert lab.states() == before
+    assert lab.info(**frozen)["plan"][0]["action"] == "recreate"
+    assert lab.deploy(force=True, **frozen)["changed"] is True
+
+
+@TWO
+def test_secrets_are_nowhere_but_where_they_belong(lab: Lab):
+    lab.variables["DB_PASSWORD"] = "hunter22"
+    lab.services["web"] = lab.service(
+        "echo connecting with hunter22; exit 1", environment={"DB_PASSWORD": "${DB_PASSWORD}"}, restart="always"
+    )
+    lab.write()
+    result = lab.stack().converge()
+    assert result["failed"]
+    lab.variables["DB_PASSWORD"] = "hunter33"
+    lab.write()
+    shown = json.dumps([result, lab.info()])
+    written = [path.read_text() for path in (lab.root / "state").rglob("*") if path.is_file()]
+    for secret in ("hunter22", "hunter33"):
+        assert secret not in shown
+        assert not any(secret in text for text in written)
+
+
+def test_a_stack_that_is_refused_is_not_history(make_lab):
+    lab = make_lab("docker+2.40")
+    lab.services["web"] = lab.service(environment={"A": "${NOBODY}"})
+    lab.write()
+    with pytest.raises(BadStack):
+        lab.stack().converge()
+    assert lab.info()["history"] == []
