@@ -19,7 +19,7 @@ description:
     is not mounted, file systems without owners, and file systems mounted read-only.
 version_added: 1.0.0
 author:
-  - The onebox.stack developers
+  - The onebox.stack developers (@onebox-stack)
 attributes:
   check_mode:
     description: Can run in check mode and return what would be done, without changing anything.

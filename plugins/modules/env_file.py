@@ -17,7 +17,7 @@ description:
   - The file is replaced in one step, and at no moment anybody but its owner can read it.
 version_added: 1.0.0
 author:
-  - The onebox.stack developers
+  - The onebox.stack developers (@onebox-stack)
 attributes:
   check_mode:
     description: Can run in check mode and return what would be done, without changing anything.

@@ -16,7 +16,7 @@ description:
   - Without O(results), returns the kept report.
 version_added: 1.0.0
 author:
-  - The onebox.stack developers
+  - The onebox.stack developers (@onebox-stack)
 attributes:
   check_mode:
     description: Can run in check mode and return the report, without keeping it.
