@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The check without Ansible, for a timer: ``python3 -m ….mounts --project 97layer --textfile /…/97layer.prom``.
+"""The check without Ansible, for a timer: ``onebox-verify --project 97layer --textfile FILE``.
 
 Exit codes: 0 every mount is proven, 1 one is not, 2 the check could not be made.
 """

@@ -11,6 +11,7 @@ import sys
 import typing as t
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import bundle
 from mounts_lab import Lab
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -80,22 +81,25 @@ def test_stack_that_is_down_is_no_success(lab: Lab) -> None:
     assert "is the stack up" in " ".join(done.stdout.split())
 
 
-def test_command_of_the_timer_works_from_a_copy(stack: tuple[Lab, str, list[str]], tmp_path: pathlib.Path) -> None:
-    """The playbook copies just these files; nothing of Ansible and nothing else of the collection may be needed."""
+def test_one_file_for_the_timer_works_by_itself(stack: tuple[Lab, str, list[str]], tmp_path: pathlib.Path) -> None:
+    """Away from the checkout and in isolated mode, with the system's Python."""
     lab, project, _names = stack
-    code = tmp_path / "ansible_collections/onebox/stack/plugins/module_utils"
-    for part in ("engine", "mounts"):
-        shutil.copytree(ROOT / "plugins/module_utils" / part, code / part)
-    shutil.copy(ROOT / "plugins/module_utils/process.py", code)
-    words = [shutil.which("python3", path="/usr/bin") or sys.executable, "-m"]
-    words += ["ansible_collections.onebox.stack.plugins.module_utils.mounts", "--engine", lab.name]
-    words += ["--project", project, "--textfile", str(tmp_path / "m.prom"), "--json"]
+    program = tmp_path / "bin" / "onebox-verify"
+    python = shutil.which("python3", path="/usr/bin") or sys.executable
+    assert bundle.install(str(program), python, check=True)
+    assert not program.exists()
+    assert bundle.install(str(program), python, check=False)
+    assert not bundle.install(str(program), python, check=False)
+    options = ["--engine", lab.name, "--project", project, "--textfile", str(tmp_path / "m.prom"), "--json"]
     done = subprocess.run(
-        words, env=dict(os.environ, PYTHONPATH=str(tmp_path)), capture_output=True, text=True, timeout=60
+        [python, "-I", str(program), *options], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ok"]
     assert "onebox_mounts_ok" in (tmp_path / "m.prom").read_text()
+    assert subprocess.run([program, "--help"], capture_output=True).returncode == 0
+    assert bundle.remove(str(program), check=False)
+    assert not bundle.remove(str(program), check=False)
 
 
 def test_module_names_an_option_it_does_not_know_and_changes_nothing_in_check_mode(lab: Lab) -> None:

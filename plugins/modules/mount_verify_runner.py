@@ -1,0 +1,79 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mount_verify_runner
+short_description: Install the mount check as one file for a timer
+description:
+  - Puts the check of M(onebox.stack.bind_mount_verify) on the managed host as one executable file that needs only
+    Python 3.9 or newer, for timers and people who run it without Ansible.
+  - It prints a table, or JSON with C(--json), writes metrics with C(--textfile), and ends with 0 when every mount is
+    proven, 1 when one is not, 2 when the check could not be made.
+version_added: 1.0.0
+author:
+  - The onebox.stack developers (@onebox)
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns what changed, or would change, in diff mode.
+    support: none
+options:
+  path:
+    description: Where the file shall be.
+    type: path
+    required: true
+  interpreter:
+    description: The Python that shall run it.
+    type: path
+    default: /usr/bin/python3
+  state:
+    description: Whether it shall be there.
+    type: str
+    choices: [present, absent]
+    default: present
+"""
+
+EXAMPLES = r"""
+- name: Have onebox-verify on the host
+  onebox.stack.mount_verify_runner:
+    path: /usr/local/bin/onebox-verify
+"""
+
+RETURN = r"""
+path:
+  description: Where the file is, or was.
+  returned: success
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import bundle
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "interpreter": {"type": "path", "default": "/usr/bin/python3"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    try:
+        if given["state"] == "present":
+            changed = bundle.install(given["path"], given["interpreter"], module.check_mode)
+        else:
+            changed = bundle.remove(given["path"], module.check_mode)
+    except bundle.BundleError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=changed, path=given["path"])
+
+
+if __name__ == "__main__":
+    main()
