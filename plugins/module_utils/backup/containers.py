@@ -191,8 +191,7 @@ class _Child:
         self._timer.start()
 
     def _read_stderr(self) -> None:
-        stream = self.process.stderr
-        assert stream is not None
+        stream = t.cast("t.IO[bytes]", self.process.stderr)
         for line in stream:
             self._said = (self._said + line)[-65536:]  # only the end is ever shown
 
@@ -243,10 +242,8 @@ class Session:
         Raises:
             SourceError: psql ended (an SQL error with ON_ERROR_STOP), or there was no answer in time.
         """
-        pipe = self._child.process.stdin
-        out = self._child.process.stdout
-        assert pipe is not None
-        assert out is not None
+        pipe = t.cast("t.IO[bytes]", self._child.process.stdin)
+        out = t.cast("t.IO[bytes]", self._child.process.stdout)
         try:
             pipe.write(f"{text}\n\\echo {self._END}\n".encode())
             pipe.flush()

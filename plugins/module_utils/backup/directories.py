@@ -273,8 +273,7 @@ def _extract_one(tar: tarfile.TarFile, info: tarfile.TarInfo, place: str, archiv
     elif info.isfifo():
         os.mkfifo(place, 0o600)
     elif info.isreg():
-        source = tar.extractfile(info)
-        assert source is not None
+        source = t.cast("t.IO[bytes]", tar.extractfile(info))
         with safefs.HashedFile(place) as copy:
             while chunk := source.read(safefs.CHUNK):
                 copy.write(chunk)

@@ -137,13 +137,10 @@ class FilesStore(Store):
         return gone
 
     def _artefacts(self, found: StoredSet) -> list[manifests.Artefact]:
-        if found.manifest is None:
-            raise StoreError(f"set {found.seq} in {self.place} cannot be used: {found.problem}")
+        found.understood()
         # Read again: what was listed a while ago may have been damaged since.
-        fresh = self._read(found.id)
-        if fresh.manifest is None:
-            raise StoreError(f"set {found.seq} in {self.place} cannot be used: {fresh.problem}")
-        return [artefact for source in fresh.manifest.sources for artefact in source.artefacts]
+        fresh = self._read(found.id).understood()
+        return [artefact for source in fresh.sources for artefact in source.artefacts]
 
 
 def _compare(artefact: manifests.Artefact, sha256: str, size: int, place: str, seq: int) -> None:

@@ -37,8 +37,8 @@ def chosen(context: Context, where: str, wanted: str) -> dict[str, t.Any]:
     if store is None:
         raise StoreError("there is no off-site repository in the declaration (option repository)")
     found = pick(store.sets(), wanted, store.place)
-    assert found.manifest is not None
-    return {"seq": found.seq, "id": found.id, "taken": found.manifest.taken, "size": found.manifest.size}
+    manifest = found.understood()
+    return {"seq": found.seq, "id": found.id, "taken": manifest.taken, "size": manifest.size}
 
 
 def returned(report: t.Mapping[str, t.Any], context: Context) -> dict[str, t.Any]:

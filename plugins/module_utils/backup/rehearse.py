@@ -100,11 +100,11 @@ def _try(context: Context, store: Store, chosen: StoredSet, where: str) -> Repor
 
 
 def _all_sources(context: Context, store: Store, chosen: StoredSet, report: Report) -> float:
-    assert chosen.manifest is not None
+    manifest = chosen.understood()
     scratch = os.path.join(context.declaration.state_dir, "scratch")
     safefs.remove_tree(scratch)
     safefs.private_dir(scratch)
-    if any(source.kind in ("postgresql", "redis") for source in chosen.manifest.sources):
+    if any(source.kind in ("postgresql", "redis") for source in manifest.sources):
         context.open_cli().remove_throwaways(context.declaration.stack)  # what a killed rehearsal left
     restoring = 0.0
     try:
@@ -114,7 +114,7 @@ def _all_sources(context: Context, store: Store, chosen: StoredSet, report: Repo
         context.log(f"fetching set {chosen.seq} from {store.place}")
         store.fetch(chosen, staged)
         restoring += time.monotonic() - began
-        for source in chosen.manifest.sources:
+        for source in manifest.sources:
             context.log(f"restoring {source.kind} {source.name}")
             began = time.monotonic()
             row: Report = {"name": source.name, "kind": source.kind, "ok": False, "error": "", "count": source.count}

@@ -109,7 +109,7 @@ class ResticStore(Store):
         return identity
 
     def fetch(self, found: StoredSet, into: str, only: t.Sequence[str] = ()) -> None:
-        usable = self._usable(found)
+        usable = found.understood()
         # All staged files in one call, also when only some are asked for: a call costs more than the rest.
         self._restic("restore", f"{found.id}:{self._stage_of(found.id)}", "--target", into, "--quiet")
         os.unlink(os.path.join(into, manifests.NAME))
@@ -122,12 +122,12 @@ class ResticStore(Store):
                 raise StoreError(f"set {found.seq} in {self.place}: {artefact.path} is damaged; use another set")
 
     def fetch_tree(self, found: StoredSet, path: str, into: str) -> None:
-        self._usable(found)
+        found.understood()
         # --verify reads back what was written; a damaged pack is an error with the file's name.
         self._restic("restore", f"{found.id}:{path}", "--target", into, "--verify", "--quiet")
 
     def verify(self, found: StoredSet) -> int:
-        usable = self._usable(found)
+        usable = found.understood()
         part = found.seq % _CHECK_PARTS + 1
         # The structure in full, and in turn one fourteenth of all data: in two weeks everything was read once.
         self._restic("check", "--read-data-subset", f"{part}/{_CHECK_PARTS}", "--quiet")
@@ -170,11 +170,6 @@ class ResticStore(Store):
     @property
     def _staging(self) -> str:
         return os.path.join(self._state_dir, "staging", _STAGE)
-
-    def _usable(self, found: StoredSet) -> Manifest:
-        if found.manifest is None:
-            raise StoreError(f"set {found.seq} in {self.place} cannot be used: {found.problem}")
-        return found.manifest
 
     def _read(self, seq: int, row: t.Mapping[str, t.Any]) -> StoredSet:
         identity = str(row["id"])

@@ -102,7 +102,7 @@ def _prepare(context: Context, request: Request, confirm: str) -> tuple[_Restore
 
 class _Restore:
     def __init__(self, context: Context, store: Store, chosen: StoredSet, request: Request, stamp: str) -> None:
-        assert chosen.manifest is not None
+        manifest = chosen.understood()
         self.context = context
         self.store = store
         self.chosen = chosen
@@ -110,12 +110,12 @@ class _Restore:
         self.stamp = stamp
         self.owners = os.geteuid() == 0
         specs = {spec.name: spec for spec in context.declaration.sources}
-        names = request.sources or tuple(source.name for source in chosen.manifest.sources)
+        names = request.sources or tuple(source.name for source in manifest.sources)
         self.work: list[tuple[SourceSpec, Source]] = []
         for name in names:
-            source = chosen.manifest.source(name)
+            source = manifest.source(name)
             if source is None:
-                known = ", ".join(source.name for source in chosen.manifest.sources)
+                known = ", ".join(source.name for source in manifest.sources)
                 raise RestoreRefused(f"set {chosen.seq} holds no source {name!r}; it holds {known}")
             if name not in specs:
                 raise RestoreRefused(

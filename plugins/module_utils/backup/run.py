@@ -171,12 +171,13 @@ def _offsite(context: Context, report: Report) -> OffsiteError | None:
         return None
     try:
         context.log(f"copying to {context.offsite.place}")
-        assert isinstance(context.store, ResticStore)
         context.offsite.prepare_copy()
         away = {found.seq for found in context.offsite.sets()}
         missing = [found for found in context.store.sets() if found.seq not in away and found.manifest]
         if missing:
-            context.offsite.copy_from(context.store, [found.id for found in missing])
+            # A declaration with off-site has restic here, too.
+            local = t.cast(ResticStore, context.store)
+            context.offsite.copy_from(local, [found.id for found in missing])
         lag = {found.seq for found in missing} - {found.seq for found in context.offsite.sets()}
         report["offsite"] = {"place": context.offsite.place, "copied": len(missing) - len(lag), "lag": len(lag)}
         if lag:

@@ -16,7 +16,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import listing
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, MismatchError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.files_store import FilesStore
-from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Manifest, Source
+from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Source
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import StoredSet, pick
 
@@ -90,8 +90,7 @@ def self_test(context: Context, *, wait: float = 0.0) -> Report:
 
 
 def _controls(context: Context, chosen: StoredSet, scratch: str, report: Report) -> None:
-    manifest = chosen.manifest
-    assert manifest is not None
+    manifest = chosen.understood()
     kinds = {source.kind: source for source in manifest.sources}
     largest = max((a for s in manifest.sources for a in s.artefacts), key=lambda artefact: artefact.size)
     _stored(context, chosen, scratch, report, f"a flipped bit in {largest.path}", largest.path, _flip)
@@ -144,7 +143,7 @@ def _stored(
 ) -> None:
     """Damage one file of a copy of the whole set, as a store would hold it, and verify that."""
     _fresh(scratch)
-    manifest = t.cast(Manifest, chosen.manifest)
+    manifest = chosen.understood()
     copy = FilesStore(os.path.join(scratch, "repository"), "self-test")
     copy.prepare()
     staging = copy.stage(chosen.seq)

@@ -21,6 +21,12 @@ class StoredSet:
     manifest: Manifest | None
     problem: str = ""
 
+    def understood(self) -> Manifest:
+        """The manifest. Raises :class:`StoreError` when the set is not understood."""
+        if self.manifest is None:
+            raise StoreError(f"set {self.seq} cannot be used: {self.problem}")
+        return self.manifest
+
 
 class Store:
     """A repository of sets.

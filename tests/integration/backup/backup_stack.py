@@ -29,18 +29,21 @@ def load_images() -> t.Any:
     return module
 
 
-def docker(*words: str, check: bool = True, text: str | None = None) -> str:
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, input=text)
+def docker(*words: str, check: bool = True, text: str | None = None, program: str = "docker") -> str:
+    done = subprocess.run([program, *words], capture_output=True, text=True, check=False, input=text)
     if check and done.returncode != 0:
-        raise AssertionError(f"docker {' '.join(words)}: {done.stderr}")
+        raise AssertionError(f"{program} {' '.join(words)}: {done.stderr}")
     return done.stdout.strip()
 
 
 class Stack:
     """The running stack and what a test does to it."""
 
-    def __init__(self, name: str, base: pathlib.Path, parts: tuple[str, str] = ("pg15", "redis7")) -> None:
+    def __init__(
+        self, name: str, base: pathlib.Path, parts: tuple[str, str] = ("pg15", "redis7"), engine: str = "docker"
+    ) -> None:
         self.parts = parts
+        self.engine = engine
         self.tool = "valkey" if parts[1].startswith("valkey") else "redis"
         self.name = name
         self.base = base
@@ -50,29 +53,35 @@ class Stack:
         self.state = base / "state"
         self.repo = base / "repo"
 
+    def do(self, *words: str, check: bool = True, text: str | None = None) -> str:
+        return docker(*words, check=check, text=text, program=self.engine)
+
     def sql(self, text: str, database: str = "coin") -> str:
         words = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-U", "coin", "-d", database]
-        return docker("exec", "-i", self.db, *words, text=text)
+        return self.do("exec", "-i", self.db, *words, text=text)
 
     def redis(self, *words: str) -> str:
-        return docker("exec", "-e", f"REDISCLI_AUTH={REDIS_PASSWORD}", self.cache, f"{self.tool}-cli", *words)
+        return self.do("exec", "-e", f"REDISCLI_AUTH={REDIS_PASSWORD}", self.cache, f"{self.tool}-cli", *words)
 
     def start(self, images: t.Any) -> None:
         label = ["--label", f"com.docker.compose.project={self.name}", "--label"]
-        self.images = {"db": images.ensure(self.parts[0]), "cache": images.ensure(self.parts[1])}
-        docker(
+        self.images = {
+            "db": images.ensure(self.parts[0], self.engine),
+            "cache": images.ensure(self.parts[1], self.engine),
+        }
+        self.do(
             "run", "-d", "--name", self.db, *label, "com.docker.compose.service=db",
             "-e", f"POSTGRES_PASSWORD={PASSWORD}", "-e", "POSTGRES_USER=coin", "-e", "POSTGRES_DB=coin",
             self.images["db"],
         )  # fmt: skip
-        docker(
+        self.do(
             "run", "-d", "--name", self.cache, *label, "com.docker.compose.service=cache",
             "-e", f"CACHE_SECRET={REDIS_PASSWORD}", self.images["cache"],
             f"{self.tool}-server", "--dir", "/data", "--appendonly", "yes", "--requirepass", REDIS_PASSWORD,
             "--repl-diskless-sync-delay", "0",
         )  # fmt: skip
         deadline = time.monotonic() + 60
-        ready = ["docker", "exec", self.db, "pg_isready", "-q", "-h", "127.0.0.1"]
+        ready = [self.engine, "exec", self.db, "pg_isready", "-q", "-h", "127.0.0.1"]
         while subprocess.run(ready, capture_output=True, check=False).returncode != 0:
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -81,14 +90,14 @@ class Stack:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        docker("rm", "-f", "-v", self.db, self.cache, check=False)
+        self.do("rm", "-f", "-v", self.db, self.cache, check=False)
 
     def fill(self) -> None:
         """Data with the corners that break backups: odd names, big text, sequences, roles, views, large objects."""
         self.sql(pathlib.Path(__file__).with_name("stack.sql").read_text(encoding="utf-8"))
         lines = "".join(f"SET key:{n} value{n}\r\n" for n in range(5000)) + 'LPUSH "li st" a b "c\\nd"\r\n'
         password = f"REDISCLI_AUTH={REDIS_PASSWORD}"
-        docker("exec", "-i", "-e", password, self.cache, f"{self.tool}-cli", text=lines)
+        self.do("exec", "-i", "-e", password, self.cache, f"{self.tool}-cli", text=lines)
         self.redis("-n", "3", "HSET", "hash", "f", "v")
         self.files.mkdir(parents=True)
         (self.files / "a file").write_bytes(os.urandom(300_000))
@@ -118,7 +127,7 @@ class Stack:
             "stack": self.name,
             "state_dir": str(self.state),
             "repository": {"engine": "files", "path": str(self.repo)},
-            "container_engine": "docker",
+            "container_engine": self.engine,
             "reserve_mib": 1,
             "timeout": 300,
             "sources": [

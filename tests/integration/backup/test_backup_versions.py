@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The same round on newer servers: PostgreSQL 17 (zstd dumps) with Redis 8, and with Valkey 8."""
+"""The same round on newer servers: PostgreSQL 17 (zstd dumps) with Redis 8, and with Valkey 8; and on Podman."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
 from backup_stack import Stack
+from onebox_testbed import podman
 
 
-@pytest.mark.parametrize("parts", [("pg17", "redis8"), ("pg17", "valkey8")], ids="-".join)
-def test_taken_rehearsed_and_restored(images, tmp_path, parts):
-    stack = Stack(f"obx-backup-{secrets.token_hex(3)}", tmp_path, parts)
+@pytest.mark.parametrize(
+    ("parts", "engine"),
+    [(("pg17", "redis8"), "docker"), (("pg17", "valkey8"), "docker"), (("pg15", "redis7"), "podman")],
+    ids=["redis8", "valkey8", "podman"],
+)
+def test_taken_rehearsed_and_restored(images, tmp_path, parts, engine, monkeypatch):
+    for name, value in podman.environment().items():
+        monkeypatch.setenv(name, value)
+    stack = Stack(f"obx-backup-{secrets.token_hex(3)}", tmp_path, parts, engine)
     try:
         stack.start(images)
         stack.fill()
