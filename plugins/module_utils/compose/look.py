@@ -86,7 +86,10 @@ class Looker:
                     raise
                 warnings.append(f"{error} Check mode goes on without: every service counts as not there.")
         with self.timings.step("provider"):
-            tool = providers.find(request.provider, engine, self._env, executable=request.provider_path, run=run)
+            memory = Memory.parse(state.load(request.state_folder))
+            tool = providers.find(
+                request.provider, engine, self._env, executable=request.provider_path, run=run, known=memory.tools
+            )
         with self.timings.step("config"):
             model = resolve.resolve(tool, source, run)
         with self.timings.step("inspect"):
@@ -95,7 +98,6 @@ class Looker:
             references += [container.image_id for container in containers]
             found = images.look(engine, references, run) if engine is not None else {}
         with self.timings.step("plan"):
-            memory = Memory.parse(state.load(request.state_folder))
             content, cache = self._content(model, source, memory)
             if not judge_builds:
                 content = {name: dataclasses.replace(each, context=None) for name, each in content.items()}

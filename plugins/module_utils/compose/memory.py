@@ -42,11 +42,13 @@ class Memory:
         records: container id -> record.
         builds: image id -> digest of the context it was built from.
         cache: see :class:`content.Reader`.
+        tools: :func:`provider.fingerprint` -> version.
     """
 
     records: t.Mapping[str, Record] = field(default_factory=dict)
     builds: t.Mapping[str, str] = field(default_factory=dict)
     cache: t.Mapping[str, t.Sequence[t.Any]] = field(default_factory=dict)
+    tools: t.Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, data: t.Mapping[str, t.Any]) -> Memory:
@@ -57,7 +59,7 @@ class Memory:
                 records[identity] = Record(
                     str(row.get("service")), row["digest"], _mapping(row.get("files")), _mapping(row.get("code"))
                 )
-        return cls(records, _mapping(data.get("builds")), _mapping(data.get("cache")))
+        return cls(records, _mapping(data.get("builds")), _mapping(data.get("cache")), _mapping(data.get("tools")))
 
     def as_dict(self) -> dict[str, t.Any]:
         """For the state file."""
@@ -73,6 +75,7 @@ class Memory:
             },
             "builds": dict(list(self.builds.items())[-_BUILDS:]),
             "cache": dict(self.cache),
+            "tools": dict(self.tools),
         }
 
 

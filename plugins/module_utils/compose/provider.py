@@ -59,6 +59,7 @@ def find(
     *,
     executable: str | None = None,
     run: process.Runner = process.run,
+    known: t.Mapping[str, t.Any] | None = None,
 ) -> Provider:
     """Return the compose tool for ``engine``.
 
@@ -70,6 +71,7 @@ def find(
         engine: the engine it shall drive; None when there is none and only a model is wanted.
         env: the cleaned environment.
         executable: path of the tool, instead of looking for it.
+        known: versions found earlier, see :func:`fingerprint`; they save a call.
 
     Raises:
         NoTool: there is none, or it does not fit the engine. Names everything that was tried.
@@ -87,7 +89,11 @@ def find(
         if kind == DOCKER_COMPOSE and engine is not None:
             full_env["DOCKER_HOST"] = f"unix://{engine.socket}"
         for argv in [(executable,)] if executable else _candidates(kind, env):
-            version, why = _version(argv, full_env, run)
+            mark = fingerprint(argv)
+            if mark and mark in (known or {}):
+                version, why = tuple(int(part) for part in str((known or {})[mark]).split(".")), ""
+            else:
+                version, why = _version(argv, full_env, run)
             if why:
                 tried.append(f"{' '.join(argv)}: {why}")
             elif kind == DOCKER_COMPOSE and version < (2,):
@@ -101,6 +107,20 @@ def find(
         f"no compose tool{on} on this host. Tried: {'; '.join(tried)}. "
         "The role onebox.stack.container_engine installs one; or name it with provider and provider_path."
     )
+
+
+def fingerprint(argv: t.Sequence[str]) -> str:
+    """What changes with every other version of a tool that is one binary: its path, size, time and inode.
+
+    "" for one that is not: podman-compose is a script whose library may change beneath it.
+    """
+    if len(argv) != 1 or not argv[0].endswith("docker-compose"):
+        return ""
+    try:
+        info = os.stat(argv[0])
+    except OSError:
+        return ""
+    return f"{argv[0]}:{info.st_size}:{info.st_mtime_ns}:{info.st_ino}"
 
 
 def _unfit(kind: str, engine: Engine | None) -> str:

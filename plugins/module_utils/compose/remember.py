@@ -13,6 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import plan a
 from ansible_collections.onebox.stack.plugins.module_utils.compose.look import Look
 from ansible_collections.onebox.stack.plugins.module_utils.compose.memory import Memory, Record
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Service
+from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import fingerprint
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
 _UNTOUCHED = (planning.KEEP, planning.START, planning.RESTART)
@@ -42,7 +43,8 @@ def after(look: Look, containers: t.Sequence[Container]) -> Memory:
         if content is not None and content.context is not None and _built_from(look, container, rows[service.name]):
             builds.pop(container.image_id, None)  # so that the newest comes last
             builds[container.image_id] = content.context.digest
-    return Memory(records, builds, look.cache)
+    mark = fingerprint(look.tool.argv)
+    return Memory(records, builds, look.cache, {mark: look.tool.version_text} if mark else {})
 
 
 def _record(

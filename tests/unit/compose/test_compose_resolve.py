@@ -121,6 +121,17 @@ class TestProvider:
         with pytest.raises(ComposeError, match=r"cannot run docker-compose.*cannot run podman-compose"):
             provider.find("auto", FakeEngine("podman", "/s"), self.ENV, run=answers())
 
+    def test_a_known_binary_is_not_asked_again_until_it_changes(self, tmp_path):
+        tool = tmp_path / "docker-compose"
+        tool.write_text("one")
+        known = {provider.fingerprint([str(tool)]): "2.40.3"}
+        run = answers(version=(0, "2.41.0", ""))
+        options = {"executable": str(tool), "run": run, "known": known}
+        assert provider.find("auto", FakeEngine("docker", "/s"), self.ENV, **options).version == (2, 40, 3)
+        assert run.seen == []
+        tool.write_text("another")
+        assert provider.find("auto", FakeEngine("docker", "/s"), self.ENV, **options).version == (2, 41, 0)
+
     def test_an_unknown_one(self):
         with pytest.raises(ComposeError, match="provider must be one of"):
             provider.find("kubernetes", None, self.ENV)
