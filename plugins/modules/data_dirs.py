@@ -165,6 +165,7 @@ problems:
 """
 
 import os
+import pathlib
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.ensure import ensure
@@ -174,7 +175,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.dirs.request import M
 def default_state_dir() -> str:
     if os.geteuid() == 0:
         return "/var/lib/onebox"
-    return os.path.expanduser("~/.local/state/onebox")
+    return str(pathlib.Path.home() / ".local" / "state" / "onebox")
 
 
 def main() -> None:
