@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing as t
 from dataclasses import dataclass
 
@@ -132,6 +133,7 @@ class Looker:
         problems = strict.declared(look.model, look.source, request.rules)
         if not request.adopt:
             problems += strict.foreign(request.name, request.project_dir, look.facts.containers)
+        problems += strict.platforms(look.model, look.facts.images, os.uname().machine)
         engine = look.engine
         if engine is not None:
             problems += strict.occupied(

@@ -223,20 +223,27 @@ def unset_problems(unset: t.Mapping[str, str], source: Source) -> list[Problem]:
     ]
 
 
-def _unsupported(path: str, data: t.Mapping[str, t.Any]) -> list[Problem]:
-    # podman-compose resolves these after the point where it can show its model, so no plan could be trusted.
+def _unsupported(path: str, data: t.Mapping[str, t.Any]) -> t.Iterator[Problem]:
+    """What podman-compose leaves out, or resolves only after the point where it can show its model."""
     services = data.get("services")
-    rows = services.items() if isinstance(services, dict) else ()
-    return [
-        Problem(
-            "unsupported",
-            f"{path}: service {name}",
-            "extends cannot be planned with podman-compose; "
-            "merge the service by hand, or use docker compose on podman's socket",
-        )
-        for name, body in rows
-        if isinstance(body, dict) and "extends" in body
-    ]
+    secrets = data.get("secrets") if isinstance(data.get("secrets"), dict) else {}
+    from_environment = {
+        name for name, body in (secrets or {}).items() if isinstance(body, dict) and "environment" in body
+    }
+    for name, body in services.items() if isinstance(services, dict) else ():
+        if not isinstance(body, dict):
+            continue
+        found = []
+        if "extends" in body:
+            found.append("extends cannot be planned with podman-compose: merge the service by hand")
+        if body.get("configs"):
+            found.append("podman-compose leaves configs out: mount the file read-only")
+        used = {row if isinstance(row, str) else str((row or {}).get("source")) for row in body.get("secrets") or ()}
+        if used & from_environment:
+            found.append("podman-compose cannot take secrets from the environment: use a file")
+        for text in found:
+            message = f"{text}, or use docker compose on podman's socket"
+            yield Problem("unsupported", f"{path}: service {name}", message)
 
 
 def _config(words: t.Sequence[str], tool: providers.Provider, source: Source, run: process.Runner) -> process.Result:

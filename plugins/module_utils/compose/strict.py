@@ -15,11 +15,16 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import ports 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.resolve import Source, read_env_file, unset_problems
+from ansible_collections.onebox.stack.plugins.module_utils.compose.shortform import PortRow
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
     CONFIG_FILES_LABEL,
     WORKING_DIR_LABEL,
     Container,
 )
+
+# Less than this and a database or a log stops within minutes.
+_LEAST_FREE = 64 << 20
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ def declared(model: Model, source: Source, rules: Rules) -> list[Problem]:
         problems += _files(service)
         problems += _public(service, rules)
     problems += _twice(model)
+    problems += _full([source.project_dir, *sources_of(model)])
     return problems
 
 
@@ -132,6 +138,16 @@ def _build(service: Service, where: str) -> t.Iterator[Problem]:
         if not build.get("dockerfile") and os.path.isfile(os.path.join(context, "Containerfile")):
             return
         yield Problem("no_dockerfile", where, f"its Dockerfile {dockerfile} does not exist")
+        return
+    if not dockerfile.startswith(context.rstrip(os.sep) + os.sep):
+        message = f"its Dockerfile {dockerfile} is outside of its build context {context}; not every builder takes that"
+        yield Problem("dockerfile_outside", where, message)
+    beside = os.path.join(os.path.dirname(dockerfile), ".dockerignore")
+    if os.path.dirname(dockerfile) != context and os.path.isfile(beside):
+        message = (
+            f"{beside} has no effect: a .dockerignore counts only at the root of the context, {context}; move it there"
+        )
+        yield Problem("dockerignore_elsewhere", where, message)
 
 
 def _public(service: Service, rules: Rules) -> t.Iterator[Problem]:
@@ -145,6 +161,36 @@ def _public(service: Service, rules: Rules) -> t.Iterator[Problem]:
                 f"this host does not stop that); write 127.0.0.1:{row.published or ''}:{row.target}, or list it in "
                 "public_ports",
             )
+
+
+def _full(places: t.Sequence[str]) -> t.Iterator[Problem]:
+    seen = set()
+    for place in places:
+        try:
+            info, device = os.statvfs(place), os.stat(place).st_dev
+        except OSError:
+            continue  # that it is not there is said elsewhere
+        free = info.f_bavail * info.f_frsize
+        if device not in seen and free < _LEAST_FREE:
+            message = f"only {free >> 20} MiB are free on its file system; make room first"
+            yield Problem("disk_full", place, message)
+        seen.add(device)
+
+
+def platforms(model: Model, images: t.Mapping[str, t.Mapping[str, t.Any] | None], machine: str) -> list[Problem]:
+    """Images for another processor than the host's ``machine`` (as ``uname -m`` has it), where none was asked for."""
+    here = _MACHINES.get(machine, machine)
+    return [
+        Problem(
+            "wrong_platform",
+            f"service {service.name}",
+            f"image {service.image} is for {image.get('Architecture')}, and this host is {here}; get the one for "
+            f"{here}, or set platform if the host can emulate it",
+        )
+        for service in model.services.values()
+        for image in [images.get(service.image) or {}]
+        if not service.platform and image.get("Architecture") and image.get("Architecture") != here
+    ]
 
 
 def _twice(model: Model) -> t.Iterator[Problem]:
@@ -218,6 +264,10 @@ def occupied(
                 (place for place in listening if portlib.clashes(place, port.host_ip, port.published, port.protocol)),
                 None,
             )
+            asleep = _asleep(port, others(), {container.id for container in own}) if hit is None else ""
+            if asleep:
+                message = f"belongs to {asleep}, which will want it back; publish another port"
+                problems.append(Problem("port_taken", f"service {service.name}, port {port.published}", message))
             if hit is not None:
                 who = _who(hit, port.published, others, owner, {container.id for container in own})
                 problems.append(
@@ -228,6 +278,17 @@ def occupied(
                     )
                 )
     return problems
+
+
+def _asleep(port: PortRow, others: t.Sequence[Container], own: t.Container[str]) -> str:
+    for container in others:
+        if container.id in own or container.running or container.restart_policy in ("", "no"):
+            continue
+        for row in container.ports:
+            listener = portlib.Listener(row.host_ip, row.host_port, row.protocol, "")
+            if portlib.clashes(listener, port.host_ip, port.published, port.protocol):
+                return f"container {container.name}" + (f" of stack {container.project}" if container.project else "")
+    return ""
 
 
 def _who(

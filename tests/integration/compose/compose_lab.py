@@ -61,6 +61,7 @@ class Lab:
         self.data = self.root / "dä ta"
         self.folder.mkdir()
         self.data.mkdir()
+        self.world_run = process.run
         self.variables = {"DATA": str(self.data), "LEVEL": "info"}
 
     def service(self, command: str = "sleep 1000", **keys) -> dict:
@@ -101,7 +102,7 @@ class Lab:
 
     def world(self) -> World:
         return World(
-            run=process.run,
+            run=self.world_run,
             environ=self.backend.environ,
             clock=gate.Clock(time.monotonic, time.time, time.sleep),
             now=lambda: "2026-11-21T09:00:00Z",

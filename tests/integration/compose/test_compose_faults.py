@@ -312,6 +312,8 @@ RUN = """
     lab = Lab.__new__(Lab)
     lab.__dict__.update({state!r})
     lab.backend = Backend(**{backend!r})
+    from ansible_collections.onebox.stack.plugins.module_utils import process
+    lab.world_run = process.run
     lab.root, lab.folder, lab.data = map(pathlib.Path, {places!r})
     lab.stack().converge()
 """

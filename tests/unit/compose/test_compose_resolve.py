@@ -250,6 +250,15 @@ class TestPodmanCompose:
         with pytest.raises(BadStack, match="extends cannot be planned"):
             resolve.resolve(tool, source, self._run((text, ""), ({"services": {}}, "")))
 
+    @pytest.mark.parametrize(
+        ("service", "why"),
+        [({"configs": ["c"]}, "leaves configs out"), ({"secrets": ["s"]}, "secrets from the environment")],
+    )
+    def test_what_it_would_get_wrong_is_refused(self, tool, source, service, why):
+        text = {"services": {"web": service}, "secrets": {"s": {"environment": "S"}}}
+        with pytest.raises(BadStack, match=why):
+            resolve.resolve(tool, source, self._run((text, ""), ({"services": {}}, "")))
+
     def test_a_file_elsewhere(self, tool, source, tmp_path):
         (tmp_path / "sub").mkdir()
         (tmp_path / "sub" / "c.yml").write_text("")

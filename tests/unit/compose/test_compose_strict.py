@@ -144,6 +144,41 @@ def test_declared_files_that_are_not_there(place):
     assert sorted(row.code for row in found) == ["no_context", "no_dockerfile", "no_env_file", "no_file", "no_file"]
 
 
+def test_a_dockerfile_outside_of_its_context_and_a_dockerignore_that_does_nothing(place):
+    context = place / "deploy" / "app"
+    (context / "docker").mkdir(parents=True)
+    (place / "deploy" / "Dockerfile").write_text("")
+    (context / "docker" / "Dockerfile").write_text("")
+    (context / "docker" / ".dockerignore").write_text("")
+    outside = problems(place, {"web": {"image": "a", "build": {"context": "./app", "dockerfile": "../Dockerfile"}}})
+    assert set(outside) == {"dockerfile_outside"}
+    inside = {"context": "./app", "dockerfile": "docker/Dockerfile"}
+    assert set(problems(place, {"web": {"image": "a", "build": inside}})) == {"dockerignore_elsewhere"}
+
+
+def test_a_full_disk(place, monkeypatch):
+    real = os.statvfs(place)
+    full = os.statvfs_result((*real[:4], 10, *real[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda path: full)
+    assert set(problems(place, {"web": {"image": "a", "volumes": [f"{place}/data:/data"]}})) == {"disk_full"}
+
+
+@pytest.mark.parametrize(
+    ("machine", "architecture", "platform", "wrong"),
+    [
+        ("x86_64", "amd64", "", False),
+        ("aarch64", "arm64", "", False),
+        ("x86_64", "arm64", "", True),
+        ("x86_64", "arm64", "linux/arm64", False),
+        ("x86_64", "", "", False),
+    ],
+)
+def test_an_image_for_another_processor(machine, architecture, platform, wrong):
+    model = model_of({"web": {"image": "a", "platform": platform}})
+    found = strict.platforms(model, {"a": {"Architecture": architecture}}, machine)
+    assert [row.code for row in found] == (["wrong_platform"] if wrong else [])
+
+
 def test_an_optional_env_file_may_be_missing(place):
     assert problems(place, {"web": {"image": "a", "env_file": [{"path": "x.env", "required": False}]}}) == {}
 
@@ -196,6 +231,18 @@ class TestOccupied:
 
     def test_by_the_container_that_is_replaced(self):
         assert self._problems([Row("web", "recreate")], own=[self._publishing("shop-web-1")]) == []
+
+    @pytest.mark.parametrize(("policy", "taken"), [("always", True), ("no", False)])
+    def test_by_a_stopped_container_that_will_come_back(self, policy, taken):
+        other = self._publishing(
+            "blog-web-1",
+            identity="f" * 64,
+            State__Status="exited",
+            State__Pid=0,
+            HostConfig__RestartPolicy={"Name": policy},
+        )
+        found = self._problems([Row("web", "create")], others=[other], listening=())
+        assert bool(found) is taken
 
     def test_a_kept_service_is_not_asked_about(self):
         assert self._problems([Row("web")]) == []
