@@ -192,7 +192,8 @@ class ActionModule(ActionBase):
                 "msg": f"{row['id']} exists",
                 "instance": exists,
             }
-        hunt.domains = hunt.domains or hunt.cloud.domains()
+        if not hunt.domains:
+            hunt.find_domains()
         target = hunt.next_target() or hunt.targets()[0]
         body = hunt.wish.body(target.domain, target.fault_domain, target.size, hunt.state.intent)
         if "user_data" in body["metadata"]:

@@ -37,7 +37,7 @@ class Hunt:
     """One launcher at work.
 
     ``save`` writes the state and returns when it is on the disk. ``now`` gives epoch seconds. ``replace`` allows a new
-    instance in place of one that ran and was terminated by somebody.
+    instance in place of one that ran and was terminated by somebody. ``domains`` may be empty, for all of the region.
     """
 
     wish: Wish
@@ -63,6 +63,14 @@ class Hunt:
         self.state.wait_for(seconds, self.now(), why)
         self.save(self.state)
         self.say(kind, text, seconds)
+
+    def find_domains(self) -> None:
+        """Take all availability domains of the region. Raises :class:`OciError` when there are none to be seen."""
+        self.domains = self.cloud.domains()
+        if not self.domains:
+            raise OciError(
+                f"{self.state.place} shows no availability domain to this user: check compartment_id and the region."
+            )
 
     def targets(self) -> list[Target]:
         """The requests of one round in order: larger sizes first, the first domain shifting from round to round."""

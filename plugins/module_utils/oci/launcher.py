@@ -105,6 +105,8 @@ class Launcher:
         """Do the one next thing. Never sleeps; afterwards ``state.remaining`` says how long to wait."""
         hunt, state = self._hunt, self._hunt.state
         try:
+            if not hunt.domains and (state.instance is None or state.discard):
+                hunt.find_domains()
             if state.instance is not None and state.discard:
                 return _Step(round_over=arrival.clear_away(hunt, state.instance))
             if state.instance is not None:
@@ -125,8 +127,6 @@ class Launcher:
             if row is not None:
                 hunt.adopt(row, events.ADOPTED, f"the instance exists already: {row['id']}")
                 return False
-        if not hunt.domains:
-            hunt.domains = hunt.cloud.domains()
         return send.launch(hunt, self._token)
 
     def _outcome(self, captured: arrival.Captured | None, before: str) -> Outcome:

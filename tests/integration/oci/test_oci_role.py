@@ -137,8 +137,18 @@ def test_a_key_without_its_public_half(site: Site, server: Server) -> None:
     assert server.posts() == 0
 
 
-def test_the_timer_is_written_in_check_mode_only_announced(site: Site, server: Server) -> None:
-    code, out = site.run("--check", timer=True)
+def test_the_timer_is_only_announced_in_check_mode(site: Site, server: Server) -> None:
+    code, out = site.run("--check", "--diff", timer=True)
     assert code == 0, out
-    assert "Write the units" in out
+    assert "OnUnitInactiveSec=300" in out
+    start = next(line for line in out.splitlines() if "ExecStart=" in line)
+    assert f"-i {site.inventories} -l oci-vm -e oci_instance_mode=tick" in start
     assert not (site.folder / ".config").exists()
+
+
+@pytest.mark.skipif(pathlib.Path("/run/systemd/system").is_dir(), reason="this machine has systemd")
+def test_no_systemd_no_timer(site: Site, server: Server) -> None:
+    code, out = site.run(timer=True)
+    assert code == 2
+    assert "This machine has no systemd" in " ".join(out.split())
+    assert server.posts() == 0

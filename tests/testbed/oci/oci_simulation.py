@@ -151,6 +151,7 @@ class Run:
         reads: t.Callable[[], str] = lambda: "",
         max_attempts: int = 0,
         replace: bool = False,
+        discover: bool = False,
     ) -> None:
         self.world, self.clock, self.hook = world, clock, hook
         self.chance = random.Random(seed)
@@ -160,7 +161,7 @@ class Run:
         self.disk = ""
         self.events: list[events.Event] = []
         self.sleeps: list[float] = []
-        self.max_attempts, self.replace = max_attempts, replace
+        self.max_attempts, self.replace, self.discover = max_attempts, replace, discover
         self._tokens = 0
 
     def _save(self, current: state.State) -> None:
@@ -193,7 +194,7 @@ class Run:
             lambda: self.clock.wall,
             self.chance,
             self.events.append,
-            list(self.world.domains),
+            [] if self.discover else list(self.world.domains),
             self.max_attempts,
             self.replace,
         )

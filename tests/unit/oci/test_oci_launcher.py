@@ -413,6 +413,21 @@ def test_the_clock_jumps_while_waiting(jump: float) -> None:
     assert run.clock.steady - before <= 1300
 
 
+@pytest.mark.parametrize("word", ["reset-before-create", "wr-capacity"])
+def test_domains_that_are_found_out_also_after_a_restart(word: str) -> None:
+    run = start(word, "cap", "ok", domains=2, discover=True)
+    with pytest.raises(StopIteration):
+        stop_after(run, "", lambda: None)
+    assert run.block().captured is not None
+
+
+def test_no_domains_at_all() -> None:
+    run = start("ok", discover=True)
+    run.world.domains = []
+    with pytest.raises(OciError, match="no availability domain"):
+        run.block()
+
+
 def test_a_timer_gets_on_after_the_clock_was_set_back() -> None:
     run = start("cap", "ok")
     run.tick()
