@@ -73,7 +73,10 @@ def _molecule(options: argparse.Namespace) -> None:
     # The program itself is looked for on PATH as well.
     os.environ["PATH"] = env["PATH"]
     if not options.arguments:
-        scenarios.test_all(env)
+        try:
+            scenarios.test_all(env)
+        finally:
+            docker.clear(socket)  # Molecule destroys its hosts, unless it was interrupted
     else:
         os.chdir(ROOT)
         os.execvpe("molecule", ["molecule", *options.arguments], {**os.environ, **env})

@@ -117,3 +117,19 @@ def stragglers(folder: pathlib.Path) -> list[int]:
         ):
             found.append(int(place.name))
     return found
+
+
+def descendants(ancestor: int) -> list[int]:
+    """All processes below one, whatever session they moved to."""
+    children: dict[int, list[int]] = {}
+    for place in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(place.name))
+    found: list[int] = []
+    left = [ancestor]
+    while left:
+        below = children.get(left.pop(), [])
+        found += below
+        left += below
+    return found

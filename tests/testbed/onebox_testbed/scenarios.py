@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import re
@@ -15,6 +16,7 @@ import sys
 import time
 import types
 
+from onebox_testbed import daemons
 from onebox_testbed.base import BEAT_SECONDS, CACHE, ROOT, TestbedError, say
 
 LOGS = CACHE / "molecule"
@@ -37,15 +39,21 @@ def test_all(env: dict[str, str]) -> None:
     """
     LOGS.mkdir(parents=True, exist_ok=True)
     running: dict[str, subprocess.Popen[bytes]] = {}
+    pool = concurrent.futures.ThreadPoolExecutor(WORKERS)
 
     def leave(number: int, _frame: types.FrameType | None) -> None:
-        for process in running.values():
-            process.send_signal(signal.SIGINT)  # Molecule passes it on to Ansible
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in list(running.values()):
+            # Its Ansible runs in a session of its own, and would go on alone.
+            for pid in (process.pid, *daemons.descendants(process.pid)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         sys.exit(128 + number)
 
-    signal.signal(signal.SIGTERM, leave)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
     failed = []
-    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+    with pool:
         jobs = {pool.submit(_test, name, env, running): name for name in names()}
         pending = set(jobs)
         while pending:
@@ -59,9 +67,8 @@ def test_all(env: dict[str, str]) -> None:
             if not done:
                 say(" ".join(f"… {name}: {_stage(name)}" for name in sorted(running)))
     if failed:
-        raise TestbedError(
-            f"scenarios failed: {', '.join(failed)}; one alone: make molecule ARGS='test -s {failed[0]}'"
-        )
+        alone = f"python tests/testbed/testbed.py molecule test -s {failed[0]}"
+        raise TestbedError(f"scenarios failed: {', '.join(failed)}; one alone: {alone}")
     say(f"all {len(jobs)} scenarios are green; what they printed is in {LOGS}")
 
 
