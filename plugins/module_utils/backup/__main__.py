@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import sys
-
 from ansible_collections.onebox.stack.plugins.module_utils.backup import cli
 
 if __name__ == "__main__":
-    sys.exit(cli.main())
+    raise SystemExit(cli.main())

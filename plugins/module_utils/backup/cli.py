@@ -70,27 +70,28 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
 
     def log(line: str) -> None:
         if not options.json:
-            print(line, file=out, flush=True)
+            out.write(line + "\n")
+            out.flush()
 
     try:
         context = contexts.make(declaration.read(options.config), log)
         report, code = _dispatch(context, options)
     except BackupError as error:
         if options.json:
-            print(json.dumps({"error": str(error), "exit_code": error.exit_code}), file=out)
+            out.write(json.dumps({"error": str(error), "exit_code": error.exit_code}) + "\n")
         else:
-            print(f"onebox-backup: {error}", file=sys.stderr)
+            sys.stderr.write(f"onebox-backup: {error}\n")
         return error.exit_code
     except OSError as error:
-        print(f"onebox-backup: {error}; run it as the user the declaration was made for", file=sys.stderr)
+        sys.stderr.write(f"onebox-backup: {error}; run it as the user the declaration was made for\n")
         return StoreError.exit_code
     if options.json:
-        print(json.dumps(report, indent=1, sort_keys=True), file=out)
+        out.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
     else:
         for line in _words(options.command, report):
-            print(line, file=out)
+            out.write(line + "\n")
         if report.get("error"):
-            print(f"onebox-backup: {report['error']}", file=sys.stderr)
+            sys.stderr.write(f"onebox-backup: {report['error']}\n")
     return code
 
 

@@ -90,7 +90,7 @@ class ResticStore(Store):
         words = ["--json", "--quiet", "--host", self._host, "--tag", f"{self._tag},seq-{manifest.seq}"]
         for pattern in excludes:
             words += ["--exclude", re.sub(r"([\\*?\[\]])", r"\\\1", pattern)]
-        self._rows = None
+        known, self._rows = self._rows, None
         result = self._restic("backup", *words, "--", staging, *trees, check=False)
         summary = _summary(result.stdout)
         identity = str(summary.get("snapshot_id") or "")
@@ -105,7 +105,11 @@ class ResticStore(Store):
         if stored != sealed:
             self._restic("forget", identity)
             raise StoreError(f"restic in {self.place} gave back another manifest than it got; nothing was committed")
+        safefs.replace(os.path.join(self._state_dir, "manifests", f"{identity}.json"), sealed)
         safefs.remove_tree(staging)
+        if known is not None:
+            tags = [self._tag, f"seq-{manifest.seq}"]
+            self._rows = [*known, {"id": identity, "time": "9", "tags": tags, "paths": [staging, *trees]}]
         return identity
 
     def fetch(self, found: StoredSet, into: str, only: t.Sequence[str] = ()) -> None:
@@ -202,9 +206,9 @@ class ResticStore(Store):
         if self._rows is None:
             if not self._exists():
                 return []
-            said = self._restic("snapshots", "--json", "--no-lock", "--tag", self._tag).stdout
-            self._rows = sorted(json.loads(said or "[]"), key=lambda row: str(row["time"]))
-        return self._rows
+            if self._rows is None:
+                self._look()
+        return self._rows or []
 
     def _unlock(self) -> None:
         # Only locks of dead processes are removed, and our own lock keeps other runs of this stack away.
@@ -224,7 +228,9 @@ class ResticStore(Store):
         self._require_version()
         if os.path.isabs(self.place) and not os.path.exists(os.path.join(self.place, "config")):
             return False
-        result = self._run(["cat", "config", "--no-lock", "--quiet"], False, min(OPEN_TIMEOUT, self._timeout))
+        # One call opens the repository and lists what is asked for next.
+        words = ["snapshots", "--json", "--no-lock", "--tag", self._tag]
+        result = self._run(words, False, min(OPEN_TIMEOUT, self._timeout))
         if result.rc == 10:
             return False
         if result.rc == 12:
@@ -234,6 +240,7 @@ class ResticStore(Store):
             )
         if result.rc != 0:
             raise StoreError(f"the repository {self.place} cannot be opened: {process.last_words(result.stderr)}")
+        self._rows = sorted(json.loads(result.stdout or "[]"), key=lambda row: str(row["time"]))
         return True
 
     def _require_version(self) -> None:
