@@ -120,7 +120,7 @@ def test_started_means_that_the_api_answers_and_the_directory_is_seen(lab: Lab) 
     assert abs(machine["clock_drift"]) < 30
     assert result["visible"][0]["ok"]
     assert sorted(os.listdir(lab.home / "work")) == ["index.html"]
-    assert [words[2] for words in result["actions"]] == ["start"]
+    assert result["actions"][-1][:3] == ["podman", "machine", "start"]
 
 
 def test_a_no_op_takes_three_calls_and_hardly_longer_than_they(lab: Lab) -> None:
@@ -220,11 +220,11 @@ def test_the_stack_comes_back_and_what_its_user_stopped_stays_down(lab: Lab) -> 
     )  # fmt: skip
     script = lab.home / "bring-back.sh"
     script.write_text(bringback.script(stack))
-    done = lab.call("/bin/sh", str(script))
+    done = lab.call("/bin/sh", str(script), seconds=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert states(lab) == {"web": "running", "plain": "running", "stopped": "exited"}
     assert _get() == "from the host\n"
-    again = lab.call("/bin/sh", str(script))
+    again = lab.call("/bin/sh", str(script), seconds=PATIENCE)
     assert (again.returncode, "starting" in again.stdout) == (0, False)
 
 

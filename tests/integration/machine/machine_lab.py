@@ -40,10 +40,10 @@ class Lab:
         self.image = home / "empty.qcow2"
         self.call(str(self.bin / "qemu-img"), "create", "-q", "-f", "qcow2", str(self.image), "1G")
 
-    def call(self, *argv: str, **env: str) -> subprocess.CompletedProcess[str]:
+    def call(self, *argv: str, seconds: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a program of the lab as an ordinary user."""
         return subprocess.run(
-            [*AS_USER, *argv], env={**self.env, **env}, text=True, capture_output=True, timeout=60, check=False
+            [*AS_USER, *argv], env={**self.env, **env}, text=True, capture_output=True, timeout=seconds, check=False
         )
 
     def podman(self, *words: str) -> subprocess.CompletedProcess[str]:
