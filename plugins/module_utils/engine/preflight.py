@@ -161,8 +161,14 @@ def _with(settings: t.Sequence[Setting], added: Setting) -> list[Setting]:
 
 
 def failure(attempts: t.Sequence[Attempt]) -> str:
-    """All attempts in words."""
-    tried = "; ".join(f"with {', '.join(one.settings) or 'its defaults'}: {one.error}" for one in attempts)
+    """All attempts in words; what several said is said once."""
+    by_error: dict[str, list[Attempt]] = {}
+    for one in attempts:
+        by_error.setdefault(_gist(one.error), []).append(one)
+    tried = "; ".join(
+        f"with {', or '.join(' + '.join(one.settings) or 'its defaults' for one in same)}: {same[0].error}"
+        for same in by_error.values()
+    )
     return (
         f"Podman cannot run a container on this host. Tried {tried}. "
         "Mend what the last lines name (often a missing capability or cgroup), use a virtual machine or a less "

@@ -92,11 +92,12 @@ def test_when_nothing_helps_the_error_names_each_attempt_and_its_words():
     with pytest.raises(preflight.PreflightError) as error:
         preflight.settle(lambda settings: "Error: OCI permission denied: mount proc", CHOICES)
     text = str(error.value)
-    assert "with its defaults: Error: OCI permission denied: mount proc" in text
-    for setting in CHOICES:
-        assert setting.name in text
+    assert text.count("Error: OCI permission denied: mount proc") == 1
+    assert (
+        "with its defaults, or ulimits, or cgroupfs, or events in a file, or runc, or crun, or netavark, or cni" in text
+    )
     for runtime, backend in itertools.product(("runc", "crun"), ("netavark", "cni")):
-        assert f"with ulimits, cgroupfs, events in a file, {runtime}, {backend}: " in text
+        assert f"ulimits + cgroupfs + events in a file + {runtime} + {backend}" in text
     assert "container_engine_name" in text
 
 
@@ -107,7 +108,7 @@ def test_without_anything_to_try_it_says_so_at_once():
 
 def test_numbers_that_differ_from_run_to_run_are_no_progress():
     counter = itertools.count(100000)
-    with pytest.raises(preflight.PreflightError, match="with cgroupfs: container 10000"):
+    with pytest.raises(preflight.PreflightError, match="with its defaults, or ulimits, or cgroupfs, or"):
         preflight.settle(lambda settings: f"container {next(counter)} died", CHOICES)
 
 
