@@ -38,14 +38,17 @@ def dead_docker(error: str, systemd: bool, which: Which = shutil.which) -> str:
     )
 
 
-def rootless(user: str, read: Read, which: Which = shutil.which) -> list[str]:
+def rootless(user: str, read: Read, which: Which = shutil.which, may_tunnel: bool = True) -> list[str]:
     """What keeps Podman from running without root here, each with its cure.
 
     Args:
         user: the name of the user.
         read: returns the text of a file, "" without one.
+        may_tunnel: whether the user may open ``/dev/net/tun``, by which rootless networks reach the host.
     """
     found = []
+    if not may_tunnel:
+        found.append("/dev/net/tun cannot be opened: sudo modprobe tun; sudo chmod 666 /dev/net/tun")
     if which("newuidmap") is None:
         found.append("newuidmap is missing: sudo apt-get install uidmap")
     for path in ("/etc/subuid", "/etc/subgid"):

@@ -76,7 +76,8 @@ def prove(engine: Engine, drop_in: dropin.DropIn, run: process.Runner = process.
 def _hints(engine: Engine) -> list[str]:
     hints = []
     if engine.name == "podman" and os.geteuid() != 0:
-        hints += advice.rootless(pwd.getpwuid(os.geteuid()).pw_name, advice.read_text)
+        tunnel = os.access("/dev/net/tun", os.R_OK | os.W_OK)
+        hints += advice.rootless(pwd.getpwuid(os.geteuid()).pw_name, advice.read_text, may_tunnel=tunnel)
     if engine.name == "podman" and os.environ.get("CONTAINERS_CONF"):
         hints.append(f"CONTAINERS_CONF is set, so Podman reads only {os.environ['CONTAINERS_CONF']}: unset it.")
     return hints

@@ -60,6 +60,11 @@ def test_what_rootless_podman_lacks(files, programs, typed):
     assert typed in hint
 
 
+def test_rootless_networks_need_the_tunnel():
+    found = advice.rootless("someone", lambda path: GOOD.get(path, ""), installed("newuidmap"), may_tunnel=False)
+    assert found == ["/dev/net/tun cannot be opened: sudo modprobe tun; sudo chmod 666 /dev/net/tun"]
+
+
 def test_rootless_lacks_nothing():
     assert advice.rootless("someone", lambda path: GOOD.get(path, ""), installed("newuidmap")) == []
 
