@@ -32,6 +32,7 @@ VERDICTS = (
     "not_running",
     "unverifiable",
 )
+_SAFE = re.compile(r"[\w@%+=:,./-]+").fullmatch
 FIXES = ("restart", "recreate", "chown", "mount_disk", "edit_compose", "share_with_vm", "none")
 
 
@@ -87,4 +88,4 @@ class Finding:
 def shown(path: str) -> str:
     """A path for people: quoted where a shell needs it, control characters and bytes that are no text as escapes."""
     text = path if path.isprintable() else path.encode("unicode_escape").decode("ascii")
-    return shlex.quote(text) if text != path or not re.fullmatch(r"[\w@%+=:,./-]+", text) else text
+    return shlex.quote(text) if text != path or not _SAFE(text) else text

@@ -14,6 +14,7 @@ import os
 import re
 from dataclasses import dataclass
 
+_SPECIAL = re.compile(r"[ \t\n\\]")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 # The kernel appends this to the root of a mount whose directory or file has been unlinked since.
 _DELETED = "//deleted"
@@ -30,7 +31,7 @@ def unescape(text: str) -> str:
 
 def escape(path: str) -> str:
     """What the kernel writes for a path."""
-    return re.sub(r"[ \t\n\\]", lambda found: f"\\{ord(found[0]):03o}", path)
+    return _SPECIAL.sub(lambda found: f"\\{ord(found[0]):03o}", path)
 
 
 @dataclass(frozen=True)
