@@ -31,7 +31,7 @@ def test_the_endpoints_answer_from_outside(host, get, port):
 def test_a_message_is_stored_on_the_host(host, get):
     before = json.loads(get(9876, "/status")[1])["stats"]["total_syncs"]
     status, _body = get(9876, "/sync", json.dumps({"messages": [{"text": "kept across the mount"}]}).encode())
-    assert status == 200
+    assert status == 201
     assert json.loads(get(9876, "/status")[1])["stats"]["total_syncs"] == before + 1
     assert host.run("grep -rq 'kept across the mount' %s", WORKSPACE).rc == 0
 
