@@ -300,5 +300,9 @@ def test_compose_itself_agrees(lab: Lab, case: Case):
     plan = {name: row[0] for name, row in lab.plan(**case.options).items() if row != KEEP}
     before = lab.states()
     lab.bare("up", "-d", "--no-build")
+    # Bare ``up`` runs an ended one-shot again, which nobody asked for; we do not.
     seen = {name: what for name, what in effect(before, lab.states()).items() if what != "keep" and name != "migrate"}
+    if "2.26" in lab.backend.name and plan.get("web") == "recreate":
+        # And 2.26 replaces whatever depends on what it replaces, without any need; we do not.
+        seen.pop("worker", None)
     assert seen == plan
