@@ -166,6 +166,14 @@ class Lab:
             left = self.backend.cli("ps", "-aq", "--filter", label).split()
             if left:
                 self.backend.cli(*force, *left)
+        named = self.backend.cli("images", "--format", "{{.Repository}}:{{.Tag}}").splitlines()
+        ours = [
+            name
+            for name in named
+            if f"{self.project}-" in name or f"{self.project}:" in name or f"{self.project}/" in name
+        ]
+        if ours:
+            self.backend.cli("rmi", "-f", *ours, check=False)
         for kind in ("network", "volume"):
             for name in self.backend.cli(kind, "ls", "-q", "--filter", label).split():
                 self.backend.cli(kind, "rm", name, check=False)
