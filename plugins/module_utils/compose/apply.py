@@ -115,15 +115,19 @@ class Actor:
         self._compose([*words, *(row.service for row in rows)], _CALL_TIMEOUT, what)
 
     def clear(self, model: Model, groups: t.Sequence[t.Sequence[planning.Row]]) -> None:
-        """Remove what is to be replaced, last group first, for a tool that cannot replace single containers.
+        """Remove what is to be replaced, last group first, where the tool or the engine cannot replace it in place.
 
         podman-compose would take running dependents down as well; this way it only has to create what is missing.
         """
-        if not self._docker:
-            for group in reversed(groups):
-                for row in group:
-                    if row.replaces:
-                        self.remove(row.container_ids, model.services[row.service].stop_seconds)
+        for group in reversed(groups):
+            for row in group:
+                if not row.replaces:
+                    continue
+                if not self._docker:
+                    self.remove(row.container_ids, model.services[row.service].stop_seconds)
+                elif self._engine.name == "podman" and "parent_recreated" in row.reasons:
+                    # Podman refuses to remove a container while another one lives in its namespaces.
+                    self.remove_services(dict.fromkeys(row.container_ids, row.service))
 
     def restart(self, model: Model, rows: t.Sequence[planning.Row]) -> None:
         """Restart the containers of ``rows`` in place; binds are looked up anew."""
