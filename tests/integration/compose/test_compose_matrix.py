@@ -219,7 +219,11 @@ CASES = {
     "source elsewhere": Case(_move_source, {"web": ("recreate", ("source_moved",)), **WITH_SIDE}),
     "image under another name": Case(_own_image, {"worker": ("recreate", ("image_changed",))}),
     "depends_on only": Case(_set("worker", depends_on=["migrate"]), {}, only=("2.40", "podman-compose")),
-    "depends_on only (old)": Case(_set("worker", depends_on=["migrate"]), {"worker": RECREATED}, only=("2.26",)),
+    "depends_on only (old)": Case(
+        _set("worker", depends_on=["migrate"]),
+        {"worker": RECREATED, "migrate": ("start", ("dependency_restart",))},
+        only=("2.26",),
+    ),
     "service added": Case(lambda lab: lab.services.update(new=lab.service()), {"new": ("create", ("missing",))}),
     "scaled up": Case(_set("worker", scale=2), {"worker": ("create", ("missing",))}, only=("docker", "podman+")),
     "service renamed": Case(_rename, {"runner": ("create", ("missing",))}),
@@ -300,7 +304,8 @@ def test_compose_itself_agrees(lab: Lab, case: Case):
     plan = {name: row[0] for name, row in lab.plan(**case.options).items() if row != KEEP}
     before = lab.states()
     lab.bare("up", "-d", "--no-build")
-    # Bare ``up`` runs an ended one-shot again, which nobody asked for; we do not.
+    # Bare ``up`` runs every ended one-shot again, asked for or not; what the plan says of it is tested above.
+    plan.pop("migrate", None)
     seen = {name: what for name, what in effect(before, lab.states()).items() if what != "keep" and name != "migrate"}
     if "2.26" in lab.backend.name and plan.get("web") == "recreate":
         # And 2.26 replaces whatever depends on what it replaces, without any need; we do not.
