@@ -120,6 +120,8 @@ def _comment(lab: Lab) -> None:
 
 
 RECREATED = ("recreate", ("config_hash",))
+# A one-shot that an old Compose runs again; it has ended before and after, so that only the plan shows it.
+AGAIN = {"migrate": ("start", ("dependency_restart",))}
 # A container that lives in web's network is gone with it.
 WITH_SIDE = {"side": ("recreate", ("parent_recreated",))}
 # And one that stays loses its network with web's process.
@@ -221,7 +223,7 @@ CASES = {
     "depends_on only": Case(_set("worker", depends_on=["migrate"]), {}, only=("2.40", "podman-compose")),
     "depends_on only (old)": Case(
         _set("worker", depends_on=["migrate"]),
-        {"worker": RECREATED, "migrate": ("start", ("dependency_restart",))},
+        {"worker": RECREATED, **AGAIN},
         only=("2.26",),
     ),
     "service added": Case(lambda lab: lab.services.update(new=lab.service()), {"new": ("create", ("missing",))}),
@@ -288,7 +290,7 @@ def _check(lab: Lab, case: Case) -> None:
     before = lab.states()
     result = lab.deploy(**case.options)
     seen = {name: what for name, what in effect(before, lab.states()).items() if what != "keep"}
-    assert seen == {name: SEEN_AS.get(row[0], row[0]) for name, row in case.expected.items()}
+    assert seen == {name: SEEN_AS.get(row[0], row[0]) for name, row in case.expected.items() if name not in AGAIN}
     assert result["changed"] is bool(case.expected)
     assert all(row == KEEP for row in lab.plan(**case.options).values())
 
