@@ -32,7 +32,7 @@ demo-down: setup ## remove all that make demo made, except data
 verify: setup ## prove every mount again: make verify HOST=demo
 	@ansible-playbook playbooks/verify.yml -l $(HOST) $(ARGS)
 
-test: lint sanity unit integration molecule ## everything
+test: lint sanity unit integration molecule ## everything but the heavier tiers below
 
 lint: setup-dev ## ansible-lint, yamllint, ruff, mypy, changelog and documentation lint
 	@tools/lint
@@ -50,10 +50,25 @@ testbed-down: ## stop what the testbed started
 	@$(PYTHON) tests/testbed/testbed.py down
 
 integration: testbed ## the modules against real engines
-	@pytest -q tests/integration
+	@pytest -q $(INTEGRATION)
 
 molecule: setup-dev ## the roles on systemd hosts
 	@python tests/testbed/testbed.py molecule
+
+test-compose: testbed ## heavier: every change on every engine and compose tool, kill -9 in the middle
+	@pytest -q tests/integration/compose
+
+test-backup: testbed ## heavier: backups of real PostgreSQL, Redis and restic, faults included
+	@pytest -q tests/integration/backup
+	@python tests/testbed/testbed.py molecule test -s backups
+
+test-oci: testbed ## heavier: the launcher and the role against a cloud that verifies signatures
+	@pip install --quiet --disable-pip-version-check -r requirements-oci.txt
+	@pytest -q tests/integration/oci
+
+test-machine: testbed ## heavier: podman machine by three real clients, then one that really boots
+	@pytest -q tests/integration/machine
+	@tests/testbed/mac/boot_tier
 
 bench: testbed ## ratios against what one would use instead
 	@python benchmarks/run.py
