@@ -15,7 +15,7 @@ description:
   - Finds what C(docker inspect) cannot see, such as sources that were deleted, moved or replaced while the container
     runs, disks mounted too late, mounts covered by others, and directories the engine made up.
   - Never changes anything. The task does not fail when a mount is wrong; look at RV(ignore:ok).
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox)
 attributes:

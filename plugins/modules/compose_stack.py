@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: compose_stack
 short_description: Deploy a compose stack, and say why
-version_added: 1.0.0
+version_added: 0.1.0
 description:
   - Brings a stack declared by a compose file to the wanted state on one host.
   - Looks first, and makes a plan with one action and its reasons for each service; then does exactly that.

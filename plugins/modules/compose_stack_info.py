@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: compose_stack_info
 short_description: Say what a deploy of a compose stack would do, and why
-version_added: 1.0.0
+version_added: 0.1.0
 description:
   - Makes the plan that M(onebox.stack.compose_stack) would carry out, and reads the state of the containers.
   - Changes nothing. A stack that would be refused is returned with its problems, and is no failure.

@@ -17,7 +17,7 @@ description:
     what is in them, unless O(directories[].recursive) asks for it.
   - Refuses places that lose data, such as the deploy directory, paths through symbolic links, a mount point whose disk
     is not mounted, file systems without owners, and file systems mounted read-only.
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
 attributes:

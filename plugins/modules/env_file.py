@@ -15,7 +15,7 @@ description:
   - Quotes values so that C(docker compose) and C(podman-compose) read the same, and refuses the few it cannot, such as
     those with C(${...}), which C(podman-compose) expands whatever the quotes.
   - The file is replaced in one step, and at no moment anybody but its owner can read it.
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
 attributes:

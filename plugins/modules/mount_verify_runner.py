@@ -12,7 +12,7 @@ description:
     Python 3.9 or newer, for timers and people who run it without Ansible.
   - It prints a table, or JSON with C(--json), writes metrics with C(--textfile), and ends with 0 when every mount is
     proven, 1 when one is not, 2 when the check could not be made.
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox)
 attributes:

@@ -11,7 +11,7 @@ description:
   - Captures every declared source (PostgreSQL, Redis or Valkey, directories, the compose files), commits one set,
     verifies it, deletes what the retention policy no longer wants, and copies off-site.
   - A source that fails means that nothing is committed and nothing is deleted; the task fails and names it.
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
 attributes:

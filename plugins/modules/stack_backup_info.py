@@ -10,7 +10,7 @@ short_description: What is known about the backups of a stack
 description:
   - Lists the sets of the local repository, their age and size, how the last run ended, and when a set was last restored
     and found equal. Reads only.
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
 attributes:

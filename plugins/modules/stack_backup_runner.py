@@ -10,7 +10,7 @@ short_description: Install the backup runner, the declaration of a stack, and it
 description:
   - Puts the runner on the managed host as one file that needs only Python 3.9 or newer, and the checked declaration of
     a stack beside it. Timers and people run that file without Ansible.
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
 attributes:

@@ -11,7 +11,7 @@ description:
   - Restores a set into new containers of the recorded image, without network, and compares rows and content hashes,
     keys, files, modes and owners with what was recorded when the set was taken.
   - Nothing of the running stack is touched, so the task is never C(changed). It fails when anything differs.
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
 attributes:

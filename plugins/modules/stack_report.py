@@ -14,7 +14,7 @@ description:
   - Keeps the report as C(report.json) in the stack's folder below O(state_dir), readable for its owner only. That does
     not count as a change.
   - Without O(results), returns the kept report.
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
 attributes:

@@ -13,7 +13,7 @@ description:
     differs the former one gets its name back. Redis is loaded in a container without network before the service starts.
   - Directories and files are restored beside the former ones, compared, and swapped. Former data is moved aside and
     never deleted; RV(aside) says where it is.
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
 attributes:
