@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pathlib
@@ -17,7 +18,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "testbed"), str(ROOT / "tests" / "integration" / "compose")]
 
-import conftest  # noqa: E402, F401  makes the collection importable
+importlib.import_module("conftest")  # makes the collection importable
 from compose_lab import Backend, Lab  # noqa: E402
 from onebox_testbed import compose, docker, images  # noqa: E402
 

@@ -7,6 +7,7 @@ read its mount table, and compare device and inode of source and destination for
 from __future__ import annotations
 
 import contextlib
+import importlib
 import pathlib
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import time
 import typing as t
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
-import conftest  # noqa: E402, F401  (makes the collection importable from a checkout)
+importlib.import_module("conftest")  # makes the collection importable
 import proof_floor  # noqa: E402
 import proof_stage  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.engine.find import find  # noqa: E402

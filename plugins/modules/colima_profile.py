@@ -159,6 +159,7 @@ paths:
 """
 
 import os
+import pathlib
 import sys
 import typing as t
 
@@ -251,7 +252,7 @@ def main() -> None:
     env = dict(os.environ)
     env["PATH"] = ":".join([env.get("PATH", "/usr/bin:/bin"), *places.EXTRA_PATH])
     if not env.get("HOME"):
-        env["HOME"] = os.path.expanduser("~")
+        env["HOME"] = str(pathlib.Path.home())
     try:
         result = _run(module, env)
     except (MachineError, process.CommandError) as error:

@@ -66,6 +66,7 @@ path:
 """
 
 import os
+import pathlib
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.compose import environ, provider
@@ -89,7 +90,7 @@ def tool_here(engine: Engine) -> str:
 
 def install(engine: str, requirement: str, suite: str, base: str) -> str:
     root = os.geteuid() == 0
-    home = os.path.expanduser("~")
+    home = str(pathlib.Path.home())
     if engine == "podman":
         installer = Installer(base, "/usr/local/bin" if root else f"{home}/.local/bin")
         return installer.podman_compose(requirement, PYTHON)
@@ -107,7 +108,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    usual = "/opt/onebox" if os.geteuid() == 0 else os.path.expanduser("~/.local/share/onebox")
+    usual = "/opt/onebox" if os.geteuid() == 0 else str(pathlib.Path.home() / ".local/share/onebox")
     base = module.params["base"] or usual
     engine, _problem = survey.look(module.params["engine"])
     if engine is None:

@@ -145,6 +145,7 @@ notes:
 
 import json
 import os
+import pathlib
 import shutil
 import typing as t
 
@@ -238,7 +239,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    drop_in = dropin.DropIn(dropin.folder_of(os.geteuid(), os.path.expanduser("~")))
+    drop_in = dropin.DropIn(dropin.folder_of(os.geteuid(), str(pathlib.Path.home())))
     try:
         if module.params["state"] == "absent":
             module.exit_json(**forget(module, drop_in))

@@ -87,6 +87,7 @@ builder_missing:
 
 import fcntl
 import os
+import pathlib
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -149,7 +150,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    usual = "/var/cache/onebox" if os.geteuid() == 0 else os.path.expanduser("~/.cache/onebox")
+    usual = "/var/cache/onebox" if os.geteuid() == 0 else str(pathlib.Path.home() / ".cache/onebox")
     scratch = module.params["scratch"] or usual
     try:
         module.exit_json(**have(module, scratch))

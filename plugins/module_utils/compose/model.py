@@ -245,7 +245,7 @@ def _namespaces(raw: t.Mapping[str, t.Any]) -> tuple[str, ...]:
             found.append(value[len("service:") :])
     for row in raw.get("volumes_from") or ():
         if not str(row).startswith("container:"):
-            found.append(str(row).split(":")[0])
+            found.append(str(row).partition(":")[0])
     return tuple(dict.fromkeys(found))
 
 

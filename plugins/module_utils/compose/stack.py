@@ -190,7 +190,8 @@ class Stack:
         return self._finish(result, look.rows, failure)
 
     def _carry_out(self, look: Look, result: Result) -> str:
-        assert look.engine is not None  # a look without an engine is only for check mode
+        if look.engine is None:
+            raise AssertionError("a look without an engine is only for check mode")
         before = outcome.snapshot(look.facts.containers)
         failure, after = Deploy(self._request, self._world, self._timings).run(look, look.engine, result)
         result["changed"] = result["changed"] or before != outcome.snapshot(after)
@@ -212,7 +213,8 @@ class Stack:
         return ""
 
     def _keep(self, look: Look) -> GoodSet:
-        assert look.engine is not None
+        if look.engine is None:
+            raise AssertionError("what was deployed had an engine")
         good = self._good.describe(
             look.source,
             look.model,

@@ -62,7 +62,7 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
         except OSError as error:
             problem = problem or f"cannot write {given.textfile}: {error.strerror}; make its directory, or name another"
     if result is None or problem:
-        print(f"not checked: {problem}", file=sys.stderr)
+        sys.stderr.write(f"not checked: {problem}\n")
         return UNKNOWN
-    print(json.dumps(result) if given.json else "\n".join(result["table"]), file=stream)
+    stream.write((json.dumps(result) if given.json else "\n".join(result["table"])) + "\n")
     return PROVEN if result["ok"] else BROKEN

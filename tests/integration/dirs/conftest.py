@@ -1,1 +1,3 @@
-from dirs_lab import lab  # noqa: F401  (a fixture for the tests beside this file)
+import dirs_lab
+
+lab = dirs_lab.lab  # a fixture for the tests beside this file

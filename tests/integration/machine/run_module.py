@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
-import conftest  # noqa: E402, F401  (makes the collection importable)
+importlib.import_module("conftest")  # makes the collection importable
 from ansible.module_utils.testing import patch_module_args  # noqa: E402
 
 with patch_module_args(json.load(sys.stdin)):

@@ -102,7 +102,7 @@ def test_retire_once_more_and_back(host: Host) -> None:
 def test_nothing_goes_while_the_stack_does_not_answer(host: Host) -> None:
     before = files(host)
     checks = [{"url": "http://127.0.0.1:9/status"}]
-    code, _, said = host.play(ROOT / "playbooks/retire.yml", compose_stack_http_checks=checks)
+    code, _unused, said = host.play(ROOT / "playbooks/retire.yml", compose_stack_http_checks=checks)
     assert code != 0, said
     assert files(host) == before
 
@@ -113,7 +113,7 @@ def test_a_host_daemon_is_an_error_that_names_it(host: Host) -> None:
     assert daemon.stdout is not None
     daemon.stdout.readline()
     try:
-        code, _, said = host.play(ROOT / "playbooks/retire.yml")
+        code, _unused, said = host.play(ROOT / "playbooks/retire.yml")
     finally:
         daemon.kill()
         daemon.wait()
@@ -140,6 +140,6 @@ def test_the_role_makes_a_machine_once(host: Host, lab5: Lab) -> None:
     code, changed, said = host.play(play, **given)
     assert (code, changed) == (0, 1), said
     assert host.play(play, **given)[:2] == (0, 0)
-    code, _, said = host.play(play, **{**given, "podman_machine_disk_size": "50 GiB"})
+    code, _unused, said = host.play(play, **{**given, "podman_machine_disk_size": "50 GiB"})
     assert code != 0
     assert "a machine's disk only grows" in said

@@ -266,7 +266,7 @@ def test_killed_while_making_a_machine(lab: Lab) -> None:
 def test_two_runs_at_once(lab: Lab) -> None:
     """Both want the same machine: one makes it, the other finds it, neither fails."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        both = [run.result() for run in [pool.submit(made, lab) for _ in range(2)]]
+        both = [run.result() for run in [pool.submit(made, lab) for _unused in range(2)]]
     assert sorted(one["changed"] for one in both) == [False, True]
     assert [one["machine"]["memory_mib"] for one in both] == [4768, 4768]
 

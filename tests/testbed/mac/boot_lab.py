@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -94,7 +93,8 @@ def _guest(lab: pathlib.Path, suites: list[str]) -> None:
     root, vm = lab / "guest", lab / "vm"
     argv = ["mmdebstrap", "-q", "--variant=minbase", '--aptopt=Acquire::Check-Valid-Until "false"']
     podman_cli.run([*argv, f"--include={GUEST}", suites[0], str(root)], 900)
-    shutil.copy(HERE / "guest_init.py", root / "usr/local/sbin/guest-init")
+    init = root / "usr/local/sbin/guest-init"
+    init.write_text("#!/usr/bin/python3\n" + (HERE / "guest_init.py").read_text())
     (root / "usr/local/sbin/guest-init").chmod(0o755)
     network = root / "etc/systemd/network/10-dhcp.network"
     network.parent.mkdir(parents=True, exist_ok=True)

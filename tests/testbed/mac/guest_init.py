@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -28,7 +27,7 @@ def run(*argv):
 
 def content(source):
     """The bytes of a data: URL."""
-    head, _, body = (source or "data:,")[len("data:") :].partition(",")
+    head, _unused, body = (source or "data:,")[len("data:") :].partition(",")
     raw = urllib.parse.unquote_to_bytes(body)
     return base64.b64decode(raw) if head.endswith(";base64") else raw
 

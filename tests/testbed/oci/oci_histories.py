@@ -63,7 +63,7 @@ def play(seed: int, *, kill_rate: float = 0.01, jumps: bool = True) -> Verdict:
     """One history until the instance is captured and the launcher stays quiet, or for at most 400 processes."""
     chance = random.Random(seed)
     clock, verdict = Clock(), Verdict()
-    words = [word for word, weight in WORDS for _ in range(weight)]
+    words = [word for word, weight in WORDS for _unused in range(weight)]
 
     def next_word(domain: str, now: float) -> str:
         word = chance.choice(words)
@@ -87,7 +87,7 @@ def play(seed: int, *, kill_rate: float = 0.01, jumps: bool = True) -> Verdict:
 
     discover = chance.random() < 0.5
     run = Run(world, clock, seed, hook=hook, reads=lambda: chance.choice(_READ_FAULTS), discover=discover)
-    for _ in range(400):
+    for _unused in range(400):
         try:
             block = chance.random() < 0.5
             outcome = run.block(chance.choice((600, 3600, DAY))) if block else run.tick()

@@ -108,7 +108,7 @@ def _filesystem(place: str) -> str:
     real = os.path.realpath(place)
     best = ("", "")
     for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
-        _source, point, kind, *_ = line.split()
+        _source, point, kind, *_unused = line.split()
         if (real + "/").startswith(point.rstrip("/") + "/"):
             best = max(best, (point, kind), key=lambda pair: len(pair[0]))
     return best[1]

@@ -232,7 +232,7 @@ def test_the_edited_file_is_what_a_yaml_parser_reads(old: list[tuple[str, bool]]
     assert outcome.text is not None
     values = yaml.safe_load(outcome.text)
     locations = [one["location"] for one in values["mounts"]]
-    assert locations[: len(old)] == [f"/m/{name}/x" for name, _ in old] or locations[0] == "~"
+    assert locations[: len(old)] == [f"/m/{name}/x" for name, _unused in old] or locations[0] == "~"
     assert set(locations) >= {one.location for one in wanted.mounts} | ({"~"} if not old else set())
     assert values["cpu"] == cpus
     assert values["network"] == {"address": False, "dns": []}

@@ -65,7 +65,7 @@ def test_a_libkrun_machine_is_found_although_the_environment_says_applehv(tmp_pa
     assert found is not None
     assert found.provider == "libkrun"
     assert recorded.asked[-1][1]["CONTAINERS_MACHINE_PROVIDER"] == "libkrun"
-    assert not any("--all-providers" in words for words, _ in recorded.asked)
+    assert not any("--all-providers" in words for words, _unused in recorded.asked)
 
 
 def test_the_same_name_in_two_providers_must_be_settled_by_the_user(tmp_path: pathlib.Path) -> None:

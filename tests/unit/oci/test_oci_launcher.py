@@ -72,7 +72,7 @@ def test_retry_after() -> None:
 
 def test_throttling_survives_a_restart() -> None:
     run = start("429", "429", "429")
-    for _ in range(200):
+    for _unused in range(200):
         if run.tick().captured:
             break
         run.clock.sleep(60)  # a timer that fires every minute
@@ -87,7 +87,7 @@ def test_one_tick_is_one_round_and_not_more_often_than_allowed() -> None:
     assert asked(run) == ["1", "2"]
     assert first.next_attempt_at is not None
     assert first.next_attempt_at - run.clock.wall > 800
-    for _ in range(5):
+    for _unused in range(5):
         run.tick()
     assert len(words(run)) == 2
     run.clock.sleep(1021)
@@ -433,7 +433,7 @@ def test_a_timer_gets_on_after_the_clock_was_set_back() -> None:
     run.tick()
     run.clock.wall -= 10**6
     captured = []
-    for _ in range(60):
+    for _unused in range(60):
         captured.append(run.tick().captured)
         run.clock.sleep(30)
     assert any(captured)

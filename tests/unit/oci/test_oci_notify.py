@@ -59,7 +59,7 @@ def test_few_messages_also_over_many_ticks() -> None:
 
 def test_the_same_abort_is_told_once() -> None:
     sink = Sink()
-    for _ in range(5):
+    for _unused in range(5):
         sink.notifier()(event(events.ABORTED, "quota"))
     sink.notifier()(event(events.ABORTED, "another"))
     assert len(sink.texts) == 2
@@ -82,7 +82,7 @@ def test_a_failure_harms_nothing_and_hides_the_url(error: Exception) -> None:
         raise error
 
     notifier = notify.Notifier(fail, sink.memory, sink.warnings.append)
-    for _ in range(3):
+    for _unused in range(3):
         notifier(event(events.LAUNCHED))
     assert len(sink.warnings) == 1
     assert "secret" not in sink.warnings[0]

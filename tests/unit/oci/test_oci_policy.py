@@ -39,7 +39,7 @@ def test_rounds_are_never_closer_than_the_floor(seed: int, interval: float, jitt
 
 def test_domains_of_a_round_are_one_to_two_minutes_apart() -> None:
     chance = random.Random(1)
-    pauses = [DEFAULT.pause(chance) for _ in range(200)]
+    pauses = [DEFAULT.pause(chance) for _unused in range(200)]
     assert 60 <= min(pauses) < 66
     assert 114 < max(pauses) <= 120
 

@@ -110,7 +110,7 @@ def test_key_pair(account: TestAccount, tmp_path: pathlib.Path) -> None:
         process.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", str(path)], timeout=20)
         return str(path), (tmp_path / f"{name}.pub").read_text()
 
-    (one, one_pub), (other, _), (locked, locked_pub) = make("one"), make("other"), make("locked", "words words")
+    (one, one_pub), (other, _unused), (locked, locked_pub) = make("one"), make("other"), make("locked", "words words")
     assert look(account, ssh_private_key_file=one, ssh_public_key=one_pub) == []
     ((parameter, text),) = look(account, ssh_private_key_file=other, ssh_public_key=one_pub)
     assert parameter == "ssh_private_key_file"

@@ -1,1 +1,3 @@
-from services_97layer import start  # noqa: F401  (a fixture for the tests beside this file)
+import services_97layer
+
+start = services_97layer.start  # a fixture for the tests beside this file

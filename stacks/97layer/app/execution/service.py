@@ -132,6 +132,8 @@ class Server(http.server.ThreadingHTTPServer):
     """A thread a request. Threads do not keep a stopping program alive: files are written all or nothing."""
 
     daemon_threads = True
+    # Connections that may wait to be accepted; the default of 5 turns a burst away.
+    request_queue_size = 256
 
     def run(self) -> None:
         """Serve until SIGTERM."""
