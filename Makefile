@@ -1,6 +1,8 @@
 # One command for each thing a person does here; `make help` lists them. Each target does its own set-up.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 HOST ?= demo
+# What `make integration` runs: folders or files of tests/integration. The others have targets of their own, below.
+INTEGRATION ?= test_testbed_engines.py dirs engine mounts stack_97layer site compose/test_compose_rollback.py
 # What a person gives to a run, for example: make demo ARGS='-e container_engine=docker'
 ARGS ?=
 
@@ -50,7 +52,7 @@ testbed-down: ## stop what the testbed started
 	@$(PYTHON) tests/testbed/testbed.py down
 
 integration: testbed ## the modules against real engines
-	@pytest -q $(INTEGRATION)
+	@pytest -q $(addprefix tests/integration/,$(INTEGRATION))
 
 molecule: setup-dev ## the roles on systemd hosts
 	@python tests/testbed/testbed.py molecule

@@ -184,7 +184,7 @@ def at_rate(policy: Policy, histories: t.Sequence[History], wanted: float) -> li
     """The policy slowed down until it sends ``wanted`` requests a day."""
     low, high = 1.0, 4000.0
     sample = histories[:: max(1, len(histories) // 40)]
-    for _ in range(7):
+    for _unused in range(7):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if rate(play(policy, sample, middle)) > wanted else (low, middle)
     return play(policy, histories, high)
