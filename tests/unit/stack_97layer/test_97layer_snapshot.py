@@ -137,7 +137,7 @@ def test_the_service_is_healthy_soon_and_ends_at_once(start, tmp_path):
     assert subprocess.run(healthy, env=environment, check=False).returncode == 0
     code, seconds = service.stop()
     assert code == 0
-    assert seconds < 1.0
+    assert seconds < 5, "an engine kills after 10 s"
     (manifest,) = (tmp_path / ".snapshots").glob("*.json")
     os.utime(manifest, (time.time() - 301,) * 2)
     assert subprocess.run(healthy, env=environment, check=False).returncode == 1
@@ -148,9 +148,11 @@ def test_sigterm_in_the_middle_of_a_large_file(start, tmp_path):
         file.truncate(3_000_000_000)
     service = start("snapshot_daemon.py", listens=False)
     service.wait_line("a snapshot of")
+    while not (tmp_path / ".snapshots").is_dir() or not names(tmp_path):
+        assert service.process.poll() is None
     code, seconds = service.stop()
     assert code == 0
-    assert seconds < 1.0
+    assert seconds < 5, "an engine kills after 10 s"
     assert not [name for name in names(tmp_path) if not name.startswith(".tmp-")]
 
 
