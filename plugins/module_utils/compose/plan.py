@@ -13,7 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.content impor
 from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import epoch_of
 from ansible_collections.onebox.stack.plugins.module_utils.compose.memory import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model, Service
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE, PODMAN_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
 KEEP, START, RESTART, CREATE, RECREATE, REBUILD = "keep", "start", "restart", "create", "recreate", "rebuild"
@@ -110,7 +110,7 @@ def make(model: Model, facts: Facts, *, kind: str, version: t.Sequence[int], rem
             _configuration(row, service, container, facts, kind, version, ids)
             _image(row, service, container, facts, kind)
             _content(row, service, container, facts)
-            _liveness(row, service, container)
+            _liveness(row, service, container, kind)
         if len(present) < service.scale:
             row.raise_to(CREATE, "missing")
         if len(present) > service.scale:
@@ -245,7 +245,7 @@ def _local(facts: Facts, reference: str) -> t.Mapping[str, t.Any] | None:
     return facts.images.get(reference)
 
 
-def _liveness(row: Row, service: Service, container: Container) -> None:
+def _liveness(row: Row, service: Service, container: Container, kind: str) -> None:
     if container.running and container.status != "paused":
         return
     if container.status in ("restarting", "stopping", "removing"):
@@ -253,7 +253,10 @@ def _liveness(row: Row, service: Service, container: Container) -> None:
     if container.status == "exited" and service.one_shot and container.exit_code == 0:
         row.ended = True
         return  # it did what it was for
-    row.raise_to(START, "not_running")
+    # On Podman a start that was killed, or refused by the runtime, leaves a container that can never be started (runc:
+    # "container with given ID already exists"). One that never ran holds nothing, so a new one costs nothing.
+    never_ran = container.status in ("created", "configured", "initialized")
+    row.raise_to(RECREATE if never_ran and kind == PODMAN_COMPOSE else START, "not_running")
 
 
 def _built_elsewhere(model: Model, rows: t.Mapping[str, Row]) -> None:

@@ -20,11 +20,18 @@ def test_what_is_right_is_kept():
     assert planned(model_of({"web": WEB}), [container("web")])["web"].action == "keep"
 
 
-@pytest.mark.parametrize("status", ["exited", "created", "paused", "dead", "stopped"])
+@pytest.mark.parametrize("status", ["exited", "paused", "dead", "stopped"])
 def test_what_does_not_run_is_started(status):
     row = container("web", State__Status=status, State__Pid=9 if status == "paused" else 0, State__ExitCode=1)
     made = planned(model_of({"web": WEB}), [row])["web"]
     assert (made.action, made.reasons) == ("start", ["not_running"])
+
+
+@pytest.mark.parametrize("status", ["created", "configured", "initialized"])
+def test_what_podman_never_got_to_run_is_made_anew(status):
+    row = container("web", State__Status=status, State__Pid=0)
+    made = planned(model_of({"web": WEB}), [row])["web"]
+    assert (made.action, made.reasons) == ("recreate", ["not_running"])
 
 
 @pytest.mark.parametrize(("policy", "action"), [("no", "keep"), (None, "keep"), ("unless-stopped", "start")])
