@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 HOST ?= demo
 # What `make integration` runs: folders or files of tests/integration. The others have targets of their own, below.
 INTEGRATION ?= test_testbed_engines.py dirs engine mounts stack_97layer site compose/test_compose_rollback.py
+# The engines the testbed started, for the shell that uses them.
+TESTBED = eval "$$(python tests/testbed/testbed.py env)"
 # What a person gives to a run, for example: make demo ARGS='-e container_engine=docker'
 ARGS ?=
 
@@ -52,28 +54,28 @@ testbed-down: ## stop what the testbed started
 	@$(PYTHON) tests/testbed/testbed.py down
 
 integration: testbed ## the modules against real engines
-	@pytest -q $(addprefix tests/integration/,$(INTEGRATION))
+	@$(TESTBED) && pytest -q $(addprefix tests/integration/,$(INTEGRATION))
 
 molecule: setup-dev ## the roles on systemd hosts
 	@python tests/testbed/testbed.py molecule
 
 test-compose: testbed ## heavier: every change on every engine and compose tool, kill -9 in the middle
-	@pytest -q tests/integration/compose
+	@$(TESTBED) && pytest -q tests/integration/compose
 
 test-backup: testbed ## heavier: backups of real PostgreSQL, Redis and restic, faults included
-	@pytest -q tests/integration/backup
+	@$(TESTBED) && pytest -q tests/integration/backup
 	@python tests/testbed/testbed.py molecule test -s backups
 
 test-oci: testbed ## heavier: the launcher and the role against a cloud that verifies signatures
 	@pip install --quiet --disable-pip-version-check -r requirements-oci.txt
-	@pytest -q tests/integration/oci
+	@$(TESTBED) && pytest -q tests/integration/oci
 
 test-machine: testbed ## heavier: podman machine by three real clients, then one that really boots
-	@pytest -q tests/integration/machine
+	@$(TESTBED) && pytest -q tests/integration/machine
 	@tests/testbed/mac/boot_tier
 
 bench: testbed ## ratios against what one would use instead
-	@python benchmarks/run.py
+	@$(TESTBED) && python benchmarks/run.py
 
 clean: ## forget everything this checkout built
 	rm -rf .venv .collections .ansible .cache
