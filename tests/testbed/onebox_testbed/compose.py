@@ -22,11 +22,13 @@ def environment() -> dict[str, str]:
 
 
 def up() -> None:
-    if environment() or run(["docker", "compose", "version"], check=False).returncode == 0:
+    settings = CONFIG / "config.json"
+    if settings.exists() and environment() or run(["docker", "compose", "version"], check=False).returncode == 0:
         return
     unpacked = of_suite("trixie")
     plugins = CONFIG / "cli-plugins"
     plugins.mkdir(parents=True, exist_ok=True)
+    settings.write_text("{}\n")  # Podman reads it too, and fails where the folder is named and the file is not there
     for place in sorted(unpacked.glob("usr/lib*/docker/cli-plugins/docker-*")):
         link = plugins / place.name
         link.unlink(missing_ok=True)
