@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
@@ -42,6 +42,8 @@ class Clock:
 class _Seen:
     restarts: int
     since: float | None = None
+    # Podman says 0 while a container runs again; what it ended with before is what a person wants to know.
+    exit_code: int = 0
 
 
 class Gate:
@@ -148,8 +150,10 @@ class Gate:
     ) -> tuple[str, str]:
         now = self._clock.monotonic()
         memory = seen.setdefault(container.id, _Seen(container.restart_count))
+        memory.exit_code = container.exit_code or memory.exit_code
         if container.restart_count - memory.restarts >= _LOOP:
-            return FAILED, f"keeps restarting ({container.restart_count} times), {exit_words(container)}"
+            ended = exit_words(replace(container, exit_code=memory.exit_code))
+            return FAILED, f"keeps restarting ({container.restart_count} times), {ended}"
         if container.status in _ENDED:
             if service.name in completed or service.one_shot:
                 if container.exit_code == 0:
