@@ -25,7 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 PACKAGES = ["gvproxy", "qemu-system-x86", "virtiofsd"]
 GUEST = (
     "systemd-sysv,udev,dbus,dbus-user-session,libpam-systemd,linux-image-cloud-amd64,initramfs-tools,openssh-server,"
-    "podman,sudo,uidmap,passt,netavark,aardvark-dns,nftables,iproute2,python3-minimal,ca-certificates,e2fsprogs,kmod,"
+    "podman,sudo,uidmap,passt,netavark,aardvark-dns,nftables,iproute2,python3,ca-certificates,e2fsprogs,kmod,"
     "procps,tzdata"
 )
 # KVM and the host's CPU become emulation; a kernel given directly needs no boot loader in the image; no network boot.
