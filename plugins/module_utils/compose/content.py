@@ -53,10 +53,16 @@ class Reader:
 
     Args:
         cache: what an earlier reader's :attr:`cache` was.
+        external: name -> piece of what the engine keeps and no file here does.
     """
 
-    def __init__(self, cache: t.Mapping[str, t.Sequence[t.Any]] | None = None) -> None:
+    def __init__(
+        self,
+        cache: t.Mapping[str, t.Sequence[t.Any]] | None = None,
+        external: t.Mapping[str, Piece] | None = None,
+    ) -> None:
         self._known = dict(cache or {})
+        self._external = dict(external or {})
         self.cache: dict[str, list[t.Any]] = {}
 
     def content(self, service: Service, values: t.Mapping[str, str], base: str) -> Content:
@@ -127,7 +133,7 @@ class Reader:
 
     def _ref(self, ref: FileRef, values: t.Mapping[str, str]) -> Piece | None:
         if ref.kind == "external":
-            return None
+            return self._external.get(ref.value)
         if ref.kind == "file":
             return self.tree(ref.value, Ignore(())) if os.path.exists(ref.value) else None
         text = ref.value if ref.kind == "content" else values.get(ref.value, "")

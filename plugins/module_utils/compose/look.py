@@ -16,6 +16,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import (
     outcome,
     ports,
     resolve,
+    secrets,
     state,
     strict,
 )
@@ -99,7 +100,7 @@ class Looker:
             references += [container.image_id for container in containers]
             found = images.look(engine, references, run) if engine is not None else {}
         with self.timings.step("plan"):
-            content, cache = self._content(model, source, memory)
+            content, cache = self._content(model, source, memory, engine)
             if not judge_builds:
                 content = {name: dataclasses.replace(each, context=None) for name, each in content.items()}
             facts = planning.Facts(containers, found, memory, content, self._stale(engine, containers))
@@ -109,10 +110,10 @@ class Looker:
         return Look(model, source, tool, engine, facts, rows, warnings, cache)
 
     def _content(
-        self, model: Model, source: resolve.Source, memory: Memory
+        self, model: Model, source: resolve.Source, memory: Memory, engine: Engine | None
     ) -> tuple[dict[str, Content], dict[str, list[t.Any]]]:
         values = resolve.read_env_file(source.env_file) if source.env_file else {}
-        reader = Reader(memory.cache)
+        reader = Reader(memory.cache, secrets.pieces(model, engine))
         content = {name: reader.content(service, values, model.project_dir) for name, service in model.services.items()}
         return content, reader.cache
 
@@ -133,6 +134,7 @@ class Looker:
         problems = strict.declared(look.model, look.source, request.rules)
         if not request.adopt:
             problems += strict.foreign(request.name, request.project_dir, look.facts.containers)
+        problems += secrets.problems(look.model, look.tool.kind, look.engine)
         problems += strict.platforms(look.model, look.facts.images, os.uname().machine)
         engine = look.engine
         if engine is not None:

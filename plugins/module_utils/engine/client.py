@@ -59,6 +59,10 @@ class Engine:
         """Paths that differ from the image: ``[{"Path": str, "Kind": 0 changed | 1 added | 2 deleted}]``."""
         raise NotImplementedError
 
+    def secret(self, name: str) -> dict[str, t.Any] | None:
+        """``inspect`` of one of Podman's secrets, without its value, or None when there is none."""
+        raise NotImplementedError
+
     def image_id(self, reference: str) -> str:
         """``sha256:…`` of a local image, or "" when there is none."""
         found = self.image(reference)
@@ -158,6 +162,12 @@ class SocketEngine(Engine):
         except NotFound:
             return None
 
+    def secret(self, name: str) -> dict[str, t.Any] | None:
+        try:
+            return self.get(f"/secrets/{urllib.parse.quote(name, safe='')}")
+        except NotFound:
+            return None
+
     def logs(self, container: str, lines: int) -> str:
         path = f"/containers/{urllib.parse.quote(container, safe='')}/logs"
         return _demultiplex(self.get_bytes(path, stdout="1", stderr="1", tail=str(lines)))
@@ -222,6 +232,13 @@ class PodmanCli(Engine):
     def image(self, reference: str) -> dict[str, t.Any] | None:
         try:
             rows = json.loads(self._call("image", "inspect", reference))
+        except NotFound:
+            return None
+        return rows[0] if rows else None
+
+    def secret(self, name: str) -> dict[str, t.Any] | None:
+        try:
+            rows = json.loads(self._call("secret", "inspect", name))
         except NotFound:
             return None
         return rows[0] if rows else None
