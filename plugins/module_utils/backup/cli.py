@@ -26,9 +26,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     status,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, Busy, StoreError
 
 UNHEALTHY = 10
+# Commands of timers: their failures are told.
+TOLD = ("backup", "check", "rehearse")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,10 +75,14 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
             out.write(line + "\n")
             out.flush()
 
+    context = None
     try:
         context = contexts.make(declaration.read(options.config), log)
         report, code = _dispatch(context, options)
     except BackupError as error:
+        # What a timer runs must not fail in silence, also where it fails before there is a report, as on a wrong key.
+        if context is not None and options.command in TOLD and not isinstance(error, Busy):
+            status.tell(context, f"{options.command} failed", str(error), [])
         if options.json:
             out.write(json.dumps({"error": str(error), "exit_code": error.exit_code}) + "\n")
         else:

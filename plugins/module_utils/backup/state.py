@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a stack's backups remember beside the sets: sequence, last runs, evidence of rehearsals; and whom they tell."""
+"""What a stack's backups remember beside the sets: sequence, last runs, evidence of rehearsals."""
 
 from __future__ import annotations
 
@@ -10,12 +10,8 @@ import json
 import os
 import re
 import typing as t
-import urllib.error
-import urllib.parse
-import urllib.request
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import safefs
-from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration, WebhookSpec
 
 _EVIDENCE = re.compile(r"(local|offsite)-(\d+)\.json\Z")
 
@@ -95,79 +91,6 @@ class State:
         if after != before:
             self.write("pins", {"sets": sorted(after)})
         return after != before
-
-
-def metrics(declaration: Declaration, status: t.Mapping[str, t.Any]) -> str:
-    """Prometheus text format of what :func:`status.status` returns; times in seconds since 1970, sizes in bytes."""
-    stack = declaration.stack.replace("\\", "\\\\").replace('"', '\\"')
-    lines = []
-
-    def add(name: str, what: str, value: float | None, extra: str = "") -> None:
-        if value is None:
-            return
-        full = f"onebox_backup_{name}"
-        if f"# TYPE {full} gauge" not in lines:
-            lines.extend([f"# HELP {full} {what}", f"# TYPE {full} gauge"])
-        lines.append(f'{full}{{stack="{stack}"{extra}}} {value:.16g}')
-
-    add("sets", "Committed sets in the local repository.", status["sets"])
-    add("last_success_timestamp_seconds", "When the newest committed set was taken.", status["last_good_at"])
-    add("last_run_timestamp_seconds", "When the last run ended.", status["last_run_at"])
-    add("last_run_ok", "1 when the last run committed and verified a set.", status["last_run_ok"])
-    add("last_size_bytes", "Bytes of the newest set's staged files.", status["last_size"])
-    add("last_duration_seconds", "How long the last run took.", status["last_seconds"])
-    add("max_age_seconds", "Above this age of the newest set something is wrong.", declaration.max_age_hours * 3600)
-    rehearsals = (
-        ("rehearsal_last_success_timestamp_seconds", "When a set was last restored and found equal.", "good_at"),
-        ("rehearsal_last_ok", "1 when the last rehearsal succeeded.", "ok"),
-        ("rehearsal_restore_seconds", "How long the restore in the last rehearsal took.", "seconds"),
-    )
-    for name, what, key in rehearsals:
-        for where, note in sorted(status["rehearsals"].items()):
-            add(name, what, note.get(key), f',where="{where}"')
-    add("offsite_lag_sets", "Committed local sets that are not off-site.", status.get("offsite_lag"))
-    for name, source in sorted(status["sources"].items()):
-        add("source_count", "Rows, keys or entries of a source in the newest set.", source, f',source="{name}"')
-    return "\n".join(lines) + "\n"
-
-
-def write_metrics(path: str, text: str) -> None:
-    """Put the metrics where the node exporter's textfile collector reads them (it needs mode 0644)."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    safefs.replace(path, text.encode(), mode=0o644)
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A webhook that sends us elsewhere would make us tell a stranger."""
-
-    def redirect_request(self, *args: t.Any, **kwargs: t.Any) -> None:
-        return None
-
-
-def tell(webhook: WebhookSpec, title: str, text: str) -> str:
-    """Post a message to Discord or ntfy. Returns "" or why it could not; the URL is a secret and is never in it."""
-    try:
-        with open(webhook.url_file, encoding="utf-8") as file:
-            url = file.read().strip()
-    except OSError as error:
-        return f"the webhook could not be told: {webhook.url_file} cannot be read: {error.strerror}"
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        return f"the webhook could not be told: {webhook.url_file} holds no http(s) URL"
-    if webhook.style == "discord":
-        # Discord refuses more than 2000 characters, and an empty user agent of Python's.
-        body = json.dumps({"content": f"**{title}**\n{text}"[:2000], "allowed_mentions": {"parse": []}}).encode()
-        headers = {"Content-Type": "application/json", "User-Agent": "onebox-backup"}
-    else:
-        body = text.encode()
-        headers = {"Title": title.encode("ascii", "replace").decode(), "Priority": "high", "Tags": "floppy_disk"}
-    request = urllib.request.Request(url, data=body, headers=headers)
-    try:
-        with urllib.request.build_opener(_NoRedirect).open(request, timeout=15):
-            return ""
-    except urllib.error.HTTPError as error:
-        return f"the webhook could not be told: it answered {error.code}"
-    except OSError as error:
-        return f"the webhook could not be told: {getattr(error, 'reason', None) or type(error).__name__}"
 
 
 def seconds(taken: str) -> float:

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup import metrics, notify
 from ansible_collections.onebox.stack.plugins.module_utils.backup import state as states
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 
 Status = t.Dict[str, t.Any]  # noqa: UP006
+# Less than a day, so that the daily check repeats itself although its timer is not exact.
+QUIET_SECONDS = 20 * 3600.0
 
 
 def status(context: Context) -> Status:
@@ -89,11 +93,8 @@ def _rehearsal(context: Context, where: str) -> Status:
 def finish(context: Context, what: str, report: t.Mapping[str, t.Any]) -> None:
     """Remember how a run ended, refresh the metrics, and tell the webhook about a failure."""
     warnings = t.cast("list[str]", report["warnings"])
-    webhook = context.declaration.webhook
-    if webhook is not None and report["error"]:
-        unsaid = states.tell(webhook, f"{context.declaration.stack}: {what} failed", str(report["error"]))
-        if unsaid:
-            warnings.append(unsaid)
+    if report["error"]:
+        tell(context, f"{what} failed", str(report["error"]), warnings)
     try:
         context.state.write(f"last-{what}", {**report, "ended": time.time()})
     except (OSError, BackupError) as error:
@@ -106,12 +107,30 @@ def check(context: Context) -> Status:
     found = status(context)
     found["warnings"] = []
     refresh(context, found["warnings"])
-    webhook = context.declaration.webhook
-    if webhook is not None and found["problems"]:
-        unsaid = states.tell(webhook, f"{context.declaration.stack}: backups need a look", "\n".join(found["problems"]))
-        if unsaid:
-            found["warnings"].append(unsaid)
+    if found["problems"]:
+        tell(context, "backups need a look", "\n".join(found["problems"]), found["warnings"])
     return found
+
+
+def tell(context: Context, what: str, text: str, warnings: list[str]) -> None:
+    """Tell the webhook, but not the very same twice within a day: a run tried again each hour is no alarm bell."""
+    webhook = context.declaration.webhook
+    if webhook is None:
+        return
+    told = context.state.read("told")
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    last = told.get(what) or {}
+    now = context.now().timestamp()
+    if last.get("sha256") == digest and 0 <= now - float(last.get("at") or 0) < QUIET_SECONDS:
+        return
+    unsaid = notify.tell(webhook, f"{context.declaration.stack}: {what}", text)
+    if unsaid:
+        warnings.append(unsaid)
+        return
+    try:
+        context.state.write("told", {**told, what: {"sha256": digest, "at": now}})
+    except (OSError, BackupError) as error:
+        warnings.append(f"that the webhook was told could not be kept: {error}")
 
 
 def refresh(context: Context, warnings: list[str]) -> None:
@@ -120,6 +139,6 @@ def refresh(context: Context, warnings: list[str]) -> None:
     if not path:
         return
     try:
-        states.write_metrics(path, states.metrics(context.declaration, status(context)))
+        metrics.write(path, metrics.text(context.declaration, status(context)))
     except (OSError, BackupError) as error:
         warnings.append(f"the metrics file {path} could not be written: {error}")

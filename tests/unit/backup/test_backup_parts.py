@@ -1,21 +1,19 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parts on their own: hostile archives, what redis-check-rdb prints, comparisons, the webhook, the one-file program.
+"""Parts on their own: hostile archives, what redis-check-rdb prints, comparisons, the one-file program.
 
 The words of redis-check-rdb are recorded from Redis 7.0.15 and 8.0.2.
 """
 
 from __future__ import annotations
 
-import http.server
 import io
 import json
 import os
 import subprocess
 import sys
 import tarfile
-import threading
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
@@ -29,9 +27,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     restic_store,
     safefs,
     sources,
-    state,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec, WebhookSpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     DeclarationError,
     SourceError,
@@ -214,50 +211,6 @@ def test_sudden_emptiness_and_drops_are_refused():
         sources.check_drop(spec, source(49), source(100))
     sources.check_drop(spec, source(50), source(100))
     sources.check_drop(SourceSpec("s", "redis", allow_empty=True), source(0), source(100))
-
-
-class Hook(http.server.BaseHTTPRequestHandler):
-    got: list[tuple[str, bytes]] = []
-    status = 204
-
-    def do_POST(self) -> None:
-        Hook.got.append((self.headers.get("Title", ""), self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(Hook.status)
-        if Hook.status == 302:
-            self.send_header("Location", "/elsewhere")
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def hook(tmp_path):
-    server = http.server.HTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    Hook.got.clear()
-    Hook.status = 204
-    (tmp_path / "url").write_text(f"http://127.0.0.1:{server.server_port}/secret-token\n", encoding="utf-8")
-    yield str(tmp_path / "url")
-    server.shutdown()
-    server.server_close()
-
-
-def test_the_webhook_is_told_and_its_address_is_not(hook):
-    assert state.tell(WebhookSpec(hook, "discord"), "coin: backup failed", "x" * 3000) == ""
-    assert len(json.loads(Hook.got[0][1])["content"]) == 2000
-    assert state.tell(WebhookSpec(hook, "ntfy"), "coin: ü", "why") == ""
-    assert Hook.got[1] == ("coin: ?", b"why")
-    Hook.status = 500
-    said = state.tell(WebhookSpec(hook, "ntfy"), "t", "x")
-    assert "answered 500" in said
-    assert "secret-token" not in said
-    Hook.status = 302
-    assert "answered 302" in state.tell(WebhookSpec(hook, "ntfy"), "t", "x")
-    assert "cannot be read" in state.tell(WebhookSpec("/nowhere", "ntfy"), "t", "x")
-    with open(hook, "w", encoding="utf-8") as file:
-        file.write("file:///etc/passwd")
-    assert "no http(s) URL" in state.tell(WebhookSpec(hook, "ntfy"), "t", "x")
 
 
 def test_of_restic_s_output_only_the_summary_counts():
