@@ -42,7 +42,7 @@ def text(declaration: Declaration, status: t.Mapping[str, t.Any]) -> str:
             add(name, what, note.get(key), f',where="{where}"')
     add("offsite_lag_sets", "Committed local sets that are not off-site.", status.get("offsite_lag"))
     for name, source in sorted(status["sources"].items()):
-        add("source_count", "Rows, keys or entries of a source in the newest set.", source, f',source="{name}"')
+        add("source_entries", "Rows, keys or entries of a source in the newest set.", source, f',source="{name}"')
     return "\n".join(lines) + "\n"
 
 
