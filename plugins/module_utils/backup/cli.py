@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import typing as t
 
@@ -18,7 +19,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     context as contexts,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
+    credentials,
     declaration,
+    due,
     rehearse,
     restore,
     run,
@@ -59,10 +62,22 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--database", action="append", default=[], help="only this database of the sources")
     command.add_argument("--into", default="", help="put files below this directory instead of over the stack")
     command.add_argument("--yes", default="", metavar="STACK", help="do it; the name of the stack, typed out")
+    command = commands.add_parser("due", help="run what is due; for launchd or cron, every quarter of an hour")
+    for job in due.JOBS:
+        command.add_argument(
+            f"--{job}", type=_when, metavar="WHEN", help="such as '*-*-* 02:15:00' or 'Sun *-*-* 04:15:00'"
+        )
     command = commands.add_parser("pin", help="keep a set whatever the policy says")
     command.add_argument("seq", type=int)
     command.add_argument("--remove", action="store_true")
     return top
+
+
+def _when(text: str) -> due.When:
+    try:
+        return due.parse(text)
+    except BackupError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> int:
@@ -77,7 +92,7 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
 
     context = None
     try:
-        context = contexts.make(declaration.read(options.config), log)
+        context = contexts.make(credentials.handed_over(declaration.read(options.config), os.environ), log)
         report, code = _dispatch(context, options)
     except BackupError as error:
         # What a timer runs must not fail in silence, also where it fails before there is a report, as on a wrong key.
@@ -115,6 +130,10 @@ def _dispatch(context: Context, options: argparse.Namespace) -> tuple[dict[str, 
     if options.command == "check":
         report = status.check(context)
         return report, 0 if report["healthy"] else UNHEALTHY
+    if options.command == "due":
+        wanted = {job: getattr(options, job) for job in due.JOBS if getattr(options, job) is not None}
+        report = due.run_due(context, wanted, wait=options.wait)
+        return report, report["exit_code"]
     where = "offsite" if getattr(options, "offsite", False) else "local"
     if options.command == "rehearse":
         if options.self_test:
@@ -175,6 +194,10 @@ def _words(command: str, report: t.Mapping[str, t.Any]) -> list[str]:
         lines += [f"{'done' if report['done'] else 'would'}: {step}" for step in report["steps"]]
         if not report["done"] and not report["error"]:
             lines.append(f"nothing was changed; to do it add --yes {report['stack']}")
+    elif command == "due":
+        lines += [f"{'FAILED' if row['error'] else 'ok    '} {row['job']}" for row in report["jobs"]] or [
+            "nothing is due"
+        ]
     elif command == "pin":
         lines.append("pinned: " + (", ".join(map(str, report["pinned"])) or "none"))
     return lines

@@ -1,0 +1,153 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is due now, where no systemd keeps the time: launchd, cron.
+
+launchd makes up for a time the Mac slept through, but not for one it was switched off at. So it only has to start
+``onebox-backup due`` now and then and at login; what is due is worked out here, from when each job last ended. That
+also makes up for a run that failed, which a timer never does.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, run, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, Busy, DeclarationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+# A failed job is tried again after this many seconds, not at every start.
+AGAIN = 3600.0
+_FORM = re.compile(
+    r"(?:(?P<days>[A-Z][a-z]{2}(?:,[A-Z][a-z]{2})*) )?\*-\*-\* (?P<hour>\d\d):(?P<minute>\d\d)(?::00)?\Z"
+)
+
+
+@dataclass(frozen=True)
+class When:
+    """A time of day, on some days of the week; ``days`` as :meth:`datetime.date.weekday` counts them."""
+
+    days: frozenset[int]
+    hour: int
+    minute: int
+
+    def last(self, now: dt.datetime) -> dt.datetime:
+        """The latest moment of the schedule that is not after ``now``, which is wall time with its zone."""
+        for back in range(8):
+            day = now - dt.timedelta(days=back)
+            moment = day.replace(hour=self.hour, minute=self.minute, second=0, microsecond=0)
+            if moment <= now and day.weekday() in self.days:
+                return moment
+        raise AssertionError("unreachable: every schedule has a day in each week")
+
+
+def parse(text: str) -> When:
+    """A schedule in the part of systemd's OnCalendar that launchd and cron can follow, too.
+
+    Raises:
+        DeclarationError: it is another.
+    """
+    found = _FORM.match(text)
+    words = (found.group("days") or ",".join(DAYS)).split(",") if found else []
+    if not found or not set(words) <= set(DAYS) or int(found.group("hour")) > 23 or int(found.group("minute")) > 59:
+        raise DeclarationError(
+            f"the schedule {text!r} is not understood where no systemd is; give it as '*-*-* 02:15:00' (each day) "
+            "or 'Sun,Wed *-*-* 04:15:00' (on these days)"
+        )
+    return When(frozenset(DAYS.index(word) for word in words), int(found.group("hour")), int(found.group("minute")))
+
+
+def jobs(schedules: t.Mapping[str, When], last: t.Mapping[str, t.Mapping[str, t.Any]], now: dt.datetime) -> list[str]:
+    """The jobs that are due, in the order of ``schedules``.
+
+    Args:
+        last: of each job, how it last went: ``ended`` in seconds since 1970, ``error``; {} when it never ran.
+    """
+    found = []
+    for name, when in schedules.items():
+        note = last.get(name) or {}
+        ended = float(note.get("ended") or 0)
+        missed = ended < when.last(now).timestamp()
+        failed = bool(note.get("error")) and now.timestamp() - ended >= AGAIN
+        # A note from the future comes from a clock that was wrong; trusting it would mean no backup until then.
+        if missed or failed or ended > now.timestamp() + AGAIN:
+            found.append(name)
+    return found
+
+
+def run_due(context: Context, schedules: t.Mapping[str, When], *, wait: float = 0.0) -> Report:
+    """Run what is due, one after the other; one that fails does not keep the next from being tried.
+
+    Args:
+        schedules: of the jobs backup, rehearse, offsite and check, in the order they shall run.
+        wait: seconds to wait for another run of this stack.
+    """
+    context.state.prepare()
+    report: Report = {"stack": context.declaration.stack, "jobs": [], "error": "", "exit_code": 0, "warnings": []}
+    last = {name: _last(context, name) for name in schedules}
+    for name in jobs(schedules, last, context.now()):
+        context.log(f"{name} is due")
+        row = {"job": name, "error": "", "exit_code": 0}
+        try:
+            row.update(JOBS[name](context, wait))
+        except Busy as error:
+            row.update(error=str(error), exit_code=error.exit_code)  # not noted: it is due until it was run
+        except BackupError as error:
+            row.update(error=str(error), exit_code=error.exit_code)
+            status.tell(context, f"{name} failed", str(error), report["warnings"])
+            _note(context, row)
+        else:
+            _note(context, row)
+        report["jobs"].append(row)
+    failed = [row for row in report["jobs"] if row["error"]]
+    if failed:
+        report["error"] = "; ".join(f"{row['job']}: {row['error']}" for row in failed)
+        report["exit_code"] = failed[0]["exit_code"]
+    return report
+
+
+def _last(context: Context, job: str) -> t.Mapping[str, t.Any]:
+    """How a job last went, whoever ran it: this program, a person, a playbook."""
+    ours = (context.state.read("due").get("jobs") or {}).get(job) or {}
+    note = context.state.read({"backup": "last-backup", "rehearse": "last-rehearsal-local"}.get(job, f"last-{job}"))
+    theirs = {"ended": note.get("ended") or note.get("at") or 0, "error": note.get("error", "")}
+    return max(ours, theirs, key=lambda found: float(found.get("ended") or 0))
+
+
+def _note(context: Context, row: t.Mapping[str, t.Any]) -> None:
+    known = context.state.read("due").get("jobs") or {}
+    known[row["job"]] = {"ended": context.now().timestamp(), "error": row["error"]}
+    context.state.write("due", {"jobs": known})
+
+
+def _backup(context: Context, wait: float) -> Report:
+    report = run.backup(context, wait=wait)
+    return {"error": report["error"], "exit_code": report["exit_code"]}
+
+
+def _rehearse(context: Context, wait: float, where: str = "local") -> Report:
+    report = rehearse.rehearse(context, where=where, wait=wait)
+    return {"error": report["error"], "exit_code": report["exit_code"]}
+
+
+def _offsite(context: Context, wait: float) -> Report:
+    return _rehearse(context, wait, "offsite")
+
+
+def _check(context: Context, wait: float) -> Report:
+    # What it finds was told by the check itself; that it looked is what counts here.
+    status.check(context)
+    return {}
+
+
+JOBS: dict[str, t.Callable[[Context, float], Report]] = {
+    "backup": _backup,
+    "rehearse": _rehearse,
+    "offsite": _offsite,
+    "check": _check,
+}
