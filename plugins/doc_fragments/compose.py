@@ -93,4 +93,14 @@ options:
       - Prove every bind mount, see M(onebox.stack.bind_mount_verify). Only for hosts where no proof is possible.
     type: bool
     default: true
+  vm:
+    description:
+      - The virtual machine the containers run in, as on a Mac. Mounts are then proven through it.
+    type: str
+    choices: [none, podman, colima, docker_desktop]
+    default: none
+  vm_name:
+    description: Name of the Podman machine or the Colima profile. Empty is the default one.
+    type: str
+    default: ""
 """

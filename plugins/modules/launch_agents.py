@@ -83,7 +83,7 @@ options:
         elements: path
         default: []
       compose:
-        description: The whole command that makes the stack, with absolute paths.
+        description: The command that makes the stack; E(DOCKER_HOST) and a C(PATH) with Homebrew's are set for it.
         type: list
         elements: str
         required: true

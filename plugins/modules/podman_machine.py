@@ -123,6 +123,12 @@ options:
     type: list
     elements: path
     default: []
+  mend_clock:
+    description:
+      - Whether a guest whose clock is more than 30 seconds off gets the host's time, as after a laptop's sleep. Without
+        it, that is a warning.
+    type: bool
+    default: false
   wait_api:
     description: Whether a start is done only when the API answers.
     type: bool
@@ -348,6 +354,7 @@ def main() -> None:
             "allow_destroy": {"type": "bool", "default": False},
             "recover": {"type": "str", "choices": ["none", "kill_stale"], "default": "none"},
             "must_see": {"type": "list", "elements": "path", "default": []},
+            "mend_clock": {"type": "bool", "default": False},
             "wait_api": {"type": "bool", "default": True},
             "timeout_start": {"type": "float", "default": 300.0},
             "timeout_stop": {"type": "float", "default": 120.0},
@@ -373,6 +380,7 @@ def main() -> None:
             wait_api=given["wait_api"],
             must_see=given["must_see"],
             token=uuid.uuid4().hex,
+            mend_clock=given["mend_clock"],
             ping=functools.partial(health.ping, timeout=given["timeout"]),
         )
     except ensure.Refused as error:

@@ -85,8 +85,8 @@ text:
   type: str
 report:
   description:
-    - The same as data, with C(project), C(host), C(generated_at), C(ok), C(changed), C(check), C(engine), C(services),
-      C(mounts), C(directories), C(endpoints), C(changes), C(notes), C(steps) and C(next).
+    - The same as data, with C(project), C(host), C(generated_at), C(ok), C(changed), C(check), C(engine), C(machine),
+      C(services), C(mounts), C(directories), C(endpoints), C(changes), C(notes), C(steps) and C(next).
   returned: always
   type: dict
 path:

@@ -15,6 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import strict
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Host
 from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_machines import KINDS
 
 COMMON: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
@@ -32,6 +33,8 @@ COMMON: dict[str, dict[str, t.Any]] = {
     "adopt": {"type": "bool", "default": False},
     "remove_orphans": {"type": "bool", "default": False},
     "verify": {"type": "bool", "default": True},
+    "vm": {"type": "str", "choices": list(KINDS), "default": "none"},
+    "vm_name": {"type": "str", "default": ""},
 }
 
 
@@ -71,6 +74,8 @@ def request_of(params: t.Mapping[str, t.Any], uid: int, home: str) -> Request:
         remove_orphans=params["remove_orphans"],
         adopt=params["adopt"],
         verify=params["verify"],
+        vm=params["vm"],
+        vm_name=params["vm_name"],
         http_checks=tuple(params.get("http_checks") or ()),
         freeze=tuple(params.get("freeze") or ()),
         state_dir=params["state_dir"] or default_state,

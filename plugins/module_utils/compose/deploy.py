@@ -5,7 +5,14 @@
 
 from __future__ import annotations
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import apply, endpoints, outcome, remember, state
+from ansible_collections.onebox.stack.plugins.module_utils.compose import (
+    apply,
+    endpoints,
+    outcome,
+    proof,
+    remember,
+    state,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.compose import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError, Unhealthy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Gate, project_containers
@@ -14,7 +21,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.request impor
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
-from ansible_collections.onebox.stack.plugins.module_utils.mounts import verify as mounts
 
 
 class Deploy:
@@ -94,7 +100,14 @@ class Deploy:
         ]
         done = [service.name for service in services if service.one_shot]
         with self._timings.step("verify"):
-            report = mounts.verify(engine, project=self._request.name, expected=expected or None, one_shots=done)
+            report = proof.prove(
+                engine,
+                self._request,
+                self._world,
+                project=self._request.name,
+                expected=expected or None,
+                one_shots=done,
+            )
         result["mounts"] = report
         return "" if report["ok"] else outcome.mount_failure(self._request.name, report)
 

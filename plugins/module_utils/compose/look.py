@@ -15,6 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import (
     images,
     outcome,
     ports,
+    proof,
     resolve,
     secrets,
     state,
@@ -32,7 +33,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import
 from ansible_collections.onebox.stack.plugins.module_utils.engine import find as engines
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
-from ansible_collections.onebox.stack.plugins.module_utils.mounts import verify as mounts
 
 Result = dict[str, t.Any]
 
@@ -120,7 +120,8 @@ class Looker:
     def _stale(self, engine: Engine | None, containers: t.Sequence[Container]) -> dict[str, list[str]]:
         if engine is None or not self._request.verify or not any(row.running for row in containers):
             return {}
-        report = mounts.verify(engine, names=[row.id for row in containers if row.running], access="none")
+        running = [row.id for row in containers if row.running]
+        report = proof.prove(engine, self._request, self._world, names=running, access="none")
         found: dict[str, list[str]] = {}
         for container in report["containers"]:
             for row in container["mounts"]:

@@ -36,6 +36,8 @@ class Request:
     remove_orphans: bool = False
     adopt: bool = False
     verify: bool = True
+    vm: str = "none"
+    vm_name: str = ""
     boot: bool = False
     rollback: bool = True
     keep: int = 3

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
+import sys
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
@@ -20,7 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.client import 
 ENGINES = ("auto", "docker", "podman")
 
 
-def sockets(engine: str, environ: t.Mapping[str, str], uid: int) -> list[str]:
+def sockets(engine: str, environ: t.Mapping[str, str], uid: int, system: str = sys.platform) -> list[str]:
     """Where the sockets of ``engine`` are looked for, best first."""
     places: list[str] = []
     runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
@@ -34,7 +37,49 @@ def sockets(engine: str, environ: t.Mapping[str, str], uid: int) -> list[str]:
         if host.startswith("unix://"):
             places.append(host[len("unix://") :])
         places.append("/run/podman/podman.sock" if uid == 0 else os.path.join(runtime, "podman/podman.sock"))
+        places += machine_sockets(environ, uid, system)
     return places
+
+
+def machine_sockets(environ: t.Mapping[str, str], uid: int, system: str = sys.platform) -> list[str]:
+    """The API socket of the machine that a remote ``podman`` talks to, none where podman runs containers itself.
+
+    Containers of a Mac live in a virtual machine; podman reaches it by the default connection, which has the machine's
+    name, and keeps the machine's socket on the host in its runtime directory.
+    """
+    config = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "/"), ".config")
+    folder = os.path.join(config, "containers")
+    if system != "darwin" and not re.search(r"(?m)^\s*remote\s*=\s*true\b", _text(f"{folder}/containers.conf")):
+        return []
+    try:
+        known = json.loads(_text(environ.get("PODMAN_CONNECTIONS_CONF") or f"{folder}/podman-connections.json"))
+        default = str(known["Connection"]["Default"])
+    except (ValueError, KeyError, TypeError):
+        return []
+    if system == "darwin":
+        runtime = environ.get("TMPDIR") or _mac_tmpdir()
+    else:
+        runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
+    # The store of root in the machine has a connection of its own, and the same socket.
+    names = dict.fromkeys((default, default[: -len("-root")] if default.endswith("-root") else default))
+    places = [os.path.join(runtime, "podman", f"{name}-api.sock") for name in names]
+    return [place for place in places if os.path.exists(place)]
+
+
+def _mac_tmpdir(run: process.Runner = process.run) -> str:
+    """Where macOS keeps the user's sockets; ssh sessions and agents do not always have it in TMPDIR."""
+    try:
+        return run(["/usr/bin/getconf", "DARWIN_USER_TEMP_DIR"], timeout=10.0).stdout.strip() or "/tmp"
+    except process.CommandError:
+        return "/tmp"
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def find(

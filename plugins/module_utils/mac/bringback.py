@@ -28,7 +28,7 @@ class Stack:
         connection: system connection of the store in use (``<name>`` or ``<name>-root``).
         project: compose project.
         sources: directories of the host that the containers bind.
-        compose: the whole command that makes the project's containers, with absolute paths.
+        compose: the command that makes the project's containers.
         podman: the podman client.
         timeout: seconds each for machine, API and mounts.
     """
@@ -125,6 +125,8 @@ other=$("$podman" --connection "$connection" ps --all --quiet --filter "label=io
 all=$(printf '%s\\n%s\\n' "$all" "$other" | sort -u | sed '/^$/d')
 if [ -z "$all" ]; then
   say "making the stack $project"
+  DOCKER_HOST=unix://$("$podman" machine inspect --format '{{.ConnectionInfo.PodmanSocket.Path}}' "$machine")
+  export DOCKER_HOST
   exec @COMPOSE@
 fi
 failed=0

@@ -21,11 +21,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.machine import (
     read,
     visible,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.machine import (
+    clock as guest_clock,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.machine.cli import Podman
 from ansible_collections.onebox.stack.plugins.module_utils.machine.errors import MachineError
-
-# A guest's clock stands still while a laptop sleeps; beyond this, TLS and tokens begin to fail.
-DRIFT_SECONDS = 30.0
 
 
 class Refused(MachineError):
@@ -70,11 +70,13 @@ def ensure(
     wait_api: bool = True,
     must_see: t.Sequence[str] = (),
     token: str = "",
+    mend_clock: bool = False,
     host: plan.Host | None = None,
     run: process.Runner = process.run,
     ping: health.Ping = health.ping,
     clock: t.Callable[[], float] = time.monotonic,
     sleep: t.Callable[[float], None] = time.sleep,
+    epoch: t.Callable[[], float] = time.time,
 ) -> dict[str, t.Any]:
     """Bring the machine to what is wanted.
 
@@ -88,6 +90,7 @@ def ensure(
         wait_api: started means that the API answers.
         must_see: directories of the host that the guest must see, proven when the machine runs.
         token: random text for that proof.
+        mend_clock: give a guest whose clock is off the host's time.
 
     Returns:
         The module's result, ``changed`` included.
@@ -100,14 +103,16 @@ def ensure(
     runtime = places.runtime_dir(podman.env, system=system, uid=uid)
     current = read.machine(podman, wanted.name, wanted.provider, ping)
     if check:
-        return _result(podman, current, _decide(podman, wanted, current, facts), done=False)
+        result = _result(podman, current, _decide(podman, wanted, current, facts), done=False)
+        return _on_time(podman, current, mend_clock, result)
     deadline = clock() + limits.start
     while _may_still_start(wanted, current, limits) and clock() < deadline:
         sleep(1.0)
         current = read.machine(podman, wanted.name, wanted.provider, ping)
     decided = _decide(podman, wanted, current, facts)
     if not decided.steps:
-        return _seen(podman, current, must_see, token, run, _result(podman, current, decided, done=False))
+        result = _result(podman, current, decided, done=False)
+        return _on_time(podman, current, mend_clock, _seen(podman, current, must_see, token, run, result), epoch)
     with apply.alone(runtime, wanted.name, limits.start, clock, sleep):
         # Another run may have done it while we waited for the lock.
         now = read.machine(podman, wanted.name, wanted.provider, ping)
@@ -131,7 +136,30 @@ def ensure(
         )
         applier.apply(decided)
     after = read.machine(podman, wanted.name, None if wanted.state == "absent" else wanted.provider, ping)
-    return _seen(podman, after, must_see, token, run, _result(podman, after, decided, done=True))
+    result = _result(podman, after, decided, done=True)
+    return _on_time(podman, after, mend_clock, _seen(podman, after, must_see, token, run, result), epoch)
+
+
+def _on_time(
+    podman: Podman,
+    machine: model.Machine | None,
+    mend: bool,
+    result: dict[str, t.Any],
+    epoch: t.Callable[[], float] | None = None,
+) -> dict[str, t.Any]:
+    """Warn of a clock that is off, or mend it; without ``epoch`` (check mode) only say that it would be mended."""
+    if machine is None or not guest_clock.is_off(machine):
+        return result
+    if not mend:
+        result["warnings"].append(guest_clock.warning(machine))
+        return result
+    result["changed"] = True
+    result["diff"]["before"]["clock_drift"], result["diff"]["after"]["clock_drift"] = machine.clock_drift, 0.0
+    if epoch is not None:
+        guest_clock.mend(podman, machine, epoch())
+        result["machine"]["clock_drift"] = 0.0
+        result["actions"] = podman.actions
+    return result
 
 
 def _seen(
@@ -171,12 +199,6 @@ def _may_still_start(wanted: plan.Wanted, current: model.Machine | None, limits:
 
 
 def _result(podman: Podman, machine: model.Machine | None, decided: plan.Plan, *, done: bool) -> dict[str, t.Any]:
-    warnings = list(decided.warnings)
-    if machine is not None and machine.clock_drift is not None and abs(machine.clock_drift) > DRIFT_SECONDS:
-        warnings.append(
-            f"the clock of {machine.name} is {machine.clock_drift:+.0f} s off (laptops lose it in sleep), which breaks "
-            f"TLS and tokens; set it with: podman machine ssh {machine.name} sudo chronyc -a makestep"
-        )
     return {
         "changed": decided.changed,
         "machine": machine.as_dict() if machine is not None else {},
@@ -184,5 +206,5 @@ def _result(podman: Podman, machine: model.Machine | None, decided: plan.Plan, *
         "restart_required": decided.restart_required and not (done and "set" in {one.verb for one in decided.steps}),
         "recreate_required": [] if done else decided.recreate_required,
         "diff": {"before": decided.before, "after": decided.after},
-        "warnings": warnings,
+        "warnings": list(decided.warnings),
     }

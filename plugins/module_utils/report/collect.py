@@ -55,6 +55,7 @@ def collect(
         "changed": bool(changes),
         "check": check,
         "engine": _engine(engine, stack),
+        "machine": _machine(results.get("podman_machine", {}).get("machine") or {}),
         "services": services,
         "mounts": mounts,
         "directories": [
@@ -80,6 +81,12 @@ def _engine(engine: t.Mapping[str, t.Any], stack: t.Mapping[str, t.Any]) -> dict
         "rootless": "rootless" if engine.get("rootless") else "",
         "compose": " ".join(word for word in (backend.get("name"), backend.get("version")) if word),
     }
+
+
+def _machine(machine: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The virtual machine the containers run in; empty where there is none."""
+    keys = ("name", "provider", "state", "healthy", "cpus", "memory_mib", "disk_gib", "rootful", "podman_client")
+    return {key: machine.get(key) for key in (*keys, "podman_server", "clock_drift")} if machine else {}
 
 
 def _service(container: Container, used: Usage) -> dict[str, t.Any]:
@@ -125,6 +132,10 @@ def _mounts(proof: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
 def _changes(results: Results) -> list[str]:
     """What the run changed, in words."""
     found = []
+    machine = results.get("podman_machine", {})
+    if machine.get("changed"):
+        done = dict.fromkeys(words[2] for words in machine.get("actions") or () if words[1:2] == ["machine"])
+        found.append("machine " + (", ".join(done) or "changed"))
     engine = results.get("container_engine", {})
     if engine.get("changed"):
         settings = ", ".join(engine.get("settings") or ())
@@ -147,7 +158,14 @@ def _changes(results: Results) -> list[str]:
             found.append(f"start at boot ({boot.get('unit')})")
         if not by_action and not boot.get("changed"):
             found.append("the stack")
-    others = set(results) - {"container_engine", "data_dirs", "compose_stack"}
+    agents = results.get("host_hygiene_agents", {})
+    if agents.get("changed"):
+        found.append(f"{len(agents.get('agents') or ())} agents retired")
+    gone = results.get("host_hygiene", {})
+    if gone.get("changed"):
+        found.append(f"{len(gone.get('clutter') or ())} pieces of clutter removed")
+    known = {"podman_machine", "container_engine", "data_dirs", "compose_stack", "host_hygiene_agents", "host_hygiene"}
+    others = set(results) - known
     found += sorted(role for role in others if results[role].get("changed"))
     return found
 

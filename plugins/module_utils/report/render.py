@@ -64,6 +64,8 @@ def _sections(report: t.Mapping[str, t.Any]) -> list[Section]:
     well = all(row["ok"] for row in services)
     return [
         Section("", _labelled("engine", [_engine(report["engine"])]), 1, gap=False),
+        # Reports kept by an earlier version know no machine.
+        Section("", _labelled("machine", _machine(report.get("machine") or {})), 1, gap=False),
         _table(
             ("SERVICE", "STATE", "HEALTH", "PORTS", "CPU", "MEMORY"),
             [_service(row) for row in services],
@@ -101,6 +103,22 @@ def _engine(engine: t.Mapping[str, str]) -> str:
     words = [" ".join(word for word in (engine["name"], engine["version"]) if word)]
     words += [engine["rootless"], engine["compose"]]
     return ", ".join(word for word in words if word)
+
+
+def _machine(machine: t.Mapping[str, t.Any]) -> list[str]:
+    if not machine:
+        return []
+    state = machine["state"] if machine["healthy"] or machine["state"] != "running" else "running, but does not answer"
+    words = [
+        f"{machine['name']} {state}",
+        machine["provider"],
+        f"{machine['cpus']} CPUs",
+        f"{machine['memory_mib']} MiB",
+        f"disk {machine['disk_gib']} GiB",
+        "rootful" if machine["rootful"] else "rootless",
+        f"podman {machine['podman_client']}, in it {machine['podman_server'] or 'unknown'}",
+    ]
+    return [", ".join(words)]
 
 
 def _service(row: t.Mapping[str, t.Any]) -> tuple[str, ...]:

@@ -22,7 +22,6 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "testbed" / "mac")]
 
-from ansible_collections.onebox.stack.plugins.module_utils import processes  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.mac import bringback  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.machine import health  # noqa: E402
 from machine_lab import AS_USER, Lab  # noqa: E402
@@ -46,13 +45,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Lab]:
     (one.home / "work" / "index.html").write_text("from the host\n")
     yield one
     one.module(name=NAME, state="absent", recover="kill_stale", timeout_stop=60)
-    for process in left(one):
+    for process in one.own_processes():
         os.kill(process.pid, signal.SIGKILL)
-
-
-def left(lab: Lab) -> list[processes.Process]:
-    """Processes of this lab's machine: VM, network, shared directories."""
-    return [one for one in processes.listing() if f"{lab.home}/run/podman" in one.command]
 
 
 def ask(lab: Lab, **args: t.Any) -> t.Any:
@@ -85,7 +79,7 @@ def test_a_guest_that_panics_is_given_up_and_cleared_away(lab: Lab) -> None:
     cleared = ask(lab, state="stopped", recover="kill_stale", timeout_stop=20)
     assert not cleared.get("failed"), cleared["msg"]
     assert cleared["machine"]["state"] == "stopped"
-    assert left(lab) == []
+    assert lab.own_processes() == []
 
 
 def test_a_start_that_was_killed(lab: Lab) -> None:
@@ -95,18 +89,18 @@ def test_a_start_that_was_killed(lab: Lab) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         start = subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + 60
-        while not any("qemu-system" in one.command for one in left(lab)):
+        while not any("qemu-system" in one.command for one in lab.own_processes()):
             assert time.monotonic() < until, "the VM did not start"
             time.sleep(0.2)
         os.kill(start.pid, number)
         start.wait(30)
-        assert left(lab), "nothing was left behind, so there is nothing to show"
+        assert lab.own_processes(), "nothing was left behind, so there is nothing to show"
         refused = ask(lab, state="stopped")
         if refused.get("failed"):
             assert "recover: kill_stale" in refused["msg"]
         cleared = ask(lab, state="stopped", recover="kill_stale", timeout_stop=20)
         assert not cleared.get("failed"), cleared["msg"]
-        assert left(lab) == []
+        assert lab.own_processes() == []
     del lab.env["ONEBOX_LAB_KERNEL_ARGS"]
 
 
@@ -201,14 +195,14 @@ def _get() -> str:
 
 def test_settings_with_leave_take_one_stop_set_start(lab: Lab) -> None:
     """Case 6, with leave; every process of the machine is replaced."""
-    before = {one.pid for one in left(lab)}
+    before = {one.pid for one in lab.own_processes()}
     assert before
     result = ask(lab, memory_mib="2304", allow_restart=True)
     assert not result.get("failed"), result["msg"]
     assert [words[2] for words in result["actions"]] == ["stop", "set", "start"]
     assert (result["machine"]["memory_mib"], result["machine"]["healthy"]) == (2304, True)
     assert not result["restart_required"]
-    assert not before & {one.pid for one in left(lab)}
+    assert not before & {one.pid for one in lab.own_processes()}
 
 
 def test_the_stack_comes_back_and_what_its_user_stopped_stays_down(lab: Lab) -> None:
@@ -232,10 +226,10 @@ def test_stopped_and_nothing_left(lab: Lab) -> None:
     result = ask(lab, memory_mib="2304", state="stopped")
     assert not result.get("failed"), result["msg"]
     assert result["machine"]["state"] == "stopped"
-    assert left(lab) == []
+    assert lab.own_processes() == []
 
 
 def test_absent_takes_everything(lab: Lab) -> None:
     gone = lab.module(name=NAME, state="absent", timeout_stop=200)
     assert (gone["changed"], gone["machine"]) == (True, {})
-    assert left(lab) == []
+    assert lab.own_processes() == []

@@ -15,6 +15,8 @@ import pathlib
 import subprocess
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils import processes
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 RUN_MODULE = pathlib.Path(__file__).resolve().parent / "run_module.py"
 AS_USER = ["unshare", "-U", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
@@ -43,18 +45,31 @@ class Lab:
     def call(self, *argv: str, seconds: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a program of the lab as an ordinary user."""
         return subprocess.run(
-            [*AS_USER, *argv], env={**self.env, **env}, text=True, capture_output=True, timeout=seconds, check=False
+            [*self.prefix(), *argv],
+            env={**self.env, **env},
+            text=True,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
         )
 
-    def podman(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.call("podman", *words, CONTAINERS_MACHINE_PROVIDER="qemu")
+    def prefix(self) -> list[str]:
+        """What turns a command into one of the lab's ordinary user."""
+        return AS_USER
+
+    def podman(self, *words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        return self.call("podman", *words, seconds=seconds, CONTAINERS_MACHINE_PROVIDER="qemu")
+
+    def own_processes(self) -> list[processes.Process]:
+        """Those of this lab's machine: VM, network, shared directories."""
+        return [one for one in processes.listing() if f"{self.home}/run/podman" in one.command]
 
     def module(
         self, module: str = "podman_machine", /, *, check: bool = False, root: bool = False, **args: t.Any
     ) -> t.Any:
         """The module's result, with ``failed`` and ``msg`` when it fails."""
         given = {"executable": str(self.bin / "podman"), "environment": self.env, **args, "_ansible_check_mode": check}
-        argv = [*([] if root else AS_USER), str(ROOT / ".venv/bin/python"), str(RUN_MODULE), module]
+        argv = [*([] if root else self.prefix()), str(ROOT / ".venv/bin/python"), str(RUN_MODULE), module]
         done = subprocess.run(
             argv, input=json.dumps(given), text=True, capture_output=True, timeout=600, check=False, cwd=ROOT
         )

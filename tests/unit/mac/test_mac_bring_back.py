@@ -22,6 +22,7 @@ PODMAN = """\
 echo "$*" >>"$LAB/asked"
 case "$*" in
   "machine inspect --format {{.State}} it's one") cat "$LAB/state" ;;
+  "machine inspect --format {{.ConnectionInfo.PodmanSocket.Path}} it's one") echo "/s o/it's one-api.sock" ;;
   "machine start --quiet --no-info it's one") [ -e "$LAB/hangs" ] && exec sleep 60; echo running >"$LAB/state" ;;
   "--connection it's one-root info") [ "$(cat "$LAB/state")" = running ] && [ ! -e "$LAB/dead" ] ;;
   "machine ssh it's one test -e "*) [ ! -e "$LAB/blind" ] && eval "test -e ${6}" ;;
@@ -43,7 +44,7 @@ class Lab:
         podman.write_text(PODMAN)
         podman.chmod(0o755)
         compose = home / "compose"
-        compose.write_text('#!/bin/sh\necho "composed $*"\n')
+        compose.write_text('#!/bin/sh\necho "composed $* on $DOCKER_HOST"\n')
         compose.chmod(0o755)
         self.stack = bringback.Stack(
             machine="it's one", provider="libkrun", connection="it's one-root", project="my stack",
@@ -96,7 +97,7 @@ def test_a_machine_that_runs_is_not_started(lab: Lab) -> None:
 def test_a_project_without_containers_is_made(lab: Lab) -> None:
     (lab.home / "containers").write_text("")
     done = lab.run()
-    assert "composed -f a file up -d" in done.stdout
+    assert "composed -f a file up -d on unix:///s o/it's one-api.sock" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -221,3 +221,27 @@ def test_kept_and_shown_again(tmp_path):
     pathlib.Path(path).write_text("[]")
     with pytest.raises(store.ReportError, match="of another version"):
         store.load(path)
+
+
+MACHINE = {
+    "name": "97layerOS", "provider": "libkrun", "state": "running", "healthy": True, "cpus": 5, "memory_mib": 4768,
+    "disk_gib": 93, "rootful": False, "podman_client": "5.8.6", "podman_server": "5.8.2", "clock_drift": 0.0, "ssh": {},
+}  # fmt: skip
+
+
+def test_the_machine_and_what_was_done_to_a_mac():
+    done = [["podman", "machine", "stop", "x"], ["podman", "machine", "set", "x"], ["podman", "system", "connection"]]
+    report = gather(
+        {
+            "podman_machine": {"changed": True, "machine": MACHINE, "actions": done},
+            "host_hygiene_agents": {"changed": True, "agents": [{}, {}]},
+            "host_hygiene": {"changed": True, "clutter": [{}]},
+        }
+    )
+    assert report["machine"]["memory_mib"] == 4768
+    assert "ssh" not in report["machine"]
+    assert report["changes"] == ["machine stop, set", "2 agents retired", "1 pieces of clutter removed"]
+
+
+def test_a_box_without_a_machine_has_none():
+    assert gather({"podman_machine": {"skipped": True, "changed": False}})["machine"] == {}

@@ -233,3 +233,13 @@ def test_any_report_keeps_the_limits(data):
     for key in ("changes", "notes", "next"):
         report[key] = draw(st.lists(TEXT, max_size=20))
     within_limits(render(report))
+
+
+def test_the_machine_has_a_line_and_one_that_hangs_says_so():
+    machine = {"name": "97layerOS", "provider": "libkrun", "state": "running", "healthy": True, "cpus": 5}
+    machine.update(memory_mib=4768, disk_gib=93, rootful=False, podman_client="5.8.6", podman_server="5.8.2")
+    report = {**copy.deepcopy(REPORT), "machine": machine}
+    line = "machine   97layerOS running, libkrun, 5 CPUs, 4768 MiB, disk 93 GiB, rootless, podman 5.8.6, in it"
+    assert line in render(report)
+    machine.update(healthy=False, podman_server="")
+    assert "97layerOS running, but does not answer" in render(report)

@@ -1,0 +1,29 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The proof of a stack's mounts, on this host or through the virtual machine its containers run in."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import verify, vm, vm_machines
+
+
+def prove(engine: Engine, request: Request, world: World, **wanted: t.Any) -> dict[str, t.Any]:
+    """:func:`verify.verify` with what ``wanted`` says, the same way for the plan and after a deployment.
+
+    Raises:
+        ComposeError: the virtual machine does not answer.
+        EngineError: the engine does not.
+    """
+    try:
+        through = None
+        if request.vm != "none":
+            through = vm.Prover(vm_machines.Machine.of(request.vm, request.vm_name), world.run)
+        return verify.verify(engine, through=through, **wanted)
+    except vm_machines.MachineError as error:
+        raise ComposeError(f"the mounts of stack {request.name} cannot be proven: {error}") from error

@@ -1,0 +1,37 @@
+"""The proof of a stack in a virtual machine goes through it, and says so when it does not answer."""
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.compose import proof
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
+
+
+class FakeEngine(Engine):
+    name, socket = "podman", "/nowhere"
+
+    def containers(self, project=None, names=()):
+        mounts = [{"Type": "bind", "Source": "/Users/me/app", "Destination": "/app", "RW": True}]
+        state = {"Status": "running", "Running": True, "Pid": 4711}
+        return [parse_inspect({"Id": "a" * 64, "Name": "web", "State": state, "Mounts": mounts})]
+
+
+def world(run) -> World:
+    return World(run=run, environ={}, clock=None, now=None, user="me", host=None)
+
+
+def test_the_machine_is_asked_and_one_that_is_down_is_no_proof():
+    asked = []
+
+    def run(argv, **options):
+        asked.append(list(argv[:4]))
+        raise process.CommandError(
+            "podman failed", process.Result(tuple(argv), 125, "", "Error: vm is not running", 0.0)
+        )
+
+    request = Request("97layer", "/deploy", vm="podman", vm_name="97layerOS")
+    with pytest.raises(ComposeError, match="97layer cannot be proven.*podman machine start 97layerOS"):
+        proof.prove(FakeEngine(), request, world(run), project="97layer")
+    assert ["podman", "machine", "ssh", "97layerOS"] in asked

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the engine of a Mac is: the API socket of the machine that podman talks to by default."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.engine import find
+
+
+class Home:
+    """A home with a Podman machine, as podman's own files describe it."""
+
+    def __init__(self, base: pathlib.Path, default: str, sockets: list[str]) -> None:
+        self.base = base
+        self.config = base / ".config/containers"
+        self.config.mkdir(parents=True)
+        self.runtime = base / "T/podman"
+        self.runtime.mkdir(parents=True)
+        connections = {"Connection": {"Default": default, "Connections": {default: {"URI": "ssh://core@127.0.0.1:1"}}}}
+        (self.config / "podman-connections.json").write_text(json.dumps(connections))
+        for name in sockets:
+            (self.runtime / name).touch()
+        self.environ = {"HOME": str(base), "TMPDIR": f"{base}/T", "XDG_RUNTIME_DIR": f"{base}/T"}
+
+
+@pytest.mark.parametrize("default", ["97layerOS", "97layerOS-root"])
+def test_on_a_mac_the_default_machines_socket_is_looked_for_last(tmp_path, default):
+    home = Home(tmp_path, default, ["97layerOS-api.sock", "other-api.sock"])
+    assert find.sockets("podman", home.environ, 501, "darwin")[-1] == f"{home.runtime}/97layerOS-api.sock"
+
+
+def test_a_machine_whose_name_ends_like_the_root_connection(tmp_path):
+    home = Home(tmp_path, "my-root", ["my-root-api.sock"])
+    assert find.machine_sockets(home.environ, 501, "darwin") == [f"{home.runtime}/my-root-api.sock"]
+
+
+def test_linux_runs_containers_itself_unless_podman_is_only_a_client(tmp_path):
+    home = Home(tmp_path, "97layerOS", ["97layerOS-api.sock"])
+    assert find.machine_sockets(home.environ, 1000, "linux") == []
+    (home.config / "containers.conf").write_text("[engine]\n# remote = true\n")
+    assert find.machine_sockets(home.environ, 1000, "linux") == []
+    (home.config / "containers.conf").write_text("[engine]\nremote = true\n")
+    assert find.machine_sockets(home.environ, 1000, "linux") == [f"{home.runtime}/97layerOS-api.sock"]
+
+
+def test_no_machine_no_socket(tmp_path):
+    home = Home(tmp_path, "97layerOS", [])
+    assert find.machine_sockets(home.environ, 501, "darwin") == []
+    (home.config / "podman-connections.json").write_text("{}")
+    assert find.machine_sockets(home.environ, 501, "darwin") == []
+    (home.config / "podman-connections.json").unlink()
+    assert find.machine_sockets(home.environ, 501, "darwin") == []
+
+
+def test_docker_is_never_looked_for_there(tmp_path):
+    home = Home(tmp_path, "97layerOS", ["97layerOS-api.sock"])
+    assert not any("97layerOS" in place for place in find.sockets("docker", home.environ, 501, "darwin"))
