@@ -66,6 +66,7 @@ def run(
     env: t.Mapping[str, str] | None = None,
     cwd: str | None = None,
     stdin: bytes | None = None,
+    pass_fds: t.Sequence[int] = (),
 ) -> Result:
     """Run ``argv`` and wait for it.
 
@@ -76,6 +77,7 @@ def run(
         env: the whole environment; default the caller's. ``LC_ALL=C`` is added, so that messages can be read.
         cwd: the working directory.
         stdin: bytes to feed; without them standard input is closed, so that nothing can wait for an answer.
+        pass_fds: descriptors it inherits, such as that of a lock it must go on holding when its parent is killed.
 
     Raises:
         CommandMissing: the executable (or ``cwd``) does not exist or may not be run.
@@ -93,6 +95,7 @@ def run(
             stderr=subprocess.PIPE,
             env=full_env,
             cwd=cwd,
+            pass_fds=pass_fds,
             start_new_session=True,  # so that a timeout reaches grandchildren too
         )
     except OSError as error:

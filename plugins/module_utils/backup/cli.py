@@ -50,7 +50,10 @@ def parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("plan", help="what retention would delete now")
     commands.add_parser("status", help="sets, ages, rehearsals; exit code 10 when something is wrong")
-    commands.add_parser("check", help="status, fresh metrics, and the webhook when something is wrong")
+    commands.add_parser(
+        "check",
+        help="read a part of the repository in full, status, fresh metrics, and the webhook when something is wrong",
+    )
     command = commands.add_parser("rehearse", help="restore into throwaway containers and compare")
     command.add_argument("--set", default="latest")
     command.add_argument("--offsite", action="store_true")
@@ -128,7 +131,7 @@ def _dispatch(context: Context, options: argparse.Namespace) -> tuple[dict[str, 
         report = status.status(context)
         return report, 0 if report["healthy"] else UNHEALTHY
     if options.command == "check":
-        report = status.check(context)
+        report = status.check(context, wait=options.wait)
         return report, 0 if report["healthy"] else UNHEALTHY
     if options.command == "due":
         wanted = {job: getattr(options, job) for job in due.JOBS if getattr(options, job) is not None}

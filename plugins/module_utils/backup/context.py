@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import socket
@@ -12,6 +13,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.backup import lock
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
@@ -52,6 +54,31 @@ class Context:
     host: str = field(default_factory=socket.gethostname)
     log: t.Callable[[str], None] = lambda _line: None
     _cli: Cli | None = None
+
+    @contextlib.contextmanager
+    def locked(self, what: str, wait: float) -> t.Iterator[None]:
+        """Hold the lock of this stack's backups, and make what the state directory needs.
+
+        Args:
+            what: what this run does, told to whoever finds the lock taken.
+            wait: seconds to wait for another run to end.
+
+        Raises:
+            Busy: another run holds it; the text says which.
+            StoreError: the state directory cannot be used.
+        """
+        self.state.prepare()
+        with lock.held(self.state.lock, what, wait) as descriptor:
+            self._give_lock(descriptor)
+            try:
+                yield
+            finally:
+                self._give_lock(-1)
+
+    def _give_lock(self, descriptor: int) -> None:
+        for store in (self.store, self.offsite):
+            if store is not None:
+                store.lock = descriptor
 
     def open_cli(self) -> Cli:
         """The engine, looked for when it is first needed. Raises :class:`SourceError` when none answers."""

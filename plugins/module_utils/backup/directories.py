@@ -40,40 +40,69 @@ def capture(
     name: str,
     *,
     archive: bool,
-    cache: listing.HashCache | None = None,
+    before: str = "",
 ) -> Captured:
-    """Capture ``root`` as source ``name``: its list, its SQLite files, and with ``archive`` a tar of the rest."""
+    """Capture ``root`` as source ``name``: its list, its SQLite files, and with ``archive`` a tar of the rest.
+
+    Args:
+        before: where the list of the last set is, "" for none; only asked for files that are left to the store.
+    """
     found = listing.Listing(root, exclude, sqlite)
-    changed: list[str] = []
-    rows: dict[str, listing.Entry] = {}
-    artefacts = []
-    for path in found.databases:
-        artefact = _copy_database(os.path.join(root, path), staging, f"sqlite/{name}/{path}")
-        artefacts.append(artefact)
-        rows[path] = listing.entry(path, found.entries[path], artefact.sha256, artefact.size)
-    rest = {path: status for path, status in found.entries.items() if path not in rows}
+    take: _Take
+    with contextlib.ExitStack() as stack:
+        if archive:
+            tar = _Archive(root, staging, f"files/{name}.tar")
+            take = stack.enter_context(tar)
+        else:
+            take = _Look(root, before)
+            stack.callback(take.known.close)
+        artefacts = _write_list(found, take, staging, name)
     if archive:
-        artefacts.append(_archive(root, rest, staging, f"files/{name}.tar", rows, changed))
-    else:
-        for path, status in rest.items():
-            rows.update(_look(root, path, status, cache, changed))
-    artefacts.append(_write_list(rows, staging, f"files/{name}.list"))
+        artefacts.insert(-1, tar.artefact())
     warnings = []
-    if changed:
-        shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
-        warnings.append(f"{len(changed)} files changed while they were read: {shown}")
+    if take.changed:
+        more = f" and {len(take.changed) - 5} more" if len(take.changed) > 5 else ""
+        shown = ", ".join(take.changed[:5]) + more
+        warnings.append(f"{len(take.changed)} files changed while they were read: {shown}")
     if found.left_out:
         warnings.append(f"{len(found.left_out)} sockets or devices are left out: {', '.join(found.left_out[:5])}")
     facts = {
         "root": root,
-        "entries": len(rows),
-        "bytes": sum(row.get("size", 0) for row in rows.values()),
+        "entries": take.entries,
+        "bytes": take.bytes,
         "list": f"files/{name}.list",
+        "list_order": "walk",
         "archive": f"files/{name}.tar" if archive else "",
         "databases": {path: f"sqlite/{name}/{path}" for path in found.databases},
     }
     excludes = [os.path.join(root, path) for path in [*found.databases, *found.skipped]]
     return Captured(artefacts, facts, warnings, excludes)
+
+
+def _write_list(found: listing.Listing, take: _Take, staging: str, name: str) -> list[Artefact]:
+    """Go through a directory once. Returns the artefacts of the SQLite files, and last that of the list."""
+    artefacts = []
+    target = f"files/{name}.list"
+    with safefs.HashedFile(safefs.private_parents(staging, target)) as file:
+        lines: list[bytes] = []
+        for path, status in found:
+            if found.databases and found.databases[-1] == path:
+                copy = _copy_database(os.path.join(found.root, path), staging, f"sqlite/{name}/{path}")
+                artefacts.append(copy)
+                line = listing.file_line(path, status, copy.sha256, copy.size)
+                take.bytes += copy.size
+            else:
+                line = take(path, status)
+            if not line:
+                take.changed.append(path)
+                continue
+            take.entries += 1
+            lines.append(line)
+            if len(lines) == 1000:
+                file.write(b"".join(lines))
+                lines.clear()
+        file.write(b"".join(lines))
+    return [*artefacts, Artefact(target, file.size, file.sha256())]
 
 
 def _copy_database(path: str, staging: str, target: str) -> Artefact:
@@ -94,120 +123,125 @@ def _copy_database(path: str, staging: str, target: str) -> Artefact:
         raise SourceError(f"the SQLite file {path} cannot be backed up: {error}") from error
     if verdict != "ok":
         raise SourceError(f"the SQLite file {path} is damaged: {verdict}")
-    fd = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        safefs.sync(fd)
-    finally:
-        os.close(fd)
     sha256, size = safefs.digest(place)
     return Artefact(target, size, sha256)
 
 
-def _archive(
-    root: str,
-    entries: t.Mapping[str, os.stat_result],
-    staging: str,
-    target: str,
-    rows: dict[str, listing.Entry],
-    changed: list[str],
-) -> Artefact:
-    place = safefs.private_parents(staging, target)
-    with (
-        safefs.HashedFile(place) as file,
-        tarfile.open(
-            fileobj=t.cast("t.IO[bytes]", file),
-            mode="w|",
-            format=tarfile.PAX_FORMAT,
-            errors="surrogateescape",
-            bufsize=safefs.CHUNK,
-        ) as tar,
-    ):
-        for path, status in entries.items():
-            _add(tar, root, path, status, rows, changed)
-    return Artefact(target, file.size, file.sha256())
+class _Take:
+    """Takes what the walk finds, and gives the line of the list; b"" for a file that went away."""
 
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.entries = 0
+        self.bytes = 0
+        self.changed: list[str] = []
 
-def _add(
-    tar: tarfile.TarFile,
-    root: str,
-    path: str,
-    status: os.stat_result,
-    rows: dict[str, listing.Entry],
-    changed: list[str],
-) -> None:
-    place = os.path.join(root, path)
-    info = tarfile.TarInfo(path)
-    info.mode, info.uid, info.gid = stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
-    info.mtime = status.st_mtime
-    if stat.S_ISDIR(status.st_mode):
-        info.type = tarfile.DIRTYPE
-    elif stat.S_ISFIFO(status.st_mode):
-        info.type = tarfile.FIFOTYPE
-    elif stat.S_ISLNK(status.st_mode):
-        info.type = tarfile.SYMTYPE
+    def __call__(self, path: str, status: os.stat_result) -> bytes:
+        place = f"{self.root}/{path}"
+        kind = stat.S_IFMT(status.st_mode)
         try:
-            info.linkname = os.readlink(place)
-        except OSError as error:
-            raise SourceError(f"{place} changed while it was read: {error.strerror}; run again") from error
-    else:
-        try:
-            source = safefs.open_regular(place)
+            if kind == stat.S_IFREG:
+                return self.file(path, place, status)
+            link = os.readlink(place) if kind == stat.S_IFLNK else ""
         except FileNotFoundError:
-            changed.append(path)
-            return
+            return b""
         except OSError as error:
-            raise SourceError(f"{place} cannot be read: {error.strerror}") from error
-        with source:
+            raise SourceError(f"{place} cannot be read: {error.strerror or error}") from error
+        self.other(path, status, link)
+        return listing.other_line(path, status, link)
+
+    def file(self, path: str, place: str, status: os.stat_result) -> bytes:
+        raise NotImplementedError
+
+    def other(self, path: str, status: os.stat_result, link: str) -> None:
+        """Take what is no plain file."""
+
+
+class _Look(_Take):
+    """Leaves the files to the store, and hashes those that changed since the list ``before``."""
+
+    def __init__(self, root: str, before: str) -> None:
+        super().__init__(root)
+        self.known = listing.Known(before)
+
+    def file(self, path: str, place: str, status: os.stat_result) -> bytes:
+        known = self.known.line(path, listing.head(path, status))
+        if known:
+            self.bytes += status.st_size
+            return known
+        sha256, size, after = listing.hash_file(place)
+        if _moved(status, after):
+            self.changed.append(path)
+        self.bytes += size
+        return listing.file_line(path, after, sha256, size)
+
+
+class _Archive(_Take):
+    """Puts everything into a tar."""
+
+    def __init__(self, root: str, staging: str, target: str) -> None:
+        super().__init__(root)
+        self._target = target
+        self._file = safefs.HashedFile(safefs.private_parents(staging, target))
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> _Archive:
+        self._stack.enter_context(self._file)
+        self._tar = self._stack.enter_context(
+            tarfile.open(
+                fileobj=t.cast("t.IO[bytes]", self._file),
+                mode="w|",
+                format=tarfile.PAX_FORMAT,
+                errors="surrogateescape",
+                bufsize=safefs.CHUNK,
+            )
+        )
+        return self
+
+    def __exit__(self, *why: t.Any) -> None:
+        self._stack.__exit__(*why)
+
+    def artefact(self) -> Artefact:
+        return Artefact(self._target, self._file.size, self._file.sha256())
+
+    def file(self, path: str, place: str, status: os.stat_result) -> bytes:
+        with safefs.open_regular(place) as source:
             status = os.fstat(source.fileno())
+            info = self._info(path, status)
             info.size = status.st_size
             reader = _Exactly(source, status.st_size)
-            try:
-                tar.addfile(info, t.cast("t.IO[bytes]", reader))
-            except OSError as error:
-                raise SourceError(f"{place} cannot be read: {error.strerror or error}") from error
+            self._add(info, reader)
             if reader.short or _moved(status, os.fstat(source.fileno())):
-                changed.append(path)
-        rows[path] = listing.entry(path, status, reader.sha256(), status.st_size)
-        return
-    tar.addfile(info)
-    rows[path] = listing.entry(path, status, link=info.linkname)
+                self.changed.append(path)
+        self.bytes += status.st_size
+        return listing.file_line(path, status, reader.sha256(), status.st_size)
+
+    def other(self, path: str, status: os.stat_result, link: str) -> None:
+        info = self._info(path, status)
+        kinds = {stat.S_IFDIR: tarfile.DIRTYPE, stat.S_IFIFO: tarfile.FIFOTYPE, stat.S_IFLNK: tarfile.SYMTYPE}
+        info.type = kinds[stat.S_IFMT(status.st_mode)]
+        info.linkname = link
+        self._add(info)
+
+    def _add(self, info: tarfile.TarInfo, reader: _Exactly | None = None) -> None:
+        self._tar.addfile(info, t.cast("t.IO[bytes]", reader))
+        _forget_members(self._tar)
+
+    @staticmethod
+    def _info(path: str, status: os.stat_result) -> tarfile.TarInfo:
+        info = tarfile.TarInfo(path)
+        info.mode, info.uid, info.gid = stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
+        info.mtime = status.st_mtime
+        return info
 
 
-def _look(
-    root: str, path: str, status: os.stat_result, cache: listing.HashCache | None, changed: list[str]
-) -> dict[str, listing.Entry]:
-    place = os.path.join(root, path)
-    try:
-        if stat.S_ISLNK(status.st_mode):
-            return {path: listing.entry(path, status, link=os.readlink(place))}
-        if not stat.S_ISREG(status.st_mode):
-            return {path: listing.entry(path, status)}
-        known = cache.get(place, status) if cache else ""
-        if known:
-            return {path: listing.entry(path, status, known)}
-        sha256, size, after = listing.hash_file(place)
-    except FileNotFoundError:
-        changed.append(path)
-        return {}
-    except OSError as error:
-        raise SourceError(f"{place} cannot be read: {error.strerror}") from error
-    if _moved(status, after):
-        changed.append(path)
-    elif cache:
-        cache.put(place, status, sha256)
-    return {path: listing.entry(path, after, sha256, size)}
+def _forget_members(tar: tarfile.TarFile) -> None:
+    # It remembers every member, for a list nobody asks for: a hundred thousand of them take 100 MB.
+    t.cast(t.Any, tar).members.clear()
 
 
 def _moved(before: os.stat_result, after: os.stat_result) -> bool:
     return (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
-
-
-def _write_list(rows: t.Mapping[str, listing.Entry], staging: str, target: str) -> Artefact:
-    place = safefs.private_parents(staging, target)
-    with safefs.HashedFile(place) as file:
-        for line in listing.dump(rows[path] for path in sorted(rows)):
-            file.write(line)
-    return Artefact(target, file.size, file.sha256())
 
 
 class _Exactly:
@@ -246,6 +280,7 @@ def extract(archive: str, into: str, owners: bool) -> None:
     links: set[str] = set()
     with safefs.open_regular(archive) as file, tarfile.open(fileobj=file, mode="r|", errors="surrogateescape") as tar:
         for info in tar:
+            _forget_members(tar)
             name = info.name
             if name != "." and not safefs.safe_relative(name):
                 raise StoreError(f"{archive} holds {name!r}, which leaves the directory; refused")
@@ -291,7 +326,7 @@ def _dress(place: str, info: tarfile.TarInfo, owners: bool) -> None:
 
 def overlay_databases(facts: t.Mapping[str, t.Any], staged: str, into: str, owners: bool) -> None:
     """Put the SQLite copies of a set to their places below a restored root, with the owner and mode of the list."""
-    rows = listing.load(os.path.join(staged, facts["list"]))
+    rows = listing.find(os.path.join(staged, facts["list"]), facts["databases"])
     for path, artefact in facts["databases"].items():
         place = safefs.private_parents(into, path)
         with contextlib.suppress(FileNotFoundError):
@@ -306,7 +341,7 @@ def overlay_databases(facts: t.Mapping[str, t.Any], staged: str, into: str, owne
 
 def dress_root(facts: t.Mapping[str, t.Any], staged: str, into: str, owners: bool) -> None:
     """Give the restored root itself its owner and mode; restic restores only what is below it."""
-    row = listing.load(os.path.join(staged, facts["list"]))["."]
+    row = listing.find(os.path.join(staged, facts["list"]), (".",))["."]
     if owners:
         os.chown(into, row["uid"], row["gid"])
     os.chmod(into, row["mode"])
@@ -314,14 +349,12 @@ def dress_root(facts: t.Mapping[str, t.Any], staged: str, into: str, owners: boo
 
 def check(facts: t.Mapping[str, t.Any], staged: str, restored: str, owners: bool) -> tuple[list[str], list[str]]:
     """Compare a restored root with the list of the set. Returns differences, and what changed under way."""
-    expected = listing.load(os.path.join(staged, facts["list"]))
+    expected = listing.read(os.path.join(staged, facts["list"]))
+    if facts.get("list_order") != "walk":  # a set of version 1.0.0
+        expected = iter(sorted(expected, key=lambda row: listing.order(row["path"])))
+    comparison = listing.Comparison(facts["root"], drifting=not facts["archive"], copies=facts["databases"])
     try:
-        found = listing.scan(restored, owners)
+        comparison.run(expected, listing.scan(restored, owners))
     except (OSError, BackupError) as error:
         return [f"{facts['root']}: the restored copy cannot be read: {error}"], []
-    moved: set[str] = set()
-    if not facts["archive"]:
-        moved = listing.drift(expected, found) - set(facts["databases"])
-        expected = {path: row for path, row in expected.items() if path not in moved}
-        found = {path: row for path, row in found.items() if path not in moved}
-    return listing.compare(expected, found, facts["root"]), sorted(moved)
+    return comparison.problems, comparison.moved

@@ -122,6 +122,11 @@ class FilesStore(Store):
                     raise StoreError(f"set {found.seq}: {relative} in {root} is not in its manifest")
         return total
 
+    def inspect(self, turn: int) -> None:
+        there = [found for found in self.sets() if found.manifest]
+        if there:
+            self.verify(there[turn % len(there)])
+
     def delete(self, seqs: t.Sequence[int]) -> list[int]:
         gone = []
         for seq in sorted(seqs):

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One lock for the timer, the manual run, the rehearsal and the restore of a stack.
 
-flock on an open file: the kernel drops it with the process, so that there is no stale lock to block for days, and no
-process id to mistake for another.
+flock on an open file: the kernel drops it with the last process that has the file open, so that there is no stale lock
+to block for days, and no process id to mistake for another. restic inherits it: when the runner alone is killed, its
+restic goes on reading the staged files, and the next run must not put others in their place.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 
 
 @contextlib.contextmanager
-def held(path: str, what: str, wait: float = 0.0, clock: t.Callable[[], float] = time.monotonic) -> t.Iterator[None]:
-    """Hold the lock at ``path`` while the block runs.
+def held(path: str, what: str, wait: float = 0.0, clock: t.Callable[[], float] = time.monotonic) -> t.Iterator[int]:
+    """Hold the lock at ``path`` while the block runs; gives its descriptor.
 
     Args:
         what: what this run does, told to whoever finds the lock taken.
@@ -46,7 +47,7 @@ def held(path: str, what: str, wait: float = 0.0, clock: t.Callable[[], float] =
                 time.sleep(0.2)
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps({"pid": os.getpid(), "what": what}).encode(), 0)
-        yield
+        yield fd
     finally:
         os.close(fd)
 

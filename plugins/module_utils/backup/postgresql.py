@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import typing as t
 import urllib.parse
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.backup import pgfacts, safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup.background import Background
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli, Session
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, MismatchError, SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import MismatchError, SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Artefact
 
 # A random token since the minor releases of August 2025; a plain dump is not the same twice because of it.
@@ -104,7 +104,7 @@ def _capture_database(
         snapshot = session.ask("SELECT pg_catalog.pg_export_snapshot();")[0]
         before = pgfacts.sequences(session)
         schema = server.schema(name, snapshot)
-        dump = _Background(
+        dump = Background(
             lambda: _dump(
                 server,
                 ["pg_dump", "-Fc", *compress, "--lock-wait-timeout=60s", *_snapshot(snapshot), "-d", _connect(name)],
@@ -236,25 +236,3 @@ def _connect(database: str) -> str:
         return database
     quoted = database.replace("\\", "\\\\").replace("'", "\\'")
     return f"dbname='{quoted}'"
-
-
-class _Background:
-    """A call in a thread, its error raised where it is joined."""
-
-    def __init__(self, work: t.Callable[[], Artefact]) -> None:
-        self._result: list[Artefact] = []
-        self._error: list[BackupError] = []
-        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
-        self._thread.start()
-
-    def _run(self, work: t.Callable[[], Artefact]) -> None:
-        try:
-            self._result.append(work())
-        except BackupError as error:
-            self._error.append(error)
-
-    def join(self) -> Artefact:
-        self._thread.join()
-        if self._error:
-            raise self._error[0]
-        return self._result[0]

@@ -16,7 +16,6 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     directories,
-    lock,
     postgresql,
     redislab,
     safefs,
@@ -51,8 +50,7 @@ def rehearse(context: Context, *, wanted: str = "latest", where: str = "local", 
     store: Store | None = context.store if where == "local" else context.offsite
     if store is None:
         raise StoreError("there is no off-site repository in the declaration")
-    context.state.prepare()
-    with lock.held(context.state.lock, "rehearsal", wait):
+    with context.locked("rehearsal", wait):
         there = store.sets()
         chosen = pick(there, wanted, store.place)
         report = _try(context, store, chosen, where)

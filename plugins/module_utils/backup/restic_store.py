@@ -3,12 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """restic as the store: one snapshot is one set; found by tags, deleted by id alone.
 
+Each call of restic pays half a second for the key: a backup into a local repository is one call, and what else has to
+be known about it is read from its files (restic_files) and from what the state directory remembers of its snapshots.
+
 Why so careful: ``forget`` with a policy and a mistyped tag deleted every snapshot before 0.17, a missing directory is
 no error before 0.19, and exit code 3 means that a snapshot was made of less than was asked for.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import re
@@ -17,9 +22,11 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.backup import manifest as manifests
 from ansible_collections.onebox.stack.plugins.module_utils.backup import safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup.background import Background
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import RepositorySpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Manifest
+from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_files import RepositoryFiles
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store, StoredSet
 
 OLDEST = (0, 18)
@@ -50,9 +57,13 @@ class ResticStore(Store):
         self._state_dir = state_dir
         self._timeout = timeout
         self._version_checked = False
-        # Each call of restic pays for the key derivation, about a second: what was asked is not asked again.
+        self._files = RepositoryFiles(spec.path) if os.path.isabs(spec.path) else None
+        # What was asked is not asked again.
         self._there = False
         self._rows: list[dict[str, t.Any]] | None = None
+        # Packs that the last commit wrote, and the look at a part of the others under way since it began.
+        self._fresh: set[str] = set()
+        self._reading: Background[int] | None = None
 
     # -- the store's promises ------------------------------------------------------------------------------------
 
@@ -61,7 +72,7 @@ class ResticStore(Store):
         safefs.private_dir(os.path.join(self._state_dir, "staging"))
         safefs.private_dir(os.path.join(self._state_dir, "manifests"))
         safefs.remove_tree(self._staging)
-        if os.path.isabs(self.place):
+        if self._files:
             safefs.private_dir(self.place)
         if not self._exists():
             self._restic("init")
@@ -88,9 +99,12 @@ class ResticStore(Store):
         sealed = manifests.dump(manifest)
         safefs.write_new(os.path.join(staging, manifests.NAME), sealed)
         words = ["--json", "--quiet", "--host", self._host, "--tag", f"{self._tag},seq-{manifest.seq}"]
-        for pattern in excludes:
-            words += ["--exclude", re.sub(r"([\\*?\[\]])", r"\\\1", pattern)]
+        words += self._exclude_words(excludes)
         known, self._rows = self._rows, None
+        before = set()
+        if self._files:
+            before = self._files.packs()
+            self._reading = self._read_part(self._files, before, manifest.seq)
         result = self._restic("backup", *words, "--", staging, *trees, check=False)
         summary = _summary(result.stdout)
         identity = str(summary.get("snapshot_id") or "")
@@ -98,19 +112,36 @@ class ResticStore(Store):
             if identity:
                 # Code 3: a snapshot of less than was asked for. It must never be listed as a set.
                 self._restic("forget", identity)
-            raise StoreError(
-                f"restic backup into {self.place} failed (exit code {result.rc}): {process.last_words(result.stderr)}"
-            )
-        stored = self._dump(identity, os.path.join(staging, manifests.NAME))
-        if stored != sealed:
+            raise self._failed("backup", result)
+        if self._files:
+            self._fresh = self._files.packs() - before
+        elif self._dump(identity, os.path.join(staging, manifests.NAME)) != sealed:
             self._restic("forget", identity)
             raise StoreError(f"restic in {self.place} gave back another manifest than it got; nothing was committed")
-        safefs.replace(os.path.join(self._state_dir, "manifests", f"{identity}.json"), sealed)
-        safefs.remove_tree(staging)
+        safefs.replace(os.path.join(self._state_dir, "manifests", f"{identity}.json"), sealed, durable=False)
         if known is not None:
             tags = [self._tag, f"seq-{manifest.seq}"]
-            self._rows = [*known, {"id": identity, "time": "9", "tags": tags, "paths": [staging, *trees]}]
+            row = {"id": identity, "time": "9", "tags": tags, "paths": [staging, *trees]}
+            self._remember([*known, row])
         return identity
+
+    def _exclude_words(self, excludes: t.Sequence[str]) -> list[str]:
+        """Thousands of paths are too long for a command line; a file cannot say all names that exist."""
+        words = []
+        lines = []
+        for path in excludes:
+            pattern = re.sub(r"([\\*?\[\]])", r"\\\1", path)
+            if "\n" in path or path != path.strip():
+                words += ["--exclude", pattern]
+            else:
+                lines.append(pattern.replace("$", "$$"))
+        if lines:
+            file = os.path.join(self._state_dir, "excludes")
+            safefs.replace(
+                file, "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"), durable=False
+            )
+            words += ["--exclude-file", file]
+        return words
 
     def fetch(self, found: StoredSet, into: str, only: t.Sequence[str] = ()) -> None:
         usable = found.understood()
@@ -132,23 +163,36 @@ class ResticStore(Store):
 
     def verify(self, found: StoredSet) -> int:
         usable = found.understood()
-        part = found.seq % _CHECK_PARTS + 1
-        # The structure in full, and in turn one fourteenth of all data: in two weeks everything was read once.
-        self._restic("check", "--read-data-subset", f"{part}/{_CHECK_PARTS}", "--quiet")
+        if self._files:
+            reading = self._reading or self._read_part(self._files, self._files.packs(), found.seq)
+            self._reading = None
+            return self._files.verify(self._fresh) + reading.join()
+        self.inspect(found.seq)
         return usable.size
+
+    @staticmethod
+    def _read_part(files: RepositoryFiles, packs: set[str], turn: int) -> Background[int]:
+        # In turn one fourteenth: in two weeks everything was read once.
+        return Background(lambda: files.verify_part(packs, turn % _CHECK_PARTS, _CHECK_PARTS))
+
+    def inspect(self, turn: int) -> None:
+        # The structure in full, and in turn a part of all data.
+        self._restic("check", "--read-data-subset", f"{turn % _CHECK_PARTS + 1}/{_CHECK_PARTS}", "--quiet")
 
     def delete(self, seqs: t.Sequence[int]) -> list[int]:
         wanted = {found.seq: found.id for found in self.sets() if found.seq in seqs}
         if wanted:
-            self._rows = None
+            known, self._rows = self._rows, None
             # By id, never by policy: see the top of this file.
             self._restic("forget", *[wanted[seq] for seq in sorted(wanted)])
+            self._remember([row for row in known or () if row["id"] not in wanted.values()])
         return sorted(wanted)
 
     # -- beyond the promises -------------------------------------------------------------------------------------
 
     def prune(self) -> None:
-        """Free the space of deleted sets. Only on a repository that was just verified."""
+        """Free the space of deleted sets, in a repository whose structure was found whole."""
+        self._restic("check", "--quiet")
         self._restic("prune", "--quiet")
 
     def prepare_copy(self) -> None:
@@ -160,7 +204,7 @@ class ResticStore(Store):
         """Copy snapshots of another repository into this one; made here first, with the same chunk sizes."""
         self._require_version()
         words = ["--from-repo", other._spec.path, "--from-password-file", other._spec.password_file]
-        if os.path.isabs(self.place):
+        if self._files:
             safefs.private_dir(self.place)
         if not self._exists():
             self._restic("init", "--copy-chunker-params", *words)
@@ -190,7 +234,7 @@ class ResticStore(Store):
             except StoreError as error:
                 return StoredSet(seq, identity, None, str(error))
             if os.path.isdir(os.path.dirname(kept)):
-                safefs.replace(kept, data)
+                safefs.replace(kept, data, durable=False)
         if known.seq != seq:
             return StoredSet(seq, identity, None, f"its manifest says it is set {known.seq}")
         return StoredSet(seq, identity, known)
@@ -204,16 +248,45 @@ class ResticStore(Store):
     def _snapshots(self) -> list[dict[str, t.Any]]:
         """Snapshots of this stack, oldest first."""
         if self._rows is None:
+            self._rows = self._remembered()
+        if self._rows is None:
             if not self._exists():
                 return []
             if self._rows is None:
                 self._look()
         return self._rows or []
 
+    @property
+    def _memory(self) -> str:
+        name = hashlib.sha256(self.place.encode()).hexdigest()[:12]
+        return os.path.join(self._state_dir, "manifests", f"snapshots-{name}")
+
+    def _remembered(self) -> list[dict[str, t.Any]] | None:
+        """What restic said of the snapshots that are there; None when others are there, or it is not remembered."""
+        if self._files is None or not self._files.made():
+            return None
+        try:
+            with safefs.open_regular(self._memory) as file:
+                note = json.load(file)
+            if note["ids"] != self._files.snapshots():
+                return None
+            rows = [{key: row[key] for key in ("id", "time", "tags", "paths")} for row in note["rows"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        self._there = True
+        return rows
+
+    def _remember(self, rows: list[dict[str, t.Any]]) -> None:
+        self._rows = rows
+        if self._files is None or not os.path.isdir(os.path.dirname(self._memory)):
+            return
+        note = {"ids": self._files.snapshots(), "rows": rows}
+        with contextlib.suppress(OSError):  # then it is asked again
+            safefs.replace(self._memory, json.dumps(note).encode(), durable=False)
+
     def _unlock(self) -> None:
         # Only locks of dead processes are removed, and our own lock keeps other runs of this stack away.
-        locks = os.path.join(self.place, "locks")
-        if not os.path.isabs(self.place) or os.listdir(locks):
+        if self._files is None or self._files.locked():
             self._restic("unlock")
 
     def _dump(self, identity: str, path: str) -> bytes:
@@ -226,21 +299,19 @@ class ResticStore(Store):
 
     def _look(self) -> bool:
         self._require_version()
-        if os.path.isabs(self.place) and not os.path.exists(os.path.join(self.place, "config")):
+        if self._files and not self._files.made():
             return False
+        self._rows = self._remembered()
+        if self._rows is not None:
+            return True
         # One call opens the repository and lists what is asked for next.
         words = ["snapshots", "--json", "--no-lock", "--tag", self._tag]
         result = self._run(words, False, min(OPEN_TIMEOUT, self._timeout))
         if result.rc == 10:
             return False
-        if result.rc == 12:
-            raise StoreError(
-                f"the key in {self._spec.password_file} does not open {self.place}; without the right one "
-                "its sets are lost. Put the key back that was kept elsewhere"
-            )
         if result.rc != 0:
-            raise StoreError(f"the repository {self.place} cannot be opened: {process.last_words(result.stderr)}")
-        self._rows = sorted(json.loads(result.stdout or "[]"), key=lambda row: str(row["time"]))
+            raise self._failed("snapshots", result)
+        self._remember(sorted(json.loads(result.stdout or "[]"), key=lambda row: str(row["time"])))
         return True
 
     def _require_version(self) -> None:
@@ -283,7 +354,11 @@ class ResticStore(Store):
     def _run(self, words: t.Sequence[str], check: bool, timeout: float = 0.0) -> process.Result:
         try:
             result = process.run(
-                [*self._argv(), *words], timeout=timeout or self._timeout, env=self._environment(), check=False
+                [*self._argv(), *words],
+                timeout=timeout or self._timeout,
+                env=self._environment(),
+                check=False,
+                pass_fds=() if self.lock < 0 else (self.lock,),
             )
         except process.CommandMissing as error:
             raise StoreError(
@@ -292,11 +367,19 @@ class ResticStore(Store):
         except process.CommandError as error:
             raise StoreError(f"restic {words[0]} on {self.place}: {error}") from error
         if check and result.rc != 0:
-            raise StoreError(
-                f"restic {words[0]} on {self.place} failed (exit code {result.rc}): "
-                f"{process.last_words(result.stderr or result.stdout)}"
-            )
+            raise self._failed(words[0], result)
         return result
+
+    def _failed(self, command: str, result: process.Result) -> StoreError:
+        if result.rc == 12:
+            return StoreError(
+                f"the key in {self._spec.password_file} does not open {self.place}; without the right one "
+                "its sets are lost. Put the key back that was kept elsewhere"
+            )
+        return StoreError(
+            f"restic {command} on {self.place} failed (exit code {result.rc}): "
+            f"{process.last_words(result.stderr or result.stdout)}"
+        )
 
 
 def _stage_path(row: t.Mapping[str, t.Any]) -> str:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     directories,
-    lock,
     postgresql,
     rehearse,
     safefs,
@@ -55,8 +54,7 @@ def restore(context: Context, request: Request, *, confirm: str = "", wait: floa
         StoreError: there is no such repository or set.
         Busy: another run holds the lock.
     """
-    context.state.prepare()
-    with lock.held(context.state.lock, "restore", wait):
+    with context.locked("restore", wait):
         work, report = _prepare(context, request, confirm)
         if not confirm:
             return report
@@ -261,6 +259,7 @@ class _Restore:
             report["warnings"].append(
                 f"{source.name}: {len(moved)} files changed during the backup: {', '.join(moved[:5])}"
             )
+        safefs.sync_tree(fresh)
         if os.path.lexists(target):
             os.rename(target, self.aside(target))
             report["aside"].append(self.aside(target))

@@ -9,11 +9,10 @@ is only committed when all of it is there.
 
 from __future__ import annotations
 
-import os
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import lock, retention, safefs, sources, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import retention, safefs, sources, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     BackupError,
@@ -22,7 +21,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     SpaceError,
     StoreError,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.listing import HashCache
 from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Manifest, Source
 from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_store import ResticStore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store, StoredSet
@@ -49,8 +47,7 @@ def backup(
     for name in accept_drop:
         if name not in {spec.name for spec in context.declaration.sources}:
             raise SourceError(f"--accept-drop {name}: there is no such source")
-    context.state.prepare()
-    with lock.held(context.state.lock, "backup", wait):
+    with context.locked("backup", wait):
         began = time.monotonic()
         report: Report = {
             "stack": context.declaration.stack,
@@ -90,14 +87,12 @@ def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_p
     taken = context.now()
     staging = store.stage(seq)
     try:
-        manifest, capturer, cache = _capture(context, report, seq, taken.isoformat(), staging, newest, accept_drop)
+        manifest, capturer = _capture(context, report, seq, taken.isoformat(), staging, newest, accept_drop)
         context.log(f"committing set {seq}")
         identity = store.commit(staging, manifest, capturer.trees if store.trees else (), capturer.excludes)
-    except BaseException:
+        capturer.keep_lists(staging, manifest.sources)
+    finally:
         safefs.remove_tree(staging)
-        raise
-    if cache is not None:
-        cache.save()
     report["snapshot"] = {"seq": seq, "id": identity, "taken": manifest.taken, "size": manifest.size}
     context.log(f"verifying set {seq}")
     store.verify(StoredSet(seq, identity, manifest))
@@ -116,10 +111,9 @@ def _capture(
     staging: str,
     newest: StoredSet | None,
     accept_drop: t.Sequence[str],
-) -> tuple[Manifest, sources.Capturer, HashCache | None]:
+) -> tuple[Manifest, sources.Capturer]:
     declaration = context.declaration
-    cache = HashCache(os.path.join(declaration.state_dir, "hashes.json")) if context.store.trees else None
-    capturer = sources.Capturer(declaration, context.open_cli, archive=not context.store.trees, cache=cache)
+    capturer = sources.Capturer(declaration, context.open_cli, archive=not context.store.trees)
     good: list[Source] = []
     errors: list[BackupError] = []
     for spec in declaration.sources:
@@ -151,7 +145,7 @@ def _capture(
     if capturer.used_engine:
         report["warnings"] += sources.uncovered(context.open_cli().engine, declaration)
     runner = {"version": 1, "engine": declaration.repository.engine}
-    return Manifest(declaration.stack, seq, taken, context.host, tuple(good), runner), capturer, cache
+    return Manifest(declaration.stack, seq, taken, context.host, tuple(good), runner), capturer
 
 
 def _require_space(context: Context, newest: StoredSet | None) -> None:

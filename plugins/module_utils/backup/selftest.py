@@ -8,11 +8,12 @@ A verifier that cannot fail proves nothing. The damage is done to fetched copies
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import listing, lock, postgresql, rehearse, safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup import postgresql, rehearse, safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, MismatchError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.files_store import FilesStore
@@ -55,8 +56,7 @@ def self_test(context: Context, *, wait: float = 0.0) -> Report:
 
     Controls that do not apply, because no source is of that kind, are reported as skipped and are no success.
     """
-    context.state.prepare()
-    with lock.held(context.state.lock, "self-test", wait):
+    with context.locked("self-test", wait):
         began = time.monotonic()
         chosen = pick(context.store.sets(), "latest", context.store.place)
         report: Report = {
@@ -206,14 +206,19 @@ def _altered_file(context: Context, chosen: StoredSet, source: Source, scratch: 
     staged = _fresh(scratch)
     context.store.fetch(chosen, staged, [artefact.path for artefact in source.artefacts])
     path = os.path.join(staged, source.facts["list"])
-    rows = listing.load(path)
-    target = next((name for name, row in sorted(rows.items()) if row["type"] == "file"), None)
-    if target is None:
+    with safefs.open_regular(path) as file, safefs.HashedFile(f"{path}.altered") as altered:
+        done = False
+        for line in file:
+            row = json.loads(line)
+            if row["type"] == "file" and not done:
+                done = True
+                row["sha256"] = "0" * 64
+                line = json.dumps(row).encode() + b"\n"
+            altered.write(line)
+    if not done:
         report["skipped"].append("altered file")
         return
-    rows[target]["sha256"] = "0" * 64
-    os.unlink(path)
-    safefs.write_new(path, b"".join(listing.dump(rows[name] for name in sorted(rows))))
+    os.replace(altered.path, path)
     context.log("control: one altered file")
     _record(
         report,

@@ -14,7 +14,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import directo
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration, SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.listing import HashCache
 from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Artefact, Source
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
@@ -29,17 +28,14 @@ class Capturer:
     Args:
         open_cli: gives the engine's command line; only called when a source needs a container.
         archive: directories become tar files; otherwise they are left to the store.
-        cache: hashes of unchanged files; used when directories are left to the store.
     """
 
-    def __init__(
-        self, declaration: Declaration, open_cli: t.Callable[[], Cli], *, archive: bool, cache: HashCache | None
-    ) -> None:
+    def __init__(self, declaration: Declaration, open_cli: t.Callable[[], Cli], *, archive: bool) -> None:
         self._declaration = declaration
         self._open_cli = open_cli
         self.used_engine = False
         self._archive = archive
-        self._cache = cache
+        self._lists = os.path.join(declaration.state_dir, "lists")
         self.trees: list[str] = []
         self.excludes: list[str] = []
 
@@ -54,6 +50,17 @@ class Capturer:
         }
         artefacts, count, facts, warnings = kinds[spec.kind](spec, staging)
         return Source(spec.name, spec.kind, tuple(artefacts), count, facts, time.monotonic() - began, tuple(warnings))
+
+    def keep_lists(self, staging: str, good: t.Iterable[Source]) -> None:
+        """Keep the lists of a committed set: the next run hashes only what differs from them."""
+        if self._archive:
+            return
+        safefs.private_dir(self._lists)
+        for source in good:
+            if source.kind == "directory":
+                os.replace(
+                    os.path.join(staging, source.facts["list"]), os.path.join(self._lists, f"{source.name}.list")
+                )
 
     @property
     def _cli(self) -> Cli:
@@ -77,7 +84,13 @@ class Capturer:
 
     def _directory(self, spec: SourceSpec, staging: str) -> _Given:
         got = directories.capture(
-            spec.path, spec.exclude, spec.sqlite, staging, spec.name, archive=self._archive, cache=self._cache
+            spec.path,
+            spec.exclude,
+            spec.sqlite,
+            staging,
+            spec.name,
+            archive=self._archive,
+            before=os.path.join(self._lists, f"{spec.name}.list"),
         )
         self.trees.append(spec.path)
         self.excludes += got.excludes

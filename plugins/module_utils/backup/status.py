@@ -32,6 +32,7 @@ def status(context: Context) -> Status:
     now = context.now().timestamp()
     good_at = states.seconds(newest.taken) if newest else None
     age = None if good_at is None else now - good_at
+    proven, pinned = context.state.proven(), context.state.pinned()
     problems = [f"set {item.seq}: {item.problem}" for item in found if item.problem]
     limit = context.declaration.max_age_hours
     if age is None:
@@ -40,6 +41,9 @@ def status(context: Context) -> Status:
         problems.append(f"the newest set is {age / 3600:.0f} hours old, {limit} are allowed")
     if last.get("error"):
         problems.append(f"the last run failed: {last['error']}")
+    checked = context.state.read("last-check")
+    if checked.get("error"):
+        problems.append(f"the last check found damage: {checked['error']}")
     rehearsals = {where: _rehearsal(context, where) for where in ("local", "offsite")}
     for where, note in rehearsals.items():
         if note.get("ok") is False:
@@ -55,8 +59,8 @@ def status(context: Context) -> Status:
                 "taken": item.manifest.taken if item.manifest else "",
                 "size": item.manifest.size if item.manifest else 0,
                 "problem": item.problem,
-                "rehearsed": item.seq in context.state.proven(),
-                "pinned": item.seq in context.state.pinned(),
+                "rehearsed": item.seq in proven,
+                "pinned": item.seq in pinned,
             }
             for item in found
         ],
@@ -102,8 +106,23 @@ def finish(context: Context, what: str, report: t.Mapping[str, t.Any]) -> None:
     refresh(context, warnings)
 
 
-def check(context: Context) -> Status:
-    """The status, with the metrics written anew and the webhook told when something is wrong, such as the age."""
+def check(context: Context, *, wait: float = 0.0) -> Status:
+    """Look for damage in the repository, then the status, fresh metrics, and the webhook when something is wrong.
+
+    Args:
+        wait: seconds to wait for another run of this stack.
+
+    Raises:
+        Busy: another run holds the lock and did not end in time.
+    """
+    with context.locked("check", wait):
+        error = ""
+        try:
+            if context.store.sets():
+                context.store.inspect(context.now().toordinal())
+        except BackupError as problem:
+            error = str(problem)
+        context.state.write("last-check", {"at": context.now().timestamp(), "error": error})
     found = status(context)
     found["warnings"] = []
     refresh(context, found["warnings"])

@@ -34,10 +34,12 @@ class Store:
     Attributes:
         place: where it is, for messages.
         trees: True when directories go in by themselves, False when they must be staged as archives.
+        lock: descriptor of the lock that is held, for programs the store starts; -1 for none.
     """
 
     place = ""
     trees = False
+    lock = -1
 
     def prepare(self) -> None:
         """Make the repository when there is none, and clear what a killed run left. Only under the lock."""
@@ -64,7 +66,19 @@ class Store:
         raise NotImplementedError
 
     def verify(self, found: StoredSet) -> int:
-        """Read a whole set and compare checksums. Returns bytes read; raises :class:`StoreError` naming the file."""
+        """Read back what a set just committed consists of and compare checksums. Returns bytes read.
+
+        Raises:
+            StoreError: it is damaged; the text names the file.
+        """
+        raise NotImplementedError
+
+    def inspect(self, turn: int) -> None:
+        """Look for damage in what lies here for long, some of it in each ``turn``. Only under the lock.
+
+        Raises:
+            StoreError: there is damage; the text names it.
+        """
         raise NotImplementedError
 
     def delete(self, seqs: t.Sequence[int]) -> list[int]:

@@ -133,7 +133,7 @@ def test_patterns_and_companions(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x", encoding="utf-8")
     found = listing.Listing(str(tmp_path), exclude=["cache"], sqlite=["*.db"])
-    assert sorted(found.entries) == [".", "a.db", "b.txt", "keep", "keep/cache.txt"]
+    assert [path for path, _status in found] == [".", "a.db", "b.txt", "keep", "keep/cache.txt"]
     assert found.databases == ["a.db"]
     assert sorted(found.skipped) == ["a.db-shm", "a.db-wal", "cache"]
 

@@ -1,0 +1,36 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Something done in a thread, while another program is waited for."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
+
+T = t.TypeVar("T")
+
+
+class Background(t.Generic[T]):
+    """A call in a thread, its error raised where it is joined."""
+
+    def __init__(self, work: t.Callable[[], T]) -> None:
+        self._result: list[T] = []
+        self._error: list[BackupError] = []
+        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+        self._thread.start()
+
+    def _run(self, work: t.Callable[[], T]) -> None:
+        try:
+            self._result.append(work())
+        except BackupError as error:
+            self._error.append(error)
+
+    def join(self) -> T:
+        """Wait for the end and return what the call returned."""
+        self._thread.join()
+        if self._error:
+            raise self._error[0]
+        return self._result[0]
