@@ -2,16 +2,22 @@
 
 In a test: ``with Server(World(time.time), account.keys) as server`` and use ``server.endpoint``. By hand:
 ``python tests/testbed/oci/oci_server.py FOLDER WORD…`` writes a config file into FOLDER, prints what to type, and
-answers the first launches with the words (see oci_world), then with success.
+answers the first launches with the words (see oci_world), then with success. ``--machines`` starts a real host for each
+instance (see oci_machines).
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import datetime
 import http.server
+import importlib
 import json
+import os
 import pathlib
 import re
+import signal
 import sys
 import threading
 import time
@@ -21,7 +27,7 @@ import urllib.parse
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from oci_networks import KINDS, Networks
-from oci_signature import MachineIdentity, TestAccount, make_account, make_token, pem, verify
+from oci_signature import MachineIdentity, make_account, make_token, pem, verify
 from oci_world import IMAGE, SUBNET, Json, Refused, Reset, World
 
 Query = t.Mapping[str, str]
@@ -35,6 +41,7 @@ class Server:
         keys: public keys by keyId.
         wall: the server's clock, for the check of the signature's date.
         late: seconds after which the answer to a "slow" launch comes.
+        bind: the address to listen at.
     """
 
     def __init__(
@@ -44,7 +51,7 @@ class Server:
         *,
         wall: t.Callable[[], float] = time.time,
         late: float = 2.0,
-        port: int = 0,
+        bind: str = "127.0.0.1",
     ) -> None:
         self.world, self.keys, self.wall, self.late = world, dict(keys), wall, late
         self.networks = Networks()
@@ -63,9 +70,10 @@ class Server:
             "standard-a1-memory-count": {"used": 0, "available": 12},
         }
         self._lock = threading.Lock()
-        self._http = _Http(("127.0.0.1", port), _Handler)
+        self._http = _Http((bind, 0), _Handler)
         self._http.fake = self
-        self.endpoint = f"http://127.0.0.1:{self._http.server_address[1]}"
+        self.endpoint = f"http://{bind}:{self._http.server_address[1]}"
+        self.last_asked = time.monotonic()
 
     def __enter__(self) -> Server:
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -81,6 +89,7 @@ class Server:
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[Json | list[Json], Json]:
         """Data and headers of a success. Raises :class:`Refused` or :class:`Reset`."""
+        self.last_asked = time.monotonic()
         parts = urllib.parse.urlsplit(target)
         path, query = parts.path, dict(urllib.parse.parse_qsl(parts.query))
         if path.startswith("/opc/v2/"):
@@ -303,13 +312,28 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    folder = pathlib.Path(sys.argv[1]).resolve()
+    parser = argparse.ArgumentParser(description="A fake of Oracle's cloud on this machine.")
+    parser.add_argument("folder", type=pathlib.Path, help="where config file, keys, endpoint and pid are written")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="what happens to the first launches, see oci_world.py")
+    parser.add_argument("--machines", action="store_true", help="start a real host for each instance")
+    parser.add_argument("--idle", type=float, default=0, metavar="SECONDS", help="end when nobody asks for so long")
+    options = parser.parse_args()
+    folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    account: TestAccount = make_account(folder)
-    world = World(time.time, script=sys.argv[2:], boot_seconds=2, vnic_seconds=3)
-    with Server(world, account.keys) as server:
+    account = make_account(folder)
+    world = World(time.time, script=options.words, boot_seconds=2, vnic_seconds=3)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    with contextlib.ExitStack() as stack:
+        if options.machines:
+            sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+            machines = stack.enter_context(importlib.import_module("oci_machines").Machines())
+            world.address_of, world.ended = machines.start, machines.end
+        server = stack.enter_context(Server(world, account.keys))
+        (folder / "pid").write_text(str(os.getpid()))
+        (folder / "endpoint").write_text(server.endpoint)
         print(f"config_file: {account.config_file}\nendpoint: {server.endpoint}", flush=True)
-        threading.Event().wait()
+        while not options.idle or time.monotonic() - server.last_asked < options.idle:
+            time.sleep(1)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,6 @@ class Instance:
     fate: str
     terminated: float | None = None
     boot_volume_deleted: bool = False
-    started_by_hook: str = ""
 
 
 @dataclasses.dataclass
@@ -95,6 +94,7 @@ class World:
         list_lag: seconds until a new instance is in the list.
         address_of: called once for an instance that starts to run; gives its public address (an end-to-end test starts
             a real host there).
+        ended: called with the OCID of an instance when it is terminated.
     """
 
     clock: t.Callable[[], float]
@@ -108,6 +108,7 @@ class World:
     fail_seconds: float = 120.0
     terminate_seconds: float = 30.0
     address_of: t.Callable[[Json], str] | None = None
+    ended: t.Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:
         self.instances: dict[str, Instance] = {}
@@ -242,6 +243,13 @@ class World:
         if instance.terminated is None:
             instance.terminated = self.clock()
             instance.boot_volume_deleted = True
+            self._addresses.pop(identity, None)
+            if self.ended is not None:
+                self.ended(identity)
+
+    def move(self, identity: str, address: str) -> None:
+        """The instance has another public address from now on."""
+        self._addresses[identity] = address
 
     def delete_boot_volume(self, identity: str) -> None:
         self.get(identity.replace("bootvolume", "instance")).boot_volume_deleted = True

@@ -14,6 +14,17 @@ from onebox_testbed.docker import environment as docker_environment
 HOST_IMAGES = ("debian13", "debian13-docker", "debian13-podman")
 
 
+def run_arguments() -> list[str]:
+    """What ``docker run`` needs for a host whose first process is systemd and that runs an engine of its own."""
+    argv = ["--tmpfs", "/run", "--tmpfs", "/tmp", "-v", "/var/lib/docker"]
+    for capability in ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "MKNOD"):
+        argv += ["--cap-add", capability]
+    argv += ["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"]
+    if cgroup_v2():
+        return [*argv, "--cgroupns", "private", "--privileged"]
+    return [*argv, "--cgroupns", "host", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
+
+
 def environment(socket: str) -> dict[str, str]:
     """Build the hosts' images and return the environment Molecule runs in."""
     tags = {name: images.ensure(socket, name) for name in HOST_IMAGES}

@@ -99,6 +99,12 @@ def _hosts() -> tuple[Image, ...]:
 IMAGES: dict[str, Image] = {}
 for _name, _image in zip(("debian13", "debian13-docker", "debian13-podman"), _hosts(), strict=True):
     IMAGES[_name] = _image
+# What a cloud's image brings: cloud-init, SSH, firewall rules that are loaded at boot, and systemd for users.
+IMAGES["debian13-cloud"] = Image(
+    "onebox-testbed/debian13-cloud:latest",
+    ("cloud-init", "openssh-server", "iptables", "iptables-persistent", "libpam-systemd", "dbus-user-session"),
+    base="debian13",
+)
 IMAGES["debian12-bare"] = Image(
     "onebox-testbed/debian12-bare:latest",
     ("git", "make", "python3"),

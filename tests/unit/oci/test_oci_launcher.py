@@ -333,7 +333,7 @@ def test_a_public_address_that_never_comes() -> None:
 def test_an_address_that_changes_is_reported() -> None:
     run = start("ok")
     run.block()
-    run.world._addresses["ocid1.instance.oc1.ap-chuncheon-1.i0001"] = "203.0.113.99"
+    run.world.move("ocid1.instance.oc1.ap-chuncheon-1.i0001", "203.0.113.99")
     outcome = run.block()
     assert outcome.captured is not None
     assert outcome.captured.public_ip == "203.0.113.99"

@@ -1,0 +1,172 @@
+"""A real host for each instance of the fake cloud: a container with systemd, sshd and cloud-init.
+
+What a launch request holds is what the host gets: its SSH key, its user data (cloud-init really carries it out), its
+name. It also has the firewall rules of Oracle's Ubuntu images, which reject all but SSH. Not real: the kernel is this
+machine's, and the metadata comes from a folder (cloud-init's NoCloud) instead of Oracle's metadata service.
+
+No host outlives the process that started it, however that ends: a guard at the other end of a pipe removes them.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import subprocess
+import tarfile
+import typing as t
+import uuid
+
+from oci_world import Json
+from onebox_testbed import docker as engine
+from onebox_testbed import hosts, images
+from onebox_testbed.base import CHECKOUT, LABEL, TestbedError
+
+OWNER = "onebox.testbed.oci"
+
+# What makes this Debian behave like Oracle's Ubuntu image: the user's name, and the network is the container's affair.
+_CLOUD_CFG = """datasource_list: [NoCloud]
+network: {config: disabled}
+preserve_hostname: true
+system_info:
+  default_user:
+    name: ubuntu
+    sudo: ["ALL=(ALL) NOPASSWD:ALL"]
+    shell: /bin/bash
+    lock_passwd: true
+"""
+# /etc/iptables/rules.v4 of Oracle's Ubuntu images, without the chain for their metadata service.
+_RULES = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -p icmp -j ACCEPT
+-A INPUT -i lo -j ACCEPT
+-A INPUT -p udp --sport 123 -j ACCEPT
+-A INPUT -p tcp -m state --state NEW -m tcp --dport 22 -j ACCEPT
+-A INPUT -j REJECT --reject-with icmp-host-prohibited
+-A FORWARD -j REJECT --reject-with icmp-host-prohibited
+COMMIT
+"""
+
+
+class Machines:
+    """Hosts by the OCID of their instance; hand ``start`` and ``end`` to a World.
+
+    Args:
+        volumes: further ``docker run -v`` values, for example archives of images.
+    """
+
+    def __init__(self, volumes: t.Sequence[str] = ()) -> None:
+        socket = engine.find()
+        if socket is None:
+            raise TestbedError("no Docker engine answers; run: make testbed")
+        self._socket = socket
+        self._volumes = volumes
+        self._owner = f"{CHECKOUT}-{uuid.uuid4().hex[:8]}"
+        self._image = images.ensure(socket, "debian13-cloud")
+        self._names: dict[str, str] = {}
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Machines:
+        # Its input ends when this process does: by then nobody else can clean up.
+        script = (
+            f"cat >/dev/null; left=$(docker ps -aq --filter label={OWNER}={self._owner}); "
+            '[ -z "$left" ] || docker rm -f -v $left >/dev/null'
+        )
+        self._guard = subprocess.Popen(
+            ["sh", "-c", script],
+            stdin=subprocess.PIPE,
+            env={**os.environ, **engine.environment(self._socket)},
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        if self._guard is not None:
+            self._guard.communicate(timeout=120)
+
+    def start(self, instance: Json) -> str:
+        """Start the host of a launch request (with its ``id``); returns its address."""
+        if self._guard is None:
+            raise TestbedError("hosts are started within a with block only")
+        identity = str(instance["id"])
+        name = f"obx-{self._owner}-{identity.rpartition('.')[2]}"
+        argv = ["create", "--name", name, "--hostname", str(instance["displayName"])]
+        argv += ["--label", f"{LABEL}={CHECKOUT}", "--label", f"{OWNER}={self._owner}", *hosts.run_arguments()]
+        for volume in self._volumes:
+            argv += ["-v", volume]
+        engine.docker(self._socket, *argv, self._image)
+        self._names[identity] = name
+        # Not by way of run(): it takes text.
+        subprocess.run(
+            ["docker", "cp", "-", f"{name}:/"],
+            input=_files(instance),
+            env={**os.environ, **engine.environment(self._socket)},
+            check=True,
+            capture_output=True,
+        )
+        engine.docker(self._socket, "start", name)
+        return self.address(identity)
+
+    def address(self, identity: str) -> str:
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        return engine.docker(self._socket, "inspect", "-f", form, self._names[identity])
+
+    def end(self, identity: str) -> None:
+        """Remove a host and its disk; one that never started is no error."""
+        name = self._names.pop(identity, "")
+        if name:
+            engine.docker(self._socket, "rm", "-f", "-v", name)
+
+    def alive(self) -> list[str]:
+        """Names of the containers that exist, as the engine says."""
+        form = ["--filter", f"label={OWNER}={self._owner}", "--format", "{{.Names}}"]
+        return engine.docker(self._socket, "ps", "-a", *form).split()
+
+    def inside(self, identity: str, command: str) -> str:
+        """Run a shell command on a host as root; returns what it printed."""
+        return engine.docker(self._socket, "exec", self._names[identity], "sh", "-c", command)
+
+    def move(self, identity: str) -> str:
+        """Give a host another address, as Oracle does with an ephemeral one; returns it."""
+        name, before = self._names[identity], self.address(identity)
+        engine.docker(self._socket, "network", "disconnect", "bridge", name)
+        taken = f"{name}-taker"
+        argv = ["--label", f"{LABEL}={CHECKOUT}", "--label", f"{OWNER}={self._owner}", "--entrypoint", "sleep"]
+        engine.docker(self._socket, "run", "-d", "--name", taken, *argv, self._image, "600")
+        engine.docker(self._socket, "network", "connect", "bridge", name)
+        engine.docker(self._socket, "rm", "-f", taken)
+        after = self.address(identity)
+        if after == before:
+            raise TestbedError(f"{name} got its former address {before} again")
+        return after
+
+
+def _files(instance: Json) -> bytes:
+    metadata = instance.get("metadata") or {}
+    seed = {
+        "instance-id": instance["id"],
+        "local-hostname": instance["displayName"],
+        "public-keys": str(metadata.get("ssh_authorized_keys", "")).splitlines(),
+    }
+    user_data = base64.b64decode(metadata.get("user_data", "")) or b"#cloud-config\n{}\n"
+    files = {
+        "etc/cloud/cloud.cfg.d/99-testbed.cfg": _CLOUD_CFG.encode(),
+        "etc/iptables/rules.v4": _RULES.encode(),
+        "var/lib/cloud/seed/nocloud/meta-data": json.dumps(seed).encode(),
+        "var/lib/cloud/seed/nocloud/user-data": user_data,
+    }
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for folder in ("var/lib/cloud/seed", "var/lib/cloud/seed/nocloud"):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(entry)
+        for path, content in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(content), 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return out.getvalue()
