@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts import kernel
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.mountinfo import Table
 
 # Init processes that engines or images put in front of the application; the application is their only child.
-_INITS = ("docker-init", "podman-init", "catatonit", "tini", "tini-static", "dumb-init")
+INITS = ("docker-init", "podman-init", "catatonit", "tini", "tini-static", "dumb-init")
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -132,7 +132,7 @@ class Process:
 
     def application(self) -> int:
         """The pid of the application: this process, or its only child when this is a mere init."""
-        if self.read("comm").decode("utf-8", "replace").strip() not in _INITS:
+        if self.read("comm").decode("utf-8", "replace").strip() not in INITS:
             return self.pid
         try:
             children = self.read(f"task/{self.pid}/children").split()

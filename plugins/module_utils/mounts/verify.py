@@ -65,8 +65,7 @@ def verify(
         working_dir: the directory the containers must have been made in, by their labels; "" is not compared.
         config_files: the compose files they must have been made from; none is not compared.
         one_shots: names or services whose containers may have finished with exit code 0.
-        through: proves mounts of containers in a virtual machine; then only ids that the guest knows are compared, and
-            the application's rights are not tried.
+        through: proves mounts of containers in a virtual machine.
         seconds: how long one container may take before it is given up as unverifiable.
         fstab: the file that says which disks the host should have mounted.
         clock: seconds, for the duration.
@@ -171,11 +170,8 @@ def _prove_all(
 
 def _prove_through(through: vm.Prover, jobs: list[prove.Job], one_shots: t.Sequence[str]) -> list[dict[str, t.Any]]:
     running = [job for job in jobs if job.container.running]
-    rows = dict(zip((job.container.id for job in running), through.prove(running)))
-    return [
-        {"user": None, "rows": rows[job.container.id]} if job.container.running else _not_running(job, one_shots)
-        for job in jobs
-    ]
+    answers = dict(zip((job.container.id for job in running), through.prove(running)))
+    return [answers[job.container.id] if job.container.running else _not_running(job, one_shots) for job in jobs]
 
 
 def _with_inherited(engine: Engine, containers: list[Container]) -> list[Container]:

@@ -16,24 +16,11 @@ import os
 import re
 import secrets
 import typing as t
-from dataclasses import replace
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import Host, Inside
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, Times, shown
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.mountinfo import Table
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.prove import Job
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.prove import row as as_row
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdicts import decide
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_guest import (
-    Question,
-    Report,
-    Seen,
-    as_mount_root,
-    parse,
-    row_of,
-    script,
-)
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import vm_guest, vm_verdicts
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.prove import Job, row
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_machines import (
     SHARE_TYPES,
     Machine,
@@ -41,13 +28,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_machines im
     shares,
 )
 
-# One argument of a command may have 128 KiB on Linux; a question takes a few hundred bytes.
-_AT_ONCE = 100
-_POOR = {
-    "exfat": "exFAT has no owners, modes, links or sockets: no place for databases and secrets",
-    "msdos": "FAT has no owners, modes, links or sockets: no place for databases and secrets",
-    "vfat": "FAT has no owners, modes, links or sockets: no place for databases and secrets",
-}
+# The whole script is one argument of a command, which may have 128 KiB on Linux; quoting makes names longer.
+_LETTERS = 30_000
 
 
 class Prover:
@@ -79,115 +61,67 @@ class Prover:
         self._random = random
         self._shared = shares(machine, run, home or os.path.expanduser("~"), seconds)
 
-    def prove(self, jobs: t.Sequence[Job]) -> list[list[dict[str, t.Any]]]:
-        """The rows of each job's mounts; of running containers only.
+    def prove(self, jobs: t.Sequence[Job]) -> list[dict[str, t.Any]]:
+        """``user`` and ``rows`` of each job, as the proof on the host itself has them; of running containers only.
 
         Raises:
             MachineError: the machine cannot be asked.
         """
         wanted = [(number, job, declared) for number, job in enumerate(jobs) for declared in job.declared]
-        rows: list[list[dict[str, t.Any]]] = [[] for _job in jobs]
-        for start in range(0, len(wanted), _AT_ONCE):
-            part = wanted[start : start + _AT_ONCE]
-            with contextlib.ExitStack() as tokens:
-                questions = [self._question(tokens, job, declared) for _number, job, declared in part]
-                report = parse(self._machine.ask(script(questions), self._run, self._seconds))
-            for index, (number, job, declared) in enumerate(part):
-                seen = report.seen.get(index, Seen())
-                finding = self._judge(declared, questions[index], seen, report, job.container.pid)
-                rows[number].append(as_row(declared, finding))
-        return rows
+        answers: list[dict[str, t.Any]] = [{"user": None, "rows": []} for _job in jobs]
+        disks = mounted(self._run)
+        while wanted:
+            part = wanted[: _fitting([declared for _number, _job, declared in wanted])]
+            wanted = wanted[len(part) :]
+            with contextlib.ExitStack() as files:
+                hosts = [self._on_host(files, disks, job, declared) for _number, job, declared in part]
+                questions = [_question(job, declared, host) for (_number, job, declared), host in zip(part, hosts)]
+                report = vm_guest.parse(self._machine.ask(vm_guest.script(questions), self._run, self._seconds))
+            judge = vm_verdicts.Judge(self._machine, self._shared, self._types, report)
+            for index, (number, _job, declared) in enumerate(part):
+                answer = judge(declared, hosts[index], questions[index], index)
+                answers[number]["user"] = answer.user or answers[number]["user"]
+                answers[number]["rows"].append(row(declared, answer.finding, answer.access))
+        return answers
 
-    def _question(self, tokens: contextlib.ExitStack, job: Job, declared: Declared) -> Question:
+    def _on_host(
+        self, files: contextlib.ExitStack, disks: t.Sequence[tuple[str, str]], job: Job, declared: Declared
+    ) -> vm_verdicts.OnHost:
         place = host_path(declared.source, self._shared)
-        token = ""
+        name = f".onebox-probe-{self._random()}"
+        made = False
         if job.access == "write" and declared.type == "bind" and declared.read_write and os.path.isdir(place):
-            token = f".onebox-probe-{self._random()}"
-            try:
-                tokens.enter_context(_file(os.path.join(place, token)))
-            except OSError:
-                token = ""  # not ours to write to; the file system's type has to do
-        return Question(job.container.pid, declared.source, declared.destination, token)
-
-    def _judge(self, declared: Declared, question: Question, seen: Seen, report: Report, pid: int) -> Finding:
-        guest_table = report.tables.get("self", Table(""))
-        row = row_of(guest_table, seen.real) if seen.real else None
-        place = host_path(declared.source, self._shared)
-        inside = f"{shown(declared.destination)} in {shown(declared.container)}"
-        if seen.guest is not None and row is None:
-            return Finding("unverifiable", "none", "none", f"{self._machine.title} does not tell what {inside} lies on")
-        if declared.type == "bind" and (row is None or row.fstype not in self._types):
-            return self._not_shared(declared, place, seen, row.fstype if row else "")
-        found = self._in_guest(declared, seen, guest_table, report.tables.get(str(pid), Table("")))
-        if not found.ok or declared.type != "bind":
-            return found
-        if question.token and seen.token != {"guest", "inside"}:
-            where = "the container" if "guest" in seen.token else "the virtual machine"
-            return Finding(
-                "vm_not_shared",
-                "canary",
-                "share_with_vm",
-                f"a file just made in {shown(place)} is not seen by {where}: {inside} is not that directory. "
-                f"{self._machine.how_to_share(place)}",
-            )
-        if not question.token and not _alike(place, seen):
-            return Finding(
-                "unverifiable",
-                "fstype",
-                "none",
-                f"{inside} is on a share, but nothing could be written to {shown(place)} to prove that it is that one. "
-                f"Run the check as the user who owns it",
-            )
-        remark = _POOR.get(host_fstype(place, self._run), "")
-        text = f"{inside} is {shown(place)} through {self._machine.title}{f' ({remark})' if remark else ''}"
-        return Finding("ok", "canary" if question.token else "fstype", "none", text)
-
-    def _not_shared(self, declared: Declared, place: str, seen: Seen, fstype: str) -> Finding:
-        inside = f"{shown(declared.destination)} in {shown(declared.container)}"
-        what = f"the guest's own disk ({fstype})" if fstype else "not in the guest at all"
-        if not os.path.exists(place):
-            what += f"; {shown(place)} does not exist on this host either: is its disk plugged in, its name right?"
-            fix = "mount_disk" if place.startswith(("/Volumes/", "/media/", "/mnt/")) else "edit_compose"
-        else:
-            fix = "share_with_vm"
-        table = f" It shares {', '.join(shown(host) for host, _guest in self._shared)}." if self._shared else ""
-        return Finding(
-            "vm_not_shared",
-            "fstype",
-            fix,
-            f"{self._machine.title} does not share {shown(place)}: {inside} is {what}, so what is written there never "
-            f"reaches this host.{table} {self._machine.how_to_share(place)}",
+            # Not ours to write to: then the file system's type has to do.
+            with contextlib.suppress(OSError):
+                files.enter_context(_file(os.path.join(place, name)))
+                made = True
+        wanted = declared.wanted_source
+        return vm_verdicts.OnHost(
+            place=place,
+            token=name,
+            made=made,
+            status=_status(place),
+            fstype=fstype_of(place, disks),
+            is_wanted=not wanted or _same_file(place, wanted),
+            empty=declared.not_empty and _is_empty(place),
         )
 
-    def _in_guest(self, declared: Declared, seen: Seen, guest_table: Table, table: Table) -> Finding:
-        """The proof by device and inode between guest and container."""
-        spots = table.at(os.path.normpath(declared.destination))
-        if seen.guest is None or seen.inside is None or not spots:
-            return Finding(
-                "unverifiable",
-                "none",
-                "none",
-                f"{self._machine.title} cannot see {shown(declared.destination)} in {shown(declared.container)}: a "
-                f"link of the image may lead there, or its user may not look (`sudo` without a password is needed)",
-            )
-        row = row_of(guest_table, seen.real)
-        if row is None:
-            raise ValueError("asked for a source that lies on no mount")
-        inner = row.root.rstrip("/") + seen.real[len(row.point.rstrip("/")) :] or "/"
-        top = spots[-1]
-        return decide(
-            replace(declared, recursive=False, wanted_source=""),
-            Host(node=seen.guest, row=row, real=seen.real, inner=inner),
-            Inside(
-                node=as_mount_root(seen.inside),
-                row=top,
-                stack=len(spots),
-                listed=True,
-                on_host=tuple(guest_table.paths_of(top.device, top.root)),
-                device_known=any(one.device == top.device for one in guest_table.rows),
-            ),
-            Times(),
-        )
+
+def _question(job: Job, declared: Declared, host: vm_verdicts.OnHost) -> vm_guest.Question:
+    mode = "" if job.access == "none" else "read"
+    if job.access == "write" and declared.read_write:
+        mode = "write"
+    return vm_guest.Question(job.container.pid, declared.source, declared.destination, host.token, mode)
+
+
+def _fitting(mounts: t.Sequence[Declared]) -> int:
+    """How many of the mounts, at least one, can be asked for in one script."""
+    letters = 0
+    for count, declared in enumerate(mounts):
+        letters += 100 + 2 * len(os.fsencode(declared.source + declared.destination))
+        if count and letters > _LETTERS:
+            return count
+    return len(mounts)
 
 
 @contextlib.contextmanager
@@ -201,26 +135,40 @@ def _file(path: str) -> t.Iterator[None]:
             os.unlink(path)
 
 
-def _alike(place: str, seen: Seen) -> bool:
-    """Whether host and guest see the same size and time of change, for what no file can be made in."""
+def _status(path: str) -> os.stat_result | None:
     try:
-        status = os.stat(place)
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _same_file(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return os.path.normpath(one) == os.path.normpath(other)
+
+
+def _is_empty(path: str) -> bool:
+    try:
+        return os.path.isdir(path) and not os.listdir(path)
     except OSError:
         return False
-    size_matters = seen.guest is not None and seen.guest.kind == "file"
-    return int(status.st_mtime) == seen.changed and (not size_matters or status.st_size == seen.size)
 
 
-def host_fstype(path: str, run: process.Runner) -> str:
-    """The type of the file system a path of this host lies on, "" when that cannot be told."""
+def mounted(run: process.Runner) -> list[tuple[str, str]]:
+    """Mount point and type of each file system of this host; nothing where that cannot be told."""
     try:
         text = run(["mount"], timeout=10).stdout
     except process.CommandError:
-        return ""
-    best, kind = "", ""
-    for line in text.splitlines():
-        # macOS: /dev/disk4s1 on /Volumes/My Disk (exfat, local, nodev); Linux: /dev/sda1 on / type ext4 (rw)
-        found = re.match(r".+? on (/.*?)(?: type (\S+))? \(([^,)]*)", line)
-        if found and (path == found[1] or path.startswith(found[1].rstrip("/") + "/")) and len(found[1]) >= len(best):
-            best, kind = found[1], found[2] or found[3]
-    return kind
+        return []
+    # macOS: /dev/disk4s1 on /Volumes/My Disk (exfat, local, nodev); Linux: /dev/sda1 on / type ext4 (rw)
+    found = [re.match(r".+? on (/.*?)(?: type (\S+))? \(([^,)]*)", line) for line in text.splitlines()]
+    return [(one[1], one[2] or one[3]) for one in found if one]
+
+
+def fstype_of(path: str, disks: t.Sequence[tuple[str, str]]) -> str:
+    """The type of the file system that a path lies on, "" when that is not known."""
+    above = [disk for disk in disks if path == disk[0] or path.startswith(disk[0].rstrip("/") + "/")]
+    # Of several on one place the last is in effect.
+    return max(reversed(above), key=lambda disk: len(disk[0]), default=("", ""))[1]

@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import Prover
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_machines import Machine
-from mounts_lab import Lab
+from mounts_lab import Lab, command
 
 
 def without_ssh(argv: t.Sequence[str], **options: t.Any) -> process.Result:
@@ -55,7 +55,101 @@ def test_share_ghost_and_stale(lab: Lab) -> None:
     lab.restart(name)
     assert proven(lab, name)["/data"]["verdict"] == "ok"
     lab.inside(name, "umount", "/data")
-    assert proven(lab, name)["/data"]["verdict"] == "unverifiable"
+    assert proven(lab, name)["/data"]["verdict"] == "unmounted_inside"
+    lab.restart(name)
+    lab.inside(name, "mount", "-t", "tmpfs", "none", "/data")
+    assert proven(lab, name)["/data"]["verdict"] == "shadowed"
+
+
+def test_rights_of_the_application_are_tried_in_the_guest(lab: Lab) -> None:
+    share = lab.directory("share")
+    lab.mount("tmpfs", share)
+    places = [share / name for name in ("own", "foreign", "closed")]
+    for place, owner, mode in zip(places, (1000, 0, 0), (0o755, 0o755, 0o700), strict=True):
+        place.mkdir()
+        place.chmod(mode)
+        os.chown(place, owner, owner)
+    (share / "secret").write_text("x")
+    (share / "secret").chmod(0o600)
+    binds = [word for place in places for word in ("-v", f"{place}:/{place.name}")]
+    name = lab.run(*binds, "-v", f"{share}/secret:/secret:ro", "--user", "1000:1000")
+    found = {place: (row["verdict"], row["fix"]) for place, row in proven(lab, name).items()}
+    assert found == {
+        "/own": ("ok", "none"),
+        "/foreign": ("not_writable", "edit_compose"),
+        "/closed": ("not_readable", "edit_compose"),
+        "/secret": ("not_readable", "edit_compose"),
+    }
+    assert proven(lab, name, access="read")["/foreign"]["verdict"] == "ok"
+    assert [os.listdir(place) for place in places] == [[], [], []]
+
+
+def test_root_without_capabilities_and_groups_are_what_the_guest_tries_with(lab: Lab) -> None:
+    share = lab.directory("share")
+    lab.mount("tmpfs", share)
+    (share / "app").mkdir()
+    os.chown(share / "app", 1000, 4711)
+    (share / "app").chmod(0o2770)
+    options = {
+        ("--cap-drop", "ALL"): "not_readable",
+        ("--user", "4242:4242", "--group-add", "4711"): "ok",
+        ("--user", "4242:4242"): "not_readable",
+    }
+    for words, verdict in options.items():
+        name = lab.run("-v", f"{share}/app:/data", *words)
+        assert proven(lab, name)["/data"]["verdict"] == verdict, words
+
+
+def test_user_namespace_is_entered_in_the_guest(podman_lab: Lab) -> None:
+    share = podman_lab.directory("share")
+    podman_lab.mount("tmpfs", share)
+    for name, owner in (("own", 300000), ("foreign", 0)):
+        (share / name).mkdir()
+        os.chown(share / name, owner, owner)
+    maps = ("--uidmap", "0:300000:65536", "--gidmap", "0:300000:65536")
+    name = podman_lab.run("-v", f"{share}/own:/data", "-v", f"{share}/foreign:/foreign", *maps)
+    rows = proven(podman_lab, name)
+    assert (rows["/data"]["verdict"], rows["/foreign"]["verdict"]) == ("ok", "not_writable"), rows
+    assert "keep-id" in rows["/foreign"]["message"]
+
+
+def test_full_and_read_only_share(lab: Lab) -> None:
+    share = lab.directory("share")
+    lab.mount("tmpfs", share, "-o", "size=64k")
+    (share / "big").write_bytes(b"\0" * 65536)
+    name = lab.run("-v", f"{share}:/data")
+    assert proven(lab, name)["/data"]["verdict"] == "no_space"
+    (share / "big").unlink()
+    command("mount", "-o", "remount,ro", share)
+    row = proven(lab, name)["/data"]
+    assert (row["verdict"], row["fix"]) in (("not_writable", "mount_disk"), ("unverifiable", "none")), row
+
+
+def test_links_of_the_image_are_followed_inside_and_never_out_of_it(lab: Lab) -> None:
+    """/link leads to /real in the image. A link to the source's path in the guest must not look like the source."""
+    share = lab.directory("share")
+    lab.mount("tmpfs", share)
+    (share / "data").mkdir()
+    name = lab.run("-v", f"{share}/data:/link/data")
+    assert proven(lab, name)["/link/data"]["verdict"] == "ok"
+    other = lab.run("-v", f"{share}/data:/data")
+    lab.inside(other, "umount", "/data")
+    lab.inside(other, "rm", "-rf", "/data")
+    for target in (f"{share}/data", f"/proc/1/root{share}/data", f"/../../..{share}/data"):
+        lab.inside(other, "ln", "-sfn", target, "/data")
+        assert proven(lab, other)["/data"]["verdict"] == "unmounted_inside", target
+    assert os.listdir(share / "data") == []
+
+
+def test_another_source_than_the_one_expected(lab: Lab) -> None:
+    share = lab.directory("share")
+    lab.mount("tmpfs", share)
+    for one in ("a/data", "b/data"):
+        (share / one).mkdir(parents=True)
+    name = lab.run("-v", f"{share}/a/data:/data")
+    for wanted, verdict in (("a/data", "ok"), ("b/data", "wrong_source")):
+        expected = [{"container": name, "source": f"{share}/{wanted}", "destination": "/data"}]
+        assert proven(lab, name, expected=expected)["/data"]["verdict"] == verdict
 
 
 def test_container_that_does_not_run_is_not_asked_for(lab: Lab) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shlex
 import typing as t
 
 import pytest
@@ -98,8 +99,9 @@ def test_space_is_refused_by_colima_and_fine_with_podman() -> None:
 
 def test_script_quotes_every_name() -> None:
     text = script([Question(7, "/a b/$(reboot)", "/it's", "")])
-    assert "look 0 7 '/a b/$(reboot)' '/it'\"'\"'s' ''" in text
-    assert text.endswith("table self\ntable 7\n")
+    (body,) = shlex.split(text.partition("$sudo sh -c ")[2])  # one word for the outer shell
+    assert "look 0 7 '/a b/$(reboot)' '/it'\"'\"'s' '' ''" in body
+    assert body.endswith("table self\ntable 7")
 
 
 def test_what_is_not_ours_in_the_output_is_passed_over() -> None:
@@ -134,8 +136,9 @@ class Guest:
     def answer(self) -> str:
         device = 46 if str(self.source).startswith(str(self.share)) else 65025
         node = STAT.format(device=device, inode=77)
-        lines = ["mount 0", f"guest {node}", f"real {self.source}\x01"]
+        lines = ["root", "mount 0", f"guest {node}", f"real {self.source}\x01"]
         lines.append(f"inside {STAT.format(device=device, inode=self.changes.get('inode', 77))}")
+        lines += ["place /data", "row 90", self.changes.get("said", "user 1001 1001 own\ntry done")]
         lines += [f"token {place}" for place in self.changes.get("token", ("guest", "inside"))]
         inner = str(self.source)[len(str(self.share)) :] if device == 46 else str(self.source)
         kind, number = ("virtiofs", "0:46") if device == 46 else ("ext4", "254:1")
@@ -151,7 +154,8 @@ def judged(guest: Guest, access: str = "write") -> dict[str, t.Any]:
     container = parse_inspect({"Id": "c" * 64, "Name": "/web", "State": state, "Mounts": mounts})
     declared, _absent = declare("podman", container, [])
     prover = vm.Prover(vm_machines.Machine.of("podman", "97layerOS"), guest, home="/home/mac", random=lambda: "r4nd0m")
-    ((row,),) = prover.prove([Job(container, declared, access)])
+    (answer,) = prover.prove([Job(container, declared, access)])
+    (row,) = answer["rows"]
     return row
 
 
