@@ -9,13 +9,12 @@ what makes a look at 50 containers cost tens of milliseconds and needs nothing b
 
 from __future__ import annotations
 
-import http.client
 import json
-import socket
 import typing as t
 import urllib.parse
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.engine import unix_http
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
     PROJECT_LABELS,
     Container,
@@ -72,17 +71,6 @@ class Engine:
         return identity if ":" in identity or not identity else "sha256:" + identity
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 class SocketEngine(Engine):
     """Docker, or Podman's Docker-compatible API, over a unix socket.
 
@@ -97,7 +85,7 @@ class SocketEngine(Engine):
     def __init__(self, path: str, timeout: float = 30.0) -> None:
         self.socket = path
         self._timeout = timeout
-        self._connection: _UnixConnection | None = None
+        self._connection: unix_http.Connection | None = None
         version = self.get("/version")
         components = [str(part.get("Name", "")) for part in version.get("Components") or ()]
         self.name = "podman" if any("podman" in part.lower() for part in components) else "docker"
@@ -109,38 +97,59 @@ class SocketEngine(Engine):
 
     def get_bytes(self, path: str, **query: str) -> bytes:
         """GET ``path`` and return the body."""
-        target = path + ("?" + urllib.parse.urlencode(query) if query else "")
-        for fresh in (False, True):
-            connection = self._connection
-            if connection is None or fresh:
-                connection = self._connection = _UnixConnection(self.socket, self._timeout)
-            try:
-                connection.request("GET", target)
-                answer = connection.getresponse()
-                body = answer.read()
-                break
-            except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                # An engine that restarted closes kept connections: one new one is worth a try, two are not.
-                if fresh or isinstance(error, (ConnectionRefusedError, FileNotFoundError, PermissionError)):
-                    self._connection = None
-                    raise EngineError(_unreachable(self.socket, error)) from error
-        if answer.status == 404:
+        ((status, body),) = self._ask([path + ("?" + urllib.parse.urlencode(query) if query else "")])
+        return self._checked(path, status, body)
+
+    def _checked(self, path: str, status: int, body: bytes) -> bytes:
+        if status == 404:
             raise NotFound(_message(body) or f"no such object: {path}")
-        if answer.status >= 400:
-            raise EngineError(f"the engine at {self.socket} answered {answer.status} to {path}: {_message(body)}")
+        if status >= 400:
+            raise EngineError(f"the engine at {self.socket} answered {status} to {path}: {_message(body)}")
         return body
+
+    def _ask(self, targets: t.Sequence[str]) -> t.Iterator[tuple[int, bytes]]:
+        """Yield status and body of each question, in order."""
+        done, fresh = 0, False
+        while done < len(targets):
+            part = targets[done : done + unix_http.WINDOW]
+            try:
+                if self._connection is None:
+                    fresh = True
+                    self._connection = unix_http.Connection(self.socket, self._timeout)
+                self._connection.ask(part)
+                for _target in part:
+                    answer = self._connection.answer()
+                    fresh = False
+                    done += 1
+                    yield answer
+            except GeneratorExit:
+                if done < len(targets):
+                    self._disconnect()  # the answers nobody waits for would be taken for those to the next questions
+                raise
+            except OSError as error:
+                self._disconnect()
+                # An engine that restarted closes kept connections, also between two answers: a new one is worth a try,
+                # but one on which nothing was answered is not.
+                if fresh:
+                    raise EngineError(_unreachable(self.socket, error)) from error
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def containers(self, project: str | None = None, names: t.Sequence[str] = ()) -> list[Container]:
         wanted = list(names) or [row["Id"] for row in self._list(project)]
-        found = []
-        for name in wanted:
+        paths = [f"/containers/{urllib.parse.quote(name, safe='')}/json" for name in wanted]
+        found, lost = [], None
+        for path, (status, body) in zip(paths, self._ask(paths)):
             try:
-                found.append(parse_inspect(self.get(f"/containers/{urllib.parse.quote(name, safe='')}/json")))
-            except NotFound:
-                if names:
-                    raise
-                # It went away between the list and the look: then it is not there.
+                found.append(parse_inspect(json.loads(self._checked(path, status, body))))
+            except NotFound as error:
+                # Without names it went away between the list and the look: then it is not there.
+                lost = error
+        if names and lost:
+            raise lost
         return sorted(found, key=lambda container: container.name)
 
     def _list(self, project: str | None) -> list[dict[str, t.Any]]:

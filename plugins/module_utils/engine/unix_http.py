@@ -1,0 +1,95 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""GET over a unix socket, many questions on the way at a time (HTTP/1.1 pipelining, RFC 9112 9.3.2).
+
+An engine works on the next answer while we read the last one, so that looking at 50 containers takes as long as the
+slower of both and not as both together. http.client cannot do that: it wants each answer read before the next question.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import typing as t
+
+# So few that all of them fit the socket's buffer: a question must not wait for an answer that nobody reads yet.
+WINDOW = 64
+
+
+class Broken(OSError):
+    """The other end closed the connection, or does not speak HTTP."""
+
+
+class Connection:
+    """One connection that is kept. Raises OSError, here and in every method."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(timeout)
+        try:
+            self.sock.connect(path)
+        except OSError:
+            self.sock.close()
+            raise
+        self._stream = self.sock.makefile("rb", 1 << 16)
+
+    def close(self) -> None:
+        self._stream.close()
+        self.sock.close()
+
+    def ask(self, targets: t.Sequence[str]) -> None:
+        """Send questions, at most :data:`WINDOW`; then :meth:`answer` must be called as often."""
+        requests = [f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n" for target in targets]
+        self.sock.sendall("".join(requests).encode("ascii"))
+
+    def answer(self) -> tuple[int, bytes]:
+        """Status and body of the next answer."""
+        try:
+            while True:
+                status, headers = self._head()
+                if status >= 200:  # below are interim answers: the real one follows
+                    break
+            if headers.get("transfer-encoding", "").lower() == "chunked":
+                return status, self._chunks()
+            if "content-length" in headers:
+                return status, self._exactly(int(headers["content-length"]))
+            return status, b"" if status in (204, 304) else self._stream.read()
+        except ValueError as error:
+            raise Broken(errno.EPROTO, f"no HTTP: {error}") from error
+
+    def _head(self) -> tuple[int, dict[str, str]]:
+        version, status = self._line().split(None, 2)[:2]
+        if not version.startswith("HTTP/1."):
+            raise ValueError(version)
+        headers: dict[str, str] = {}
+        while True:
+            line = self._line()
+            if not line:
+                return int(status), headers
+            name, _colon, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+
+    def _line(self) -> str:
+        line = self._stream.readline(1 << 16)
+        if not line.endswith(b"\n"):
+            raise Broken(errno.ECONNRESET, "closed in the middle of an answer")
+        return line.decode("latin-1").rstrip("\r\n")
+
+    def _exactly(self, size: int) -> bytes:
+        body = self._stream.read(size)
+        if len(body) != size:
+            raise Broken(errno.ECONNRESET, "closed in the middle of an answer")
+        return body
+
+    def _chunks(self) -> bytes:
+        pieces = []
+        while True:
+            size = int(self._line().partition(";")[0], 16)
+            if size == 0:
+                break
+            pieces.append(self._exactly(size))
+            self._exactly(2)
+        while self._line():
+            pass  # trailers
+        return b"".join(pieces)
