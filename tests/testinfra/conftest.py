@@ -80,3 +80,28 @@ def playbook(host):
         )
 
     return run
+
+
+@pytest.fixture
+def checked_by_timer(host):
+    """Wait for the next run of the mount check that the timer starts, and hold its result against the expected one."""
+
+    def show() -> dict:
+        text = host.check_output(
+            "systemctl show -p Result -p ExecMainExitTimestampMonotonic onebox-verify-observer.service"
+        )
+        told = dict(line.split("=", 1) for line in text.splitlines())
+        return {"result": told["Result"], "at": int(told["ExecMainExitTimestampMonotonic"])}
+
+    def wait(result: str) -> dict:
+        before = show()["at"]
+        deadline = time.monotonic() + 3 * PATIENCE
+        # The run that was under way when the mounts changed may still tell the old result: look at later ones, too.
+        while True:
+            now = show()
+            if now["at"] > before and now["result"] == result:
+                return now
+            assert time.monotonic() < deadline, f"no run of the timer ended with {result}: {now}"
+            time.sleep(0.2)
+
+    return wait

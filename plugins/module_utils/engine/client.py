@@ -10,6 +10,7 @@ what makes a look at 50 containers cost tens of milliseconds and needs nothing b
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 import urllib.parse
 
@@ -20,6 +21,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
     Container,
     parse_inspect,
 )
+
+# What the engines call themselves in the header Server.
+_SERVER = re.compile(r"(Docker|Libpod)/(\S+)")
 
 
 class EngineError(Exception):
@@ -86,6 +90,12 @@ class SocketEngine(Engine):
         self.socket = path
         self._timeout = timeout
         self._connection: unix_http.Connection | None = None
+        (answer,) = self._ask(["/_ping"])
+        told = _SERVER.match(answer.headers.get("server", ""))
+        if told:
+            self.name, self.version = "podman" if told[1] == "Libpod" else "docker", told[2]
+            return
+        # Docker starts three programs to answer this, so it is only asked when the short way says nothing.
         version = self.get("/version")
         components = [str(part.get("Name", "")) for part in version.get("Components") or ()]
         self.name = "podman" if any("podman" in part.lower() for part in components) else "docker"
@@ -97,18 +107,19 @@ class SocketEngine(Engine):
 
     def get_bytes(self, path: str, **query: str) -> bytes:
         """GET ``path`` and return the body."""
-        ((status, body),) = self._ask([path + ("?" + urllib.parse.urlencode(query) if query else "")])
-        return self._checked(path, status, body)
+        (answer,) = self._ask([path + ("?" + urllib.parse.urlencode(query) if query else "")])
+        return self._body(path, answer)
 
-    def _checked(self, path: str, status: int, body: bytes) -> bytes:
-        if status == 404:
-            raise NotFound(_message(body) or f"no such object: {path}")
-        if status >= 400:
-            raise EngineError(f"the engine at {self.socket} answered {status} to {path}: {_message(body)}")
-        return body
+    def _body(self, path: str, answer: unix_http.Answer) -> bytes:
+        if answer.status == 404:
+            raise NotFound(_message(answer.body) or f"no such object: {path}")
+        if answer.status >= 400:
+            said = _message(answer.body)
+            raise EngineError(f"the engine at {self.socket} answered {answer.status} to {path}: {said}")
+        return answer.body
 
-    def _ask(self, targets: t.Sequence[str]) -> t.Iterator[tuple[int, bytes]]:
-        """Yield status and body of each question, in order."""
+    def _ask(self, targets: t.Sequence[str]) -> t.Iterator[unix_http.Answer]:
+        """Yield the answer to each question, in order."""
         done, fresh = 0, False
         while done < len(targets):
             part = targets[done : done + unix_http.WINDOW]
@@ -142,9 +153,9 @@ class SocketEngine(Engine):
         wanted = list(names) or [row["Id"] for row in self._list(project)]
         paths = [f"/containers/{urllib.parse.quote(name, safe='')}/json" for name in wanted]
         found, lost = [], None
-        for path, (status, body) in zip(paths, self._ask(paths)):
+        for path, answer in zip(paths, self._ask(paths)):
             try:
-                found.append(parse_inspect(json.loads(self._checked(path, status, body))))
+                found.append(parse_inspect(json.loads(self._body(path, answer))))
             except NotFound as error:
                 # Without names it went away between the list and the look: then it is not there.
                 lost = error

@@ -21,6 +21,14 @@ class Broken(OSError):
     """The other end closed the connection, or does not speak HTTP."""
 
 
+class Answer(t.NamedTuple):
+    """One answer; names of headers in small letters."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
 class Connection:
     """One connection that is kept. Raises OSError, here and in every method."""
 
@@ -43,20 +51,22 @@ class Connection:
         requests = [f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n" for target in targets]
         self.sock.sendall("".join(requests).encode("ascii"))
 
-    def answer(self) -> tuple[int, bytes]:
-        """Status and body of the next answer."""
+    def answer(self) -> Answer:
+        """The next answer."""
         try:
             while True:
                 status, headers = self._head()
                 if status >= 200:  # below are interim answers: the real one follows
-                    break
-            if headers.get("transfer-encoding", "").lower() == "chunked":
-                return status, self._chunks()
-            if "content-length" in headers:
-                return status, self._exactly(int(headers["content-length"]))
-            return status, b"" if status in (204, 304) else self._stream.read()
+                    return Answer(status, headers, self._body(status, headers))
         except ValueError as error:
             raise Broken(errno.EPROTO, f"no HTTP: {error}") from error
+
+    def _body(self, status: int, headers: dict[str, str]) -> bytes:
+        if headers.get("transfer-encoding", "").lower() == "chunked":
+            return self._chunks()
+        if "content-length" in headers:
+            return self._exactly(int(headers["content-length"]))
+        return b"" if status in (204, 304) else self._stream.read()
 
     def _head(self) -> tuple[int, dict[str, str]]:
         version, status = self._line().split(None, 2)[:2]

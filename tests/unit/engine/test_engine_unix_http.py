@@ -67,7 +67,7 @@ def serve(tmp_path: pathlib.Path) -> t.Iterator[t.Callable[..., tuple[Server, So
 
     def start(reply: t.Callable[[str], bytes], limit: int = 10**9) -> tuple[Server, SocketEngine]:
         def answer(target: str) -> bytes:
-            return plain(b'{"Version": "1"}') if target == "/version" else reply(target)
+            return plain(b'{"Version": "1"}') if target in ("/_ping", "/version") else reply(target)
 
         path = tmp_path / f"engine{len(made)}.sock"
         made.append(Server(path, answer, limit))
@@ -136,3 +136,28 @@ def test_answers_that_nobody_took_are_not_taken_for_others(serve: t.Callable[...
     with pytest.raises(ValueError, match="Expecting value"):
         engine.containers(names=["bad", "a", "b"])
     assert [one.name for one in engine.containers(names=["c"])] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        ("Docker/20.10.24+dfsg1 (linux)", ("docker", "20.10.24+dfsg1")),
+        ("Libpod/4.3.1 (linux)", ("podman", "4.3.1")),
+        ("proxy", ("podman", "5.4.2")),
+        ("", ("podman", "5.4.2")),
+    ],
+)
+def test_engine_and_version_come_from_its_header_or_else_from_its_own_words(
+    tmp_path: pathlib.Path, server: str, told: tuple[str, str]
+) -> None:
+    """Headers as Docker 20.10 and Podman 4.3 send them."""
+
+    def reply(target: str) -> bytes:
+        if target == "/_ping":
+            return b"HTTP/1.1 200 OK\r\nServer: %s\r\nContent-Length: 2\r\n\r\nOK" % server.encode()
+        return plain(b'{"Version": "5.4.2", "Components": [{"Name": "Podman Engine"}]}')
+
+    one = Server(tmp_path / "s", reply)
+    engine = SocketEngine(str(tmp_path / "s"), timeout=5)
+    assert (engine.name, engine.version) == told
+    one.close()
