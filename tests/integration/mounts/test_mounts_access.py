@@ -89,6 +89,17 @@ def test_full_disk(lab: Lab) -> None:
     assert "df -h" in expect(lab.verdict(name), "no_space", "none")
 
 
+def test_no_inodes_left(lab: Lab) -> None:
+    """There is space, and still no file can be made; nor can a nameless one."""
+    data = lab.directory("data")
+    lab.mount("tmpfs", data, "-o", "size=1m,nr_inodes=2")
+    (data / "last").touch()
+    name = lab.run("-v", f"{data}:/data")
+    assert "df -i" in expect(lab.verdict(name), "no_space", "none")
+    (data / "last").unlink()
+    expect(lab.verdict(name), "ok", "none")
+
+
 def test_file_system_without_nameless_files(lab: Lab) -> None:
     """ramfs has none; a named file is made and gone again."""
     data = lab.directory("data")

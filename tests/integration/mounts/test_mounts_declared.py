@@ -34,6 +34,9 @@ def test_expected_mount_that_is_missing(lab: Lab) -> None:
     expect(result["containers"][0]["mounts"][1], "missing", "recreate")
     (missing,) = result["missing_mounts"]
     assert (missing["container"], missing["source"], missing["destination"]) == (name, str(other), "/app/logs")
+    again = lab.run("-v", f"{data}:/data", "-v", f"{other}:/app/logs")  # the fix, done: made anew from the right file
+    expected = [{"container": again, "source": str(other), "destination": "/app/logs"}]
+    expect(lab.verdict(again, "/app/logs", expected=expected), "ok", "none")
 
 
 def test_expected_service_without_a_container(lab: Lab) -> None:
@@ -177,6 +180,10 @@ def test_container_that_does_not_run(lab: Lab) -> None:
     lab.until(lambda: lab.cli("inspect", "-f", "{{.State.Status}}", ended) == "exited")
     assert "exit code 3" in expect(lab.verdict(ended), "not_running", "restart")
     assert not lab.proof(ended)["ok"]
+    assert f"{lab.name} start {created}" in lab.verdict(created)["message"]
+    lab.cli("start", created)  # the fix, done
+    lab.until(lambda: lab.comm(created) == "sleep")
+    expect(lab.verdict(created), "ok", "none")
 
 
 def test_finished_one_shot_is_no_finding_when_it_is_named(lab: Lab) -> None:

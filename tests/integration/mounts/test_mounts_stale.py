@@ -117,6 +117,10 @@ def test_disk_under_the_source_unmounted(lab: Lab) -> None:
     lab.unmount(disk)
     lab.directory("disk/data")
     expect(lab.verdict(name), "host_mount_changed", "mount_disk")
+    lab.mount("tmpfs", disk)  # the fix, done: mount the disk, then restart
+    lab.directory("disk/data")
+    lab.restart(name)
+    expect(lab.verdict(name), "ok", "none")
 
 
 def test_disk_of_fstab_that_was_never_mounted(lab: Lab) -> None:
