@@ -11,6 +11,7 @@ a stamp of the sources says whether the program changed.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import io
@@ -18,7 +19,6 @@ import json
 import marshal
 import os
 import stat
-import sys
 import typing as t
 import zipfile
 
@@ -51,7 +51,7 @@ def build(interpreter: str) -> bytes:
         if not package:
             files.setdefault(name.rpartition(".")[0].replace(".", "/") + "/__init__.py", "")
         known = {place.replace("/", ".")[: -len(".py")] for place in files}
-        wanted |= {other for other in _imports(name) if other not in known}
+        wanted |= {other for other in _imports(name, source) if other not in known}
     first = f"#!{interpreter}\n".encode()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -99,14 +99,25 @@ def _source(name: str) -> tuple[str, bool]:
     return text, bool(spec and spec.submodule_search_locations)
 
 
-def _imports(name: str) -> set[str]:
-    """Modules of the collection that the module ``name`` uses; they are loaded, because it is."""
+def _imports(name: str, source: str) -> set[str]:
+    """Modules of the collection that the module ``name`` imports anywhere, also where it is first needed."""
     found = set()
-    for value in vars(sys.modules[name]).values():
-        other = value.__name__ if isinstance(value, type(sys)) else getattr(value, "__module__", None)
-        if isinstance(other, str) and other.startswith(_PREFIX + ".") and other != name:
-            found.add(other)
-    return found
+    for node in ast.walk(ast.parse(source)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # What is imported may be a module itself, or something in it.
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        found |= {other for other in names if other.startswith(_PREFIX + ".") and _is_module(other)}
+    return found - {name}
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def install(path: str, interpreter: str, check: bool) -> bool:

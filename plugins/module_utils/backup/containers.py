@@ -20,7 +20,9 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.backup import safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+
+if t.TYPE_CHECKING:
+    from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
 # Containers a rehearsal or restore made; whatever carries it may be removed at the next start.
 LABEL = "onebox.stack.throwaway"

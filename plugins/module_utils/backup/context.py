@@ -21,8 +21,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.files_store im
 from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_store import ResticStore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.state import State
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store
-from ansible_collections.onebox.stack.plugins.module_utils.engine import find
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 
 
 def _now() -> dt.datetime:
@@ -83,6 +81,10 @@ class Context:
     def open_cli(self) -> Cli:
         """The engine, looked for when it is first needed. Raises :class:`SourceError` when none answers."""
         if self._cli is None:
+            # Half of what a run of files alone would load.
+            from ansible_collections.onebox.stack.plugins.module_utils.engine import find
+            from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+
             try:
                 engine = find.find(self.declaration.container_engine, self.declaration.socket or None)
             except EngineError as error:

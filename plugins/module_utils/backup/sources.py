@@ -15,8 +15,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.containers imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration, SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Artefact, Source
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
-from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+
+if t.TYPE_CHECKING:
+    from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+    from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
 # Images that hold data of the only copy: a service of such an image without a source is a warning.
 _DATABASES = ("postgres", "redis", "valkey", "mysql", "mariadb", "mongo", "timescale", "pgvector", "influxdb")
@@ -129,21 +131,24 @@ _Given = t.Tuple[t.Sequence[Artefact], int, t.Dict[str, t.Any], t.Sequence[str]]
 
 def project_containers(engine: Engine, stack: str) -> list[Container]:
     """Containers of the compose project of the stack."""
+    return _containers(engine, project=stack)
+
+
+def _containers(engine: Engine, **which: t.Any) -> list[Container]:
+    from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+
     try:
-        return engine.containers(project=stack)
+        return engine.containers(**which)
     except EngineError as error:
         raise SourceError(str(error)) from error
 
 
 def find_container(engine: Engine, stack: str, spec: SourceSpec) -> Container:
     """The running container of a source. Raises :class:`SourceError` with what is wrong with it."""
-    try:
-        if spec.container:
-            found = engine.containers(names=[spec.container])
-        else:
-            found = [row for row in project_containers(engine, stack) if row.service == spec.service]
-    except EngineError as error:
-        raise SourceError(f"source {spec.name}: {error}") from error
+    if spec.container:
+        found = _containers(engine, names=[spec.container])
+    else:
+        found = [row for row in project_containers(engine, stack) if row.service == spec.service]
     what = f"container {spec.container}" if spec.container else f"service {spec.service} of stack {stack}"
     if not found:
         raise SourceError(f"source {spec.name}: there is no container of {what}; start the stack or correct the source")

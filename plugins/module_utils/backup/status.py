@@ -9,7 +9,7 @@ import hashlib
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import metrics, notify
+from ansible_collections.onebox.stack.plugins.module_utils.backup import metrics
 from ansible_collections.onebox.stack.plugins.module_utils.backup import state as states
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
@@ -142,6 +142,9 @@ def tell(context: Context, what: str, text: str, warnings: list[str]) -> None:
     now = context.now().timestamp()
     if last.get("sha256") == digest and 0 <= now - float(last.get("at") or 0) < QUIET_SECONDS:
         return
+    # Needed on bad days alone, and half of what a run loads.
+    from ansible_collections.onebox.stack.plugins.module_utils.backup import notify
+
     unsaid = notify.tell(webhook, f"{context.declaration.stack}: {what}", text)
     if unsaid:
         warnings.append(unsaid)
