@@ -81,7 +81,7 @@ def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_p
     report["warnings"] += [f"set {found.seq} is not understood: {found.problem}" for found in there if found.problem]
     newest = next((found for found in reversed(there) if found.manifest), None)
     _require_space(context, newest)
-    seq = context.state.next_seq(found.seq for found in there)
+    seq = context.state.next_seq(_numbers(context, there, report))
     # Given once and never again, also when this run is killed: a number that came twice would be an order lost.
     context.state.took_seq(seq)
     taken = context.now()
@@ -101,6 +101,17 @@ def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_p
     _prune(context, store, report, "local", force_prune)
     if offsite_error:
         raise offsite_error
+
+
+def _numbers(context: Context, there: t.Sequence[StoredSet], report: Report) -> list[int]:
+    """Numbers that are taken. A box that was rebuilt goes on after the sets its forerunner left off-site."""
+    if there or context.offsite is None or context.state.read("seq"):
+        return [found.seq for found in there]
+    try:
+        return [found.seq for found in context.offsite.sets()]
+    except StoreError as error:
+        report["warnings"].append(f"whether there are sets off-site could not be asked: {error}")
+        return []
 
 
 def _capture(
@@ -166,8 +177,16 @@ def _offsite(context: Context, report: Report) -> OffsiteError | None:
     try:
         context.log(f"copying to {context.offsite.place}")
         context.offsite.prepare_copy()
-        away = {found.seq for found in context.offsite.sets()}
-        missing = [found for found in context.store.sets() if found.seq not in away and found.manifest]
+        away = {found.seq: found for found in context.offsite.sets()}
+        here = [found for found in context.store.sets() if found.manifest]
+        for found in here:
+            other = away.get(found.seq)
+            if other and other.manifest and other.manifest != found.manifest:
+                raise StoreError(
+                    f"set {found.seq} there is another than set {found.seq} here: the place belongs to another box, or "
+                    "to this one before it was rebuilt; name a new place off-site and keep the old one to restore from"
+                )
+        missing = [found for found in here if found.seq not in away]
         if missing:
             # A declaration with off-site has restic here, too.
             local = t.cast(ResticStore, context.store)

@@ -20,13 +20,19 @@ PASSWORD = "pg-" + secrets.token_hex(8)
 REDIS_PASSWORD = "redis-" + secrets.token_hex(8)
 
 
-def load_images() -> t.Any:
-    spec = importlib.util.spec_from_file_location("obx_backup_images", ROOT / "tests/testbed/backup/images.py")
+def load(name: str) -> t.Any:
+    """A module of tests/testbed/backup: images, restic, offsite."""
+    spec = importlib.util.spec_from_file_location(f"obx_backup_{name}", ROOT / f"tests/testbed/backup/{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def restic_programs(suite: str = "trixie") -> pathlib.Path:
+    """The directory with restic and its REST server out of a Debian suite."""
+    return pathlib.Path(load("restic").ensure(suite))
 
 
 def docker(*words: str, check: bool = True, text: str | None = None, program: str = "docker") -> str:

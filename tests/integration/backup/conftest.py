@@ -15,7 +15,7 @@ from backup_stack import Stack, docker
 
 @pytest.fixture(scope="session")
 def images() -> t.Any:
-    return backup_stack.load_images()
+    return backup_stack.load("images")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import pathlib
@@ -28,17 +27,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     run,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
-
-ROOT = pathlib.Path(__file__).resolve().parents[3]
-
-
-def programs(suite: str) -> pathlib.Path:
-    spec = importlib.util.spec_from_file_location("obx_backup_restic", ROOT / "tests/testbed/backup/restic.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.ensure(suite)
+from backup_stack import ROOT, restic_programs
 
 
 class Box:
@@ -61,7 +50,7 @@ class Box:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", self.port))
             self.port = probe.getsockname()[1]
-        program = programs("trixie") / "restic-rest-server"
+        program = restic_programs("trixie") / "restic-rest-server"
         self.server = subprocess.Popen(
             [program, "--no-auth", "--listen", f"127.0.0.1:{self.port}", "--path", self.base / "away"],
             stdout=subprocess.DEVNULL,
@@ -83,7 +72,7 @@ class Box:
             self.server = None
 
     def declaration(self, **more: object) -> dict[str, object]:
-        program = str(programs("trixie") / "restic")
+        program = str(restic_programs("trixie") / "restic")
         common = {"engine": "restic", "password_file": str(self.base / "key"), "program": program}
         return {
             "stack": "files-only",
@@ -158,7 +147,7 @@ def test_a_wrong_key_says_so_and_writes_nothing(box):
 
 
 def test_an_old_restic_is_refused_with_the_way_to_a_new_one(box):
-    spec = dict(box.declaration()["repository"], program=str(programs("bookworm") / "restic"))
+    spec = dict(box.declaration()["repository"], program=str(restic_programs("bookworm") / "restic"))
     report = run.backup(box.context(repository=spec, offsite=None))
     assert report["exit_code"] == 5
     assert "0.14" in report["error"]
