@@ -19,6 +19,12 @@ options:
       - Absolute path of the directory with the compose file on the host.
     type: path
     required: true
+  staged_dir:
+    description:
+      - A directory with the files as they will be in O(project_dir), for a plan before they are copied there. Files
+        below O(project_dir) are read here instead.
+      - Only in check mode, or with M(onebox.stack.compose_stack_info). The role compose_stack fills and removes it.
+    type: path
   files:
     description:
       - Compose files, absolute or relative to O(project_dir), merged in this order.

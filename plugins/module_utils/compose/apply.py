@@ -15,7 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Gate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE, Provider
-from ansible_collections.onebox.stack.plugins.module_utils.compose.resolve import Source
+from ansible_collections.onebox.stack.plugins.module_utils.compose.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
 # Building and pulling may take as long as the network does.

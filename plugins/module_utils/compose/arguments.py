@@ -20,6 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_machines im
 COMMON: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
     "project_dir": {"type": "path", "required": True},
+    "staged_dir": {"type": "path"},
     "files": {"type": "list", "elements": "str", "default": []},
     "env_file": {"type": "path"},
     "required_env": {"type": "list", "elements": "str", "default": []},
@@ -63,6 +64,7 @@ def request_of(params: t.Mapping[str, t.Any], uid: int, home: str) -> Request:
     return Request(
         name=params["name"],
         project_dir=os.path.normpath(params["project_dir"]),
+        staged_dir=os.path.realpath(params["staged_dir"]) if params["staged_dir"] else "",
         files=tuple(params["files"]),
         env_file=params["env_file"],
         profiles=tuple(params["profiles"]),

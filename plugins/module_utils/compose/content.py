@@ -54,15 +54,18 @@ class Reader:
     Args:
         cache: what an earlier reader's :attr:`cache` was.
         external: name -> piece of what the engine keeps and no file here does.
+        place: where a path is read, for a stack whose files are not where they will be.
     """
 
     def __init__(
         self,
         cache: t.Mapping[str, t.Sequence[t.Any]] | None = None,
         external: t.Mapping[str, Piece] | None = None,
+        place: t.Callable[[str], str] = str,
     ) -> None:
         self._known = dict(cache or {})
         self._external = dict(external or {})
+        self._place = place
         self.cache: dict[str, list[t.Any]] = {}
 
     def content(self, service: Service, values: t.Mapping[str, str], base: str) -> Content:
@@ -87,25 +90,25 @@ class Reader:
     def context(self, build: t.Mapping[str, t.Any]) -> Piece | None:
         """The digest of a build: context, Dockerfile and arguments; None where the context is not on this host."""
         context = str(build.get("context") or "")
-        if "://" in context or not os.path.isdir(context):
+        if "://" in context or not os.path.isdir(self._place(context)):
             return None
         named = str(build.get("dockerfile") or "Dockerfile")
         dockerfile = os.path.normpath(os.path.join(context, named))
         lines: list[str] = []
         for place in (f"{dockerfile}.dockerignore", os.path.join(context, ".dockerignore")):
             try:
-                with open(place, encoding="utf-8", errors="replace") as stream:
+                with open(self._place(place), encoding="utf-8", errors="replace") as stream:
                     lines = stream.read().splitlines()
                 break
             except OSError:
                 continue
         tree = self.tree(context, Ignore(lines))
         pieces = [tree]
-        if os.path.isfile(dockerfile):
+        if os.path.isfile(self._place(dockerfile)):
             # A build reads it also where .dockerignore leaves it out.
             pieces.append(self.tree(dockerfile, Ignore(())))
         for other in sorted((build.get("additional_contexts") or {}).items()):
-            if os.path.isdir(str(other[1])):
+            if os.path.isdir(self._place(str(other[1]))):
                 pieces.append(self.tree(str(other[1]), Ignore(())))
         how = {key: value for key, value in build.items() if key not in ("context", "tags", "cache_from", "cache_to")}
         text = json.dumps([how, [piece.digest for piece in pieces]], sort_keys=True, default=str)
@@ -115,14 +118,26 @@ class Reader:
         """The digest of a file or of a directory: names, kinds, permissions, contents; times do not count."""
         total = hashlib.sha256()
         newest = 0.0
-        for relative, place, info in _walk(path, ignore):
-            newest = max(newest, info.st_ctime)
+        top = self._place(path)
+        for relative, place, info in _walk(top, ignore):
+            newest = max(newest, info.st_ctime if top == path else self._since(path + place[len(top) :], place, info))
             total.update(f"{relative}\0{stat.S_IFMT(info.st_mode):o}\0{info.st_mode & 0o777:o}\0".encode(*_BYTES))
             if stat.S_ISLNK(info.st_mode):
                 total.update(os.readlink(place).encode(*_BYTES))
             elif stat.S_ISREG(info.st_mode):
                 total.update(self._file(place, info).encode())
         return Piece(total.hexdigest(), newest)
+
+    def _since(self, path: str, place: str, info: os.stat_result) -> float:
+        """When what is read at ``place`` got the way it is at ``path``, where it will be."""
+        try:
+            there = os.lstat(path)
+        except OSError:
+            return info.st_ctime
+        same = there.st_mode == info.st_mode
+        if same and stat.S_ISREG(info.st_mode):
+            same = there.st_size == info.st_size and _file_digest(path) == _file_digest(place)
+        return there.st_ctime if same else info.st_ctime
 
     def _file(self, path: str, info: os.stat_result) -> str:
         mark = [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
@@ -135,7 +150,7 @@ class Reader:
         if ref.kind == "external":
             return self._external.get(ref.value)
         if ref.kind == "file":
-            return self.tree(ref.value, Ignore(())) if os.path.exists(ref.value) else None
+            return self.tree(ref.value, Ignore(())) if os.path.exists(self._place(ref.value)) else None
         text = ref.value if ref.kind == "content" else values.get(ref.value, "")
         return Piece(hashlib.sha256(text.encode(*_BYTES)).hexdigest(), 0.0)
 

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from ansible_collections.onebox.stack.plugins.module_utils.compose import state
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model
-from ansible_collections.onebox.stack.plugins.module_utils.compose.resolve import Source
+from ansible_collections.onebox.stack.plugins.module_utils.compose.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.tags import Tagger
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 

@@ -29,6 +29,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import p
 from ansible_collections.onebox.stack.plugins.module_utils.compose.memory import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.source import Source, locate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.engine import find as engines
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
@@ -42,7 +43,7 @@ class Look:
     """What a run saw, and what it made of it."""
 
     model: Model
-    source: resolve.Source
+    source: Source
     tool: providers.Provider
     engine: Engine | None
     facts: planning.Facts
@@ -77,7 +78,9 @@ class Looker:
             ComposeError, EngineError: it cannot be seen what there is.
         """
         request, run = self._request, self._world.run
-        source = resolve.locate(request.name, request.project_dir, request.files, request.env_file, request.profiles)
+        source = locate(
+            request.name, request.project_dir, request.files, request.env_file, request.profiles, request.staged_dir
+        )
         warnings: list[str] = []
         engine: Engine | None = None
         with self.timings.step("engine"):
@@ -110,10 +113,10 @@ class Looker:
         return Look(model, source, tool, engine, facts, rows, warnings, cache)
 
     def _content(
-        self, model: Model, source: resolve.Source, memory: Memory, engine: Engine | None
+        self, model: Model, source: Source, memory: Memory, engine: Engine | None
     ) -> tuple[dict[str, Content], dict[str, list[t.Any]]]:
         values = resolve.read_env_file(source.env_file) if source.env_file else {}
-        reader = Reader(memory.cache, secrets.pieces(model, engine))
+        reader = Reader(memory.cache, secrets.pieces(model, engine), source.place)
         content = {name: reader.content(service, values, model.project_dir) for name, service in model.services.items()}
         return content, reader.cache
 

@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import shortform
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError, Problem
 from ansible_collections.onebox.stack.plugins.module_utils.compose.shortform import Bind, PortRow
 
 
@@ -77,15 +77,23 @@ class Service:
         return self.restart in ("", "no")
 
 
+# What stands for a variable that must be set and is not, so that the rest of the model can be looked at.
+NOT_SET = "/variable-that-is-not-set/"
+
+
 @dataclass(frozen=True)
 class Model:
-    """A resolved stack."""
+    """A resolved stack.
+
+    Attributes:
+        problems: what was left out or made up to resolve it: with any, it is only good for finding more of them.
+    """
 
     project: str
     project_dir: str
     services: t.Mapping[str, Service]
     unset: t.Mapping[str, str]
-    warnings: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     raw: t.Mapping[str, t.Any] = field(repr=False, compare=False, default_factory=dict)
 
 
@@ -99,7 +107,7 @@ def from_config(
     project_dir: str,
     default_image: str,
     unset: t.Mapping[str, str],
-    warnings: t.Sequence[str] = (),
+    problems: t.Sequence[Problem] = (),
     read_env: EnvReader | None = None,
     passed_on: t.Mapping[str, str] | None = None,
     relative: t.Container[str] = (),
@@ -107,6 +115,7 @@ def from_config(
     """Make a :class:`Model` of a compose tool's ``config``.
 
     Args:
+        problems: see :class:`Model`.
         default_image: name of the image of a service that only has ``build``, with ``{service}`` in it.
         read_env: reads a dotenv file, for a tool that leaves ``env_file`` unmerged; None when it is merged already.
         passed_on: what a variable without a value is given, for a tool that leaves that open too.
@@ -125,8 +134,10 @@ def from_config(
         try:
             made[name] = _service(name, raw, data, project_dir, default_image, read_env, passed_on or {}, relative)
         except (TypeError, ValueError) as error:
+            if problems:
+                raise BadStack(project, problems) from error
             raise ComposeError(f"service {name} of {project} cannot be understood: {error}") from error
-    return Model(project, project_dir, made, unset, tuple(warnings), data)
+    return Model(project, project_dir, made, unset, tuple(problems), data)
 
 
 def _service(
@@ -139,10 +150,10 @@ def _service(
     passed_on: t.Mapping[str, str],
     relative: t.Container[str],
 ) -> Service:
-    env_files = _env_files(raw.get("env_file"), base)
+    read_from = env_files(raw.get("env_file"), base)
     environment: dict[str, str | None] = {}
     if read_env is not None:
-        for path, required in env_files:
+        for path, required in read_from:
             if required or os.path.exists(path):
                 environment.update(read_env(path))
     for key, content in pairs(raw.get("environment")).items():
@@ -160,7 +171,7 @@ def _service(
         image=str(raw.get("image") or default_image.format(service=name)),
         build=_build(raw.get("build"), base),
         environment=environment,
-        env_files=tuple(env_files),
+        env_files=tuple(read_from),
         binds=tuple(row for row in volumes if isinstance(row, Bind)),
         named_volumes=tuple(row for row in volumes if isinstance(row, tuple)),
         ports=tuple(ports),
@@ -208,7 +219,8 @@ def _words(value: t.Any) -> tuple[str, ...] | None:
     return tuple(scalar(word) for word in value)
 
 
-def _env_files(value: t.Any, base: str) -> list[tuple[str, bool]]:
+def env_files(value: t.Any, base: str) -> list[tuple[str, bool]]:
+    """Path, and whether it must be there, of each file of an ``env_file``."""
     rows = [value] if isinstance(value, (str, dict)) else value or []
     found = []
     for row in rows:

@@ -21,6 +21,7 @@ class Request:
 
     name: str
     project_dir: str
+    staged_dir: str = ""
     files: tuple[str, ...] = ()
     env_file: str | None = None
     profiles: tuple[str, ...] = ()

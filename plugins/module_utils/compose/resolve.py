@@ -5,68 +5,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
 import typing as t
-from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose import shortform, variables
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError, Problem
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model, from_config
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import NOT_SET, Model, env_files, from_config
+from ansible_collections.onebox.stack.plugins.module_utils.compose.source import Source
 
-FILE_NAMES = ("compose.yml", "compose.yaml", "docker-compose.yml", "docker-compose.yaml")
 _UNSET = re.compile(r'The \\?"([^"\\]+)\\?" variable is not set')
 _TIMEOUT = 120.0
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a stack is declared: all paths absolute. ``env_file`` is "" when there is none."""
-
-    project: str
-    project_dir: str
-    files: tuple[str, ...]
-    env_file: str
-    profiles: tuple[str, ...]
-
-
-def locate(
-    project: str, project_dir: str, files: t.Sequence[str], env_file: str | None, profiles: t.Sequence[str]
-) -> Source:
-    """Make paths absolute and check that they are there.
-
-    Raises:
-        BadStack: a file is missing; names each.
-    """
-    problems = []
-    if not os.path.isabs(project_dir):
-        problems.append(Problem("relative_project_dir", project_dir, "project_dir must be an absolute path"))
-    elif not os.path.isdir(project_dir):
-        problems.append(Problem("no_project_dir", project_dir, "this directory does not exist; copy the stack there"))
-    if problems:
-        raise BadStack(project, problems)
-    if files:
-        chosen = [os.path.join(project_dir, name) for name in files]
-    else:
-        present = [name for name in FILE_NAMES if os.path.exists(os.path.join(project_dir, name))]
-        if not present:
-            message = f"no compose file here (looked for {', '.join(FILE_NAMES)}); copy it here, or name it with files"
-            raise BadStack(project, [Problem("no_compose_file", project_dir, message)])
-        chosen = [os.path.join(project_dir, present[0])]
-    for path in chosen:
-        if not os.path.isfile(path):
-            problems.append(Problem("no_compose_file", path, "this compose file does not exist"))
-    env_path = os.path.join(project_dir, env_file or ".env")
-    if not os.path.isfile(env_path):
-        if env_file:
-            problems.append(Problem("no_env_file", env_path, "this environment file does not exist"))
-        env_path = ""
-    if problems:
-        raise BadStack(project, problems)
-    return Source(project, project_dir, tuple(chosen), env_path, tuple(profiles))
+_AS_JSON = ("config", "--format", "json")
 
 
 def arguments(tool: providers.Provider, source: Source) -> list[str]:
@@ -76,7 +30,7 @@ def arguments(tool: providers.Provider, source: Source) -> list[str]:
         words.append("--in-pod=false")
     words += ["-p", source.project]
     if tool.kind == providers.DOCKER_COMPOSE:
-        words += ["--project-directory", source.project_dir]
+        words += ["--project-directory", source.read_dir]
     for path in source.files:
         words += ["-f", path]
     # Without this both tools look for a .env by themselves, podman-compose also where it happens to be started.
@@ -112,18 +66,22 @@ def resolve(tool: providers.Provider, source: Source, run: process.Runner = proc
 
 
 def _docker_model(tool: providers.Provider, source: Source, run: process.Runner) -> Model:
-    words = arguments(tool, source) + ["config", "--format", "json"]
-    result = _config(words, tool, source, run)
+    words = arguments(tool, source)
+    result = _config([*words, *_AS_JSON], tool, source, run)
+    problems: list[Problem] = []
+    override = b""
     if result.rc != 0:
-        raise _refused(source, result)
-    data = unescape(json.loads(result.stdout))
+        problems, tool, override = _all_of_it(words, tool, source, run, result)
+        words = [*words, "-f", "-"]
+        result = _config([*words, *_AS_JSON], tool, source, run, override)
+        if result.rc != 0:
+            raise BadStack(source.project, problems)
+    data = _as_named(unescape(json.loads(result.stdout)), source)
     unset = dict.fromkeys(_UNSET.findall(result.stderr), "")
     # Compose shows absolute paths only; whether the file had a relative one must be asked for, where it could have.
     relative: set[str] = set()
     if any(_could_be_relative(text) for text in _texts(source.files).values()):
-        plain = run(
-            [*words, "--no-path-resolution"], timeout=_TIMEOUT, env=tool.env, cwd=source.project_dir, check=False
-        )
+        plain = _config([*words, *_AS_JSON, "--no-path-resolution"], tool, source, run, override)
         if plain.rc != 0:
             raise _refused(source, plain)
         relative = _relative_sources(unescape(json.loads(plain.stdout)), source.project_dir)
@@ -133,8 +91,56 @@ def _docker_model(tool: providers.Provider, source: Source, run: process.Runner)
         project_dir=source.project_dir,
         default_image=source.project + "-{service}",
         unset=unset,
+        problems=problems,
         relative=relative,
     )
+
+
+def _all_of_it(
+    words: t.Sequence[str], tool: providers.Provider, source: Source, run: process.Runner, refusal: process.Result
+) -> tuple[list[Problem], providers.Provider, bytes]:
+    """What Compose stops at, all of it; and the tool and an override with which it goes on and shows the rest.
+
+    Compose ends at the first variable that is required and not set, and at the first env_file that is not there.
+
+    Raises:
+        BadStack: it refuses the stack for another reason.
+    """
+    plain = _config([*words, *_AS_JSON, "--no-interpolate", "--no-path-resolution"], tool, source, run)
+    if plain.rc != 0:
+        raise _refused(source, refusal)
+    data = json.loads(plain.stdout)
+    values = {**(read_env_file(source.env_file) if source.env_file else {}), **tool.env}
+    unset = variables.unset(data, values)
+    problems = unset_problems(unset, source)
+    bare: dict[str, None] = {}
+    for name, service in (data.get("services") or {}).items():
+        for path, required in env_files(service.get("env_file"), source.project_dir):
+            if required and "$" not in path and not os.path.isfile(source.place(path)):
+                problems.append(no_env_file(name, path))
+                bare[name] = None
+    if not problems:
+        raise _refused(source, refusal)
+    override = "".join(f"  {json.dumps(name)}: {{env_file: !reset []}}\n" for name in bare)
+    filled = dataclasses.replace(tool, env=_filled_in(tool.env, unset))
+    return problems, filled, f"services:\n{override}".encode() if bare else b"{}"
+
+
+def _filled_in(env: t.Mapping[str, str], unset: t.Iterable[str]) -> dict[str, str]:
+    return {**env, **{name: NOT_SET + name for name in unset}}
+
+
+def _as_named(value: t.Any, source: Source) -> t.Any:
+    """A model read in another directory, with the paths it will have."""
+    if not source.staged:
+        return value
+    if isinstance(value, str):
+        return source.named(value)
+    if isinstance(value, list):
+        return [_as_named(item, source) for item in value]
+    if isinstance(value, dict):
+        return {key: _as_named(item, source) for key, item in value.items()}
+    return value
 
 
 def _could_be_relative(text: str) -> bool:
@@ -164,12 +170,12 @@ def unescape(value: t.Any) -> t.Any:
 
 def _podman_model(tool: providers.Provider, source: Source, run: process.Runner) -> Model:
     real = os.path.realpath(source.project_dir)
-    if os.path.realpath(os.path.dirname(source.files[0])) != real:
+    if os.path.realpath(os.path.dirname(source.files[0])) != os.path.realpath(source.read_dir):
         message = (
             f"podman-compose takes the directory of the first compose file as the project directory, and that is not "
             f"{source.project_dir}: move the file, or use docker compose"
         )
-        raise BadStack(source.project, [Problem("file_elsewhere", source.files[0], message)])
+        raise BadStack(source.project, [Problem("file_elsewhere", source.named(source.files[0]), message)])
     values = dict(tool.env)
     if source.env_file:
         values = {**variables.expand(read_env_file(source.env_file), tool.env), **tool.env}
@@ -178,31 +184,45 @@ def _podman_model(tool: providers.Provider, source: Source, run: process.Runner)
     answer = "\0answer"
     parsed = providers.parse_yaml(tool, {**texts, answer: result.stdout if result.rc == 0 else "{}"}, run)
     unset: dict[str, str] = {}
-    problems = []
+    problems: list[Problem] = []
     for path in texts:
         if parsed[path].error:
-            problems.append(Problem("not_yaml", path, f"not valid YAML: {parsed[path].error}"))
+            problems.append(Problem("not_yaml", source.named(path), f"not valid YAML: {parsed[path].error}"))
         elif not isinstance(parsed[path].data, dict):
-            problems.append(Problem("not_compose", path, "not a compose file: the top level is not a mapping"))
+            problems.append(
+                Problem("not_compose", source.named(path), "not a compose file: the top level is not a mapping")
+            )
         else:
             for name, text in variables.unset(parsed[path].data, values).items():
                 unset.setdefault(name, text)
-            problems += _unsupported(path, parsed[path].data)
+            problems += _unsupported(source.named(path), parsed[path].data)
     if problems:
         raise BadStack(source.project, problems)
     if result.rc != 0:
-        if unset:
-            raise BadStack(source.project, unset_problems(unset, source))
-        raise _refused(source, result)
+        if not unset:
+            raise _refused(source, result)
+        # It stops at the first variable that is required and not set: what else is wrong shows once they are filled in.
+        problems, values = unset_problems(unset, source), _filled_in(values, unset)
+        filled = dataclasses.replace(tool, env=_filled_in(tool.env, unset))
+        result = _config([*arguments(tool, source), "config"], filled, source, run)
+        if result.rc != 0:
+            raise BadStack(source.project, problems)
+        parsed, unset = providers.parse_yaml(tool, {answer: result.stdout}, run), {}
     return from_config(
-        _as_podman_compose_spells(parsed[answer].data or {}),
+        _as_podman_compose_spells(_as_named(parsed[answer].data or {}, source)),
         project=source.project,
         project_dir=real,
         default_image="localhost/" + source.project + "_{service}",
         unset=unset,
-        read_env=lambda path: variables.expand(read_env_file(path), tool.env),
+        problems=problems,
+        read_env=lambda path: _env_of(source.place(path), tool),
         passed_on=values,
     )
+
+
+def _env_of(path: str, tool: providers.Provider) -> dict[str, str]:
+    # One that is not there is said with all else that is not.
+    return variables.expand(read_env_file(path), tool.env) if os.path.exists(path) else {}
 
 
 def _as_podman_compose_spells(data: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -214,9 +234,14 @@ def _as_podman_compose_spells(data: dict[str, t.Any]) -> dict[str, t.Any]:
     return data
 
 
+def no_env_file(service: str, path: str) -> Problem:
+    """An ``env_file`` that is declared and not there."""
+    return Problem("no_env_file", f"service {service}", f"its env_file {path} does not exist")
+
+
 def unset_problems(unset: t.Mapping[str, str], source: Source) -> list[Problem]:
     """One problem for each variable nobody set."""
-    place = source.env_file or os.path.join(source.project_dir, ".env")
+    place = source.named(source.env_file) or os.path.join(source.project_dir, ".env")
     return [
         Problem("unset_variable", name, f"is not set{' (' + text + ')' if text else ''}; set it in {place}")
         for name, text in sorted(unset.items())
@@ -246,9 +271,11 @@ def _unsupported(path: str, data: t.Mapping[str, t.Any]) -> t.Iterator[Problem]:
             yield Problem("unsupported", f"{path}: service {name}", message)
 
 
-def _config(words: t.Sequence[str], tool: providers.Provider, source: Source, run: process.Runner) -> process.Result:
+def _config(
+    words: t.Sequence[str], tool: providers.Provider, source: Source, run: process.Runner, stdin: bytes = b""
+) -> process.Result:
     try:
-        return run(words, timeout=_TIMEOUT, env=tool.env, cwd=source.project_dir, check=False)
+        return run(words, timeout=_TIMEOUT, env=tool.env, cwd=source.read_dir, check=False, stdin=stdin or None)
     except process.CommandError as error:
         raise ComposeError(f"cannot ask {tool.kind} for the model of {source.project}: {error}") from error
 
@@ -265,7 +292,7 @@ def _texts(files: t.Sequence[str]) -> dict[str, str]:
 
 
 def _refused(source: Source, result: process.Result) -> BadStack:
-    where = ", ".join(source.files)
+    where = ", ".join(source.named(path) for path in source.files)
     wanted = re.search(r"required variable (\S+) is missing a value(?:: (.*))?", result.stderr)
     if wanted:
         return BadStack(source.project, unset_problems({wanted.group(1): (wanted.group(2) or "").strip()}, source))

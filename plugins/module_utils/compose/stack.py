@@ -77,8 +77,12 @@ class Stack:
                 raise
             note = f"{error} Check mode goes on without: the plan is known once there is one."
             return {**outcome.empty(request.name), "changed": True, "warnings": [note]}
-        self._judge(look)
+        problems = self._looker.problems(look)
+        doubts = [each for each in problems if blind_is_fine and each.code in strict.MADE_BEFORE]
+        if len(problems) > len(doubts):
+            raise BadStack(request.name, problems)
         result = self._looker.result(look)
+        result["warnings"] += [f"{each.where}: {each.message}. Check mode goes on without." for each in doubts]
         result["changed"] = any(row.action != planning.KEEP for row in look.rows)
         if request.boot and look.engine is not None:
             result["boot"] = self._boot().ensure(look.engine.name, result["sources"], check=True)
@@ -97,8 +101,9 @@ class Stack:
             result = outcome.empty(self._request.name)
             problems = list(error.problems)
         else:
-            result = self._looker.result(look)
             problems = self._looker.problems(look)
+            # With a model that is partly made up, there is no plan.
+            result = outcome.empty(self._request.name) if look.model.problems else self._looker.result(look)
         result["problems"] = [vars(problem) for problem in problems]
         result["history"] = history.last(self._request.state_folder, 10)
         sets = self._good.sets()
@@ -115,6 +120,8 @@ class Stack:
             ComposeError, EngineError: nothing was changed.
         """
         request = self._request
+        if request.staged_dir:
+            raise ComposeError("staged_dir is for a plan: in check mode, or with compose_stack_info")
         with lock.held(
             os.path.join(request.state_folder, "lock"),
             timeout=request.lock_timeout,
@@ -134,7 +141,7 @@ class Stack:
     # Looking
 
     def _not_yet(self, blind_is_fine: bool) -> Result | None:
-        if not blind_is_fine or os.path.isdir(self._request.project_dir):
+        if not blind_is_fine or self._request.staged_dir or os.path.isdir(self._request.project_dir):
             return None
         note = f"{self._request.project_dir} does not exist yet; the plan is known once the stack's files are there"
         return {**outcome.empty(self._request.name), "changed": True, "warnings": [note]}

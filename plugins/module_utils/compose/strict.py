@@ -13,9 +13,14 @@ from dataclasses import dataclass
 from ansible_collections.onebox.stack.plugins.module_utils.compose import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose import ports as portlib
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Problem
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model, Service
-from ansible_collections.onebox.stack.plugins.module_utils.compose.resolve import Source, read_env_file, unset_problems
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import NOT_SET, Model, Service
+from ansible_collections.onebox.stack.plugins.module_utils.compose.resolve import (
+    no_env_file,
+    read_env_file,
+    unset_problems,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.compose.shortform import PortRow
+from ansible_collections.onebox.stack.plugins.module_utils.compose.source import Source, moved
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
     CONFIG_FILES_LABEL,
     WORKING_DIR_LABEL,
@@ -24,6 +29,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
 
 # Less than this and a database or a log stops within minutes.
 _LEAST_FREE = 64 << 20
+# What an earlier step of the same playbook may solve: in check mode nobody makes directories and secrets.
+MADE_BEFORE = ("no_source", "no_file", "no_secret")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
@@ -42,22 +49,22 @@ class Rules:
 
 def declared(model: Model, source: Source, rules: Rules) -> list[Problem]:
     """Problems that the files alone show."""
-    problems = unset_problems(model.unset, source)
-    problems += _required_env(source, rules)
+    problems = _required_env(source, rules)
     if source.env_file:
-        problems += _private(source.env_file)
+        problems += _private(source)
     for service in model.services.values():
-        problems += _binds(service, source.project_dir)
-        problems += _files(service)
+        problems += _binds(service, source)
+        problems += _files(service, source)
         problems += _public(service, rules)
     problems += _twice(model)
     problems += _full([source.project_dir, *sources_of(model)])
-    return problems
+    known = [*model.problems, *unset_problems(model.unset, source)]
+    return [*known, *(each for each in problems if NOT_SET not in each.where + each.message)]
 
 
 def _required_env(source: Source, rules: Rules) -> list[Problem]:
     values = read_env_file(source.env_file) if source.env_file else {}
-    place = source.env_file or os.path.join(source.project_dir, ".env")
+    place = source.named(source.env_file) or os.path.join(source.project_dir, ".env")
     return [
         Problem(
             "required_env",
@@ -69,15 +76,16 @@ def _required_env(source: Source, rules: Rules) -> list[Problem]:
     ]
 
 
-def _private(path: str) -> list[Problem]:
-    mode = stat.S_IMODE(os.stat(path).st_mode)
+def _private(source: Source) -> list[Problem]:
+    path = source.named(source.env_file)
+    mode = stat.S_IMODE(os.stat(source.env_file).st_mode)
     if mode & 0o077:
         return [Problem("env_file_mode", path, f"has mode {mode:04o}: others can read the secrets; chmod 0600 {path}")]
     return []
 
 
-def _binds(service: Service, project_dir: str) -> t.Iterator[Problem]:
-    deploy_dir = os.path.realpath(project_dir)
+def _binds(service: Service, source: Source) -> t.Iterator[Problem]:
+    deploy_dir = os.path.realpath(source.project_dir)
     for bind in service.binds:
         where = f"service {service.name}, volume {bind.source}:{bind.target}"
         real = os.path.realpath(bind.source)
@@ -93,49 +101,49 @@ def _binds(service: Service, project_dir: str) -> t.Iterator[Problem]:
             yield Problem(
                 "source_in_deploy_dir",
                 where,
-                f"data must not live in the deploy directory {project_dir}, which every deploy rewrites; "
+                f"data must not live in the deploy directory {source.project_dir}, which every deploy rewrites; "
                 "move it elsewhere, or mount it read-only if it is part of the stack",
             )
-        if not os.path.exists(bind.source):
+        if not os.path.exists(source.place(bind.source)):
             advice = (
                 "it should have come with the stack's files"
                 if inside
                 else "declare it in data_dirs_directories, or create it"
             )
             yield Problem(
-                "no_source",
+                "not_shipped" if inside else "no_source",
                 where,
                 f"{bind.source} does not exist ({advice}); engines would make an empty one owned by root",
             )
 
 
-def _files(service: Service) -> t.Iterator[Problem]:
+def _files(service: Service, source: Source) -> t.Iterator[Problem]:
     where = f"service {service.name}"
     for path, required in service.env_files:
-        if required and not os.path.isfile(path):
-            yield Problem("no_env_file", where, f"its env_file {path} does not exist")
+        if required and not os.path.isfile(source.place(path)):
+            yield no_env_file(service.name, path)
     for ref in service.files:
-        if ref.kind == "file" and not os.path.exists(ref.value):
+        if ref.kind == "file" and not os.path.exists(source.place(ref.value)):
             yield Problem(
-                "no_file",
+                "no_file" if moved(ref.value, source.project_dir, "") == ref.value else "not_shipped",
                 where,
                 f"its {ref.collection[:-1]} {ref.name} is to come from {ref.value}, which does not exist",
             )
     if service.build is not None:
-        yield from _build(service, where)
+        yield from _build(service, where, source.place)
 
 
-def _build(service: Service, where: str) -> t.Iterator[Problem]:
+def _build(service: Service, where: str, place: t.Callable[[str], str]) -> t.Iterator[Problem]:
     build = service.build or {}
     context = str(build.get("context") or "")
     if "://" in context or build.get("dockerfile_inline"):
         return
-    if not os.path.isdir(context):
+    if not os.path.isdir(place(context)):
         yield Problem("no_context", where, f"its build context {context} is not a directory")
         return
     dockerfile = os.path.normpath(os.path.join(context, str(build.get("dockerfile") or "Dockerfile")))
-    if not os.path.isfile(dockerfile):
-        if not build.get("dockerfile") and os.path.isfile(os.path.join(context, "Containerfile")):
+    if not os.path.isfile(place(dockerfile)):
+        if not build.get("dockerfile") and os.path.isfile(place(os.path.join(context, "Containerfile"))):
             return
         yield Problem("no_dockerfile", where, f"its Dockerfile {dockerfile} does not exist")
         return
@@ -143,7 +151,7 @@ def _build(service: Service, where: str) -> t.Iterator[Problem]:
         message = f"its Dockerfile {dockerfile} is outside of its build context {context}; not every builder takes that"
         yield Problem("dockerfile_outside", where, message)
     beside = os.path.join(os.path.dirname(dockerfile), ".dockerignore")
-    if os.path.dirname(dockerfile) != context and os.path.isfile(beside):
+    if os.path.dirname(dockerfile) != context and os.path.isfile(place(beside)):
         message = (
             f"{beside} has no effect: a .dockerignore counts only at the root of the context, {context}; move it there"
         )

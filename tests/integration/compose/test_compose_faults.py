@@ -79,9 +79,64 @@ def test_bad_sources_all_at_once(lab: Lab):
     )
     lab.write()
     found = refused(lab)
-    assert set(found) == {"relative_source", "source_in_deploy_dir", "no_source"}
+    assert set(found) == {"relative_source", "source_in_deploy_dir", "no_source", "not_shipped"}
     assert not (lab.data / "nowhere").exists()
     assert not (lab.folder / "relative").exists()
+
+
+@TWO
+def test_everything_at_once(lab: Lab):
+    """Also what the tools themselves stop at: the first variable that is required, the first env_file."""
+    (lab.folder / "ctx" / "docker").mkdir(parents=True)
+    (lab.folder / "ctx" / "docker" / "Dockerfile").write_text("FROM scratch\n")
+    (lab.folder / "ctx" / "docker" / ".dockerignore").write_text("x\n")
+    (lab.folder / "inside").mkdir()
+    lab.top["secrets"] = {"password": {"file": "./password"}}
+    lab.services.update(
+        web=lab.service(
+            environment={"A": "${ONE:?}", "B": "${TWO:?the second}", "C": "${THREE}"},
+            env_file=["gone.env", "also-gone.env"],
+            ports=["8080:80"],
+            volumes=["${DATA}/nowhere:/a", "./migrations:/b:ro", "./relative:/c", f"{lab.folder}/inside:/d"],
+            secrets=["password"],
+        ),
+        other=lab.service(ports=["8080:80"], env_file=["other.env"]),
+        built=lab.service(image="localhost/obx-built:1", build="./nothing"),
+        plain=lab.service(image="localhost/obx-plain:1", build="./inside"),
+        outside=lab.service(
+            image="localhost/obx-outside:1", build={"context": "./inside", "dockerfile": "../compose.yml"}
+        ),
+        beside=lab.service(
+            image="localhost/obx-beside:1", build={"context": "./ctx", "dockerfile": "docker/Dockerfile"}
+        ),
+    )
+    lab.write()
+    (lab.folder / ".env").chmod(0o644)
+    with pytest.raises(BadStack) as caught:
+        lab.stack(required_env=("REDIS_HOST",)).converge()
+    said = [(problem.code, problem.where, problem.message) for problem in caught.value.problems]
+    assert sorted(where for code, where, _message in said if code == "unset_variable") == ["ONE", "THREE", "TWO"]
+    assert any("the second" in message for _code, where, message in said if where == "TWO")
+    missing = " ".join(message for code, _where, message in said if code == "no_env_file")
+    assert all(name in missing for name in ("/gone.env", "/also-gone.env", "/other.env"))
+    assert {code for code, _where, _message in said} == {
+        "unset_variable",
+        "required_env",
+        "env_file_mode",
+        "no_env_file",
+        "no_source",
+        "not_shipped",
+        "relative_source",
+        "source_in_deploy_dir",
+        "public_port",
+        "port_twice",
+        "no_context",
+        "no_dockerfile",
+        "dockerfile_outside",
+        "dockerignore_elsewhere",
+    }
+    assert "variable-that-is-not-set" not in str(caught.value)
+    assert lab.containers() == {}
 
 
 @TWO

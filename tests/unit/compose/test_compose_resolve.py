@@ -11,6 +11,7 @@ from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.compose import environ, provider, resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.source import locate
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
 
@@ -42,33 +43,33 @@ def answers(**by_word):
 class TestLocate:
     def test_the_file_that_is_there(self, tmp_path):
         (tmp_path / "docker-compose.yaml").write_text("")
-        found = resolve.locate("shop", str(tmp_path), (), None, ())
+        found = locate("shop", str(tmp_path), (), None, ())
         assert found.files == (str(tmp_path / "docker-compose.yaml"),)
         assert found.env_file == ""
 
     def test_files_and_env_file_by_name(self, tmp_path):
         for name in ("a.yml", "b.yml", "my.env"):
             (tmp_path / name).write_text("")
-        found = resolve.locate("shop", str(tmp_path), ("a.yml", str(tmp_path / "b.yml")), "my.env", ("x",))
+        found = locate("shop", str(tmp_path), ("a.yml", str(tmp_path / "b.yml")), "my.env", ("x",))
         assert found.files == (str(tmp_path / "a.yml"), str(tmp_path / "b.yml"))
         assert found.env_file == str(tmp_path / "my.env")
 
     def test_nothing_there(self, tmp_path):
         with pytest.raises(BadStack, match=r"compose\.yml"):
-            resolve.locate("shop", str(tmp_path), (), None, ())
+            locate("shop", str(tmp_path), (), None, ())
 
     def test_all_that_is_missing_at_once(self, tmp_path):
         with pytest.raises(BadStack) as caught:
-            resolve.locate("shop", str(tmp_path), ("a.yml", "b.yml"), "c.env", ())
+            locate("shop", str(tmp_path), ("a.yml", "b.yml"), "c.env", ())
         assert [row.code for row in caught.value.problems] == ["no_compose_file", "no_compose_file", "no_env_file"]
 
     def test_no_directory(self, tmp_path):
         with pytest.raises(BadStack, match="does not exist"):
-            resolve.locate("shop", str(tmp_path / "none"), (), None, ())
+            locate("shop", str(tmp_path / "none"), (), None, ())
 
     def test_a_relative_directory(self):
         with pytest.raises(BadStack, match="absolute"):
-            resolve.locate("shop", "shop", (), None, ())
+            locate("shop", "shop", (), None, ())
 
 
 def test_only_what_is_needed_of_the_environment_is_kept():
@@ -166,7 +167,7 @@ MODEL = {"name": "shop", "services": {"web": {"image": "a", "environment": {"A":
 @pytest.fixture
 def source(tmp_path):
     (tmp_path / "compose.yml").write_text("services: {web: {image: a}}")
-    return resolve.locate("shop", str(tmp_path), (), None, ())
+    return locate("shop", str(tmp_path), (), None, ())
 
 
 class TestDockerCompose:
@@ -262,13 +263,13 @@ class TestPodmanCompose:
     def test_a_file_elsewhere(self, tool, source, tmp_path):
         (tmp_path / "sub").mkdir()
         (tmp_path / "sub" / "c.yml").write_text("")
-        other = resolve.locate("shop", str(tmp_path), ("sub/c.yml",), None, ())
+        other = locate("shop", str(tmp_path), ("sub/c.yml",), None, ())
         with pytest.raises(BadStack, match="directory of the first compose file"):
             resolve.resolve(tool, other, self._run())
 
     def test_pass_through_and_booleans_as_it_hands_them_on(self, tool, source, tmp_path):
         (tmp_path / ".env").write_text("GIVEN=here\n")
-        located = resolve.locate("shop", str(tmp_path), (), None, ())
+        located = locate("shop", str(tmp_path), (), None, ())
         body = {"services": {"web": {"image": "a", "environment": {"GIVEN": None, "NOT": None, "ON": True}}}}
         model = resolve.resolve(tool, located, self._run(({}, ""), (body, "")))
         assert model.services["web"].environment == {"GIVEN": "here", "NOT": None, "ON": "True"}

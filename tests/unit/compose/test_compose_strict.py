@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose import strict
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import Row
 from ansible_collections.onebox.stack.plugins.module_utils.compose.ports import Listener, clashes
-from ansible_collections.onebox.stack.plugins.module_utils.compose.resolve import Source
+from ansible_collections.onebox.stack.plugins.module_utils.compose.source import Source
 from compose_facts import container, model_of
 
 RULES = strict.Rules()

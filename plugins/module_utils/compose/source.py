@@ -1,0 +1,99 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a stack is declared: its directory, its compose files, its environment file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, Problem
+
+FILE_NAMES = ("compose.yml", "compose.yaml", "docker-compose.yml", "docker-compose.yaml")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a stack is declared: all paths absolute. ``env_file`` is "" when there is none.
+
+    Attributes:
+        staged: a directory that is read in place of ``project_dir``, for a plan of files that are not there yet; or "".
+    """
+
+    project: str
+    project_dir: str
+    files: tuple[str, ...]
+    env_file: str
+    profiles: tuple[str, ...]
+    staged: str = ""
+
+    @property
+    def read_dir(self) -> str:
+        """The directory the stack's files are read from."""
+        return self.staged or self.project_dir
+
+    def place(self, path: str) -> str:
+        """Where ``path``, as the stack names it, is read."""
+        if not self.staged:
+            return path
+        found = moved(path, self.project_dir, self.staged)
+        # podman-compose names files by where symbolic links lead.
+        return found if found != path else moved(path, os.path.realpath(self.project_dir), self.staged)
+
+    def named(self, path: str) -> str:
+        """How the stack names what is read at ``path``; the reverse of :meth:`place`."""
+        return moved(path, self.staged, self.project_dir) if self.staged else path
+
+
+def moved(path: str, before: str, after: str) -> str:
+    """``path`` with the directory ``before`` at its beginning replaced by ``after``."""
+    return after + path[len(before) :] if path == before or path.startswith(before + os.sep) else path
+
+
+def locate(
+    project: str,
+    project_dir: str,
+    files: t.Sequence[str],
+    env_file: str | None,
+    profiles: t.Sequence[str],
+    staged: str = "",
+) -> Source:
+    """Make paths absolute and check that they are there.
+
+    Args:
+        staged: see :class:`Source`.
+
+    Raises:
+        BadStack: a file is missing; names each.
+    """
+    problems = []
+    folder = staged or project_dir
+    if not os.path.isabs(project_dir):
+        problems.append(Problem("relative_project_dir", project_dir, "project_dir must be an absolute path"))
+    elif not os.path.isdir(folder):
+        problems.append(Problem("no_project_dir", folder, "this directory does not exist; copy the stack there"))
+    if problems:
+        raise BadStack(project, problems)
+    source = Source(project, project_dir, (), "", tuple(profiles), staged)
+    if files:
+        chosen = [source.place(os.path.join(project_dir, name)) for name in files]
+    else:
+        present = [name for name in FILE_NAMES if os.path.exists(os.path.join(folder, name))]
+        if not present:
+            message = f"no compose file here (looked for {', '.join(FILE_NAMES)}); copy it here, or name it with files"
+            raise BadStack(project, [Problem("no_compose_file", project_dir, message)])
+        chosen = [os.path.join(folder, present[0])]
+    for path in chosen:
+        if not os.path.isfile(path):
+            problems.append(Problem("no_compose_file", source.named(path), "this compose file does not exist"))
+    named = os.path.join(project_dir, env_file or ".env")
+    # Who writes no environment file leaves the one that is there.
+    env_path = next((path for path in (source.place(named), named) if os.path.isfile(path)), "")
+    if env_file and not env_path:
+        problems.append(Problem("no_env_file", named, "this environment file does not exist"))
+    if problems:
+        raise BadStack(project, problems)
+    return dataclasses.replace(source, files=tuple(chosen), env_file=env_path)

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role by ansible-playbook on this machine: check mode and plan.yml know the files that are not copied yet."""
+
+import json
+import pathlib
+import re
+import subprocess
+import tempfile
+
+import pytest
+from compose_lab import Lab
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+PLAYBOOK = [{"name": "Run the role", "hosts": "all", "gather_facts": False, "roles": ["onebox.stack.compose_stack"]}]
+
+
+class Box:
+    """An inventory host that is this machine, with one stack whose source is the lab's folder."""
+
+    def __init__(self, lab: Lab, home: pathlib.Path) -> None:
+        self.lab = lab
+        self.deployed = home / "deployed"
+        self.temporary = home / "tmp"
+        self.temporary.mkdir()
+        self.environ = {
+            **lab.backend.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_INJECT_FACT_VARS": "false",
+            "PATH": f"{ROOT}/.venv/bin:{lab.backend.environ['PATH']}",
+            "ANSIBLE_REMOTE_TMP": str(self.temporary),
+            "TMPDIR": str(self.temporary),
+        }
+        self.variables = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "compose_stack_name": lab.project,
+            "compose_stack_source": str(lab.folder),
+            "compose_stack_project_dir": str(self.deployed),
+            "compose_stack_state_dir": str(home / "state"),
+            "compose_stack_engine": lab.backend.engine,
+            "compose_stack_boot": False,
+        }
+        self._home = home
+        (home / "play.json").write_text(json.dumps(PLAYBOOK))
+
+    def run(self, *words: str, playbook: str = "", expect: int = 0) -> str:
+        inventory = self._home / "hosts.json"
+        variables = {**self.variables, "compose_stack_env": self.lab.variables}
+        inventory.write_text(json.dumps({"all": {"hosts": {"box": variables}}}))
+        done = subprocess.run(
+            ["ansible-playbook", "-i", str(inventory), playbook or str(self._home / "play.json"), *words],
+            cwd=ROOT,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == expect, done.stdout + done.stderr
+        return done.stdout
+
+    def changed(self, *words: str) -> int:
+        return int(re.search(r"changed=(\d+)", self.run(*words)).group(1))
+
+    def files(self) -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in self.deployed.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def box(make_lab):
+    lab = make_lab("docker+2.26")
+    lab.services["web"] = lab.service(environment={"LEVEL": "${LEVEL}"}, volumes=["./conf:/conf:ro"])
+    lab.services["steady"] = lab.service(volumes=["${DATA}:/data"])
+    (lab.folder / "conf").write_text("one\n")
+    lab.write()
+    with tempfile.TemporaryDirectory(prefix="obx-role-") as home:
+        yield Box(lab, pathlib.Path(home))
+
+
+def test_check_mode_and_the_plan_know_what_is_not_there_yet(box: Box):
+    lab = box.lab
+    before_anything = box.run("--check", "--diff")
+    assert "web: create" in before_anything
+    assert not box.deployed.exists()
+    assert lab.containers() == {}
+
+    box.run()
+    assert box.changed() == 0
+    assert box.changed("--check") == 0
+    states, files = lab.states(), box.files()
+
+    lab.services["web"]["environment"] = {"LEVEL": "${LEVEL}", "MORE": "1"}
+    lab.variables["LEVEL"] = "debug"
+    lab.write()
+    for said in (box.run("--check", "--diff"), box.run(playbook="playbooks/plan.yml")):
+        assert "web: recreate" in said
+        assert "LEVEL: info" in said
+        assert re.search("LEVEL: (info -> )?debug", said)
+        assert "environment.MORE" in said
+        assert "steady: re" not in said
+    assert (lab.states(), box.files()) == (states, files)
+    assert list(box.temporary.iterdir()) == []
+
+    lab.services["web"]["environment"]["BAD"] = "${NOBODY:?}"
+    lab.write()
+    said = box.run("--check", expect=2)
+    assert "NOBODY" in said
+    assert str(box.deployed) in said
+    assert (lab.states(), box.files()) == (states, files)
+    assert list(box.temporary.iterdir()) == []
+
+
+def test_a_stack_that_is_on_the_host_already_is_planned_with_its_new_variables(box: Box):
+    box.run()
+    box.variables["compose_stack_source"] = ""
+    box.lab.variables["LEVEL"] = "debug"
+    assert "web: recreate" in box.run("--check", "--diff")
+    assert "web: recreate" in box.run(playbook="playbooks/plan.yml")
