@@ -26,44 +26,8 @@ PARTS = {
     "redis8": ("trixie", "redis-server", ""),
     "valkey8": ("trixie", "valkey-server", ""),
 }
-POSTGRES_ENTRY = """#!/bin/sh
-set -eu
-: "${PGDATA:=/var/lib/postgresql/data}"
-export PGDATA
-if [ "$(id -u)" = 0 ]; then
-    mkdir -p "$PGDATA" /run/postgresql
-    chown -R postgres "$PGDATA" /run/postgresql
-    exec setpriv --reuid=postgres --regid=postgres --init-groups "$0" "$@"
-fi
-if [ ! -s "$PGDATA/PG_VERSION" ]; then
-    chmod 0700 "$PGDATA"
-    pw=$(mktemp)
-    printf %s "${POSTGRES_PASSWORD:?}" > "$pw"
-    initdb -U "${POSTGRES_USER:-postgres}" --pwfile="$pw" --auth-host=scram-sha-256 --auth-local=trust \\
-        --encoding=UTF8 --locale=C.UTF-8 >/dev/null
-    rm -f "$pw"
-    echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
-    db=${POSTGRES_DB:-${POSTGRES_USER:-postgres}}
-    if [ "$db" != postgres ]; then
-        pg_ctl -w -o "-c listen_addresses=''" start >/dev/null
-        psql -qX -U "${POSTGRES_USER:-postgres}" -d postgres -v n="$db" <<'SQL'
-CREATE DATABASE :"n";
-SQL
-        pg_ctl -m fast -w stop >/dev/null
-    fi
-fi
-exec "$@"
-"""
-REDIS_ENTRY = """#!/bin/sh
-set -eu
-if [ "$(id -u)" = 0 ]; then
-    chown -R @USER@ /data
-    exec setpriv --reuid=@USER@ --regid=@USER@ --init-groups "$0" "$@"
-fi
-cd /data
-umask 077
-exec "$@"
-"""
+# The entry points of the stand-ins for the public images.
+ENTRIES = ROOT / "tests" / "testbed" / "standins"
 
 
 def tarball(part: str) -> pathlib.Path:
@@ -81,12 +45,9 @@ def tarball(part: str) -> pathlib.Path:
             "--essential-hook=mkdir -p $1/etc/postgresql-common; "
             "echo create_main_cluster=false > $1/etc/postgresql-common/createcluster.conf"
         ]
-        program, user = POSTGRES_ENTRY, "postgres"
-    else:
-        user = "valkey" if part.startswith("valkey") else "redis"
-        program = REDIS_ENTRY.replace("@USER@", user)
     entry = CACHE / f"backup-{part}.entry"
-    entry.write_text(program, encoding="utf-8")
+    server = "postgres" if part.startswith("pg") else "redis"
+    entry.write_bytes((ENTRIES / server / "docker-entrypoint.sh").read_bytes())
     subprocess.run(
         [
             "mmdebstrap",

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 
-from onebox_testbed import images
+from onebox_testbed import images, standins
 from onebox_testbed.base import CACHE, CHECKOUT, ROOT, cgroup_v2
 from onebox_testbed.docker import environment as docker_environment
 
 HOST_IMAGES = ("debian13", "debian13-docker", "debian13-podman")
+# Scenarios that run a stack of public images.
+WITH_STANDINS = ("coinpilot",)
 
 
 def run_arguments() -> list[str]:
@@ -25,8 +27,12 @@ def run_arguments() -> list[str]:
     return [*argv, "--cgroupns", "host", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
 
 
-def environment(socket: str) -> dict[str, str]:
-    """Build the hosts' images and return the environment Molecule runs in."""
+def environment(socket: str, *, with_standins: bool) -> dict[str, str]:
+    """Build the hosts' images and return the environment Molecule runs in.
+
+    Args:
+        with_standins: build the stand-ins for public images, too.
+    """
     tags = {name: images.ensure(socket, name) for name in HOST_IMAGES}
     archives = {name: images.saved(socket, name) for name in ("python", "tiny")}
     home = CACHE / "home"
@@ -48,6 +54,8 @@ def environment(socket: str) -> dict[str, str]:
         "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
         "LC_ALL": "C.UTF-8",
     }
+    if with_standins:
+        env["OBX_STANDINS_ARCHIVE"] = f"/testbed/{standins.archive(socket).name}"
     # systemd gets a hierarchy of its own where there is but one; writing to it takes a privileged container.
     unified = cgroup_v2()
     env["OBX_CGROUPNS"] = "private" if unified else "host"

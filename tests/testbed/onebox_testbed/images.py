@@ -111,6 +111,9 @@ IMAGES["debian12-bare"] = Image(
     suite="bookworm",
     changes=('CMD ["sleep", "infinity"]',),
 )
+IMAGES["debian12"] = Image(
+    "onebox-testbed/debian12:latest", ("ca-certificates", "python3", "busybox"), suite="bookworm"
+)
 IMAGES["python"] = Image(
     PYTHON,
     ("python3", "python-is-python3", "ca-certificates"),

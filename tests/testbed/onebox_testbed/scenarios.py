@@ -21,7 +21,7 @@ from onebox_testbed.base import BEAT_SECONDS, CACHE, ROOT, TestbedError, say
 
 LOGS = CACHE / "molecule"
 # The longest first, so that none of them is left to run alone at the end.
-ORDER = ("container_engine", "site", "compose_stack", "data_dirs")
+ORDER = ("coinpilot", "container_engine", "site", "compose_stack", "data_dirs")
 WORKERS = 2
 
 

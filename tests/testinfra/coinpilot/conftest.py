@@ -1,0 +1,68 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asking coinpilot's services from the host they run on, which is where an SSH tunnel ends."""
+
+import json
+import time
+
+import pytest
+
+# Runs on the host, which has no curl: prints the status, then the body.
+ASK = """
+import base64, sys, urllib.error, urllib.request
+url, user, data, secret = sys.argv[1:5]
+request = urllib.request.Request(url, data.encode() or None)
+if user:
+    request.add_header("Authorization", "Basic " + base64.b64encode(user.encode()).decode())
+if data:
+    request.add_header("Content-Type", "application/json")
+if secret:
+    request.add_header("X-Coinpilot-Secret", secret)
+try:
+    answer = urllib.request.urlopen(request, timeout=15)
+except urllib.error.HTTPError as error:
+    answer = error
+print(answer.status)
+print(answer.read().decode())
+"""
+
+
+@pytest.fixture
+def inside(host):
+    """Ask a URL from the host itself: (status, body as JSON or text)."""
+
+    def ask(url: str, *, user: str = "", data: str = "", secret: str = ""):
+        status, _newline, body = host.check_output("python3 -c %s %s %s %s %s", ASK, url, user, data, secret).partition(
+            "\n"
+        )
+        try:
+            return int(status), json.loads(body)
+        except ValueError:
+            return int(status), body
+
+    return ask
+
+
+@pytest.fixture
+def sql(host):
+    """One value from the stack's database."""
+
+    def ask(statement: str) -> str:
+        return host.check_output("docker exec coinpilot-db-1 psql -qAtX -U coinpilot -d coinpilot -c %s", statement)
+
+    return ask
+
+
+@pytest.fixture
+def eventually():
+    """Ask until an answer is true, and return it."""
+
+    def wait(ask, seconds: float = 60.0):
+        deadline = time.monotonic() + seconds
+        while not (found := ask()):
+            assert time.monotonic() < deadline, f"still not so after {seconds:.0f} s: {found!r}"
+            time.sleep(0.5)
+        return found
+
+    return wait
