@@ -187,9 +187,11 @@ def _run(module: AnsibleModule, env: t.Mapping[str, str]) -> dict[str, t.Any]:
         outcome = colima.first(wanted, path, env["HOME"], socket)
     else:
         outcome = colima.plan(wanted, config, applied, word, env["HOME"], socket)
-    shared = [
-        colima.expand(one.mount_point or one.location, env["HOME"]) for one in colima.effective(applied or config)
-    ]
+    # Check mode tells what would be seen after the task, else what is seen now or, when it is restarted, then.
+    ahead = module.check_mode or bool(outcome.steps)
+    seen = colima.effective(config if ahead or applied is None else applied)
+    seen = [*seen, *wanted.mounts] if config is None else seen
+    shared = [colima.expand(one.mount_point or one.location, env["HOME"]) for one in seen]
     result: dict[str, t.Any] = {
         "profile": outcome.profile,
         "restart_required": outcome.restart_required,

@@ -39,7 +39,8 @@ options:
   state:
     description:
       - V(retired) takes them out of service. V(present) brings back what was retired, as it was.
-      - V(loaded) has the agent with O(definition), or the one O(bring_back) describes, written, enabled and loaded.
+      - V(loaded) has the agent with O(definition), or the one O(bring_back) or O(rotate_logs) describes, written,
+        enabled and loaded.
     type: str
     choices: [retired, present, loaded]
     default: retired
@@ -95,6 +96,49 @@ options:
         description: Seconds each for the machine, its API, and each source.
         type: int
         default: 300
+  rotate_logs:
+    description:
+      - For O(state=loaded), the agent that keeps the stack's log directories small. A log is compressed and emptied, so
+        that a container can go on writing it; while the machine runs, that is done inside it.
+    type: dict
+    suboptions:
+      script:
+        description: Where the script is written.
+        type: path
+        required: true
+      log:
+        description: Where it logs.
+        type: path
+        required: true
+      machine:
+        description: Name of the machine.
+        type: str
+        required: true
+      provider:
+        description: Provider of the machine.
+        type: str
+        required: true
+      directories:
+        description: Directories whose C(*.log) files are rotated.
+        type: list
+        elements: path
+        required: true
+      max_mib:
+        description: A log larger than this is rotated.
+        type: int
+        default: 10
+      keep:
+        description: How many compressed former logs stay.
+        type: int
+        default: 5
+      every_minutes:
+        description: How often it is looked.
+        type: int
+        default: 60
+      podman:
+        description: The podman client.
+        type: str
+        default: podman
   domain:
     description:
       - Where launchd is asked. V(gui) is there while the user is logged in at the screen, V(user) always, and V(auto)
@@ -184,7 +228,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.mac import agents, bringback
+from ansible_collections.onebox.stack.plugins.module_utils.mac import agents, bringback, logs
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 from ansible_collections.onebox.stack.plugins.module_utils.mac.launchd import Launchctl
 
@@ -200,6 +244,21 @@ def _load(module: AnsibleModule, launchctl: Launchctl) -> agents.Result:
         stack = bringback.Stack(**{**one, "sources": tuple(one["sources"]), "compose": tuple(one["compose"])})
         written = agents.ensure_file(script, bringback.script(stack), module.check_mode)
         definition = bringback.definition(script, log)
+    if given["rotate_logs"]:
+        one = dict(given["rotate_logs"])
+        script, log, minutes = one.pop("script"), one.pop("log"), one.pop("every_minutes")
+        if min(minutes, one["max_mib"], one["keep"]) < 1:
+            raise MacError("rotate_logs: every_minutes, max_mib and keep must be 1 or more")
+        kept = logs.Logs(
+            machine=one["machine"],
+            provider=one["provider"],
+            directories=tuple(one["directories"]),
+            max_bytes=one["max_mib"] << 20,
+            keep=one["keep"],
+            podman=one["podman"],
+        )
+        written = agents.ensure_file(script, logs.script(kept), module.check_mode)
+        definition = logs.definition(script, log, minutes)
     result = agents.ensure_loaded(
         launchctl,
         folder=given["directory"],
@@ -256,14 +315,28 @@ def main() -> None:
                     "timeout": {"type": "int", "default": 300},
                 },
             },
+            "rotate_logs": {
+                "type": "dict",
+                "options": {
+                    "script": {"type": "path", "required": True},
+                    "log": {"type": "path", "required": True},
+                    "machine": {"type": "str", "required": True},
+                    "provider": {"type": "str", "required": True},
+                    "directories": {"type": "list", "elements": "path", "required": True},
+                    "max_mib": {"type": "int", "default": 10},
+                    "keep": {"type": "int", "default": 5},
+                    "every_minutes": {"type": "int", "default": 60},
+                    "podman": {"type": "str", "default": "podman"},
+                },
+            },
             "domain": {"type": "str", "choices": ["auto", "gui", "user"], "default": "auto"},
             "directory": {"type": "path", "default": "~/Library/LaunchAgents"},
             "archive_dir": {"type": "path", "default": "~/Library/Application Support/onebox/retired-agents"},
             "timeout": {"type": "float", "default": 20.0},
             "executable": {"type": "path", "default": "/bin/launchctl"},
         },
-        required_if=[("state", "loaded", ["definition", "bring_back"], True)],
-        mutually_exclusive=[("definition", "bring_back")],
+        required_if=[("state", "loaded", ["definition", "bring_back", "rotate_logs"], True)],
+        mutually_exclusive=[("definition", "bring_back", "rotate_logs")],
         supports_check_mode=True,
     )
     if os.getuid() == 0:

@@ -384,6 +384,8 @@ def main() -> None:
             ping=functools.partial(health.ping, timeout=given["timeout"]),
         )
     except ensure.Refused as error:
+        for text in error.result.pop("warnings"):
+            module.warn(text)
         module.fail_json(msg=str(error), **error.result)
     except (MachineError, process.CommandError) as error:
         module.fail_json(msg=str(error))

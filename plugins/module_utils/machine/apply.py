@@ -79,9 +79,19 @@ class Applier:
         self._plain(step)
 
     def _default(self, step: Step) -> None:
-        self._plain(step)
+        try:
+            self._plain(step)
+        except MachineError as error:
+            raise MachineError(
+                f"{error}; the connections of {self.name} have gone: podman machine inspect {self.name} has port and "
+                f"key for podman system connection add {self.name}, or make it again with podman_machine (state: "
+                "absent, then started), which loses what is in it"
+            ) from error
 
     def _rm(self, step: Step) -> None:
+        self._plain(step)
+
+    def _forget(self, step: Step) -> None:
         self._plain(step)
 
     def _plain(self, step: Step) -> None:
@@ -115,6 +125,10 @@ class Applier:
                 f"the guest of {self.name} was not ready after {self.timeout_start:g} s, and podman would wait for "
                 "ever; its state is 'starting'. Run again with recover: kill_stale to clear it away and try once "
                 "more, or with a larger timeout_start"
+            ) from error
+        except MachineError as error:
+            raise MachineError(
+                f"{error}. What the start left of {self.name} is cleared away by recover: kill_stale"
             ) from error
         if not self.wait_api:
             return

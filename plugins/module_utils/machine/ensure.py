@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import time
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils import process, processes
 from ansible_collections.onebox.stack.plugins.module_utils.machine import (
     apply,
     health,
@@ -19,6 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.machine import (
     places,
     plan,
     read,
+    recover,
     visible,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.machine import (
@@ -102,14 +104,18 @@ def ensure(
     facts = host or host_facts(podman)
     runtime = places.runtime_dir(podman.env, system=system, uid=uid)
     current = read.machine(podman, wanted.name, wanted.provider, ping)
+
+    def decide(machine: model.Machine | None) -> plan.Plan:
+        return _decide(podman, wanted, machine, _left_behind(podman, wanted, machine, facts, runtime, uid, run))
+
     if check:
-        result = _result(podman, current, _decide(podman, wanted, current, facts), done=False)
+        result = _result(podman, current, decide(current), done=False)
         return _on_time(podman, current, mend_clock, result)
     deadline = clock() + limits.start
     while _may_still_start(wanted, current, limits) and clock() < deadline:
         sleep(1.0)
         current = read.machine(podman, wanted.name, wanted.provider, ping)
-    decided = _decide(podman, wanted, current, facts)
+    decided = decide(current)
     if not decided.steps:
         result = _result(podman, current, decided, done=False)
         return _on_time(podman, current, mend_clock, _seen(podman, current, must_see, token, run, result), epoch)
@@ -117,7 +123,7 @@ def ensure(
         # Another run may have done it while we waited for the lock.
         now = read.machine(podman, wanted.name, wanted.provider, ping)
         if now != current:
-            current, decided = now, _decide(podman, wanted, now, facts)
+            current, decided = now, decide(now)
         applier = apply.Applier(
             podman=podman,
             name=wanted.name,
@@ -180,6 +186,25 @@ def _seen(
     return result
 
 
+def _left_behind(
+    podman: Podman,
+    wanted: plan.Wanted,
+    machine: model.Machine | None,
+    facts: plan.Host,
+    runtime: str,
+    uid: int,
+    run: process.Runner,
+) -> plan.Host:
+    """``facts`` with what half-done commands left: connections of no machine, processes of one that is stopped."""
+    if machine is None:
+        return dataclasses.replace(facts, leftovers=read.leftovers(podman.env, wanted.name))
+    if machine.stopped and wanted.recover == "kill_stale":
+        every = processes.listing(run)
+        own = recover.belonging(machine.config, runtime, every, uid, processes.family(os.getpid(), every))
+        return dataclasses.replace(facts, orphans=len(own))
+    return facts
+
+
 def _decide(podman: Podman, wanted: plan.Wanted, current: model.Machine | None, facts: plan.Host) -> plan.Plan:
     decided = plan.make(wanted, current, facts)
     if decided.refusal:
@@ -192,7 +217,7 @@ def _may_still_start(wanted: plan.Wanted, current: model.Machine | None, limits:
     return (
         wanted.state == "started"
         and current is not None
-        and not current.stopped
+        and current.starting
         and not current.healthy
         and current.config.age < limits.start
     )

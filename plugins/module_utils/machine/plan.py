@@ -51,7 +51,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Host:
-    """What the rules need to know of the host. Sizes in MiB and GiB; None when the host does not tell."""
+    """What the rules need to know of the host. Sizes in MiB and GiB; None when the host does not tell.
+
+    ``leftovers`` are connections that a half-removed machine of this name left; with them podman makes no new one.
+    ``orphans`` are processes of a machine that is stopped, as a killed command leaves them.
+    """
 
     version: Version
     home: str
@@ -59,11 +63,13 @@ class Host:
     memory_mib: int | None
     free_disk_gib: int | None
     exists: t.Callable[[str], bool]
+    leftovers: tuple[str, ...] = ()
+    orphans: int = 0
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do: ``init``, ``set``, ``start``, ``stop``, ``recover``, ``rm`` or ``default``."""
+    """One thing to do: ``init``, ``set``, ``start``, ``stop``, ``recover``, ``rm``, ``forget`` or ``default``."""
 
     verb: str
     words: tuple[str, ...] = ()
@@ -115,6 +121,7 @@ def make(wanted: Wanted, current: Machine | None, host: Host) -> Plan:
         plan.after.update(_given(wanted))
         plan.refusal = rules.creation(wanted, host) or _readonly(host)
         plan.warnings += rules.warnings(wanted, None, host)
+        _forget(plan, host)
         _create(wanted, plan, host)
         return plan
     _compare(wanted, current, plan)
@@ -123,7 +130,7 @@ def make(wanted: Wanted, current: Machine | None, host: Host) -> Plan:
         _recreate(wanted, current, plan, host)
     else:
         plan.warnings += rules.warnings(wanted, current, host)
-        _adapt(wanted, current, plan)
+        _adapt(wanted, current, plan, host)
     if plan.steps and not plan.refusal:
         plan.refusal = _readonly(host)
     return plan
@@ -189,7 +196,7 @@ def _set_words(plan: Plan, name: str) -> tuple[str, ...]:
     return (*words, name)
 
 
-def _adapt(wanted: Wanted, current: Machine, plan: Plan) -> None:
+def _adapt(wanted: Wanted, current: Machine, plan: Plan, host: Host) -> None:
     """Settings and state of a machine that stays: at most one stop, one set, one start."""
     settings = _changed_settings(plan)
     hung = _hung(current)
@@ -212,6 +219,9 @@ def _adapt(wanted: Wanted, current: Machine, plan: Plan) -> None:
     if brings_down or mends:
         _bring_down(wanted, current, plan)
         down = True
+    elif down and host.orphans:
+        plan.steps.append(Step("recover"))
+        plan.before["orphans"], plan.after["orphans"] = host.orphans, 0
     if settings:
         plan.steps.append(Step("set", _set_words(plan, current.name)))
     else:
@@ -334,13 +344,22 @@ def _remove(name: str) -> Step:
     return Step("rm", ("machine", "rm", "--force", name))
 
 
+def _forget(plan: Plan, host: Host) -> None:
+    plan.steps += [Step("forget", ("system", "connection", "remove", one)) for one in host.leftovers]
+    if host.leftovers:
+        plan.before["connections"], plan.after["connections"] = list(host.leftovers), []
+
+
 def _absent(wanted: Wanted, current: Machine | None, plan: Plan, host: Host) -> Plan:
     if current is None:
+        _forget(plan, host)
         return plan
     plan.before, plan.after = {"state": current.state}, {"state": "absent"}
     plan.refusal = _readonly(host)
     if not current.stopped:
         # "rm --force" after a failed stop takes the disk away under a running machine and leaves its processes.
         _bring_down(wanted, current, plan)
+    elif host.orphans:
+        plan.steps.append(Step("recover"))
     plan.steps.append(_remove(current.name))
     return plan

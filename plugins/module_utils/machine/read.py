@@ -70,6 +70,16 @@ def choose(files: t.Sequence[model.ConfigFile], name: str, provider: str | None)
     return named[0] if named else None
 
 
+def leftovers(environ: t.Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Connections to a machine ``name``; what they are when there is no such machine."""
+    try:
+        with open(places.connections_file(environ), encoding="utf-8") as file:
+            known = (json.load(file).get("Connection") or {}).get("Connections") or {}
+        return tuple(one for one in (name, f"{name}-root") if known.get(one, {}).get("IsMachine"))
+    except (OSError, ValueError, AttributeError):
+        return ()
+
+
 def default_connection(environ: t.Mapping[str, str]) -> str:
     """The default system connection of podman 5 and later, "" when there is none."""
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import plistlib
 import signal
 import subprocess
 import sys
@@ -40,6 +41,13 @@ def mac(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[MacBook]:
     for process in one.own_processes():
         os.kill(process.pid, signal.SIGKILL)
     one.close()
+
+
+def _until(true: t.Callable[[], bool], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, "it did not come"
+        time.sleep(0.2)
 
 
 def test_check_mode_on_a_mac_that_has_nothing(mac: MacBook) -> None:
@@ -101,7 +109,7 @@ def test_the_stack_runs_proven_and_nothing_else_does(mac: MacBook) -> None:
     assert "from the host" in stored.read_text()
     assert stored.stat().st_uid == mac.workspace.stat().st_uid
     # Eight agents retired, the machine's one loaded; the host has neither clutter nor Python of the project.
-    assert mac.loaded() == [AGENT]
+    assert mac.loaded() == [AGENT, f"{AGENT}.logs"]
     assert not (mac.workspace / ".DS_Store").exists()
     assert not list(mac.workspace.rglob("__pycache__"))
 
@@ -116,6 +124,24 @@ def test_verify_proves_over_both_hops(mac: MacBook) -> None:
     play = mac.play("playbooks/verify.yml")
     assert play.code == 0, play.said
     assert "3 of 3 mounts proven" in play.said
+
+
+def test_a_log_of_a_container_is_rotated_without_a_hole(mac: MacBook) -> None:
+    """By the agent's script, while a process in a container has the log open."""
+    words = plistlib.loads((mac.agents / f"{AGENT}.logs.plist").read_bytes())["ProgramArguments"]
+    log = mac.workspace / "logs/receiver.log"
+    loop = (
+        "exec >>/app/logs/receiver.log; head -c 11000000 /dev/zero | tr '\\0' x; echo; "
+        "until [ -e /app/logs/go ]; do sleep 1; done; echo after"
+    )
+    with mac.start("podman", "exec", "97layer-receiver", "sh", "-c", loop) as writer:
+        _until(lambda: log.exists() and log.stat().st_size > 11_000_000, 120)
+        done = mac.call(*words, seconds=300)
+        assert done.returncode == 0, done.stderr
+        (mac.workspace / "logs/go").touch()
+        assert writer.wait(120) == 0
+    assert log.read_bytes() == b"after\n"
+    assert (mac.workspace / "logs/receiver.log.1.gz").stat().st_size > 1000
 
 
 def test_other_memory_is_refused_while_it_runs(mac: MacBook) -> None:
@@ -156,8 +182,6 @@ def test_a_hung_guest_is_told_and_recovered_with_new_settings(mac: MacBook) -> N
 
 def test_after_a_login_the_agent_brings_back_what_its_user_had_not_stopped(mac: MacBook) -> None:
     """Case 21, by the very plist that launchd has loaded."""
-    import plistlib
-
     words = plistlib.loads((mac.agents / f"{AGENT}.plist").read_bytes())["ProgramArguments"]
     # launchd's environment is bare.
     done = mac.call("env", "-i", f"HOME={mac.home}", f"XDG_RUNTIME_DIR={mac.home}/run", *words, seconds=600)
@@ -172,7 +196,7 @@ def test_the_way_back(mac: MacBook) -> None:
     """unretire brings the agents back byte for byte; the machine goes with nothing left of it."""
     play = mac.play("playbooks/unretire.yml")
     assert play.code == 0, play.said
-    assert len(mac.loaded()) == len(RETIRED) + 1
+    assert len(mac.loaded()) == len(RETIRED) + 2
     play = mac.play("site.yml", "--tags", "reach", podman_machine_state="absent", podman_machine_packages=[])
     assert (play.code, play.counts["changed"]) == (0, 1), play.said
     assert mac.own_processes() == []

@@ -222,8 +222,19 @@ def test_the_stack_comes_back_and_what_its_user_stopped_stays_down(lab: Lab) -> 
     assert (again.returncode, "starting" in again.stdout) == (0, False)
 
 
-def test_stopped_and_nothing_left(lab: Lab) -> None:
-    result = ask(lab, memory_mib="2304", state="stopped")
+def test_a_stop_that_was_killed(lab: Lab) -> None:
+    """With SIGTERM and with SIGKILL: the next run ends what was begun, and nothing is left."""
+    argv = [*AS_USER, str(lab.bin / "podman"), "machine", "stop", NAME]
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        stop = subprocess.Popen(
+            argv, env={**lab.env, "CONTAINERS_MACHINE_PROVIDER": "qemu"}, stdout=subprocess.PIPE, text=True
+        )
+        assert stop.stdout is not None
+        stop.stdout.readline()  # "Waiting for VM to exit..."
+        os.kill(stop.pid, number)
+        stop.wait(30)
+        stop.stdout.close()
+    result = ask(lab, memory_mib="2304", state="stopped", recover="kill_stale", timeout_stop=120)
     assert not result.get("failed"), result["msg"]
     assert result["machine"]["state"] == "stopped"
     assert lab.own_processes() == []

@@ -139,6 +139,10 @@ class MacBook(Lab):
             assert self._holder.stdout is not None
             self._holder.stdout.close()
 
+    def start(self, *argv: str) -> subprocess.Popen[bytes]:
+        """A program that goes on beside the test."""
+        return subprocess.Popen([*self.prefix(), *argv], env={**self.env, "CONTAINERS_MACHINE_PROVIDER": "qemu"})
+
     def play(self, playbook: str = "site.yml", *words: str, **values: t.Any) -> Play:
         """Run a playbook on the inventory's macbook, as its user would."""
         given = {

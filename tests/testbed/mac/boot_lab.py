@@ -13,6 +13,7 @@ directly. Everything comes from Debian packages.
 
 from __future__ import annotations
 
+import hashlib
 import pathlib
 import shutil
 import subprocess
@@ -54,7 +55,7 @@ def build(version: str) -> pathlib.Path:
     """
     client = podman_cli.build(version)
     lab = podman_cli.CACHE / f"boot-{version}"
-    if (lab / "ready").exists():
+    if (lab / "ready").exists() and (lab / "recipe").exists() and (lab / "recipe").read_text() == _recipe():
         return lab
     shutil.rmtree(lab, ignore_errors=True)
     (lab / "vm").mkdir(parents=True)
@@ -74,8 +75,15 @@ def build(version: str) -> pathlib.Path:
         _QEMU.replace("@REAL@", f"{lab}/bin/qemu-real").replace("@ROOT@", f"{lab}/root").replace("@VM@", f"{lab}/vm"),
     )
     _guest(lab, suites)
+    (lab / "recipe").write_text(_recipe())
     (lab / "ready").write_text((client / "ready").read_text())
     return lab
+
+
+def _recipe() -> str:
+    """Changes when what the lab is made of changes."""
+    parts = (pathlib.Path(__file__), HERE / "guest_init.py")
+    return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
 
 
 def _link(source: str, target: str) -> str:
@@ -105,6 +113,13 @@ def _guest(lab: pathlib.Path, suites: list[str]) -> None:
     ready = root / "etc/systemd/system/ready.service.d/10-network.conf"
     ready.parent.mkdir(parents=True)
     ready.write_text("[Unit]\nWants=network-online.target\nAfter=network-online.target ssh.service\n")
+    # On a busy host an emulated guest takes minutes for what systemd gives 90 seconds.
+    patient = root / "etc/systemd/system.conf.d/10-patience.conf"
+    patient.parent.mkdir(parents=True)
+    patient.write_text("[Manager]\nDefaultTimeoutStartSec=1200\nDefaultDeviceTimeoutSec=1200\n")
+    online = root / "etc/systemd/system/systemd-networkd-wait-online.service.d/10-patience.conf"
+    online.parent.mkdir(parents=True)
+    online.write_text("[Service]\nExecStart=\nExecStart=/usr/lib/systemd/systemd-networkd-wait-online --timeout=1200\n")
     # Unpacking every driver takes an emulated guest a minute; it needs three.
     (root / "etc/initramfs-tools/conf.d/onebox").write_text("MODULES=list\n")
     (root / "etc/initramfs-tools/modules").write_text("virtio_pci\nvirtio_blk\next4\n")
