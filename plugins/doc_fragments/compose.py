@@ -101,7 +101,8 @@ options:
     default: true
   vm:
     description:
-      - The virtual machine the containers run in, as on a Mac. Mounts are then proven through it.
+      - The virtual machine the containers run in, as on a Mac. Mounts are then proven through it, and a bind source
+        that it does not share is an error before anything is started.
     type: str
     choices: [none, podman, colima, docker_desktop]
     default: none

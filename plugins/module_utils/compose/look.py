@@ -18,6 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import (
     proof,
     resolve,
     secrets,
+    shared,
     state,
     strict,
 )
@@ -34,6 +35,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import
 from ansible_collections.onebox.stack.plugins.module_utils.engine import find as engines
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_machines import Machine
 
 Result = dict[str, t.Any]
 
@@ -139,6 +141,9 @@ class Looker:
         if not request.adopt:
             problems += strict.foreign(request.name, request.project_dir, look.facts.containers)
         problems += secrets.problems(look.model, look.tool.kind, look.engine)
+        if request.vm != "none":
+            machine = Machine.of(request.vm, request.vm_name)
+            problems += shared.problems(look.model, machine, self._env.get("HOME", ""), self._world.run)
         problems += strict.platforms(look.model, look.facts.images, os.uname().machine)
         engine = look.engine
         if engine is not None:
