@@ -16,6 +16,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from compose_lab import Backend, Lab, environ_of  # noqa: E402
 from onebox_testbed import compose as testbed_compose  # noqa: E402
+from onebox_testbed import standins  # noqa: E402
+from real_stack import free_port  # noqa: E402
+from registry_lab import Registry  # noqa: E402
 
 BACKENDS = ("docker+2.26", "docker+2.40", "podman+2.40", "podman-compose")
 _NUMBERS = itertools.count(1)
@@ -26,23 +29,23 @@ def _plugin(suite: str) -> str:
     return str(found[0])
 
 
+def _backend(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, image: str) -> Backend:
+    kind, _plus, version = name.partition("+")
+    engine = request.getfixturevalue("docker_engine" if kind == "docker" else "podman_engine")
+    for key, value in engine.env.items():
+        monkeypatch.setenv(key, value)
+    if name == "podman-compose":
+        tool = request.getfixturevalue("podman_compose")
+        return Backend(name, "podman", None, "podman-compose", tool.argv[0], environ_of(tool.env), image)
+    plugin = _plugin({"2.26": "trixie", "2.40": "sid"}[version])
+    env = environ_of({**engine.env, "DOCKER_CONFIG": str(pathlib.Path(plugin).parents[1])})
+    return Backend(name, engine.name, engine.socket, "docker-compose", plugin, env, image)
+
+
 @pytest.fixture
 def make_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tiny_image: str):
     """Make a :class:`Backend` by its name in ``BACKENDS``."""
-
-    def make(name: str) -> Backend:
-        kind, _plus, version = name.partition("+")
-        engine = request.getfixturevalue("docker_engine" if kind == "docker" else "podman_engine")
-        for key, value in engine.env.items():
-            monkeypatch.setenv(key, value)
-        if name == "podman-compose":
-            tool = request.getfixturevalue("podman_compose")
-            return Backend(name, "podman", None, "podman-compose", tool.argv[0], environ_of(tool.env), tiny_image)
-        plugin = _plugin({"2.26": "trixie", "2.40": "sid"}[version])
-        env = environ_of({**engine.env, "DOCKER_CONFIG": str(pathlib.Path(plugin).parents[1])})
-        return Backend(name, engine.name, engine.socket, "docker-compose", plugin, env, tiny_image)
-
-    return make
+    return lambda name: _backend(name, request, monkeypatch, tiny_image)
 
 
 @pytest.fixture
@@ -50,10 +53,10 @@ def make_lab(make_backend, tmp_path: pathlib.Path):
     """Make a :class:`Lab` on a backend; everything it made on the engine goes away afterwards."""
     labs: list[Lab] = []
 
-    def make(name: str) -> Lab:
+    def make(name: str, kind: type[Lab] = Lab) -> Lab:
         root = tmp_path / str(len(labs))
         root.mkdir()
-        lab = Lab(make_backend(name), f"obx-compose-{os.getpid()}-{next(_NUMBERS)}", root)
+        lab = kind(make_backend(name), f"obx-compose-{os.getpid()}-{next(_NUMBERS)}", root)
         labs.append(lab)
         return lab
 
@@ -66,3 +69,40 @@ def make_lab(make_backend, tmp_path: pathlib.Path):
 def lab(request: pytest.FixtureRequest, make_lab) -> Lab:
     """A lab on each of the backends."""
     return make_lab(request.param)
+
+
+@pytest.fixture(scope="module")
+def make_module_lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_image: str):
+    """As ``make_lab``, for one stack that all tests of a file share."""
+    labs: list[Lab] = []
+    with pytest.MonkeyPatch.context() as monkeypatch:
+
+        def make(name: str, kind: type[Lab]) -> Lab:
+            backend = _backend(name, request, monkeypatch, tiny_image)
+            labs.append(kind(backend, f"obx-compose-{os.getpid()}-{next(_NUMBERS)}", tmp_path_factory.mktemp("lab")))
+            return labs[-1]
+
+        yield make
+        for lab in labs:
+            lab.clean()
+
+
+@pytest.fixture(scope="module")
+def registry_control(tmp_path_factory: pytest.TempPathFactory):
+    """A real registry that tests may stop and start."""
+    registry = Registry(tmp_path_factory.mktemp("registry"), free_port())
+    registry.start()
+    yield registry
+    registry.stop()
+
+
+@pytest.fixture(scope="module")
+def registry(registry_control: Registry) -> str:
+    """Its address."""
+    return registry_control.address
+
+
+@pytest.fixture(scope="session")
+def standin_images(docker_engine) -> dict[str, str]:
+    """Service -> the testbed's name of what stands in for its public image."""
+    return {name: standins.ensure(docker_engine.socket, name) for name in ("postgres", "redis", "prometheus")}
