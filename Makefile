@@ -66,6 +66,10 @@ test-backup: testbed ## heavier: backups of real PostgreSQL, Redis and restic, f
 	@$(TESTBED) && pytest -q tests/integration/backup
 	@python tests/testbed/testbed.py molecule test -s backups
 
+faults-backup: testbed ## heavier: hundreds of kills, a thousand flipped bits, full disks: each with its count
+	@$(TESTBED) && OBX_FAULTS=full pytest -q $(addprefix tests/unit/backup/test_backup_,runs.py files_store.py retention.py) \
+	  $(addprefix tests/integration/backup/test_backup_,faults.py faults_restic.py faults_stack.py)
+
 test-oci: testbed ## heavier: the launcher and the role against a cloud that verifies signatures
 	@pip install --quiet --disable-pip-version-check -r requirements-oci.txt
 	@$(TESTBED) && pytest -q tests/integration/oci

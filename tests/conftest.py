@@ -1,8 +1,12 @@
 """Make ``ansible_collections.onebox.stack`` importable from a plain checkout."""
 
+import os
 import pathlib
 import sys
 import types
+import typing as t
+
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -16,3 +20,35 @@ def _alias(name: str, path: pathlib.Path) -> None:
 _alias("ansible_collections", ROOT / ".collections" / "ansible_collections")
 _alias("ansible_collections.onebox", ROOT)
 _alias("ansible_collections.onebox.stack", ROOT)
+
+# What the tests of faults tried: rows of what, how often, how often it was not as it must be.
+_TALLY: list[tuple[str, int, int]] = []
+
+
+@pytest.fixture
+def tally() -> t.Callable[[str, int, int], None]:
+    """Count faults: ``tally(what, tried, bad)``; the counts are printed at the end, and ``bad`` must be 0."""
+
+    def count(what: str, tried: int, bad: int = 0) -> None:
+        _TALLY.append((what, tried, bad))
+        assert tried > 0, f"{what}: nothing was tried"
+        assert bad == 0, f"{what}: {bad} of {tried}"
+
+    return count
+
+
+@pytest.fixture
+def how_many() -> t.Callable[[int, int], int]:
+    """How many faults to try: ``how_many(quick, full)``; full is for `make faults-backup` (OBX_FAULTS=full)."""
+    return lambda quick, full: full if os.environ.get("OBX_FAULTS") == "full" else quick
+
+
+def pytest_terminal_summary(terminalreporter: t.Any) -> None:
+    if not _TALLY:
+        return
+    terminalreporter.section("faults")
+    for what, tried, bad in _TALLY:
+        terminalreporter.write_line(f"{tried:>6} tried {bad:>4} bad  {what}")
+    terminalreporter.write_line(
+        f"{sum(row[1] for row in _TALLY):>6} tried {sum(row[2] for row in _TALLY):>4} bad  in all"
+    )

@@ -26,6 +26,8 @@ if t.TYPE_CHECKING:
 
 # Containers a rehearsal or restore made; whatever carries it may be removed at the next start.
 LABEL = "onebox.stack.throwaway"
+# A helper that has the volumes of a service: it is removed without them.
+HELPER_LABEL = "onebox.stack.restoring"
 
 
 class Cli:
@@ -146,11 +148,12 @@ class Cli:
         """Remove a throwaway container and its volumes; none there is fine."""
         self.call("rm", "--force", "--volumes", container, check=False)
 
-    def remove_throwaways(self, owner: str) -> None:
-        """Remove what killed rehearsals of ``owner`` left."""
-        listed = self.call("ps", "--all", "--quiet", "--filter", f"label={LABEL}={owner}").stdout.split()
-        for container in listed:
-            self.remove(container)
+    def remove_leftovers(self, owner: str) -> None:
+        """Remove what killed rehearsals and restores of ``owner`` left."""
+        for label, words in ((LABEL, ["--volumes"]), (HELPER_LABEL, [])):
+            listed = self.call("ps", "--all", "--quiet", "--filter", f"label={label}={owner}").stdout.split()
+            for container in listed:
+                self.call("rm", "--force", *words, container, check=False)
 
     def copy_in(self, path: str, container: str, target: str) -> None:
         """Copy a file of the host into a container."""

@@ -13,7 +13,7 @@ import os
 import secrets
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import redislab, sources
-from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import LABEL, Cli
+from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import HELPER_LABEL, Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, RestoreRefused
@@ -45,7 +45,7 @@ def restore_redis(context: Context, spec: SourceSpec, source: Source, staged: st
     cli.call("stop", "--time", "60", container.id, timeout=120)
     try:
         name = f"onebox-restore-{stack}-{source.name}-{secrets.token_hex(3)}".lower()
-        words = ["run", "--detach", "--network", "none", "--label", f"{LABEL}={stack}", "--name", name]
+        words = ["run", "--detach", "--network", "none", "--label", f"{HELPER_LABEL}={stack}", "--name", name]
         words += ["--volumes-from", container.id, "--user", "0", "--entrypoint", "sleep"]
         helper = cli.call(*words, container.image_id, "infinity", timeout=300).stdout.strip().splitlines()[-1]
         try:

@@ -83,15 +83,22 @@ def _try(context: Context, store: Store, chosen: StoredSet, where: str) -> Repor
     try:
         report["restore_seconds"] = round(_all_sources(context, store, chosen, report), 3)
         failed = [row for row in report["sources"] if not row["ok"]]
+        codes = [row.pop("exit_code") for row in failed]
         if failed:
-            raise MismatchError("; ".join(f"{row['name']}: {row['error']}" for row in failed))
-        report["ok"] = True
+            # What differs says more of the set than what could not be tried.
+            report["exit_code"] = max(codes, key=lambda code: code == MismatchError.exit_code)
+            report["error"] = "; ".join(f"{row['name']}: {row['error']}" for row in failed)
+        report["ok"] = not failed
     except BackupError as error:
-        report["error"] = f"set {chosen.seq} ({where}) did not come back as it was: {error}"
+        report["error"] = str(error)
         report["exit_code"] = error.exit_code
     except OSError as error:
-        report["error"] = f"set {chosen.seq} ({where}) could not be restored here: {error}"
+        report["error"] = str(error)
         report["exit_code"] = StoreError.exit_code
+    if report["error"]:
+        differs = report["exit_code"] == MismatchError.exit_code
+        what = "did not come back as it was" if differs else "could not be restored here"
+        report["error"] = f"set {chosen.seq} ({where}) {what}: {report['error']}"
     report["seconds"] = round(time.monotonic() - began, 3)
     report["evidence"] = context.state.add_evidence(where, chosen.seq, report)
     return report
@@ -103,7 +110,7 @@ def _all_sources(context: Context, store: Store, chosen: StoredSet, report: Repo
     safefs.remove_tree(scratch)
     safefs.private_dir(scratch)
     if any(source.kind in ("postgresql", "redis") for source in manifest.sources):
-        context.open_cli().remove_throwaways(context.declaration.stack)  # what a killed rehearsal left
+        context.open_cli().remove_leftovers(context.declaration.stack)
     restoring = 0.0
     try:
         began = time.monotonic()
@@ -122,7 +129,7 @@ def _all_sources(context: Context, store: Store, chosen: StoredSet, report: Repo
                 row.update(ok=True, found=facts)
                 report["warnings"] += [f"{source.name}: {warning}" for warning in facts.pop("warnings", ())]
             except BackupError as error:
-                row["error"] = str(error)
+                row.update(error=str(error), exit_code=error.exit_code)
             row["seconds"] = round(time.monotonic() - began, 3)
             restoring += row["seconds"]
     finally:

@@ -181,6 +181,8 @@ class _Restore:
         safefs.private_dir(scratch)
         staged = os.path.join(scratch, "set")
         safefs.private_dir(staged)
+        if any(source.kind in ("postgresql", "redis") for _spec, source in self.work):
+            self.context.open_cli().remove_leftovers(self.context.declaration.stack)
         try:
             wanted = [artefact.path for _spec, source in self.work for artefact in source.artefacts]
             self.context.log(f"fetching set {self.chosen.seq} from {self.store.place}")

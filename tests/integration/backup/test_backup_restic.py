@@ -8,13 +8,10 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import random
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import time
 
 import pytest
@@ -27,7 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     run,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
-from backup_stack import ROOT, restic_programs
+from backup_stack import restic_programs
 
 
 class Box:
@@ -192,39 +189,6 @@ def test_retention_forgets_by_id_and_other_stacks_are_left_alone(box):
     seqs = [found.seq for found in box.context(offsite=None).store.sets()]
     assert seqs == [report["snapshot"]["seq"]]
     assert len(box.context(offsite=None, stack="neighbour").store.sets()) == 1
-
-
-def test_killed_at_random_moments_no_set_is_lost(box):
-    """A process killed during backup, forget and prune; afterwards every listed set verifies and the next run works."""
-    config = box.write(offsite=None, retention={"daily": 1, "weekly": 0, "min_keep": 2, "max_delete": 3})
-    env = {**os.environ, "PYTHONPATH": str(ROOT / ".collections")}
-    package = "ansible_collections.onebox.stack.plugins.module_utils.backup"
-    argv = [sys.executable, "-m", package, "--config", config, "--wait", "60", "backup"]
-    began = time.monotonic()
-    subprocess.run(argv, env=env, check=True, capture_output=True)
-    whole = time.monotonic() - began
-    rng = random.Random(11)
-    kills = 0
-    for _number in range(8):
-        before = {found.seq for found in box.context(offsite=None).store.sets()}
-        child = subprocess.Popen(
-            argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        try:
-            child.wait(timeout=rng.uniform(0.2, whole * 1.1))
-        except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-            kills += 1
-        listed = box.context(offsite=None).store.sets()
-        assert [found.problem for found in listed] == [""] * len(listed)
-        assert max(before) <= max(found.seq for found in listed)
-    # A restic whose runner was killed holds the lock until it ends.
-    done = run.backup(box.context(offsite=None), wait=60)
-    assert done["error"] == ""
-    assert rehearse.rehearse(box.context(offsite=None))["error"] == ""
-    print(f"{kills} kills of {whole:.1f} s runs")
-    assert kills
 
 
 def test_a_restore_needs_the_name_of_the_stack(box):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -91,7 +92,7 @@ def lived(step: int, work: t.Callable[[], None]) -> bool:
     return not os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-def test_kill_at_every_step_of_a_run_with_pruning(tmp_path):
+def test_kill_at_every_step_of_a_run_with_pruning(tmp_path, tally):
     """Killed before each change to the disk: no committed set is lost, no partial one listed, the next run works."""
     points = 0
     for step in range(1000):
@@ -120,7 +121,7 @@ def test_kill_at_every_step_of_a_run_with_pruning(tmp_path):
         if finished:
             break
         points += 1
-    print(f"killed at {points} points: 0 sets lost, 0 partials listed")
+    tally("kill -9 at each change to the disk, the store alone: sets lost or partial ones listed", points)
     assert finished
     assert points >= 40
 
@@ -152,7 +153,7 @@ def test_data_is_durable_before_the_manifest_and_the_manifest_before_the_name(st
     assert order == sorted(order)
 
 
-def test_every_flipped_bit_is_found(store):
+def test_every_flipped_bit_is_found(store, tally):
     save(store, 1, CONTENTS)
     rng = random.Random(3)
     files = [os.path.join(base, name) for base, _dirs, names in os.walk(store.place) for name in names]
@@ -169,15 +170,15 @@ def test_every_flipped_bit_is_found(store):
         if found.manifest is None:
             caught += 1
         else:
-            with pytest.raises(StoreError):
+            with contextlib.suppress(StoreError):
                 store.verify(found)
+                caught -= 1
             caught += 1
         with open(path, "r+b") as file:
             data[bit // 8] ^= 1 << bit % 8
             file.write(data)
     store.verify(store.sets()[0])
-    print(f"{caught} of 1000 bit flips detected")
-    assert caught == 1000
+    tally("bit flips in the store alone: not found", 1000, 1000 - caught)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.99])
@@ -260,7 +261,7 @@ def test_the_lock_is_one_and_says_who_has_it(tmp_path):
         pass
 
 
-def test_twenty_parallel_starts_one_at_a_time(tmp_path):
+def test_twenty_parallel_starts_one_at_a_time(tmp_path, tally):
     place, path = str(tmp_path / "repo"), str(tmp_path / "lock")
     children = []
     for number in range(20):
@@ -280,3 +281,4 @@ def test_twenty_parallel_starts_one_at_a_time(tmp_path):
     assert [found.seq for found in store.sets()] == list(range(1, 21))
     for found in store.sets():
         store.verify(found)
+    tally("parallel starts, the store alone: lost or damaged sets", 20)
