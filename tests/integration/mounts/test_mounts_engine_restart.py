@@ -28,7 +28,9 @@ class Daemon:
     def __init__(self, folder: pathlib.Path) -> None:
         self.socket = str(folder / "d.sock")
         self._words = [
-            *("dockerd", "--live-restore", "--bridge=none", "--iptables=false", "--ip6tables=false"),
+            # In a network of its own: with --bridge=none it deletes docker0, which another Docker here may be using.
+            *("unshare", "--net", "dockerd"),
+            *("--live-restore", "--bridge=none", "--iptables=false", "--ip6tables=false"),
             *("--data-root", str(folder / "data"), "--exec-root", str(folder / "run")),
             *("--pidfile", str(folder / "d.pid"), "--host", f"unix://{self.socket}"),
         ]
