@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -221,3 +222,23 @@ def test_default_connection_follows_the_store_in_use() -> None:
     assert decided.steps[-1].words == ("system", "connection", "default", "97layerOS-root")
     assert verbs(decide(seed(default=False), default_connection=True)) == ["default"]
     assert not decide(seed(default=False), default_connection=False).changed
+
+
+def test_connections_of_a_machine_that_was_half_removed_go_first() -> None:
+    """Podman refuses to make a machine whose connections are there."""
+    host = dataclasses.replace(HOST, leftovers=("97layerOS", "97layerOS-root"))
+    decided = decide(None, host, state="present")
+    assert verbs(decided) == ["forget", "forget", "init"]
+    assert decided.steps[0].words == ("system", "connection", "remove", "97layerOS")
+    gone = decide(None, host, state="absent")
+    assert (verbs(gone), gone.changed) == (["forget", "forget"], True)
+    assert decide(None, host, state="present", cpus=0).steps == []
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [("stopped", ["recover"]), ("started", ["recover", "start"]), ("absent", ["recover", "rm"])],
+)
+def test_what_a_killed_stop_left_running_is_ended_with_leave(state: str, expected: list[str]) -> None:
+    host = dataclasses.replace(HOST, orphans=2)
+    assert verbs(decide(seed(state="stopped", healthy=False), host, state=state, recover="kill_stale")) == expected
