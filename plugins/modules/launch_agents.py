@@ -185,6 +185,17 @@ EXAMPLES = r"""
       ProgramArguments: [/bin/sh, /Users/97layer/.local/share/onebox/97layer/bring-back.sh]
       RunAtLoad: true
       AbandonProcessGroup: true
+
+- name: Keep the stack's logs below 10 MiB each
+  onebox.stack.launch_agents:
+    labels: [com.97layer.podman.logs]
+    state: loaded
+    rotate_logs:
+      script: /Users/97layer/.local/share/onebox/agents/logs.sh
+      log: /Users/97layer/.local/share/onebox/agents/logs.log
+      machine: 97layerOS
+      provider: libkrun
+      directories: [/Users/97layer/97layerOS/logs]
 """
 
 RETURN = r"""

@@ -188,10 +188,11 @@ EXAMPLES = r"""
     recreate: when_needed
     allow_destroy: true
 
-- name: Bring back a machine that hangs after sleep
+- name: Bring back a machine that hangs after sleep, and set its clock
   onebox.stack.podman_machine:
     name: 97layerOS
     recover: kill_stale
+    mend_clock: true
 """
 
 RETURN = r"""

@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
             return 0
         config.parent.mkdir(parents=True, exist_ok=True)
         if not config.exists():
-            config.write_text("cpu: 2\nmemory: 2\ndisk: 100\nmounts: []\n")
+            config.write_text("cpu: 2\nmemory: 2\ndisk: 100\n" + _mounts(words))
         if "location" in config.read_text() and " SSD" in config.read_text():
             print('level=fatal msg="mount location cannot contain spaces"', file=sys.stderr)
             return 1
@@ -64,6 +64,17 @@ def main(argv: list[str]) -> int:
         return 1
     file.write_text(json.dumps(profiles))
     return 0
+
+
+def _mounts(words: list[str]) -> str:
+    """What a first start saves of its flags."""
+    given = [words[place + 1] for place, word in enumerate(words) if word == "--mount"]
+    if not given:
+        return "mounts: []\n"
+    rows = [one.rpartition(":") if one.endswith(":w") else (one, "", "") for one in given]
+    return "mounts:\n" + "".join(
+        f"  - location: {place}\n    writable: {str(mode == 'w').lower()}\n" for place, _colon, mode in rows
+    )
 
 
 if __name__ == "__main__":
