@@ -32,20 +32,30 @@ class Machine:
         kind: podman, colima or docker_desktop.
         name: of the Podman machine or the Colima profile; "" is the default one.
         image: for Docker Desktop, an image with nsenter and sh.
+        provider: of a Podman machine; before podman 6, one of another provider than the default does not exist for it.
     """
 
     kind: str
     name: str
     image: str = "busybox"
+    provider: str = ""
 
     @classmethod
-    def of(cls, kind: str, name: str = "", image: str = "busybox") -> Machine:
-        return cls(kind, name or _DEFAULT_NAMES[kind], image)
+    def of(
+        cls, kind: str, name: str = "", image: str = "busybox", environ: t.Mapping[str, str] = os.environ
+    ) -> Machine:
+        known = name or _DEFAULT_NAMES[kind]
+        return cls(kind, known, image, podman_provider(known, environ) if kind == "podman" else "")
+
+    def podman(self, *words: str) -> list[str]:
+        """``podman machine`` with the provider that has this machine."""
+        told = ["env", f"CONTAINERS_MACHINE_PROVIDER={self.provider}"] if self.provider else []
+        return [*told, "podman", "machine", *words]
 
     def command(self, script: str) -> list[str]:
         """The command that runs a shell script in the guest, as one who may look into containers."""
         if self.kind == "podman":
-            return ["podman", "machine", "ssh", self.name, script]
+            return self.podman("ssh", self.name, script)
         if self.kind == "colima":
             return ["colima", "ssh", "--profile", self.name, "--", "sh", "-c", script]
         words = ["docker", "run", "--rm", "--privileged", "--pid=host", "--network=none", self.image]
@@ -95,7 +105,7 @@ def shares(machine: Machine, run: process.Runner, home: str, seconds: float) -> 
     """Pairs of host and guest directory that the machine is configured to share; None when that cannot be told."""
     try:
         if machine.kind == "podman":
-            told = json.loads(run(["podman", "machine", "inspect", machine.name], timeout=seconds).stdout)
+            told = json.loads(run(machine.podman("inspect", machine.name), timeout=seconds).stdout)
             folder = told[0].get("ConfigDir", {}).get("Path", "")
             return podman_shares(_read(os.path.join(folder, f"{machine.name}.json")))
         if machine.kind == "colima":
@@ -111,6 +121,17 @@ def shares(machine: Machine, run: process.Runner, home: str, seconds: float) -> 
 def _read(path: str) -> str:
     with open(path, encoding="utf-8") as stream:
         return stream.read()
+
+
+def podman_provider(name: str, environ: t.Mapping[str, str]) -> str:
+    """The provider whose folder has the machine's configuration; "" when none or several have."""
+    config = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "/"), ".config")
+    root = os.path.join(config, "containers", "podman", "machine")
+    try:
+        found = [one for one in sorted(os.listdir(root)) if os.path.isfile(os.path.join(root, one, f"{name}.json"))]
+    except OSError:
+        return ""
+    return found[0] if len(found) == 1 else ""
 
 
 def podman_shares(config: str) -> list[tuple[str, str]]:
