@@ -202,6 +202,30 @@ def row(name: str, outcomes: t.Sequence[Outcome]) -> str:
     )
 
 
+def lead(own: t.Sequence[Outcome], other: t.Sequence[Outcome]) -> tuple[float, float, float]:
+    """Hours by which the other's median capture is later, with the middle 95 % of resampled histories.
+
+    Both met the same histories, so pairs are drawn. What was not captured within the month counts as the month.
+    """
+    chance = random.Random(0)
+    pairs = [(one.lasted / 3600, two.lasted / 3600) for one, two in zip(own, other, strict=True)]
+
+    def difference(drawn: t.Sequence[tuple[float, float]]) -> float:
+        return statistics.median(two for one, two in drawn) - statistics.median(one for one, two in drawn)
+
+    found = sorted(difference(chance.choices(pairs, k=len(pairs))) for _unused in range(400))
+    return difference(pairs), found[10], found[-11]
+
+
+def verdict(name: str, own: t.Sequence[Outcome], other: t.Sequence[Outcome]) -> tuple[bool, str]:
+    """Whether ours is not later than a peer at the same number of requests, and meets fewer 429s; and that in words."""
+    later, low, high = lead(own, other)
+    throttled, theirs = (sum(one.throttled for one in outcomes) for outcomes in (own, other))
+    text = f"{name}: its median is {later:+.1f} h from ours (95 %: {low:+.1f} to {high:+.1f}), "
+    text += f"429s {theirs} to our {throttled}"
+    return high >= 0 and throttled <= theirs, text
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="50 histories")
@@ -215,10 +239,16 @@ def main() -> None:
     for name, policy in POLICIES.items():
         if policy is not ours:
             print(row(name, play(policy, histories)), flush=True)
+    verdicts = []
     for name, policy in POLICIES.items():
         if policy is not ours:
-            print(row(f"{name.partition(',')[0]}, at our rate", at_rate(policy, histories, rate(own))), flush=True)
+            slowed = at_rate(policy, histories, rate(own))
+            print(row(f"{name.partition(',')[0]}, at our rate", slowed), flush=True)
+            verdicts.append(verdict(name.partition(",")[0], own, slowed))
+    print("at our number of requests: " + "\n                           ".join(text for unused, text in verdicts))
     print(f"took {time.monotonic() - began:.0f} s")
+    if not all(kept for kept, unused in verdicts):
+        sys.exit("at our number of requests, a peer is earlier or meets fewer 429s")
 
 
 if __name__ == "__main__":
