@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import http.server
-import json
-import threading
+import http.client
 import typing as t
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.oci import events, notify
+from oci_discord import Discord
 
 T0 = 1_780_000_000.0
 
@@ -88,41 +87,17 @@ def test_a_failure_harms_nothing_and_hides_the_url(error: Exception) -> None:
     assert "secret" not in sink.warnings[0]
 
 
-class Receiver(http.server.BaseHTTPRequestHandler):
-    status = 204
-    seen: t.ClassVar[list[dict[str, t.Any]]] = []
-
-    def do_POST(self) -> None:
-        self.seen.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-        self.send_response(self.status)
-        self.send_header("retry-after", "7")
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *unused: t.Any) -> None:
-        pass
-
-
-@pytest.fixture
-def receiver() -> t.Iterator[str]:
-    Receiver.seen.clear()
-    Receiver.status = 204
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/api/webhooks/1/secret"
-        server.shutdown()
-
-
-def test_over_http(receiver: str) -> None:
-    post = notify.post_to(receiver)
-    assert post("hello @everyone") == 0
-    assert Receiver.seen == [{"content": "hello @everyone", "allowed_mentions": {"parse": []}}]
-    Receiver.status = 429
-    assert post("again") == 7
-    Receiver.status = 500
-    sink = Sink()
-    notify.Notifier(post, sink.memory, sink.warnings.append)(event(events.LAUNCHED))
-    assert sink.warnings == ["the Discord message did not arrive (OSError); the launch goes on without"]
+def test_over_http() -> None:
+    with Discord() as discord:
+        post = notify.post_to(discord.url)
+        assert post("hello @everyone") == 0
+        assert discord.seen == [{"content": "hello @everyone", "allowed_mentions": {"parse": []}}]
+        discord.status = 429
+        assert post("again") == 7
+        discord.status = 500
+        sink = Sink()
+        notify.Notifier(post, sink.memory, sink.warnings.append)(event(events.LAUNCHED))
+        assert sink.warnings == ["the Discord message did not arrive (OSError); the launch goes on without"]
 
 
 def test_no_url() -> None:

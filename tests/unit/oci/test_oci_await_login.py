@@ -1,0 +1,47 @@
+"""The wait for a login, with a program in the place of ssh that says what ssh says."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+
+import pytest
+
+SCRIPT = pathlib.Path(__file__).resolve().parents[3] / "roles" / "oci_instance" / "files" / "await_login.sh"
+CHANGED = "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nHost key verification failed."
+
+
+def wait(folder: pathlib.Path, seconds: int, *answers: tuple[int, str]) -> tuple[int, str, int]:
+    """Exit code, output, and how often ssh was called. The last answer is given from then on."""
+    lines = ["#!/bin/sh", 'n=$(cat "$0.count" 2>/dev/null || echo 0)', 'echo $((n + 1)) >"$0.count"', "case $n in"]
+    for number, (code, text) in enumerate(answers):
+        pattern = str(number) if number < len(answers) - 1 else "*"
+        (folder / f"answer{number}").write_text(text + "\n")
+        lines.append(f'{pattern}) cat "{folder}/answer{number}" >&2; exit {code} ;;')
+    ssh = folder / "ssh"
+    ssh.write_text("\n".join([*lines, "esac", ""]))
+    ssh.chmod(0o755)
+    done = subprocess.run([SCRIPT, str(seconds), ssh, "-p", "22", "host"], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout.strip(), int((folder / "ssh.count").read_text())
+
+
+def test_a_machine_that_is_ready(tmp_path: pathlib.Path) -> None:
+    assert wait(tmp_path, 0, (0, "")) == (0, "", 1)
+
+
+def test_one_that_boots_first(tmp_path: pathlib.Path) -> None:
+    refused = (255, "ssh: connect to host 203.0.113.10 port 22: Connection refused")
+    assert wait(tmp_path, 30, refused, (255, "Permission denied (publickey)."), (1, ""), (0, "")) == (0, "", 4)
+
+
+@pytest.mark.parametrize("text", CHANGED.splitlines())
+def test_another_host_key_is_not_waited_for(tmp_path: pathlib.Path, text: str) -> None:
+    assert wait(tmp_path, 600, (255, text)) == (3, text, 1)
+
+
+def test_the_last_words_are_told_when_the_time_is_up(tmp_path: pathlib.Path) -> None:
+    assert wait(tmp_path, 0, (255, "Permission denied (publickey).")) == (4, "Permission denied (publickey).", 1)
+
+
+def test_a_first_boot_that_does_not_end(tmp_path: pathlib.Path) -> None:
+    assert wait(tmp_path, 0, (1, ""))[:2] == (4, "it answers, and cloud-init is still at work")
