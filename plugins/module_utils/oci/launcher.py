@@ -84,7 +84,7 @@ class Launcher:
         began = self._monotonic()
         waiting = hunt.state.remaining(hunt.now())
         if waiting >= 1 and block:
-            hunt.say(events.STARTED, f"going on after {hunt.state.attempts} attempts", waiting)
+            hunt.say(events.STARTED, f"going on after {_attempts(hunt.state)}", waiting)
         over = not block and waiting > 0 and hunt.state.instance is None and hunt.state.pending is None
         captured = None
         while not over:
@@ -140,7 +140,7 @@ class Launcher:
         hunt.save(state)
         wait = state.remaining(hunt.now())
         said = f": {_said(state)}" if state.last_error else ""
-        text = f"not captured after {state.attempts} attempts{said}"
+        text = f"not captured after {_attempts(state)}{said}"
         hunt.say(events.STOPPED, f"{text}; the same command goes on from here", wait)
         return Outcome(None, created, text, hunt.now() + wait)
 
@@ -169,4 +169,8 @@ def _read_failed(hunt: Hunt, answer: Answer) -> bool:
 
 def _said(state: State) -> str:
     error = state.last_error or {}
-    return " ".join(str(error[key]) for key in ("status", "code", "message") if error.get(key))
+    return " ".join(str(error[key]) for key in ("status", "code", "message") if error.get(key)).rstrip(".")
+
+
+def _attempts(state: State) -> str:
+    return f"{state.attempts} attempt{'' if state.attempts == 1 else 's'}"

@@ -78,6 +78,9 @@ def test_from_nothing_to_an_address_and_back(site: Site, server: Server) -> None
     assert server.posts() == 0
     assert server.networks.changes == []
     assert not (site.folder / "keys").exists()
+    # The request is shown although neither key nor subnet exists.
+    assert '"memoryInGBs": 12' in out
+    assert '"subnetId": "ocid1.subnet.oc1..made-at-the-first-run"' in out
 
     code, out = site.run()
     assert code == 0, out
