@@ -64,7 +64,8 @@ test-compose: testbed ## heavier: every change on every engine and compose tool,
 
 test-backup: testbed ## heavier: backups of real PostgreSQL, Redis and restic, faults included
 	@$(TESTBED) && pytest -q tests/integration/backup
-	@python tests/testbed/testbed.py molecule test -s backups
+	@$(TESTBED) && python tests/testbed/backup/images.py --save pg17 valkey8
+	@python tests/testbed/testbed.py molecule test -s backups_rebuild
 
 faults-backup: testbed ## heavier: hundreds of kills, a thousand flipped bits, full disks: each with its count
 	@$(TESTBED) && OBX_FAULTS=full pytest -q $(addprefix tests/unit/backup/test_backup_,runs.py files_store.py retention.py) \

@@ -267,8 +267,17 @@ def preview(context: Context, *, force_prune: bool = False) -> Report:
         "prune_plan": describe(plan),
         "last_good": usable[-1] if usable else None,
         "offsite": {},
-        "warnings_found": [f"set {found.seq} is not understood: {found.problem}" for found in there if found.problem],
+        "warnings_found": [f"set {found.seq} is not understood: {found.problem}" for found in there if found.problem]
+        + _uncovered(context),
     }
+
+
+def _uncovered(context: Context) -> list[str]:
+    """Databases of the stack that no source names, where an engine can be asked: a plan needs none."""
+    try:
+        return sources.uncovered(context.open_cli().engine, context.declaration)
+    except SourceError:
+        return []
 
 
 def describe(plan: retention.Plan) -> Report:

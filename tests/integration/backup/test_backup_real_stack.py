@@ -220,3 +220,10 @@ def test_a_damaged_newest_set_is_found_and_the_one_before_named(stack, first):
     known = status.status(make(stack))
     assert known["healthy"] is False
     assert known["rehearsals"]["local"]["ok"] is False
+
+
+def test_a_database_that_no_source_names_is_a_warning_in_the_plan(stack, first):
+    more = [row for row in stack.declaration()["sources"] if row["name"] != "cache"]
+    plan = run.preview(make(stack, sources=more))
+    assert [line for line in plan["warnings_found"] if "service cache" in line and "no backup source" in line]
+    assert not [line for line in run.preview(make(stack))["warnings_found"] if "no backup source" in line]

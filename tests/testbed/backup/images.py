@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Container images with real PostgreSQL and Redis from Debian packages, for machines that reach no registry.
 
-    python tests/testbed/backup/images.py [pg15 redis7 …]
+    python tests/testbed/backup/images.py [--save] [pg15 redis7 …]
 
 The file systems are kept as tarballs in .cache/testbed; the images are called obx-backup-<part>:1. They behave like the
 official images where backups can tell: the data directory is a volume, POSTGRES_PASSWORD/USER/DB are obeyed, the local
@@ -98,6 +98,18 @@ def ensure(part: str, engine: str = "docker") -> str:
     return reference
 
 
+def save(part: str) -> pathlib.Path:
+    """The image as an archive beside those of the testbed, for the engines inside Molecule's hosts."""
+    archive = CACHE / "images" / f"backup-{part}.saved.tar"
+    if not archive.exists():
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        scratch = archive.with_suffix(".partial")
+        subprocess.run(["docker", "save", "-o", str(scratch), ensure(part)], check=True)
+        scratch.rename(archive)
+    return archive
+
+
 if __name__ == "__main__":
-    for asked in sys.argv[1:] or ("pg15", "redis7"):
-        print(ensure(asked), flush=True)
+    words = [word for word in sys.argv[1:] if word != "--save"]
+    for asked in words or ("pg15", "redis7"):
+        print(save(asked) if "--save" in sys.argv else ensure(asked), flush=True)
