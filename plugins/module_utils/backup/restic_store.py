@@ -26,10 +26,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.background imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import RepositorySpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Manifest
+from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_command import Restic
 from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_files import RepositoryFiles
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store, StoredSet
 
-OLDEST = (0, 18)
 # The staged files of every set lie at a path that ends so: restic needs the same path to find the snapshot before.
 _STAGE = "onebox-set"
 _CHECK_PARTS = 14
@@ -55,8 +55,7 @@ class ResticStore(Store):
         self._tag = f"onebox-{stack}"
         self._host = stack
         self._state_dir = state_dir
-        self._timeout = timeout
-        self._version_checked = False
+        self._program = Restic(spec, state_dir, timeout)
         self._files = RepositoryFiles(spec.path) if os.path.isabs(spec.path) else None
         # What was asked is not asked again.
         self._there = False
@@ -68,7 +67,7 @@ class ResticStore(Store):
     # -- the store's promises ------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
-        self._require_version()
+        self._program.require_version(self._known_program())
         safefs.private_dir(os.path.join(self._state_dir, "staging"))
         safefs.private_dir(os.path.join(self._state_dir, "manifests"))
         safefs.remove_tree(self._staging)
@@ -112,7 +111,7 @@ class ResticStore(Store):
             if identity:
                 # Code 3: a snapshot of less than was asked for. It must never be listed as a set.
                 self._restic("forget", identity)
-            raise self._failed("backup", result)
+            raise self._program.failed("backup", result)
         if self._files:
             self._fresh = self._files.packs() - before
         elif self._dump(identity, os.path.join(staging, manifests.NAME)) != sealed:
@@ -197,12 +196,12 @@ class ResticStore(Store):
 
     def prepare_copy(self) -> None:
         """What :meth:`prepare` does, for a repository that only takes copies and is made by the first of them."""
-        self._require_version()
+        self._program.require_version(self._known_program())
         safefs.private_dir(os.path.join(self._state_dir, "manifests"))
 
     def copy_from(self, other: ResticStore, ids: t.Sequence[str]) -> None:
         """Copy snapshots of another repository into this one; made here first, with the same chunk sizes."""
-        self._require_version()
+        self._program.require_version(self._known_program())
         words = ["--from-repo", other._spec.path, "--from-password-file", other._spec.password_file]
         if self._files:
             safefs.private_dir(self.place)
@@ -261,17 +260,27 @@ class ResticStore(Store):
         name = hashlib.sha256(self.place.encode()).hexdigest()[:12]
         return os.path.join(self._state_dir, "manifests", f"snapshots-{name}")
 
+    def _note(self) -> dict[str, t.Any]:
+        try:
+            with safefs.open_regular(self._memory) as file:
+                note = json.load(file)
+        except (OSError, ValueError):
+            return {}
+        return note if isinstance(note, dict) else {}
+
+    def _known_program(self) -> t.Any:
+        return self._note().get("program") if self._files else None
+
     def _remembered(self) -> list[dict[str, t.Any]] | None:
         """What restic said of the snapshots that are there; None when others are there, or it is not remembered."""
         if self._files is None or not self._files.made():
             return None
+        note = self._note()
         try:
-            with safefs.open_regular(self._memory) as file:
-                note = json.load(file)
             if note["ids"] != self._files.snapshots():
                 return None
             rows = [{key: row[key] for key in ("id", "time", "tags", "paths")} for row in note["rows"]]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (KeyError, TypeError):
             return None
         self._there = True
         return rows
@@ -280,7 +289,7 @@ class ResticStore(Store):
         self._rows = rows
         if self._files is None or not os.path.isdir(os.path.dirname(self._memory)):
             return
-        note = {"ids": self._files.snapshots(), "rows": rows}
+        note = {"ids": self._files.snapshots(), "rows": rows, "program": self._program.signs()}
         with contextlib.suppress(OSError):  # then it is asked again
             safefs.replace(self._memory, json.dumps(note).encode(), durable=False)
 
@@ -298,7 +307,7 @@ class ResticStore(Store):
         return self._there
 
     def _look(self) -> bool:
-        self._require_version()
+        self._program.require_version(self._known_program())
         if self._files and not self._files.made():
             return False
         self._rows = self._remembered()
@@ -306,80 +315,16 @@ class ResticStore(Store):
             return True
         # One call opens the repository and lists what is asked for next.
         words = ["snapshots", "--json", "--no-lock", "--tag", self._tag]
-        result = self._run(words, False, min(OPEN_TIMEOUT, self._timeout))
+        result = self._program.run(words, check=False, lock=self.lock, timeout=OPEN_TIMEOUT)
         if result.rc == 10:
             return False
         if result.rc != 0:
-            raise self._failed("snapshots", result)
+            raise self._program.failed("snapshots", result)
         self._remember(sorted(json.loads(result.stdout or "[]"), key=lambda row: str(row["time"])))
         return True
 
-    def _require_version(self) -> None:
-        if self._version_checked:
-            return
-        said = self._run(["version"], True).stdout
-        match = re.match(r"restic (\d+)\.(\d+)", said)
-        if match is None or (int(match.group(1)), int(match.group(2))) < OLDEST:
-            raise StoreError(
-                f"{self._spec.program} is {said.split(' compiled')[0].strip() or 'unknown'}; 0.18 is the oldest "
-                "that is safe to drive: install it from Debian 13 or newer, from Homebrew, or the release binary of "
-                "restic.net, and name its path as program"
-            )
-        self._version_checked = True
-
-    def _argv(self) -> list[str]:
-        words = [self._spec.program, "--repo", self.place, "--password-file", self._spec.password_file]
-        words += ["--cache-dir", os.path.join(self._state_dir, "restic-cache")]
-        for option in self._spec.options:
-            words += ["--option", option]
-        return words
-
-    def _environment(self) -> dict[str, str]:
-        env = dict(os.environ, LC_ALL="C", HOME=os.environ.get("HOME", self._state_dir))
-        if self._spec.environment_file:
-            try:
-                with open(self._spec.environment_file, encoding="utf-8") as file:
-                    lines = [line.strip() for line in file]
-            except OSError as error:
-                raise StoreError(f"{self._spec.environment_file} cannot be read: {error.strerror}") from error
-            for line in lines:
-                name, equals, value = line.partition("=")
-                if equals and not line.startswith("#"):
-                    env[name.strip()] = value.strip().strip("'\"")
-        return env
-
     def _restic(self, command: str, *words: str, check: bool = True) -> process.Result:
-        return self._run([command, *words], check)
-
-    def _run(self, words: t.Sequence[str], check: bool, timeout: float = 0.0) -> process.Result:
-        try:
-            result = process.run(
-                [*self._argv(), *words],
-                timeout=timeout or self._timeout,
-                env=self._environment(),
-                check=False,
-                pass_fds=() if self.lock < 0 else (self.lock,),
-            )
-        except process.CommandMissing as error:
-            raise StoreError(
-                f"{self._spec.program} is not there ({error}); install 0.18 or newer, or name its path"
-            ) from error
-        except process.CommandError as error:
-            raise StoreError(f"restic {words[0]} on {self.place}: {error}") from error
-        if check and result.rc != 0:
-            raise self._failed(words[0], result)
-        return result
-
-    def _failed(self, command: str, result: process.Result) -> StoreError:
-        if result.rc == 12:
-            return StoreError(
-                f"the key in {self._spec.password_file} does not open {self.place}; without the right one "
-                "its sets are lost. Put the key back that was kept elsewhere"
-            )
-        return StoreError(
-            f"restic {command} on {self.place} failed (exit code {result.rc}): "
-            f"{process.last_words(result.stderr or result.stdout)}"
-        )
+        return self._program.run([command, *words], check=check, lock=self.lock)
 
 
 def _stage_path(row: t.Mapping[str, t.Any]) -> str:
