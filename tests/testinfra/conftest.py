@@ -6,6 +6,7 @@
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import time
 import urllib.error
@@ -105,3 +106,32 @@ def checked_by_timer(host):
             time.sleep(0.2)
 
     return wait
+
+
+@pytest.fixture
+def eventually():
+    """Ask until an answer is true, and return it."""
+
+    def wait(ask, seconds: float = 60.0):
+        deadline = time.monotonic() + seconds
+        while not (found := ask()):
+            assert time.monotonic() < deadline, f"still not so after {seconds:.0f} s: {found!r}"
+            time.sleep(0.5)
+        return found
+
+    return wait
+
+
+@pytest.fixture
+def reached(host):
+    """Whether a connection from outside of the host to one of its ports comes about."""
+    address = host.interface("eth0").addresses[0]
+
+    def ask(port: int) -> bool:
+        try:
+            with socket.create_connection((address, port), timeout=5):
+                return True
+        except OSError:
+            return False
+
+    return ask

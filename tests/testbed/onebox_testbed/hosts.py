@@ -11,7 +11,7 @@ from onebox_testbed import images, standins
 from onebox_testbed.base import CACHE, CHECKOUT, ROOT, cgroup_v2
 from onebox_testbed.docker import environment as docker_environment
 
-HOST_IMAGES = ("debian13", "debian13-docker", "debian13-podman")
+HOST_IMAGES = ("debian13", "debian13-docker", "debian13-podman", "debian13-cloud", "debian12-cloud")
 # Scenarios that run a stack of public images.
 WITH_STANDINS = ("coinpilot",)
 
@@ -43,6 +43,8 @@ def environment(socket: str, *, with_standins: bool) -> dict[str, str]:
         "OBX_IMAGE_PLAIN": tags["debian13"],
         "OBX_IMAGE_DOCKER": tags["debian13-docker"],
         "OBX_IMAGE_PODMAN": tags["debian13-podman"],
+        "OBX_IMAGE_DEBIAN13_CLOUD": tags["debian13-cloud"],
+        "OBX_IMAGE_DEBIAN12_CLOUD": tags["debian12-cloud"],
         "OBX_ARCHIVES": str(images.TARBALLS),
         "OBX_PYTHON_ARCHIVE": f"/testbed/{archives['python'].name}",
         "OBX_TINY_ARCHIVE": f"/testbed/{archives['tiny'].name}",

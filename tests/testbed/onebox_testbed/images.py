@@ -105,6 +105,13 @@ IMAGES["debian13-cloud"] = Image(
     ("cloud-init", "openssh-server", "iptables", "iptables-persistent", "libpam-systemd", "dbus-user-session"),
     base="debian13",
 )
+IMAGES["debian12-cloud"] = Image(
+    "onebox-testbed/debian12-cloud:latest",
+    (*IMAGES["debian13"].packages, "iptables", "iptables-persistent"),
+    suite="bookworm",
+    hooks=IMAGES["debian13"].hooks,
+    changes=IMAGES["debian13"].changes,
+)
 IMAGES["debian12-bare"] = Image(
     "onebox-testbed/debian12-bare:latest",
     ("git", "make", "python3"),

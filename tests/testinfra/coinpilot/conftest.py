@@ -4,7 +4,6 @@
 """Asking coinpilot's services from the host they run on, which is where an SSH tunnel ends."""
 
 import json
-import time
 
 import pytest
 
@@ -52,17 +51,3 @@ def sql(host):
         return host.check_output("docker exec coinpilot-db-1 psql -qAtX -U coinpilot -d coinpilot -c %s", statement)
 
     return ask
-
-
-@pytest.fixture
-def eventually():
-    """Ask until an answer is true, and return it."""
-
-    def wait(ask, seconds: float = 60.0):
-        deadline = time.monotonic() + seconds
-        while not (found := ask()):
-            assert time.monotonic() < deadline, f"still not so after {seconds:.0f} s: {found!r}"
-            time.sleep(0.5)
-        return found
-
-    return wait
