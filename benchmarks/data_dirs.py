@@ -141,11 +141,11 @@ def against_bare_python(place: pathlib.Path) -> None:
         shutil.rmtree(theirs)
     for what, pairs in rows.items():
         mine, other = (statistics.median(column) for column in zip(*pairs, strict=True))
+        whole = (start + mine) / (start + other)
         print(
-            f"{BARE} {what} directories: {mine / other:.1f}x bare Python ({mine * 1e3:.1f} ms, {other * 1e3:.1f} ms),"
-        )
-        print(
-            f"    {(start + mine) / (start + other):.2f}x with the {start * 1e3:.0f} ms of a module start on both sides"
+            f"{BARE} {what} directories: {mine / other:.1f}x bare Python ({mine * 1e3:.1f} ms, {other * 1e3:.1f} ms),\n"
+            f"{'ok:    ' if whole < 2 else 'MISSED:'} {whole:.2f}x with the {start * 1e3:.0f} ms of a module start on "
+            f"both sides (to be under 2x)"
         )
 
 

@@ -17,9 +17,13 @@ _octal = re.compile(r"\\([0-7]{3})")
 
 
 class _Docker(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost")
+        self._path = path
+
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect("/var/run/docker.sock")
+        self.sock.connect(self._path)
 
 
 class _How(ctypes.Structure):
@@ -36,9 +40,12 @@ def _mountinfo(pid: int) -> dict[int, tuple[str, str, list[str]]]:
     return found
 
 
-def check(names: t.Sequence[str]) -> None:
-    """Compare source and destination of every mount of Docker containers; AssertionError when one differs."""
-    connection = _Docker("localhost")
+def check(path: str, names: t.Sequence[str]) -> None:
+    """Compare source and destination of every mount of Docker containers; AssertionError when one differs.
+
+    ``path`` is the engine's socket.
+    """
+    connection = _Docker(path)
     for name in names:
         connection.request("GET", f"/containers/{name}/json")
         told = json.loads(connection.getresponse().read())

@@ -138,7 +138,8 @@ options:
       - The virtual machine the containers run in, as on a Mac. The task runs on the Mac, and the proof has two hops,
         into the machine and from there into the container.
       - The first is proven by the type of the file system in the machine and, with O(access=write), by a file with a
-        random name that is made in the source for a moment. The application's rights are not tried.
+        random name that is made in the source for a moment. The application's rights are tried in the machine, which
+        needs C(nsenter) and C(setpriv) there, and C(sudo) without a password where its user is not root.
     type: str
     choices: [none, podman, colima, docker_desktop]
     default: none
@@ -229,7 +230,8 @@ containers:
     user:
       description:
         - As whom the application was found to run, in ids of the host (uid, gid, groups, capabilities,
-          own_user_namespace). Null when no access was tried.
+          own_user_namespace). Null when no access was tried. With O(vm) the ids are the machine's, groups and
+          capabilities are null.
       type: dict
     mounts:
       description: Each bind mount and volume.

@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--project", help="the compose project; default all containers of the engine")
     made.add_argument("--engine", choices=ENGINES, default="auto")
     made.add_argument("--socket", help="the engine's API socket, when it is not at a usual place")
+    made.add_argument("--working-dir", default="", help="the directory the containers must have been made in")
     made.add_argument("--access", choices=ACCESS, default="write")
     made.add_argument("--ephemeral", action="store_true", help="also look for writes outside of every mount")
     made.add_argument("--vm", choices=KINDS, default="none")
@@ -50,6 +51,7 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
         result = verify(
             find(given.engine, given.socket),
             project=given.project,
+            working_dir=given.working_dir,
             access=given.access,
             ephemeral=given.ephemeral,
             through=through,

@@ -52,6 +52,7 @@ def test_playbook_tells_three_different_breaks_and_ends_with_an_exit_code(
     lab, project, names = stack
     options = ["-e", f"container_engine={lab.name}", "-e", f"compose_stack_name={project}"]
     options += ["-e", f"verify_json={tmp_path}", "-e", f"verify_textfile={tmp_path}/mounts.prom"]
+    options += ["-e", "verify_working_dir="]  # compose did not make these
     good = play(*options)
     assert good.returncode == 0, good.stdout + good.stderr
     assert "3 of 3 mounts proven" in good.stdout
@@ -73,6 +74,9 @@ def test_playbook_tells_three_different_breaks_and_ends_with_an_exit_code(
 
     for name in names:  # what the findings say to type
         lab.restart(name)
+    elsewhere = play(*options, "-e", "verify_working_dir=/opt/onebox/elsewhere")
+    assert elsewhere.returncode != 0
+    assert "not from /opt/onebox/elsewhere" in " ".join(elsewhere.stdout.split())
     assert play(*options).returncode == 0
 
 
