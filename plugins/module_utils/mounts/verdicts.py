@@ -109,7 +109,7 @@ def _different(declared: Declared, host: Host, inside: Inside, times: Times, wor
         return words.mounted_over(host.row.fstype if host.row else "")
     if host.row is not None and row.device != host.row.device:
         if not inside.device_known:
-            return words.disk_gone(row.fstype, row.device_name)
+            return words.disk_gone(row.fstype, row.device_name, other_disk=host.row.point == host.real)
         return words.elsewhere(inside.on_host)
     return words.renamed(node.kind, inside.on_host, gone=False)
 

@@ -104,13 +104,14 @@ class Words:
             f"writes into the directory beneath it. Type: {self.restart}; what it wrote lies under the mount point",
         )
 
-    def disk_gone(self, fstype: str, device: str) -> Finding:
+    def disk_gone(self, fstype: str, device: str, other_disk: bool) -> Finding:
+        now = "another file system is mounted there" if other_disk else f"{self.source} shows the directory beneath it"
         return Finding(
             "host_mount_changed",
             "inode",
             "mount_disk",
             f"the file system behind {self.inside} ({fstype} {shown(device)}) is no longer mounted on the host: "
-            f"{self.source} shows the directory beneath it. Mount the disk again, then {self.restart}",
+            f"{now}. Mount the right disk, then {self.restart}",
         )
 
     def disk_absent(self, disk: str) -> Finding:

@@ -179,6 +179,8 @@ def test_dead_share_holds_up_neither_the_check_nor_the_other_containers(lab: Lab
     assert time.monotonic() - began < 5
     verdicts = [report["mounts"][0]["verdict"] for report in result["containers"]]
     assert verdicts == ["ok", "unverifiable", "ok"], result["table"]
+    assert not result["ok"]
+    assert result["summary"] == {"checked": 3, "ok": 2, "failed": 0, "unverifiable": 1}
 
 
 def test_engine_that_restarts_in_between(docker_lab: Lab) -> None:

@@ -123,6 +123,22 @@ def test_disk_under_the_source_unmounted(lab: Lab) -> None:
     expect(lab.verdict(name), "ok", "none")
 
 
+def test_another_disk_in_the_place_of_the_first(lab: Lab) -> None:
+    """The root of each new tmpfs has the same inode number: only the device tells them apart."""
+    disk = lab.directory("disk")
+    lab.mount("tmpfs", disk)
+    name = lab.run("-v", f"{disk}:/data")
+    before = os.stat(disk)
+    lab.unmount(disk)
+    lab.mount("tmpfs", disk)
+    assert os.stat(disk).st_ino == before.st_ino
+    row = lab.verdict(name)
+    expect(row, "host_mount_changed", "mount_disk")
+    assert "another file system" in row["message"]
+    lab.restart(name)
+    expect(lab.verdict(name), "ok", "none")
+
+
 def test_disk_of_fstab_that_was_never_mounted(lab: Lab) -> None:
     data = lab.directory("disk/data")
     fstab = lab.folder / "fstab"
