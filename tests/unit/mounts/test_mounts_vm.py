@@ -215,3 +215,52 @@ def test_guest_that_tells_nothing(home: pathlib.Path) -> None:
     row = judged(Silent(home / "app", home))
     assert row["verdict"] in ("vm_not_shared", "unverifiable")
     assert row["verdict"] != "ok"
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict", "fix", "words"),
+    [
+        ("user 1001 1001 own\ntry done", "ok", "none", "through the Podman machine"),
+        ("", "unverifiable", "none", "could not be tried"),
+        ("user 1001 1001", "unverifiable", "none", "could not be tried"),
+        ("user 0 0\ntry self setpriv: not found", "unverifiable", "none", "setpriv: not found"),
+        ("user 100998 1 own\ntry write sh: 1: x: Permission denied", "not_writable", "edit_compose", "keep-id"),
+        ("user 4242 4242\ntry write sh: ./x: Permission denied", "not_writable", "edit_compose", '"1001:1001"'),
+        ("user 4242 4242\ntry read Permission denied", "not_readable", "edit_compose", "may not read"),
+        ("user 0 0\ntry write head: write error: No space left on device", "no_space", "none", "df -h"),
+        ("user 0 0\ntry write sh: can't create ./x: Read-only file system", "not_writable", "restart", "read-only"),
+        ("user 0 0\ntry write sh: ./x: Transport endpoint is not connected", "not_writable", "none", "dmesg"),
+    ],
+)  # fmt: skip
+def test_what_the_application_could_do_in_the_guest(
+    home: pathlib.Path, said: str, verdict: str, fix: str, words: str
+) -> None:
+    """Messages as dash, bash and busybox write them."""
+    row = judged(Guest(home / "app", home, said=said))
+    assert (row["verdict"], row["fix"]) == (verdict, fix), row
+    assert words in row["message"]
+    assert row["access"]["declared"] == "rw"
+
+
+def test_without_access_nothing_is_tried(home: pathlib.Path) -> None:
+    os.utime(home / "app", (1795246083, 1795246083))
+    assert judged(Guest(home / "app", home, said=""), access="none")["verdict"] == "ok"
+
+
+def test_many_long_names_are_asked_for_in_several_scripts() -> None:
+    def declared(length: int) -> t.Any:
+        mounts = [{"Type": "bind", "Source": "/s" * length, "Destination": "/data", "RW": True}]
+        container = parse_inspect({"Id": "c", "Name": "/web", "State": {}, "Mounts": mounts})
+        return declare("podman", container, [])[0][0]
+
+    assert vm._fitting([declared(1)] * 50) == 50
+    assert vm._fitting([declared(2000)] * 50) == 3
+    assert vm._fitting([declared(200_000)] * 2) == 1
+
+
+def test_file_system_of_a_path_is_that_of_the_nearest_mount() -> None:
+    disks = [("/", "apfs"), ("/Volumes/Disk", "exfat"), ("/Volumes/Disk 2", "apfs"), ("/Volumes/Disk", "hfs")]
+    assert vm.fstype_of("/Volumes/Disk/app", disks) == "hfs"
+    assert vm.fstype_of("/Volumes/Disk 2", disks) == "apfs"
+    assert vm.fstype_of("/Users/u", disks) == "apfs"
+    assert vm.fstype_of("/Users/u", []) == ""
