@@ -126,10 +126,13 @@ def _made_by_engine(declared: Declared, host: Host, times: Times) -> bool:
     node = host.node
     if declared.type != "bind" or declared.refuses_missing or node is None or node.kind != "dir" or node.birth is None:
         return False
-    if node.mode & 0o7777 != 0o755 or node.uid != 0 or not times.started:
+    if node.mode & 0o7777 != 0o755 or not times.started:
         return False
     if declared.engine == "podman":
+        # Of whom it is does not matter: a rootless engine makes it its user's.
         return times.created - _PODMAN_BEFORE_CREATION <= node.birth <= times.created
+    if node.uid != 0:
+        return False
     earliest = max(times.created, times.started - _DOCKER_BEFORE_START)
     if times.finished < times.started:
         earliest = max(earliest, times.finished)

@@ -160,7 +160,7 @@ class Words:
             "auto_created",
             "inode",
             "edit_compose",
-            f"{self.source} did not exist when {self.name} started, so the engine made an empty directory of root's. "
+            f"{self.source} did not exist when {self.name} started, so the engine made an empty directory. "
             f"If the path is wrong, correct the compose file; if it is right, put the data there, set its owner, and "
             f"recreate {self.name}",
         )

@@ -13,6 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.client import 
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify
 
 ENGINES = ("docker", "podman")
+ROOTLESS = "podman, rootless"
 PREFIX = "obx-mounts"
 IMAGE = "localhost/obx-mounts-tiny:1"
 APPLETS = (

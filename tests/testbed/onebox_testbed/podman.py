@@ -29,6 +29,8 @@ def up() -> None:
     """Install Podman when missing, write its private configuration, import the images."""
     if not shutil.which("podman"):
         packages.ensure("podman", "runc", "netavark", "aardvark-dns")
+    if not shutil.which("newuidmap"):
+        packages.ensure("uidmap")  # for the tests of rootless Podman
     if os.geteuid() != 0:
         raise TestbedError("the tests use rootful Podman: run this as root")
     _configure()

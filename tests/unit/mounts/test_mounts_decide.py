@@ -226,6 +226,13 @@ def test_who_made_the_source(engine: str, birth: float, when: Times, made: bool)
     assert verdict(replace(declared, type="volume"), **facts)[0] == "ok"
 
 
+def test_rootless_podman_makes_the_source_its_users_and_docker_roots() -> None:
+    for engine, birth, verdict_of in (("podman", 999.99, "auto_created"), ("docker", 1000.9, "ok")):
+        node = replace(NODE, mode=0o040755, birth=birth, uid=1000)
+        declared = replace(DECLARED, engine=engine)
+        assert verdict(declared, replace(HOST, node=node), replace(INSIDE, node=node))[0] == verdict_of
+
+
 def test_directory_named_like_a_drop_in_is_no_file() -> None:
     node = replace(NODE, mode=0o040755, birth=1000.9)
     declared = replace(DECLARED, destination="/etc/conf.d")
