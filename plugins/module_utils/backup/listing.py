@@ -175,7 +175,7 @@ class Known:
     def _place(self) -> list[str]:
         try:
             return order(json.loads(self._line)["path"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return []
 
     def _advance(self) -> None:

@@ -1,0 +1,167 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists of directories: what did not change is not read, whatever its name; a list of any length takes no memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import signal
+import time
+import tracemalloc
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.backup import directories, listing, lock
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import Busy, StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_files import RepositoryFiles
+
+NAMES = ("a", "a-b", "a.d/x", "a.d/y", "b\nc", '"quoted"', "ü", "%s", "-dash", " space ", "$HOME", "z/z/z")
+
+
+@pytest.fixture
+def root(tmp_path):
+    place = tmp_path / "root"
+    for name in NAMES:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(name * 10, encoding="utf-8")
+    with open(os.fsencode(place) + b"/\xff", "wb") as file:
+        file.write(b"x")
+    os.symlink("a", place / "link")
+    return place
+
+
+def capture(root, staging, before=""):
+    staging.mkdir()
+    got = directories.capture(str(root), (), (), str(staging), "s", archive=False, before=str(before))
+    return got, staging / "files/s.list"
+
+
+def test_what_did_not_change_is_not_read_and_its_line_is_the_same(root, tmp_path, monkeypatch):
+    read = []
+    real = listing.hash_file
+    monkeypatch.setattr(listing, "hash_file", lambda path: read.append(os.path.basename(path)) or real(path))
+    _got, first = capture(root, tmp_path / "one")
+    assert len(read) == len(NAMES) + 1
+    read.clear()
+    _got, second = capture(root, tmp_path / "two", first)
+    assert read == []
+    assert second.read_bytes() == first.read_bytes()
+    (root / "a.d/x").write_text("other", encoding="utf-8")
+    (root / "a").unlink()
+    (root / "a.d/new").write_text("new", encoding="utf-8")
+    got, third = capture(root, tmp_path / "three", second)
+    assert sorted(read) == ["new", "x"]
+    assert directories.check(got.facts, str(tmp_path / "three"), str(root), True) == ([], [])
+    assert third.read_bytes() != second.read_bytes()
+
+
+def test_a_file_of_the_same_size_and_time_but_another_inode_is_read(root, tmp_path):
+    _got, first = capture(root, tmp_path / "one")
+    status = os.stat(root / "a")
+    (root / "a").rename(root / "gone")
+    (root / "a").write_text("b" * status.st_size, encoding="utf-8")
+    os.utime(root / "a", ns=(status.st_atime_ns, status.st_mtime_ns))
+    (root / "gone").unlink()
+    got, _second = capture(root, tmp_path / "two", first)
+    assert directories.check(got.facts, str(tmp_path / "two"), str(root), True) == ([], [])
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}\n" * 3, b"no json\n\xff\n", b'{"path": 7}\n'])
+def test_a_damaged_list_of_the_last_set_only_costs_time(root, tmp_path, damage):
+    before = tmp_path / "before"
+    before.write_bytes(damage)
+    got, _list = capture(root, tmp_path / "one", before)
+    assert directories.check(got.facts, str(tmp_path / "one"), str(root), True) == ([], [])
+
+
+def test_a_list_of_before_the_order_of_a_walk_is_compared_all_the_same(root, tmp_path):
+    got, path = capture(root, tmp_path / "one")
+    lines = sorted(path.read_bytes().splitlines(keepends=True), key=lambda line: json.loads(line)["path"])
+    path.write_bytes(b"".join(lines))
+    facts = {key: value for key, value in got.facts.items() if key != "list_order"}
+    assert directories.check(facts, str(tmp_path / "one"), str(root), True) == ([], [])
+
+
+def test_each_difference_is_named_and_what_drifted_is_none(root, tmp_path):
+    got, _path = capture(root, tmp_path / "one")
+    (root / "a-b").chmod(0o600)
+    (root / "z/z/z").unlink()
+    (root / "a.d/new").write_text("x", encoding="utf-8")
+    problems, moved = directories.check(got.facts, str(tmp_path / "one"), str(root), True)
+    # The directories' own times tell that what came and went did so after the list was made.
+    assert sorted(moved) == ["a.d/new", "z/z/z"]
+    assert len(problems) == 1
+    assert "'a-b': mode is" in problems[0]
+    stored = {**got.facts, "archive": "x"}
+    problems, moved = directories.check(stored, str(tmp_path / "one"), str(root), True)
+    assert moved == []
+    assert len(problems) == 3
+
+
+def test_a_comparison_of_any_length_takes_no_memory():
+    def rows(count):
+        for number in range(count):
+            yield {"path": f"d{number // 100:06}/f{number:07}", "type": "file", "mtime": 1, "size": number}
+
+    def peak(count):
+        comparison = listing.Comparison("x", drifting=True)
+        tracemalloc.start()
+        comparison.run(rows(count), rows(count))
+        _now, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert comparison.problems == []
+        return most
+
+    assert peak(20_000) < peak(200) + 100_000
+
+
+def test_a_lock_is_held_by_what_a_killed_runner_started(tmp_path):
+    path = str(tmp_path / "lock")
+    child = os.fork()
+    if child == 0:
+        try:
+            with lock.held(path, "backup") as descriptor:
+                process.run(["sleep", "1.5"], timeout=10, pass_fds=(descriptor,))
+        finally:
+            os._exit(0)
+    deadline = time.monotonic() + 10
+    while not pathlib.Path(f"/proc/{child}/task/{child}/children").read_text(encoding="ascii"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with pytest.raises(Busy), lock.held(path, "backup"):
+        pass
+    with lock.held(path, "backup", wait=10):
+        pass
+
+
+def test_the_files_of_a_repository_are_held_against_their_names(tmp_path):
+    def put(kind, data):
+        name = hashlib.sha256(data).hexdigest()
+        place = tmp_path / kind / (name[:2] if kind == "data" else "")
+        place.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(data)
+        return name, place / name
+
+    index, _path = put("index", b"index")
+    snapshot, _path = put("snapshots", b"snapshot")
+    pack, place = put("data", b"pack" * 100)
+    (tmp_path / "data" / "00").mkdir(exist_ok=True)
+    (tmp_path / "data" / "00" / "tmp-leftover").write_bytes(b"half")
+    files = RepositoryFiles(str(tmp_path))
+    assert files.snapshots() == [snapshot]
+    assert files.packs() == {pack}
+    assert files.verify([pack]) == len(b"index") + len(b"snapshot") + 400
+    parts = [files.verify_part([pack], part, 14) for part in range(14)]
+    assert sorted(parts) == [0] * 13 + [400]
+    place.write_bytes(b"pack" * 99 + b"hack")
+    with pytest.raises(StoreError, match=pack):
+        files.verify([pack])
+    place.unlink()
+    with pytest.raises(StoreError, match="cannot be read"):
+        files.verify([pack])
