@@ -68,7 +68,7 @@ test-backup: testbed ## heavier: backups of real PostgreSQL, Redis and restic, f
 	@python tests/testbed/testbed.py molecule test -s backups_rebuild
 
 faults-backup: testbed ## heavier: hundreds of kills, a thousand flipped bits, full disks: each with its count
-	@$(TESTBED) && OBX_FAULTS=full pytest -q $(addprefix tests/unit/backup/test_backup_,runs.py files_store.py retention.py) \
+	@$(TESTBED) && OBX_FAULTS=full pytest -q $(addprefix tests/unit/backup/test_backup_,runs.py files_store.py retention.py attacks.py) \
 	  $(addprefix tests/integration/backup/test_backup_,faults.py faults_restic.py faults_stack.py)
 
 test-oci: testbed ## heavier: the launcher and the role against a cloud that verifies signatures

@@ -157,7 +157,6 @@ def _dispatch(context: Context, options: argparse.Namespace) -> tuple[dict[str, 
     known = {found.seq for found in context.store.sets()}
     if options.seq not in known:
         raise BackupError(f"there is no set {options.seq} to pin")
-    context.state.prepare()
     return {"changed": context.state.pin(options.seq, not options.remove), "pinned": sorted(context.state.pinned())}, 0
 
 

@@ -18,7 +18,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import Busy
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import Busy, StoreError
 
 
 @contextlib.contextmanager
@@ -31,9 +31,12 @@ def held(path: str, what: str, wait: float = 0.0, clock: t.Callable[[], float] =
 
     Raises:
         Busy: another run holds it; the text says which.
+        StoreError: somebody planted a hard link there.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
+        if os.fstat(fd).st_nlink != 1:
+            raise StoreError(f"{path} is another name of some other file; remove it after a look, nothing was written")
         deadline = clock() + wait
         while True:
             try:

@@ -85,7 +85,8 @@ class State:
         return {int(seq) for seq in self.read("pins").get("sets", ())}
 
     def pin(self, seq: int, keep: bool) -> bool:
-        """Pin or unpin a set. Returns whether that changed anything."""
+        """Pin or unpin a set. Returns whether that changed anything. Raises as :meth:`prepare`."""
+        self.prepare()
         before = self.pinned()
         after = before | {seq} if keep else before - {seq}
         if after != before:

@@ -66,8 +66,9 @@ class Stack:
         words = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-U", "coin", "-d", database]
         return self.do("exec", "-i", self.db, *words, text=text)
 
-    def redis(self, *words: str) -> str:
-        return self.do("exec", "-e", f"REDISCLI_AUTH={REDIS_PASSWORD}", self.cache, f"{self.tool}-cli", *words)
+    def redis(self, *words: str, check: bool = True) -> str:
+        argv = ["exec", "-e", f"REDISCLI_AUTH={REDIS_PASSWORD}", self.cache, f"{self.tool}-cli", *words]
+        return self.do(*argv, check=check)
 
     def start(self, images: t.Any) -> None:
         label = ["--label", f"com.docker.compose.project={self.name}", "--label"]
@@ -91,7 +92,7 @@ class Stack:
         while subprocess.run(ready, capture_output=True, check=False).returncode != 0:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        while self.redis("PING") != "PONG":
+        while self.redis("PING", check=False) != "PONG":
             assert time.monotonic() < deadline
             time.sleep(0.1)
 

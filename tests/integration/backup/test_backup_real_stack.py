@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
@@ -185,9 +186,9 @@ def test_a_flushed_cache_comes_back_with_appendonly_on(stack, first):
     assert stack.redis("DBSIZE") == "5001"
     assert stack.redis("CONFIG", "GET", "appendonly").split() == ["appendonly", "yes"]
     docker("restart", "-t", "5", stack.cache)
-    deadline = 100
-    while stack.redis("PING") != "PONG" and deadline:
-        deadline -= 1
+    deadline = time.monotonic() + 60
+    while stack.redis("PING", check=False) != "PONG":
+        assert time.monotonic() < deadline
     assert stack.redis("DBSIZE") == "5001"
     assert stack.redis("-n", "3", "HGET", "hash", "f") == "v"
     assert "pre-restore-" in docker("exec", stack.cache, "ls", "/data")

@@ -16,8 +16,14 @@ from onebox_testbed import podman
 
 @pytest.mark.parametrize(
     ("parts", "engine"),
-    [(("pg17", "redis8"), "docker"), (("pg17", "valkey8"), "docker"), (("pg15", "redis7"), "podman")],
-    ids=["redis8", "valkey8", "podman"],
+    [
+        (("pg15", "redis6"), "docker"),
+        (("pg17", "redis8"), "docker"),
+        (("pg17", "valkey8"), "docker"),
+        (("pg17", "valkey9"), "docker"),
+        (("pg15", "redis7"), "podman"),
+    ],
+    ids=["redis6", "redis8", "valkey8", "valkey9", "podman"],
 )
 def test_taken_rehearsed_and_restored(images, tmp_path, parts, engine, monkeypatch):
     for name, value in podman.environment().items():

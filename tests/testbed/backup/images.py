@@ -20,11 +20,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 CACHE = ROOT / ".cache" / "testbed"
 # What runs in an image: suite, packages, where the programs lie.
 PARTS = {
+    "redis6": ("bullseye", "redis-server", ""),
     "pg15": ("bookworm", "postgresql-15", "/usr/lib/postgresql/15/bin"),
     "redis7": ("bookworm", "redis-server", ""),
     "pg17": ("trixie", "postgresql-17", "/usr/lib/postgresql/17/bin"),
     "redis8": ("trixie", "redis-server", ""),
     "valkey8": ("trixie", "valkey-server", ""),
+    "valkey9": ("sid", "valkey-server", ""),
 }
 # The entry points of the stand-ins for the public images.
 ENTRIES = ROOT / "tests" / "testbed" / "standins"

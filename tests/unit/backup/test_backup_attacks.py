@@ -1,0 +1,72 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Links planted at every name a run could be led astray by: refused or replaced, and never followed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, restore, run
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
+from test_backup_runs import Box
+
+# Below the box's directory. Where a directory is of ours alone nobody can plant; here somebody has, nevertheless.
+NAMES = (
+    "repo", "repo/sets", "repo/sets/000002", "repo/.partial-000002-x", "repo/.trash-000001",
+    "state", "state/lock", "state/seq.json", "state/seq.json.new", "state/last-backup.json", "state/evidence",
+    "state/evidence/local-1.json.new", "state/scratch", "state/pins.json",
+    "metrics/unit.prom", "metrics/unit.prom.new",
+    "data.restoring-20260102-020000", "data.before-20260102-020000",
+)  # fmt: skip
+
+
+def look(victim: str) -> list[tuple[str, bytes, int, float]]:
+    found = []
+    for base, _dirs, names in os.walk(victim):
+        for name in sorted(names):
+            path = os.path.join(base, name)
+            with open(path, "rb") as file:
+                found.append((path, file.read(), os.stat(path).st_mode, os.stat(path).st_mtime))
+    return found
+
+
+def plant(kind: str, place: str, victim: str) -> None:
+    if os.path.isdir(place) and not os.path.islink(place):
+        shutil.rmtree(place)
+    elif os.path.lexists(place):
+        os.unlink(place)
+    os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+    if kind == "hard link":
+        os.link(os.path.join(victim, "precious"), place)
+    else:
+        os.symlink(victim if kind == "link to a directory" else os.path.join(victim, "precious"), place)
+
+
+@pytest.mark.parametrize("kind", ["link to a file", "link to a directory", "hard link"])
+def test_planted_links_are_never_followed(tmp_path, tally, kind):
+    tried = bad = 0
+    for number, name in enumerate(NAMES):
+        box = Box(tmp_path / f"box{number}")
+        assert box.day()["error"] == ""
+        victim = str(tmp_path / f"victim{number}")
+        os.mkdir(victim)
+        with open(os.path.join(victim, "precious"), "w", encoding="utf-8") as file:
+            file.write("{}")
+        before = look(victim)
+        plant(kind, os.path.join(box.base, name), victim)
+        for work in (
+            lambda box=box: run.backup(box.context()),
+            lambda box=box: rehearse.rehearse(box.context()),
+            lambda box=box: restore.restore(box.context(), restore.Request(), confirm="unit"),
+            lambda box=box: box.context().state.pin(1, True),
+        ):
+            with contextlib.suppress(BackupError, OSError):  # refused, with words that main() prints
+                work()
+            tried += 1
+            bad += look(victim) != before
+        assert os.path.isdir(box.files)
+    tally(f"{kind} planted where a run writes: targets changed", tried, bad)
