@@ -87,7 +87,7 @@ class Stack:
             f"{self.tool}-server", "--dir", "/data", "--appendonly", "yes", "--requirepass", REDIS_PASSWORD,
             "--repl-diskless-sync-delay", "0",
         )  # fmt: skip
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240  # initdb waits for the disk, which others may keep busy
         ready = [self.engine, "exec", self.db, "pg_isready", "-q", "-h", "127.0.0.1"]
         while subprocess.run(ready, capture_output=True, check=False).returncode != 0:
             assert time.monotonic() < deadline

@@ -26,7 +26,6 @@ PARTS = {
     "pg17": ("trixie", "postgresql-17", "/usr/lib/postgresql/17/bin"),
     "redis8": ("trixie", "redis-server", ""),
     "valkey8": ("trixie", "valkey-server", ""),
-    "valkey9": ("sid", "valkey-server", ""),
 }
 # The entry points of the stand-ins for the public images.
 ENTRIES = ROOT / "tests" / "testbed" / "standins"

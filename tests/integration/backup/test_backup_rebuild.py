@@ -1,0 +1,84 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The day the box is gone: a stack that was destroyed comes back from off-site, with the key and nothing else.
+
+The same with Ansible, on hosts with systemd, is the Molecule scenario backups_rebuild.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
+from backup_stack import Stack, load, restic_programs
+
+
+def away(stack, server, cert):
+    """The declaration of a box: a repository of its own, and the place off-site."""
+    (stack.base / "key").write_text("the key\n", encoding="utf-8")
+    (stack.base / "env").write_text(
+        f"RESTIC_REST_USERNAME=obx\nRESTIC_REST_PASSWORD=pw\nRESTIC_CACERT={cert}\n", encoding="utf-8"
+    )
+    common = {
+        "engine": "restic",
+        "password_file": str(stack.base / "key"),
+        "program": str(restic_programs() / "restic"),
+    }
+    place = {"path": f"rest:https://127.0.0.1:{server.port}/obx/stack", "environment_file": str(stack.base / "env")}
+    stack.config(repository={**common, "path": str(stack.repo)}, offsite={**common, **place})
+    return lambda: contexts.make(declaration.read(str(stack.base / "backup.json")))
+
+
+def test_a_destroyed_stack_comes_back_from_off_site_alone(images, tmp_path):
+    name = f"obx-backup-{secrets.token_hex(3)}"
+    server = load("offsite").rest_server(restic_programs() / "restic-rest-server", tmp_path, "obx", "pw")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    old, new = (Stack(name, tmp_path / box, ("pg17", "valkey8")) for box in ("old", "new"))
+    with server:
+        try:
+            old.start(images)
+            old.fill()
+            box = away(old, server, tmp_path / "tls.crt")
+            report = run.backup(box())
+            assert report["error"] == ""
+            assert report["offsite"]["lag"] == 0
+            rows = old.sql("SELECT count(*), sum(hashtextextended(t::text, 0)) FROM trades t;")
+            large = (old.files / "a file").read_bytes()
+            env = (old.base / ".env").read_text(encoding="utf-8")
+        finally:
+            old.stop()
+        old.sqlite.close()
+        shutil.rmtree(tmp_path / "old")
+        try:
+            # The new box: the stack, deployed and empty, its declaration, and the key.
+            new.start(images)
+            box = away(new, server, tmp_path / "tls.crt")
+            before = json.loads((new.base / "backup.json").read_text(encoding="utf-8"))
+            request = restore.Request(where="offsite")
+            shown = restore.restore(box(), request)
+            assert shown["done"] is False
+            assert len(shown["steps"]) >= 4
+            report = restore.restore(box(), request, confirm=name)
+            assert report["error"] == ""
+            assert [row["ok"] for row in report["sources"]] == [True] * 4
+            assert new.sql("SELECT count(*), sum(hashtextextended(t::text, 0)) FROM trades t;") == rows
+            assert new.redis("DBSIZE") == "5001"
+            assert (new.files / "a file").read_bytes() == large
+            # Compose files go to where the set says they were.
+            assert (tmp_path / "old" / ".env").read_text(encoding="utf-8") == env
+            assert json.loads((new.base / "backup.json").read_text(encoding="utf-8")) == before
+            (new.base / "compose.yml").write_text("services: {}\n", encoding="utf-8")
+            (new.base / ".env").write_text(env, encoding="utf-8")
+            # Life goes on: the next set is the next, here and off-site, and it comes back.
+            after = run.backup(box())
+            assert after["error"] == ""
+            assert after["snapshot"]["seq"] == 2
+            assert after["offsite"]["lag"] == 0
+            assert rehearse.rehearse(box(), where="offsite")["error"] == ""
+        finally:
+            new.stop()
