@@ -79,6 +79,8 @@ def _import_image(engine: str, folder: pathlib.Path) -> None:
     (folder / "etc" / "passwd").write_text("root:x:0:0::/:/bin/sh\napp:x:1000:1000::/:/bin/sh\n")
     # An absolute link on the way to a destination: outside the container it would lead to the host's directory.
     (folder / "link").symlink_to("/real")
+    (folder / "deep").mkdir()
+    (folder / "deep" / "link").symlink_to("/real")
     archive = folder.parent / f"{folder.name}.tar"
     command("tar", "--numeric-owner", "--owner=0", "--group=0", "-C", folder, "-cf", archive, ".")
     command(engine, "import", archive, IMAGE)
