@@ -65,7 +65,7 @@ def probe(process: Process, root: int, identity: Identity, wanted: t.Sequence[Wa
     if not identity.own_user_namespace:
         return _ask_all(_acting_as(identity), root, wanted)
     # A user namespace cannot be left again, so a child enters it. Ids must be translated before: see inside_id.
-    translated = replace(
+    inside = replace(
         identity,
         uid=process.inside_id("uid_map", identity.uid),
         gid=process.inside_id("gid_map", identity.gid),
@@ -74,7 +74,7 @@ def probe(process: Process, root: int, identity: Identity, wanted: t.Sequence[Wa
     namespace = process.open("ns/user")
 
     def work(questions: t.Sequence[Wanted]) -> list[dict[str, t.Any]]:
-        return [asdict(outcome) for outcome in _ask_all(_having_become(translated, namespace), root, questions)]
+        return [asdict(outcome) for outcome in _ask_all(_having_become(identity, inside, namespace), root, questions)]
 
     try:
         (answers,) = fence.each(work, [list(wanted)], seconds)
@@ -111,13 +111,21 @@ def _acting_as(identity: Identity) -> t.Iterator[None]:
 
 
 @contextlib.contextmanager
-def _having_become(identity: Identity, namespace: int) -> t.Iterator[None]:
-    """Become ``identity`` (in ids of the namespace) for good: only for a child that ends soon."""
+def _having_become(identity: Identity, inside: Identity, namespace: int) -> t.Iterator[None]:
+    """Become ``identity``, which is ``inside`` in ids of the namespace, for good: only for a child that ends soon."""
+    groups: tuple[int, ...] | None = None
+    if sorted(os.getgroups()) != sorted(identity.groups):
+        # Outside, where root may: a namespace that maps one user only forbids it. An owner who is not root may inside.
+        try:
+            os.setgroups(identity.groups)
+        except PermissionError:
+            groups = inside.groups
     kernel.enter_user_namespace(namespace)
     kernel.keep_capabilities()
-    os.setgroups(identity.groups)
-    os.setresgid(identity.gid, identity.gid, identity.gid)
-    os.setresuid(identity.uid, identity.uid, identity.uid)
+    if groups is not None:
+        os.setgroups(groups)
+    os.setresgid(inside.gid, inside.gid, inside.gid)
+    os.setresuid(inside.uid, inside.uid, inside.uid)
     kernel.set_capabilities(identity.capabilities, identity.capabilities)
     yield
 

@@ -75,19 +75,24 @@ become() {
   pid=$1 groups=$(field "$1" Groups) mask=$(field "$1" CapEff)
   set -- $(field "$1" Uid) $(field "$1" Gid)
   uid=$4 gid=$8 user="$4 $8" as=''
+  keep='' own=''
   if [ "$(readlink "/proc/$pid/ns/user")" != "$(readlink /proc/self/ns/user)" ]; then
-    user="$user own" as="nsenter --user=/proc/$pid/ns/user"
+    own="nsenter --user=/proc/$pid/ns/user" user="$user own"
     uid=$(inner "$pid/uid_map" "$uid") gid=$(inner "$pid/gid_map" "$gid")
-    set --; for group in $groups; do set -- "$@" "$(inner "$pid/gid_map" "$group")"; done; groups=$*
+    if [ "$(cat "/proc/$pid/setgroups")" = deny ]; then  # it maps one user only: what we have when we enter is kept
+      as="setpriv $(in_groups $groups)" keep=--keep-groups
+    else
+      set --; for group in $groups; do set -- "$@" "$(inner "$pid/gid_map" "$group")"; done; groups=$*
+    fi
   fi
   bounds=-all bit=0
   while [ $bit -le 40 ]; do
     if [ $((0x$mask >> bit & 1)) = 1 ]; then bounds=$bounds,+cap_$bit; fi
     bit=$((bit + 1))
   done
-  as="$as setpriv --reuid=$uid --regid=$gid --bounding-set=$bounds --inh-caps=-all"
-  if [ -n "$groups" ]; then as="$as --groups=$(echo $groups | tr ' ' ,)"; else as="$as --clear-groups"; fi
+  as="$as $own setpriv --reuid=$uid --regid=$gid --bounding-set=$bounds --inh-caps=-all ${keep:-$(in_groups $groups)}"
 }
+in_groups() { if [ $# -gt 0 ]; then echo "--groups=$(echo "$*" | tr ' ' ,)"; else echo --clear-groups; fi; }
 try() {
   if [ -d "$1" ]; then said=$(cd -P "$1" && $as sh -c "$directory" sh "$2" "$3" 2>&1)
   elif [ -f "$1" ]; then said=$(cd -P "${1%/*}" && $as sh -c "$file" sh "${1##*/}" "$3" 2>&1)

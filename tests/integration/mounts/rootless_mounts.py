@@ -32,6 +32,8 @@ from ansible_collections.onebox.stack.plugins.module_utils import process  # noq
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, PodmanCli  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify  # noqa: E402
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import Prover  # noqa: E402
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_machines import Machine  # noqa: E402
 
 STAGE = pathlib.Path(PLACE)
 ACCOUNT = pwd.getpwnam(USER)
@@ -184,6 +186,19 @@ def expected() -> list[dict[str, t.Any]]:
     ]
 
 
+def through_a_machine() -> dict[str, Verdict]:
+    """This host plays the guest of a rootless machine, whose share is a tmpfs; only the ssh in between is left out."""
+
+    def without_ssh(argv: t.Sequence[str], **options: t.Any) -> process.Result:
+        if list(argv[:3]) == ["podman", "machine", "ssh"]:
+            return process.run(["sh", "-c", argv[4]], timeout=options["timeout"])
+        if list(argv[:2]) == ["podman", "machine"]:
+            raise process.CommandError("no machine here", process.Result(tuple(argv), 125, "", "", 0.0))
+        return process.run(argv, **options)
+
+    return look("stage", user=False, through=Prover(Machine.of("podman"), without_ssh, share_types=("tmpfs",)))
+
+
 def made_up() -> Verdict:
     """A container whose source the API makes up."""
     service = subprocess.Popen([*AS_USER, "podman", "system", "service", "--time", "0", f"unix://{API}"], cwd=STAGE)
@@ -248,6 +263,10 @@ def main() -> None:
     try:
         build()
         told["before"] = look("stage")
+        told["through a machine"] = through_a_machine()
+        (STAGE / "full").chmod(0o700)  # root's: nobody's business in a container of the user
+        told["closed in a machine"] = through_a_machine()["/full"]
+        (STAGE / "full").chmod(0o777)
         shake()
         told["broken"] = look("stage", expected=expected())
         told["by root"] = look("stage", user=False, expected=expected())

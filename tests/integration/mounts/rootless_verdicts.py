@@ -37,6 +37,10 @@ def hold(told: dict[str, t.Any]) -> None:
         if key not in pairs and value
     }
     assert set(places["before"].values()) == {("ok", "none")}, places["before"]
+    shared = {place for place, row in places["through a machine"].items() if row[0] != "vm_not_shared"}
+    assert shared == {"/full", "/unmounted-on-host"}
+    assert {places["through a machine"][place] for place in shared} == {("ok", "none")}
+    assert pairs["closed in a machine"] == ("not_readable", EDIT)
     assert places["broken"] == BROKEN
     # Root sees the same, but may act as the user: nothing is hidden from it.
     assert places["by root"] == BROKEN
