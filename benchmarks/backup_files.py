@@ -42,19 +42,19 @@ def install_runner(path: pathlib.Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(path)], env=env, check=True)
 
 
-# A process of its own between: a child's largest resident set begins with that of the process it was forked from.
 TIMED = """
 import subprocess, sys, time
 began = time.monotonic()
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
 print(time.monotonic() - began)
 """
+# Not by getrusage: a child's largest resident set begins there with that of the process it was forked from.
 WEIGHED = """
-import contextlib, os, resource, runpy, sys
+import contextlib, os, re, runpy, sys
 sys.argv = sys.argv[1:]
 with contextlib.suppress(SystemExit), open(os.devnull, "w") as sys.stdout:
     runpy.run_path(sys.argv[0], run_name="__main__")
-sys.stderr.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+sys.stderr.write(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read()).group(1))
 """
 
 
