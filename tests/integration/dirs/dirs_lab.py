@@ -81,10 +81,10 @@ class Lab:
         command("chattr", "+i", path)
         self._immutable.append(path)
 
-    def exfat(self, at: pathlib.Path) -> pathlib.Path:
+    def exfat(self, at: pathlib.Path, size: str = "16M") -> pathlib.Path:
         """A real exFAT: the kernel's where it has one, else FUSE's."""
         image = self.place / "exfat.img"
-        command("truncate", "-s", "16M", image)
+        command("truncate", "-s", size, image)
         unpacked = CACHE / "exfat"
         if shutil.which("mkfs.exfat") and "exfat" in pathlib.Path("/proc/filesystems").read_text():
             command("mkfs.exfat", image)
