@@ -28,8 +28,8 @@ def test_one_that_hangs_costs_its_time_and_no_more() -> None:
         return number
 
     began = time.monotonic()
-    assert list(fence.each(work, range(5), 0.2)) == [0, None, 2, None, 4]
-    assert time.monotonic() - began < 3
+    assert list(fence.each(work, range(5), 0.7)) == [0, None, 2, None, 4]
+    assert time.monotonic() - began < 10
 
 
 def test_one_that_kills_its_child() -> None:
