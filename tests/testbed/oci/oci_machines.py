@@ -13,9 +13,9 @@ import base64
 import io
 import json
 import os
+import pathlib
 import subprocess
 import tarfile
-import typing as t
 import uuid
 
 from oci_world import Json
@@ -50,22 +50,30 @@ _RULES = """*filter
 -A FORWARD -j REJECT --reject-with icmp-host-prohibited
 COMMIT
 """
+# An engine that finds no registry gets its images like this; what asks it afterwards finds them there.
+_LOAD = """[Service]
+TimeoutStartSec=600
+ExecStartPost=/bin/sh -c '[ -e /var/lib/docker/testbed-loaded ] || docker load -q -i /testbed/standins.tar'
+ExecStartPost=/bin/touch /var/lib/docker/testbed-loaded
+"""
 
 
 class Machines:
     """Hosts by the OCID of their instance; hand ``start`` and ``end`` to a World.
 
     Args:
-        volumes: further ``docker run -v`` values, for example archives of images.
+        standins: an archive of images; the host's Docker, once the role has installed it, loads it at its first start,
+            because no registry answers here.
     """
 
-    def __init__(self, volumes: t.Sequence[str] = ()) -> None:
+    def __init__(self, standins: pathlib.Path | None = None) -> None:
         socket = engine.find()
         if socket is None:
             raise TestbedError("no Docker engine answers; run: make testbed")
         self._socket = socket
-        self._volumes = volumes
+        self._standins = standins
         self._owner = f"{CHECKOUT}-{uuid.uuid4().hex[:8]}"
+        self._network = f"obx-{self._owner}"
         self._image = images.ensure(socket, "debian13-cloud")
         self._names: dict[str, str] = {}
         self._guard: subprocess.Popen[bytes] | None = None
@@ -74,7 +82,7 @@ class Machines:
         # Its input ends when this process does: by then nobody else can clean up.
         script = (
             f"cat >/dev/null; left=$(docker ps -aq --filter label={OWNER}={self._owner}); "
-            '[ -z "$left" ] || docker rm -f -v $left >/dev/null'
+            f'[ -z "$left" ] || docker rm -f -v $left >/dev/null; docker network rm {self._network} >/dev/null'
         )
         self._guard = subprocess.Popen(
             ["sh", "-c", script],
@@ -82,6 +90,7 @@ class Machines:
             env={**os.environ, **engine.environment(self._socket)},
             start_new_session=True,
         )
+        engine.docker(self._socket, "network", "create", self._network)
         return self
 
     def __exit__(self, *unused: object) -> None:
@@ -94,16 +103,16 @@ class Machines:
             raise TestbedError("hosts are started within a with block only")
         identity = str(instance["id"])
         name = f"obx-{self._owner}-{identity.rpartition('.')[2]}"
-        argv = ["create", "--name", name, "--hostname", str(instance["displayName"])]
+        argv = ["create", "--name", name, "--hostname", str(instance["displayName"]), "--network", self._network]
         argv += ["--label", f"{LABEL}={CHECKOUT}", "--label", f"{OWNER}={self._owner}", *hosts.run_arguments()]
-        for volume in self._volumes:
-            argv += ["-v", volume]
+        if self._standins is not None:
+            argv += ["-v", f"{self._standins}:/testbed/standins.tar:ro"]
         engine.docker(self._socket, *argv, self._image)
         self._names[identity] = name
         # Not by way of run(): it takes text.
         subprocess.run(
             ["docker", "cp", "-", f"{name}:/"],
-            input=_files(instance),
+            input=_files(instance, self._standins is not None),
             env={**os.environ, **engine.environment(self._socket)},
             check=True,
             capture_output=True,
@@ -133,19 +142,19 @@ class Machines:
     def move(self, identity: str) -> str:
         """Give a host another address, as Oracle does with an ephemeral one; returns it."""
         name, before = self._names[identity], self.address(identity)
-        engine.docker(self._socket, "network", "disconnect", "bridge", name)
-        taken = f"{name}-taker"
-        argv = ["--label", f"{LABEL}={CHECKOUT}", "--label", f"{OWNER}={self._owner}", "--entrypoint", "sleep"]
-        engine.docker(self._socket, "run", "-d", "--name", taken, *argv, self._image, "600")
-        engine.docker(self._socket, "network", "connect", "bridge", name)
-        engine.docker(self._socket, "rm", "-f", taken)
+        engine.docker(self._socket, "network", "disconnect", self._network, name)
+        argv = ["--name", f"{name}-taker", "--network", self._network, "--entrypoint", "sleep"]
+        argv += ["--label", f"{LABEL}={CHECKOUT}", "--label", f"{OWNER}={self._owner}"]
+        engine.docker(self._socket, "run", "-d", *argv, self._image, "600")
+        engine.docker(self._socket, "network", "connect", self._network, name)
+        engine.docker(self._socket, "rm", "-f", f"{name}-taker")
         after = self.address(identity)
         if after == before:
             raise TestbedError(f"{name} got its former address {before} again")
         return after
 
 
-def _files(instance: Json) -> bytes:
+def _files(instance: Json, standins: bool) -> bytes:
     metadata = instance.get("metadata") or {}
     seed = {
         "instance-id": instance["id"],
@@ -159,9 +168,11 @@ def _files(instance: Json) -> bytes:
         "var/lib/cloud/seed/nocloud/meta-data": json.dumps(seed).encode(),
         "var/lib/cloud/seed/nocloud/user-data": user_data,
     }
+    if standins:
+        files["etc/systemd/system/docker.service.d/testbed.conf"] = _LOAD.encode()
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
-        for folder in ("var/lib/cloud/seed", "var/lib/cloud/seed/nocloud"):
+        for folder in ("var/lib/cloud/seed", "var/lib/cloud/seed/nocloud", "etc/systemd/system/docker.service.d"):
             entry = tarfile.TarInfo(folder)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
             archive.addfile(entry)

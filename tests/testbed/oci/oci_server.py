@@ -42,6 +42,7 @@ class Server:
         wall: the server's clock, for the check of the signature's date.
         late: seconds after which the answer to a "slow" launch comes.
         bind: the address to listen at.
+        record: a file that gets a line for each well-signed request.
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class Server:
         wall: t.Callable[[], float] = time.time,
         late: float = 2.0,
         bind: str = "127.0.0.1",
+        record: pathlib.Path | None = None,
     ) -> None:
         self.world, self.keys, self.wall, self.late = world, dict(keys), wall, late
+        self._record = record
         self.networks = Networks()
         self.requests: list[tuple[str, str]] = []  # method and path of every request that was well signed
         self.refused: list[str] = []
@@ -103,6 +106,9 @@ class Server:
             raise Refused("401")
         with self._lock:
             self.requests.append((method, path))
+            if self._record is not None:
+                with open(self._record, "a") as record:
+                    record.write(f"{method} {path}\n")
             if path == "/v1/x509":
                 return self._federate(json.loads(body)), {}
             data, extra = self._route(method, path, query, headers, json.loads(body) if body else {})
@@ -317,7 +323,7 @@ def main() -> None:
     parser.add_argument("words", nargs="*", metavar="WORD", help="what happens to the first launches, see oci_world.py")
     parser.add_argument("--machines", action="store_true", help="start a real host for each instance")
     parser.add_argument("--idle", type=float, default=0, metavar="SECONDS", help="end when nobody asks for so long")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     account = make_account(folder)
@@ -328,7 +334,7 @@ def main() -> None:
             sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
             machines = stack.enter_context(importlib.import_module("oci_machines").Machines())
             world.address_of, world.ended = machines.start, machines.end
-        server = stack.enter_context(Server(world, account.keys))
+        server = stack.enter_context(Server(world, account.keys, record=folder / "requests"))
         (folder / "pid").write_text(str(os.getpid()))
         (folder / "endpoint").write_text(server.endpoint)
         print(f"config_file: {account.config_file}\nendpoint: {server.endpoint}", flush=True)
