@@ -85,7 +85,7 @@ sources:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, info, surroundings
 from ansible_collections.onebox.stack.plugins.module_utils.backup.status import status
 
 
@@ -96,18 +96,7 @@ def main() -> None:
         found = status(surroundings(given["name"], given["config"]))
     except (BackupError, OSError) as error:
         module.fail_json(msg=str(error))
-    usable = [row for row in found["rows"] if not row["problem"]]
-    module.exit_json(
-        changed=False,
-        healthy=found["healthy"],
-        problems=found["problems"],
-        sets=found["rows"],
-        snapshot=usable[-1] if usable else {},
-        last_good=found["last_good"],
-        age_seconds=found["age_seconds"],
-        rehearsals=found["rehearsals"],
-        sources=[{"name": name, "count": count} for name, count in sorted(found["sources"].items())],
-    )
+    module.exit_json(changed=False, **info(found))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ short_description: Install the backup runner, the declaration of a stack, and it
 description:
   - Puts the runner on the managed host as one file that needs only Python 3.9 or newer, and the checked declaration of
     a stack beside it. Timers and people run that file without Ansible.
+  - Makes the private directories of the sets and their state, and has the timers run.
+  - Says how the backups stand, and whether a first one is wanted.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
@@ -47,6 +49,16 @@ options:
     description: Files with mode 0644, path to content, such as the timers.
     type: dict
     default: {}
+  timers:
+    description: Names of the timers of O(units) that systemd shall have enabled and waiting. Empty asks no systemd.
+    type: list
+    elements: str
+    default: []
+  scope:
+    description: Whose systemd that is, the machine's or the user's.
+    type: str
+    choices: [system, user]
+    default: system
 """
 
 EXAMPLES = r"""
@@ -82,11 +94,25 @@ units_changed:
   returned: success
   type: list
   elements: str
+timers_changed:
+  description: Names of O(timers) that were, or would be, started.
+  returned: success
+  type: list
+  elements: str
+backups:
+  description:
+    - How the backups stand, as M(onebox.stack.stack_backup_info) returns it. When the repository cannot be read, only
+      C(healthy) and C(problems) are there.
+    - C(wants_first) says whether there is no set yet, neither here nor off-site.
+  returned: success
+  type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.backup import bundle
+from ansible_collections.onebox.stack.plugins.module_utils.backup import bundle, declaration, timers
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.options import outlook
 
 
 def main() -> None:
@@ -98,25 +124,32 @@ def main() -> None:
             "declaration": {"type": "dict", "required": True},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "units": {"type": "dict", "default": {}},
+            "timers": {"type": "list", "elements": "str", "default": []},
+            "scope": {"type": "str", "choices": ["system", "user"], "default": "system"},
         },
         supports_check_mode=True,
     )
-    given = module.params
+    given, check = module.params, module.check_mode
     try:
-        config, before, after = bundle.write_declaration(given["config"], given["declaration"], module.check_mode)
-        runner = bundle.install(given["path"], given["interpreter"], module.check_mode)
+        config, before, after = bundle.write_declaration(given["config"], given["declaration"], check)
+        places = bundle.make_places(given["declaration"], check)
+        runner = bundle.install(given["path"], given["interpreter"], check)
         filled = {path: text for path, text in given["secrets"].items() if text}
-        secrets = bundle.put_files(filled, 0o600, module.check_mode)
-        units = bundle.put_files(given["units"], 0o644, module.check_mode)
+        secrets = bundle.put_files(filled, 0o600, check)
+        units = bundle.put_files(given["units"], 0o644, check)
+        started = timers.ensure(given["timers"], user=given["scope"] == "user", rewritten=bool(units), check=check)
+        backups = outlook(contexts.make(declaration.parse(given["declaration"])))
     except (BackupError, OSError) as error:
         module.fail_json(msg=str(error))
     diff = {"before_header": given["config"], "after_header": given["config"], "before": before, "after": after}
     module.exit_json(
-        changed=bool(config or runner or secrets or units),
+        changed=bool(config or places or runner or secrets or units or started),
         config_changed=config,
         runner_changed=runner,
         secrets_changed=secrets,
         units_changed=units,
+        timers_changed=started,
+        backups=backups,
         diff=diff,
     )
 

@@ -86,7 +86,7 @@ text:
 report:
   description:
     - The same as data, with C(project), C(host), C(generated_at), C(ok), C(changed), C(check), C(engine), C(machine),
-      C(services), C(mounts), C(directories), C(endpoints), C(changes), C(notes), C(steps) and C(next).
+      C(services), C(mounts), C(directories), C(endpoints), C(backups), C(changes), C(notes), C(steps) and C(next).
   returned: always
   type: dict
 path:

@@ -150,6 +150,20 @@ def write_declaration(path: str, data: t.Mapping[str, t.Any], check: bool) -> tu
     return _put(path, text.encode(), 0o600, check), before, text
 
 
+def make_places(data: t.Mapping[str, t.Any], check: bool) -> list[str]:
+    """Make the state directory and a repository on this machine, private. Returns those that were, or would be, made.
+
+    A unit that may write to nothing else cannot make them itself.
+    """
+    found = declaration.parse(data)
+    places = [found.state_dir] + [path for path in (found.repository.path,) if os.path.isabs(path)]
+    missing = [path for path in places if not os.path.isdir(path)]
+    if not check:
+        for path in places:
+            safefs.private_dir(path)
+    return missing
+
+
 def put_files(files: t.Mapping[str, str], mode: int, check: bool) -> list[str]:
     """Write texts to absolute paths with ``mode``. Returns the paths that changed, or would.
 

@@ -141,7 +141,7 @@ def _offsite(context: Context, wait: float) -> Report:
 
 def _check(context: Context, wait: float) -> Report:
     # What it finds was told by the check itself; that it looked is what counts here.
-    status.check(context)
+    status.check(context, wait=wait)
     return {}
 
 

@@ -11,7 +11,12 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError, StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
+    BackupError,
+    DeclarationError,
+    StoreError,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.status import status as compute
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import pick
 
 CONFIG: dict[str, dict[str, t.Any]] = {
@@ -39,6 +44,50 @@ def chosen(context: Context, where: str, wanted: str) -> dict[str, t.Any]:
     found = pick(store.sets(), wanted, store.place)
     manifest = found.understood()
     return {"seq": found.seq, "id": found.id, "taken": manifest.taken, "size": manifest.size}
+
+
+def info(status: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """A status as stack_backup_info returns it."""
+    usable = [row for row in status["rows"] if not row["problem"]]
+    return {
+        "healthy": status["healthy"],
+        "problems": status["problems"],
+        "sets": status["rows"],
+        "snapshot": usable[-1] if usable else {},
+        "last_good": status["last_good"],
+        "age_seconds": status["age_seconds"],
+        "rehearsals": status["rehearsals"],
+        "sources": [{"name": name, "count": count} for name, count in sorted(status["sources"].items())],
+    }
+
+
+def outlook(context: Context) -> dict[str, t.Any]:
+    """What a deploy wants to know: the status, and whether a first backup is wanted. Fails for no repository.
+
+    A box that was rebuilt has no sets and an empty stack, and its sets are off-site. To back that up as if it were the
+    stack would be a set that nobody wants, with a number that is taken.
+    """
+    try:
+        status = compute(context)
+    except BackupError as error:
+        return {"healthy": False, "problems": [str(error)], "wants_first": False}
+    found: dict[str, t.Any] = {**info(status), "wants_first": not status["rows"]}
+    if found["wants_first"] and context.offsite is not None:
+        try:
+            away = context.offsite.sets()
+        except BackupError as error:
+            return {
+                **found,
+                "wants_first": False,
+                "problems": [*found["problems"], f"off-site cannot be read: {error}"],
+            }
+        if away:
+            text = (
+                f"there are {len(away)} sets off-site (the newest is {away[-1].seq}) and none here: restore with "
+                "playbooks/restore.yml -e repository=offsite, or begin anew with playbooks/backup.yml"
+            )
+            return {**found, "wants_first": False, "problems": [text]}
+    return found
 
 
 def returned(report: t.Mapping[str, t.Any], context: Context) -> dict[str, t.Any]:

@@ -42,6 +42,7 @@ def collect(
     mounts = _mounts(stack.get("mounts") or {})
     endpoints = [{key: row.get(key) for key in ("url", "ok", "status", "ms")} for row in stack.get("endpoints") or ()]
     changes = _changes(results)
+    backups = _backups(results.get("backups", {}).get("backups") or {}, now)
     good = [service for service in services if service["ok"]]
     return {
         "version": VERSION,
@@ -51,7 +52,8 @@ def collect(
         "ok": bool(services)
         and len(good) == len(services)
         and all(row["verdict"] == "ok" for row in mounts)
-        and all(row["ok"] for row in endpoints),
+        and all(row["ok"] for row in endpoints)
+        and (check or not backups.get("problems")),
         "changed": bool(changes),
         "check": check,
         "engine": _engine(engine, stack),
@@ -66,6 +68,7 @@ def collect(
             for row in dirs.get("directories") or ()
         ],
         "endpoints": endpoints,
+        "backups": backups,
         "changes": changes,
         "notes": _notes(results, notes),
         "steps": dict(steps),
@@ -129,6 +132,26 @@ def _mounts(proof: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     return list(rows.values())
 
 
+def _backups(found: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[str, t.Any]:
+    """The newest set and when a set was last restored and equal; {} when the stack declares no backups."""
+    if not found:
+        return {}
+    newest = found.get("snapshot") or {}
+    rehearsals = {
+        where: now.timestamp() - float(note["good_at"])
+        for where, note in (found.get("rehearsals") or {}).items()
+        if note.get("good_at") is not None
+    }
+    return {
+        "sets": len(found.get("sets") or ()),
+        "seq": newest.get("seq"),
+        "age_seconds": found.get("age_seconds"),
+        "size_bytes": newest.get("size"),
+        "rehearsed_seconds": rehearsals,
+        "problems": list(found.get("problems") or ()),
+    }
+
+
 def _changes(results: Results) -> list[str]:
     """What the run changed, in words."""
     found = []
@@ -164,10 +187,22 @@ def _changes(results: Results) -> list[str]:
     gone = results.get("host_hygiene", {})
     if gone.get("changed"):
         found.append(f"{len(gone.get('clutter') or ())} pieces of clutter removed")
-    known = {"podman_machine", "container_engine", "data_dirs", "compose_stack", "host_hygiene_agents", "host_hygiene"}
-    others = set(results) - known
+    found += _backup_changes(results.get("backups", {}))
+    known = {"podman_machine", "container_engine", "data_dirs", "compose_stack", "backups"}
+    others = set(results) - known - {"host_hygiene_agents", "host_hygiene"}
     found += sorted(role for role in others if results[role].get("changed"))
     return found
+
+
+def _backup_changes(result: t.Mapping[str, t.Any]) -> list[str]:
+    if not result.get("changed"):
+        return []
+    words = []
+    if any(result.get(f"{what}_changed") for what in ("config", "runner", "secrets", "units", "timers")):
+        words.append("backups scheduled")
+    if result.get("first"):
+        words.append("first backup taken")
+    return words or ["backups"]
 
 
 def _notes(results: Results, more: t.Sequence[str]) -> list[str]:

@@ -61,6 +61,7 @@ def _sections(report: t.Mapping[str, t.Any]) -> list[Section]:
     services = sorted(report["services"], key=lambda row: (row["ok"], row["service"]))
     mounts = sorted(report["mounts"], key=lambda row: (row["verdict"] == "ok", row["source"]))
     endpoints = sorted(report["endpoints"], key=lambda row: row["ok"])
+    backups = _backups(report.get("backups") or {})
     well = all(row["ok"] for row in services)
     return [
         Section("", _labelled("engine", [_engine(report["engine"])]), 1, gap=False),
@@ -77,7 +78,10 @@ def _sections(report: t.Mapping[str, t.Any]) -> list[Section]:
             ("DIRECTORY", "CLASS", "OWNER", "MODE", "FREE"), [_directory(row) for row in report["directories"]], least=1
         ),
         _table(("ENDPOINT", "ANSWERS", "IN"), [_endpoint(row) for row in endpoints], least=1),
-        Section("", _labelled("to change" if report.get("check") else "changed", [_changes(report)]), 1),
+        Section("", _labelled("backups", backups), 1),
+        Section(
+            "", _labelled("to change" if report.get("check") else "changed", [_changes(report)]), 1, gap=not backups
+        ),
         Section("", _labelled("took", [_steps(report["steps"])]), 1, gap=False),
         Section("", _labelled("note", report["notes"]), 1, gap=False),
         Section("", _labelled("next", report["next"]), 1, gap=False),
@@ -151,6 +155,23 @@ def _endpoint(row: t.Mapping[str, t.Any]) -> tuple[str, ...]:
     return fit(row["url"], 70), str(row["status"] or "no answer"), took
 
 
+def _backups(found: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong comes first: it is a reason why the headline says NOT OK."""
+    if not found:
+        return []
+    rows = [f"NOT WELL: {problem}" for problem in found["problems"]]
+    if found["age_seconds"] is not None:
+        spans = [
+            f"{age(seconds)} ago" + (" (off-site)" if where == "offsite" else "")
+            for where, seconds in sorted(found["rehearsed_seconds"].items())
+        ]
+        restored = f"came back equal {', '.join(spans)}" if spans else "never restored"
+        sets = f"{found['sets']} set" + ("s" if found["sets"] != 1 else "")
+        rows.append(f"{sets}, newest {age(found['age_seconds'])} old, {size(found['size_bytes'] or 0)}")
+        rows[-1] += f"; {restored}"
+    return rows
+
+
 def _changes(report: t.Mapping[str, t.Any]) -> str:
     return "; ".join(report["changes"]) or "nothing"
 
@@ -193,6 +214,15 @@ def fit(text: str, width: int) -> str:
         return plain
     head = (width - 3) // 2
     return plain[:head] + "..." + plain[len(plain) - (width - 3 - head) :]
+
+
+def age(seconds: float) -> str:
+    """A span as a person says it, cut to one unit."""
+    for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        count = int(max(seconds, 0) // length)
+        if count:
+            return f"{count} {unit}" + ("s" if count > 1 else "")
+    return "less than a minute"
 
 
 def size(count: float) -> str:

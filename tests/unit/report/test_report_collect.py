@@ -173,6 +173,43 @@ def test_changes_and_notes_in_words():
     assert report["changed"]
 
 
+def backups(**more: object) -> dict:
+    info = {
+        "sets": [{"seq": 1}, {"seq": 2}],
+        "snapshot": {"seq": 2, "size": 77},
+        "age_seconds": 60.0,
+        "rehearsals": {"local": {"ok": True, "good_at": NOW.timestamp() - 3600}, "offsite": {}},
+        "problems": [],
+    }
+    return {"changed": False, "backups": {**info, **more}}
+
+
+def test_backups_that_are_not_well_make_the_run_not_ok():
+    report = gather({"backups": backups()}, [container()])
+    assert report["ok"]
+    assert report["backups"] == {
+        "sets": 2,
+        "seq": 2,
+        "age_seconds": 60.0,
+        "size_bytes": 77,
+        "rehearsed_seconds": {"local": 3600.0},
+        "problems": [],
+    }
+    old = {"backups": backups(problems=["the newest set is 31 hours old, 30 are allowed"])}
+    assert not gather(old, [container()])["ok"]
+    assert gather(old, [container()], check=True)["ok"]  # a run that may not take one cannot be blamed for it
+    assert not gather({"backups": {"backups": {"healthy": False, "problems": ["x"]}}}, [container()])["ok"]
+    assert gather({}, [container()])["backups"] == {}
+
+
+def test_what_changed_of_the_backups():
+    assert gather({"backups": {**backups(), "changed": True, "units_changed": ["/u"], "first": True}})["changes"] == [
+        "backups scheduled",
+        "first backup taken",
+    ]
+    assert gather({"backups": backups()})["changes"] == []
+
+
 def test_nothing_changed_is_nothing():
     results = {role: {"changed": False} for role in ("container_engine", "data_dirs", "compose_stack")}
     assert gather(results)["changes"] == []

@@ -186,6 +186,32 @@ def test_one_step_has_no_sum_and_restarts_show():
     assert "running, 3x restarted" in text
 
 
+BACKUPS = {
+    "sets": 9,
+    "seq": 12,
+    "age_seconds": 5 * 3600 + 1800,
+    "size_bytes": 12_400_000,
+    "rehearsed_seconds": {"local": 2 * 86400.0, "offsite": 86400.0},
+    "problems": [],
+}
+
+
+def test_backups_show_age_size_and_when_they_last_came_back():
+    text = render({**REPORT, "backups": BACKUPS})
+    within_limits(text)
+    line = "backups   9 sets, newest 5 hours old, 12.4 MB; came back equal 2 days ago, 1 day ago (off-site)"
+    assert f"\n\n{line}\nchanged   2 directories" in text
+    never = {**BACKUPS, "sets": 1, "age_seconds": 20, "rehearsed_seconds": {}}
+    assert "backups   1 set, newest less than a minute old, 12.4 MB; never restored\n" in render(
+        {**REPORT, "backups": never}
+    )
+
+
+def test_what_is_wrong_with_backups_comes_first():
+    none = {**BACKUPS, "age_seconds": None, "problems": ["there is no backup yet"]}
+    assert "backups   NOT WELL: there is no backup yet\nchanged" in render({**REPORT, "backups": none})
+
+
 @pytest.mark.parametrize(
     ("count", "text"),
     [
