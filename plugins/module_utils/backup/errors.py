@@ -58,3 +58,9 @@ class RestoreRefused(BackupError):
     """A restore would touch something nobody named."""
 
     exit_code = 9
+
+
+class MigrationError(BackupError):
+    """Data or SQL could not come into the stack; what was there before is there, or aside."""
+
+    exit_code = 11

@@ -37,6 +37,41 @@ _LARGE = """SELECT pg_catalog.json_build_array(pg_catalog.count(*),
  FROM pg_catalog.pg_largeobject;"""
 
 
+_SCRIPT_TABLES = """SELECT pg_catalog.format('SELECT pg_catalog.json_build_array(%L::text, %L::text,
+ pg_catalog.count(*), COALESCE(pg_catalog.sum(pg_catalog.hashtextextended(ROW(obx_row.*)::text, 0)), 0)::text)
+ FROM ONLY %I.%I AS obx_row',
+ n.nspname, c.relname, n.nspname, c.relname)"""
+
+
+def script() -> str:
+    """SQL for ``psql -XqAt`` at an old place: a line for each table, as :func:`compare_rows` reads it."""
+    rows = _TABLES.partition("FROM")[2].rstrip().rstrip(";")
+    return (
+        "-- What is in each table (rows and a hash of all of them), to be compared after a migration:\n"
+        "--     psql -XqAt -v ON_ERROR_STOP=1 -d DATABASE < onebox-facts.sql > DATABASE.facts\n"
+        "-- It only reads. PostgreSQL 12 or newer.\n"
+        f"BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;{SETTINGS}"
+        f"{_SCRIPT_TABLES}\n FROM{rows} \\gexec\nCOMMIT;\n"
+    )
+
+
+def compare_rows(text: str, found: t.Mapping[str, t.Any]) -> list[str]:
+    """Each difference between what :func:`script` said elsewhere and the tables found here.
+
+    Raises:
+        ValueError: ``text`` is not what the script prints.
+    """
+    there = {}
+    for line in filter(None, text.splitlines()):
+        row = json.loads(line)
+        if not isinstance(row, list) or len(row) != 4:
+            raise ValueError(f"this line is not one of onebox-facts.sql: {line[:80]}")
+        there[json.dumps(row[:2])] = row[2:]
+    if not there:
+        raise ValueError("it is empty: onebox-facts.sql found no table, or psql failed")
+    return _compare_tables(there, found["tables"], "the dump")
+
+
 def contents(session: Session, large_objects: bool) -> dict[str, t.Any]:
     """Tables (rows, hash), extensions and, for a superuser, large objects, as the session's transaction sees them."""
     tables: dict[str, list[t.Any]] = {}
@@ -64,16 +99,7 @@ def sequences(session: Session) -> dict[str, list[t.Any]]:
 
 def compare(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where: str) -> list[str]:
     """Each difference as a sentence; none means equal. ``expected`` is what the manifest says of a database."""
-    problems = []
-    for key in sorted(set(expected["tables"]) | set(found["tables"])):
-        name = ".".join(json.loads(key))
-        before, after = expected["tables"].get(key), found["tables"].get(key)
-        if before is None or after is None:
-            problems.append(f"{where}: table {name} is {'missing' if after is None else 'there and should not be'}")
-        elif before[0] != after[0]:
-            problems.append(f"{where}: table {name} has {after[0]} rows, {before[0]} were dumped")
-        elif before[1] != after[1]:
-            problems.append(f"{where}: table {name} has the right number of rows and other contents")
+    problems = _compare_tables(expected["tables"], found["tables"], where)
     if expected["extensions"] != found["extensions"]:
         problems.append(f"{where}: extensions are {found['extensions']}, dumped were {expected['extensions']}")
     if "large_objects" in expected and expected["large_objects"] != found.get("large_objects"):
@@ -83,6 +109,20 @@ def compare(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where
         gone = sorted(set(expected["schema"]) - set(found["schema"]))[:2]
         new = sorted(set(found["schema"]) - set(expected["schema"]))[:2]
         problems.append(f"{where}: the schema differs; missing {gone}, new {new}")
+    return problems
+
+
+def _compare_tables(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where: str) -> list[str]:
+    problems = []
+    for key in sorted(set(expected) | set(found)):
+        name = ".".join(json.loads(key))
+        before, after = expected.get(key), found.get(key)
+        if before is None or after is None:
+            problems.append(f"{where}: table {name} is {'missing' if after is None else 'there and should not be'}")
+        elif before[0] != after[0]:
+            problems.append(f"{where}: table {name} has {after[0]} rows, {before[0]} were dumped")
+        elif before[1] != after[1]:
+            problems.append(f"{where}: table {name} has the right number of rows and other contents")
     return problems
 
 

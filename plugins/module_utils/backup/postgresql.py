@@ -44,13 +44,18 @@ class Server:
 
     def session(self, database: str) -> Session:
         """psql on a database, quiet, unaligned, stopping at the first error."""
-        words = ["psql", *self._where, "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", _connect(database)]
+        words = ["psql", *self._where, "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", connect(database)]
         return self.cli.session(self.container, words, self.env)
 
     def query(self, database: str, sql: str) -> list[str]:
         """Run SQL and return the lines of the answer."""
         with self.session(database) as session:
             return session.ask(sql)
+
+    def script(self, database: str, text: str) -> process.Result:
+        """Run a whole script up to its first error, and tell how it went. Nothing of it is in a process list."""
+        words = self.argv("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", connect(database))
+        return self.cli.run(self.container, words, env=self.env, stdin=text.encode(), check=False)
 
     def argv(self, program: str, *words: str) -> list[str]:
         """A client program of the server with its connection options."""
@@ -63,7 +68,7 @@ class Server:
 
     def schema(self, database: str, snapshot: str = "") -> list[str]:
         """The lines of ``pg_dump --schema-only`` that carry meaning."""
-        words = self.argv("pg_dump", "--schema-only", *_snapshot(snapshot), "-d", _connect(database))
+        words = self.argv("pg_dump", "--schema-only", *_snapshot(snapshot), "-d", connect(database))
         text = self.cli.run(self.container, words, env=self.env).stdout
         return [line for line in text.splitlines() if line and not line.startswith("--") and not _RESTRICT.match(line)]
 
@@ -107,7 +112,7 @@ def _capture_database(
         dump = Background(
             lambda: _dump(
                 server,
-                ["pg_dump", "-Fc", *compress, "--lock-wait-timeout=60s", *_snapshot(snapshot), "-d", _connect(name)],
+                ["pg_dump", "-Fc", *compress, "--lock-wait-timeout=60s", *_snapshot(snapshot), "-d", connect(name)],
                 staging,
                 path,
             )
@@ -137,8 +142,11 @@ def restore_globals(server: Server, path: str) -> None:
         raise SourceError(f"the roles in {path} could not be restored: {process.last_words(' '.join(errors[:2]))}")
 
 
-def restore_database(server: Server, name: str, path: str, create: bool) -> None:
+def restore_database(server: Server, name: str, path: str, create: bool, *more: str) -> None:
     """Restore an archive; with ``create`` the database is made as it was, else it must be there and empty.
+
+    Args:
+        more: further options of pg_restore.
 
     Raises:
         SourceError: any error of pg_restore; the first is the last it prints.
@@ -151,7 +159,8 @@ def restore_database(server: Server, name: str, path: str, create: bool) -> None
         words = [
             "--exit-on-error",
             "--no-tablespaces",
-            *(["--create", "-d", maintenance] if create else ["-d", _connect(name)]),
+            *more,
+            *(["--create", "-d", maintenance] if create else ["-d", connect(name)]),
         ]
         # -j needs the archive as a file; one job for each of two processors.
         server.cli.stream(server.container, server.argv("pg_restore", "-j2", *words, inside), None, env=server.env)
@@ -161,19 +170,18 @@ def restore_database(server: Server, name: str, path: str, create: bool) -> None
 
 def rename(server: Server, name: str, to: str) -> None:
     """Rename a database, ending the connections to it first."""
-    old, new = _ident(name), _ident(to)
-    literal = "'" + name.replace("'", "''") + "'"
+    old, new = ident(name), ident(to)
     # In one psql: between the two a client of the stack could connect again.
     server.query(
         "postgres" if name != "postgres" else "template1",
-        f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = {literal} "
+        f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = {literal(name)} "
         f"AND pid <> pg_backend_pid();\nALTER DATABASE {old} RENAME TO {new};",
     )
 
 
 def drop(server: Server, name: str) -> None:
     """Drop a database this program made a moment ago and found wanting; none there is fine."""
-    server.query("postgres" if name != "postgres" else "template1", f"DROP DATABASE IF EXISTS {_ident(name)};")
+    server.query("postgres" if name != "postgres" else "template1", f"DROP DATABASE IF EXISTS {ident(name)};")
 
 
 def compare(server: Server, expected: t.Mapping[str, t.Any]) -> list[str]:
@@ -184,13 +192,18 @@ def compare(server: Server, expected: t.Mapping[str, t.Any]) -> list[str]:
         if name not in there:
             problems.append(f"database {name} is missing")
             continue
-        with server.session(name) as session:
-            session.ask("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;" + pgfacts.SETTINGS)
-            found = pgfacts.contents(session, "large_objects" in facts)
-            found["sequences"] = pgfacts.sequences(session)
-        found["schema"] = server.schema(name)
-        problems += pgfacts.compare(facts, found, f"database {name}")
+        problems += pgfacts.compare(facts, look(server, name, "large_objects" in facts), f"database {name}")
     return problems
+
+
+def look(server: Server, name: str, large_objects: bool) -> dict[str, t.Any]:
+    """What is true of a database now: tables, sequences, extensions, schema."""
+    with server.session(name) as session:
+        session.ask("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;" + pgfacts.SETTINGS)
+        found = pgfacts.contents(session, large_objects)
+        found["sequences"] = pgfacts.sequences(session)
+    found["schema"] = server.schema(name)
+    return found
 
 
 def require_equal(server: Server, expected: t.Mapping[str, t.Any]) -> None:
@@ -222,15 +235,23 @@ def _compression(server: Server, version: str) -> list[str]:
     return ["-Z", "zstd"] if server.cli.run(server.container, words, env=server.env, check=False).rc == 0 else []
 
 
-def _ident(name: str) -> str:
+def ident(name: str) -> str:
+    """``name`` as an identifier in SQL."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """``text`` as a string in SQL."""
+    quoted = text.replace("'", "''")
+    return f"'{quoted}'" if "\\" not in quoted else " E'" + quoted.replace("\\", "\\\\") + "'"
 
 
 def _snapshot(snapshot: str) -> list[str]:
     return [f"--snapshot={snapshot}"] if snapshot else []
 
 
-def _connect(database: str) -> str:
+def connect(database: str) -> str:
+    """``database`` as the value of psql's -d."""
     # A name with '=' or '://' would be read as a connection string, and one with a dash as an option.
     if re.fullmatch(r"[A-Za-z0-9_]+", database):
         return database

@@ -98,6 +98,17 @@ def checked(said: str) -> dict[str, int]:
     }
 
 
+def settings(server: Server, info: t.Mapping[str, str]) -> dict[str, t.Any]:
+    """What decides how data must lie so that this server loads them."""
+    return {
+        "version": info.get("valkey_version") or info.get("redis_version", ""),
+        "config": {
+            name: server.config(name)
+            for name in ("appendonly", "appendfilename", "appenddirname", "dir", "dbfilename", "rdbchecksum")
+        },
+    }
+
+
 def capture(server: Server, staging: str, path: str) -> tuple[list[Artefact], dict[str, t.Any], list[str]]:
     """Take an RDB into ``staging``. Returns the artefact, the facts and warnings."""
     info = server.info()
@@ -105,15 +116,7 @@ def capture(server: Server, staging: str, path: str) -> tuple[list[Artefact], di
         raise SourceError(f"the server in {server.container} is still loading its data; run again later")
     if info.get("role") == "slave" and info.get("master_link_status") != "up":
         raise SourceError(f"the server in {server.container} is a replica cut off from its master: its data is old")
-    facts: dict[str, t.Any] = {
-        "version": info.get("valkey_version") or info.get("redis_version", ""),
-        "keyspace": keyspace(info),
-        "config": {
-            name: server.config(name)
-            for name in ("appendonly", "appendfilename", "appenddirname", "dir", "dbfilename", "rdbchecksum")
-        },
-        "path": path,
-    }
+    facts: dict[str, t.Any] = {**settings(server, info), "keyspace": keyspace(info), "path": path}
     target = safefs.private_parents(staging, path)
     with safefs.HashedFile(target) as file:
         said = server.cli.stream(server.container, server.capture_argv(), file, env=server.env)

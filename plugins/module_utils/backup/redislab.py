@@ -119,6 +119,8 @@ def load(lab: Lab, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     first = _keys(lab.start(facts, appendonly=False))
     _expect("the first start", first, counted)
     before = lab.digest()
+    if facts.get("digest") and not counted["expires"] and before != facts["digest"]:
+        raise MismatchError("the loaded data are other than the RDB's")
     live = facts["config"].get("appendonly") == "yes"
     if live:
         lab.switch_appendonly_on()

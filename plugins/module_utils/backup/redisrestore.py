@@ -4,13 +4,16 @@
 """Redis and Valkey in the stack: service stopped, former data aside, the RDB loaded by path A, service started.
 
 The work is done in a one-shot container of the same image with the volumes of the service, and no network: while the
-data is not proven, no client can write to it.
+data is not proven, no client can write to it. What is under way is noted, so that the run after a killed one gives the
+service its former data back and starts it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import redislab, sources
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import HELPER_LABEL, Cli
@@ -19,10 +22,17 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration im
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, RestoreRefused
 from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Source
 
-# Moves the former data aside; leftover append-only files would win over a new dump.rdb.
-_ASIDE = 'set -eu; cd "$1"; mkdir "$2"; shift; to=$1; shift; for f in "$@"; do [ ! -e "$f" ] || mv -- "$f" "$to/"; done'
-_BACK = 'set -eu; cd "$1"; mkdir "$2.failed"; to="$2.failed"; from=$2; shift 2; '
-_BACK += 'for f in "$@"; do [ ! -e "$f" ] || mv -- "$f" "$to/"; done; mv -- "$from"/* .; rmdir "$from"'
+_NOTE = "redis-under-way"
+# Moves the former data aside; leftover append-only files would win over a new dump.rdb. The mark says that all of it
+# was moved: without it, what still lies in the place is former data, too.
+_ASIDE = (
+    'set -eu; cd "$1"; mkdir "$2"; shift; to=$1; shift; for f in "$@"; do [ ! -e "$f" ] || mv -- "$f" "$to/"; done; '
+)
+_ASIDE += ': > "$to/.all"'
+_BACK = 'set -eu; cd "$1"; from=$2; shift 2; [ -d "$from" ] || exit 0; if [ -e "$from/.all" ]; then '
+_BACK += 'mkdir -p "$from.failed"; for f in "$@"; do [ ! -e "$f" ] || mv -- "$f" "$from.failed/"; done; '
+_BACK += 'rm "$from/.all"; fi; '
+_BACK += 'for f in "$from"/*; do [ ! -e "$f" ] || mv -- "$f" .; done; rmdir "$from"'
 # As the service's own process would own it.
 _OWN = 'chown -R "$(stat -c %u:%g "$1")" "$1"'
 
@@ -36,40 +46,84 @@ def restore_redis(context: Context, spec: SourceSpec, source: Source, staged: st
     """
     cli = context.open_cli()
     container = sources.find_container(cli.engine, context.declaration.stack, spec)
-    place = source.facts["config"].get("dir") or "/data"
+    config = source.facts["config"]
+    place = config.get("dir") or "/data"
     if not any(place == mount.destination or place.startswith(mount.destination + "/") for mount in container.mounts):
         raise RestoreRefused(
             f"{container.name} keeps {place} in no volume or directory of the host; give it one before a restore"
         )
-    stack = context.declaration.stack
+    names = ["dump.rdb", config.get("dbfilename") or "dump.rdb", config.get("appendfilename") or "appendonly.aof"]
+    names += [config.get("appenddirname") or "appendonlydir"]
+    note = {
+        "container": container.id,
+        "image": container.image_id,
+        "place": place,
+        "aside": f"pre-restore-{stamp}",
+        "names": list(dict.fromkeys(names)),
+        "loaded": False,
+    }
+    context.state.write(_NOTE, note)
     cli.call("stop", "--time", "60", container.id, timeout=120)
     try:
-        name = f"onebox-restore-{stack}-{source.name}-{secrets.token_hex(3)}".lower()
-        words = ["run", "--detach", "--network", "none", "--label", f"{HELPER_LABEL}={stack}", "--name", name]
-        words += ["--volumes-from", container.id, "--user", "0", "--entrypoint", "sleep"]
-        helper = cli.call(*words, container.image_id, "infinity", timeout=300).stdout.strip().splitlines()[-1]
-        try:
-            _load(cli, helper, source, staged, place, f"pre-restore-{stamp}")
-        finally:
-            # Without --volumes: they belong to the service.
-            cli.call("rm", "--force", helper, check=False)
+        with _helper(cli, context.declaration.stack, note) as helper:
+            _load(cli, helper, source, staged, note)
+            context.state.write(_NOTE, {**note, "loaded": True})
     finally:
         cli.call("start", container.id, timeout=120)
+        context.state.write(_NOTE, {})
     return f"{place}/pre-restore-{stamp} in {container.name}"
 
 
-def _load(cli: Cli, helper: str, source: Source, staged: str, place: str, aside: str) -> None:
+def recover(context: Context) -> str:
+    """End what a killed run began: former data back, unless all was loaded, and the service started.
+
+    Returns what was done, "" for nothing.
+    """
+    note = context.state.read(_NOTE)
+    if not note:
+        return ""
+    cli = context.open_cli()
+    cli.remove_leftovers(context.declaration.stack)
+    if cli.call("inspect", note["container"], check=False).rc != 0:
+        # Deployed anew since; its data is where the volumes are, and nobody knows which of it is whose.
+        raise RestoreRefused(
+            f"a restore of Redis was interrupted and its container is another now: look into {note['place']} of the "
+            f"service, its former data is in {note['aside']} there; then remove {context.state.path}/{_NOTE}.json"
+        )
+    if not note["loaded"]:
+        cli.call("stop", "--time", "60", note["container"], timeout=120)
+        with _helper(cli, context.declaration.stack, note) as helper:
+            cli.run(helper, ["sh", "-c", _BACK, "obx", note["place"], note["aside"], *note["names"]])
+            cli.run(helper, ["sh", "-c", _OWN, "obx", note["place"]], check=False)
+    cli.call("start", note["container"], timeout=120)
+    context.state.write(_NOTE, {})
+    return "a restore of Redis that was interrupted: " + ("started" if note["loaded"] else "former data back, started")
+
+
+@contextlib.contextmanager
+def _helper(cli: Cli, stack: str, note: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    words = ["run", "--detach", "--network", "none", "--label", f"{HELPER_LABEL}={stack}"]
+    words += ["--name", f"onebox-restore-{stack}-{secrets.token_hex(3)}".lower()]
+    words += ["--volumes-from", note["container"], "--user", "0", "--entrypoint", "sleep"]
+    helper = cli.call(*words, note["image"], "infinity", timeout=300).stdout.strip().splitlines()[-1]
+    try:
+        yield helper
+    finally:
+        # Without --volumes: they belong to the service.
+        cli.call("rm", "--force", helper, check=False)
+
+
+def _load(cli: Cli, helper: str, source: Source, staged: str, note: t.Mapping[str, t.Any]) -> None:
     config = source.facts["config"]
-    names = ["dump.rdb", config.get("dbfilename") or "dump.rdb", config.get("appendfilename") or "appendonly.aof"]
-    names += [config.get("appenddirname") or "appendonlydir"]
-    cli.run(helper, ["sh", "-c", _ASIDE, "obx", place, aside, *dict.fromkeys(names)])
+    place = note["place"]
+    cli.run(helper, ["sh", "-c", _ASIDE, "obx", place, note["aside"], *note["names"]])
     try:
         cli.copy_in(os.path.join(staged, source.facts["path"]), helper, f"{place}/dump.rdb")
         redislab.load(redislab.Lab(cli, helper, place), source.facts)
         if config.get("dbfilename") not in ("", None, "dump.rdb"):
             cli.run(helper, ["mv", f"{place}/dump.rdb", f"{place}/{config['dbfilename']}"])
     except BackupError:
-        cli.run(helper, ["sh", "-c", _BACK, "obx", place, aside, *dict.fromkeys(names)], check=False)
+        cli.run(helper, ["sh", "-c", _BACK, "obx", place, note["aside"], *note["names"]], check=False)
         raise
     finally:
         cli.run(helper, ["sh", "-c", _OWN, "obx", place], check=False)

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     directories,
+    pglab,
     postgresql,
     redislab,
     safefs,
@@ -189,18 +190,15 @@ def _postgresql(
     cli = context.open_cli()
     stack = context.declaration.stack
     facts = source.facts
-    image = image_of(cli, facts)
-    env = {"POSTGRES_USER": facts["user"], "POSTGRES_DB": "postgres", "POSTGRES_PASSWORD": secrets.token_hex(16)}
-    if facts.get("initdb_args"):
-        env["POSTGRES_INITDB_ARGS"] = facts["initdb_args"]
-    command = ["postgres", "-c", "fsync=off", "-c", "full_page_writes=off"]
-    preload = "".join(facts.get("preload") or ())
-    if preload:
-        command += ["-c", f"shared_preload_libraries={preload}"]
-    container = cli.throwaway(image, _name(stack, source.name), stack, command=command, env=env)
-    try:
-        server = postgresql.Server(cli, container, facts["user"], 0, {"PGPASSWORD": env["POSTGRES_PASSWORD"]})
-        _await_postgres(cli, server)
+    with pglab.throwaway(
+        cli,
+        stack,
+        name=throwaway_name(stack, source.name),
+        image=image_of(cli, facts),
+        user=facts["user"],
+        initdb_args=facts.get("initdb_args") or "",
+        preload="".join(facts.get("preload") or ()),
+    ) as server:
         postgresql.restore_globals(server, os.path.join(staged, f"pg/{source.name}/globals.sql"))
         for name, database in facts["databases"].items():
             postgresql.restore_database(
@@ -210,31 +208,15 @@ def _postgresql(
             tamper(server)
         postgresql.require_equal(server, facts)
         return {"databases": len(facts["databases"]), "rows": source.count}
-    finally:
-        cli.remove(container)
-
-
-def _await_postgres(cli: Cli, server: postgresql.Server) -> None:
-    # The official image sets itself up with a server on the local socket only; over TCP only the real one answers.
-    deadline = time.monotonic() + 120
-    while cli.run(server.container, ["pg_isready", "-q", "-h", "127.0.0.1"], check=False).rc != 0:
-        if time.monotonic() > deadline:
-            raise SourceError("the throwaway PostgreSQL did not start within 120 s: " + _log(cli, server.container))
-        if cli.call("inspect", "--format", "{{.State.Running}}", server.container).stdout.strip() != "true":
-            raise SourceError("the throwaway PostgreSQL ended: " + _log(cli, server.container))
-        time.sleep(0.1)
-
-
-def _log(cli: Cli, container: str) -> str:
-    result = cli.call("logs", "--tail", "3", container, check=False)
-    return " | ".join((result.stdout + result.stderr).split("\n"))[:500]
 
 
 def _redis(context: Context, source: Source, staged: str) -> dict[str, t.Any]:
     cli = context.open_cli()
     stack = context.declaration.stack
     image = image_of(cli, source.facts)
-    container = cli.throwaway(image, _name(stack, source.name), stack, entrypoint="sleep", command=["infinity"])
+    container = cli.throwaway(
+        image, throwaway_name(stack, source.name), stack, entrypoint="sleep", command=["infinity"]
+    )
     try:
         cli.run(container, ["mkdir", "-p", "/tmp/obx"])
         cli.copy_in(os.path.join(staged, source.facts["path"]), container, "/tmp/obx/dump.rdb")
@@ -272,5 +254,6 @@ def put_directory(store: Store, chosen: StoredSet, source: Source, staged: str, 
     directories.dress_root(facts, staged, target, owners)
 
 
-def _name(stack: str, source: str) -> str:
+def throwaway_name(stack: str, source: str) -> str:
+    """A name that no container has."""
     return f"onebox-rehearsal-{stack}-{source}-{secrets.token_hex(3)}".lower()

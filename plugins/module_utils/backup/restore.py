@@ -30,7 +30,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     StoreError,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Source
-from ansible_collections.onebox.stack.plugins.module_utils.backup.redisrestore import restore_redis
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redisrestore import recover, restore_redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store, StoredSet, pick
 
@@ -55,7 +55,9 @@ def restore(context: Context, request: Request, *, confirm: str = "", wait: floa
         Busy: another run holds the lock.
     """
     with context.locked("restore", wait):
+        recovered = recover(context) if confirm else ""
         work, report = _prepare(context, request, confirm)
+        report["warnings"] += [recovered] if recovered else []
         if not confirm:
             return report
         began = time.monotonic()

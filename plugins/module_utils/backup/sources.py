@@ -74,7 +74,7 @@ class Capturer:
         server = postgres_server(self._cli, container, spec)
         artefacts, facts = postgresql.capture(server, spec.databases, staging, f"pg/{spec.name}")
         facts["image"] = image_facts(self._cli.engine, container)
-        facts["initdb_args"] = _variable(container, "POSTGRES_INITDB_ARGS")
+        facts["initdb_args"] = variable(container, "POSTGRES_INITDB_ARGS")
         return artefacts, postgresql.rows(facts), facts, []
 
     def _redis(self, spec: SourceSpec, staging: str) -> _Given:
@@ -160,7 +160,7 @@ def find_container(engine: Engine, stack: str, spec: SourceSpec) -> Container:
 
 def postgres_server(cli: Cli, container: Container, spec: SourceSpec) -> postgresql.Server:
     """The server of a source, its user and password as the image's own variables say when nothing else is told."""
-    user = spec.user or _variable(container, "POSTGRES_USER") or "postgres"
+    user = spec.user or variable(container, "POSTGRES_USER") or "postgres"
     password = _password(container, spec, "POSTGRES_PASSWORD")
     return postgresql.Server(cli, container.id, user, spec.port, {"PGPASSWORD": password} if password else {})
 
@@ -225,16 +225,17 @@ def _password(container: Container, spec: SourceSpec, usual: str) -> str:
                 f"source {spec.name}: password_file {spec.password_file} cannot be read: {error.strerror}"
             ) from error
     if spec.password_variable:
-        value = _variable(container, spec.password_variable)
+        value = variable(container, spec.password_variable)
         if not value:
             raise SourceError(
                 f"source {spec.name}: {container.name} has no variable {spec.password_variable} (password_variable)"
             )
         return value
-    return _variable(container, usual)
+    return variable(container, usual)
 
 
-def _variable(container: Container, name: str) -> str:
+def variable(container: Container, name: str) -> str:
+    """The value of a variable in a container, "" when it is not set."""
     for line in container.env:
         key, unused, value = line.partition("=")
         if key == name:

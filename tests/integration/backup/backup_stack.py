@@ -77,12 +77,12 @@ class Stack:
             "cache": images.ensure(self.parts[1], self.engine),
         }
         self.do(
-            "run", "-d", "--name", self.db, *label, "com.docker.compose.service=db",
+            "run", "-d", "--network", "none", "--name", self.db, *label, "com.docker.compose.service=db",
             "-e", f"POSTGRES_PASSWORD={PASSWORD}", "-e", "POSTGRES_USER=coin", "-e", "POSTGRES_DB=coin",
             self.images["db"],
         )  # fmt: skip
         self.do(
-            "run", "-d", "--name", self.cache, *label, "com.docker.compose.service=cache",
+            "run", "-d", "--network", "none", "--name", self.cache, *label, "com.docker.compose.service=cache",
             "-e", f"CACHE_SECRET={REDIS_PASSWORD}", self.images["cache"],
             f"{self.tool}-server", "--dir", "/data", "--appendonly", "yes", "--requirepass", REDIS_PASSWORD,
             "--repl-diskless-sync-delay", "0",

@@ -194,9 +194,9 @@ def test_each_difference_of_a_database_is_named(key, value, words):
 
 
 def test_database_names_are_never_connection_strings_or_options():
-    assert postgresql._connect("coin") == "coin"
-    assert postgresql._connect("-U root") == "dbname='-U root'"
-    assert postgresql._connect("a=b 'c\\") == "dbname='a=b \\'c\\\\'"
+    assert postgresql.connect("coin") == "coin"
+    assert postgresql.connect("-U root") == "dbname='-U root'"
+    assert postgresql.connect("a=b 'c\\") == "dbname='a=b \\'c\\\\'"
 
 
 def source(count: int) -> Source:
