@@ -38,11 +38,12 @@ start)
   if [ -f "$ran" ]; then
     ids=$(cat "$ran")
   else
-    # No clean shutdown: everything that is meant to run always.
-    ids=$(for id in $(containers --all); do
-      case $("$engine" inspect --format '{{{{.HostConfig.RestartPolicy.Name}}}}' "$id") in
-      always | unless-stopped) echo "$id" ;;
-      esac
+    # No clean shutdown. Docker starts by itself what has a restart policy and nobody stopped; Podman has nobody who
+    # would: what started after it last ended was running.
+    ids=$([ "$engine" = docker ] || for id in $(containers --all); do
+      set -- $("$engine" inspect --format \
+        '{{{{.HostConfig.RestartPolicy.Name}}}} {{{{.State.StartedAt.Unix}}}} {{{{.State.FinishedAt.Unix}}}}' "$id")
+      case "$1" in always | unless-stopped) [ "$3" -ge "$2" ] || echo "$id" ;; esac
     done)
   fi
   failed=0

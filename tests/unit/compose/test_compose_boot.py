@@ -99,10 +99,14 @@ def test_a_user_without_linger_is_told_what_root_must_run(tmp_path, systemd):
 ENGINE = """#!/bin/sh
 echo "$*" >>"$LOG"
 case "$1" in
-ps) [ "$*" = "${*%--all}" ] && printf 'run1\\nrun2\\n' || printf 'run1\\nrun2\\noff\\n' ;;
+ps) [ "$*" = "${*%--all}" ] && printf 'run1\\nrun2\\n' || printf 'run1\\nrun2\\noff\\nstopped\\n' ;;
 inspect)
   [ "$2" = gone ] && exit 1
-  [ "$2" != --format ] || case "$4" in off) echo no ;; *) echo unless-stopped ;; esac ;;
+  [ "$2" != --format ] || case "$4" in
+  off) echo no 100 50 ;;
+  stopped) echo unless-stopped 100 200 ;;
+  *) echo unless-stopped 100 -62135596800 ;;
+  esac ;;
 esac
 """
 
@@ -137,5 +141,5 @@ class TestScript:
         (tmp_path / "state" / "shop" / "ran").write_text("gone\nrun1\n")
         assert call("start") == ["start run1"]
 
-    def test_after_a_power_cut_all_that_shall_always_run_comes_back(self, call):
+    def test_after_a_power_cut_what_ran_and_shall_always_run_comes_back(self, call):
         assert call("start") == ["start run1", "start run2"]
