@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import re
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.compose import mask, resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose import plan as planning
-from ansible_collections.onebox.stack.plugins.module_utils.compose import resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Gate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model
@@ -218,7 +219,15 @@ class Actor:
             return self._run(argv, timeout=timeout, env=self._tool.env, cwd=cwd)
         except process.CommandError as error:
             said = process.last_words(error.result.stderr or error.result.stdout, 4) or str(error)
+            said = mask.text(said + _failed_step(error.result.stdout))
             raise ComposeError(f"could not {what} (stack {self._project}): {said}") from error
+
+
+def _failed_step(text: str) -> str:
+    """What the failed step of a build printed: BuildKit shows it between two lines of dashes, and not as an error."""
+    parts = re.split(r"(?m)^------$", text)
+    lines = parts[-2].strip().splitlines() if len(parts) > 2 else []
+    return "".join(f"\n    {line.strip()}" for line in lines[-15:])
 
 
 def stages(model: Model, rows: t.Sequence[planning.Row]) -> list[list[planning.Row]]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 import typing as t
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 WELL, WAITING, FAILED = "well", "waiting", "failed"
 # Growth of the restart count, while we look, that is a crash loop and not one bad start.
 _LOOP = 3
+# Seconds a container started by this run must stay healthy; it must have run for twice as long.
+_STEADY = 1.0
 _ENDED = ("exited", "stopped", "dead")
 _RUNNING = ("running",)
 
@@ -42,6 +45,8 @@ class Clock:
 class _Seen:
     restarts: int
     since: float | None = None
+    # When it was first seen healthy, and has been since.
+    healthy_since: float | None = None
     # Podman says 0 while a container runs again; what it ended with before is what a person wants to know.
     exit_code: int = 0
 
@@ -81,13 +86,19 @@ class Gate:
         self._interval = interval
 
     def wait(
-        self, services: t.Mapping[str, Service], timeout: float, *, completed: t.Container[str] = ()
+        self,
+        services: t.Mapping[str, Service],
+        timeout: float,
+        *,
+        completed: t.Container[str] = (),
+        began_at: float = math.inf,
     ) -> list[dict[str, t.Any]]:
         """Wait until every one of ``services`` is well.
 
         Args:
             timeout: seconds.
             completed: services that must have ended with exit code 0, since another one waits for that.
+            began_at: seconds since 1970; a container started since must stay healthy for a second to count as such.
 
         Returns:
             One row a container: service, container, state, health, restarts, exit_code, seconds, ok, message.
@@ -99,7 +110,7 @@ class Gate:
         seen: dict[str, _Seen] = {}
         pause = self._interval
         while True:
-            rows = self._look(services, seen, began, completed)
+            rows = self._look(services, seen, began, completed, began_at)
             bad = [row for row in rows if row["verdict"] == FAILED]
             if not bad and all(row["verdict"] == WELL for row in rows):
                 return [_public(row) for row in rows]
@@ -110,7 +121,12 @@ class Gate:
             pause = min(pause * 1.3, 2.0)
 
     def _look(
-        self, services: t.Mapping[str, Service], seen: dict[str, _Seen], began: float, completed: t.Container[str]
+        self,
+        services: t.Mapping[str, Service],
+        seen: dict[str, _Seen],
+        began: float,
+        completed: t.Container[str],
+        began_at: float,
     ) -> list[dict[str, t.Any]]:
         found = self._containers(services)
         if self._probe is not None:
@@ -120,7 +136,7 @@ class Gate:
                 found = self._containers(services)
         rows = []
         for container in found:
-            verdict, message = self._verdict(services[container.service], container, seen, completed)
+            verdict, message = self._verdict(services[container.service], container, seen, completed, began_at)
             rows.append(
                 {
                     "service": container.service,
@@ -146,7 +162,12 @@ class Gate:
         return [row for row in project_containers(self._engine, self._project) if row.service in services]
 
     def _verdict(
-        self, service: Service, container: Container, seen: dict[str, _Seen], completed: t.Container[str]
+        self,
+        service: Service,
+        container: Container,
+        seen: dict[str, _Seen],
+        completed: t.Container[str],
+        began_at: float,
     ) -> tuple[str, str]:
         now = self._clock.monotonic()
         memory = seen.setdefault(container.id, _Seen(container.restart_count))
@@ -170,12 +191,22 @@ class Gate:
             return WAITING, f"is {container.status}"
         if service.has_healthcheck:
             if container.health == "healthy":
-                return WELL, "healthy"
+                return self._steady(memory, now, container, began_at)
+            memory.healthy_since = None
             return WAITING, f"its healthcheck is still {container.health or 'not run'}"
         ran = self._clock.epoch() - epoch_of(container.started_at)
         if ran >= self._settle:
             return WELL, "running"
         return WAITING, f"runs for {max(ran, 0):.0f} s"
+
+    def _steady(self, memory: _Seen, now: float, container: Container, began_at: float) -> tuple[str, str]:
+        # Some are healthy until they have read their configuration, and one that was restarted even more so.
+        if memory.healthy_since is None:
+            memory.healthy_since = now
+        started = epoch_of(container.started_at)
+        steady = _STEADY * (1 + 3 * container.restart_count)
+        proven = now - memory.healthy_since >= steady and self._clock.epoch() - started >= 2 * steady
+        return (WELL if proven or started < began_at else WAITING), "healthy"
 
     def _lasting(self, memory: _Seen, now: float, message: str) -> tuple[str, str]:
         if memory.since is None:

@@ -100,6 +100,7 @@ class LastGood:
         """
         known = self.sets()
         if known and known[-1].same_as(good):
+            self.forget(known[: -max(keep, 1)], tagger)  # a run may have been killed before it did
             return known[-1]
         for row in good.images.values():
             tagger.tag(row["id"], row["kept_as"])
@@ -122,9 +123,10 @@ class LastGood:
     def forget(self, sets: t.Iterable[GoodSet], tagger: Tagger) -> None:
         """Remove sets and the names of their images."""
         for each in sets:
-            shutil.rmtree(os.path.join(self._folder, str(each.number)), ignore_errors=True)
+            # Names first: a run that is killed in between knows them from the set.
             for row in each.images.values():
                 tagger.untag(row["kept_as"])
+            shutil.rmtree(os.path.join(self._folder, str(each.number)), ignore_errors=True)
 
     def restore(self, good: GoodSet, project_dir: str, tagger: Tagger) -> None:
         """Put the files of a set back, and let the images' names mean what they meant.

@@ -1,18 +1,38 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``kill -9`` before and after every command a deploy runs, and before and after every file it writes.
+"""``kill -9`` before and after every command a deploy runs, every request it makes to the engine, every file it writes.
 
 Nothing is simulated: a process is killed there by itself, with the real engine going on. After each, one clean run must
-converge, and a healthy service that was not to be changed must not have been touched.
+converge, a healthy service that was not to be changed must not have been touched, and no image is kept that no set is
+for. Deploys have some hundred such moments, so that a spread of them is tried.
 """
 
+import http.client
 import os
+import shutil
 import signal
+import time
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.compose.lastgood import LastGood
 from compose_lab import Lab
+
+MOMENTS = 34
+# Beside the commands: files put in place, names given to images, files of a set, the history, waiting for health.
+PLACES = (
+    (os, "replace"),
+    (os, "rename"),
+    (os, "ftruncate"),
+    (os, "fsync"),
+    (os, "write"),
+    (os, "unlink"),
+    (shutil, "copy"),
+    (shutil, "rmtree"),
+    (http.client.HTTPConnection, "request"),
+    (time, "sleep"),
+)
 
 
 class Bomb:
@@ -27,6 +47,10 @@ class Bomb:
         self.count += 1
         if self.count == self._at:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def disarm(self) -> None:
+        """Nothing ends the process any more."""
+        self._at = None
 
     def around(self, function):
         """``function`` with a moment before and one after."""
@@ -47,14 +71,16 @@ def converge_in_child(lab: Lab, at: int | None) -> tuple[int, int]:
     if child == 0:
         os.close(reading)
         bomb = Bomb(at)
-        for name in ("replace", "rename", "ftruncate", "fsync"):
-            setattr(os, name, bomb.around(getattr(os, name)))
+        for where, name in PLACES:
+            setattr(where, name, bomb.around(getattr(where, name)))
         lab.world_run = bomb.around(process.run)
         status = 1
         try:
             status = 1 if lab.stack().converge().get("failed") else 0
         finally:
-            os.write(writing, str(bomb.count).encode())
+            count = str(bomb.count).encode()
+            bomb.disarm()
+            os.write(writing, count)
             os._exit(status)
     os.close(writing)
     counted = b""
@@ -92,8 +118,9 @@ def test_every_moment(lab: Lab, record_property):
     status, moments = converge_in_child(lab, None)
     assert status == 0
     tried = 0
-    for moment in range(1, moments + 1):
-        change(lab, moment + 1)
+    step = max(1.0, (moments - 1) / (MOMENTS - 1))
+    for number, moment in enumerate(sorted({round(1 + step * index) for index in range(MOMENTS)}), 1):
+        change(lab, number + 1)
         lab.write()
         status, _count = converge_in_child(lab, moment)
         if not os.WIFSIGNALED(status):
@@ -104,10 +131,23 @@ def test_every_moment(lab: Lab, record_property):
         assert not result.get("failed"), f"{here}: {result['msg']}"
         assert {row["action"] for row in lab.info()["plan"]} == {"keep"}, here
         now = lab.containers()
-        assert lab.backend.cli("exec", now["built"][0].id, "cat", "/app") == str(moment + 1), here
-        assert f"LEVEL={moment + 1}" in now["web"][0].env, here
+        assert lab.backend.cli("exec", now["built"][0].id, "cat", "/app") == str(number + 1), here
+        assert f"LEVEL={number + 1}" in now["web"][0].env, here
         assert (now["steady"][0].id, now["steady"][0].started_at) == (steady.id, steady.started_at), here
         assert all(len(rows) == 1 for rows in now.values()), here
+        assert kept(lab) == in_sets(lab), here
     record_property("moments", tried)
-    print(f"{lab.backend.name}: killed at {tried} moments, every next run converged")
-    assert tried >= 20
+    print(f"{lab.backend.name}: killed at {tried} of {moments} moments, every next run converged")
+    assert tried >= 30
+
+
+def kept(lab: Lab) -> set[str]:
+    """Names of images that are kept for a set."""
+    named = lab.backend.cli("images", "--format", "{{.Repository}}:{{.Tag}}").splitlines()
+    return {name for name in named if f"/onebox/{lab.project}/" in name}
+
+
+def in_sets(lab: Lab) -> set[str]:
+    sets = LastGood(str(lab.root / "state" / lab.project), lab.project).sets()
+    assert 1 <= len(sets) <= 3
+    return {row["kept_as"] for each in sets for row in each.images.values()}

@@ -70,6 +70,27 @@ def test_a_healthcheck_decides_where_there_is_one():
     assert 2 < waited < 5
 
 
+def test_healthy_for_a_moment_does_not_count():
+    def script(now):
+        if now < 0.6:
+            return [container("web", State__Health={"Status": "healthy"})]
+        return [container("web", State__Status="exited", State__Running=False, State__ExitCode=3)]
+
+    time = FakeTime()
+    services = model_of({"web": {"image": "a", "restart": "always", **HEALTHCHECK}}).services
+    with pytest.raises(Unhealthy, match="exit code 3"):
+        Gate(FakeEngine(time, script), "shop", time.clock).wait(services, 20.0, began_at=START - 1)
+
+
+def test_only_what_this_run_started_must_stay_healthy():
+    healthy = container("web", State__Health={"Status": "healthy"})
+    services = model_of({"web": {"image": "a", **HEALTHCHECK}}).services
+    for began_at, least, most in ((START - 1, 2.0, 2.8), (START + 1, 0.0, 0.0)):
+        time = FakeTime()
+        Gate(FakeEngine(time, lambda now: [healthy]), "shop", time.clock).wait(services, 20.0, began_at=began_at)
+        assert least <= time.now <= most
+
+
 def test_an_unhealthy_service_fails_and_is_named_with_its_last_lines():
     sick = container("web", State__Health={"Status": "unhealthy"})
     services = {"web": {"image": "a", **HEALTHCHECK, "environment": {"DB_PASSWORD": "hunter22"}}}
