@@ -117,6 +117,25 @@ options:
           - The HTTP status it must answer with.
         type: int
         default: 200
+  prometheus_checks:
+    description:
+      - Prometheus servers whose targets must be up, asked from the host itself, without any proxy. After a change only
+        what was scraped since counts, so O(wait_timeout) must be longer than the scrape interval.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      url:
+        description:
+          - Where it answers, for example C(http://127.0.0.1:9090).
+        type: str
+        required: true
+      jobs:
+        description:
+          - Jobs that must have targets; by default every target it has, and at least one.
+        type: list
+        elements: str
+        default: []
 extends_documentation_fragment:
   - onebox.stack.compose
 attributes:
@@ -231,6 +250,11 @@ endpoints:
   returned: always
   type: list
   elements: dict
+targets:
+  description: One entry a target, with C(url), C(job), C(instance), C(health), C(ok) and C(message).
+  returned: always
+  type: list
+  elements: dict
 boot:
   description: The start at boot, with C(unit), C(enabled), C(changed) and C(message).
   returned: when O(boot) is true
@@ -291,6 +315,15 @@ def main() -> None:
                 "elements": "dict",
                 "default": [],
                 "options": {"url": {"type": "str", "required": True}, "status": {"type": "int", "default": 200}},
+            },
+            "prometheus_checks": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "url": {"type": "str", "required": True},
+                    "jobs": {"type": "list", "elements": "str", "default": []},
+                },
             },
         },
         supports_check_mode=True,

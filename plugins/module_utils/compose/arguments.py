@@ -79,6 +79,7 @@ def request_of(params: t.Mapping[str, t.Any], uid: int, home: str) -> Request:
         vm=params["vm"],
         vm_name=params["vm_name"],
         http_checks=tuple(params.get("http_checks") or ()),
+        prometheus_checks=tuple(params.get("prometheus_checks") or ()),
         freeze=tuple(params.get("freeze") or ()),
         state_dir=params["state_dir"] or default_state,
         **extra,

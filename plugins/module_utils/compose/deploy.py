@@ -11,6 +11,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import (
     outcome,
     proof,
     remember,
+    scraped,
     state,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose import plan as planning
@@ -67,7 +68,7 @@ class Deploy:
                 },
             )
             result["images"] = outcome.images(look.model, after)
-            failure = failure or self._prove(look, engine, result) or self._ask(result)
+            failure = failure or self._prove(look, engine, result) or self._ask(result) or self._watch(look, result)
         except (ComposeError, EngineError) as error:
             return failure or str(error), list(look.facts.containers)
         return failure, after
@@ -75,13 +76,14 @@ class Deploy:
     def _apply(self, look: Look, engine: Engine, actor: apply.Actor, result: Result) -> None:
         probe = actor.probe if engine.name == "podman" else None
         gate = Gate(engine, self._request.name, self._world.clock, settle=self._request.settle, probe=probe)
+        began_at = self._world.clock.epoch()
         if any(row.action != planning.KEEP for row in look.rows):
             with self._timings.step("apply"):
                 absent = {reference for reference, found in look.facts.images.items() if found is None}
                 paused = {row.id: row.service for row in look.facts.containers if row.status == "paused"}
                 apply.run_plan(actor, gate, look.model, look.rows, absent, self._request.wait_timeout, paused)
         with self._timings.step("gate"):
-            result["health"] = gate.wait(look.model.services, self._request.wait_timeout)
+            result["health"] = gate.wait(look.model.services, self._request.wait_timeout, began_at=began_at)
 
     def _prove(self, look: Look, engine: Engine, result: Result) -> str:
         if not self._request.verify:
@@ -121,3 +123,21 @@ class Deploy:
         if not bad:
             return ""
         return f"stack {self._request.name} runs and does not answer: " + "; ".join(bad)
+
+    def _watch(self, look: Look, result: Result) -> str:
+        if not self._request.prometheus_checks:
+            return ""
+        acted = any(row.action != planning.KEEP for row in look.rows)
+        with self._timings.step("prometheus"):
+            # A scrape from before the change would say that all is well.
+            since = self._world.clock.epoch() if acted else 0.0
+            patience = self._request.wait_timeout
+            rows = scraped.check(self._request.prometheus_checks, patience, since, self._world.clock)
+        result["targets"] = rows
+        bad = [
+            " ".join(filter(None, (row["url"], row["job"] and f"job {row['job']}", row["instance"])))
+            + f": {row['message']}"
+            for row in rows
+            if not row["ok"]
+        ]
+        return f"stack {self._request.name} runs and Prometheus does not reach it: " + "; ".join(bad) if bad else ""

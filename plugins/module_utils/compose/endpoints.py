@@ -24,17 +24,23 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def fetch(url: str, timeout: float) -> tuple[int, str]:
-    """GET ``url`` without any proxy; the HTTP status, or 0 and why there is none."""
+def read(url: str, timeout: float) -> tuple[int, str, str]:
+    """GET ``url`` without any proxy; the HTTP status and the body, or 0 and why there is none."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
     try:
         with opener.open(url, timeout=timeout) as answer:
-            return answer.status, ""
+            return answer.status, answer.read().decode("utf-8", errors="replace"), ""
     except urllib.error.HTTPError as error:
         error.close()
-        return error.code, ""
+        return error.code, "", ""
     except (OSError, http.client.HTTPException, ssl.SSLError, ValueError) as error:
-        return 0, str(getattr(error, "reason", "") or error or type(error).__name__)
+        return 0, "", str(getattr(error, "reason", "") or error or type(error).__name__)
+
+
+def fetch(url: str, timeout: float) -> tuple[int, str]:
+    """The HTTP status of ``url``, or 0 and why there is none."""
+    status, _body, why = read(url, timeout)
+    return status, why
 
 
 def check(

@@ -25,6 +25,7 @@ def empty(project: str) -> dict[str, t.Any]:
         "images": [],
         "mounts": {},
         "endpoints": [],
+        "targets": [],
         "sources": [],
         "warnings": [],
         "last_good": {},

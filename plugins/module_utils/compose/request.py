@@ -46,6 +46,7 @@ class Request:
     freeze: tuple[t.Mapping[str, t.Any], ...] = ()
     force: bool = False
     http_checks: tuple[t.Mapping[str, t.Any], ...] = ()
+    prometheus_checks: tuple[t.Mapping[str, t.Any], ...] = ()
     state_dir: str = "/var/lib/onebox"
 
     @property

@@ -250,7 +250,7 @@ class Stack:
             return f"{failure}\nGoing back to what was well at {sets[-1].at} failed too: {worse}"
         result["rolled_back"] = True
         result["last_good"] = {"number": sets[-1].number, "at": sets[-1].at, "revision": sets[-1].revision}
-        for key in ("health", "images", "mounts", "endpoints"):
+        for key in ("health", "images", "mounts", "endpoints", "targets"):
             result[key] = attempt[key]
         return f"{failure}\nThe stack was brought back to what was well at {sets[-1].at}, and is well again."
 

@@ -136,12 +136,12 @@ def test_declared_files_that_are_not_there(place):
             services,
             project_dir=str(place / "deploy"),
             secrets={"s": {"file": "./secret"}},
-            configs={"c": {"file": "./config"}},
+            configs={"c": {"file": "/nowhere/config"}},
         ),
         Source("shop", str(place / "deploy"), (), "", ()),
         strict.Rules(),
     )
-    assert sorted(row.code for row in found) == ["no_context", "no_dockerfile", "no_env_file", "no_file", "no_file"]
+    assert sorted(row.code for row in found) == ["no_context", "no_dockerfile", "no_env_file", "no_file", "not_shipped"]
 
 
 def test_a_dockerfile_outside_of_its_context_and_a_dockerignore_that_does_nothing(place):
