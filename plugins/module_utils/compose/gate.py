@@ -108,17 +108,18 @@ class Gate:
         """
         began = self._clock.monotonic()
         seen: dict[str, _Seen] = {}
-        pause = self._interval
         while True:
+            looked = self._clock.monotonic()
             rows = self._look(services, seen, began, completed, began_at)
             bad = [row for row in rows if row["verdict"] == FAILED]
             if not bad and all(row["verdict"] == WELL for row in rows):
                 return [_public(row) for row in rows]
-            elapsed = self._clock.monotonic() - began
+            now = self._clock.monotonic()
+            elapsed = now - began
             if bad or elapsed >= timeout:
                 raise self._unhealthy(bad or [row for row in rows if row["verdict"] != WELL], rows, elapsed, services)
-            self._clock.sleep(pause)
-            pause = min(pause * 1.3, 2.0)
+            # Podman's command line takes its time: most of it is for the services.
+            self._clock.sleep(min(max(self._interval, 10 * (now - looked)), 2.0))
 
     def _look(
         self,
