@@ -118,3 +118,24 @@ def test_a_stack_that_is_on_the_host_already_is_planned_with_its_new_variables(b
     box.lab.variables["LEVEL"] = "debug"
     assert "web: recreate" in box.run("--check", "--diff")
     assert "web: recreate" in box.run(playbook="playbooks/plan.yml")
+
+
+# Modules that run on the controller alone.
+_NOT_ON_THE_HOST = ("assert", "include_tasks", "include_role", "set_fact", "debug")
+
+
+def test_a_run_that_finds_nothing_to_do_makes_few_calls(box: Box):
+    box.run()
+    box.environ["ANSIBLE_STDOUT_CALLBACK"] = "ansible.posix.json"
+    said = box.run()
+    played, _rest = json.JSONDecoder().raw_decode(said, said.index("{\n"))
+    calls = [
+        result["action"]
+        for play in played["plays"]
+        for task in play["tasks"]
+        for result in task["hosts"].values()
+        if not result.get("skipped") and result["action"].rpartition(".")[2] not in _NOT_ON_THE_HOST
+    ]
+    assert "onebox.stack.compose_stack" in calls
+    assert len(calls) <= 6, calls
+    assert played["stats"]["box"]["changed"] == 0
