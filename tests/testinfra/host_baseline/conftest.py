@@ -13,6 +13,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TINY = "localhost/onebox-testbed/tiny:latest"
 NETWORK = "obx-net"
+SERVER = "obx-server"
 
 
 @pytest.fixture
@@ -32,15 +33,23 @@ def listening(host, eventually):
 
 @pytest.fixture
 def container(host):
-    """Two containers in a network of their own: a server that stays, and commands that run beside it."""
+    """Commands in a container, in a network of its own with a server beside it."""
     host.check_output("docker load -q -i /testbed/$(basename /testbed/saved-tiny-*.tar)")
     host.run("docker network create %s", NETWORK)
-    host.run("docker run -d --restart unless-stopped --name obx-server --network %s %s httpd -f -h /etc", NETWORK, TINY)
+    host.run("docker run -d --init --restart always --name %s --network %s %s httpd -f -h /etc", SERVER, NETWORK, TINY)
+    host.check_output("docker start %s", SERVER)
 
     def command(*words: str):
         return host.run("docker run --rm --network %s %s " + " ".join(words), NETWORK, TINY)
 
     return command
+
+
+@pytest.fixture
+def server(host, container):
+    """Address of the server: a static busybox cannot look names up."""
+    form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    return lambda: host.check_output("docker inspect -f %s %s", form, SERVER)
 
 
 @pytest.fixture

@@ -6,20 +6,18 @@
 RULES = "/etc/iptables/rules.v4"
 
 
-def test_containers_talk_to_each_other_and_to_the_world(host, container, eventually):
-    eventually(lambda: "root:x:0:0" in container("wget", "-T", "3", "-q", "-O-", "http://obx-server/passwd").stdout)
-    gateway = host.check_output("ip route show default").split()[2]
-    result = container("ping", "-c", "1", "-W", "5", gateway)
-    assert result.rc == 0, result.stdout + result.stderr
+def test_containers_talk_to_each_other_and_to_the_world(host, container, server):
+    for other in (server(), host.check_output("ip route show default").split()[2]):
+        result = container("ping", "-c", "1", "-W", "10", other)
+        assert result.rc == 0, result.stdout + result.stderr
 
 
 def test_loading_the_rules_again_does_not_cut_containers_off(host, container, eventually):
     gateway = host.check_output("ip route show default").split()[2]
     assert "-j DOCKER-USER" in host.check_output("iptables -S FORWARD")
     host.check_output("systemctl restart netfilter-persistent")
-    eventually(
-        lambda: host.service("docker").is_running and "-j DOCKER-USER" in host.check_output("iptables -S FORWARD")
-    )
+    eventually(lambda: "-j DOCKER-USER" in host.check_output("iptables -S FORWARD"), 180)
+    eventually(lambda: host.service("docker").is_running, 180)
     eventually(lambda: container("ping", "-c", "1", "-W", "5", gateway).rc == 0)
 
 
