@@ -69,8 +69,7 @@ def environment() -> dict[str, str]:
 def _molecule(options: argparse.Namespace) -> None:
     with alone():
         socket = docker.up()
-        named = set(options.arguments)
-        env = hosts.environment(socket, with_standins=not named or not named.isdisjoint(hosts.WITH_STANDINS))
+        env = hosts.environment(socket, options.arguments or scenarios.names())
     # The program itself is looked for on PATH as well.
     os.environ["PATH"] = env["PATH"]
     if not options.arguments:

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import os
+import typing as t
 
 from onebox_testbed import images, standins
 from onebox_testbed.base import CACHE, CHECKOUT, ROOT, cgroup_v2
 from onebox_testbed.docker import environment as docker_environment
 
-HOST_IMAGES = ("debian13", "debian13-docker", "debian13-podman", "debian13-cloud", "debian12-cloud")
-# Scenarios that run a stack of public images.
+HOST_IMAGES = ("debian13", "debian13-docker", "debian13-podman")
+# What only these scenarios need: hosts as a cloud gives them, and stand-ins for public images.
+ON_CLOUD_HOSTS = ("host_baseline",)
 WITH_STANDINS = ("coinpilot",)
 
 
@@ -27,11 +29,11 @@ def run_arguments() -> list[str]:
     return [*argv, "--cgroupns", "host", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
 
 
-def environment(socket: str, *, with_standins: bool) -> dict[str, str]:
+def environment(socket: str, scenarios: t.Collection[str]) -> dict[str, str]:
     """Build the hosts' images and return the environment Molecule runs in.
 
     Args:
-        with_standins: build the stand-ins for public images, too.
+        scenarios: those that will run; what only others need is not built.
     """
     tags = {name: images.ensure(socket, name) for name in HOST_IMAGES}
     archives = {name: images.saved(socket, name) for name in ("python", "tiny")}
@@ -43,8 +45,6 @@ def environment(socket: str, *, with_standins: bool) -> dict[str, str]:
         "OBX_IMAGE_PLAIN": tags["debian13"],
         "OBX_IMAGE_DOCKER": tags["debian13-docker"],
         "OBX_IMAGE_PODMAN": tags["debian13-podman"],
-        "OBX_IMAGE_DEBIAN13_CLOUD": tags["debian13-cloud"],
-        "OBX_IMAGE_DEBIAN12_CLOUD": tags["debian12-cloud"],
         "OBX_ARCHIVES": str(images.TARBALLS),
         "OBX_PYTHON_ARCHIVE": f"/testbed/{archives['python'].name}",
         "OBX_TINY_ARCHIVE": f"/testbed/{archives['tiny'].name}",
@@ -56,7 +56,10 @@ def environment(socket: str, *, with_standins: bool) -> dict[str, str]:
         "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
         "LC_ALL": "C.UTF-8",
     }
-    if with_standins:
+    if not set(ON_CLOUD_HOSTS).isdisjoint(scenarios):
+        for release in ("debian12", "debian13"):
+            env[f"OBX_IMAGE_{release.upper()}_CLOUD"] = images.ensure(socket, f"{release}-cloud")
+    if not set(WITH_STANDINS).isdisjoint(scenarios):
         env["OBX_STANDINS_ARCHIVE"] = f"/testbed/{standins.archive(socket).name}"
     # systemd gets a hierarchy of its own where there is but one; writing to it takes a privileged container.
     unified = cgroup_v2()
