@@ -79,6 +79,9 @@ test-machine: testbed ## heavier: podman machine by three real clients, then one
 	@$(TESTBED) && pytest -q tests/integration/machine
 	@tests/testbed/mac/boot_tier
 
+test-baseline: setup-dev ## heavier: a fresh Debian 12 and 13 with the firewall rules of Oracle's images, made ready
+	@python tests/testbed/testbed.py molecule test -s host_baseline
+
 bench: testbed ## ratios against what one would use instead
 	@$(TESTBED) && python benchmarks/run.py
 

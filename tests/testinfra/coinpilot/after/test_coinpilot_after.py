@@ -72,7 +72,7 @@ def test_every_mount_is_the_directory_of_the_host(host, containers, service, sou
 
 def test_no_data_in_the_deploy_directory(host):
     there = host.check_output("ls -A /opt/onebox/coinpilot").split()
-    assert sorted(there) == [".env", ".env.example", "app", "compose.yml", "monitoring"]
+    assert sorted(there) == [".env", ".env.example", "app", "compose.yml", "migrations", "monitoring"]
     for name in ("postgres/PG_VERSION", "redis/appendonlydir", "n8n/database.sqlite", "grafana/grafana.db"):
         assert host.file(f"/srv/coinpilot/{name}").exists, name
 
