@@ -19,7 +19,7 @@ export PYTHONUNBUFFERED := 1
 .PHONY: help setup setup-dev demo demo-down verify plan test lint sanity unit testbed testbed-down integration molecule bench clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: ## .venv and .collections for running the playbooks
 	@$(PYTHON) tools/setup.py
@@ -57,6 +57,7 @@ integration: testbed ## the modules against real engines
 	@$(TESTBED) && pytest -q $(addprefix tests/integration/,$(INTEGRATION))
 
 molecule: setup-dev ## the roles on systemd hosts
+	@pip install --quiet --disable-pip-version-check -r requirements-oci.txt
 	@python tests/testbed/testbed.py molecule
 
 test-compose: testbed ## heavier: every change on every engine and compose tool, kill -9 in the middle
@@ -74,6 +75,10 @@ faults-backup: testbed ## heavier: hundreds of kills, a thousand flipped bits, f
 test-oci: testbed ## heavier: the launcher and the role against a cloud that verifies signatures
 	@pip install --quiet --disable-pip-version-check -r requirements-oci.txt
 	@$(TESTBED) && pytest -q tests/integration/oci
+
+e2e-oci: testbed ## heavier: from no VM at all to coinpilot, on a fake cloud that starts real machines
+	@pip install --quiet --disable-pip-version-check -r requirements-oci.txt
+	@$(TESTBED) && pytest -q -s tests/e2e/oci
 
 test-machine: testbed ## heavier: podman machine by three real clients, then one that really boots
 	@$(TESTBED) && pytest -q tests/integration/machine
