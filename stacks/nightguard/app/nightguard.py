@@ -99,7 +99,7 @@ def main() -> None:
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_unused: told.set())
-    interval = float(os.environ.get("NIGHTGUARD_INTERVAL") or "900")
+    interval = float(os.environ.get("INTERVAL") or "900")
     guard = Guard(pathlib.Path("/data"), pathlib.Path("/run/secrets"), interval)
     serve(guard)
     print(f"watching, a report every {interval:g} s", flush=True)
