@@ -32,6 +32,9 @@ def sockets(engine: str, environ: t.Mapping[str, str], uid: int, system: str = s
         if host.startswith("unix://"):
             places.append(host[len("unix://") :])
         places += ["/var/run/docker.sock", os.path.join(runtime, "docker.sock")]
+        # Docker in Colima's virtual machine; only root could have it at the usual place.
+        colima = environ.get("COLIMA_HOME") or os.path.join(environ.get("HOME", "/"), ".colima")
+        places += [place for place in (os.path.join(colima, "default", "docker.sock"),) if os.path.exists(place)]
     else:
         host = environ.get("CONTAINER_HOST", "")
         if host.startswith("unix://"):

@@ -60,3 +60,12 @@ def test_no_machine_no_socket(tmp_path):
 def test_docker_is_never_looked_for_there(tmp_path):
     home = Home(tmp_path, "97layerOS", ["97layerOS-api.sock"])
     assert not any("97layerOS" in place for place in find.sockets("docker", home.environ, 501, "darwin"))
+
+
+def test_docker_of_colima_is_looked_for_last(tmp_path):
+    place = tmp_path / "colima/default/docker.sock"
+    environ = {"HOME": str(tmp_path), "COLIMA_HOME": f"{tmp_path}/colima"}
+    assert str(place) not in find.sockets("docker", environ, 501, "darwin")
+    place.parent.mkdir(parents=True)
+    place.touch()
+    assert find.sockets("docker", environ, 501, "darwin")[-1] == str(place)
