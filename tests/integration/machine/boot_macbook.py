@@ -64,9 +64,8 @@ def test_brew_installs_and_the_machine_sees_the_workspace(mac: MacBook) -> None:
     assert (play.code, play.counts["changed"]) == (0, 2), play.said
     # What a Mac pulls from the registry.
     archive = next((ROOT / ".cache/testbed/images").glob("python-*.tar"))
-    done = mac.podman("load", "--input", str(archive), seconds=600)
+    done = mac.podman("import", str(archive), PYTHON, seconds=900)
     assert done.returncode == 0, done.stderr
-    mac.podman("tag", "localhost/python:3.11-slim", PYTHON)
 
 
 def test_a_stack_that_does_not_answer_retires_nothing(mac: MacBook) -> None:
