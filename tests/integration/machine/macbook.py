@@ -75,6 +75,14 @@ class MacBook(Lab):
             (tools / name).symlink_to(self.bin / name)
         self.workspace = home / "97layerOS"
         shutil.copytree(ROOT / "stacks/97layer/app", self.workspace, ignore=shutil.ignore_patterns("__pycache__"))
+        self.stack = home / "stack"
+        shutil.copytree(ROOT / "stacks/97layer", self.stack, ignore=shutil.ignore_patterns("__pycache__"))
+        # Three Pythons every five seconds are all an emulated processor can do: the healthchecks go slower here.
+        compose_file = self.stack / "compose.yml"
+        slower = (
+            compose_file.read_text().replace("interval: 5s", "interval: 60s").replace("timeout: 5s", "timeout: 60s")
+        )
+        compose_file.write_text(slower)
         self.agents = home / "Library/LaunchAgents"
         self.launchd = home / "launchd.json"
         self.env.update(
@@ -157,6 +165,7 @@ class MacBook(Lab):
             "podman_machine_launchctl": str(TESTBED / "fake_launchctl.py"),
             "host_hygiene_launchctl": str(TESTBED / "fake_launchctl.py"),
             "layer97_workspace": str(self.workspace),
+            "compose_stack_source": str(self.stack),
             "compose_stack_wait_timeout": 400,
             **values,
         }

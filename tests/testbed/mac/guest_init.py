@@ -64,6 +64,8 @@ def users(config):
             run("useradd", "-m", "-s", "/bin/bash", "-u", str(user.get("uid") or 1000), "-G", groups, name)
             write("/etc/sudoers.d/90-" + name, f"{name} ALL=(ALL) NOPASSWD:ALL\n".encode())
             write("/var/lib/systemd/linger/" + name, b"")
+            for file in ("/etc/subuid", "/etc/subgid"):  # Fedora CoreOS has them for its user
+                write(file, f"{name}:100000:1000000\n".encode())
         write(home + "/.ssh/authorized_keys", "\n".join([*user.get("sshAuthorizedKeys", []), ""]).encode())
         run("chown", "-R", name + ":", home + "/.ssh")
         run("chmod", "-R", "go=", home + "/.ssh")
