@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import compare, confighash
+from ansible_collections.onebox.stack.plugins.module_utils.compose import compare, confighash, images
 from ansible_collections.onebox.stack.plugins.module_utils.compose.content import Content, Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import epoch_of
 from ansible_collections.onebox.stack.plugins.module_utils.compose.memory import Memory
@@ -229,9 +229,15 @@ def _content(row: Row, service: Service, container: Container, facts: Facts) -> 
         if _changed(record.code if record else {}, key, piece, started):
             row.raise_to(RESTART, "code_bind_changed")
     if content.context is not None:
-        created = epoch_of(str((facts.images.get(container.image_id) or {}).get("Created") or ""))
-        if _changed(facts.memory.builds, container.image_id, content.context, created):
-            row.raise_to(REBUILD, "build_context_changed")
+        # Also what would be started next: a run that ended on its way back leaves the former image under the name.
+        local = _local(facts, service.image)
+        for identity, image in {
+            images.identity(local): local,
+            container.image_id: facts.images.get(container.image_id),
+        }.items():
+            created = epoch_of(str((image or {}).get("Created") or ""))
+            if identity and _changed(facts.memory.builds, identity, content.context, created):
+                row.raise_to(REBUILD, "build_context_changed")
 
 
 def _changed(known: t.Mapping[str, str], key: str, piece: Piece, since: float) -> bool:

@@ -90,11 +90,11 @@ STARTED = "2026-11-21T09:00:00.5Z"
 BEFORE, LATER = 1.0, 4e9
 
 
-def planned(body, content, record=None, builds=(), **top):
+def planned(body, content, record=None, builds=(), named=IMAGE_ID, **top):
     model = model_of({"web": {"image": "shop:1", **body}}, **top)
     row = container("web")
     memory = Memory({row.id: record} if record else {}, dict(builds))
-    images = {"shop:1": {"Id": IMAGE_ID}, IMAGE_ID: {"Id": IMAGE_ID, "Created": STARTED}}
+    images = {"shop:1": {"Id": named, "Created": STARTED}, IMAGE_ID: {"Id": IMAGE_ID, "Created": STARTED}}
     facts = plan.Facts([row], images, memory, {"web": content})
     made = plan.make(model, facts, kind="podman-compose", version=(1, 6), remove_orphans=False)[0]
     return made.action, made.reasons
@@ -137,6 +137,14 @@ class TestPlan:
     def test_a_build(self, now, action):
         builds = {IMAGE_ID: "a"}
         assert planned({"build": "."}, Content(context=Piece(now, LATER)), builds=builds)[0] == action
+
+    def test_the_name_means_an_image_of_other_files(self):
+        """As a run leaves it that was killed on its way back: the next container would be made of it."""
+        former = "sha256:" + "f" * 64
+        builds = {IMAGE_ID: "a", former: "b"}
+        content = Content(context=Piece("a", LATER))
+        assert planned({"build": "."}, content, builds=builds, named=former)[0] == "rebuild"
+        assert planned({"build": "."}, content, builds={**builds, former: "a"}, named=former)[0] == "recreate"
 
     @pytest.mark.parametrize(("newest", "action"), [(BEFORE, "keep"), (LATER, "rebuild")])
     def test_an_image_nobody_recorded(self, newest, action):
