@@ -68,6 +68,8 @@ class LastGood:
         """All that are whole, oldest first."""
         found = []
         for name in os.listdir(self._folder) if os.path.isdir(self._folder) else ():
+            if not name.isdigit():
+                continue  # written whole, and the power went before it had its place
             try:
                 with open(os.path.join(self._folder, name, "set.json"), encoding="utf-8") as stream:
                     found.append(GoodSet(**json.load(stream)))
