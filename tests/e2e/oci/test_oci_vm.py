@@ -75,6 +75,7 @@ def test_the_bot_works_and_is_reached_by_nobody(site: Site) -> None:
 
 
 def test_every_mount_is_proven(site: Site) -> None:
+    (site.folder / "verify").mkdir()
     code, unused = site.play("playbooks/verify.yml", "-e", f"verify_json={site.folder}/verify")
     assert code == 0
     result = json.loads((site.folder / "verify" / "oci-vm.json").read_text())
