@@ -28,7 +28,7 @@ def problems(model: Model, machine: vm_machines.Machine, home: str, run: process
     shares = vm_machines.shares(machine, run, home, _SECONDS)
     if shares is None:
         return []
-    roots = [root for pair in shares for root in {pair[1], os.path.realpath(pair[0])}]
+    roots = [root for pair in shares for root in (pair[1], os.path.realpath(pair[0]))]
     return [
         Problem(
             "vm_not_shared",

@@ -42,10 +42,11 @@ class Machine:
 
     @classmethod
     def of(
-        cls, kind: str, name: str = "", image: str = "busybox", environ: t.Mapping[str, str] = os.environ
+        cls, kind: str, name: str = "", image: str = "busybox", environ: t.Mapping[str, str] | None = None
     ) -> Machine:
         known = name or _DEFAULT_NAMES[kind]
-        return cls(kind, known, image, podman_provider(known, environ) if kind == "podman" else "")
+        told = os.environ if environ is None else environ
+        return cls(kind, known, image, podman_provider(known, told) if kind == "podman" else "")
 
     def podman(self, *words: str) -> list[str]:
         """``podman machine`` with the provider that has this machine."""

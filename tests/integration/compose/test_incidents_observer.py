@@ -109,7 +109,12 @@ def collects(stack: RealStack) -> None:
     """New ticks arrive on the host and in the database."""
     before = journal(stack)["journal"]
     eventually(lambda: journal(stack).get("journal", 0) > before, True)
-    eventually(lambda: (lambda now: now["journal"] == now["database"])(journal(stack)), True)
+
+    def both_agree() -> bool:
+        now = journal(stack)
+        return now["journal"] == now["database"]
+
+    eventually(both_agree, True)
 
 
 def test_two_apps_from_the_registry_collect_to_the_host(observer):

@@ -21,7 +21,8 @@ def wait(folder: pathlib.Path, seconds: int, *answers: tuple[int, str]) -> tuple
     ssh = folder / "ssh"
     ssh.write_text("\n".join([*lines, "esac", ""]))
     ssh.chmod(0o755)
-    done = subprocess.run([SCRIPT, str(seconds), ssh, "-p", "22", "host"], capture_output=True, text=True, timeout=60)
+    argv = [SCRIPT, str(seconds), ssh, "-p", "22", "host"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout.strip(), int((folder / "ssh.count").read_text())
 
 
