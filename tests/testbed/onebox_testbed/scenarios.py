@@ -24,7 +24,7 @@ LOGS = CACHE / "molecule"
 ORDER = ("coinpilot", "container_engine", "site", "compose_stack", "data_dirs")
 WORKERS = 2
 # They take longer than a change should wait: each is run by the make target that names it.
-HEAVY = ("backups_rebuild", "host_baseline", "nightguard")
+HEAVY = ("backups_rebuild", "host_baseline", "nightguard", "omnivibe")
 
 
 def names() -> list[str]:

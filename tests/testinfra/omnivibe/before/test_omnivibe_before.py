@@ -1,0 +1,11 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""After check mode of the whole site.yml: no directory, no image, no container."""
+
+
+def test_check_mode_changed_nothing(host, containers):
+    assert containers("omnivibe") == {}
+    assert host.run("docker image inspect omnivibe-backend").rc != 0
+    for path in ("/root/omnivibe", "/opt/onebox", "/var/lib/onebox"):
+        assert not host.file(path).exists, path
