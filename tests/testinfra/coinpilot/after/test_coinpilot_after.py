@@ -25,7 +25,7 @@ MOUNTS = [
     ("grafana", "/srv/coinpilot/grafana", "/var/lib/grafana", 472),
     ("grafana", "/opt/onebox/coinpilot/monitoring/grafana/dashboards", "/etc/grafana/dashboards", 472),
 ]
-ADMIN = "admin:not-to-be-seen-grafana"
+ADMIN = {"user": "admin", "password": "GRAFANA_ADMIN_PASSWORD"}
 QUERY = "http://127.0.0.1:9090/api/v1/query?query="
 
 
@@ -116,13 +116,13 @@ def test_n8n_is_told_of_sales_and_of_nothing_without_the_secret(inside, sql, eve
 def test_the_dashboards_of_grafana_show_the_bot(inside):
     assert inside("http://127.0.0.1:3000/api/search")[0] == 401
     dashboard = json.loads((STACK / "monitoring/grafana/dashboards/coinpilot.json").read_text())
-    status, answer = inside(f"http://127.0.0.1:3000/api/dashboards/uid/{dashboard['uid']}", user=ADMIN)
+    status, answer = inside(f"http://127.0.0.1:3000/api/dashboards/uid/{dashboard['uid']}", **ADMIN)
     assert status == 200
     asked = [target["expr"] for panel in answer["dashboard"]["panels"] for target in panel["targets"]]
     assert {"coinpilot_active_positions", "coinpilot_total_pnl"} <= set(asked)
     proxy = "http://127.0.0.1:3000/api/datasources/proxy/uid/coinpilot-prometheus/api/v1/query?query="
     for expression in asked:
-        status, answer = inside(proxy + urllib.parse.quote(expression), user=ADMIN)
+        status, answer = inside(proxy + urllib.parse.quote(expression), **ADMIN)
         assert status == 200, (expression, answer)
         assert answer["data"]["result"], f"{expression} has no value"
 
