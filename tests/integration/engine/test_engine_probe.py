@@ -36,7 +36,11 @@ def test_a_runtime_that_fails_is_reported_and_leaves_nothing(podman_engine, tmp_
     runtime.write_text("#!/bin/sh\necho 'broken: no such luck' >&2\nexit 1\n")
     runtime.chmod(0o755)
     configuration = tmp_path / "broken.conf"
-    configuration.write_text(f'[engine]\nruntime = "broken"\n[engine.runtimes]\nbroken = ["{runtime}"]\n')
+    # The network is named: what Podman takes by itself depends on which files other packages left, and comes first.
+    configuration.write_text(
+        f'[network]\nnetwork_backend = "netavark"\n'
+        f'[engine]\nruntime = "broken"\n[engine.runtimes]\nbroken = ["{runtime}"]\n'
+    )
     # The environment is read at each call: later ones are those of an engine that works again.
     environ = {**podman_engine.environ, "CONTAINERS_CONF": str(configuration)}
     probe = Probe("podman", environ=environ, tag="obx-engine-broken")
