@@ -120,7 +120,8 @@ class Lab:
         for container in result["containers"]:
             for row in container["mounts"]:
                 SEEN[self.name, row["verdict"]].add(row["fix"])
-        assert result["ok"] <= (result["summary"]["ok"] == result["summary"]["checked"] > 0), result["table"]
+        # ok means that nothing is left unproven; a container without mounts has nothing to prove.
+        assert result["ok"] <= (result["summary"]["ok"] == result["summary"]["checked"]), result["table"]
         return result
 
     def verdict(self, name: str, destination: str = "/data", **options: t.Any) -> dict[str, t.Any]:
