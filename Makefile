@@ -16,7 +16,8 @@ export LC_ALL := C.UTF-8
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-down verify plan test lint sanity unit testbed testbed-down integration molecule test-stacks bench clean
+.PHONY: help setup setup-dev demo demo-down verify plan test lint sanity unit testbed testbed-down integration molecule bench clean \
+  test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -87,8 +88,8 @@ test-machine: testbed ## heavier: podman machine by three real clients, then one
 test-baseline: setup-dev ## heavier: a fresh Debian 12 and 13 with the firewall rules of Oracle's images, made ready
 	@python tests/testbed/testbed.py molecule test -s host_baseline
 
-test-stacks: setup-dev ## heavier: nightguard and omnivibe with the inventory's values
-	@for name in nightguard omnivibe; do python tests/testbed/testbed.py molecule test -s $$name || exit 1; done
+test-stacks: setup-dev ## heavier: coinpilot, nightguard and omnivibe with the inventory's values
+	@for name in coinpilot nightguard omnivibe; do python tests/testbed/testbed.py molecule test -s $$name || exit 1; done
 
 bench: testbed ## ratios against what one would use instead
 	@$(TESTBED) && python benchmarks/run.py

@@ -21,10 +21,10 @@ from onebox_testbed.base import BEAT_SECONDS, CACHE, ROOT, TestbedError, say
 
 LOGS = CACHE / "molecule"
 # The longest first, so that none of them is left to run alone at the end.
-ORDER = ("coinpilot", "container_engine", "site", "compose_stack", "data_dirs")
+ORDER = ("site", "compose_stack", "verify", "container_engine", "backups")
 WORKERS = 2
 # They take longer than a change should wait: each is run by the make target that names it.
-HEAVY = ("backups_rebuild", "host_baseline", "nightguard", "omnivibe")
+HEAVY = ("backups_rebuild", "coinpilot", "host_baseline", "nightguard", "omnivibe")
 
 
 def names() -> list[str]:
