@@ -56,7 +56,7 @@ def _leave(number: int, _frame: types.FrameType | None) -> None:
 
 
 def _start(socket: str) -> None:
-    settings, folders = _pip()
+    settings, folders, files = _pip()
     env = {key: value for key, value in os.environ.items() if _NETWORK.fullmatch(key)}
     certificates = next((value for value in env.values() if os.path.isfile(value)), None)
     # Files are copied, not mounted: installing ca-certificates replaces them, which a mount would refuse.
@@ -77,15 +77,17 @@ def _start(socket: str) -> None:
     if certificates:
         docker(socket, "cp", "-L", certificates, f"{NAME}:{_CERTIFICATES}")
     _write(socket, "/etc/pip.conf", settings)
+    for source, target in files.items():
+        docker(socket, "cp", "-L", source, f"{NAME}:{target}")
     proxies = [line for line in run(["apt-config", "dump"], check=False).stdout.splitlines() if "::Proxy " in line]
     _write(socket, "/etc/apt/apt.conf.d/90testbed", "\n".join([*proxies, ""]))
     # A machine has it writable, a container has not.
     _inside(socket, "mount -o remount,rw /proc/sys")
 
 
-def _pip() -> tuple[str, set[str]]:
-    """This machine's pip settings as a pip.conf, and the local folders they name."""
-    lines, folders = ["[global]"], set()
+def _pip() -> tuple[str, set[str], dict[str, str]]:
+    """This machine's pip settings as a pip.conf, the local folders they name, and the files: from here to there."""
+    lines, folders, files = ["[global]"], set(), {}
     for entry in run([sys.executable, "-m", "pip", "config", "list"], check=False).stdout.splitlines():
         key, _equals, quoted = entry.partition("=")
         section, _dot, option = key.partition(".")
@@ -95,8 +97,11 @@ def _pip() -> tuple[str, set[str]]:
         for place in re.findall(r"(?:file://)?(/[^\s]+)", value):
             # An index names its files relative to itself, beside the folder "simple".
             folders |= {re.sub(r"/simple/?$", "", place)} if os.path.isdir(place) else set()
-        lines.append(f"{option} = {_CERTIFICATES if os.path.isfile(value) else value}")
-    return "\n".join([*lines, ""]), folders
+        if os.path.isfile(value):
+            # Certificates, or a file of constraints.
+            files[value] = f"/opt/testbed-pip-{option}"
+        lines.append(f"{option} = {files.get(value, value)}")
+    return "\n".join([*lines, ""]), folders, files
 
 
 def _clone(socket: str, user: bool) -> str:
