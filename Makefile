@@ -88,8 +88,8 @@ test-machine: testbed ## heavier: podman machine by three real clients, then one
 test-baseline: setup-dev ## heavier: a fresh Debian 12 and 13 with the firewall rules of Oracle's images, made ready
 	@python tests/testbed/testbed.py molecule test -s host_baseline
 
-test-stacks: setup-dev ## heavier: coinpilot, nightguard and omnivibe with the inventory's values
-	@for name in coinpilot nightguard omnivibe; do python tests/testbed/testbed.py molecule test -s $$name || exit 1; done
+test-stacks: setup-dev ## heavier: coinpilot, nightguard, observer and omnivibe with the inventory's values
+	@for name in coinpilot nightguard observer omnivibe; do python tests/testbed/testbed.py molecule test -s $$name || exit 1; done
 
 bench: testbed ## ratios against what one would use instead
 	@$(TESTBED) && python benchmarks/run.py
