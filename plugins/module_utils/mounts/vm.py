@@ -74,7 +74,8 @@ class Prover:
             part = wanted[: _fitting([declared for _number, _job, declared in wanted])]
             wanted = wanted[len(part) :]
             with contextlib.ExitStack() as files:
-                hosts = [self._on_host(files, disks, job, declared) for _number, job, declared in part]
+                tokens = self._tokens(files, part)
+                hosts = [self._on_host(tokens, disks, declared) for _number, _job, declared in part]
                 questions = [_question(job, declared, host) for (_number, job, declared), host in zip(part, hosts)]
                 report = vm_guest.parse(self._machine.ask(vm_guest.script(questions), self._run, self._seconds))
             judge = vm_verdicts.Judge(self._machine, self._shared, self._types, report)
@@ -84,22 +85,31 @@ class Prover:
                 answers[number]["rows"].append(row(declared, answer.finding, answer.access))
         return answers
 
+    def _tokens(self, files: contextlib.ExitStack, part: t.Sequence[tuple[int, Job, Declared]]) -> dict[str, str]:
+        """The file just made in each directory that an application may write to; all before anything is looked at, for
+        it changes the directory's time, which is what tells a read-only mount of the same directory."""
+        tokens: dict[str, str] = {}
+        for _number, job, declared in part:
+            place = host_path(declared.source, self._shared)
+            if job.access != "write" or declared.type != "bind" or not declared.read_write or place in tokens:
+                continue
+            name = f".onebox-probe-{self._random()}"
+            if os.path.isdir(place):
+                # Not ours to write to: then the file system's type has to do.
+                with contextlib.suppress(OSError):
+                    files.enter_context(_file(os.path.join(place, name)))
+                    tokens[place] = name
+        return tokens
+
     def _on_host(
-        self, files: contextlib.ExitStack, disks: t.Sequence[tuple[str, str]], job: Job, declared: Declared
+        self, tokens: t.Mapping[str, str], disks: t.Sequence[tuple[str, str]], declared: Declared
     ) -> vm_verdicts.OnHost:
         place = host_path(declared.source, self._shared)
-        name = f".onebox-probe-{self._random()}"
-        made = False
-        if job.access == "write" and declared.type == "bind" and declared.read_write and os.path.isdir(place):
-            # Not ours to write to: then the file system's type has to do.
-            with contextlib.suppress(OSError):
-                files.enter_context(_file(os.path.join(place, name)))
-                made = True
         wanted = declared.wanted_source
         return vm_verdicts.OnHost(
             place=place,
-            token=name,
-            made=made,
+            token=tokens.get(place) or f".onebox-probe-{self._random()}",
+            made=place in tokens,
             status=_status(place),
             fstype=fstype_of(place, disks),
             is_wanted=not wanted or _same_file(place, wanted),

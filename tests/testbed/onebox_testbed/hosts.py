@@ -15,7 +15,7 @@ from onebox_testbed.docker import environment as docker_environment
 HOST_IMAGES = ("debian13", "debian13-docker", "debian13-podman")
 # What only these scenarios need: hosts as a cloud gives them, and stand-ins for public images.
 ON_CLOUD_HOSTS = ("host_baseline",)
-WITH_STANDINS = ("coinpilot", "omnivibe")
+WITH_STANDINS = ("coinpilot", "observer", "omnivibe")
 
 
 def run_arguments() -> list[str]:
