@@ -92,6 +92,7 @@ test-stacks: setup-dev ## heavier: coinpilot, nightguard, observer and omnivibe 
 	@for name in coinpilot nightguard observer omnivibe; do python tests/testbed/testbed.py molecule test -s $$name || exit 1; done
 
 bench: testbed ## ratios against what one would use instead
+	@pip install --quiet --disable-pip-version-check -r requirements-oci.txt
 	@$(TESTBED) && python benchmarks/run.py
 
 clean: ## forget everything this checkout built
