@@ -89,6 +89,13 @@ options:
       - Otherwise they are an error, since they are most likely another stack with the same name.
     type: bool
     default: false
+  backed_up:
+    description:
+      - Services, or containers, that a source of the stack's backups names, or whose data needs no backup. A service
+        whose image is a database and that is not among them is a warning.
+    type: list
+    elements: str
+    default: []
   remove_orphans:
     description:
       - Remove containers of services that are no longer declared. They are reported in any case.

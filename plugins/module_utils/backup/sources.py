@@ -10,6 +10,7 @@ import stat
 import time
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils import databases
 from ansible_collections.onebox.stack.plugins.module_utils.backup import directories, postgresql, redis, safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration, SourceSpec
@@ -19,9 +20,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest impor
 if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
     from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
-
-# Images that hold data of the only copy: a service of such an image without a source is a warning.
-_DATABASES = ("postgres", "redis", "valkey", "mysql", "mariadb", "mongo", "timescale", "pgvector", "influxdb")
 
 
 class Capturer:
@@ -188,12 +186,8 @@ def uncovered(engine: Engine, declaration: Declaration) -> list[str]:
     for container in project_containers(engine, declaration.stack):
         if container.service in named or container.name in named:
             continue
-        image = container.image_ref.lower()
-        if any(word in image for word in _DATABASES):
-            warnings.append(
-                f"service {container.service} runs {container.image_ref} and no backup source names it: "
-                "its data is not backed up as a database"
-            )
+        if databases.is_database(container.image_ref):
+            warnings.append(databases.not_backed_up(container.service, container.image_ref))
     return warnings
 
 

@@ -10,6 +10,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils import databases
 from ansible_collections.onebox.stack.plugins.module_utils.compose import (
     environ,
     images,
@@ -152,13 +153,22 @@ class Looker:
             )
         return problems
 
+    def _not_backed_up(self, look: Look) -> list[str]:
+        known = set(self._request.backed_up)
+        warnings = []
+        for name, service in look.model.services.items():
+            names = {name, service.container_name, *(row.name for row in look.facts.containers if row.service == name)}
+            if databases.is_database(service.image) and not names & known:
+                warnings.append(databases.not_backed_up(name, service.image))
+        return warnings
+
     def result(self, look: Look) -> Result:
         """What modules return, as far as it is known before anything is done."""
         result = outcome.empty(self._request.name)
         result["backend"] = outcome.backend(look.tool, look.engine)
         result["plan"] = [row.as_dict() for row in look.rows]
         result["orphans"] = sorted({row.service for row in look.facts.containers} - set(look.model.services))
-        result["warnings"] = list(look.warnings)
+        result["warnings"] = look.warnings + self._not_backed_up(look)
         result["images"] = outcome.images(look.model, look.facts.containers)
         result["sources"] = strict.sources_of(look.model)
         result["health"] = outcome.health(look.facts.containers)

@@ -118,6 +118,7 @@ def lines(result: t.Mapping[str, t.Any]) -> list[str]:
         for name, change in sorted(row["diff"].items()):
             text.append(f"    {name}: {_shown(change['before'])} -> {_shown(change['after'])}")
     text += [f"{name}: no longer declared, and still there" for name in result["orphans"]]
+    text += [f"warning: {warning}" for warning in result["warnings"]]
     text += [f"problem: {row['where']}: {row['message']}" for row in result["problems"]]
     for entry in result["history"]:
         ending = "well" if entry.get("ok") else "rolled back" if entry.get("rolled_back") else "failed"

@@ -36,6 +36,7 @@ class Request:
     lock_timeout: float = 300.0
     remove_orphans: bool = False
     adopt: bool = False
+    backed_up: tuple[str, ...] = ()
     verify: bool = True
     vm: str = "none"
     vm_name: str = ""

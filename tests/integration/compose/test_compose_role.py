@@ -45,6 +45,10 @@ class Box:
         self._home = home
         (home / "play.json").write_text(json.dumps(PLAYBOOK))
 
+    def use_group_vars(self, path: pathlib.Path) -> None:
+        (self._home / "group_vars").mkdir()
+        (self._home / "group_vars/all.yml").symlink_to(path)
+
     def run(self, *words: str, playbook: str = "", expect: int = 0) -> str:
         inventory = self._home / "hosts.json"
         variables = {**self.variables, "compose_stack_env": self.lab.variables}
@@ -59,7 +63,7 @@ class Box:
             check=False,
         )
         assert done.returncode == expect, done.stdout + done.stderr
-        return done.stdout
+        return done.stdout + done.stderr
 
     def changed(self, *words: str) -> int:
         return int(re.search(r"changed=(\d+)", self.run(*words)).group(1))
@@ -118,6 +122,26 @@ def test_a_stack_that_is_on_the_host_already_is_planned_with_its_new_variables(b
     box.lab.variables["LEVEL"] = "debug"
     assert "web: recreate" in box.run("--check", "--diff")
     assert "web: recreate" in box.run(playbook="playbooks/plan.yml")
+
+
+def test_a_database_that_no_backup_source_names_is_a_warning_of_the_plan(box: Box, tmp_path: pathlib.Path):
+    # With the inventory's own rule for what is backed up.
+    box.use_group_vars(ROOT / "inventories/group_vars/all.yml")
+    lab = box.lab
+    lab.services["db"] = {"image": "docker.io/library/postgres:15"}
+    lab.services["cache"] = {"image": "localhost/valkey:8", "container_name": "the-cache"}
+    lab.services["metrics"] = {"image": "quay.io/prometheuscommunity/postgres-exporter:v0.15.0"}
+    lab.write()
+    for said in (box.run(playbook="playbooks/plan.yml"), box.run("--check")):
+        named = re.findall(r"service (\S+) runs (\S+) and no backup source names it", " ".join(said.split()))
+        assert set(named) == {("db", "docker.io/library/postgres:15"), ("cache", "localhost/valkey:8")}
+
+    box.variables["backups_sources"] = [
+        {"name": "a", "kind": "postgresql", "service": "db"},
+        {"name": "b", "kind": "redis", "container": "the-cache"},
+        {"name": "c", "kind": "directory", "path": str(tmp_path)},
+    ]
+    assert "no backup source" not in " ".join(box.run(playbook="playbooks/plan.yml").split())
 
 
 # Modules that run on the controller alone.
