@@ -19,8 +19,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.words import W
 # Docker makes a missing source at each start, within this many seconds before it notes the start (measured: 0.1 s).
 _DOCKER_BEFORE_START = 10.0
 # Podman's API makes it while it handles the request to create, this shortly before the time of creation (measured:
-# 0.008 s). Its command line refuses instead.
-_PODMAN_BEFORE_CREATION = 0.2
+# 0.008 s; up to 0.12 s on an emulated processor, more on a busy one). Its command line refuses instead.
+_PODMAN_BEFORE_CREATION = 0.5
 _LOOKS_LIKE_A_FILE = re.compile(r"\.(?!d$)[A-Za-z][A-Za-z0-9]{0,5}$")
 
 

@@ -27,6 +27,7 @@ sys.path.insert(0, str(MOUNTS))
 from boot_machine import NAME, PATIENCE, ask, guest  # noqa: E402
 from boot_machine import lab as machine_lab  # noqa: E402
 from machine_lab import AS_USER, ROOT, RUN_MODULE, Lab  # noqa: E402
+from mounts_lab import APPLETS  # noqa: E402
 from rootless_verdicts import hold  # noqa: E402
 
 lab = machine_lab
@@ -46,7 +47,7 @@ def machine(lab: Lab) -> Lab:
     for folder in ("bin", "data", "proc", "sys", "dev", "etc"):
         (root / folder).mkdir(parents=True)
     shutil.copy(busybox, root / "bin")
-    for applet in ("sh", "sleep", "cat"):
+    for applet in APPLETS:
         (root / "bin" / applet).symlink_to("busybox")
     subprocess.run(["tar", "-C", str(root), "-cf", str(lab.home / "mounts.tar"), "."], check=True)
     for connection in (NAME, f"{NAME}-root"):

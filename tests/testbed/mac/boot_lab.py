@@ -30,6 +30,7 @@ GUEST = (
     "procps,tzdata"
 )
 # KVM and the host's CPU become emulation; a kernel given directly needs no boot loader in the image; no network boot.
+# One processor: a kernel that patches its own code while a second emulated one runs it panics now and then.
 _QEMU = """\
 #!/bin/bash
 words=()
@@ -40,7 +41,7 @@ while [ $# -gt 0 ]; do
     *) words+=("$1"); shift ;;
   esac
 done
-kernel=${ONEBOX_LAB_KERNEL_ARGS:-root=/dev/vda rw quiet console=ttyS0 init=/usr/local/sbin/guest-init}
+kernel=${ONEBOX_LAB_KERNEL_ARGS:-root=/dev/vda rw quiet console=ttyS0 nr_cpus=1 init=/usr/local/sbin/guest-init}
 exec "@REAL@" -L "@ROOT@/usr/share/seabios" -L "@ROOT@/usr/share/qemu" -L "@ROOT@/usr/lib/ipxe/qemu" \\
   "${words[@]}" -global virtio-net-pci.romfile= -kernel "@VM@/vmlinuz" -initrd "@VM@/initrd.img" \\
   -append "$kernel" -serial "file:${ONEBOX_LAB_CONSOLE:-/dev/null}"

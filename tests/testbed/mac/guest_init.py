@@ -64,8 +64,6 @@ def users(config):
             run("useradd", "-m", "-s", "/bin/bash", "-u", str(user.get("uid") or 1000), "-G", groups, name)
             write("/etc/sudoers.d/90-" + name, f"{name} ALL=(ALL) NOPASSWD:ALL\n".encode())
             write("/var/lib/systemd/linger/" + name, b"")
-            for file in ("/etc/subuid", "/etc/subgid"):  # Fedora CoreOS has them for its user
-                write(file, f"{name}:100000:1000000\n".encode())
         write(home + "/.ssh/authorized_keys", "\n".join([*user.get("sshAuthorizedKeys", []), ""]).encode())
         run("chown", "-R", name + ":", home + "/.ssh")
         run("chmod", "-R", "go=", home + "/.ssh")
@@ -82,6 +80,9 @@ def storage(config):
         write(entry["path"], b"".join(content(part.get("source")) for part in parts))
         os.chmod(entry["path"], entry.get("mode", 0o644))
         owner(entry, entry["path"])
+        if entry["path"] in ("/etc/subuid", "/etc/subgid"):  # Debian's newuidmap refuses a last line without its end
+            with open(entry["path"], "ab") as file:
+                file.write(b"\n")
     for entry in stored.get("links", []):
         os.makedirs(os.path.dirname(entry["path"]), exist_ok=True)
         if os.path.lexists(entry["path"]):
