@@ -1,7 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The four ways to drive a stack: Docker with two Compose versions, Podman's socket with Compose, podman-compose."""
+"""The ways to drive a stack: Docker with Compose, Podman's socket with Compose, podman-compose.
+
+``docker`` is the testbed's engine, whatever its version; ``docker26`` and ``docker28`` are Debian 13's and sid's, each
+with the Compose of its suite.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import itertools
 import os
 import pathlib
 import sys
+import tempfile
 
 import pytest
 
@@ -16,11 +21,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from compose_lab import Backend, Lab, environ_of  # noqa: E402
 from onebox_testbed import compose as testbed_compose  # noqa: E402
-from onebox_testbed import standins  # noqa: E402
+from onebox_testbed import docker, standins  # noqa: E402
+from own_docker import OwnDocker  # noqa: E402
 from real_stack import free_port  # noqa: E402
 from registry_lab import Registry  # noqa: E402
 
-BACKENDS = ("docker+2.26", "docker+2.40", "podman+2.40", "podman-compose")
+BACKENDS = ("docker26+2.26", "docker28+2.40", "podman+2.40", "podman-compose")
+SUITES = {"26": "trixie", "28": "sid", "2.26": "trixie", "2.40": "sid"}
 _NUMBERS = itertools.count(1)
 
 
@@ -31,15 +38,38 @@ def _plugin(suite: str) -> str:
 
 def _backend(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, image: str) -> Backend:
     kind, _plus, version = name.partition("+")
-    engine = request.getfixturevalue("docker_engine" if kind == "docker" else "podman_engine")
+    engine = request.getfixturevalue("podman_engine" if kind.startswith("podman") else f"{kind}_engine")
     for key, value in engine.env.items():
         monkeypatch.setenv(key, value)
     if name == "podman-compose":
         tool = request.getfixturevalue("podman_compose")
         return Backend(name, "podman", None, "podman-compose", tool.argv[0], environ_of(tool.env), image)
-    plugin = _plugin({"2.26": "trixie", "2.40": "sid"}[version])
+    plugin = _plugin(SUITES[version])
     env = environ_of({**engine.env, "DOCKER_CONFIG": str(pathlib.Path(plugin).parents[1])})
     return Backend(name, engine.name, engine.socket, "docker-compose", plugin, env, image)
+
+
+def _engine_of(version: str):
+    """Docker of that version as a daemon of our own, with the tiny image, for as long as the session."""
+    with tempfile.TemporaryDirectory(prefix="obx-docker-", dir="/var/tmp") as root:
+        own = OwnDocker(pathlib.Path(root), dict(os.environ), docker.programs_of(SUITES[version]))
+        own.start()
+        assert own.cli("version", "--format", "{{.Server.Version}}").startswith(f"{version}.")
+        own.load_tiny()
+        yield own
+        own.clean()
+
+
+@pytest.fixture(scope="session")
+def docker26_engine():
+    """Debian 13's Docker."""
+    yield from _engine_of("26")
+
+
+@pytest.fixture(scope="session")
+def docker28_engine():
+    """Debian sid's Docker."""
+    yield from _engine_of("28")
 
 
 @pytest.fixture

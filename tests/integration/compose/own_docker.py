@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Docker engine that belongs to one test, which may kill it or fill its disk."""
+"""A Docker engine that belongs to the tests: one may kill it or fill its disk, or it is another version."""
 
 import contextlib
 import os
@@ -17,34 +17,34 @@ from onebox_testbed import images
 class OwnDocker:
     """dockerd with a socket and a store of its own below ``root``; ``log`` says what it said.
 
+    ``name``, ``socket`` and ``env`` are those of the fixtures' engines.
+
     Args:
         root: a directory on a file system overlay2 works on.
         environ: what the docker command needs.
+        programs: folders to take dockerd and its containerd from before the system's.
     """
 
-    def __init__(self, root: pathlib.Path, environ: dict[str, str]) -> None:
+    name = "docker"
+
+    def __init__(self, root: pathlib.Path, environ: dict[str, str], programs: str = "") -> None:
         self.root = root
         self.socket = str(root / "docker.sock")
-        self.environ = {**environ, "DOCKER_HOST": f"unix://{self.socket}"}
+        self.env = {"DOCKER_HOST": f"unix://{self.socket}"}
+        path = os.pathsep.join(filter(None, [programs, environ["PATH"]]))
+        self.environ = {**environ, **self.env, "PATH": path}
         self._process: subprocess.Popen | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         (self.root / "docker.pid").unlink(missing_ok=True)
         # In a network of its own: in the machine's, it would take the other engine's bridge and rules for its own.
-        argv = [
-            "unshare",
-            "--net",
-            "dockerd",
-            "--host",
-            f"unix://{self.socket}",
-            "--pidfile",
-            str(self.root / "docker.pid"),
-        ]
+        argv = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+        argv += ["dockerd", "--host", f"unix://{self.socket}", "--pidfile", str(self.root / "docker.pid")]
         argv += ["--exec-root", str(self.root / "exec"), "--data-root", str(self.root / "data")]
         argv += ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-masq=false"]
         with (self.root / "log").open("ab") as log:
-            self._process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True, env=self.environ)
         self._await(lambda: self.cli("version", check=False) is not None)
 
     def _await(self, condition: t.Callable[[], bool]) -> None:

@@ -261,7 +261,7 @@ def test_content_reaches_the_container(lab: Lab, case: Case):
     _check(lab, case)
 
 
-@pytest.mark.parametrize("lab", ["docker+2.26", "podman-compose"], indirect=True)
+@pytest.mark.parametrize("lab", ["docker28+2.40", "podman-compose"], indirect=True)
 def test_a_change_that_no_step_copies_costs_a_cached_build_and_no_restart(lab: Lab):
     _content(lab)
     lab.deploy()
@@ -295,7 +295,7 @@ def _check(lab: Lab, case: Case) -> None:
     assert all(row == KEEP for row in lab.plan(**case.options).values())
 
 
-@pytest.mark.parametrize("lab", ["docker+2.26", "docker+2.40", "podman+2.40"], indirect=True)
+@pytest.mark.parametrize("lab", ["docker26+2.26", "docker28+2.40", "podman+2.40"], indirect=True)
 @pytest.mark.parametrize("case", cases(lambda case: case.compose_agrees))
 def test_compose_itself_agrees(lab: Lab, case: Case):
     if not _applies(case, lab):

@@ -15,7 +15,7 @@ import socket
 import typing as t
 
 from onebox_testbed import daemons, packages
-from onebox_testbed.base import CHECKOUT, LABEL, RUN, TestbedError, run, say, step
+from onebox_testbed.base import CACHE, CHECKOUT, LABEL, RUN, TestbedError, run, say, step
 
 OWN = RUN / "docker"
 OWN_SOCKET = OWN / "docker.sock"
@@ -112,6 +112,17 @@ def _filesystem(place: str) -> str:
         if (real + "/").startswith(point.rstrip("/") + "/"):
             best = max(best, (point, kind), key=lambda pair: len(pair[0]))
     return best[1]
+
+
+def programs_of(suite: str) -> str:
+    """Folders with the dockerd and containerd of a Debian suite, for PATH: trixie has Docker 26.1, sid 28.5.
+
+    They run with this machine's runc: a newer suite's wants a newer C library.
+    """
+    place = CACHE / f"docker-{suite}"
+    if not place.is_dir():
+        packages.unpack(suite, ("docker.io", "containerd"), place)
+    return os.pathsep.join((str(place / "usr/sbin"), str(place / "usr/bin")))
 
 
 def environment(path: str) -> dict[str, str]:
