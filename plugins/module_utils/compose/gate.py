@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import datetime
 import math
-import re
 import typing as t
 from dataclasses import dataclass, replace
 
@@ -16,6 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Service
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
 WELL, WAITING, FAILED = "well", "waiting", "failed"
 # Growth of the restart count, while we look, that is a crash loop and not one bad start.
@@ -269,18 +268,6 @@ def exit_words(container: Container) -> str:
         143: "it was asked to end (SIGTERM)",
     }.get(code)
     return f"exit code {code}" + (f", {meaning}" if meaning else "")
-
-
-def epoch_of(timestamp: str) -> float:
-    """Seconds since 1970 of the engine's RFC 3339 ``timestamp``; 0 for none."""
-    match = re.match(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(\.\d+)?\s?(Z|[+-]\d\d:?\d\d)?", timestamp)
-    if match is None:
-        return 0.0
-    zone = (match.group(3) or "Z").replace("Z", "+00:00")
-    if ":" not in zone:
-        zone = f"{zone[:3]}:{zone[3:]}"
-    moment = datetime.datetime.fromisoformat(match.group(1).replace(" ", "T") + zone)
-    return moment.timestamp() + float(match.group(2) or 0)
 
 
 def _absent(name: str) -> dict[str, t.Any]:

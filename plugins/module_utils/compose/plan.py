@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import compare, confighash, images
 from ansible_collections.onebox.stack.plugins.module_utils.compose.content import Content, Piece
-from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import epoch_of
 from ansible_collections.onebox.stack.plugins.module_utils.compose.memory import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE, PODMAN_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
 KEEP, START, RESTART, CREATE, RECREATE, REBUILD = "keep", "start", "restart", "create", "recreate", "rebuild"
 REMOVE_ORPHAN = "remove_orphan"

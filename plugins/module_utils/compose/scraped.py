@@ -9,7 +9,8 @@ import json
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import endpoints
-from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock, epoch_of
+from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock
+from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
 # url, seconds -> (HTTP status or 0, body, why there is none)
 Read = t.Callable[[str, float], "tuple[int, str, str]"]

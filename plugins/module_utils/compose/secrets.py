@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.content import Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Problem
-from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import epoch_of
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import PODMAN_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
 
 def users(model: Model) -> dict[str, list[str]]:

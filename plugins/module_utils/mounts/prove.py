@@ -8,13 +8,12 @@ Runs in the child process of :mod:`fence`, so what it returns is plain data.
 
 from __future__ import annotations
 
-import datetime
 import os
-import re
 import typing as t
 from dataclasses import dataclass, replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import access, access_verdicts, facts
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, Times
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.process_view import (
@@ -27,7 +26,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.process_view i
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdicts import decide
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.words import Words
 
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d+)? ?(Z|[+-]\d\d:?\d\d)?")
 # How far the engine's time of start may lie from the kernel's.
 _SAME_START = 10.0
 
@@ -39,17 +37,6 @@ class Job:
     container: Container
     declared: tuple[Declared, ...]
     access: str
-
-
-def seconds_of(text: str) -> float:
-    """An engine's time as seconds since the epoch; 0 for none."""
-    found = _TIME.match(text)
-    if not found:
-        return 0.0
-    day, clock, fraction, zone = found.groups()
-    zone = "+00:00" if zone in (None, "Z") else zone
-    zone = zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
-    return datetime.datetime.fromisoformat(f"{day}T{clock}{zone}").timestamp() + float(fraction or 0)
 
 
 class Prover:
@@ -87,7 +74,7 @@ class Prover:
 
     def _prove(self, job: Job, process: Process, state: str) -> dict[str, t.Any]:
         table = process.table()
-        times = Times(*(seconds_of(getattr(job.container, name)) for name in ("created", "finished_at", "started_at")))
+        times = Times(*(epoch_of(getattr(job.container, name)) for name in ("created", "finished_at", "started_at")))
         root = process.root()
         try:
             hosts, findings, read_only = [], [], []
@@ -192,4 +179,4 @@ def _is_plausible(process: Process, container: Container) -> bool:
     """A process without a telling control group: in other mounts than ours, and as old as the container's run?"""
     if not process.in_own_mount_namespace():
         return False
-    return abs(process.started() - seconds_of(container.started_at)) <= _SAME_START
+    return abs(process.started() - epoch_of(container.started_at)) <= _SAME_START

@@ -14,6 +14,7 @@ import urllib.parse
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError, SocketEngine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS.update({"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "KB": 10**3})
@@ -93,8 +94,8 @@ def _numbers(path: str) -> dict[str, int]:
 
 
 def _average(spent: float, started_at: str, now: datetime.datetime) -> float | None:
-    began = _moment(started_at)
-    seconds = (now - began).total_seconds() if began else 0.0
+    began = epoch_of(started_at)
+    seconds = now.timestamp() - began if began else 0.0
     return round(spent / seconds * 100, 1) if seconds > 0 else None
 
 
@@ -152,12 +153,3 @@ def _bytes(text: str) -> int | None:
     if not found or found.group(2) not in _UNITS:
         return None
     return int(float(found.group(1)) * _UNITS[found.group(2)])
-
-
-def _moment(text: str) -> datetime.datetime | None:
-    """An RFC 3339 time; engines write nanoseconds, of which Python 3.9 reads six digits and not fewer or more."""
-    found = re.match(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$", text)
-    if not found:
-        return None
-    second, fraction, zone = found.groups()
-    return datetime.datetime.fromisoformat(f"{second}.{(fraction or '0'):0<6.6}{zone.replace('Z', '+00:00')}")

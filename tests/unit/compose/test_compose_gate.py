@@ -5,8 +5,9 @@
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
-from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock, Gate, epoch_of, exit_words
+from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock, Gate, exit_words
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 from compose_facts import container, model_of
 
 START = epoch_of("2026-11-21T09:00:00.5Z")
@@ -190,17 +191,3 @@ def test_out_of_memory_and_killed_are_two_things():
     assert "mem_limit" in killed(True)
     assert "ran out of memory" not in killed(False)
     assert "killed" in killed(False)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("1970-01-01T00:00:01Z", 1.0),
-        ("1970-01-01T00:00:01.250000000Z", 1.25),
-        ("1970-01-01T01:00:01.5+01:00", 1.5),
-        ("1970-01-01 00:00:02.5 +0000 UTC", 2.5),
-        ("", 0.0),
-    ],
-)
-def test_the_engines_timestamps(text, seconds):
-    assert epoch_of(text) == pytest.approx(seconds)

@@ -6,7 +6,8 @@
 import json
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import scraped
-from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock, epoch_of
+from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock
+from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
 NOON = "2026-11-21T12:00:00.5Z"
 

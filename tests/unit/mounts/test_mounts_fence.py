@@ -11,7 +11,6 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import fence
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import declared_disks
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.prove import seconds_of
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.table import lines
 
 
@@ -51,22 +50,6 @@ def test_no_child_is_left_behind() -> None:
     list(fence.each(lambda number: signal.pause(), [1], 0.1))
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("2026-11-21T09:51:08.5Z", 1795254668.5),
-        ("2026-11-21T09:51:08.500000001Z", 1795254668.500000001),  # Docker
-        ("2026-11-21T10:51:08.5+01:00", 1795254668.5),  # podman inspect
-        ("2026-11-21 09:51:08.5 +0000 UTC", 1795254668.5),  # podman, formatted
-        ("2026-11-21T09:51:08", 1795254668.0),
-        ("", 0.0),
-        ("never", 0.0),
-    ],
-)
-def test_times_of_engines(text: str, seconds: float) -> None:
-    assert seconds_of(text) == pytest.approx(seconds, abs=1e-6)
 
 
 def test_disks_an_fstab_promises() -> None:
