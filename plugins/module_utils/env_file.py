@@ -187,6 +187,27 @@ def read(path: str) -> State:
     return State(text, found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
 
 
+def directory_due(path: str, mode: int) -> bool:
+    """Whether the directory of the file at ``path`` is not there, or has another mode than ``mode``."""
+    try:
+        found = os.stat(os.path.dirname(path))
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise EnvFileError(f"{os.path.dirname(path)} is: {error.strerror}") from error
+    return stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) != mode
+
+
+def make_directory(path: str, mode: int) -> None:
+    """Make the directory of the file at ``path``, and those above it, and give it ``mode``."""
+    directory = os.path.dirname(path)
+    try:
+        os.makedirs(directory, exist_ok=True)
+        os.chmod(directory, mode)
+    except OSError as error:
+        raise EnvFileError(f"{directory} cannot be made: {error.strerror}") from error
+
+
 def write(path: str, text: str, uid: int, gid: int) -> None:
     """Replace the file in one step. Nobody but its owner can read it at any moment; -1 leaves the caller's id."""
     directory = os.path.dirname(path)

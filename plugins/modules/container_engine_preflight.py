@@ -11,7 +11,8 @@ short_description: Find the container engine and make sure that it really runs a
 version_added: 0.1.0
 description:
   - Finds the engine that answers, and the compose tool that fits it.
-  - Runs a probe container with a published port. The probe is made on the spot, so no registry is needed.
+  - Runs a probe container with a published port, unless a healthy container with one, started since the engine and its
+    settings last changed, shows the same. The probe is made on the spot, so no registry is needed.
   - When the probe fails on Podman, the settings of C(containers.conf) that mend it are found by trying (limits, cgroup
     manager, event log, OCI runtime, network) and the fewest of them are written to C(50-onebox.conf) in
     C(containers.conf.d). No other file is touched.
@@ -58,6 +59,12 @@ options:
   commands:
     description:
       - Commands that must be there beside the engine; one that is missing is a RV(problem).
+    type: list
+    elements: str
+    default: []
+  images:
+    description:
+      - References of images to look for; those the engine has are in RV(images).
     type: list
     elements: str
     default: []
@@ -132,6 +139,11 @@ missing_packages:
   returned: always
   type: list
   elements: str
+images:
+  description: Those of O(images) that are here, as RV(onebox.stack.container_images#module:images) has them.
+  returned: always
+  type: list
+  elements: dict
 starts_at_boot:
   description: Whether the engine will be there after a reboot. Podman needs nothing for that.
   returned: always
@@ -153,7 +165,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.compose import environ, provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.engine import advice, dropin, preflight, survey
+from ansible_collections.onebox.stack.plugins.module_utils.engine import advice, dropin, images, preflight, survey
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 
 
@@ -170,6 +182,7 @@ def look(module: AnsibleModule, drop_in: dropin.DropIn) -> dict[str, t.Any]:
         "provider": {},
         "problem": "",
         "missing_packages": [],
+        "images": [],
         "starts_at_boot": False,
         "notes": [],
     }
@@ -197,6 +210,7 @@ def describe(module: AnsibleModule, drop_in: dropin.DropIn, engine: Engine, resu
         result["provider"] = {"name": tool.kind, "version": tool.version_text, "path": " ".join(tool.argv)}
     except ComposeError as error:
         result["problem"] = str(error)
+    result["images"] = [row for row in (images.present(engine, name) for name in module.params["images"]) if row]
     before = drop_in.read()
     if not module.check_mode:
         result["changed"] = survey.prove(engine, drop_in)
@@ -235,6 +249,7 @@ def main() -> None:
             "packages": {"type": "list", "elements": "str", "default": []},
             "builder_packages": {"type": "list", "elements": "str", "default": []},
             "commands": {"type": "list", "elements": "str", "default": []},
+            "images": {"type": "list", "elements": "str", "default": []},
             "standins": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,

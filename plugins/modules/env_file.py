@@ -27,7 +27,7 @@ attributes:
     support: full
 options:
   path:
-    description: Absolute path of the file. Its directory must exist.
+    description: Absolute path of the file. Its directory must exist, unless O(directory_mode) is given.
     type: path
     required: true
   values:
@@ -40,6 +40,9 @@ options:
     type: list
     elements: str
     default: []
+  directory_mode:
+    description: Makes the directory of the file where there is none, and keeps it at this octal mode.
+    type: str
   owner:
     description: Name or number of the user the file belongs to. Without it, that stays as it is.
     type: str
@@ -89,12 +92,23 @@ def uid_of(owner: str | None) -> int:
         raise env_file.EnvFileError(f"owner {owner!r} does not exist on this host; its number would do") from None
 
 
+def mode_of(text: str | None) -> int | None:
+    """The number of an octal mode; None for none."""
+    if not text:
+        return None
+    try:
+        return int(text, 8)
+    except ValueError:
+        raise env_file.EnvFileError(f"directory_mode must be octal, like 0755, not {text!r}") from None
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
             "values": {"type": "dict", "required": True, "no_log": True},
             "required": {"type": "list", "elements": "str", "default": []},
+            "directory_mode": {"type": "str"},
             "owner": {"type": "str"},
         },
         supports_check_mode=True,
@@ -103,7 +117,7 @@ def main() -> None:
     try:
         if not os.path.isabs(path):
             raise env_file.EnvFileError(f"path must be absolute, not {path!r}")
-        uid = uid_of(module.params["owner"])
+        uid, directory_mode = uid_of(module.params["owner"]), mode_of(module.params["directory_mode"])
         values = {name: env_file.text_of(name, value) for name, value in module.params["values"].items()}
         now = env_file.read(path)
         text = env_file.merge(now.text, values, path)
@@ -115,12 +129,17 @@ def main() -> None:
                 missing=missing,
             )
         wrong = now.mode != env_file.MODE or uid not in (-1, now.uid)
-        changed = text != now.text or wrong
-        if changed and not module.check_mode:
+        make = directory_mode is not None and env_file.directory_due(path, directory_mode)
+        if directory_mode is not None and make and not module.check_mode:
+            env_file.make_directory(path, directory_mode)
+        changed = text != now.text or wrong or make
+        if (text != now.text or wrong) and not module.check_mode:
             env_file.write(path, text, now.uid if uid == -1 else uid, now.gid)
     except env_file.EnvFileError as error:
         module.fail_json(msg=str(error), keys=[], missing=[])
     diff = env_file.masked(now.text, text, path)
+    if make:
+        diff["after"] += f"directory mode {directory_mode:04o}\n"
     if changed and now.mode:
         diff["before"] += f"mode {stat.S_IMODE(now.mode):04o}\n"
         diff["after"] += f"mode {env_file.MODE:04o}\n"

@@ -48,6 +48,9 @@ class _Seen:
     healthy_since: float | None = None
     # Podman says 0 while a container runs again; what it ended with before is what a person wants to know.
     exit_code: int = 0
+    # Its start by the engine's clock, and since when by ours it has been seen with that.
+    started_at: str = ""
+    started_since: float = 0.0
 
 
 class Gate:
@@ -194,7 +197,7 @@ class Gate:
                 return self._steady(memory, now, container, began_at)
             memory.healthy_since = None
             return WAITING, f"its healthcheck is still {container.health or 'not run'}"
-        ran = self._clock.epoch() - epoch_of(container.started_at)
+        ran = self._ran(memory, now, container)
         if ran >= self._settle:
             return WELL, "running"
         return WAITING, f"runs for {max(ran, 0):.0f} s"
@@ -203,10 +206,15 @@ class Gate:
         # Some are healthy until they have read their configuration, and one that was restarted even more so.
         if memory.healthy_since is None:
             memory.healthy_since = now
-        started = epoch_of(container.started_at)
         steady = _STEADY * (1 + 3 * container.restart_count)
-        proven = now - memory.healthy_since >= steady and self._clock.epoch() - started >= 2 * steady
-        return (WELL if proven or started < began_at else WAITING), "healthy"
+        proven = now - memory.healthy_since >= steady and self._ran(memory, now, container) >= 2 * steady
+        return (WELL if proven or epoch_of(container.started_at) < began_at else WAITING), "healthy"
+
+    def _ran(self, memory: _Seen, now: float, container: Container) -> float:
+        """Seconds since its start; those we saw ourselves count, too, where the engine's clock is ahead of ours."""
+        if memory.started_at != container.started_at:
+            memory.started_at, memory.started_since = container.started_at, now
+        return max(self._clock.epoch() - epoch_of(container.started_at), now - memory.started_since)
 
     def _lasting(self, memory: _Seen, now: float, message: str) -> tuple[str, str]:
         if memory.since is None:

@@ -9,6 +9,7 @@ import json
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import NOT_SET
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError, PodmanCli
 
 Images = dict[str, "t.Mapping[str, t.Any] | None"]
@@ -17,10 +18,12 @@ Images = dict[str, "t.Mapping[str, t.Any] | None"]
 def look(engine: Engine, references: t.Iterable[str], run: process.Runner = process.run) -> Images:
     """``inspect`` of each of ``references`` (names or ids), None for those no local image has.
 
+    One that is made of a variable nobody set is left out: no engine takes it for a name.
+
     Raises:
         EngineError: the engine does not answer.
     """
-    wanted = list(dict.fromkeys(reference for reference in references if reference))
+    wanted = list(dict.fromkeys(reference for reference in references if reference and NOT_SET not in reference))
     if not isinstance(engine, PodmanCli):
         return {reference: engine.image(reference) for reference in wanted}
     if not wanted:

@@ -71,6 +71,22 @@ class StandIn:
         )
 
 
+def present(engine: Engine, reference: str) -> dict[str, t.Any] | None:
+    """What ``engine`` has under this name, or None."""
+    found = engine.image(reference)
+    if found is None:
+        return None
+    labels = (found.get("Config") or {}).get("Labels") or found.get("Labels") or {}
+    stand_in = labels.get(STAND_IN_LABEL, "")
+    return {
+        "reference": reference,
+        "id": engine.image_id(reference),
+        "how": "present",
+        "standin": bool(stand_in),
+        "note": f"stand-in: {stand_in}" if stand_in else "",
+    }
+
+
 class Images:
     """The images of one engine.
 
@@ -102,18 +118,7 @@ class Images:
 
     def present(self, reference: str) -> dict[str, t.Any] | None:
         """What is here under this name, or None."""
-        found = self._engine.image(reference)
-        if found is None:
-            return None
-        labels = (found.get("Config") or {}).get("Labels") or found.get("Labels") or {}
-        stand_in = labels.get(STAND_IN_LABEL, "")
-        return {
-            "reference": reference,
-            "id": self._engine.image_id(reference),
-            "how": "present",
-            "standin": bool(stand_in),
-            "note": f"stand-in: {stand_in}" if stand_in else "",
-        }
+        return present(self._engine, reference)
 
     def obtain(self, reference: str, stand_in: StandIn | None) -> dict[str, t.Any]:
         """Pull ``reference``, or build its stand-in.

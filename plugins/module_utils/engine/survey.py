@@ -11,7 +11,7 @@ import shutil
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.engine import advice, dropin, images
+from ansible_collections.onebox.stack.plugins.module_utils.engine import advice, dropin, images, shown
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.find import find
 from ansible_collections.onebox.stack.plugins.module_utils.engine.preflight import PreflightError
@@ -46,6 +46,8 @@ def is_rootless(engine: Engine) -> bool:
 def prove(engine: Engine, drop_in: dropin.DropIn, run: process.Runner = process.run) -> bool:
     """Run the probe, and settle what Podman needs for it. Returns whether settings changed.
 
+    Not where a container that runs shows already what the probe would.
+
     Raises:
         PreflightError: the engine cannot run a container here.
     """
@@ -54,6 +56,8 @@ def prove(engine: Engine, drop_in: dropin.DropIn, run: process.Runner = process.
             f"{engine.name} answers at {engine.socket}, but its command is not installed; install {engine.name}'s "
             "command line (Debian: docker-cli or docker.io, podman)"
         )
+    if shown.by(engine.containers(), shown.last_change(shown.places(drop_in.path))):
+        return False
     probe = Probe(engine.name, run, command_environment(engine))
     try:
         if engine.name == "podman":

@@ -58,7 +58,10 @@ def test_every_unset_variable_is_named(lab: Lab):
 
 @TWO
 def test_a_required_variable_says_what_its_file_says(lab: Lab):
-    lab.services["web"] = lab.service(environment={"A": "${NOBODY:?the name of somebody}"})
+    # Also where it makes the image's name one no engine takes.
+    lab.services["web"] = lab.service(
+        environment={"A": "${NOBODY:?the name of somebody}"}, image="localhost/web:${NOBODY:?the name of somebody}"
+    )
     lab.write()
     assert "the name of somebody" in refused(lab)["unset_variable"]
 

@@ -62,6 +62,16 @@ def test_one_that_ran_before_costs_no_wait():
     assert gate_of(lambda now: [old], {"web": {"image": "a"}})[1] == 0.0
 
 
+@pytest.mark.parametrize("keys", [{}, HEALTHCHECK], ids=["without a healthcheck", "healthy"])
+def test_an_engine_whose_clock_is_ahead_costs_no_more(keys):
+    # As in a virtual machine: by its time, the container starts in an hour.
+    ahead = container("web", State__StartedAt="2026-11-21T10:00:00Z", State__Health={"Status": "healthy"})
+    time = FakeTime()
+    services = model_of({"web": {"image": "a", **keys}}).services
+    Gate(FakeEngine(time, lambda now: [ahead]), "shop", time.clock).wait(services, 20.0, began_at=START)
+    assert 2.0 <= time.now < 4.0
+
+
 def test_a_healthcheck_decides_where_there_is_one():
     def script(now):
         return [container("web", State__Health={"Status": "healthy" if now > 2 else "starting"})]

@@ -156,3 +156,21 @@ def test_any_file_converges_and_loses_nothing(before, values):
     foreign = [piece for piece in env_file.pieces(before, "x") if piece.name not in values]
     for piece in foreign:
         assert piece.text.rstrip("\n") in after
+
+
+def test_the_directory_is_made_and_kept_at_its_mode(tmp_path):
+    path = str(tmp_path / "deploy" / "stack" / ".env")
+    assert env_file.directory_due(path, 0o755)
+    env_file.make_directory(path, 0o755)
+    assert not env_file.directory_due(path, 0o755)
+    (tmp_path / "deploy" / "stack").chmod(0o700)
+    assert env_file.directory_due(path, 0o755)
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    path = str(tmp_path / "file" / "stack" / ".env")
+    with pytest.raises(EnvFileError, match="stack"):
+        env_file.directory_due(path, 0o755)
+    with pytest.raises(EnvFileError, match="cannot be made"):
+        env_file.make_directory(path, 0o755)
