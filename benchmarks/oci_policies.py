@@ -5,8 +5,11 @@ reported: throttled after three launches in 35 seconds, at one request a minute 
 always; capacity that comes back for minutes to an hour, every few hours to every ten days. Restriction of accounts,
 the worst that was reported of eager loops, is not modelled: it would only hurt the others.
 
-Ours is the real launcher. The others are modelled from their sources at their defaults, and once more slowed down to
-our number of requests, to compare what a request buys. ``--quick`` runs 50 histories.
+Ours is the real launcher, at its defaults and once with a round each 15 minutes. The others are modelled from their
+sources at their defaults, and once more slowed down to our number of requests, to compare what a request buys.
+``--quick`` runs 50 histories. Ends with exit code 1 when a promise is not kept: against each at its defaults fewer
+requests and fewer 429s, and captured no later, but for the one named in LATER; at our number of requests fewer 429s,
+and captured no later. Later means by more than chance: 95 % of resampled histories.
 """
 
 from __future__ import annotations
@@ -29,10 +32,14 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "testbed" / "oci")]
 
 importlib.import_module("conftest")  # makes the collection importable
+from ansible_collections.onebox.stack.plugins.module_utils.oci.policy import Policy as Waits  # noqa: E402
 from oci_simulation import DAY, Clock, Run  # noqa: E402
 from oci_world import World  # noqa: E402
 
 HORIZON = 30 * DAY
+# It asks every minute, one domain after the other. With a single domain that is five times for our once, and whoever
+# keeps five minutes between two requests cannot be as early.
+LATER = "mohankumarpaluru"
 
 
 class History:
@@ -104,10 +111,11 @@ class Month(Run):
 
 
 def ours(history: History, chance: random.Random, slower: float) -> float:
-    """The real launcher with its defaults."""
+    """The real launcher, at its defaults when ``slower`` is 1."""
     clock = Clock(0.0)
     world = World(lambda: clock.server, domains=history.domains, otherwise=history.ask)
-    run = Month(world, clock, chance.randrange(2**32))
+    waits = Waits(capacity_interval=Waits.capacity_interval * slower)
+    run = Month(world, clock, chance.randrange(2**32), waits=waits)
     outcome = run.block(HORIZON)
     if outcome.captured is None:
         return math.inf
@@ -158,8 +166,7 @@ def seconds_in_parallel(history: History, chance: random.Random, slower: float) 
         due[domain] = now + slower * (waits[domain] if answer == "429" else chance.uniform(1.0, 4.0))
 
 
-POLICIES: dict[str, Policy] = {
-    "onebox (ours)": ours,
+PEERS: dict[str, Policy] = {
     "hitrov, cron each minute": every_minute,
     "mohankumarpaluru, 60 s": one_domain_a_minute,
     "OCI-OcC-Fix v3, 1 to 4 s": seconds_in_parallel,
@@ -217,13 +224,18 @@ def lead(own: t.Sequence[Outcome], other: t.Sequence[Outcome]) -> tuple[float, f
     return difference(pairs), found[10], found[-11]
 
 
-def verdict(name: str, own: t.Sequence[Outcome], other: t.Sequence[Outcome]) -> tuple[bool, str]:
-    """Whether ours is not later than a peer at the same number of requests, and meets fewer 429s; and that in words."""
-    later, low, high = lead(own, other)
+def verdict(name: str, own: t.Sequence[Outcome], other: t.Sequence[Outcome], later: bool) -> tuple[bool, str]:
+    """Whether ours meets fewer 429s than a peer at no more requests, and is no later; and that in words.
+
+    ``later``: being later than this one is no broken promise.
+    """
+    difference, low, high = lead(own, other)
     throttled, theirs = (sum(one.throttled for one in outcomes) for outcomes in (own, other))
-    text = f"{name}: its median is {later:+.1f} h from ours (95 %: {low:+.1f} to {high:+.1f}), "
+    text = f"{name}: its median is {difference:+.1f} h from ours (95 %: {low:+.1f} to {high:+.1f}), "
     text += f"429s {theirs} to our {throttled}"
-    return high >= 0 and throttled <= theirs, text
+    # A peer that was slowed down to our rate is met only nearly.
+    kept = throttled <= theirs and rate(own) <= rate(other) * 1.05 and (later or high >= 0)
+    return kept, text if kept else f"{text} - NOT KEPT"
 
 
 def main() -> None:
@@ -236,19 +248,22 @@ def main() -> None:
     print(f"{'policy':<38} {'captured':>8} {'median':>10} {'requests/d':>11} {'until capture':>13} {'429s':>8}")
     own = play(ours, histories)
     print(row("onebox (ours)", own), flush=True)
-    for name, policy in POLICIES.items():
-        if policy is not ours:
-            print(row(name, play(policy, histories)), flush=True)
-    verdicts = []
-    for name, policy in POLICIES.items():
-        if policy is not ours:
-            slowed = at_rate(policy, histories, rate(own))
-            print(row(f"{name.partition(',')[0]}, at our rate", slowed), flush=True)
-            verdicts.append(verdict(name.partition(",")[0], own, slowed))
-    print("at our number of requests: " + "\n                           ".join(text for unused, text in verdicts))
+    print(row("ours, each 15 minutes", play(ours, histories, slower=3)), flush=True)
+    at_defaults, at_our_rate = [], []
+    for name, policy in PEERS.items():
+        theirs = play(policy, histories)
+        print(row(name, theirs), flush=True)
+        at_defaults.append(verdict(name, own, theirs, later=name.startswith(LATER)))
+    for name, policy in PEERS.items():
+        short = name.partition(",")[0]
+        slowed = at_rate(policy, histories, rate(own))
+        print(row(f"{short}, at our rate", slowed), flush=True)
+        at_our_rate.append(verdict(short, own, slowed, later=False))
+    for title, verdicts in (("at their defaults", at_defaults), ("at our number of requests", at_our_rate)):
+        print(f"{title}:", *(text for unused, text in verdicts), sep="\n  ")
     print(f"took {time.monotonic() - began:.0f} s")
-    if not all(kept for kept, unused in verdicts):
-        sys.exit("at our number of requests, a peer is earlier or meets fewer 429s")
+    if not all(kept for kept, unused in at_defaults + at_our_rate):
+        sys.exit("a promise is not kept")
 
 
 if __name__ == "__main__":

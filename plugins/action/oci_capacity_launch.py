@@ -166,13 +166,21 @@ class ActionModule(ActionBase):
             raise
         when = outcome.next_attempt_at
         changes: dict[str, t.Any] = {}
+        text = outcome.text
+        if outcome.captured is None and params["mode"] == "block":
+            # Whoever waits for an instance (a shell, make, cron) must not go on as if there were one.
+            changes["failed"] = True
+            text += (
+                f". The next request comes after max_duration ({params['max_duration']:g} s). Nothing is lost: the "
+                f"same command goes on from {params['state_file']}; mode tick and a timer go on by themselves"
+            )
         if outcome.created and state.instance is not None:
             changes["diff"] = {"before": "", "after": f"instance {state.instance.id}\n"}
         return {
             **self._facts(),
             "changed": outcome.created,
             "captured": outcome.captured is not None,
-            "msg": outcome.text,
+            "msg": text,
             "instance": arrival.as_result(outcome.captured, state.instance),
             "next_attempt_at": "" if when is None else _utc(when),
             **changes,

@@ -119,23 +119,26 @@ options:
     description:
       - V(block) stays until the instance runs, or until O(max_duration).
       - V(tick) makes at most one round over the domains, when one is due, and returns; for timers and C(until) loops.
+        It does not fail when there is no room yet, see RV(captured).
     type: str
     choices: [block, tick]
     default: block
   max_duration:
     description:
-      - Seconds after which V(block) returns without an instance, 0 for no limit. It does not fail then, see
-        RV(captured).
+      - Seconds after which V(block) gives up for this run and fails, 0 for no limit. It ends at once when the next
+        request would come later than that. Nothing is lost - the next run goes on where this one ended.
     type: float
     default: 604800.0
   max_attempts:
     description: Launch requests over the whole hunt, restarts included, after which it fails. 0 for no limit.
     type: int
-    default: 5000
+    default: 20000
   capacity_interval:
-    description: Seconds between two rounds over the domains. Within a round the domains are one to two minutes apart.
+    description:
+      - Seconds from the beginning of one round over the domains to the next. The requests of a round are spread evenly
+        over it, and are never closer than a third of O(interval_floor); more sizes make a round longer.
     type: float
-    default: 900.0
+    default: 300.0
   throttle_base:
     description: Seconds to wait after the first C(429 Too Many Requests); doubled with each further one in a row.
     type: float
@@ -145,7 +148,7 @@ options:
     type: float
     default: 3600.0
   jitter_max:
-    description: Up to so many random seconds are added to each wait.
+    description: Up to a tenth of each wait is added at random, and never more than this many seconds.
     type: float
     default: 120.0
   interval_floor:

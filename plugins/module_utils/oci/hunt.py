@@ -103,15 +103,17 @@ class Hunt:
         return None
 
     def turn_over(self, kind: str, text: str) -> bool:
-        """Go on to the next domain after a short pause, or end the round. Returns whether the round is over."""
+        """Go on to the next target, or end the round; wait its part of the round. Returns whether the round is over."""
         self.state.turn += 1
         target = self.next_target()
+        asked = [each for each in self.targets() if each.domain not in self.state.skipped]
+        wait = self.policy.capacity_wait(len(asked), self.chance)
         if target is None:
             self.state.round += 1
             self.state.turn = 0
-            self.rest(self.policy.capacity_wait(self.chance), "capacity", kind, text)
+            self.rest(wait, "capacity", kind, text)
             return True
-        self.rest(self.policy.pause(self.chance), "pause", kind, f"{text}; then {target.domain}")
+        self.rest(wait, "pause", kind, f"{text}; then {target.domain}")
         return False
 
     def look(self) -> clouds.Json | None:

@@ -5,7 +5,8 @@
 
 Oracle publishes no number of requests that is safe. People were throttled at one request a minute and had accounts
 restricted at 45 seconds and at 10 minutes; the authors of the better known launchers name five minutes as their lower
-bound. So: one round over the availability domains each 15 minutes, never two rounds within five.
+bound. So: one round over the availability domains each five minutes, never more often, its requests spread evenly: what
+counts against a user seems to be requests in a row, and those are what benchmarks/oci_policies.py shows to be refused.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Policy:
         private: the endpoint is a private or test one; only there may ``interval_floor`` be below 300.
     """
 
-    capacity_interval: float = 900.0
+    capacity_interval: float = 300.0
     throttle_base: float = 900.0
     throttle_max: float = 3600.0
     jitter_max: float = 120.0
@@ -59,23 +60,24 @@ class Policy:
                 f"throttle_max ({self.throttle_max:g}) is below throttle_base ({self.throttle_base:g}): raise it"
             )
 
-    def capacity_wait(self, chance: random.Random) -> float:
-        """From the end of one round to the next."""
-        return max(self.capacity_interval, self.interval_floor) + chance.uniform(0, self.jitter_max)
+    def capacity_wait(self, requests: int, chance: random.Random) -> float:
+        """From one request to the next while there is no room, in a round of so many ``requests``.
+
+        No region has more than three domains; what makes a round longer, a ladder of sizes, makes it last longer.
+        """
+        whole = max(self.capacity_interval, self.interval_floor)
+        return max((whole + self._jitter(whole, chance)) / requests, self.interval_floor / 3)
 
     def throttle_wait(self, level: int, retry_after: float | None, chance: random.Random) -> float:
         """After the ``level``-th 429 in a row (0 is the first): doubled each time, never before ``Retry-After``."""
         doubled = min(self.throttle_max, self.throttle_base * 2 ** min(level, 20))
         asked = min(retry_after or 0.0, RETRY_AFTER_MAX)
-        return max(doubled, asked, self.interval_floor) + chance.uniform(0, self.jitter_max)
+        whole = max(doubled, asked, self.interval_floor)
+        return whole + self._jitter(whole, chance)
 
-    def pause(self, chance: random.Random) -> float:
-        """Between two availability domains of one round: one to two minutes at the default interval.
-
-        Three launches within 35 seconds were enough for a 429 (clusterinthecloud/terraform#29); spaced like this, a
-        round costs a tenth of the 429s in benchmarks/oci_policies.py, for the same captures.
-        """
-        return self.capacity_interval / 15 * chance.uniform(1, 2)
+    def _jitter(self, wait: float, chance: random.Random) -> float:
+        """Something that keeps us from the full minute, where everybody's cron is: at most a tenth of the wait."""
+        return chance.uniform(0, min(self.jitter_max, wait / 10))
 
     def network_wait(self, failures: int) -> float:
         """After the ``failures``-th transport failure in a row (1 is the first); nothing reached Oracle."""

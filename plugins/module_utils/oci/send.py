@@ -20,7 +20,8 @@ def launch(hunt: Hunt, new_token: t.Callable[[], str]) -> bool:
     if target is None:  # every domain that was left in this round is skipped by now
         hunt.state.turn = 0
         hunt.state.round += 1
-        hunt.rest(hunt.policy.capacity_wait(hunt.chance), "capacity", events.ANSWERED, "no domain left in this round")
+        wait = hunt.policy.capacity_wait(1, hunt.chance)
+        hunt.rest(wait, "capacity", events.ANSWERED, "no domain left in this round")
         return True
     state = hunt.state
     if hunt.max_attempts and state.attempts >= hunt.max_attempts:
@@ -114,7 +115,7 @@ def _busy(hunt: Hunt, pending: Pending, answer: Answer, rule: Rule) -> bool:
     if state.busy > BUSY_MAX:
         hunt.save(state)
         raise OciError(errors.explain(answer, rule, f"Launching {state.name} ({state.busy} times)"), answer)
-    hunt.rest(hunt.policy.capacity_wait(hunt.chance), "busy", events.ANSWERED, f"{_domain(pending)}: {answer}")
+    hunt.rest(hunt.policy.capacity_wait(1, hunt.chance), "busy", events.ANSWERED, f"{_domain(pending)}: {answer}")
     return True
 
 

@@ -109,7 +109,14 @@ class Site:
         subprocess.run(argv, check=True, capture_output=True)
 
 
-def changed(out: str) -> int:
-    """How much the run changed, by its recap."""
-    (line,) = [line for line in out.splitlines() if line.startswith("oci-vm ") and "changed=" in line]
-    return int(line.partition("changed=")[2].split()[0])
+def changed_tasks(out: str) -> list[str]:
+    """Names of the tasks that changed something, one for each item of a loop; the run's recap must agree."""
+    found, task = [], ""
+    for line in out.splitlines():
+        if line.startswith("TASK ["):
+            task = line[len("TASK [") : line.rindex("]")]
+        elif line.startswith("changed: [oci-vm"):
+            found.append(task)
+    (recap,) = [line for line in out.splitlines() if line.startswith("oci-vm ") and "changed=" in line]
+    assert bool(found) == ("changed=0 " not in recap), recap
+    return found

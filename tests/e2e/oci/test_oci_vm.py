@@ -9,7 +9,7 @@ import json
 import time
 
 import pytest
-from oci_site import Site, changed
+from oci_site import Site, changed_tasks
 
 pytest.importorskip("oci.base_client", reason="Oracle's SDK is not installed (requirements-oci.txt)")
 
@@ -21,6 +21,13 @@ SERVICES = ["bot", "collector", "dashboard", "db", "grafana", "n8n", "prometheus
 def words(out: str) -> str:
     """What was printed, without the line breaks of a terminal."""
     return " ".join(out.split())
+
+
+def all_healthy(site: Site) -> None:
+    listed = site.ssh("sudo docker ps --filter label=com.docker.compose.project=coinpilot --format '{{json .}}'")
+    rows = [json.loads(line) for line in listed.splitlines()]
+    assert sorted(row["Names"].split("-")[1] for row in rows) == SERVICES
+    assert all("(healthy)" in row["Status"] for row in rows), listed
 
 
 def test_while_there_is_none_the_run_ends_well_and_says_how_it_stands(site: Site) -> None:
@@ -46,10 +53,8 @@ def test_from_nothing_to_a_healthy_stack(site: Site) -> None:
     assert site.state()["attempts"] == len(HUNT)
     # The launch request's user data was carried out before anything else was done.
     assert "Unattended-Upgrade" in site.ssh("cat /etc/apt/apt.conf.d/52onebox-upgrades")
-    listed = site.ssh("sudo docker ps --filter label=com.docker.compose.project=coinpilot --format '{{json .}}'")
-    rows = [json.loads(line) for line in listed.splitlines()]
-    assert sorted(row["Names"].split("-")[1] for row in rows) == SERVICES
-    assert all("(healthy)" in row["Status"] for row in rows), listed
+    all_healthy(site)
+    assert "onebox.stack.compose_stack : Plan, apply, wait for health, prove the mounts" in changed_tasks(out)
 
 
 def test_discord_was_told_in_few_words_and_its_url_stayed_secret(site: Site) -> None:
@@ -97,7 +102,7 @@ def test_the_first_backup_is_taken_and_rehearsed(site: Site) -> None:
 
 def test_a_second_run_changes_nothing(site: Site) -> None:
     code, out = site.play("site.yml")
-    assert (code, changed(out)) == (0, 0)
+    assert (code, changed_tasks(out)) == (0, [])
     assert site.server.posts() == len(HUNT)
 
 
@@ -129,14 +134,16 @@ def test_another_host_key_is_refused_at_once(site: Site) -> None:
 def test_terminated_by_somebody_else_is_told_and_replaced_only_when_asked(site: Site) -> None:
     site.server.world.terminate(site.state()["instance"]["id"])
     assert site.machines.alive() == []
-    code, out = site.play("playbooks/launch.yml")
+    code, out = site.play("site.yml")
     assert code == 2
     assert "has been terminated by somebody" in words(out)
     assert site.server.posts() == len(HUNT)
-    code, out = site.play("playbooks/launch.yml", "-e", '{"oci_instance_replace": true}')
+    # The whole way again, on another machine, for one request.
+    code, out = site.play("site.yml", "-e", '{"oci_instance_replace": true}')
     assert code == 0
     assert site.server.posts() == len(HUNT) + 1
     assert len(site.machines.alive()) == 1
+    all_healthy(site)
 
 
 def test_it_is_given_back_only_with_its_name(site: Site) -> None:

@@ -157,6 +157,18 @@ def test_tick(play: Play, server: Server) -> None:
     assert server.posts() == 1
 
 
+def test_out_of_time_is_a_failure_that_says_all_the_same(play: Play, server: Server) -> None:
+    server.world.script[:] = ["cap"]
+    process = play.start_tasks([play.task("", {"max_duration": 5, "capacity_interval": 3600})])
+    process.communicate(timeout=90)
+    result = json.loads((play.folder / "result.json").read_text())
+    assert (result["failed"], result["captured"], result["changed"], result["attempts"]) == (True, False, False, 1)
+    assert result["last_error"]["message"] == "Out of host capacity."
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", result["next_attempt_at"])
+    says = f"after max_duration (5 s). Nothing is lost: the same command goes on from {play.state}; mode tick"
+    assert says in result["msg"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted_and_resumed(play: Play, server: Server, number: signal.Signals) -> None:
     server.world.script[:] = ["cap"]

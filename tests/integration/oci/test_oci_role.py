@@ -50,12 +50,12 @@ class Site:
         }
         self.captured = self.inventories / "oci-vm.captured.yml"
 
-    def run(self, *words: str, **changes: t.Any) -> tuple[int, str]:
+    def run(self, *words: str, playbook: str = "playbooks/launch.yml", **changes: t.Any) -> tuple[int, str]:
         values = {**self.values, **{f"oci_instance_{key}": value for key, value in changes.items()}}
         hosts = {"all": {"hosts": {"oci-vm": values, "elsewhere": {}}}}
         (self.inventories / "hosts.yml").write_text(yaml.safe_dump(hosts))
         environ = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "HOME": str(self.folder)}
-        command = [str(pathlib.Path(sys.executable).parent / "ansible-playbook"), "playbooks/launch.yml"]
+        command = [str(pathlib.Path(sys.executable).parent / "ansible-playbook"), playbook]
         command += ["-i", str(self.inventories), *words]
         done = subprocess.run(command, cwd=ROOT, env=environ, text=True, capture_output=True, timeout=180, check=False)
         return done.returncode, done.stdout + done.stderr
@@ -121,6 +121,21 @@ def test_a_tick_without_success_ends_the_play_for_this_host_and_says_so(site: Si
     assert code == 0, out
     assert "coinpilot-ins does not exist yet" in out
     assert "Out of host capacity" in out
+    assert not site.captured.exists()
+
+
+@pytest.mark.parametrize("playbook", ["playbooks/launch.yml", "site.yml"])
+def test_a_run_that_is_out_of_time_fails_and_says_how_to_go_on(site: Site, server: Server, playbook: str) -> None:
+    """Whoever runs it from make or cron must not believe that there is a machine."""
+    server.world.otherwise = "cap"
+    code, out = site.run("-l", "oci-vm", playbook=playbook, max_duration=30, capacity_interval=3600)
+    assert code == 2, out
+    assert server.posts() == 1
+    # What failed is the last thing on the screen, as words and not as data.
+    last = " ".join(out.rpartition("oci-vm failed at: ")[2].split())
+    assert last.startswith("onebox.stack.oci_instance : Win the instance not captured after 1 attempt: 500 Internal")
+    assert f"Nothing is lost: the same command goes on from {site.folder}/state/coinpilot-ins.json" in last
+    assert "Traceback" not in out
     assert not site.captured.exists()
 
 

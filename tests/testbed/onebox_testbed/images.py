@@ -32,6 +32,12 @@ ExecStart=/bin/mount -o remount,rw /proc/sys
 [Install]
 WantedBy=sysinit.target
 """
+# The clock's service refuses to run in a container, or without the right to set the clock; these hosts are machines.
+_CLOCK = (
+    'mkdir -p "$1/etc/systemd/system/systemd-timesyncd.service.d" && printf '
+    r"'[Unit]\nConditionVirtualization=\nConditionCapability=\n[Service]\nAmbientCapabilities=\nCapabilityBoundingSet=\n'"
+    ' >"$1/etc/systemd/system/systemd-timesyncd.service.d/testbed.conf"'
+)
 _APT_INSTALL = r"""FROM {base}
 RUN printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d \
  && apt-get update -q \
@@ -47,7 +53,7 @@ class Image:
     Attributes:
         suite: the Debian release of a root file system built by mmdebstrap.
         base: instead of a suite, the image to install ``packages`` upon.
-        hooks: shell commands with ``$1`` as the root, run last by mmdebstrap.
+        hooks: shell commands with ``$1`` as the root, run last.
         changes: Dockerfile instructions of the import.
         pull: whether a registry's own image is taken where one answers.
     """
@@ -104,12 +110,13 @@ IMAGES["debian13-cloud"] = Image(
     "onebox-testbed/debian13-cloud:latest",
     ("cloud-init", "openssh-server", "iptables", "iptables-persistent", "libpam-systemd", "dbus-user-session"),
     base="debian13",
+    hooks=(_CLOCK,),
 )
 IMAGES["debian12-cloud"] = Image(
     "onebox-testbed/debian12-cloud:latest",
     (*IMAGES["debian13"].packages, "iptables", "iptables-persistent"),
     suite="bookworm",
-    hooks=IMAGES["debian13"].hooks,
+    hooks=(*IMAGES["debian13"].hooks, _CLOCK),
     changes=IMAGES["debian13"].changes,
 )
 IMAGES["debian12-bare"] = Image(
@@ -144,6 +151,7 @@ def ensure(socket: str, name: str) -> str:
     if image.base:
         base = ensure(socket, image.base)
         recipe = _APT_INSTALL.format(base=base, packages=" ".join(image.packages))
+        recipe += "".join(f"RUN set -- ''; {hook}\n" for hook in image.hooks)
         with step(f"building {image.tag}: {base} with {' '.join(image.packages)}"):
             label = f"{RECIPE_LABEL}={image.recipe}"
             docker(socket, "build", "-q", "--force-rm", "--label", label, "-t", image.tag, "-", stdin=recipe)
