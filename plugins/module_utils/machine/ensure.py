@@ -29,6 +29,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.machine import (
 from ansible_collections.onebox.stack.plugins.module_utils.machine.cli import Podman
 from ansible_collections.onebox.stack.plugins.module_utils.machine.errors import MachineError
 
+# Seconds from podman's note that it starts a machine to the first process that names one of its files.
+_NO_PROCESS_YET = 10.0
+
 
 class Refused(MachineError):
     """The plan may not be carried out; ``result`` is what the module returns beside the text."""
@@ -111,8 +114,12 @@ def ensure(
     if check:
         result = _result(podman, current, decide(current), done=False)
         return _on_time(podman, current, mend_clock, result)
+
+    def lives(config: model.ConfigFile) -> bool:
+        return bool(_processes(config, runtime, uid, run))
+
     deadline = clock() + limits.start
-    while _may_still_start(wanted, current, limits) and clock() < deadline:
+    while _may_still_start(wanted, current, limits, lives) and clock() < deadline:
         sleep(1.0)
         current = read.machine(podman, wanted.name, wanted.provider, ping)
     decided = decide(current)
@@ -199,10 +206,13 @@ def _left_behind(
     if machine is None:
         return dataclasses.replace(facts, leftovers=read.leftovers(podman.env, wanted.name))
     if machine.stopped and wanted.recover == "kill_stale":
-        every = processes.listing(run)
-        own = recover.belonging(machine.config, runtime, every, uid, processes.family(os.getpid(), every))
-        return dataclasses.replace(facts, orphans=len(own))
+        return dataclasses.replace(facts, orphans=len(_processes(machine.config, runtime, uid, run)))
     return facts
+
+
+def _processes(config: model.ConfigFile, runtime: str, uid: int, run: process.Runner) -> list[processes.Process]:
+    every = processes.listing(run)
+    return recover.belonging(config, runtime, every, uid, processes.family(os.getpid(), every))
 
 
 def _decide(podman: Podman, wanted: plan.Wanted, current: model.Machine | None, facts: plan.Host) -> plan.Plan:
@@ -212,14 +222,20 @@ def _decide(podman: Podman, wanted: plan.Wanted, current: model.Machine | None, 
     return decided
 
 
-def _may_still_start(wanted: plan.Wanted, current: model.Machine | None, limits: Limits) -> bool:
-    """Whether somebody else's start is under way: not ready, and not for so long that it must be stale."""
+def _may_still_start(
+    wanted: plan.Wanted,
+    current: model.Machine | None,
+    limits: Limits,
+    lives: t.Callable[[model.ConfigFile], bool],
+) -> bool:
+    """Whether somebody else's start is under way: not ready, not for so long that it must be stale, and not killed."""
     return (
         wanted.state == "started"
         and current is not None
         and current.starting
         and not current.healthy
         and current.config.age < limits.start
+        and (current.config.age < _NO_PROCESS_YET or lives(current.config))
     )
 
 
