@@ -14,6 +14,9 @@ description:
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
+extends_documentation_fragment:
+  - onebox.stack.backup
+  - onebox.stack.backup.wait
 attributes:
   check_mode:
     description: Captures nothing and returns the retention plan as it would be after a good run.
@@ -22,19 +25,6 @@ attributes:
     description: Returns what changed, or would change, in diff mode.
     support: none
 options:
-  name:
-    description: The stack. It must be the one the declaration is for.
-    type: str
-    required: true
-  config:
-    description:
-      - Path of the stack's backup declaration, which the role P(onebox.stack.backups#role) writes.
-      - The default is C(/etc/onebox/backup/<name>.json) for root and C(~/.config/onebox/backup/<name>.json) for others.
-    type: path
-  wait:
-    description: Seconds to wait for another run of this stack before giving up.
-    type: float
-    default: 0.0
   accept_drop:
     description: Sources that may be empty, or much smaller than in the set before, this once.
     type: list
@@ -102,14 +92,14 @@ warnings_found:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, returned, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, WAIT, returned, surroundings
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **CONFIG,
-            "wait": {"type": "float", "default": 0.0},
+            **WAIT,
             "accept_drop": {"type": "list", "elements": "str", "default": []},
             "force_prune": {"type": "bool", "default": False},
         },

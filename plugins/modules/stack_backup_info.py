@@ -13,6 +13,8 @@ description:
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
+extends_documentation_fragment:
+  - onebox.stack.backup
 attributes:
   check_mode:
     description: Can run in check mode and return the same as otherwise.
@@ -20,16 +22,6 @@ attributes:
   diff_mode:
     description: Returns what changed, or would change, in diff mode.
     support: none
-options:
-  name:
-    description: The stack. It must be the one the declaration is for.
-    type: str
-    required: true
-  config:
-    description:
-      - Path of the stack's backup declaration, which the role P(onebox.stack.backups#role) writes.
-      - The default is C(/etc/onebox/backup/<name>.json) for root and C(~/.config/onebox/backup/<name>.json) for others.
-    type: path
 """
 
 EXAMPLES = r"""

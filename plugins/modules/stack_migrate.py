@@ -19,6 +19,9 @@ description:
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
+extends_documentation_fragment:
+  - onebox.stack.backup
+  - onebox.stack.backup.wait
 attributes:
   check_mode:
     description: Changes nothing and returns the steps. Dumps are looked at, and not restored.
@@ -27,19 +30,6 @@ attributes:
     description: Returns what changed, or would change, in diff mode.
     support: none
 options:
-  name:
-    description: The stack. It must be the one the declaration is for.
-    type: str
-    required: true
-  config:
-    description:
-      - Path of the stack's backup declaration, which the role P(onebox.stack.backups#role) writes.
-      - The default is C(/etc/onebox/backup/<name>.json) for root and C(~/.config/onebox/backup/<name>.json) for others.
-    type: path
-  wait:
-    description: Seconds to wait for another run of this stack before giving up.
-    type: float
-    default: 0.0
   data_dir:
     description: Directory on the managed host that relative paths in O(data) are below.
     type: path
@@ -180,7 +170,7 @@ warnings_found:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import migrate, sqlmigrations
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, WAIT, surroundings
 
 DATUM = {
     "source": {"type": "str", "required": True},
@@ -203,7 +193,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **CONFIG,
-            "wait": {"type": "float", "default": 0.0},
+            **WAIT,
             "data_dir": {"type": "path"},
             "data": {"type": "list", "elements": "dict", "default": [], "options": DATUM},
             "migrations_dir": {"type": "path"},

@@ -14,6 +14,10 @@ description:
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
+extends_documentation_fragment:
+  - onebox.stack.backup
+  - onebox.stack.backup.wait
+  - onebox.stack.backup.set
 attributes:
   check_mode:
     description: Restores nothing and returns which set would be rehearsed.
@@ -22,28 +26,6 @@ attributes:
     description: Returns what changed, or would change, in diff mode.
     support: none
 options:
-  name:
-    description: The stack. It must be the one the declaration is for.
-    type: str
-    required: true
-  config:
-    description:
-      - Path of the stack's backup declaration, which the role P(onebox.stack.backups#role) writes.
-      - The default is C(/etc/onebox/backup/<name>.json) for root and C(~/.config/onebox/backup/<name>.json) for others.
-    type: path
-  wait:
-    description: Seconds to wait for another run of this stack before giving up.
-    type: float
-    default: 0.0
-  repository:
-    description: Which repository to read.
-    type: str
-    choices: [local, offsite]
-    default: local
-  set:
-    description: Sequence number of a set, or V(latest).
-    type: str
-    default: latest
   self_test:
     description:
       - Whether to damage copies of the set instead (a flipped bit, a cut dump, an altered row, an empty RDB, an altered
@@ -105,16 +87,15 @@ warnings_found:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, selftest
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, chosen, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, SET, WAIT, chosen, surroundings
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **CONFIG,
-            "wait": {"type": "float", "default": 0.0},
-            "repository": {"type": "str", "choices": ["local", "offsite"], "default": "local"},
-            "set": {"type": "str", "default": "latest"},
+            **WAIT,
+            **SET,
             "self_test": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

@@ -16,6 +16,10 @@ description:
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
+extends_documentation_fragment:
+  - onebox.stack.backup
+  - onebox.stack.backup.wait
+  - onebox.stack.backup.set
 attributes:
   check_mode:
     description: Changes nothing and returns the steps.
@@ -24,28 +28,6 @@ attributes:
     description: Returns what changed, or would change, in diff mode.
     support: none
 options:
-  name:
-    description: The stack. It must be the one the declaration is for.
-    type: str
-    required: true
-  config:
-    description:
-      - Path of the stack's backup declaration, which the role P(onebox.stack.backups#role) writes.
-      - The default is C(/etc/onebox/backup/<name>.json) for root and C(~/.config/onebox/backup/<name>.json) for others.
-    type: path
-  wait:
-    description: Seconds to wait for another run of this stack before giving up.
-    type: float
-    default: 0.0
-  repository:
-    description: Which repository to read.
-    type: str
-    choices: [local, offsite]
-    default: local
-  set:
-    description: Sequence number of a set, or V(latest).
-    type: str
-    default: latest
   sources:
     description: Only these sources; without it all of the set.
     type: list
@@ -112,16 +94,15 @@ warnings_found:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import restore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, SET, WAIT, surroundings
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **CONFIG,
-            "wait": {"type": "float", "default": 0.0},
-            "repository": {"type": "str", "choices": ["local", "offsite"], "default": "local"},
-            "set": {"type": "str", "default": "latest"},
+            **WAIT,
+            **SET,
             "sources": {"type": "list", "elements": "str", "default": []},
             "databases": {"type": "list", "elements": "str", "default": []},
             "target": {"type": "path"},

@@ -23,6 +23,11 @@ CONFIG: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
     "config": {"type": "path"},
 }
+WAIT: dict[str, dict[str, t.Any]] = {"wait": {"type": "float", "default": 0.0}}
+SET: dict[str, dict[str, t.Any]] = {
+    "repository": {"type": "str", "choices": ["local", "offsite"], "default": "local"},
+    "set": {"type": "str", "default": "latest"},
+}
 
 
 def surroundings(name: str, config: str | None) -> Context:

@@ -128,7 +128,7 @@ class Arrival:
             image=self.container.image_id,
             user=self.server.user,
             initdb_args=sources.variable(self.container, "POSTGRES_INITDB_ARGS"),
-            preload="".join(self.server.query("postgres", "SHOW shared_preload_libraries;")),
+            preload="".join(self.server.query(self.server.home(), "SHOW shared_preload_libraries;")),
         ) as lab:
             roles = os.path.join(self.scratch, "roles.sql")
             safefs.write_new(roles, self._roles().encode())
@@ -192,7 +192,7 @@ class Arrival:
         )
         deadline = time.monotonic() + 30
         while True:
-            result = self.server.script("template1" if self.database == "postgres" else "postgres", sql)
+            result = self.server.script(self.server.home(self.database), sql)
             if result.rc == 0:
                 return former
             # A client of the stack was faster: it connected again between the two.
@@ -213,7 +213,7 @@ class Arrival:
 
     def _fill(self, server: Server, name: str) -> None:
         """Make the database ``name`` as the stack's own is made, and restore into it."""
-        result = server.script("postgres", self._create(name))
+        result = server.script(server.home(), self._create(name))
         if result.rc != 0:
             raise SourceError(f"database {name} cannot be made: {process.last_words(result.stderr)}")
         try:
@@ -238,7 +238,7 @@ class Arrival:
             return f"CREATE DATABASE {ident(name)} TEMPLATE template0;"
         words = self.server.argv("pg_dump", "--schema-only", "--create", "-d", postgresql.connect(self.database))
         text = self.cli.run(self.server.container, words, env=self.server.env).stdout
-        (quoted,) = self.server.query("postgres", f"SELECT pg_catalog.quote_ident({literal(self.database)});")
+        (quoted,) = self.server.query(self.server.home(), f"SELECT pg_catalog.quote_ident({literal(self.database)});")
         found = []
         for line in text.splitlines():
             for start in ("CREATE DATABASE ", "ALTER DATABASE ", "COMMENT ON DATABASE "):

@@ -41,6 +41,7 @@ class Server:
         self.user = user
         self.env = dict(env)
         self._where = ["-U", user, "-w"] + (["-p", str(port)] if port else [])
+        self._home = ""
 
     def session(self, database: str) -> Session:
         """psql on a database, quiet, unaligned, stopping at the first error."""
@@ -61,10 +62,28 @@ class Server:
         """A client program of the server with its connection options."""
         return [program, *self._where, *words]
 
+    def home(self, name: str = "") -> str:
+        """A database to work from that is not ``name``: postgres, or template1 while that is not there.
+
+        It may be gone for good, or for as long as a restore, also a killed one, has given it another name.
+        """
+        if name == "postgres":
+            return "template1"
+        if not self._home:
+            self._home = "postgres" if self.script("postgres", "").rc == 0 else "template1"
+        return self._home
+
+    def administer(self, name: str, sql: str) -> None:
+        """Run SQL that gives the database ``name`` another name, or takes one away."""
+        try:
+            self.query(self.home(name), sql)
+        finally:
+            self._home = ""
+
     def databases(self) -> list[str]:
         """Databases one can connect to, templates left out."""
         sql = "SELECT to_json(datname) FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname;"
-        return [json.loads(line) for line in self.query("postgres", sql)]
+        return [json.loads(line) for line in self.query(self.home(), sql)]
 
     def schema(self, database: str, snapshot: str = "") -> list[str]:
         """The lines of ``pg_dump --schema-only`` that carry meaning."""
@@ -81,15 +100,16 @@ def capture(
     for name in wanted:
         if name not in there:
             raise SourceError(f"there is no database {name!r} in {server.container}; there are {', '.join(there)}")
-    version = server.query("postgres", "SHOW server_version;")[0]
-    superuser = server.query("postgres", "SELECT rolsuper FROM pg_roles WHERE rolname = current_user;") == ["t"]
+    home = server.home()
+    version = server.query(home, "SHOW server_version;")[0]
+    superuser = server.query(home, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user;") == ["t"]
     artefacts = [
         _dump(server, ["pg_dumpall", "--globals-only", "--no-tablespaces"], staging, f"{prefix}/globals.sql"),
     ]
     facts: dict[str, t.Any] = {
         "version": version,
         "user": server.user,
-        "preload": server.query("postgres", "SHOW shared_preload_libraries;")[0:1],
+        "preload": server.query(home, "SHOW shared_preload_libraries;")[0:1],
         "databases": {},
     }
     compress = _compression(server, version)
@@ -135,7 +155,7 @@ def restore_globals(server: Server, path: str) -> None:
     """Apply dumped roles. A role that exists is left as it is; any other error counts."""
     with safefs.open_regular(path) as file:
         sql = file.read()
-    words = server.argv("psql", "-Xq", "-d", "postgres")
+    words = server.argv("psql", "-Xq", "-d", server.home())
     result = server.cli.run(server.container, words, env=server.env, stdin=sql, check=False)
     errors = [line for line in result.stderr.splitlines() if "ERROR:" in line and not _ROLE_EXISTS.search(line)]
     if errors or result.rc != 0:
@@ -154,13 +174,12 @@ def restore_database(server: Server, name: str, path: str, create: bool, *more: 
     inside = "/tmp/obx-restore.dump"
     server.cli.copy_in(path, server.container, inside)
     try:
-        # A database cannot be made from a session in itself.
-        maintenance = "template1" if name == "postgres" else "postgres"
         words = [
             "--exit-on-error",
             "--no-tablespaces",
             *more,
-            *(["--create", "-d", maintenance] if create else ["-d", connect(name)]),
+            # A database cannot be made from a session in itself.
+            *(["--create", "-d", server.home(name)] if create else ["-d", connect(name)]),
         ]
         # -j needs the archive as a file; one job for each of two processors.
         server.cli.stream(server.container, server.argv("pg_restore", "-j2", *words, inside), None, env=server.env)
@@ -172,8 +191,8 @@ def rename(server: Server, name: str, to: str) -> None:
     """Rename a database, ending the connections to it first."""
     old, new = ident(name), ident(to)
     # In one psql: between the two a client of the stack could connect again.
-    server.query(
-        "postgres" if name != "postgres" else "template1",
+    server.administer(
+        name,
         f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = {literal(name)} "
         f"AND pid <> pg_backend_pid();\nALTER DATABASE {old} RENAME TO {new};",
     )
@@ -181,7 +200,7 @@ def rename(server: Server, name: str, to: str) -> None:
 
 def drop(server: Server, name: str) -> None:
     """Drop a database this program made a moment ago and found wanting; none there is fine."""
-    server.query("postgres" if name != "postgres" else "template1", f"DROP DATABASE IF EXISTS {ident(name)};")
+    server.administer(name, f"DROP DATABASE IF EXISTS {ident(name)};")
 
 
 def compare(server: Server, expected: t.Mapping[str, t.Any]) -> list[str]:

@@ -56,7 +56,13 @@ class Restic:
         return [os.path.realpath(place), status.st_size, status.st_mtime_ns, status.st_ino]
 
     def run(
-        self, words: t.Sequence[str], *, check: bool = True, lock: int = -1, timeout: float | None = None
+        self,
+        words: t.Sequence[str],
+        *,
+        check: bool = True,
+        lock: int = -1,
+        timeout: float | None = None,
+        inherit: t.Sequence[int] = (),
     ) -> process.Result:
         """One call.
 
@@ -64,6 +70,7 @@ class Restic:
             check: raise when the exit code is not 0.
             lock: descriptor of the lock it goes on holding when we are killed, -1 for none.
             timeout: fewer seconds than the repository's.
+            inherit: other descriptors that it gets.
         """
         try:
             result = process.run(
@@ -71,7 +78,7 @@ class Restic:
                 timeout=min(timeout or self._timeout, self._timeout),
                 env=self._environment(),
                 check=False,
-                pass_fds=() if lock < 0 else (lock,),
+                pass_fds=(*inherit, *((lock,) if lock >= 0 else ())),
             )
         except process.CommandMissing as error:
             raise StoreError(

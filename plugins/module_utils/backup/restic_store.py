@@ -26,6 +26,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.background imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import RepositorySpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Manifest
+from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_backup import WaitingBackup, patterns, summary
 from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_command import Restic
 from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_files import RepositoryFiles
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store, StoredSet
@@ -63,6 +64,8 @@ class ResticStore(Store):
         # Packs that the last commit wrote, and the look at a part of the others under way since it began.
         self._fresh: set[str] = set()
         self._reading: Background[int] | None = None
+        # The backup that :meth:`begin` started.
+        self._waiting: WaitingBackup | None = None
 
     # -- the store's promises ------------------------------------------------------------------------------------
 
@@ -91,22 +94,41 @@ class ResticStore(Store):
         safefs.private_dir(self._staging)
         return self._staging
 
+    def begin(self, seq: int, staging: str, trees: t.Sequence[str]) -> None:
+        # restic leaves out one that is not there, without an error before 0.19; the source itself says what is wrong.
+        if all(os.path.isdir(tree) for tree in trees):
+            self._begin(seq, staging, trees, ())
+
+    def _begin(self, seq: int, staging: str, trees: t.Sequence[str], others: t.Sequence[str]) -> WaitingBackup:
+        words = ["--host", self._host, "--tag", f"{self._tag},seq-{seq}"]
+        words += [word for pattern in others for word in ("--exclude", pattern)]
+        excludes = os.path.join(self._state_dir, "excludes")
+        self._waiting = WaitingBackup(self._program, [*words, "--", staging, *trees], excludes, self.lock)
+        return self._waiting
+
+    def abandon(self) -> None:
+        if self._waiting:
+            self._waiting.abandon()
+            self._waiting = None
+
     def commit(self, staging: str, manifest: Manifest, trees: t.Sequence[str], excludes: t.Sequence[str]) -> str:
         for tree in trees:
             if not os.path.isdir(tree):
                 raise StoreError(f"the directory {tree} went away during the run; nothing was committed")
         sealed = manifests.dump(manifest)
         safefs.write_new(os.path.join(staging, manifests.NAME), sealed)
-        words = ["--json", "--quiet", "--host", self._host, "--tag", f"{self._tag},seq-{manifest.seq}"]
-        words += self._exclude_words(excludes)
+        lines, others = patterns(excludes)
+        if others:
+            self.abandon()  # they belong on its command line
+        waiting = self._waiting or self._begin(manifest.seq, staging, trees, others)
+        self._waiting = None
         known, self._rows = self._rows, None
         before = set()
         if self._files:
             before = self._files.packs()
             self._reading = self._read_part(self._files, before, manifest.seq)
-        result = self._restic("backup", *words, "--", staging, *trees, check=False)
-        summary = _summary(result.stdout)
-        identity = str(summary.get("snapshot_id") or "")
+        result = waiting.go(lines)
+        identity = str(summary(result.stdout).get("snapshot_id") or "")
         if result.rc != 0:
             if identity:
                 # Code 3: a snapshot of less than was asked for. It must never be listed as a set.
@@ -123,24 +145,6 @@ class ResticStore(Store):
             row = {"id": identity, "time": "9", "tags": tags, "paths": [staging, *trees]}
             self._remember([*known, row])
         return identity
-
-    def _exclude_words(self, excludes: t.Sequence[str]) -> list[str]:
-        """Thousands of paths are too long for a command line; a file cannot say all names that exist."""
-        words = []
-        lines = []
-        for path in excludes:
-            pattern = re.sub(r"([\\*?\[\]])", r"\\\1", path)
-            if "\n" in path or path != path.strip():
-                words += ["--exclude", pattern]
-            else:
-                lines.append(pattern.replace("$", "$$"))
-        if lines:
-            file = os.path.join(self._state_dir, "excludes")
-            safefs.replace(
-                file, "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"), durable=False
-            )
-            words += ["--exclude-file", file]
-        return words
 
     def fetch(self, found: StoredSet, into: str, only: t.Sequence[str] = ()) -> None:
         usable = found.understood()
@@ -332,14 +336,3 @@ def _stage_path(row: t.Mapping[str, t.Any]) -> str:
         if os.path.basename(path) == _STAGE:
             return str(path)
     raise StoreError(f"snapshot {str(row.get('id'))[:8]} holds no set of this program")
-
-
-def _summary(text: str) -> dict[str, t.Any]:
-    for line in reversed(text.splitlines()):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and row.get("message_type") == "summary":
-            return row
-    return {}

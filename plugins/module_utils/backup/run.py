@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import retention, safefs, sources, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     BackupError,
     OffsiteError,
@@ -92,6 +93,7 @@ def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_p
         identity = store.commit(staging, manifest, capturer.trees if store.trees else (), capturer.excludes)
         capturer.keep_lists(staging, manifest.sources)
     finally:
+        store.abandon()
         safefs.remove_tree(staging)
     report["snapshot"] = {"seq": seq, "id": identity, "taken": manifest.taken, "size": manifest.size}
     context.log(f"verifying set {seq}")
@@ -127,7 +129,11 @@ def _capture(
     capturer = sources.Capturer(declaration, context.open_cli, archive=not context.store.trees)
     good: list[Source] = []
     errors: list[BackupError] = []
-    for spec in declaration.sources:
+    early = _begin_at(declaration.sources)
+    for number, spec in enumerate(declaration.sources):
+        if number == early and not errors:
+            trees = [each.path for each in declaration.sources if each.kind == "directory"]
+            context.store.begin(seq, staging, trees)
         context.log(f"reading {spec.kind} {spec.name}")
         row: Report = {"name": spec.name, "kind": spec.kind, "ok": False, "error": "", "count": 0, "size": 0}
         report["sources"].append(row)
@@ -157,6 +163,14 @@ def _capture(
         report["warnings"] += sources.uncovered(context.open_cli().engine, declaration)
     runner = {"version": 1, "engine": declaration.repository.engine}
     return Manifest(declaration.stack, seq, taken, context.host, tuple(good), runner), capturer
+
+
+def _begin_at(specs: t.Sequence[SourceSpec]) -> int:
+    """Before which source the store gets ready: the first directory that no database, which may take long, follows."""
+    number = len(specs)
+    while number and specs[number - 1].kind not in ("postgresql", "redis"):
+        number -= 1
+    return next((each for each in range(number, len(specs)) if specs[each].kind == "directory"), len(specs))
 
 
 def _require_space(context: Context, newest: StoredSet | None) -> None:

@@ -17,12 +17,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     declaration,
+    postgresql,
     rehearse,
     restore,
     run,
     selftest,
     status,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import MismatchError
 from backup_stack import PASSWORD, REDIS_PASSWORD, docker
 
 
@@ -228,3 +230,27 @@ def test_a_database_that_no_source_names_is_a_warning_in_the_plan(stack, first):
     plan = run.preview(make(stack, sources=more))
     assert [line for line in plan["warnings_found"] if "service cache" in line and "no backup source" in line]
     assert not [line for line in run.preview(make(stack))["warnings_found"] if "no backup source" in line]
+
+
+def test_the_database_postgres_comes_back_as_any_other(stack, first, monkeypatch):
+    """It is where others are restored from; a restore that was killed may have left it with another name."""
+    request = restore.Request(wanted="1", sources=("db",), databases=("postgres",))
+    stack.sql("CREATE TABLE of_before AS SELECT 1 AS n;", "postgres")
+
+    def differs(server, expected):
+        raise MismatchError("it differs")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(postgresql, "require_equal", differs)
+        failed = restore.restore(make(stack), request, confirm=stack.name)
+    assert "postgres could not be restored and is as it was before: it differs" in failed["error"]
+    assert stack.sql("SELECT n FROM of_before;", "postgres") == "1"
+
+    stack.sql("ALTER DATABASE postgres RENAME TO postgres_elsewhere;", "template1")
+    without = run.backup(make(stack), accept_drop=["db"])
+    assert without["error"] == ""
+    assert rehearse.rehearse(make(stack))["error"] == ""
+    back = restore.restore(make(stack), request, confirm=stack.name)
+    assert back["error"] == ""
+    assert stack.sql("SELECT to_regclass('of_before') IS NULL;", "postgres") == "t"
+    stack.sql("DROP DATABASE postgres_elsewhere;", "postgres")

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import secrets
 import shutil
 import socket
+import sqlite3
 import subprocess
+import sys
 import time
 
 import pytest
@@ -24,7 +27,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     run,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
-from backup_stack import restic_programs
+from backup_stack import ROOT, restic_programs
 
 
 class Box:
@@ -177,6 +180,70 @@ def test_a_directory_that_is_gone_commits_nothing(box):
     assert report["exit_code"] == 4
     assert "cannot be read" in report["error"]
     assert box.context(offsite=None).store.sets() == []
+
+
+# A runner that dies while its restic waits to be told that everything is there.
+DIES = """
+import sys, time
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context, declaration
+box = context.make(declaration.read(sys.argv[1]))
+with box.locked("backup", 0):
+    box.store.prepare()
+    box.store.begin(9, box.store.stage(9), [sys.argv[2]])
+    print("begun", flush=True)
+    time.sleep(1000)
+"""
+
+
+def test_a_restic_that_outlives_its_runner_while_it_waits_stores_nothing(box):
+    run.backup(box.context(offsite=None))
+    config = box.write(offsite=None)
+    env = {**os.environ, "PYTHONPATH": str(ROOT / ".collections")}
+    argv = [sys.executable, "-c", DIES, config, str(box.files)]
+    with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE) as runner:
+        assert runner.stdout is not None
+        assert runner.stdout.readline() == b"begun\n"
+        locks = box.base / "repo" / "locks"
+        # Its restic opened the repository and waits.
+        deadline = time.monotonic() + 60
+        while not list(locks.iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        runner.kill()
+    # The lock of the stack goes with the restic; nothing is there of what it was started for.
+    report = run.backup(box.context(offsite=None), wait=60)
+    assert report["error"] == ""
+    assert [found.seq for found in box.context(offsite=None).store.sets()] == [1, 2]
+    assert list(locks.iterdir()) == []
+
+
+def test_a_source_that_fails_while_restic_waits_leaves_nothing_behind(box):
+    sources = [
+        {"name": "data", "kind": "directory", "path": str(box.files)},
+        {"name": "files", "kind": "compose", "files": ["/nowhere/compose.yml"]},
+    ]
+    run.backup(box.context(offsite=None))
+    report = run.backup(box.context(offsite=None, sources=sources))
+    assert report["exit_code"] == 4
+    assert "/nowhere/compose.yml" in report["error"]
+    assert [found.seq for found in box.context(offsite=None).store.sets()] == [1]
+    assert list((box.base / "repo" / "locks").iterdir()) == []
+    assert len(list((box.base / "repo" / "snapshots").iterdir())) == 1
+
+
+def test_a_database_whose_name_fits_no_line_is_left_out_all_the_same(box):
+    with contextlib.closing(sqlite3.connect(box.files / "two\nlines $HOME *.db")) as live:
+        live.execute("CREATE TABLE t AS SELECT 1 AS n")
+        live.commit()
+    source = {"name": "data", "kind": "directory", "path": str(box.files), "sqlite": ["*.db"]}
+    report = run.backup(box.context(offsite=None, sources=[source]))
+    assert report["error"] == ""
+    found = rehearse.rehearse(box.context(offsite=None, sources=[source]))
+    assert found["error"] == ""
+    argv = [str(restic_programs("trixie") / "restic"), "-r", str(box.base / "repo"), "-p", str(box.base / "key")]
+    listed = subprocess.run([*argv, "ls", "latest"], check=True, capture_output=True, text=True).stdout
+    assert str(box.files / "file 1") in listed
+    assert f"{box.files}/two" not in listed
 
 
 def test_retention_forgets_by_id_and_other_stacks_are_left_alone(box):

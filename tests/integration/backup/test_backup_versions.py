@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The same round on other servers: Redis 6; PostgreSQL 17 (zstd dumps) with Redis 8 and Valkey 8; and on Podman."""
+"""The same round on other servers: Redis 6; PostgreSQL 17 (zstd dumps) with Redis 8; Valkey 8 and 9; on Podman."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from onebox_testbed import podman
         (("pg15", "redis6"), "docker"),
         (("pg17", "redis8"), "docker"),
         (("pg17", "valkey8"), "docker"),
+        (("pg15", "valkey9"), "docker"),
         (("pg15", "redis7"), "podman"),
     ],
-    ids=["redis6", "redis8", "valkey8", "podman"],
+    ids=["redis6", "redis8", "valkey8", "valkey9", "podman"],
 )
 def test_taken_rehearsed_and_restored(images, tmp_path, parts, engine, monkeypatch):
     for name, value in podman.environment().items():

@@ -24,7 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     pgfacts,
     postgresql,
     redis,
-    restic_store,
+    restic_backup,
     safefs,
     sources,
 )
@@ -215,8 +215,8 @@ def test_sudden_emptiness_and_drops_are_refused():
 
 def test_of_restic_s_output_only_the_summary_counts():
     text = '{"message_type":"error"}\nnot json\n{"message_type":"summary","snapshot_id":"abc"}\n'
-    assert restic_store._summary(text)["snapshot_id"] == "abc"
-    assert restic_store._summary("") == {}
+    assert restic_backup.summary(text)["snapshot_id"] == "abc"
+    assert restic_backup.summary("") == {}
 
 
 def test_the_one_file_program_runs_without_the_collection(tmp_path):
