@@ -151,6 +151,11 @@ def _capture_database(
     return artefact, found
 
 
+def major(server: Server) -> str:
+    """The major version of a running server."""
+    return server.query(server.home(), "SHOW server_version;")[0].partition(".")[0]
+
+
 def restore_globals(server: Server, path: str) -> None:
     """Apply dumped roles. A role that exists is left as it is; any other error counts."""
     with safefs.open_regular(path) as file:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     directories,
+    pgfacts,
     postgresql,
     rehearse,
     safefs,
@@ -232,8 +233,16 @@ class _Restore:
         server = sources.postgres_server(cli, container, spec)
         postgresql.restore_globals(server, os.path.join(staged, f"pg/{source.name}/globals.sql"))
         there = server.databases()
+        another = postgresql.major(server) != source.facts["version"].partition(".")[0]
+        if another:
+            report["warnings"].append(
+                f"{source.name}: rows, sequences and large objects are compared, but not how the schema is worded: "
+                "another major version words it otherwise"
+            )
         for name in self.databases(source):
             facts = source.facts["databases"][name]
+            if another:
+                facts = pgfacts.for_another_major(facts)
             former = self.aside_name(name) if name in there else ""
             if former:
                 postgresql.rename(server, name, former)

@@ -45,3 +45,24 @@ def test_taken_rehearsed_and_restored(images, tmp_path, parts, engine, monkeypat
         assert stack.sql("SELECT count(*) FROM trades;") == "20000"
     finally:
         stack.stop()
+
+
+def test_a_set_goes_into_a_newer_postgresql_and_that_is_said(images, tmp_path):
+    stack = Stack(f"obx-backup-{secrets.token_hex(3)}", tmp_path)
+    only = {"sources": [{"name": "db", "kind": "postgresql", "service": "db"}]}
+    try:
+        stack.start(images)
+        stack.fill()
+        assert run.backup(contexts.make(declaration.read(stack.config(**only))))["error"] == ""
+        stack.stop()
+        stack.parts = ("pg17", "redis7")
+        stack.start(images)
+        request = restore.Request(databases=("coin", "odd = name; '%s/../\u00fc"))
+        restored = restore.restore(contexts.make(declaration.read(stack.config(**only))), request, confirm=stack.name)
+        assert restored["error"] == ""
+        assert [line for line in restored["warnings"] if "another build" in line]
+        assert stack.sql("SELECT count(*) FROM trades;") == "20000"
+        # Rehearsed with the image of then, not with the one that runs now.
+        assert rehearse.rehearse(contexts.make(declaration.read(stack.config(**only))))["error"] == ""
+    finally:
+        stack.stop()

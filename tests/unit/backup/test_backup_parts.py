@@ -193,6 +193,16 @@ def test_each_difference_of_a_database_is_named(key, value, words):
     assert words in problem
 
 
+def test_another_major_version_words_the_schema_otherwise_and_changes_nothing_else():
+    expected = pgfacts.for_another_major(FACTS)
+    newer = {**FOUND, "schema": ["CREATE TABLE t ();"], "extensions": {"plpgsql": "2.0"}}
+    assert pgfacts.compare(FACTS, newer, "db") != []
+    assert pgfacts.compare(expected, newer, "db") == []
+    assert "other contents" in pgfacts.compare(expected, {**newer, "tables": {
+        '["public", "t"]': [5, "101"], '["public", "u"]': [0, "0"]}}, "db")[0]  # fmt: skip
+    assert "extensions" in pgfacts.compare(expected, {**newer, "extensions": {}}, "db")[0]
+
+
 def test_database_names_are_never_connection_strings_or_options():
     assert postgresql.connect("coin") == "coin"
     assert postgresql.connect("-U root") == "dbname='-U root'"
