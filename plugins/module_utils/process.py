@@ -50,6 +50,8 @@ class CommandTimeout(CommandError):
 
 # What ``run`` looks like to the code that is handed one.
 Runner = t.Callable[..., Result]
+# A shell that has a descriptor as its input, and waits for the command, which has none. No shell reads the words.
+_HOLDER = ("/bin/sh", "-c", '"$@" </dev/null; exit $?', "sh")
 
 
 def last_words(text: str, lines: int = 3) -> str:
@@ -67,6 +69,7 @@ def run(
     cwd: str | None = None,
     stdin: bytes | None = None,
     pass_fds: t.Sequence[int] = (),
+    holding: int | None = None,
 ) -> Result:
     """Run ``argv`` and wait for it.
 
@@ -78,6 +81,8 @@ def run(
         cwd: the working directory.
         stdin: bytes to feed; without them standard input is closed, so that nothing can wait for an answer.
         pass_fds: descriptors it inherits, such as that of a lock it must go on holding when its parent is killed.
+        holding: a descriptor that stays open until the command has ended, also when we are killed, and that the command
+            itself does not get: what it leaves running, such as a container's monitor, would keep a lock for ever.
 
     Raises:
         CommandMissing: the executable (or ``cwd``) does not exist or may not be run.
@@ -85,12 +90,14 @@ def run(
         CommandError: it ended with another code than 0 and ``check`` is set.
     """
     words = tuple(str(word) for word in argv)
+    if holding is not None and stdin is not None:
+        raise ValueError("a command is given either input or a descriptor to hold")
     full_env = dict(os.environ if env is None else env, LC_ALL="C")
     began = time.monotonic()
     try:
         process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            words if holding is None else (*_HOLDER, *words),
+            stdin=_input(stdin, holding),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=full_env,
@@ -117,6 +124,12 @@ def run(
         said = last_words(result.stderr or result.stdout) or "it printed nothing"
         raise CommandError(f"{' '.join(words[:3])} failed with exit code {result.rc}: {said}", result)
     return result
+
+
+def _input(stdin: bytes | None, holding: int | None) -> int:
+    if holding is not None:
+        return holding
+    return subprocess.DEVNULL if stdin is None else subprocess.PIPE
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -29,6 +29,21 @@ def test_standard_input_is_closed_unless_given():
     assert python("import sys; print(sys.stdin.read())", stdin="später".encode()).stdout == "später\n"
 
 
+def test_a_descriptor_is_held_for_a_command_that_does_not_get_it(tmp_path):
+    with open(tmp_path / "lock", "w") as lock:
+        code = (
+            "import os, sys; print(sys.argv[1:], repr(sys.stdin.read())); "
+            "print(*(os.path.realpath(f'/dev/fd/{number}') for number in range(20)))"
+        )
+        words = [sys.executable, "-c", code, "a b", "$HOME; exit 1"]
+        result = process.run(words, timeout=20, holding=lock.fileno())
+        assert result.stdout.startswith("['a b', '$HOME; exit 1'] ''")
+        assert lock.name not in result.stdout
+        assert result.argv == tuple(words)
+        with pytest.raises(process.CommandError, match="exit code 3: no room"):
+            python("import sys; sys.stderr.write('no room'); sys.exit(3)", holding=lock.fileno())
+
+
 def test_a_failure_says_what_the_command_said():
     with pytest.raises(process.CommandError, match="exit code 3: no room") as caught:
         python("import sys; sys.stderr.write('\\n\\nno room\\n'); sys.exit(3)")

@@ -34,6 +34,7 @@ class Actor:
         project: the stack's name.
         source: where the stack is declared; None when only its containers are known (removal).
         run: starts a process.
+        lock: the stack's lock. A command that outlives a killed run holds it, so that the next run waits for its end.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class Actor:
         project: str,
         source: Source | None,
         run: process.Runner = process.run,
+        lock: int | None = None,
     ) -> None:
         self._tool = tool
         self._engine = engine
         self._project = project
         self._source = source
         self._run = run
+        self._lock = lock
 
     @property
     def _docker(self) -> bool:
@@ -216,7 +219,7 @@ class Actor:
 
     def _command(self, argv: t.Sequence[str], timeout: float, what: str, cwd: str | None = None) -> process.Result:
         try:
-            return self._run(argv, timeout=timeout, env=self._tool.env, cwd=cwd)
+            return self._run(argv, timeout=timeout, env=self._tool.env, cwd=cwd, holding=self._lock)
         except process.CommandError as error:
             said = process.last_words(error.result.stderr or error.result.stdout, 4) or str(error)
             said = mask.text(said + _failed_step(error.result.stdout))

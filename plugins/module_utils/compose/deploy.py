@@ -31,12 +31,14 @@ class Deploy:
         request: what is wanted.
         world: what it may use.
         timings: where the time of each step is counted.
+        lock: the stack's lock, see :class:`apply.Actor`.
     """
 
-    def __init__(self, request: Request, world: World, timings: Timings) -> None:
+    def __init__(self, request: Request, world: World, timings: Timings, lock: int | None = None) -> None:
         self._request = request
         self._world = world
         self._timings = timings
+        self._lock = lock
 
     def run(self, look: Look, engine: Engine, result: Result) -> tuple[str, list[Container]]:
         """Do it.
@@ -49,7 +51,7 @@ class Deploy:
         Returns:
             Why the stack is not well, "" when it is; and its containers.
         """
-        actor = apply.Actor(look.tool, engine, self._request.name, look.source, self._world.run)
+        actor = apply.Actor(look.tool, engine, self._request.name, look.source, self._world.run, self._lock)
         failure = ""
         try:
             self._apply(look, engine, actor, result)

@@ -4,7 +4,7 @@
 """One run at a time for each stack.
 
 ``flock`` and not a lock file: the kernel lets go of it when the holder dies, also by ``kill -9``, so there is no stale
-lock to break by hand.
+lock to break by hand. A compose tool that outlives a killed run goes on holding it, until it has ended.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def held(
     monotonic: t.Callable[[], float],
     sleep: t.Callable[[float], None],
     now: str,
-) -> t.Iterator[float]:
-    """Hold the lock at ``path``; yields the seconds it was waited for.
+) -> t.Iterator[tuple[float, int]]:
+    """Hold the lock at ``path``; yields the seconds it was waited for, and its descriptor.
 
     Args:
         timeout: seconds to wait for another holder.
@@ -60,7 +60,7 @@ def held(
         note = json.dumps({"pid": os.getpid(), "user": user, "since": now, "purpose": purpose}) + "\n"
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, note.encode(), 0)
-        yield monotonic() - began
+        yield monotonic() - began, descriptor
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
@@ -93,11 +93,23 @@ def _try(descriptor: int) -> bool:
     return True
 
 
+def _ended(pid: t.Any) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, TypeError, OverflowError):
+        return False
+    return False
+
+
 def _who(path: str, timeout: float) -> str:
     note = holder(path)
     who = "another run"
     if note:
         who = f"pid {note.get('pid')} of user {note.get('user')} ({note.get('purpose')}, since {note.get('since')})"
+        if _ended(note.get("pid")):
+            who = f"a command that was left running when its run was killed: {who}"
     return (
         f"the stack is locked by {who}; waited {timeout:g} s for {path}. "
         "Wait for that run to end, or raise lock_timeout."

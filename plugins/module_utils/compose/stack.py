@@ -49,6 +49,7 @@ class Stack:
         self._timings = Timings(world.clock.monotonic)
         self._looker = Looker(request, world, self._timings)
         self._good = LastGood(request.state_folder, request.name)
+        self._lock: int | None = None
         self._after: list[Container] = []
         self._rows: list[planning.Row] = []
 
@@ -130,7 +131,7 @@ class Stack:
             monotonic=self._world.clock.monotonic,
             sleep=self._world.clock.sleep,
             now=self._world.now(),
-        ) as waited:
+        ) as (waited, self._lock):
             self._timings.add("lock", waited)
             if request.state == "present":
                 return self._deploy()
@@ -200,7 +201,7 @@ class Stack:
         if look.engine is None:
             raise AssertionError("a look without an engine is only for check mode")
         before = outcome.snapshot(look.facts.containers)
-        failure, after = Deploy(self._request, self._world, self._timings).run(look, look.engine, result)
+        failure, after = Deploy(self._request, self._world, self._timings, self._lock).run(look, look.engine, result)
         result["changed"] = result["changed"] or before != outcome.snapshot(after)
         self._after = after
         return failure
@@ -331,7 +332,7 @@ class Stack:
             tool = providers.find(
                 request.provider, engine, self._env, executable=request.provider_path, run=self._world.run
             )
-            actor = apply.Actor(tool, engine, request.name, None, self._world.run)
+            actor = apply.Actor(tool, engine, request.name, None, self._world.run, self._lock)
             if request.state == "stopped":
                 live = {row.id: row.service for row in present if row.running or row.status == "restarting"}
                 actor.stop(live)

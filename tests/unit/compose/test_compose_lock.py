@@ -3,12 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One run at a time, with real locks and real processes."""
 
+import contextlib
 import multiprocessing
 import os
+import pathlib
 import signal
 import time
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.compose import lock
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError, LockHeld
 
@@ -55,8 +58,42 @@ def test_the_second_run_says_who_has_it(tmp_path, other):
 
 def test_the_second_run_waits_and_then_goes_on(tmp_path, other):
     os.kill(other.pid, signal.SIGKILL)  # also proves that a killed holder leaves nothing to break by hand
-    with hold(tmp_path / "s" / "lock", timeout=10) as waited:
+    with hold(tmp_path / "s" / "lock", timeout=10) as (waited, _descriptor):
         assert waited < 10
+
+
+def test_what_a_killed_run_left_running_is_waited_for(tmp_path):
+    path, go = tmp_path / "lock", tmp_path / "go"
+    program = f"while [ ! -e '{go}' ]; do sleep 0.05; done"
+    left, right = os.pipe()
+    run = os.fork()
+    if run == 0:
+        with hold(path) as (_waited, descriptor):
+            os.write(right, b"!")
+            process.run(["sh", "-c", program], timeout=60, holding=descriptor)
+        os._exit(0)
+    assert os.read(left, 1) == b"!"
+    wait_until(lambda: any(str(go).encode() in words for words in command_lines()))
+    os.kill(run, signal.SIGKILL)
+    os.waitpid(run, 0)
+    with pytest.raises(LockHeld, match=f"left running when its run was killed: pid {run}"), hold(path, timeout=0.3):
+        pass
+    go.touch()
+    with hold(path, timeout=10):
+        pass
+
+
+def command_lines():
+    for place in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield place.read_bytes()
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_nobody_holds_it_afterwards(tmp_path):
