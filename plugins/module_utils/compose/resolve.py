@@ -12,8 +12,8 @@ import re
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.compose import podman_limits, shortform, variables
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
-from ansible_collections.onebox.stack.plugins.module_utils.compose import shortform, variables
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError, Problem
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import NOT_SET, Model, env_files, from_config
 from ansible_collections.onebox.stack.plugins.module_utils.compose.source import Source
@@ -195,7 +195,7 @@ def _podman_model(tool: providers.Provider, source: Source, run: process.Runner)
         else:
             for name, text in variables.unset(parsed[path].data, values).items():
                 unset.setdefault(name, text)
-            problems += _unsupported(source.named(path), parsed[path].data)
+            problems += podman_limits.unsupported(source.named(path), parsed[path].data, values)
     if problems:
         raise BadStack(source.project, problems)
     if result.rc != 0:
@@ -208,6 +208,9 @@ def _podman_model(tool: providers.Provider, source: Source, run: process.Runner)
         if result.rc != 0:
             raise BadStack(source.project, problems)
         parsed, unset = providers.parse_yaml(tool, {answer: result.stdout}, run), {}
+    left = list(podman_limits.left_over(parsed[answer].data, texts.values(), tool.version_text))
+    if left:
+        raise BadStack(source.project, [*problems, *left])
     return from_config(
         _as_podman_compose_spells(_as_named(parsed[answer].data or {}, source)),
         project=source.project,
@@ -246,29 +249,6 @@ def unset_problems(unset: t.Mapping[str, str], source: Source) -> list[Problem]:
         Problem("unset_variable", name, f"is not set{' (' + text + ')' if text else ''}; set it in {place}")
         for name, text in sorted(unset.items())
     ]
-
-
-def _unsupported(path: str, data: t.Mapping[str, t.Any]) -> t.Iterator[Problem]:
-    """What podman-compose leaves out, or resolves only after the point where it can show its model."""
-    services = data.get("services")
-    secrets = data.get("secrets") if isinstance(data.get("secrets"), dict) else {}
-    from_environment = {
-        name for name, body in (secrets or {}).items() if isinstance(body, dict) and "environment" in body
-    }
-    for name, body in services.items() if isinstance(services, dict) else ():
-        if not isinstance(body, dict):
-            continue
-        found = []
-        if "extends" in body:
-            found.append("extends cannot be planned with podman-compose: merge the service by hand")
-        if body.get("configs"):
-            found.append("podman-compose leaves configs out: mount the file read-only")
-        used = {row if isinstance(row, str) else str((row or {}).get("source")) for row in body.get("secrets") or ()}
-        if used & from_environment:
-            found.append("podman-compose cannot take secrets from the environment: use a file")
-        for text in found:
-            message = f"{text}, or use docker compose on podman's socket"
-            yield Problem("unsupported", f"{path}: service {name}", message)
 
 
 def _config(

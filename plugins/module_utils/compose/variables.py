@@ -61,7 +61,7 @@ def unset(document: t.Any, values: t.Mapping[str, str]) -> dict[str, str]:
         name -> the file's own message for it (``${X:?message}``), "" without one.
     """
     missing: dict[str, str] = {}
-    for text in _strings(document):
+    for text in strings(document):
         for name, operator, operand in wanted(text):
             empty_counts = operator.startswith(":")
             is_set = bool(values.get(name)) if empty_counts else name in values
@@ -70,15 +70,16 @@ def unset(document: t.Any, values: t.Mapping[str, str]) -> dict[str, str]:
     return missing
 
 
-def _strings(document: t.Any) -> t.Iterator[str]:
+def strings(document: t.Any) -> t.Iterator[str]:
+    """Every text in a parsed YAML document but the keys."""
     if isinstance(document, str):
         yield document
     elif isinstance(document, dict):
         for value in document.values():
-            yield from _strings(value)
+            yield from strings(value)
     elif isinstance(document, list):
         for value in document:
-            yield from _strings(value)
+            yield from strings(value)
 
 
 _BRACED = re.compile(r"\$\{([^}:]*)(?::-([^}]*))?\}")

@@ -35,7 +35,7 @@ def up() -> None:
         raise TestbedError("the tests use rootful Podman: run this as root")
     _configure()
     _import()
-    _compose()
+    compose()
 
 
 def _configure() -> None:
@@ -97,15 +97,16 @@ def _import() -> None:
                 run(["podman", "import", "-q", "-c", 'CMD ["python3"]', tarball, tag], env=env)
 
 
-def _compose() -> None:
-    stamp = COMPOSE_VENV / ".installed"
-    if stamp.exists() and stamp.read_text() == PODMAN_COMPOSE:
-        return
-    with step(f"installing {PODMAN_COMPOSE} into an environment of its own"):
-        run([sys.executable, "-m", "venv", "--clear", str(COMPOSE_VENV)])
-        pip = [str(COMPOSE_VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        run([*pip, PODMAN_COMPOSE])
-        stamp.write_text(PODMAN_COMPOSE)
+def compose(requirement: str = PODMAN_COMPOSE, place: pathlib.Path = COMPOSE_VENV) -> pathlib.Path:
+    """The podman-compose of one version, in an environment of its own at ``place``."""
+    stamp = place / ".installed"
+    if not stamp.exists() or stamp.read_text() != requirement:
+        with step(f"installing {requirement} into an environment of its own"):
+            run([sys.executable, "-m", "venv", "--clear", str(place)])
+            pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            run([*pip, requirement])
+            stamp.write_text(requirement)
+    return place / "bin" / "podman-compose"
 
 
 def down() -> None:

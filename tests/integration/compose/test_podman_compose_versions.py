@@ -1,0 +1,73 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How real versions of podman-compose fill in variables: right, or refused and not deployed wrongly."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose import provider, resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
+from ansible_collections.onebox.stack.plugins.module_utils.compose.source import locate
+from onebox_testbed import podman
+from onebox_testbed.base import CACHE
+
+VERSIONS = ("1.3.0", "1.5.0", "1.6.0")
+OLD, MIDDLE, NEW = VERSIONS
+
+
+@pytest.fixture(params=VERSIONS)
+def tool(request):
+    place = podman.compose(f"podman-compose=={request.param}", CACHE / f"podman-compose-{request.param}")
+    version = tuple(int(part) for part in request.param.split("."))
+    return provider.Provider("podman-compose", (str(place),), version, dict(os.environ))
+
+
+def model(tool, folder, service):
+    (folder / "compose.yml").write_text(f"services:\n  web:\n    image: tiny\n{service}")
+    (folder / ".env").write_text("SET=here\n")
+    (folder / ".env").chmod(0o600)
+    return resolve.resolve(tool, locate("shop", str(folder), (), None, ()))
+
+
+@pytest.mark.parametrize(
+    ("value", "filled", "from_version"),
+    [
+        ("${SET}", "here", OLD),
+        ("${SET:-x}", "here", OLD),
+        ("a-${OTHER:-1}-${MORE-2}", "a-1-2", OLD),
+        ("$${OTHER}", "${OTHER}", OLD),
+        ("${NAME:-x}", "x", MIDDLE),
+        ("${OTHER:-${MORE:-deep}}", "deep", NEW),
+        ("${SET:+alt}", "alt", NEW),
+    ],
+)
+def test_a_value_is_right_or_refused(tool, tmp_path, value, filled, from_version):
+    def environment():
+        return model(tool, tmp_path, f"    environment:\n      NAME: {value}\n").services["web"].environment
+
+    if VERSIONS.index(tool.version_text) >= VERSIONS.index(from_version):
+        assert environment() == {"NAME": filled}
+        return
+    with pytest.raises(BadStack) as caught:
+        environment()
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.where) == ("unsupported", "services.web.environment.NAME")
+    assert tool.version_text in problem.message
+
+
+def test_a_default_that_the_services_own_environment_would_take_is_refused(tool, tmp_path):
+    service = "    command: [echo, '${LEVEL:-info}']\n    environment:\n      LEVEL: debug\n"
+    with pytest.raises(BadStack, match="gives \\$\\{LEVEL\\} the value the service's own environment has"):
+        model(tool, tmp_path, service)
+
+
+def test_the_same_default_in_both_places_is_none_of_that(tool, tmp_path):
+    service = "    command: [echo, '${LEVEL:-info}']\n    environment:\n      LEVEL: ${LEVEL:-info}\n"
+    if tool.version_text == OLD:
+        with pytest.raises(BadStack, match="leaves"):
+            model(tool, tmp_path, service)
+        return
+    assert model(tool, tmp_path, service).services["web"].command == ("echo", "info")
