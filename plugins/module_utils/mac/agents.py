@@ -174,8 +174,7 @@ def retire(
                 "survivors": [],
             }
         )
-    kept = sorted(label for label in by_label if matches(label, patterns, ()) and label not in wanted)
-    warnings = problems + [f"{label} matches and is kept" for label in kept]
+    warnings = list(problems)
     if not rows or check:
         return Result(bool(rows), rows, warnings)
     _write_manifest(os.path.join(archive, stamp), rows)
