@@ -19,8 +19,8 @@ import typing as t
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 # What may be thrown away: downloads, tarballs, a virtual environment.
 CACHE = ROOT / ".cache" / "testbed"
-# Names of containers are global to a machine; this keeps two checkouts apart. A letter first: YAML takes eight digits for
-# a number, and Molecule refuses one as a label.
+# Names of containers are global to a machine; this keeps two checkouts apart. A letter first: YAML takes eight digits
+# for a number, and Molecule refuses one as a label.
 CHECKOUT = "c" + hashlib.sha256(str(ROOT).encode()).hexdigest()[:7]
 # Sockets, pid files and the record of what was started. One a machine: two daemons of our own would fight over bridges.
 RUN = pathlib.Path("/run/onebox-testbed")
