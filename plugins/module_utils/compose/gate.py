@@ -9,7 +9,7 @@ import math
 import typing as t
 from dataclasses import dataclass, replace
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
+from ansible_collections.onebox.stack.plugins.module_utils.compose import ends, mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Service
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
@@ -66,6 +66,7 @@ class Gate:
         probe: runs a container's healthcheck now. Podman leaves that to systemd timers: where there is no systemd,
             nobody else does it.
         interval: seconds between two looks.
+        kernel: says whether the kernel killed a container, see :func:`ends.kernel_says`.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Gate:
         patience: float = 3.0,
         probe: t.Callable[[t.Sequence[str]], None] | None = None,
         interval: float = 0.25,
+        kernel: t.Callable[[str], str] = ends.kernel_says,
     ) -> None:
         self._engine = engine
         self._project = project
@@ -86,6 +88,7 @@ class Gate:
         self._patience = patience
         self._probe = probe
         self._interval = interval
+        self._kernel = kernel
 
     def wait(
         self,
@@ -176,14 +179,14 @@ class Gate:
         memory = seen.setdefault(container.id, _Seen(container.restart_count))
         memory.exit_code = container.exit_code or memory.exit_code
         if container.restart_count - memory.restarts >= _LOOP:
-            ended = exit_words(replace(container, exit_code=memory.exit_code))
+            ended = ends.words(replace(container, exit_code=memory.exit_code), self._kernel)
             return FAILED, f"keeps restarting ({container.restart_count} times), {ended}"
         if container.status in _ENDED:
             if service.name in completed or service.one_shot:
                 if container.exit_code == 0:
                     return WELL, "ended with exit code 0"
-                return FAILED, f"ended: {exit_words(container)}"
-            return self._lasting(memory, now, f"is not running: {exit_words(container)}")
+                return FAILED, f"ended: {ends.words(container, self._kernel)}"
+            return self._lasting(memory, now, f"is not running: {ends.words(container, self._kernel)}")
         if service.name in completed:
             memory.since = None
             return WAITING, f"is still {container.status}, and another service waits for its end"
@@ -254,28 +257,6 @@ def project_containers(engine: Engine, project: str) -> list[Container]:
         for row in engine.containers(project=project)
         if row.labels.get("com.docker.compose.oneoff", "False").lower() != "true"
     ]
-
-
-def exit_words(container: Container) -> str:
-    """What its exit code means, for a person."""
-    code = container.exit_code
-    if container.oom_killed:
-        return (
-            f"exit code {code}: killed because it ran out of memory; "
-            "raise its memory limit (mem_limit) or make it need less"
-        )
-    meaning = {
-        0: "it ended by itself",
-        125: "the engine could not start it",
-        126: "its command may not be executed",
-        127: "its command was not found",
-        134: "it aborted (SIGABRT)",
-        137: "killed (SIGKILL), and not for lack of memory within its limit: someone or the host killed it; "
-        "look for the kernel's out-of-memory killer in dmesg",
-        139: "it crashed (SIGSEGV)",
-        143: "it was asked to end (SIGTERM)",
-    }.get(code)
-    return f"exit code {code}" + (f", {meaning}" if meaning else "")
 
 
 def _absent(name: str) -> dict[str, t.Any]:

@@ -5,7 +5,7 @@
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
-from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock, Gate, exit_words
+from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock, Gate
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 from compose_facts import container, model_of
@@ -191,13 +191,3 @@ def test_only_podman_is_asked_to_run_its_healthchecks():
 
     gate_of(script, {"web": {"image": "a", **HEALTHCHECK}, "db": {"image": "a"}}, probe=asked.append)
     assert {len(ids) for ids in asked} == {1}
-
-
-def test_out_of_memory_and_killed_are_two_things():
-    def killed(oom):
-        return exit_words(container("web", State__ExitCode=137, State__OOMKilled=oom))
-
-    assert "ran out of memory" in killed(True)
-    assert "mem_limit" in killed(True)
-    assert "ran out of memory" not in killed(False)
-    assert "killed" in killed(False)
