@@ -236,12 +236,18 @@ agents:
 
 import datetime
 import os
+import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.mac import agents, bringback, logs
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 from ansible_collections.onebox.stack.plugins.module_utils.mac.launchd import Launchctl
+
+
+def _found(program: str) -> str:
+    """The program that is used now, for an agent's own PATH may have another one, or none. As it is when not found."""
+    return shutil.which(program) or program
 
 
 def _load(module: AnsibleModule, launchctl: Launchctl) -> agents.Result:
@@ -252,7 +258,8 @@ def _load(module: AnsibleModule, launchctl: Launchctl) -> agents.Result:
     if given["bring_back"]:
         one = dict(given["bring_back"])
         script, log = one.pop("script"), one.pop("log")
-        stack = bringback.Stack(**{**one, "sources": tuple(one["sources"]), "compose": tuple(one["compose"])})
+        one["compose"] = tuple(map(_found, one["compose"][:1])) + tuple(one["compose"][1:])
+        stack = bringback.Stack(**{**one, "sources": tuple(one["sources"]), "podman": _found(one["podman"])})
         written = agents.ensure_file(script, bringback.script(stack), module.check_mode)
         definition = bringback.definition(script, log)
     if given["rotate_logs"]:
@@ -266,7 +273,7 @@ def _load(module: AnsibleModule, launchctl: Launchctl) -> agents.Result:
             directories=tuple(one["directories"]),
             max_bytes=one["max_mib"] << 20,
             keep=one["keep"],
-            podman=one["podman"],
+            podman=_found(one["podman"]),
         )
         written = agents.ensure_file(script, logs.script(kept), module.check_mode)
         definition = logs.definition(script, log, minutes)

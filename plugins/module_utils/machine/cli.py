@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.machine import model
-from ansible_collections.onebox.stack.plugins.module_utils.machine.errors import MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.machine.errors import Hung, MachineError
 
 Version = tuple[int, int, int]
 
@@ -72,6 +72,11 @@ class Podman:
         argv = [self.executable, "machine", *words]
         try:
             return self._run(argv, timeout=self.timeout, check=False, env=self._environment(provider))
+        except process.CommandTimeout as error:
+            raise Hung(
+                f"{error}: the virtual machine's own process does not answer podman. Run again with "
+                "recover: kill_stale to end it, or look with: ps ax | grep podman"
+            ) from error
         except process.CommandError as error:
             raise MachineError(f"podman machine cannot be read: {error}") from error
 

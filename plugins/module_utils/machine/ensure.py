@@ -27,7 +27,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.machine import (
     clock as guest_clock,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.machine.cli import Podman
-from ansible_collections.onebox.stack.plugins.module_utils.machine.errors import MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.machine.errors import Hung, MachineError
 
 # Seconds from podman's note that it starts a machine to the first process that names one of its files.
 _NO_PROCESS_YET = 10.0
@@ -106,7 +106,15 @@ def ensure(
     """
     facts = host or host_facts(podman)
     runtime = places.runtime_dir(podman.env, system=system, uid=uid)
-    current = read.machine(podman, wanted.name, wanted.provider, ping)
+    ended: list[str] = []
+    try:
+        current = read.machine(podman, wanted.name, wanted.provider, ping)
+    except Hung:
+        if wanted.recover != "kill_stale" or check:
+            raise
+        with apply.alone(runtime, wanted.name, limits.start, clock, sleep):
+            ended = _end_hung(podman, wanted, runtime, uid, run, clock, sleep)
+        current = read.machine(podman, wanted.name, wanted.provider, ping)
 
     def decide(machine: model.Machine | None) -> plan.Plan:
         return _decide(podman, wanted, machine, _left_behind(podman, wanted, machine, facts, runtime, uid, run))
@@ -124,7 +132,8 @@ def ensure(
         current = read.machine(podman, wanted.name, wanted.provider, ping)
     decided = decide(current)
     if not decided.steps:
-        result = _result(podman, current, decided, done=False)
+        result = _result(podman, current, decided, done=bool(ended))
+        result["changed"] = bool(ended)
         return _on_time(podman, current, mend_clock, _seen(podman, current, must_see, token, run, result), epoch)
     with apply.alone(runtime, wanted.name, limits.start, clock, sleep):
         # Another run may have done it while we waited for the lock.
@@ -213,6 +222,24 @@ def _left_behind(
 def _processes(config: model.ConfigFile, runtime: str, uid: int, run: process.Runner) -> list[processes.Process]:
     every = processes.listing(run)
     return recover.belonging(config, runtime, every, uid, processes.family(os.getpid(), every))
+
+
+def _end_hung(
+    podman: Podman,
+    wanted: plan.Wanted,
+    runtime: str,
+    uid: int,
+    run: process.Runner,
+    clock: t.Callable[[], float],
+    sleep: t.Callable[[float], None],
+) -> list[str]:
+    """End a machine that podman can tell nothing of; its file still says which processes are its own."""
+    config = read.choose(read.config_files(places.config_root(podman.env)), wanted.name, wanted.provider)
+    if config is None:
+        return []
+    ended = recover.end(config, runtime, uid=uid, run=run, clock=clock, sleep=sleep)
+    podman.actions.append(["kill", *(command.split(" ")[0] for command in ended)])
+    return ended
 
 
 def _decide(podman: Podman, wanted: plan.Wanted, current: model.Machine | None, facts: plan.Host) -> plan.Plan:

@@ -8,3 +8,7 @@ from __future__ import annotations
 
 class MachineError(Exception):
     """The machine cannot be read or changed. The text says what, where, and what to do next."""
+
+
+class Hung(MachineError):
+    """podman itself gets no answer: it asks the virtual machine's process, which stands still."""
