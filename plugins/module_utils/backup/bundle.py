@@ -52,7 +52,8 @@ def build(interpreter: str) -> bytes:
             files.setdefault(name.rpartition(".")[0].replace(".", "/") + "/__init__.py", "")
         known = {place.replace("/", ".")[: -len(".py")] for place in files}
         wanted |= {other for other in _imports(name, source) if other not in known}
-    first = f"#!{interpreter}\n".encode()
+    # Without what the user's environment and other packages add to Python: it needs none, and each start would load it.
+    first = f"#!{interpreter} -IS\n".encode()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(files):

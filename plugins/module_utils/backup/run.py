@@ -250,15 +250,21 @@ def plan_retention(
         )
         for found in store.sets()
     ]
-    return retention.plan(
-        candidates,
-        now,
-        context.declaration.retention,
-        clock_trusted=context.clock_trusted(),
-        run_verified=run_verified,
-        safe_elsewhere=safe_elsewhere,
-        force=force,
-    )
+
+    def plan(trusted: bool) -> retention.Plan:
+        return retention.plan(
+            candidates,
+            now,
+            context.declaration.retention,
+            clock_trusted=trusted,
+            run_verified=run_verified,
+            safe_elsewhere=safe_elsewhere,
+            force=force,
+        )
+
+    found = plan(True)
+    # Another program is asked about the clock: only where something would be deleted by it.
+    return found if not found.delete or context.clock_trusted() else plan(False)
 
 
 def preview(context: Context, *, force_prune: bool = False) -> Report:
