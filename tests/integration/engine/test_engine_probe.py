@@ -6,9 +6,11 @@
 import os
 import pathlib
 import subprocess
+import time
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.engine import dropin, preflight
+from ansible_collections.onebox.stack.plugins.module_utils.engine import dropin, preflight, survey
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import SocketEngine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.probe import Probe
 
 
@@ -48,6 +50,22 @@ def test_a_runtime_that_fails_is_reported_and_leaves_nothing(podman_engine, tmp_
     configuration.write_bytes(pathlib.Path(podman_engine.env["CONTAINERS_CONF"]).read_bytes())
     probe.clear()
     assert leftovers(podman_engine, "obx-engine-broken") == []
+
+
+def test_a_healthy_container_with_a_port_saves_the_probe(docker_engine, tiny_image, tmp_path):
+    name, calls = "obx-engine-shown", []
+    health = ["--health-cmd", "true", "--health-interval", "1s"]
+    docker_engine.run("run", "-d", "--name", name, *health, "-p", "127.0.0.1::80", tiny_image, "sleep", "100")
+    try:
+        engine = SocketEngine(docker_engine.socket)
+        deadline = time.monotonic() + 20
+        while engine.containers(names=[name])[0].health != "healthy":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert survey.prove(engine, dropin.DropIn(str(tmp_path)), lambda argv, **options: calls.append(argv)) is False
+        assert calls == []
+    finally:
+        docker_engine.run("rm", "-f", name)
 
 
 def test_settings_are_found_and_suffice(tmp_path):
