@@ -79,10 +79,8 @@ def podman_engine():
     """Rootful Podman of this machine with an API socket for the session, the tiny image and python:3.11-slim."""
     if not podman.ready():
         _missing("Podman is not set up")
-    started = podman.serve()
-    yield TestEngine("podman", str(podman.SOCKET), podman.environment())
-    if started:
-        podman.down()
+    with podman.served():
+        yield TestEngine("podman", str(podman.SOCKET), podman.environment())
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,9 @@ def find(
         full_env = dict(env)
         if kind == DOCKER_COMPOSE and engine is not None:
             full_env["DOCKER_HOST"] = f"unix://{engine.socket}"
+            if engine.name == "podman":
+                # It has no BuildKit: buildx would fetch one from a registry and run it as a container beside the stack.
+                full_env["DOCKER_BUILDKIT"] = "0"
         for argv in [(executable,)] if executable else _candidates(kind, env):
             mark = fingerprint(argv)
             if mark and mark in (known or {}):

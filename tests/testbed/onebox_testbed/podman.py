@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pathlib
 import resource
 import shutil
 import sys
+import typing as t
 
 from onebox_testbed import daemons, images, packages
 from onebox_testbed.base import CACHE, RUN, TestbedError, cgroup_v2, run, step, systemd_is_init
@@ -70,6 +73,21 @@ def version() -> str:
 def ready() -> bool:
     """Whether :func:`up` has been here."""
     return CONF.exists() and shutil.which("podman") is not None and (COMPOSE_VENV / ".installed").exists()
+
+
+@contextlib.contextmanager
+def served() -> t.Iterator[None]:
+    """Podman's API socket, for as long as anybody on this machine uses it: the last one to leave stops it."""
+    RUN.mkdir(parents=True, exist_ok=True)
+    with open(RUN / "podman.users", "w", encoding="ascii") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        serve()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                down()
 
 
 def serve() -> bool:

@@ -96,6 +96,12 @@ class TestProvider:
         assert (found.kind, found.version) == ("docker-compose", (2, 26, 1))
         assert found.env["DOCKER_HOST"] == "unix:///run/d.sock"
 
+    @pytest.mark.parametrize(("engine", "builder"), [("docker", None), ("podman", "0")])
+    def test_podman_builds_without_buildkit_which_it_has_not_got(self, engine, builder):
+        run = answers(version=(0, "2.40.3", ""))
+        found = provider.find("docker-compose", FakeEngine(engine, "/run/x.sock"), {"PATH": "/none"}, run=run)
+        assert found.env.get("DOCKER_BUILDKIT") == builder
+
     def test_podman_without_a_socket_takes_podman_compose(self):
         run = answers(version=(0, "1.6.0\n", ""))
         found = provider.find("auto", FakeEngine("podman"), self.ENV, executable="/x/pc", run=run)
