@@ -74,7 +74,11 @@ def test_killed_with_servers_no_set_is_lost(stack, timed, tally, how_many, comma
         before = {found.seq for found in context(stack).store.sets()}
         kills += murder(runner(stack, command), rng.uniform(0.1, timed[command]))
         listed = context(stack).store.sets()
-        bad += bool(before - {found.seq for found in listed}) or any(found.problem for found in listed)
+        # Three are kept whatever their days; a run that came to its end may have made the third of these surplus.
+        lost = set(sorted(before)[-3:]) - {found.seq for found in listed}
+        if len(lost) == 1 and max(found.seq for found in listed) > max(before):
+            lost = set()
+        bad += bool(lost) or any(found.problem for found in listed)
     store = context(stack).store
     for found in store.sets():
         store.verify(found)
