@@ -42,7 +42,7 @@ class Silent(Recorded):
 
     def __call__(self, argv: t.Sequence[str], **options: t.Any) -> process.Result:
         if argv[0] == "ps":
-            return process.run(argv, **options)
+            return process.run(argv, timeout=10.0)
         if argv[1:3] == ["machine", "inspect"] and self.vm.poll() is None:
             raise process.CommandTimeout("inspect did not finish", process.Result(tuple(argv), -1, "", "", 30.0))
         return super().__call__(argv, **options)

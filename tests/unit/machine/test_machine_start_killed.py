@@ -32,7 +32,7 @@ def wait_or_refuse(tmp_path: pathlib.Path, age: float) -> None:
     recorded = Recorded("5.4.2", {"inspect": ("5.4.2", "86-inspect-while-starting")})
 
     def run(argv: t.Sequence[str], **options: t.Any) -> process.Result:
-        return process.run(argv, **options) if argv[0] == "ps" else recorded(argv, **options)
+        return process.run(argv, timeout=10.0) if argv[0] == "ps" else recorded(argv, **options)
 
     def sleep(seconds: float) -> t.NoReturn:
         raise Waited
