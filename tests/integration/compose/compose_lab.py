@@ -12,9 +12,11 @@ import pathlib
 import subprocess
 import time
 
+import pytest
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.compose import gate, strict
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Host
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
 from ansible_collections.onebox.stack.plugins.module_utils.engine import find
@@ -198,6 +200,14 @@ def effect(before: dict, after: dict) -> dict[str, str]:
             ended = any(was[key] in ("exited", "created", "paused", "stopped") for key in was)
             happened[name] = "start" if ended else "restart"
     return happened
+
+
+def refused(lab: Lab, **changes) -> dict[str, str]:
+    """code -> message of the refusal; no container was made."""
+    with pytest.raises(BadStack) as caught:
+        lab.stack(**changes).converge()
+    assert lab.containers() == {}
+    return {problem.code: f"{problem.where}: {problem.message}" for problem in caught.value.problems}
 
 
 def wait_for(condition, seconds: float = 10.0) -> None:

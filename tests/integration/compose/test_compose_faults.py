@@ -16,18 +16,10 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose import lock
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError, LockHeld
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
-from compose_lab import Lab
+from compose_lab import Lab, refused
 
 TWO = pytest.mark.parametrize("lab", ["docker+2.40", "podman-compose"], indirect=True)
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-
-
-def refused(lab: Lab, **changes) -> dict[str, str]:
-    """code -> message of the refusal; no container was made."""
-    with pytest.raises(BadStack) as caught:
-        lab.stack(**changes).converge()
-    assert lab.containers() == {}
-    return {problem.code: f"{problem.where}: {problem.message}" for problem in caught.value.problems}
 
 
 @TWO

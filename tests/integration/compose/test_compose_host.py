@@ -9,20 +9,10 @@ import subprocess
 import threading
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
-from compose_lab import Lab, wait_for
+from compose_lab import Lab, refused, wait_for
 from onebox_testbed import images
 
 TWO = pytest.mark.parametrize("lab", ["docker28+2.40", "podman-compose"], indirect=True)
-
-
-def refused(lab: Lab, **changes) -> dict[str, str]:
-    """code -> message of the refusal; no container was made."""
-    lab.write()
-    with pytest.raises(BadStack) as caught:
-        lab.stack(**changes).converge()
-    assert lab.containers() == {}
-    return {problem.code: f"{problem.where}: {problem.message}" for problem in caught.value.problems}
 
 
 @TWO
@@ -31,6 +21,7 @@ def test_an_image_for_another_processor(lab: Lab):
     platform = ["--platform", "linux/arm64"] if lab.backend.engine == "docker" else ["--arch", "arm64"]
     lab.backend.cli("import", *platform, str(images.tiny_tarball()), name)
     lab.services["web"] = lab.service(image=name)
+    lab.write()
     message = refused(lab)["wrong_platform"]
     assert "service web" in message
     assert "is for arm64, and this host is amd64" in message
@@ -43,6 +34,7 @@ def test_a_full_disk_is_named_before_anything_is_done(lab: Lab):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(small)], check=True)
     try:
         lab.services["web"] = lab.service(volumes=["${DATA}/small:/data"])
+        lab.write()
         message = refused(lab)["disk_full"]
     finally:
         subprocess.run(["umount", str(small)], check=True)
@@ -79,5 +71,6 @@ def test_out_of_memory_is_told_apart_from_killed(lab: Lab):
 @TWO
 def test_a_directory_that_is_none(lab: Lab):
     lab.services["web"] = lab.service()
+    lab.write()
     assert "must be an absolute path" in refused(lab, project_dir="deploy")["relative_project_dir"]
     assert "does not exist" in refused(lab, project_dir="/nowhere/at/all")["no_project_dir"]
