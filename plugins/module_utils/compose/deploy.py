@@ -78,6 +78,9 @@ class Deploy:
     def _apply(self, look: Look, engine: Engine, actor: apply.Actor, result: Result) -> None:
         probe = actor.probe if engine.name == "podman" else None
         gate = Gate(engine, self._request.name, self._world.clock, settle=self._request.settle, probe=probe)
+        if engine.name == "podman":
+            made = [look.model.services[row.service] for row in look.rows if row.replaces]
+            proof.outlast_the_doubt((bind.source for service in made for bind in service.binds), self._world.clock)
         began_at = self._world.clock.epoch()
         if any(row.action != planning.KEEP for row in look.rows):
             with self._timings.step("apply"):

@@ -20,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.words import W
 _DOCKER_BEFORE_START = 10.0
 # Podman's API makes it while it handles the request to create, this shortly before the time of creation (measured:
 # 0.008 s; up to 0.12 s on an emulated processor, more on a busy one). Its command line refuses instead.
-_PODMAN_BEFORE_CREATION = 0.5
+PODMAN_BEFORE_CREATION = 0.5
 _LOOKS_LIKE_A_FILE = re.compile(r"\.(?!d$)[A-Za-z][A-Za-z0-9]{0,5}$")
 
 
@@ -130,7 +130,7 @@ def _made_by_engine(declared: Declared, host: Host, times: Times) -> bool:
         return False
     if declared.engine == "podman":
         # Of whom it is does not matter: a rootless engine makes it its user's.
-        return times.created - _PODMAN_BEFORE_CREATION <= node.birth <= times.created
+        return times.created - PODMAN_BEFORE_CREATION <= node.birth <= times.created
     if node.uid != 0:
         return False
     earliest = max(times.created, times.started - _DOCKER_BEFORE_START)

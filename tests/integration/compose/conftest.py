@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ways to drive a stack: Docker with Compose, Podman's socket with Compose, podman-compose.
 
-``docker`` is the testbed's engine, whatever its version; ``docker26`` and ``docker28`` are Debian 13's and sid's, each
-with the Compose of its suite.
+``docker`` and ``podman`` are the testbed's engines, whatever their version; ``docker26`` and ``docker28`` are Debian 13's
+and sid's, each with the Compose of its suite, and ``podman54`` is Debian 13's.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from compose_lab import Backend, Lab, environ_of  # noqa: E402
 from onebox_testbed import compose as testbed_compose  # noqa: E402
-from onebox_testbed import docker, standins  # noqa: E402
+from onebox_testbed import docker, podman, standins  # noqa: E402
 from own_docker import OwnDocker  # noqa: E402
+from own_podman import OwnPodman  # noqa: E402
 from real_stack import free_port  # noqa: E402
 from registry_lab import Registry  # noqa: E402
 
-BACKENDS = ("docker26+2.26", "docker28+2.40", "podman+2.40", "podman-compose")
+BACKENDS = ("docker26+2.26", "docker28+2.40", "podman+2.40", "podman54+2.40", "podman-compose")
 SUITES = {"26": "trixie", "28": "sid", "2.26": "trixie", "2.40": "sid"}
 _NUMBERS = itertools.count(1)
 
@@ -38,7 +39,7 @@ def _plugin(suite: str) -> str:
 
 def _backend(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, image: str) -> Backend:
     kind, _plus, version = name.partition("+")
-    engine = request.getfixturevalue("podman_engine" if kind.startswith("podman") else f"{kind}_engine")
+    engine = request.getfixturevalue("podman_engine" if kind == "podman-compose" else f"{kind}_engine")
     for key, value in engine.env.items():
         monkeypatch.setenv(key, value)
     if name == "podman-compose":
@@ -70,6 +71,20 @@ def docker26_engine():
 def docker28_engine():
     """Debian sid's Docker."""
     yield from _engine_of("28")
+
+
+@pytest.fixture(scope="session")
+def podman54_engine():
+    """Debian 13's Podman."""
+    if not podman.ready():
+        pytest.fail("Podman is not set up; run: make testbed", pytrace=False)
+    with tempfile.TemporaryDirectory(prefix="obx-podman-", dir="/var/tmp") as root:
+        own = OwnPodman(pathlib.Path(root))
+        own.start()
+        assert own.cli("version", "--format", "{{.Server.Version}}").startswith("5.4.")
+        own.load_tiny()
+        yield own
+        own.clean()
 
 
 @pytest.fixture

@@ -227,7 +227,7 @@ CASES = {
         only=("2.26",),
     ),
     "service added": Case(lambda lab: lab.services.update(new=lab.service()), {"new": ("create", ("missing",))}),
-    "scaled up": Case(_set("worker", scale=2), {"worker": ("create", ("missing",))}, only=("docker", "podman+")),
+    "scaled up": Case(_set("worker", scale=2), {"worker": ("create", ("missing",))}, only=("+",)),
     "service renamed": Case(_rename, {"runner": ("create", ("missing",))}),
     "service removed, orphans too": Case(
         lambda lab: lab.services.pop("worker"),
@@ -295,7 +295,7 @@ def _check(lab: Lab, case: Case) -> None:
     assert all(row == KEEP for row in lab.plan(**case.options).values())
 
 
-@pytest.mark.parametrize("lab", ["docker26+2.26", "docker28+2.40", "podman+2.40"], indirect=True)
+@pytest.mark.parametrize("lab", ["docker26+2.26", "docker28+2.40", "podman+2.40", "podman54+2.40"], indirect=True)
 @pytest.mark.parametrize("case", cases(lambda case: case.compose_agrees))
 def test_compose_itself_agrees(lab: Lab, case: Case):
     if not _applies(case, lab):
@@ -303,8 +303,13 @@ def test_compose_itself_agrees(lab: Lab, case: Case):
     base(lab)
     lab.deploy()
     case.change(lab)
-    plan = {name: row[0] for name, row in lab.plan(**case.options).items() if row != KEEP}
+    rows = lab.plan(**case.options)
+    plan = {name: row[0] for name, row in rows.items() if row != KEEP}
     before = lab.states()
+    if lab.backend.name.startswith("podman54") and any("parent_recreated" in row[1] for row in rows.values()):
+        # Podman does not remove a container in whose network another one lives, and Compose does not know that.
+        assert "has dependent containers" in lab.bare("up", "-d", "--no-build", check=False).stderr
+        return
     lab.bare("up", "-d", "--no-build")
     # Bare ``up`` runs every ended one-shot again, asked for or not; what the plan says of it is tested above.
     plan.pop("migrate", None)

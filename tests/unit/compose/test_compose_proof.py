@@ -1,9 +1,12 @@
 """The proof of a stack in a virtual machine goes through it, and says so when it does not answer."""
 
+import time
+
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.compose import proof
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
@@ -35,3 +38,14 @@ def test_the_machine_is_asked_and_one_that_is_down_is_no_proof():
     with pytest.raises(ComposeError, match="97layer cannot be proven.*podman machine start 97layerOS"):
         proof.prove(FakeEngine(), request, world(run), project="97layer")
     assert ["podman", "machine", "ssh", "97layerOS"] in asked
+
+
+@pytest.mark.parametrize(("seconds_later", "waited"), [(0.1, 0.4), (0.6, 0.0), (-1.0, 0.0)])
+def test_a_directory_of_this_moment_is_outlasted_and_no_other(tmp_path, seconds_later, waited):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "young").mkdir()
+    made = (tmp_path / "young").stat().st_ctime
+    slept = [0.0]
+    clock = Clock(time.monotonic, lambda: made + seconds_later, slept.append)
+    proof.outlast_the_doubt([str(tmp_path / "old"), str(tmp_path / "young"), str(tmp_path / "gone")], clock)
+    assert sum(slept) == pytest.approx(waited, abs=0.001)
