@@ -100,7 +100,7 @@ def make(declaration: Declaration, log: t.Callable[[str], None] = lambda _line: 
     spec = declaration.repository
     store: Store
     if spec.engine == "files":
-        store = FilesStore(spec.path, run_id)
+        store = FilesStore(spec.path, declaration.stack, run_id)
     else:
         store = ResticStore(spec, declaration.stack, declaration.state_dir, declaration.timeout)
     offsite = None

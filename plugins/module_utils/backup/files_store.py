@@ -26,6 +26,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store import S
 
 _SET = re.compile(r"\d{6,}\Z")
 _LEFTOVER = re.compile(r"\.(?:partial|trash)-")
+_FOREIGN = "belongs to the stack"
 
 
 class FilesStore(Store):
@@ -33,19 +34,25 @@ class FilesStore(Store):
 
     Args:
         path: the repository, a directory of its own with mode 0700.
+        stack: whose sets they are; those of another stack are never used, and no set is put beside them.
         run_id: makes the name of a partial set unique.
     """
 
     trees = False
 
-    def __init__(self, path: str, run_id: str) -> None:
+    def __init__(self, path: str, stack: str, run_id: str) -> None:
         self.place = path
+        self._stack = stack
         self._sets = os.path.join(path, "sets")
         self._run_id = run_id
 
     def prepare(self) -> None:
         safefs.private_dir(self.place)
         safefs.private_dir(self._sets)
+        for found in self.sets():
+            # Before anything is cleared: what looks left over may be the other stack's run, which holds another lock.
+            if found.manifest is None and found.problem.startswith(_FOREIGN):
+                raise StoreError(f"{self.place}: set {found.seq} {found.problem}; nothing was written")
         for name in os.listdir(self.place):
             if _LEFTOVER.match(name):
                 safefs.remove_tree(os.path.join(self.place, name))
@@ -66,6 +73,8 @@ class FilesStore(Store):
                 found = manifests.load(file.read(), place)
             if found.seq != int(name):
                 raise StoreError(f"{place} says it is set {found.seq}")
+            if found.stack != self._stack:
+                raise StoreError(f"{_FOREIGN} {found.stack}: give each stack a repository of its own")
         except OSError as error:
             return StoredSet(int(name), name, None, f"its manifest cannot be read: {error.strerror or error}")
         except StoreError as error:

@@ -77,6 +77,7 @@ def backup(
 
 def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_prune: bool) -> None:
     store = context.store
+    _require_known_place(context, store)
     store.prepare()
     there = store.sets()
     report["warnings"] += [f"set {found.seq} is not understood: {found.problem}" for found in there if found.problem]
@@ -99,10 +100,21 @@ def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_p
     context.log(f"verifying set {seq}")
     store.verify(StoredSet(seq, identity, manifest))
     report["verified"] = True
+    context.state.committed(seq, store.place)
     offsite_error = _offsite(context, report)
     _prune(context, store, report, "local", force_prune)
     if offsite_error:
         raise offsite_error
+
+
+def _require_known_place(context: Context, store: Store) -> None:
+    """Refuse a place that had sets and has none: its disk is not mounted, and below it a new one would be begun."""
+    seq, place = context.state.last_committed()
+    if seq and place == store.place and not store.sets():
+        raise StoreError(
+            f"{place} holds no set, and set {seq} was committed there: is its disk mounted? To begin anew there, "
+            f"remove {context.state.committed_note}"
+        )
 
 
 def _numbers(context: Context, there: t.Sequence[StoredSet], report: Report) -> list[int]:

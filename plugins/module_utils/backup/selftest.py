@@ -144,7 +144,7 @@ def _stored(
     """Damage one file of a copy of the whole set, as a store would hold it, and verify that."""
     _fresh(scratch)
     manifest = chosen.understood()
-    copy = FilesStore(os.path.join(scratch, "repository"), "self-test")
+    copy = FilesStore(os.path.join(scratch, "repository"), context.declaration.stack, "self-test")
     copy.prepare()
     staging = copy.stage(chosen.seq)
     context.store.fetch(chosen, staging)

@@ -47,6 +47,19 @@ class State:
         """Remember that ``seq`` was given; it is never given again, also when its set is gone."""
         self.write("seq", {"last": seq})
 
+    @property
+    def committed_note(self) -> str:
+        return os.path.join(self.path, "committed.json")
+
+    def committed(self, seq: int, place: str) -> None:
+        """Remember that set ``seq`` was committed to ``place`` and verified."""
+        self.write("committed", {"seq": seq, "place": place})
+
+    def last_committed(self) -> tuple[int, str]:
+        """The last set that :meth:`committed` was told of, and where; (0, "") for none."""
+        note = self.read("committed")
+        return int(note.get("seq") or 0), str(note.get("place") or "")
+
     def read(self, name: str) -> dict[str, t.Any]:
         """A note by name, {} when there is none or it is not readable."""
         try:

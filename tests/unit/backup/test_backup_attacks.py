@@ -18,7 +18,7 @@ from test_backup_runs import Box
 NAMES = (
     "repo", "repo/sets", "repo/sets/000002", "repo/.partial-000002-x", "repo/.trash-000001",
     "state", "state/lock", "state/seq.json", "state/seq.json.new", "state/last-backup.json", "state/evidence",
-    "state/evidence/local-1.json.new", "state/scratch", "state/pins.json",
+    "state/committed.json", "state/evidence/local-1.json.new", "state/scratch", "state/pins.json",
     "metrics/unit.prom", "metrics/unit.prom.new",
     "data.restoring-20260102-020000", "data.before-20260102-020000",
 )  # fmt: skip

@@ -39,7 +39,7 @@ CONTENTS = {"pg/db/globals.sql": b"CREATE ROLE x;\n", "pg/db/coin.dump": bytes(r
 
 @pytest.fixture
 def store(tmp_path):
-    return FilesStore(str(tmp_path / "repo"), "run1")
+    return FilesStore(str(tmp_path / "repo"), "s", "run1")
 
 
 def test_what_goes_in_comes_out(store, tmp_path):
@@ -56,6 +56,18 @@ def test_what_goes_in_comes_out(store, tmp_path):
     assert [found.seq for found in store.sets()] == [2]
     with pytest.raises(StoreError, match="no set 1"):
         pick(store.sets(), "1", store.place)
+
+
+def test_a_repository_of_another_stack_is_left_alone(store, tmp_path):
+    save(store, 1, CONTENTS)
+    running = store.stage(2)
+    other = FilesStore(store.place, "other", "run2")
+    with pytest.raises(StoreError, match="set 1 belongs to the stack s: give each stack a repository of its own"):
+        other.prepare()
+    assert os.path.isdir(running)
+    assert [(found.seq, found.manifest) for found in other.sets()] == [(1, None)]
+    with pytest.raises(StoreError, match="belongs to the stack s"):
+        other.fetch(other.sets()[0], str(tmp_path))
 
 
 def test_modes_are_private_whatever_the_umask(store):
@@ -97,16 +109,16 @@ def test_kill_at_every_step_of_a_run_with_pruning(tmp_path, tally):
     points = 0
     for step in range(1000):
         place = str(tmp_path / f"repo{step}")
-        save(FilesStore(place, "a"), 1, CONTENTS)
-        save(FilesStore(place, "b"), 2, CONTENTS)
+        save(FilesStore(place, "s", "a"), 1, CONTENTS)
+        save(FilesStore(place, "s", "b"), 2, CONTENTS)
 
         def work(place: str = place) -> None:
-            store = FilesStore(place, "killed")
+            store = FilesStore(place, "s", "killed")
             save(store, 3, CONTENTS)
             store.delete([1])
 
         finished = lived(step, work)
-        after = FilesStore(place, "next")
+        after = FilesStore(place, "s", "next")
         listed = after.sets()
         assert [found.problem for found in listed] == [""] * len(listed)
         seqs = [found.seq for found in listed]
@@ -203,8 +215,8 @@ def test_planted_links_are_refused_and_their_targets_untouched(tmp_path):
     (victim / "precious").write_text("keep", encoding="utf-8")
     os.symlink(victim, tmp_path / "repo")
     with pytest.raises(StoreError, match="link"):
-        FilesStore(str(tmp_path / "repo"), "r").prepare()
-    store = FilesStore(str(tmp_path / "real"), "r")
+        FilesStore(str(tmp_path / "repo"), "s", "r").prepare()
+    store = FilesStore(str(tmp_path / "real"), "s", "r")
     store.prepare()
     os.symlink(victim, os.path.join(store.place, ".partial-000001-r"))
     with pytest.raises(StoreError, match="link"):
@@ -225,7 +237,7 @@ def test_a_directory_open_to_others_is_refused(tmp_path):
     (tmp_path / "repo").mkdir(mode=0o755)
     os.chmod(tmp_path / "repo", 0o755)
     with pytest.raises(StoreError, match="0755"):
-        FilesStore(str(tmp_path / "repo"), "r").prepare()
+        FilesStore(str(tmp_path / "repo"), "s", "r").prepare()
     with pytest.raises(StoreError, match="belongs to uid"):
         safefs.private_dir(str(tmp_path / "repo"), uid=54321)
 
@@ -270,14 +282,14 @@ def test_twenty_parallel_starts_one_at_a_time(tmp_path, tally):
             code = 1
             try:
                 with lock.held(path, "backup", wait=60):
-                    store = FilesStore(place, str(number))
+                    store = FilesStore(place, "s", str(number))
                     save(store, max([found.seq for found in store.sets()], default=0) + 1, CONTENTS)
                 code = 0
             finally:
                 os._exit(code)
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 20
-    store = FilesStore(place, "x")
+    store = FilesStore(place, "s", "x")
     assert [found.seq for found in store.sets()] == list(range(1, 21))
     for found in store.sets():
         store.verify(found)

@@ -147,6 +147,26 @@ def test_a_sequence_number_is_never_given_twice(box):
     assert box.day()["snapshot"]["seq"] == 4
 
 
+def test_a_disk_that_is_not_mounted_is_no_new_repository(box):
+    box.day()
+    repo = os.path.join(box.base, "repo")
+    os.rename(repo, repo + ".unmounted")
+    os.mkdir(repo, 0o700)
+    report = box.day()
+    assert report["exit_code"] == 5
+    assert "holds no set, and set 1 was committed there: is its disk mounted?" in report["error"]
+    assert os.listdir(repo) == []
+    elsewhere = box.context(repository={"engine": "files", "path": repo + "2"})
+    assert run.backup(elsewhere)["error"] == ""
+    os.rmdir(repo)
+    os.rename(repo + ".unmounted", repo)
+    assert box.day()["snapshot"]["seq"] == 3
+    shutil.rmtree(repo)
+    os.unlink(report["error"].rpartition("remove ")[2])
+    assert box.day()["error"] == ""
+    assert box.seqs() == [4]
+
+
 def test_no_room_is_refused_before_anything_is_written(box):
     report = run.backup(box.context(reserve_mib=1 << 40))
     assert report["exit_code"] == 6
