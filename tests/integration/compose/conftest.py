@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ways to drive a stack: Docker with Compose, Podman's socket with Compose, podman-compose.
 
-``docker`` and ``podman`` are the testbed's engines, whatever their version; ``docker26`` and ``docker28`` are Debian 13's
-and sid's, each with the Compose of its suite, and ``podman54`` is Debian 13's.
+``docker`` and ``podman`` are the testbed's engines, whatever their version; ``docker26`` and ``docker28`` are Debian
+13's and sid's, each with the Compose of its suite, and ``podman54`` is Debian 13's.
 """
 
 from __future__ import annotations

@@ -69,7 +69,8 @@ class OwnPodman:
         deadline = time.monotonic() + 60
         while self.cli("version", check=False) is None:
             said = (self.root / "log").read_text()
-            assert self._process.poll() is None and time.monotonic() < deadline, said
+            assert self._process.poll() is None, said
+            assert time.monotonic() < deadline, said
             time.sleep(0.1)
 
     def cli(self, *words: str, check: bool = True) -> str | None:
