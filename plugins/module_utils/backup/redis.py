@@ -100,13 +100,13 @@ def checked(said: str) -> dict[str, int]:
 
 def settings(server: Server, info: t.Mapping[str, str]) -> dict[str, t.Any]:
     """What decides how data must lie so that this server loads them."""
-    return {
-        "version": info.get("valkey_version") or info.get("redis_version", ""),
-        "config": {
-            name: server.config(name)
-            for name in ("appendonly", "appendfilename", "appenddirname", "dir", "dbfilename", "rdbchecksum")
-        },
+    config = {
+        name: server.config(name)
+        for name in ("appendonly", "appendfilename", "appenddirname", "dir", "dbfilename", "rdbchecksum")
     }
+    if not config["appendonly"]:  # the user may not ask for settings; unknown is not "no"
+        config["appendonly"] = {"1": "yes", "0": "no"}.get(info.get("aof_enabled", ""), "")
+    return {"version": info.get("valkey_version") or info.get("redis_version", ""), "config": config}
 
 
 def capture(server: Server, staging: str, path: str) -> tuple[list[Artefact], dict[str, t.Any], list[str]]:

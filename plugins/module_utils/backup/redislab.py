@@ -50,7 +50,7 @@ class Lab:
         words += ["--appendonly", "yes" if appendonly else "no", "--daemonize", "no"]
         if config.get("appendfilename"):
             words += ["--appendfilename", config["appendfilename"]]
-        if config.get("appenddirname"):
+        if config.get("appenddirname") and _major(facts) >= 7:
             words += ["--appenddirname", config["appenddirname"]]
         if _major(facts) >= 7:
             words += _DEBUG
@@ -116,7 +116,7 @@ def load(lab: Lab, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     counted = lab.check("dump.rdb")
     if counted["keys"] != facts["keys"] or counted["expires"] != facts["expires"]:
         raise MismatchError(f"the RDB holds {counted['keys']} keys, {facts['keys']} were dumped")
-    first = _keys(lab.start(facts, appendonly=False))
+    first = keys(lab.start(facts, appendonly=False))
     _expect("the first start", first, counted)
     before = lab.digest()
     if facts.get("digest") and not counted["expires"] and before != facts["digest"]:
@@ -125,7 +125,7 @@ def load(lab: Lab, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     if live:
         lab.switch_appendonly_on()
     lab.stop()
-    second = _keys(lab.start(facts, appendonly=live))
+    second = keys(lab.start(facts, appendonly=live))
     _expect("the second, cold start", second, counted)
     if not counted["expires"] and lab.digest() != before:
         raise MismatchError("the second, cold start holds other data than the first")
@@ -133,16 +133,17 @@ def load(lab: Lab, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {"keys": first[0], "expires": first[1], "appendonly": live, "digest": before}
 
 
-def _keys(info: t.Mapping[str, str]) -> tuple[int, int]:
+def keys(info: t.Mapping[str, str]) -> tuple[int, int]:
+    """Keys, and keys with a time to live, of all databases together."""
     spaces = redis.keyspace(info).values()
     return sum(space[0] for space in spaces), sum(space[1] for space in spaces)
 
 
 def _expect(when: str, found: tuple[int, int], counted: t.Mapping[str, int]) -> None:
-    keys, expires = found
-    if keys - expires != redis.durable_keys(counted):
+    total, expires = found
+    if total - expires != redis.durable_keys(counted):
         raise MismatchError(
-            f"after {when} there are {keys - expires} keys that do not expire, "
+            f"after {when} there are {total - expires} keys that do not expire, "
             f"{redis.durable_keys(counted)} were dumped"
         )
     if expires > counted["expires"]:
