@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import re
 import typing as t
 
@@ -22,6 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.client import 
 # Building and pulling may take as long as the network does.
 _BUILD_TIMEOUT = 3600.0
 _CALL_TIMEOUT = 600.0
+_PROBE_TIMEOUT = 30.0
 _AWAITED = ("service_healthy", "service_completed_successfully")
 
 
@@ -34,6 +36,7 @@ class Actor:
         project: the stack's name.
         source: where the stack is declared; None when only its containers are known (removal).
         run: starts a process.
+        grace: container id -> seconds it may take to end, which podman-compose does not tell Podman.
         lock: the stack's lock. A command that outlives a killed run holds it, so that the next run waits for its end.
     """
 
@@ -45,6 +48,7 @@ class Actor:
         source: Source | None,
         run: process.Runner = process.run,
         lock: int | None = None,
+        grace: t.Mapping[str, int] | None = None,
     ) -> None:
         self._tool = tool
         self._engine = engine
@@ -52,6 +56,7 @@ class Actor:
         self._source = source
         self._run = run
         self._lock = lock
+        self._grace = grace or {}
 
     @property
     def _docker(self) -> bool:
@@ -128,7 +133,7 @@ class Actor:
                 if not row.replaces:
                     continue
                 if not self._docker:
-                    self.remove(row.container_ids, model.services[row.service].stop_seconds)
+                    self.remove(row.container_ids)
                 elif self._engine.name == "podman" and "parent_recreated" in row.reasons:
                     # Podman refuses to remove a container while another one lives in its namespaces.
                     self.remove_services(dict.fromkeys(row.container_ids, row.service))
@@ -162,7 +167,7 @@ class Actor:
         if self._docker:
             self._project_call(["stop", *sorted(set(ids.values()))], "stop")
         else:
-            self._podman_each(["stop"], list(ids))
+            self._stop(list(ids))
 
     def remove_services(self, ids: t.Mapping[str, str]) -> None:
         """Stop and remove containers, ``id -> service``; volumes and directories stay."""
@@ -173,10 +178,17 @@ class Actor:
         else:
             self.remove(list(ids))
 
-    def remove(self, ids: t.Sequence[str], seconds: int = 10) -> None:
-        """Stop Podman containers, killing after ``seconds``, and remove them; their volumes stay."""
+    def _stop(self, ids: t.Sequence[str]) -> None:
+        groups: dict[int, list[str]] = {}
+        for identity in ids:
+            groups.setdefault(self._grace.get(identity, 10), []).append(identity)
+        for seconds, group in groups.items():
+            self._podman_each(["stop", "--time", str(seconds)], group)
+
+    def remove(self, ids: t.Sequence[str]) -> None:
+        """Stop Podman containers, killing each after its time, and remove them; their volumes stay."""
         if ids:
-            self._podman_each(["stop", "--time", str(seconds)], ids)
+            self._stop(ids)
             self._command(["podman", "rm", "--force", *ids], _CALL_TIMEOUT, "remove former containers")
 
     def down(self, ids: t.Mapping[str, str]) -> None:
@@ -198,7 +210,9 @@ class Actor:
 
         def one(identity: str) -> None:
             words = ["podman", "healthcheck", "run", identity]
-            self._run(words, timeout=_CALL_TIMEOUT, env=self._tool.env, check=False)
+            # One that hangs, or a podman that is not on PATH here: then the gate sees what Podman itself recorded.
+            with contextlib.suppress(process.CommandError):
+                self._run(words, timeout=_PROBE_TIMEOUT, env=self._tool.env, check=False)
 
         with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
             list(pool.map(one, ids))

@@ -26,7 +26,8 @@ _SCRIPT = """#!/bin/sh
 # Made by onebox.stack.compose_stack; do not edit. Brings the stack {project} back after a boot.
 engine={engine}
 ran={ran}
-containers() {{ "$engine" ps --quiet --no-trunc --filter label=com.docker.compose.project={project} "$@"; }}
+{environment}label=com.docker.compose.project={project}
+containers() {{ "$engine" ps --quiet --no-trunc --filter "label=$label" "$@"; }}
 case "$1" in
 start)
   tries=0
@@ -46,18 +47,25 @@ start)
       case "$1" in always | unless-stopped) [ "$3" -ge "$2" ] || echo "$id" ;; esac
     done)
   fi
-  failed=0
-  for id in $ids; do
-    # One that was replaced since is not missed.
-    if "$engine" inspect "$id" >/dev/null 2>&1; then "$engine" start "$id" || failed=1; fi
+  ids=$(echo $ids)
+  while [ -n "$ids" ]; do
+    left=
+    for id in $ids; do
+      # One that was replaced since is not missed.
+      "$engine" inspect "$id" >/dev/null 2>&1 || continue
+      "$engine" start "$id" || left="${{left:+$left }}$id"
+    done
+    # One that lives in another's network starts only when that one runs, whatever the order they were listed in.
+    [ "$left" != "$ids" ] || exit 1
+    ids=$left
   done
-  [ "$failed" -eq 1 ] || rm -f "$ran"
-  exit "$failed"
+  rm -f "$ran"
   ;;
 stop)
-  ids=$(containers)
+  # An engine that does not answer has not said that nothing runs.
+  ids=$(containers) || exit 1
   printf '%s\\n' "$ids" >"$ran.new" && mv "$ran.new" "$ran"
-  [ -z "$ids" ] || exec "$engine" stop $ids
+  [ -z "$ids" ] || exec "$engine" stop {grace}$ids
   ;;
 esac
 """
@@ -149,12 +157,16 @@ class Boot:
             )
         return ""
 
-    def ensure(self, engine: str, sources: t.Sequence[str], *, check: bool) -> dict[str, t.Any]:
+    def ensure(
+        self, engine: str, sources: t.Sequence[str], *, check: bool, socket: str = "", grace: int = 0
+    ) -> dict[str, t.Any]:
         """Have the unit as it must be, enabled and active.
 
         Args:
             engine: docker or podman.
             sources: what must be mounted first.
+            socket: of Docker, where it is not at its usual place.
+            grace: seconds containers may take to stop; 0 for what each was made with.
             check: only say what would change.
 
         Returns:
@@ -163,7 +175,7 @@ class Boot:
         why = self.missing()
         if why:
             return {"unit": "", "enabled": False, "changed": False, "message": why}
-        files = {self._script: self._script_text(engine), self._path: self._unit_text(engine, sources)}
+        files = {self._script: self._script_text(engine, socket, grace), self._path: self._unit_text(engine, sources)}
         stale = [path for path, text in files.items() if _read(path) != text]
         on = self._host.systemctl("is-enabled", "--quiet", self.unit, check=False).rc == 0
         active = self._host.systemctl("is-active", "--quiet", self.unit, check=False).rc == 0
@@ -189,17 +201,25 @@ class Boot:
         if self._path in there and not self.missing():
             # The containers are gone by now, so stopping has nothing to do.
             self._host.systemctl("disable", "--now", self.unit, check=False)
-        for path in there:
+        for path in (self._path, self._script, self._ran):
             try:
                 os.unlink(path)
+            except FileNotFoundError:
+                continue
             except OSError as error:
                 raise ComposeError(f"cannot remove {path}: {error.strerror}") from error
         if not self.missing():
             self._host.systemctl("daemon-reload")
         return True
 
-    def _script_text(self, engine: str) -> str:
-        return _SCRIPT.format(project=shlex.quote(self._project), engine=engine, ran=shlex.quote(self._ran))
+    def _script_text(self, engine: str, socket: str, grace: int) -> str:
+        return _SCRIPT.format(
+            project=shlex.quote(self._project),
+            engine=engine,
+            ran=shlex.quote(self._ran),
+            environment=f"export DOCKER_HOST={shlex.quote('unix://' + socket)}\n" if socket else "",
+            grace=f"--time {grace} " if grace else "",
+        )
 
     def _unit_text(self, engine: str, sources: t.Sequence[str]) -> str:
         places = sorted({_escape(source) for source in sources})

@@ -160,7 +160,7 @@ _BYTES = ("utf-8", "surrogateescape")
 
 def _walk(path: str, ignore: Ignore) -> t.Iterator[tuple[str, str, os.stat_result]]:
     try:
-        info = os.lstat(path)
+        info = os.stat(path)  # what is named may be a link, such as current -> releases/7; those below stay links
     except OSError:
         return
     if not stat.S_ISDIR(info.st_mode):

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.onebox.stack.plugins.module_utils.compose import (
     apply,
     endpoints,
@@ -51,7 +53,13 @@ class Deploy:
         Returns:
             Why the stack is not well, "" when it is; and its containers.
         """
-        actor = apply.Actor(look.tool, engine, self._request.name, look.source, self._world.run, self._lock)
+        grace = {
+            container.id: look.model.services[container.service].stop_seconds
+            for container in look.facts.containers
+            if container.service in look.model.services
+        }
+        grace.update(look.facts.memory.grace)
+        actor = apply.Actor(look.tool, engine, self._request.name, look.source, self._world.run, self._lock, grace)
         failure = ""
         try:
             self._apply(look, engine, actor, result)
@@ -59,6 +67,7 @@ class Deploy:
             failure, result["health"] = str(error), error.rows
         except (ComposeError, EngineError) as error:
             failure = str(error)
+        after = list(look.facts.containers)
         try:
             after = project_containers(engine, self._request.name)
             state.save(
@@ -66,13 +75,16 @@ class Deploy:
                 {
                     "project": self._request.name,
                     "project_dir": look.model.project_dir,
+                    "engine": engine.name,
                     **remember.after(look, after).as_dict(),
                 },
             )
             result["images"] = outcome.images(look.model, after)
-            failure = failure or self._prove(look, engine, result) or self._ask(result) or self._watch(look, result)
+            failure = (
+                failure or self._prove(look, engine, after, result) or self._ask(result) or self._watch(look, result)
+            )
         except (ComposeError, EngineError) as error:
-            return failure or str(error), list(look.facts.containers)
+            return failure or str(error), after
         return failure, after
 
     def _apply(self, look: Look, engine: Engine, actor: apply.Actor, result: Result) -> None:
@@ -90,8 +102,10 @@ class Deploy:
         with self._timings.step("gate"):
             result["health"] = gate.wait(look.model.services, self._request.wait_timeout, began_at=began_at)
 
-    def _prove(self, look: Look, engine: Engine, result: Result) -> str:
-        if not self._request.verify:
+    def _prove(self, look: Look, engine: Engine, after: t.Sequence[Container], result: Result) -> str:
+        # Not of a service that is declared no more: whatever is wrong with an orphan, this deployment did not do it.
+        names = [container.id for container in after if container.service in look.model.services]
+        if not self._request.verify or not names:
             return ""
         services = look.model.services.values()
         expected = [
@@ -112,6 +126,7 @@ class Deploy:
                 self._request,
                 self._world,
                 project=self._request.name,
+                names=names,
                 expected=expected or None,
                 one_shots=done,
             )

@@ -24,12 +24,12 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def read(url: str, timeout: float) -> tuple[int, str, str]:
-    """GET ``url`` without any proxy; the HTTP status and the body, or 0 and why there is none."""
+def read(url: str, timeout: float, most: int = 16 << 20) -> tuple[int, str, str]:
+    """GET ``url`` without any proxy; the HTTP status and ``most`` bytes of the body, or 0 and why there is none."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
     try:
         with opener.open(url, timeout=timeout) as answer:
-            return answer.status, answer.read().decode("utf-8", errors="replace"), ""
+            return answer.status, answer.read(most).decode("utf-8", errors="replace"), ""
     except urllib.error.HTTPError as error:
         error.close()
         return error.code, "", ""
@@ -39,7 +39,7 @@ def read(url: str, timeout: float) -> tuple[int, str, str]:
 
 def fetch(url: str, timeout: float) -> tuple[int, str]:
     """The HTTP status of ``url``, or 0 and why there is none."""
-    status, _body, why = read(url, timeout)
+    status, _body, why = read(url, timeout, most=0)  # a stream has no end to wait for
     return status, why
 
 

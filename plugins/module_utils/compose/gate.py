@@ -136,7 +136,7 @@ class Gate:
     ) -> list[dict[str, t.Any]]:
         found = self._containers(services)
         if self._probe is not None:
-            checked = [row.id for row in found if row.running and services[row.service].has_healthcheck]
+            checked = [row.id for row in found if row.running and _checked(services[row.service], row)]
             if checked:
                 self._probe(checked)
                 found = self._containers(services)
@@ -195,7 +195,7 @@ class Gate:
         memory.since = None
         if container.status not in _RUNNING:
             return WAITING, f"is {container.status}"
-        if service.has_healthcheck:
+        if _checked(service, container):
             if container.health == "healthy":
                 return self._steady(memory, now, container, began_at)
             memory.healthy_since = None
@@ -248,6 +248,11 @@ class Gate:
             return ""
         secrets = mask.secrets_of(service.environment) if service is not None else ()
         return "\n".join(f"    {line}" for line in mask.text(lines, secrets).splitlines())
+
+
+def _checked(service: Service, container: Container) -> bool:
+    # One that came with the image is not in the compose file, and only the engine knows it.
+    return service.has_healthcheck or bool(container.health)
 
 
 def project_containers(engine: Engine, project: str) -> list[Container]:

@@ -130,17 +130,27 @@ class LastGood:
                 tagger.untag(row["kept_as"])
             shutil.rmtree(os.path.join(self._folder, str(each.number)), ignore_errors=True)
 
-    def restore(self, good: GoodSet, project_dir: str, tagger: Tagger) -> None:
-        """Put the files of a set back, and let the images' names mean what they meant.
+    def restore(self, good: GoodSet, project_dir: str, tagger: Tagger, looked_for: t.Sequence[str] = ()) -> None:
+        """Let the images' names mean what they meant, and put the files of a set back.
+
+        Args:
+            looked_for: files that count when they are there; one the set has not gets ``.not-well`` behind its name.
 
         Raises:
-            ComposeError: a file cannot be written, or an image is gone.
+            ComposeError: an image is gone, and no file was touched; or a file cannot be written.
         """
+        for row in good.images.values():
+            tagger.tag(row["id"], row["reference"])
         place = os.path.join(self._folder, str(good.number), "files")
         for path in good.files:
             _put_back(os.path.join(place, path), os.path.join(project_dir, path))
-        for row in good.images.values():
-            tagger.tag(row["id"], row["reference"])
+        for name in looked_for:
+            later = os.path.join(project_dir, name)
+            if name not in good.files and os.path.isfile(later):
+                try:
+                    os.replace(later, later + ".not-well")
+                except OSError as error:
+                    raise ComposeError(f"cannot put {later} aside: {error.strerror}") from error
 
 
 def declared_files(source: Source, model: Model) -> list[str]:

@@ -55,6 +55,26 @@ class Look:
     cache: dict[str, list[t.Any]]
 
 
+def find_engine(request: Request, world: World) -> Engine:
+    """The engine that is asked for; where any will do, the one the stack was deployed on.
+
+    With that one away, another would start the stack a second time, on the same data.
+
+    Raises:
+        EngineError: it does not answer.
+    """
+    known = str(state.load(request.state_folder).get("engine") or "")
+    if request.engine != "auto" or request.socket or known not in engines.ENGINES:
+        return engines.find(request.engine, request.socket, run=world.run, environ=world.environ)
+    try:
+        return engines.find(known, run=world.run, environ=world.environ)
+    except EngineError as error:
+        raise EngineError(
+            f"stack {request.name} was deployed on {known}, and that does not answer: {error} To move the stack to "
+            "another engine, take it down on this one first, and name the other."
+        ) from error
+
+
 class Looker:
     """Looks at one stack.
 
@@ -88,7 +108,7 @@ class Looker:
         engine: Engine | None = None
         with self.timings.step("engine"):
             try:
-                engine = engines.find(request.engine, request.socket, run=run, environ=self._world.environ)
+                engine = find_engine(request, self._world)
             except EngineError as error:
                 if not blind_is_fine or request.engine not in engines.ENGINES:
                     raise

@@ -9,10 +9,10 @@ import re
 import typing as t
 
 SECRET_NAME = re.compile(
-    r"PASS|SECRET|TOKEN|KEY|WEBHOOK|CREDENTIAL|PRIVATE|AUTH|DSN|COOKIE|SALT|SIGNATURE|CONNECTION_STRING", re.IGNORECASE
+    r"PASS|PWD|CRED|SECRET|TOKEN|KEY|WEBHOOK|PRIVATE|AUTH|DSN|COOKIE|SALT|SIGNATURE|CONNECTION_STRING", re.IGNORECASE
 )
 MASK = "********"
-_URL_PASSWORD = re.compile(r"(?P<head>[A-Za-z][A-Za-z0-9+.\-]*://[^\s/:@]*:)[^\s/@]+@")
+_URL_PASSWORD = re.compile(r"(?P<head>[A-Za-z][A-Za-z0-9+.\-]*://[^\s/:@]*:)[^\s/]+@")
 _ASSIGNMENT = re.compile(
     r"(?P<head>(?:^|[\s\"',;{])-{0,2}[A-Za-z0-9_.\-]*(?:pass|secret|token|webhook|api[_-]?key)[A-Za-z0-9_.\-]*[\"']?\s?[=:]\s?)"
     r"(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"',;}]+)",

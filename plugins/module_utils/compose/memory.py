@@ -16,21 +16,23 @@ _BUILDS = 50
 
 @dataclass(frozen=True)
 class Record:
-    """One container: the service it was made from and the digests of what it was started with."""
+    """One container: its service, the digests of what it was started with, and the seconds it may take to end."""
 
     service: str
     digest: str
     files: t.Mapping[str, str] = field(default_factory=dict)
     code: t.Mapping[str, str] = field(default_factory=dict)
+    stop_seconds: int = 10
 
     @classmethod
-    def of(cls, service: str, digest: str, content: Content) -> Record:
+    def of(cls, service: str, digest: str, content: Content, stop_seconds: int) -> Record:
         """The record of a container made or restarted just now."""
         return cls(
             service,
             digest,
             {key: piece.digest for key, piece in content.files.items()},
             {key: piece.digest for key, piece in content.code.items()},
+            stop_seconds,
         )
 
 
@@ -56,10 +58,20 @@ class Memory:
         records = {}
         for identity, row in _mapping(data.get("containers")).items():
             if isinstance(row, dict) and isinstance(row.get("digest"), str):
+                seconds = row.get("stop_seconds")
                 records[identity] = Record(
-                    str(row.get("service")), row["digest"], _mapping(row.get("files")), _mapping(row.get("code"))
+                    str(row.get("service")),
+                    row["digest"],
+                    _mapping(row.get("files")),
+                    _mapping(row.get("code")),
+                    seconds if isinstance(seconds, int) else 10,
                 )
         return cls(records, _mapping(data.get("builds")), _mapping(data.get("cache")), _mapping(data.get("tools")))
+
+    @property
+    def grace(self) -> dict[str, int]:
+        """Container id -> seconds it may take to end."""
+        return {identity: row.stop_seconds for identity, row in self.records.items()}
 
     def as_dict(self) -> dict[str, t.Any]:
         """For the state file."""
@@ -70,6 +82,7 @@ class Memory:
                     "digest": row.digest,
                     "files": dict(row.files),
                     "code": dict(row.code),
+                    "stop_seconds": row.stop_seconds,
                 }
                 for identity, row in self.records.items()
             },

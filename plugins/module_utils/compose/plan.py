@@ -111,6 +111,7 @@ def make(model: Model, facts: Facts, *, kind: str, version: t.Sequence[int], rem
             _image(row, service, container, facts, kind)
             _content(row, service, container, facts)
             _liveness(row, service, container, kind)
+        _context(row, service, present, facts)
         if len(present) < service.scale:
             row.raise_to(CREATE, "missing")
         if len(present) > service.scale:
@@ -203,8 +204,7 @@ def _image(row: Row, service: Service, container: Container, facts: Facts, kind:
     local = _local(facts, service.image)
     if local is None:
         return
-    identity = str(local.get("Id") or "")
-    identity = identity if ":" in identity else "sha256:" + identity
+    identity = images.identity(local)
     runs = container.image_id
     if kind == DOCKER_COMPOSE:
         runs = container.labels.get(IMAGE_LABEL, runs)
@@ -228,16 +228,21 @@ def _content(row: Row, service: Service, container: Container, facts: Facts) -> 
     for key, piece in content.code.items():
         if _changed(record.code if record else {}, key, piece, started):
             row.raise_to(RESTART, "code_bind_changed")
-    if content.context is not None:
-        # Also what would be started next: a run that ended on its way back leaves the former image under the name.
-        local = _local(facts, service.image)
-        for identity, image in {
-            images.identity(local): local,
-            container.image_id: facts.images.get(container.image_id),
-        }.items():
-            created = epoch_of(str((image or {}).get("Created") or ""))
-            if identity and _changed(facts.memory.builds, identity, content.context, created):
-                row.raise_to(REBUILD, "build_context_changed")
+
+
+def _context(row: Row, service: Service, present: t.Sequence[Container], facts: Facts) -> None:
+    context = facts.content[service.name].context if service.name in facts.content else None
+    if context is None or not (present or service.scale):
+        return
+    # Also what would be started next: a run that ended on its way back leaves the former image under the name, and a
+    # stack that was taken down leaves its images.
+    local = _local(facts, service.image)
+    found = {images.identity(local): local}
+    found.update((container.image_id, facts.images.get(container.image_id)) for container in present)
+    for identity, image in found.items():
+        created = epoch_of(str((image or {}).get("Created") or ""))
+        if identity and _changed(facts.memory.builds, identity, context, created):
+            row.raise_to(REBUILD, "build_context_changed")
 
 
 def _changed(known: t.Mapping[str, str], key: str, piece: Piece, since: float) -> bool:

@@ -54,12 +54,13 @@ def _record(
     content = look.facts.content.get(service.name)
     if content is None:
         return known
-    fresh = Record.of(service.name, compare.digest(service), content)
+    fresh = Record.of(service.name, compare.digest(service), content, service.stop_seconds)
     if before is None:
         return fresh
     if known is None:
-        # Should it have been replaced, and was not: then it stays unknown, and is found again.
-        return fresh if row.action in _UNTOUCHED else None
+        # Should something have been done to it, and was not: then it stays unknown, and is found again.
+        done = row.action == planning.KEEP or before.started_at != container.started_at
+        return fresh if done and row.action in _UNTOUCHED else None
     if before.started_at == container.started_at:
         return known
     # Started anew, so files and code are read anew; what is copied in at creation is not.

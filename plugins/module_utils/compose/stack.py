@@ -25,13 +25,17 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import project_containers
 from ansible_collections.onebox.stack.plugins.module_utils.compose.lastgood import GoodSet, LastGood
-from ansible_collections.onebox.stack.plugins.module_utils.compose.look import Look, Looker, Result
+from ansible_collections.onebox.stack.plugins.module_utils.compose.look import Look, Looker, Result, find_engine
+from ansible_collections.onebox.stack.plugins.module_utils.compose.memory import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.source import FILE_NAMES
 from ansible_collections.onebox.stack.plugins.module_utils.compose.tags import Tagger
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
-from ansible_collections.onebox.stack.plugins.module_utils.engine import find as engines
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+
+_USUAL_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
+_GOING_BACK = "all of it (going back)"
 
 
 class Stack:
@@ -84,9 +88,10 @@ class Stack:
             raise BadStack(request.name, problems)
         result = self._looker.result(look)
         result["warnings"] += [f"{each.where}: {each.message}. Check mode goes on without." for each in doubts]
+        self._not_frozen(_changes(look.rows))
         result["changed"] = any(row.action != planning.KEEP for row in look.rows)
         if request.boot and look.engine is not None:
-            result["boot"] = self._boot().ensure(look.engine.name, result["sources"], check=True)
+            result["boot"] = self._ensure_boot(look, look.engine, result["sources"], check=True)
             result["changed"] = result["changed"] or result["boot"]["changed"]
         return result
 
@@ -109,7 +114,7 @@ class Stack:
         result["history"] = history.last(self._request.state_folder, 10)
         sets = self._good.sets()
         if sets:
-            result["last_good"] = {"number": sets[-1].number, "at": sets[-1].at, "revision": sets[-1].revision}
+            result["last_good"] = _brief(sets[-1])
         result["text"] = outcome.lines(result)
         result["would_change"] = any(row["action"] != planning.KEEP for row in result["plan"])
         return result
@@ -153,22 +158,36 @@ class Stack:
             raise BadStack(self._request.name, problems)
 
     def _look_at_sets(self) -> Result:
-        look = self._looker.look(judge_builds=False)
-        now = self._good.describe(look.source, look.model, look.facts.containers, "", "", "")
-        earlier = [each for each in self._good.sets() if not each.same_as(now)]
-        result = self._looker.result(look)
-        result["changed"] = bool(earlier)
-        if earlier:
-            target = earlier[-1]
-            result["last_good"] = {"number": target.number, "at": target.at, "revision": target.revision}
+        look, present, earlier = self._earlier()
+        result = self._looker.result(look) if look else outcome.empty(self._request.name)
+        self._not_frozen([_GOING_BACK])
+        result["changed"] = True
+        result["last_good"] = _brief(earlier[-1])
         return result
+
+    def _earlier(self) -> tuple[Look | None, GoodSet | None, list[GoodSet]]:
+        """What is there now, None when that cannot be read; the set it is; and the others, of which there is one."""
+        sets = self._good.sets()
+        look = present = None
+        try:
+            look = self._looker.look(judge_builds=False)
+        except BadStack:
+            pass  # then it is what one goes back from
+        else:
+            now = self._good.describe(look.source, look.model, look.facts.containers, "", "", "")
+            present = next((each for each in sets if each.same_as(now)), None)
+        earlier = [each for each in sets if each is not present]
+        if not earlier:
+            raise ComposeError(
+                f"stack {self._request.name} has no earlier state that was well; a set is kept after each deploy that "
+                "ends well, and keep says how many"
+            )
+        return look, present, earlier
 
     def _look_at_containers(self, blind_is_fine: bool) -> Result:
         result = outcome.empty(self._request.name)
         try:
-            engine = engines.find(
-                self._request.engine, self._request.socket, run=self._world.run, environ=self._world.environ
-            )
+            engine = find_engine(self._request, self._world)
         except EngineError as error:
             if not blind_is_fine:
                 raise
@@ -176,8 +195,8 @@ class Stack:
             return result
         present = project_containers(engine, self._request.name)
         self._own(present)
-        if self._request.state == "stopped":
-            present = [row for row in present if row.running or row.status == "restarting"]
+        present = self._to_go(present)
+        self._not_frozen(_going(present))
         unit = self._request.state == "absent" and self._boot().remove(check=True)
         result["changed"] = bool(present) or unit
         result["actions"] = [{"service": row.service, "container": row.name} for row in present]
@@ -188,13 +207,13 @@ class Stack:
     def _deploy(self) -> Result:
         look = self._looker.look()
         self._judge(look)
-        self._not_frozen(look.rows)
+        self._not_frozen(_changes(look.rows))
         result = self._looker.result(look)
         failure = self._carry_out(look, result)
         if not failure:
             failure = self._settle(look, result)
         elif self._request.rollback and result["changed"]:
-            failure = self._back_from(failure, result)
+            failure = self._back_from(failure, result, {row.id for row in look.facts.containers})
         return self._finish(result, look.rows, failure)
 
     def _carry_out(self, look: Look, result: Result) -> str:
@@ -211,12 +230,12 @@ class Stack:
         try:
             with self._timings.step("commit"):
                 good = self._keep(look)
-            result["last_good"] = {"number": good.number, "at": good.at, "revision": good.revision}
+            result["last_good"] = _brief(good)
             if self._request.boot and look.engine is not None:
                 with self._timings.step("boot"):
-                    result["boot"] = self._boot().ensure(look.engine.name, result["sources"], check=False)
+                    result["boot"] = self._ensure_boot(look, look.engine, result["sources"], check=False)
                 result["changed"] = result["changed"] or result["boot"]["changed"]
-        except ComposeError as error:
+        except (ComposeError, EngineError) as error:
             return f"stack {self._request.name} is well, but: {error}"
         return ""
 
@@ -236,7 +255,7 @@ class Stack:
 
     # Going back
 
-    def _back_from(self, failure: str, result: Result) -> str:
+    def _back_from(self, failure: str, result: Result, former: t.Container[str]) -> str:
         sets = self._good.sets()
         if not sets:
             return f"{failure}\nThere is no earlier state that was well; the stack stays as it is, for you to look at."
@@ -244,79 +263,109 @@ class Stack:
         attempt = outcome.empty(self._request.name)
         try:
             with self._timings.step("rollback"):
-                worse = self._restore(sets[-1], attempt)
+                worse = self._restore(sets[-1], attempt, former)
         except (ComposeError, EngineError) as error:
             worse = str(error)
         if worse:
             return f"{failure}\nGoing back to what was well at {sets[-1].at} failed too: {worse}"
         result["rolled_back"] = True
-        result["last_good"] = {"number": sets[-1].number, "at": sets[-1].at, "revision": sets[-1].revision}
+        result["last_good"] = _brief(sets[-1])
         for key in ("health", "images", "mounts", "endpoints", "targets"):
             result[key] = attempt[key]
         return f"{failure}\nThe stack was brought back to what was well at {sets[-1].at}, and is well again."
 
-    def _restore(self, good: GoodSet, result: Result) -> str:
+    def _restore(self, good: GoodSet, result: Result, former: t.Container[str] | None = None) -> str:
+        """Bring a set back. ``former``: containers that were there before a deployment that did not end well."""
         request = self._request
-        engine = engines.find(request.engine, request.socket, run=self._world.run, environ=self._world.environ)
-        self._good.restore(good, request.project_dir, Tagger(engine, self._world.run))
+        engine = find_engine(request, self._world)
+        looked_for = [*(() if request.files else FILE_NAMES), *(() if request.env_file else (".env",))]
+        self._good.restore(good, request.project_dir, Tagger(engine, self._world.run), looked_for)
         look = self._looker.look(judge_builds=False)
         self._rows = look.rows
         result.update(self._looker.result(look))
+        if former is not None:
+            # A service that only the failed deployment knew may hold what those it came beside need, a port for one.
+            added = [row for row in look.facts.containers if row.id not in former]
+            actor = apply.Actor(look.tool, engine, request.name, look.source, self._world.run, self._lock)
+            actor.remove_services({row.id: row.service for row in added if row.service not in look.model.services})
         return self._carry_out(look, result)
 
     def _roll_back(self) -> Result:
-        look = self._looker.look(judge_builds=False)
-        now = self._good.describe(look.source, look.model, look.facts.containers, "", "", "")
-        earlier = [each for each in self._good.sets() if not each.same_as(now)]
-        if not earlier:
-            raise ComposeError(
-                f"stack {self._request.name} has no earlier state that was well; a set is kept after each deploy that "
-                "ends well, and keep says how many"
-            )
+        look, present, earlier = self._earlier()
         target = earlier[-1]
-        result = self._looker.result(look)
-        problems = strict.foreign(self._request.name, self._request.project_dir, look.facts.containers)
-        if problems and not self._request.adopt:
-            raise BadStack(self._request.name, problems)
-        self._not_frozen([planning.Row(self._request.name, planning.RECREATE)])
+        result = self._looker.result(look) if look else outcome.empty(self._request.name)
+        engine = find_engine(self._request, self._world)
+        self._own(project_containers(engine, self._request.name))
+        self._not_frozen([_GOING_BACK])
         failure = self._restore(target, result)
         result["rolled_back"] = not failure
-        result["last_good"] = {"number": target.number, "at": target.at, "revision": target.revision}
-        if not failure and look.engine is not None:
+        result["last_good"] = _brief(target)
+        if not failure:
             # What came after was left by a person's decision: it is not what to go back to.
             later = [each for each in self._good.sets() if each.number > target.number]
-            self._good.forget(later, Tagger(look.engine, self._world.run))
+            self._good.forget(later, Tagger(engine, self._world.run))
+        elif present is not None:
+            failure += self._forward_again(present)
         return self._finish(result, self._rows, failure)
 
-    def _not_frozen(self, rows: t.Sequence[planning.Row]) -> None:
-        if self._request.force or all(row.action == planning.KEEP for row in rows):
+    def _forward_again(self, present: GoodSet) -> str:
+        """What was well until a person left it is better than an earlier set that is well no more."""
+        try:
+            worse = self._restore(present, outcome.empty(self._request.name))
+        except (ComposeError, EngineError) as error:
+            worse = str(error)
+        if worse:
+            return f"\nBringing back what ran before, of {present.at}, failed too: {worse}"
+        return f"\nWhat ran before, of {present.at}, was brought back, and is well again."
+
+    def _not_frozen(self, changes: t.Sequence[str]) -> None:
+        if self._request.force or not changes:
             return
         until = freeze.until(self._request.freeze, self._world.clock.epoch())
         if until:
-            changes = ", ".join(f"{row.service} ({row.action})" for row in rows if row.action != planning.KEEP)
             raise ComposeError(
                 f"stack {self._request.name} must not be changed until {until} (freeze), and this would change "
-                f"{changes}; run it again then, or set force"
+                f"{', '.join(changes)}; run it again then, or set force"
             )
 
     def _finish(self, result: Result, rows: t.Sequence[planning.Row], failure: str) -> Result:
         result["timings_ms"] = dict(self._timings.ms)
+        if result["changed"] or failure:
+            failure = self._write_down(result, rows, failure)
         if failure:
             result.update(failed=True, msg=failure)
-        if result["changed"] or failure:
-            entry = {
-                "at": self._world.now(),
-                "user": self._world.user,
-                "state": self._request.state,
-                "revision": self._request.revision,
-                "plan": {row.service: [row.action, *row.reasons] for row in rows if row.action != planning.KEEP},
-                "ok": not failure,
-                "rolled_back": result["rolled_back"],
-                "message": failure,
-                "ms": round(sum(self._timings.ms.values())),
-            }
-            result["history_file"] = history.append(self._request.state_folder, entry)
         return result
+
+    def _write_down(self, result: Result, rows: t.Sequence[planning.Row], failure: str) -> str:
+        entry = {
+            "at": self._world.now(),
+            "user": self._world.user,
+            "state": self._request.state,
+            "revision": self._request.revision,
+            "plan": {row.service: [row.action, *row.reasons] for row in rows if row.action != planning.KEEP},
+            "ok": not failure,
+            "rolled_back": result["rolled_back"],
+            "message": failure,
+            "ms": round(sum(self._timings.ms.values())),
+        }
+        try:
+            result["history_file"] = history.append(self._request.state_folder, entry)
+        except ComposeError as error:
+            # What happened to the stack is told all the same.
+            return "\n".join(filter(None, (failure, f"stack {self._request.name}: {error}")))
+        return failure
+
+    def _ensure_boot(self, look: Look, engine: Engine, sources: t.Sequence[str], *, check: bool) -> Result:
+        socket = engine.socket if engine.name == "docker" and engine.socket not in _USUAL_SOCKETS else ""
+        grace = max((service.stop_seconds for service in look.model.services.values()), default=0)
+        return self._boot().ensure(
+            engine.name,
+            sources,
+            check=check,
+            socket=socket or "",
+            # Docker Compose tells the engine how long a container may take, podman-compose does not.
+            grace=grace if look.tool.kind == providers.PODMAN_COMPOSE else 0,
+        )
 
     def _boot(self) -> Boot:
         return Boot(self._world.host, self._request.name, self._request.state_folder)
@@ -324,18 +373,19 @@ class Stack:
     def _take_down(self) -> Result:
         request = self._request
         result = outcome.empty(request.name)
-        engine = engines.find(request.engine, request.socket, run=self._world.run, environ=self._world.environ)
+        engine = find_engine(request, self._world)
         present = project_containers(engine, request.name)
         self._own(present)
+        self._not_frozen(_going(self._to_go(present)))
         before = outcome.snapshot(present)
         if present:
             tool = providers.find(
                 request.provider, engine, self._env, executable=request.provider_path, run=self._world.run
             )
-            actor = apply.Actor(tool, engine, request.name, None, self._world.run, self._lock)
+            grace = Memory.parse(state.load(request.state_folder)).grace
+            actor = apply.Actor(tool, engine, request.name, None, self._world.run, self._lock, grace)
             if request.state == "stopped":
-                live = {row.id: row.service for row in present if row.running or row.status == "restarting"}
-                actor.stop(live)
+                actor.stop({row.id: row.service for row in self._to_go(present)})
             else:
                 actor.down({row.id: row.service for row in present})
         after = project_containers(engine, request.name)
@@ -346,8 +396,25 @@ class Stack:
             state.forget(request.state_folder)
         return self._finish(result, [], "")
 
+    def _to_go(self, present: t.Sequence[Container]) -> list[Container]:
+        if self._request.state == "absent":
+            return list(present)
+        return [row for row in present if row.running or row.status == "restarting"]
+
     def _own(self, present: t.Sequence[Container]) -> None:
         if not self._request.adopt:
             problems = strict.foreign(self._request.name, self._request.project_dir, present)
             if problems:
                 raise BadStack(self._request.name, problems)
+
+
+def _brief(good: GoodSet) -> dict[str, t.Any]:
+    return {"number": good.number, "at": good.at, "revision": good.revision}
+
+
+def _changes(rows: t.Iterable[planning.Row]) -> list[str]:
+    return [f"{row.service} ({row.action})" for row in rows if row.action != planning.KEEP]
+
+
+def _going(containers: t.Iterable[Container]) -> list[str]:
+    return [f"{row.service} (stop)" for row in containers]

@@ -264,9 +264,11 @@ class PodmanCli(Engine):
         return rows[0] if rows else None
 
     def logs(self, container: str, lines: int) -> str:
-        result = self._run(
-            [self._executable, "logs", "--tail", str(lines), container], timeout=self._timeout, check=False
-        )
+        words = [self._executable, "logs", "--tail", str(lines), container]
+        try:
+            result = self._run(words, timeout=self._timeout, check=False)
+        except process.CommandError as error:
+            raise EngineError(str(error)) from error
         return result.stdout + result.stderr
 
     def changes(self, container: str) -> list[dict[str, t.Any]]:

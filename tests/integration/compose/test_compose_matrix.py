@@ -295,7 +295,9 @@ def _check(lab: Lab, case: Case) -> None:
     assert all(row == KEEP for row in lab.plan(**case.options).values())
 
 
-@pytest.mark.parametrize("lab", ["docker26+2.26", "docker28+2.40", "podman+2.40", "podman54+2.40"], indirect=True)
+# Not on Podman 4.3: its API names a network where Docker's gives the id, so that Compose 2.40 takes each container for
+# one of another network and replaces it in every run. Ours must not, which is tested above.
+@pytest.mark.parametrize("lab", ["docker26+2.26", "docker28+2.40", "podman54+2.40"], indirect=True)
 @pytest.mark.parametrize("case", cases(lambda case: case.compose_agrees))
 def test_compose_itself_agrees(lab: Lab, case: Case):
     if not _applies(case, lab):

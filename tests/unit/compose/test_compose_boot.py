@@ -13,8 +13,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import B
 class FakeSystemd:
     """Remembers what was asked, and what is enabled and active by that."""
 
-    def __init__(self):
-        self.calls, self.on, self.active = [], False, False
+    def __init__(self, ran):
+        self.calls, self.on, self.active, self.ran = [], False, False, ran
 
     def run(self, argv, *, timeout, check=True):
         words = list(argv)[1:]
@@ -30,12 +30,13 @@ class FakeSystemd:
             self.active = True
         elif words[0] == "disable":
             self.on = self.active = False
+            self.ran.write_text("")  # as the unit's ExecStop does
         return process.Result(tuple(argv), rc, "", "", 0.0)
 
 
 @pytest.fixture
-def systemd():
-    return FakeSystemd()
+def systemd(tmp_path):
+    return FakeSystemd(tmp_path / "state" / "shop" / "ran")
 
 
 @pytest.fixture
@@ -83,6 +84,13 @@ def test_removed_with_all_it_made(boot, systemd, tmp_path):
     assert boot.remove(check=False) is False
 
 
+def test_a_socket_and_a_time_to_stop_that_are_not_the_usual_ones(boot, tmp_path):
+    boot.ensure("docker", [], check=False, socket="/run/user/1000/docker.sock", grace=90)
+    script = (tmp_path / "state" / "shop" / "boot.sh").read_text()
+    assert "export DOCKER_HOST=unix:///run/user/1000/docker.sock\n" in script
+    assert '"$engine" stop --time 90 $ids' in script
+
+
 def test_without_systemd_it_says_so(tmp_path, systemd):
     boot = Boot(Host(systemd.run, str(tmp_path / "none"), str(tmp_path), False, ""), "shop", str(tmp_path))
     found = boot.ensure("podman", [], check=False)
@@ -98,6 +106,8 @@ def test_a_user_without_linger_is_told_what_root_must_run(tmp_path, systemd):
 
 ENGINE = """#!/bin/sh
 echo "$*" >>"$LOG"
+[ "$1" != ps ] || [ ! -e "$LOG.down" ] || exit 1
+[ "$*" != "start child" ] || grep -q "^start parent$" "$LOG" || exit 1
 case "$1" in
 ps) [ "$*" = "${*%--all}" ] && printf 'run1\\nrun2\\n' || printf 'run1\\nrun2\\noff\\nstopped\\n' ;;
 inspect)
@@ -143,3 +153,15 @@ class TestScript:
 
     def test_after_a_power_cut_what_ran_and_shall_always_run_comes_back(self, call):
         assert call("start") == ["start run1", "start run2"]
+
+    def test_one_that_lives_in_anothers_network_starts_after_it(self, call, tmp_path):
+        ran = tmp_path / "state" / "shop" / "ran"
+        ran.write_text("child\nparent\n")
+        assert call("start") == ["start child", "start parent", "start child"]
+        assert not ran.exists()
+
+    def test_an_engine_that_does_not_answer_at_shutdown_has_not_said_that_nothing_ran(self, call, tmp_path):
+        (tmp_path / "log.down").touch()
+        with pytest.raises(subprocess.CalledProcessError):
+            call("stop")
+        assert not (tmp_path / "state" / "shop" / "ran").exists()

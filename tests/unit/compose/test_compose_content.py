@@ -150,10 +150,35 @@ class TestPlan:
     def test_an_image_nobody_recorded(self, newest, action):
         assert planned({"build": "."}, Content(context=Piece("a", newest)))[0] == action
 
+    @pytest.mark.parametrize(("newest", "action"), [(BEFORE, "create"), (LATER, "rebuild")])
+    def test_an_image_that_is_older_than_its_files_is_not_what_a_first_start_uses(self, newest, action):
+        """As after a stack was taken down, its images left, and its files changed."""
+        images = {"shop:1": {"Id": IMAGE_ID, "Created": STARTED}}
+        facts = plan.Facts([], images, Memory(), {"web": Content(context=Piece("a", newest))})
+        model = model_of({"web": {"image": "shop:1", "build": "."}})
+        assert plan.make(model, facts, kind="podman-compose", version=(1, 6), remove_orphans=False)[0].action == action
+
+
+def test_what_is_named_may_be_a_link(tmp_path):
+    for release in ("one", "two"):
+        (tmp_path / release).mkdir()
+        (tmp_path / release / "app").write_text(release)
+    current = tmp_path / "current"
+    digests = []
+    for release in ("one", "two"):
+        current.unlink(missing_ok=True)
+        current.symlink_to(release)
+        digests.append([Reader().tree(str(place), Ignore(())).digest for place in (current, current / "app")])
+    assert digests[0][0] != digests[1][0]
+    (tmp_path / "secret").symlink_to(tmp_path / "one" / "app")
+    before = Reader().tree(str(tmp_path / "secret"), Ignore(())).digest
+    (tmp_path / "one" / "app").write_text("changed")
+    assert Reader().tree(str(tmp_path / "secret"), Ignore(())).digest != before
+
 
 def test_memory_survives_being_written_and_damage():
     memory = Memory(
-        {"id": Record("web", "d", {"secrets/s": "1"}, {"/c": "2"})}, {"sha256:1": "x"}, {"/f": [1, 2, 3, 4, "h"]}
+        {"id": Record("web", "d", {"secrets/s": "1"}, {"/c": "2"}, 60)}, {"sha256:1": "x"}, {"/f": [1, 2, 3, 4, "h"]}
     )
     assert Memory.parse(memory.as_dict()) == memory
     assert Memory.parse({"containers": [1], "builds": None}) == Memory()

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Asking URLs, with a real server on the loopback address."""
 
+import contextlib
 import http.server
 import threading
 import time
@@ -15,7 +16,10 @@ CLOCK = Clock(time.monotonic, time.time, time.sleep)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """``/later`` is well from the third request on; ``/moved`` leads elsewhere; others answer their own number."""
+    """``/later`` is well from the third request on; ``/moved`` leads elsewhere; ``/stream`` goes on and on.
+
+    Others answer their own number.
+    """
 
     asked = 0
 
@@ -31,8 +35,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         if status == 302:
             self.send_header("Location", "/200")
-        self.send_header("Content-Length", "0")
+        if self.path != "/stream":
+            self.send_header("Content-Length", "0")
         self.end_headers()
+        with contextlib.suppress(OSError):  # until the other side has gone
+            while self.path == "/stream":
+                self.wfile.write(b"data: 1\n\n")
 
     def log_message(self, *args):
         """Keep the test's output clean."""
@@ -80,3 +88,7 @@ def test_a_proxy_of_the_environment_is_not_used(base, monkeypatch):
 
 def test_what_is_no_url():
     assert "unknown url type" in endpoints.check([{"url": "nonsense"}], 0.1, CLOCK)[0]["message"]
+
+
+def test_a_stream_that_never_ends_has_answered(base):
+    assert endpoints.check([{"url": base + "/stream"}], 5, CLOCK)[0]["ok"]

@@ -191,3 +191,12 @@ def test_only_podman_is_asked_to_run_its_healthchecks():
 
     gate_of(script, {"web": {"image": "a", **HEALTHCHECK}, "db": {"image": "a"}}, probe=asked.append)
     assert {len(ids) for ids in asked} == {1}
+
+
+def test_a_healthcheck_that_came_with_the_image_decides_too():
+    def script(now):
+        return [container("web", State__Health={"Status": "healthy" if now > 9 else "starting"})]
+
+    rows, waited = gate_of(script, {"web": {"image": "a"}}, settle=3.0)
+    assert rows[0]["ok"]
+    assert waited > 9
