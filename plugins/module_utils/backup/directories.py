@@ -70,12 +70,15 @@ def capture(
         "root": root,
         "entries": take.entries,
         "bytes": take.bytes,
+        "plain_files": take.files,
         "list": f"files/{name}.list",
         "list_order": "walk",
         "archive": f"files/{name}.tar" if archive else "",
         "databases": {path: f"sqlite/{name}/{path}" for path in found.databases},
     }
-    excludes = [os.path.join(root, path) for path in [*found.databases, *found.skipped]]
+    # Companions also where there were none: the store looks later, and one of then does not go with our copy.
+    companions = [path + tail for path in found.databases for tail in listing.COMPANIONS]
+    excludes = [os.path.join(root, path) for path in dict.fromkeys([*found.databases, *companions, *found.skipped])]
     return Captured(artefacts, facts, warnings, excludes)
 
 
@@ -134,6 +137,7 @@ class _Take:
         self.root = root
         self.entries = 0
         self.bytes = 0
+        self.files = 0
         self.changed: list[str] = []
 
     def __call__(self, path: str, status: os.stat_result) -> bytes:
@@ -141,7 +145,9 @@ class _Take:
         kind = stat.S_IFMT(status.st_mode)
         try:
             if kind == stat.S_IFREG:
-                return self.file(path, place, status)
+                line = self.file(path, place, status)
+                self.files += 1
+                return line
             link = os.readlink(place) if kind == stat.S_IFLNK else ""
         except FileNotFoundError:
             return b""
@@ -170,9 +176,11 @@ class _Look(_Take):
             self.bytes += status.st_size
             return known
         sha256, size, after = listing.hash_file(place)
+        self.bytes += size
         if _moved(status, after):
             self.changed.append(path)
-        self.bytes += size
+            # What was hashed may be neither of both: with the former times it counts as changed, and is hashed anew.
+            return listing.file_line(path, status, sha256, size)
         return listing.file_line(path, after, sha256, size)
 
 
@@ -329,6 +337,7 @@ def overlay_databases(facts: t.Mapping[str, t.Any], staged: str, into: str, owne
     rows = listing.find(os.path.join(staged, facts["list"]), facts["databases"])
     for path, artefact in facts["databases"].items():
         place = safefs.private_parents(into, path)
+        parent = os.stat(os.path.dirname(place))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(place)
         with safefs.open_regular(os.path.join(staged, artefact)) as source, safefs.HashedFile(place) as copy:
@@ -337,10 +346,12 @@ def overlay_databases(facts: t.Mapping[str, t.Any], staged: str, into: str, owne
         if owners:
             os.chown(place, rows[path]["uid"], rows[path]["gid"])
         os.chmod(place, rows[path]["mode"])
+        # Its times tell whether something came or went while the backup ran; this did not.
+        os.utime(os.path.dirname(place), ns=(parent.st_atime_ns, parent.st_mtime_ns))
 
 
 def dress_root(facts: t.Mapping[str, t.Any], staged: str, into: str, owners: bool) -> None:
-    """Give the restored root itself its owner and mode; restic restores only what is below it."""
+    """Give the restored root itself its owner and mode."""
     row = listing.find(os.path.join(staged, facts["list"]), (".",))["."]
     if owners:
         os.chown(into, row["uid"], row["gid"])

@@ -24,7 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 Entry = dict[str, t.Any]
 _TYPES = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo"}
 # What SQLite keeps beside a database: superfluous with a copy through its backup API, and wrong with a plain one.
-_COMPANIONS = ("-wal", "-shm", "-journal")
+COMPANIONS = ("-wal", "-shm", "-journal")
 # By which restic and we tell an unchanged file; they are another's after a restore, and no part of a comparison.
 _SIGNS = ("mtime", "ctime", "ino")
 _quoted = json.encoder.encode_basestring_ascii
@@ -62,6 +62,8 @@ class Listing:
             with os.scandir(place) as rows:
                 found = sorted(rows, key=lambda row: row.name)
         except OSError as error:
+            if prefix and isinstance(error, FileNotFoundError):
+                return  # removed since it was listed
             raise SourceError(f"the directory {place} cannot be read: {error.strerror}") from error
         for row in found:
             path = prefix + row.name
@@ -89,7 +91,7 @@ class Listing:
         return matches(path, self._sqlite)
 
     def _is_companion(self, path: str) -> bool:
-        return any(path.endswith(tail) and self._is_database(path[: -len(tail)]) for tail in _COMPANIONS)
+        return any(path.endswith(tail) and self._is_database(path[: -len(tail)]) for tail in COMPANIONS)
 
 
 def matches(path: str, patterns: t.Sequence[str]) -> bool:

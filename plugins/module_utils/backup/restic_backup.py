@@ -69,11 +69,16 @@ class WaitingBackup:
             self._run.join()
 
 
+def escaped(path: str) -> str:
+    """The pattern that fits a path and no other."""
+    return re.sub(r"([\\*?\[\]])", r"\\\1", path)
+
+
 def patterns(paths: t.Iterable[str]) -> tuple[list[str], list[str]]:
     """What leaves out exactly these paths: lines of a file, and patterns that no line can say (odd white space)."""
     lines, others = [], []
     for path in paths:
-        pattern = re.sub(r"([\\*?\[\]])", r"\\\1", path)
+        pattern = escaped(path)
         if "\n" in path or path != path.strip():
             others.append(pattern)
         else:

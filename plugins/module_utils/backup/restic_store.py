@@ -26,7 +26,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.background imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import RepositorySpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Manifest
-from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_backup import WaitingBackup, patterns, summary
+from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_backup import (
+    WaitingBackup,
+    escaped,
+    patterns,
+    summary,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_command import Restic
 from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_files import RepositoryFiles
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store, StoredSet
@@ -128,12 +133,21 @@ class ResticStore(Store):
             before = self._files.packs()
             self._reading = self._read_part(self._files, before, manifest.seq)
         result = waiting.go(lines)
-        identity = str(summary(result.stdout).get("snapshot_id") or "")
+        said = summary(result.stdout)
+        identity = str(said.get("snapshot_id") or "")
         if result.rc != 0:
             if identity:
                 # Code 3: a snapshot of less than was asked for. It must never be listed as a set.
                 self._restic("forget", identity)
             raise self._program.failed("backup", result)
+        expected = _expected_files(manifest)
+        lost = expected - int(said.get("total_files_processed") or 0)
+        if lost > max(2, expected // 10):
+            self._restic("forget", identity)
+            raise StoreError(
+                f"restic found {lost} files less than were there when the run began; was a disk unmounted meanwhile? "
+                "Nothing was committed"
+            )
         if self._files:
             self._fresh = self._files.packs() - before
         elif self._dump(identity, os.path.join(staging, manifests.NAME)) != sealed:
@@ -162,7 +176,24 @@ class ResticStore(Store):
     def fetch_tree(self, found: StoredSet, path: str, into: str) -> None:
         found.understood()
         # --verify reads back what was written; a damaged pack is an error with the file's name.
-        self._restic("restore", f"{found.id}:{path}", "--target", into, "--verify", "--quiet")
+        words = ["--verify", "--quiet"]
+        parent, name = os.path.split(path.rstrip("/"))
+        if not name:
+            self._restic("restore", f"{found.id}:/", "--target", into, *words)
+            return
+        # Out of its parent: of the directory that is named restic restores what is in it, and not its times.
+        holding = f"{into}.whole"
+        os.mkdir(holding, 0o700)
+        try:
+            only = f"/{escaped(name)}"
+            self._restic("restore", f"{found.id}:{parent}", "--include", only, "--target", holding, *words)
+            whole = os.path.join(holding, name)
+            if not os.path.isdir(whole):
+                raise StoreError(f"set {found.seq} in {self.place} holds no directory {path}")
+            os.chmod(whole, 0o700)
+            os.rename(whole, into)
+        finally:
+            safefs.remove_tree(holding)
 
     def verify(self, found: StoredSet) -> int:
         usable = found.understood()
@@ -329,6 +360,15 @@ class ResticStore(Store):
 
     def _restic(self, command: str, *words: str, check: bool = True) -> process.Result:
         return self._program.run([command, *words], check=check, lock=self.lock)
+
+
+def _expected_files(manifest: Manifest) -> int:
+    """Plain files that a snapshot of this set is made of at least: the staged ones, and those of the directories."""
+    roots = {s.facts["root"].rstrip("/") + "/": s.facts for s in manifest.sources if s.kind == "directory"}
+    # One inside another is gone through only once.
+    apart = [facts for root, facts in roots.items() if not any(root != o and root.startswith(o) for o in roots)]
+    staged = 1 + sum(len(source.artefacts) for source in manifest.sources)
+    return staged + sum(int(facts.get("plain_files", 0)) for facts in apart)
 
 
 def _stage_path(row: t.Mapping[str, t.Any]) -> str:

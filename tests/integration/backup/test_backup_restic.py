@@ -22,6 +22,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import context
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     declaration,
     rehearse,
+    restic_backup,
     restic_store,
     restore,
     run,
@@ -244,6 +245,96 @@ def test_a_database_whose_name_fits_no_line_is_left_out_all_the_same(box):
     listed = subprocess.run([*argv, "ls", "latest"], check=True, capture_output=True, text=True).stdout
     assert str(box.files / "file 1") in listed
     assert f"{box.files}/two" not in listed
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Takes what shall happen after our list was made and before restic looks."""
+    work = []
+    real = restic_backup.WaitingBackup.go
+
+    def go(self, excludes):
+        for one in work:
+            one()
+        return real(self, excludes)
+
+    monkeypatch.setattr(restic_backup.WaitingBackup, "go", go)
+    return work
+
+
+def with_database(box):
+    with contextlib.closing(sqlite3.connect(box.files / "app.db")) as live:
+        live.execute("CREATE TABLE t AS SELECT 1 AS n")
+        live.commit()
+    return box.context(
+        offsite=None, sources=[{"name": "data", "kind": "directory", "path": str(box.files), "sqlite": ["*.db"]}]
+    )
+
+
+def test_a_file_that_is_missing_in_the_snapshot_and_no_change_explains_is_a_difference(box, meanwhile):
+    context = with_database(box)
+    status = os.stat(box.files)
+
+    def lose():
+        (box.files / "file 3").unlink()
+        os.utime(box.files, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    meanwhile.append(lose)
+    assert run.backup(context)["error"] == ""
+    found = rehearse.rehearse(context)
+    assert found["exit_code"] == 8
+    assert "'file 3' is missing" in found["error"]
+
+
+def test_a_file_that_goes_during_the_run_is_only_a_warning(box, meanwhile):
+    context = with_database(box)
+    meanwhile.append((box.files / "file 3").unlink)
+    assert run.backup(context)["error"] == ""
+    found = rehearse.rehearse(context)
+    assert found["error"] == ""
+    assert found["warnings"] == ["data: 1 files changed during the backup: file 3"]
+
+
+def test_what_a_database_leaves_beside_it_during_the_run_is_not_stored(box, meanwhile):
+    context = with_database(box)
+    meanwhile.append(lambda: (box.files / "app.db-wal").write_bytes(b"of another moment"))
+    assert run.backup(context)["error"] == ""
+    into = box.base / "into"
+    assert restore.restore(context, restore.Request(into=str(into)), confirm="files-only")["error"] == ""
+    assert not (into / "data" / "app.db-wal").exists()
+    assert (into / "data" / "app.db").exists()
+
+
+def test_a_source_whose_disk_goes_during_the_run_commits_nothing(box, meanwhile):
+    assert run.backup(box.context(offsite=None))["error"] == ""
+
+    def unmount():
+        box.files.rename(box.base / "disk")
+        box.files.mkdir()
+
+    meanwhile.append(unmount)
+    report = run.backup(box.context(offsite=None))
+    assert report["exit_code"] == 5
+    assert "restic found 41 files less" in report["error"]
+    assert [found.seq for found in box.context(offsite=None).store.sets()] == [1]
+    assert len(list((box.base / "repo" / "snapshots").iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["!odd", "*[a]?\\b", " $HOME ", "a,b"])
+def test_a_directory_of_any_name_comes_back(box, name):
+    (box.files / name).mkdir(mode=0o755)
+    (box.files / name / "f").write_text("x", encoding="utf-8")
+    (box.files / "a").mkdir()
+    (box.files / "a" / "f").write_text("another", encoding="utf-8")
+    os.utime(box.files / name, (1, 1))
+    sources = [{"name": "odd", "kind": "directory", "path": str(box.files / name)}]
+    assert run.backup(box.context(offsite=None, sources=sources))["error"] == ""
+    report = restore.restore(box.context(offsite=None, sources=sources), restore.Request(), confirm="files-only")
+    assert report["error"] == ""
+    assert os.listdir(box.files / name) == ["f"]
+    assert os.stat(box.files / name).st_mtime == 1
+    assert os.stat(box.files / name).st_mode & 0o777 == 0o755
+    assert [entry for entry in os.listdir(box.files) if entry.endswith(".whole")] == []
 
 
 def test_retention_forgets_by_id_and_other_stacks_are_left_alone(box):

@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
+import shutil
 import signal
+import sqlite3
 import time
 import tracemalloc
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.backup import directories, listing, lock
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import Busy, StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import Busy, SourceError, StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_files import RepositoryFiles
 
 NAMES = ("a", "a-b", "a.d/x", "a.d/y", "b\nc", '"quoted"', "ü", "%s", "-dash", " space ", "$HOME", "z/z/z")
@@ -100,6 +103,56 @@ def test_each_difference_is_named_and_what_drifted_is_none(root, tmp_path):
     problems, moved = directories.check(stored, str(tmp_path / "one"), str(root), True)
     assert moved == []
     assert len(problems) == 3
+
+
+def test_a_file_that_changes_while_it_is_hashed_is_hashed_anew_and_counts_as_changed(root, tmp_path, monkeypatch):
+    real = listing.hash_file
+
+    def changing(path):
+        sha256, size, _before = real(path)
+        if os.path.basename(path) == "a":
+            (root / "a").write_text("written meanwhile", encoding="utf-8")
+        return sha256, size, os.stat(path)
+
+    monkeypatch.setattr(listing, "hash_file", changing)
+    got, first = capture(root, tmp_path / "one")
+    monkeypatch.setattr(listing, "hash_file", real)
+    assert got.warnings == ["1 files changed while they were read: a"]
+    assert directories.check(got.facts, str(tmp_path / "one"), str(root), True) == ([], ["a"])
+    got, _second = capture(root, tmp_path / "two", first)
+    assert directories.check(got.facts, str(tmp_path / "two"), str(root), True) == ([], [])
+
+
+def test_a_directory_that_goes_away_during_the_walk_is_just_not_there(root, tmp_path):
+    walk = iter(listing.Listing(str(root)))
+    found = []
+    for path, _status in walk:
+        found.append(path)
+        if path == "z":
+            shutil.rmtree(root / "z")
+    assert "z/z" not in found
+    shutil.rmtree(root)
+    with pytest.raises(SourceError, match="cannot be read"):
+        capture(root, tmp_path / "one")
+
+
+def test_what_goes_with_a_database_is_left_out_also_when_it_only_appears_later(root, tmp_path):
+    with contextlib.closing(sqlite3.connect(root / "app.db")) as live:
+        live.execute("CREATE TABLE t (a)")
+    (tmp_path / "one").mkdir()
+    got = directories.capture(str(root), (), ("*.db",), str(tmp_path / "one"), "s", archive=False)
+    assert sorted(got.excludes) == [f"{root}/app.db{tail}" for tail in ("", "-journal", "-shm", "-wal")]
+
+
+def test_a_database_put_back_leaves_the_times_of_its_directory(root, tmp_path):
+    with contextlib.closing(sqlite3.connect(root / "a.d" / "app.db")) as live:
+        live.execute("CREATE TABLE t (a)")
+    (tmp_path / "one").mkdir()
+    got = directories.capture(str(root), (), ("*.db",), str(tmp_path / "one"), "s", archive=False)
+    (root / "a.d/x").unlink()
+    os.utime(root / "a.d", (1, 1))
+    directories.overlay_databases(got.facts, str(tmp_path / "one"), str(root), False)
+    assert os.stat(root / "a.d").st_mtime == 1
 
 
 def test_a_comparison_of_any_length_takes_no_memory():
