@@ -89,7 +89,7 @@ def outlook(context: Context) -> dict[str, t.Any]:
         if away:
             text = (
                 f"there are {len(away)} sets off-site (the newest is {away[-1].seq}) and none here: restore with "
-                "playbooks/restore.yml -e repository=offsite, or begin anew with playbooks/backup.yml"
+                "playbooks/restore.yml -e repository=offsite, or begin anew with onebox-backup backup --accept-drop"
             )
             return {**found, "wants_first": False, "problems": [text]}
     return found

@@ -70,6 +70,9 @@ def backup(
         except OSError as error:
             report["error"] = f"the run stopped: {error}; nothing that was committed is lost"
             report["exit_code"] = StoreError.exit_code
+        if context.offsite is not None and not report["offsite"]:
+            # It did not come so far: what was missing there still is, and must not fall silent.
+            report["offsite"] = {"lag": status.offsite_lag(context)}
         report["seconds"] = round(time.monotonic() - began, 3)
         status.finish(context, "backup", report)
         return report
@@ -81,9 +84,10 @@ def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_p
     store.prepare()
     there = store.sets()
     report["warnings"] += [f"set {found.seq} is not understood: {found.problem}" for found in there if found.problem]
-    newest = next((found for found in reversed(there) if found.manifest), None)
+    before = _before(context, there, report)
+    newest = next((found for found in reversed(before) if found.manifest), None)
     _require_space(context, newest)
-    seq = context.state.next_seq(_numbers(context, there, report))
+    seq = context.state.next_seq([found.seq for found in before])
     # Given once and never again, also when this run is killed: a number that came twice would be an order lost.
     context.state.took_seq(seq)
     taken = context.now()
@@ -117,12 +121,16 @@ def _require_known_place(context: Context, store: Store) -> None:
         )
 
 
-def _numbers(context: Context, there: t.Sequence[StoredSet], report: Report) -> list[int]:
-    """Numbers that are taken. A box that was rebuilt goes on after the sets its forerunner left off-site."""
-    if there or context.offsite is None or context.state.read("seq"):
-        return [found.seq for found in there]
+def _before(context: Context, there: t.Sequence[StoredSet], report: Report) -> t.Sequence[StoredSet]:
+    """The sets that a new one comes after: those that are ``there``, else those off-site.
+
+    A box that was rebuilt goes on after the sets its forerunner left there: their numbers are taken, and a stack that
+    is still empty must not become the newest of them.
+    """
+    if there or context.offsite is None:
+        return there
     try:
-        return [found.seq for found in context.offsite.sets()]
+        return context.offsite.sets()
     except StoreError as error:
         report["warnings"].append(f"whether there are sets off-site could not be asked: {error}")
         return []
@@ -217,15 +225,23 @@ def _offsite(context: Context, report: Report) -> OffsiteError | None:
             # A declaration with off-site has restic here, too.
             local = t.cast(ResticStore, context.store)
             context.offsite.copy_from(local, [found.id for found in missing])
-        lag = {found.seq for found in missing} - {found.seq for found in context.offsite.sets()}
-        report["offsite"] = {"place": context.offsite.place, "copied": len(missing) - len(lag), "lag": len(lag)}
+        # One that cannot be read there is none: the copy here must not be deleted for it.
+        good = {found.seq for found in context.offsite.sets() if found.manifest}
+        lag = [found.seq for found in here if found.seq not in good]
+        copied = sum(found.seq in good for found in missing)
+        report["offsite"] = {"place": context.offsite.place, "copied": copied, "lag": len(lag)}
         if lag:
-            raise StoreError(f"{len(lag)} sets are still missing after the copy")
-        _prune(context, context.offsite, report["offsite"], "offsite", False)
+            raise StoreError(f"after the copy it lacks, or cannot read, {len(lag)} of the sets here, such as {lag[0]}")
     except StoreError as error:
-        report["offsite"].setdefault("lag", None)
+        # Where it cannot be asked, it lacks what it lacked before and the set of this run.
+        report["offsite"].setdefault("lag", (status.offsite_lag(context) or 0) + 1)
         report["offsite"]["error"] = str(error)
         return OffsiteError(f"the set is committed here, but not off-site: {error}")
+    try:
+        _prune(context, context.offsite, report["offsite"], "offsite", False)
+    except StoreError as error:
+        report["offsite"]["error"] = str(error)
+        return OffsiteError(f"the set is committed here and off-site, but old ones there could not be deleted: {error}")
     return None
 
 

@@ -71,12 +71,18 @@ def status(context: Context) -> Status:
         "last_run_at": last.get("ended"),
         "last_run_ok": None if not last else not last.get("error"),
         "last_seconds": last.get("seconds"),
-        "offsite_lag": (last.get("offsite") or {}).get("lag"),
+        "offsite_lag": offsite_lag(context),
         "rehearsals": rehearsals,
         "sources": {source.name: source.count for source in newest.sources} if newest else {},
         "problems": problems,
         "healthy": not problems,
     }
+
+
+def offsite_lag(context: Context) -> int | None:
+    """How many sets the last run knew to be missing off-site; None when it did not look."""
+    lag = (context.state.read("last-backup").get("offsite") or {}).get("lag")
+    return lag if isinstance(lag, int) else None
 
 
 def _rehearsal(context: Context, where: str) -> Status:

@@ -183,8 +183,9 @@ def test_a_place_that_holds_other_sets_of_the_same_numbers_is_left_alone(s3, tmp
     second = s3_box(tmp_path / "second", s3, "shared")
     second.fill()
     # As after a first run while the place off-site could not be asked.
-    second.context().state.prepare()
-    second.context().state.took_seq(0)
+    alone = second.context()
+    alone.offsite = None
+    assert run.backup(alone)["error"] == ""
     report = run.backup(second.context())
     assert report["exit_code"] == 7
     assert "another than set 1 here" in report["error"]
