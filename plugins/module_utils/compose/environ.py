@@ -42,9 +42,34 @@ _PREFIXES = ("CONTAINERS_",)
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def clean(environ: t.Mapping[str, str]) -> dict[str, str]:
-    """The allowed part of ``environ``, with a ``PATH`` and a fixed locale."""
-    kept = {name: value for name, value in environ.items() if name in _NAMES or name.startswith(_PREFIXES)}
+# Those that a stack may have a meaning of its own for.
+_SHELLS_OWN = frozenset(
+    (
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "TMPDIR",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+    )
+)
+
+
+def clean(environ: t.Mapping[str, str], own: t.Container[str] = ()) -> dict[str, str]:
+    """The allowed part of ``environ``, with a ``PATH`` and a fixed locale.
+
+    Args:
+        own: names that the stack's environment file has a value for, which then is the one.
+    """
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if (name in _NAMES or name.startswith(_PREFIXES)) and not (name in _SHELLS_OWN and name in own)
+    }
     kept.setdefault("PATH", DEFAULT_PATH)
     kept["LC_ALL"] = "C"
     return kept

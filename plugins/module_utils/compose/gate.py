@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 import typing as t
 from dataclasses import dataclass, replace
 
@@ -260,8 +261,13 @@ def project_containers(engine: Engine, project: str) -> list[Container]:
     return [
         row
         for row in engine.containers(project=project)
-        if row.labels.get("com.docker.compose.oneoff", "False").lower() != "true"
+        if row.labels.get("com.docker.compose.oneoff", "False").lower() != "true" and not _of_podman_compose_run(row)
     ]
+
+
+def _of_podman_compose_run(row: Container) -> bool:
+    # podman-compose 1.6 gives it the labels of the service, and a name of its own.
+    return "io.podman.compose.project" in row.labels and bool(re.search(r"_tmp\d+$", row.name))
 
 
 def _absent(name: str) -> dict[str, t.Any]:

@@ -26,7 +26,7 @@ class Ignore:
             pattern = pattern[1:].strip() if back else pattern
             parts = [part for part in pattern.split("/") if part not in ("", ".")]
             if parts:
-                self._rules.append((back, re.compile(_expression(parts))))
+                self._rules.append((back, _compiled(parts)))
         self.takes_back = any(back for back, unused in self._rules)
 
     def __call__(self, path: str) -> bool:
@@ -36,6 +36,13 @@ class Ignore:
             if out == back and expression.match(path):
                 out = not back
         return out
+
+
+def _compiled(parts: t.Sequence[str]) -> t.Pattern[str]:
+    try:
+        return re.compile(_expression(parts))
+    except re.error:  # [z-a]: no pattern to a build either, which ends there and names it
+        return re.compile(re.escape("/".join(parts)) + r"\Z")
 
 
 def _expression(parts: t.Sequence[str]) -> str:

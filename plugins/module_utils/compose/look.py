@@ -115,8 +115,10 @@ class Looker:
                 warnings.append(f"{error} Check mode goes on without: every service counts as not there.")
         with self.timings.step("provider"):
             memory = Memory.parse(state.load(request.state_folder))
+            own = resolve.read_env_file(source.env_file) if source.env_file else {}
+            env = environ.clean(self._world.environ, own)
             tool = providers.find(
-                request.provider, engine, self._env, executable=request.provider_path, run=run, known=memory.tools
+                request.provider, engine, env, executable=request.provider_path, run=run, known=memory.tools
             )
         with self.timings.step("config"):
             model = resolve.resolve(tool, source, run)

@@ -133,7 +133,7 @@ def from_config(
             raise ComposeError(f"service {name} of {project} is not a mapping in the compose file")
         try:
             made[name] = _service(name, raw, data, project_dir, default_image, read_env, passed_on or {}, relative)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError) as error:
             if problems:
                 raise BadStack(project, problems) from error
             raise ComposeError(f"service {name} of {project} cannot be understood: {error}") from error

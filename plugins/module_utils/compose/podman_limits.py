@@ -29,6 +29,11 @@ def unsupported(path: str, data: t.Mapping[str, t.Any], values: t.Mapping[str, s
     from_environment = {
         name for name, body in (secrets or {}).items() if isinstance(body, dict) and "environment" in body
     }
+    renamed = {
+        name
+        for name, body in (secrets or {}).items()
+        if isinstance(body, dict) and body.get("external") and body.get("name", name) != name
+    }
     for name, body in services.items() if isinstance(services, dict) else ():
         if not isinstance(body, dict):
             continue
@@ -40,6 +45,8 @@ def unsupported(path: str, data: t.Mapping[str, t.Any], values: t.Mapping[str, s
         used = {row if isinstance(row, str) else str((row or {}).get("source")) for row in body.get("secrets") or ()}
         if used & from_environment:
             found.append("podman-compose cannot take secrets from the environment: use a file")
+        if used & renamed:
+            found.append("podman-compose gives a service Podman's secrets only under their own names: leave name out")
         for variable in sorted(_borrowed(body, values)):
             found.append(
                 f"podman-compose gives ${{{variable}}} the value the service's own environment has, and not its "

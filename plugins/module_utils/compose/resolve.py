@@ -12,12 +12,14 @@ import re
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.compose import podman_limits, shortform, variables
+from ansible_collections.onebox.stack.plugins.module_utils.compose import mask, podman_limits, shortform, variables
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError, Problem
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import NOT_SET, Model, env_files, from_config
 from ansible_collections.onebox.stack.plugins.module_utils.compose.source import Source
 
+# What compose-go's dotenv parser says, with the rest of the line, or of the file, behind it.
+_LINE_OF_ENV = re.compile(r"(?s)(unterminated quoted value|in variable name) .*")
 _UNSET = re.compile(r'The \\?"([^"\\]+)\\?" variable is not set')
 _TIMEOUT = 120.0
 _AS_JSON = ("config", "--format", "json")
@@ -80,7 +82,8 @@ def _docker_model(tool: providers.Provider, source: Source, run: process.Runner)
     unset = dict.fromkeys(_UNSET.findall(result.stderr), "")
     # Compose shows absolute paths only; whether the file had a relative one must be asked for, where it could have.
     relative: set[str] = set()
-    if any(_could_be_relative(text) for text in _texts(source.files).values()):
+    written = [*source.files, *filter(None, [source.env_file])]
+    if any(_could_be_relative(text) for text in _texts(written).values()):
         plain = _config([*words, *_AS_JSON, "--no-path-resolution"], tool, source, run, override)
         if plain.rc != 0:
             raise _refused(source, plain)
@@ -277,5 +280,6 @@ def _refused(source: Source, result: process.Result) -> BadStack:
     if wanted:
         return BadStack(source.project, unset_problems({wanted.group(1): (wanted.group(2) or "").strip()}, source))
     said = process.last_words(result.stderr or result.stdout, 2) or f"exit code {result.rc}, and no message"
+    said = mask.text(_LINE_OF_ENV.sub(r"\1 (its text is not shown)", said))
     code = "not_yaml" if "yaml" in said.lower() else "refused"
     return BadStack(source.project, [Problem(code, where, f"the compose tool refuses it: {said}")])

@@ -202,19 +202,18 @@ def platforms(model: Model, images: t.Mapping[str, t.Mapping[str, t.Any] | None]
 
 
 def _twice(model: Model) -> t.Iterator[Problem]:
-    taken: dict[tuple[int, str], list[tuple[str, str]]] = {}
+    taken: list[tuple[str, portlib.Listener]] = []
     for service in model.services.values():
         for row in service.ports:
             if row.published:
-                others = taken.setdefault((row.published, row.protocol), [])
-                for name, address in others:
-                    if address == row.host_ip or "" in (address, row.host_ip):
+                for name, listener in taken:
+                    if portlib.clashes(listener, row.host_ip, row.published, row.protocol):
                         yield Problem(
                             "port_twice",
                             f"service {service.name}, port {row.published}",
                             f"service {name} publishes it too",
                         )
-                others.append((service.name, row.host_ip))
+                taken.append((service.name, portlib.Listener(row.host_ip, row.published, row.protocol, "")))
 
 
 def foreign(project: str, project_dir: str, containers: t.Sequence[Container]) -> list[Problem]:

@@ -29,12 +29,12 @@ class Tagger:
         self._run = run
 
     def tag(self, image_id: str, reference: str) -> None:
-        """Let ``reference`` name the image. One with a digest names what it names, and is left alone.
+        """Let ``reference`` name the image. A digest or an id names what it names, and is left alone.
 
         Raises:
             ComposeError: the engine refused, most likely since the image is gone.
         """
-        if "@" in reference:
+        if "@" in reference or reference.startswith("sha256:"):
             return
         if not self._engine.socket:
             self._podman("tag", image_id, reference)

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The role by ansible-playbook on this machine: check mode and plan.yml know the files that are not copied yet."""
 
+import datetime
 import json
 import pathlib
 import re
@@ -103,3 +104,49 @@ def test_a_run_that_finds_nothing_to_do_makes_few_calls(box: Box):
     assert "onebox.stack.compose_stack" in calls
     assert len(calls) <= 6, calls
     assert played["stats"]["box"]["changed"] == 0
+
+
+def test_in_frozen_hours_a_refused_run_has_not_touched_the_files_either(box: Box):
+    box.run()
+    files, states = box.files(), box.lab.states()
+    now = datetime.datetime.now(datetime.timezone.utc)
+    hours = {
+        "start": (now - datetime.timedelta(minutes=5)).strftime("%H:%M"),
+        "end": (now + datetime.timedelta(minutes=30)).strftime("%H:%M"),
+    }
+    box.variables["compose_stack_freeze"] = [{**hours, "timezone": "UTC"}]
+    assert box.changed() == 0
+    (box.lab.folder / "conf").write_text("two\n")
+    box.lab.variables["LEVEL"] = "debug"
+    said = box.run(expect=2)
+    assert "must not be changed until" in said
+    assert (box.files(), box.lab.states()) == (files, states)
+    assert list(box.temporary.iterdir()) == []
+    box.variables["compose_stack_force"] = True
+    assert box.changed() > 0
+    assert box.files() != files
+
+
+def test_a_secret_of_a_podman_that_does_not_tell_what_it_holds(make_lab, tmp_path: pathlib.Path):
+    """Debian 12's Podman 4.3: a new value must get there, and a known one must change nothing."""
+    lab = make_lab("podman-compose")
+    name = f"{lab.project}-key"
+    lab.services["web"] = lab.service(secrets=[name])
+    lab.top["secrets"] = {name: {"external": True}}
+    lab.write()
+    box = Box(lab, tmp_path)
+    box.environ["PATH"] = f"{pathlib.Path(lab.backend.provider_path).parent}:{box.environ['PATH']}"
+    try:
+        for value in ("hunter22", "hunter33"):
+            box.variables["compose_stack_secrets"] = [{"name": name, "value": value}]
+            assert box.changed() > 0
+            assert box.changed() == 0
+            assert box.changed("--check") == 0
+            (web,) = lab.containers()["web"]
+            assert lab.backend.cli("exec", web.id, "cat", f"/run/secrets/{name}") == value
+        lab.backend.cli("secret", "rm", name)
+        assert box.changed() > 0
+        written = b"".join(path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file())
+        assert b"hunter33" not in written
+    finally:
+        lab.backend.cli("secret", "rm", name, check=False)

@@ -89,6 +89,57 @@ def test_by_hand_and_only_n_are_kept(lab: Lab):
         lab.stack(**back).converge()
 
 
+@TWO
+def test_what_only_the_failed_deploy_knew_goes(lab: Lab):
+    lab.services["web"] = lab.service()
+    lab.deploy()
+    lab.services["web"] = lab.service(healthcheck=SICK)
+    lab.services["added"] = lab.service()
+    lab.write()
+    result = lab.stack().converge()
+    assert result["rolled_back"] is True
+    assert set(lab.containers()) == {"web"}
+
+
+@TWO
+def test_one_gets_back_from_a_file_that_cannot_be_read(lab: Lab):
+    lab.services["web"] = lab.service()
+    lab.deploy()
+    (lab.folder / "compose.yml").write_text("services: [what\n")
+    with pytest.raises(BadStack):
+        lab.stack().converge()
+    assert lab.stack(state="rolled_back").look()["changed"] is True
+    assert lab.stack(state="rolled_back").converge()["rolled_back"] is True
+    assert all(row == ("keep", ()) for row in _plan_as_it_is(lab).values())
+
+
+@TWO
+def test_an_earlier_state_that_is_well_no_more_is_left_again(lab: Lab):
+    (lab.data / "flag").write_text("there")
+    flag = f"{lab.data}/flag"
+    lab.services["web"] = lab.service("cat /flag && sleep 1000", volumes=[f"{flag}:/flag:ro"])
+    lab.deploy()
+    lab.services["web"] = lab.service()
+    lab.deploy()
+    (lab.data / "flag").unlink()
+    (lab.data / "flag").mkdir()
+    result = lab.stack(state="rolled_back").converge()
+    assert (result["failed"], result["rolled_back"]) == (True, False)
+    assert "was brought back, and is well again" in result["msg"]
+    assert lab.containers()["web"][0].running
+    assert all(row == ("keep", ()) for row in _plan_as_it_is(lab).values())
+
+
+@TWO
+def test_an_orphan_that_ended_is_no_fault_of_a_deploy(lab: Lab):
+    lab.services.update(web=lab.service(), old=lab.service(volumes=["${DATA}:/data"]))
+    lab.deploy()
+    del lab.services["old"]
+    lab.backend.cli("stop", "-t", "0", lab.containers()["old"][0].id)
+    lab.services["web"]["environment"] = {"A": "1"}
+    assert lab.deploy()["orphans"] == ["old"]
+
+
 def _plan_as_it_is(lab: Lab) -> dict[str, tuple[str, tuple[str, ...]]]:
     return {row["service"]: (row["action"], tuple(row["reasons"])) for row in lab.info()["plan"]}
 
@@ -132,6 +183,13 @@ def test_frozen_hours(make_lab):
         lab.stack(**frozen).converge()
     assert lab.states() == before
     assert lab.info(**frozen)["plan"][0]["action"] == "recreate"
+    for state in ("present", "stopped", "absent"):
+        with pytest.raises(ComposeError, match=r"must not be changed until .*web"):
+            lab.stack(state=state, **frozen).look()
+    for state in ("stopped", "absent"):
+        with pytest.raises(ComposeError, match="must not be changed until"):
+            lab.stack(state=state, **frozen).converge()
+    assert lab.states() == before
     assert lab.deploy(force=True, **frozen)["changed"] is True
 
 

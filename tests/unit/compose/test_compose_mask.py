@@ -9,7 +9,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 
 @pytest.mark.parametrize(
     "name",
-    ["POSTGRES_PASSWORD", "apiKey", "SLACK_WEBHOOK_URL", "token", "DB_PASS", "CLIENT_SECRET", "AWS_SECRET_ACCESS_KEY"],
+    ["POSTGRES_PASSWORD", "apiKey", "SLACK_WEBHOOK_URL", "token", "DB_PASS", "CLIENT_SECRET", "MYSQL_PWD", "GCP_CRED"],
 )
 def test_values_of_such_names_are_hidden(name):
     assert mask.value(name, "s3cret") == mask.MASK
@@ -25,6 +25,7 @@ def test_others_are_shown(name, value):
     [
         ("postgres://app:hunter22@db/x", "hunter22"),
         ("redis://:hunter22@db", "hunter22"),
+        ("postgres://app:s3@hunter22@db/x", "hunter22"),
         ("--password=hunter22 --level=1", "hunter22"),
         ("api_token: 'hunter22'", "hunter22"),
         ("connecting with PGPASSWORD=hunter22;", "hunter22"),

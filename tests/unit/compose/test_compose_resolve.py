@@ -85,6 +85,11 @@ def test_only_what_is_needed_of_the_environment_is_kept():
         }
     )
     assert kept == {"HOME": "/root", "CONTAINERS_CONF": "/c", "PATH": environ.DEFAULT_PATH, "LC_ALL": "C"}
+    assert environ.clean({"USER": "root", "HTTP_PROXY": "p", "PATH": "/bin"}, {"USER": "1000", "PATH": "/x"}) == {
+        "HTTP_PROXY": "p",
+        "PATH": "/bin",
+        "LC_ALL": "C",
+    }
 
 
 class TestProvider:
@@ -204,6 +209,8 @@ class TestDockerCompose:
                 "unset_variable",
                 "TAG",
             ),
+            ('failed to read .env: line 2: unterminated quoted value "hunter22 and more', "refused", "compose.yml"),
+            ('unexpected character "+" in variable name near "hunter22+/x\nA=1"', "refused", "compose.yml"),
         ],
     )
     def test_what_it_refuses(self, source, said, code, where):
@@ -211,6 +218,7 @@ class TestDockerCompose:
             resolve.resolve(DOCKER, source, answers(config=(15, "", said)))
         assert [row.code for row in caught.value.problems] == [code]
         assert where in caught.value.problems[0].where
+        assert "hunter22" not in str(caught.value)
 
     def test_relative_sources_are_asked_for_only_where_there_can_be_any(self, source, tmp_path):
         run = answers(config=(0, json.dumps(MODEL), ""))
@@ -259,10 +267,15 @@ class TestPodmanCompose:
 
     @pytest.mark.parametrize(
         ("service", "why"),
-        [({"configs": ["c"]}, "leaves configs out"), ({"secrets": ["s"]}, "secrets from the environment")],
+        [
+            ({"configs": ["c"]}, "leaves configs out"),
+            ({"secrets": ["s"]}, "secrets from the environment"),
+            ({"secrets": ["e"]}, "only under their own names"),
+        ],
     )
     def test_what_it_would_get_wrong_is_refused(self, tool, source, service, why):
-        text = {"services": {"web": service}, "secrets": {"s": {"environment": "S"}}}
+        external = {"external": True, "name": "shop-e"}
+        text = {"services": {"web": service}, "secrets": {"s": {"environment": "S"}, "e": external}}
         with pytest.raises(BadStack, match=why):
             resolve.resolve(tool, source, self._run((text, ""), ({"services": {}}, "")))
 

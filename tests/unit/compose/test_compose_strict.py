@@ -87,9 +87,10 @@ def test_a_public_port_that_is_listed(place):
     assert problems(place, {"web": {"image": "a", "ports": ["8080:80"]}}, rules) == {}
 
 
-def test_one_port_twice(place):
-    port = {"image": "a", "ports": ["127.0.0.1:80:80"]}
-    assert "port_twice" in problems(place, {"web": port, "api": port})
+@pytest.mark.parametrize("other", ["127.0.0.1:80:80", "0.0.0.0:80:80", "80:80", "[::]:80:80"])
+def test_one_port_twice(place, other):
+    services = {"web": {"image": "a", "ports": ["127.0.0.1:80:80"]}, "api": {"image": "a", "ports": [other]}}
+    assert "port_twice" in problems(place, services)
 
 
 def test_the_same_number_on_two_addresses_or_protocols_is_fine(place):
