@@ -69,6 +69,11 @@ controls:
   returned: success
   type: list
   elements: dict
+skipped:
+  description: With O(self_test), damages that were not tried because they apply to no source of the stack.
+  returned: success
+  type: list
+  elements: str
 restore_seconds:
   description: How long the restore took, a measure of how long you would be down.
   returned: success
@@ -117,6 +122,7 @@ def main() -> None:
         "sources": report.get("sources", []),
         "verified": report["ok"],
         "controls": report.get("controls", []),
+        "skipped": report.get("skipped", []),
         "restore_seconds": report.get("restore_seconds", 0.0),
         "evidence": report.get("evidence", ""),
         "warnings_found": report["warnings"],

@@ -191,6 +191,7 @@ def _words(command: str, report: t.Mapping[str, t.Any]) -> list[str]:
         lines.append("healthy" if report["healthy"] else "NOT healthy")
     elif command == "rehearse":
         lines += [f"{'caught' if row['caught'] else 'MISSED'} {row['damage']}" for row in report.get("controls") or ()]
+        lines += [f"SKIPPED {what}: no source it applies to" for what in report.get("skipped") or ()]
         lines.append(f"set {report['seq']}: {_good(report) if report['ok'] else 'NOT good'}, {report['seconds']} s")
     elif command == "restore":
         lines += [f"{'done' if report['done'] else 'would'}: {step}" for step in report["steps"]]

@@ -81,6 +81,7 @@ def _try(context: Context, store: Store, chosen: StoredSet, where: str) -> Repor
         "exit_code": 0,
         "restore_seconds": 0.0,
     }
+    judged = True  # an engine that is down, a full disk or a missing image says nothing of the set
     try:
         report["restore_seconds"] = round(_all_sources(context, store, chosen, report), 3)
         failed = [row for row in report["sources"] if not row["ok"]]
@@ -96,12 +97,14 @@ def _try(context: Context, store: Store, chosen: StoredSet, where: str) -> Repor
     except OSError as error:
         report["error"] = str(error)
         report["exit_code"] = StoreError.exit_code
+        judged = False
     if report["error"]:
         differs = report["exit_code"] == MismatchError.exit_code
         what = "did not come back as it was" if differs else "could not be restored here"
         report["error"] = f"set {chosen.seq} ({where}) {what}: {report['error']}"
     report["seconds"] = round(time.monotonic() - began, 3)
-    report["evidence"] = context.state.add_evidence(where, chosen.seq, report)
+    judged = judged and report["exit_code"] in (0, MismatchError.exit_code, StoreError.exit_code)
+    report["evidence"] = context.state.add_evidence(where, chosen.seq, report, keep_good=not judged)
     return report
 
 

@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import re
+import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
@@ -35,17 +36,25 @@ class WaitingBackup:
     """
 
     def __init__(self, program: Restic, words: t.Sequence[str], excludes_file: str, lock: int) -> None:
+        self._program = program
+        self._words = words
         self._file = excludes_file
+        self._lock = lock
+        self._start()
+
+    def _start(self) -> None:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(excludes_file)
+            os.unlink(self._file)
+        self._began = time.monotonic()
         wait, self._gate = os.pipe()
         # It estimates the size by a walk of its own unless told not to; nobody sees the estimate.
         argv = ["backup", "--json", "--quiet", "--no-scan", "--exclude-file", f"/dev/fd/{wait}"]
-        argv += ["--exclude-file", excludes_file, *words]
+        argv += ["--exclude-file", self._file, *self._words]
 
         def run() -> process.Result:
             try:
-                return program.run(argv, check=False, lock=lock, inherit=(wait,))
+                limit = self._program.timeout
+                return self._program.run(argv, check=False, lock=self._lock, waits=limit, inherit=(wait,))
             finally:
                 os.close(wait)
 
@@ -53,6 +62,10 @@ class WaitingBackup:
 
     def go(self, excludes: t.Iterable[str]) -> process.Result:
         """Let it look, now that all it stores is there, and wait for its end. ``excludes``: lines of its file."""
+        if time.monotonic() - self._began >= self._program.timeout:
+            # Less than its whole time is left to it, or it was ended already: the look at the directories took long.
+            self.abandon()
+            self._start()
         text = "".join(f"{line}\n" for line in excludes).encode("utf-8", "surrogateescape")
         try:
             safefs.replace(self._file, text, durable=False)

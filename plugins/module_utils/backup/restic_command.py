@@ -29,7 +29,7 @@ class Restic:
     def __init__(self, spec: RepositorySpec, state_dir: str, timeout: float) -> None:
         self._spec = spec
         self._state_dir = state_dir
-        self._timeout = timeout
+        self.timeout = timeout
         self._version_checked = False
 
     def require_version(self, known: t.Any = None) -> None:
@@ -62,6 +62,7 @@ class Restic:
         check: bool = True,
         lock: int = -1,
         timeout: float | None = None,
+        waits: float = 0.0,
         inherit: t.Sequence[int] = (),
     ) -> process.Result:
         """One call.
@@ -70,12 +71,13 @@ class Restic:
             check: raise when the exit code is not 0.
             lock: descriptor of the lock it goes on holding when we are killed, -1 for none.
             timeout: fewer seconds than the repository's.
+            waits: seconds it may wait for us before its time counts.
             inherit: other descriptors that it gets.
         """
         try:
             result = process.run(
                 [*self._argv(), *words],
-                timeout=min(timeout or self._timeout, self._timeout),
+                timeout=min(timeout or self.timeout, self.timeout) + waits,
                 env=self._environment(),
                 check=False,
                 pass_fds=(*inherit, *((lock,) if lock >= 0 else ())),
@@ -84,6 +86,9 @@ class Restic:
             raise StoreError(
                 f"{self._spec.program} is not there ({error}); install 0.18 or newer, or name its path"
             ) from error
+        except process.CommandTimeout as error:
+            hint = "" if timeout else "; raise timeout in the declaration, backups_timeout of the role"
+            raise StoreError(f"restic {words[0]} on {self._spec.path}: {error}{hint}") from error
         except process.CommandError as error:
             raise StoreError(f"restic {words[0]} on {self._spec.path}: {error}") from error
         if check and result.rc != 0:

@@ -141,7 +141,7 @@ class _Restore:
         ]
 
     def plan(self) -> list[str]:
-        """What will happen, one sentence a step."""
+        """What will happen, one sentence a step. Raises :class:`RestoreRefused` for what cannot be done."""
         steps = []
         for spec, source in self.work:
             place = f"service {spec.service}" if spec.service else f"container {spec.container}"
@@ -155,6 +155,11 @@ class _Restore:
                     f"{place}: stopped, its data moved to pre-restore-{self.stamp}, {source.count} keys loaded, started"
                 )
             elif source.kind == "directory":
+                if safefs.is_mount_point(self.target(spec)):
+                    raise RestoreRefused(
+                        f"{self.target(spec)} is a mount point, which cannot be moved aside: restore with --into "
+                        "another directory and copy what is wanted, or unmount it first; nothing was changed"
+                    )
                 steps.append(
                     f"directory {self.target(spec)}: the former one renamed to {self.aside(self.target(spec))}"
                 )
@@ -263,19 +268,24 @@ class _Restore:
         if not os.path.isdir(parent):
             os.makedirs(parent, mode=0o755)
         fresh = f"{target}.restoring-{self.stamp}"
-        rehearse.put_directory(self.store, self.chosen, source, staged, fresh, self.owners)
-        problems, moved = directories.check(source.facts, staged, fresh, self.owners)
-        if problems:
-            safefs.remove_tree(fresh)
-            raise MismatchError(f"{target} is untouched, the restored copy differs: {'; '.join(problems[:5])}")
-        if moved:
-            report["warnings"].append(
-                f"{source.name}: {len(moved)} files changed during the backup: {', '.join(moved[:5])}"
-            )
-        safefs.sync_tree(fresh)
-        if os.path.lexists(target):
-            os.rename(target, self.aside(target))
-            report["aside"].append(self.aside(target))
+        ours = not os.path.lexists(fresh)
+        try:
+            rehearse.put_directory(self.store, self.chosen, source, staged, fresh, self.owners)
+            problems, moved = directories.check(source.facts, staged, fresh, self.owners)
+            if problems:
+                raise MismatchError(f"{target} is untouched, the restored copy differs: {'; '.join(problems[:5])}")
+            if moved:
+                report["warnings"].append(
+                    f"{source.name}: {len(moved)} files changed during the backup: {', '.join(moved[:5])}"
+                )
+            safefs.sync_tree(fresh)
+            if os.path.lexists(target):
+                os.rename(target, self.aside(target))
+                report["aside"].append(self.aside(target))
+        except BaseException:
+            if ours:
+                safefs.remove_tree(fresh)
+            raise
         os.rename(fresh, target)
         safefs.sync_dir(parent)
 

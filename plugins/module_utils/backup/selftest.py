@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import postgresql, rehearse, safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, MismatchError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, MismatchError, SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.files_store import FilesStore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Source
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
@@ -168,6 +168,7 @@ def _restored(
     """Damage fetched files and restore them; the comparison must fail."""
     staged = _fresh(scratch)
     context.store.fetch(chosen, staged, [artefact.path for artefact in source.artefacts])
+    _require_good(context, chosen, source, staged, scratch)
     for path, work in spoil.items():
         work(os.path.join(staged, path))
     context.log(f"control: {damage}")
@@ -176,6 +177,12 @@ def _restored(
         damage,
         lambda: rehearse.check_source(context, context.store, chosen, source, staged, scratch),
     )
+
+
+def _require_good(context: Context, chosen: StoredSet, source: Source, staged: str, scratch: str) -> None:
+    """Undamaged it must come back: where no restore works at all, any damage would count as found."""
+    context.log(f"control: {source.name} without damage")
+    rehearse.check_source(context, context.store, chosen, source, staged, scratch)
 
 
 def _altered_row(context: Context, chosen: StoredSet, source: Source, scratch: str, report: Report) -> None:
@@ -198,13 +205,16 @@ def _altered_row(context: Context, chosen: StoredSet, source: Source, scratch: s
         lambda: rehearse.check_source(context, context.store, chosen, source, staged, scratch, tamper=tamper),
     )
     if not done:
-        report["controls"].pop()
+        row = report["controls"].pop()
+        if row["caught"]:
+            raise SourceError(f"nothing was damaged yet, and {source.name} could not be restored: {row['said']}")
         report["skipped"].append("altered row")
 
 
 def _altered_file(context: Context, chosen: StoredSet, source: Source, scratch: str, report: Report) -> None:
     staged = _fresh(scratch)
     context.store.fetch(chosen, staged, [artefact.path for artefact in source.artefacts])
+    _require_good(context, chosen, source, staged, scratch)
     path = os.path.join(staged, source.facts["list"])
     with safefs.open_regular(path) as file, safefs.HashedFile(f"{path}.altered") as altered:
         done = False

@@ -73,9 +73,15 @@ class State:
         """Keep a note."""
         safefs.replace(os.path.join(self.path, f"{name}.json"), json.dumps(note, indent=1, sort_keys=True).encode())
 
-    def add_evidence(self, where: str, seq: int, evidence: t.Mapping[str, t.Any]) -> str:
-        """Keep the evidence of a rehearsal. ``where``: local or offsite. Returns its path."""
-        self.write(f"evidence/{where}-{seq}", evidence)
+    def add_evidence(self, where: str, seq: int, evidence: t.Mapping[str, t.Any], *, keep_good: bool = False) -> str:
+        """Keep the evidence of a rehearsal. Returns its path.
+
+        Args:
+            where: local or offsite.
+            keep_good: not instead of evidence that the set came back; for a rehearsal that could not be tried.
+        """
+        if not keep_good or self.read(f"evidence/{where}-{seq}").get("ok") is not True:
+            self.write(f"evidence/{where}-{seq}", evidence)
         return os.path.join(self.path, "evidence", f"{where}-{seq}.json")
 
     def proven(self, where: str = "local") -> dict[int, dict[str, t.Any]]:

@@ -21,8 +21,10 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     declaration,
+    listing,
     rehearse,
     restic_backup,
+    restic_command,
     restic_store,
     restore,
     run,
@@ -318,6 +320,37 @@ def test_a_source_whose_disk_goes_during_the_run_commits_nothing(box, meanwhile)
     assert "restic found 41 files less" in report["error"]
     assert [found.seq for found in box.context(offsite=None).store.sets()] == [1]
     assert len(list((box.base / "repo" / "snapshots").iterdir())) == 1
+
+
+def test_a_look_at_the_directories_that_takes_longer_than_a_restic_may_is_no_failure(box, monkeypatch):
+    assert run.backup(box.context(offsite=None))["error"] == ""
+    context = box.context(offsite=None, timeout=8)
+    real = listing.hash_file
+    rest = [9.0]
+
+    def slow(path):
+        # As long as the disk would take to read the first of many files.
+        time.sleep(rest.pop() if rest else 0)
+        return real(path)
+
+    monkeypatch.setattr(listing, "hash_file", slow)
+    (box.files / "file 1").write_bytes(b"changed")
+    assert run.backup(context)["error"] == ""
+    assert rest == []
+    assert [found.seq for found in context.store.sets()] == [1, 2]
+    assert len(list((box.base / "repo" / "snapshots").iterdir())) == 2
+
+
+def test_a_restic_that_takes_too_long_says_which_setting_to_raise(box):
+    (box.base / "slow").write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
+    (box.base / "slow").chmod(0o755)
+    program = restic_command.Restic(
+        declaration.RepositorySpec("restic", "/repo", program=str(box.base / "slow"), password_file="/key"),
+        str(box.base),
+        0.2,
+    )
+    with pytest.raises(StoreError, match=r"restic check on /repo: .*within 0.2 s; raise timeout .* backups_timeout"):
+        program.run(["check"])
 
 
 @pytest.mark.parametrize("name", ["!odd", "*[a]?\\b", " $HOME ", "a,b"])

@@ -8,12 +8,14 @@ The words of redis-check-rdb are recorded from Redis 7.0.15 and 8.0.2.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
@@ -76,6 +78,30 @@ def test_an_archive_that_would_leave_its_directory_is_refused(tmp_path, members)
         directories.extract(str(archive), str(into), owners=False)
     assert not (tmp_path / "into" / "out").exists()
     assert not (tmp_path / "out").exists()
+
+
+def test_a_directory_that_forbids_its_owner_to_empty_it_is_removed():
+    place = tempfile.mkdtemp(prefix="obx-backup-")
+    child = os.fork()
+    if child == 0:
+        # As somebody who is bound by modes; root is not.
+        with contextlib.suppress(BaseException):
+            if os.geteuid() == 0:
+                os.chown(place, 65534, 65534)
+                os.setgid(65534)
+                os.setuid(65534)
+            for name, mode in (("read only", 0o555), ("closed", 0o000)):
+                os.makedirs(os.path.join(place, "tree", name, "inner"))
+                os.chmod(os.path.join(place, "tree", name, "inner"), mode)
+                os.chmod(os.path.join(place, "tree", name), mode)
+            os.symlink(place, os.path.join(place, "tree", "link"))
+            safefs.remove_tree(os.path.join(place, "tree"))
+            os._exit(0 if os.listdir(place) == [] else 1)
+        os._exit(2)
+    try:
+        assert os.waitpid(child, 0)[1] == 0
+    finally:
+        subprocess.run(["rm", "-rf", place], check=True)
 
 
 def test_names_of_any_bytes_modes_and_links_come_back(tmp_path):
@@ -275,6 +301,8 @@ def test_the_command_line_tells_as_json_and_as_words(tmp_path, capsys):
     assert "run a backup first" in capsys.readouterr().err
     assert cli.main([*base, "--json", "backup"]) == 0
     assert json.loads(capsys.readouterr().out)["snapshot"]["seq"] == 1
+    assert cli.main([*base, "rehearse", "--self-test"]) == 0
+    assert "SKIPPED empty RDB: no source it applies to" in capsys.readouterr().out
     assert cli.main([*base, "plan"]) == 0
     assert "keep   1: newest" in capsys.readouterr().out
     assert cli.main([*base, "restore", "--yes", "other"]) == 9
