@@ -36,7 +36,8 @@ options:
   env_file:
     description:
       - The environment file the compose files are filled in from, absolute or relative to O(project_dir).
-      - By default C(.env) in O(project_dir) where there is one. Variables of the caller's environment are never used.
+      - By default C(.env) in O(project_dir) where there is one. Of the caller's environment only C(HOME), C(USER),
+        C(LOGNAME), C(TMPDIR) and proxies count, where this file does not give them.
     type: path
   required_env:
     description:
