@@ -167,16 +167,16 @@ class Stack:
 
     def _earlier(self) -> tuple[Look | None, GoodSet | None, list[GoodSet]]:
         """What is there now, None when that cannot be read; the set it is; and the others, of which there is one."""
-        sets = self._good.sets()
-        look = present = None
+        earlier, present = self._good.sets(), None
+        look: Look | None = None
         try:
             look = self._looker.look(judge_builds=False)
         except BadStack:
             pass  # then it is what one goes back from
         else:
             now = self._good.describe(look.source, look.model, look.facts.containers, "", "", "")
-            present = next((each for each in sets if each.same_as(now)), None)
-        earlier = [each for each in sets if each is not present]
+            present = next((each for each in earlier if each.same_as(now)), None)
+            earlier = [each for each in earlier if not each.same_as(now)]
         if not earlier:
             raise ComposeError(
                 f"stack {self._request.name} has no earlier state that was well; a set is kept after each deploy that "
