@@ -26,7 +26,7 @@ _TYPES = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link", stat.
 # What SQLite keeps beside a database: superfluous with a copy through its backup API, and wrong with a plain one.
 COMPANIONS = ("-wal", "-shm", "-journal")
 # By which restic and we tell an unchanged file; they are another's after a restore, and no part of a comparison.
-_SIGNS = ("mtime", "ctime", "ino")
+SIGNS = ("mtime", "ctime", "ino")
 _quoted = json.encoder.encode_basestring_ascii
 
 
@@ -140,6 +140,14 @@ def read(path: str) -> t.Iterator[Entry]:
     with safefs.open_regular(path) as file:
         for line in file:
             yield json.loads(line)
+
+
+def digest(path: str) -> str:
+    """sha256 of what a stored list says but for the signs: a copy has the same as what it was copied from."""
+    found = hashlib.sha256()
+    for row in read(path):
+        found.update(json.dumps({key: row[key] for key in sorted(row) if key not in SIGNS}).encode() + b"\n")
+    return found.hexdigest()
 
 
 def find(path: str, wanted: t.Collection[str]) -> dict[str, Entry]:
@@ -288,7 +296,7 @@ class Comparison:
         )
 
     def _differences(self, path: str, before: Entry, after: Entry) -> None:
-        for key in sorted(set(after) - set(_SIGNS)):
+        for key in sorted(set(after) - set(SIGNS)):
             if before["type"] == "link" and key == "mode":
                 continue  # a link has no mode of its own
             if before.get(key) != after[key]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     otherarrivals,
     pgarrive,
+    postgresql,
     redisrestore,
     safefs,
     sources,
@@ -226,7 +227,7 @@ class _Migration:
         if spec.kind == "postgresql":
             return (
                 f"database {datum.database} of {place}: {datum.file} tried in a throwaway server, restored, compared; "
-                f"the former one becomes {datum.database[:40]}_before_{self.stamp}"
+                f"the former one becomes {postgresql.aside_name(datum.database, self.stamp)}"
             )
         if spec.kind == "redis":
             return (

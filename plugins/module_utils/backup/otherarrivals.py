@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     directories,
+    listing,
     redis,
     redislab,
     rehearse,
@@ -123,7 +124,7 @@ class Tree(_Arrival):
             raise MigrationError(f"{file} and {spec.path} lie in each other; copy it to another place first")
         got = self._read("list", archive=False)
         self.warnings = got.warnings
-        self.sha256 = got.artefacts[-1].sha256  # of the list: names, modes, owners, hashes
+        self.sha256 = self._digest(got)
 
     def _read(self, name: str, archive: bool) -> directories.Captured:
         """Read it as a source is: SQLite files by SQLite's own interface, everything with its hash."""
@@ -131,10 +132,14 @@ class Tree(_Arrival):
         safefs.private_dir(self._staged)
         return directories.capture(self.file, (), self.spec.sqlite, self._staged, self.spec.name, archive=archive)
 
+    def _digest(self, got: directories.Captured) -> str:
+        """Of names, modes, owners and contents: copied again it is the same directory."""
+        return listing.digest(os.path.join(self._staged, got.facts["list"]))
+
     def try_out(self) -> dict[str, t.Any]:
         """Read it once more, now with all that is in it, and demand that nobody writes to it."""
         got = self._read("archive", archive=True)
-        if got.artefacts[-1].sha256 != self.sha256:
+        if self._digest(got) != self.sha256:
             raise MigrationError(f"{self.file} changes while it is read; stop what writes to it, and run again")
         self._facts = got.facts
         self._require_some(self._facts["entries"] - 1, "file")

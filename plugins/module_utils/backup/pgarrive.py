@@ -13,7 +13,6 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import time
 import typing as t
 from dataclasses import dataclass
 
@@ -41,7 +40,6 @@ _ARRIVING = "_onebox_arriving"
 _HEAD = b"-- PostgreSQL database dump"
 _TAIL = b"-- PostgreSQL database dump complete"
 _MISSING_ROLE = re.compile(r'role "([^"]+)" does not exist')
-_BUSY = "is being accessed by other users"
 
 
 @dataclass(frozen=True)
@@ -103,6 +101,10 @@ class Arrival:
         self.server = sources.postgres_server(self.cli, self.container, spec)
         self.sha256 = safefs.digest(file)[0]
 
+    @property
+    def _arriving(self) -> str:
+        return postgresql.with_suffix(self.database, _ARRIVING)
+
     def there(self) -> bool:
         """Whether this very file is what the database was made of."""
         return self.database in self.server.databases() and ledger.arrived(self.server, self.database, self.sha256)
@@ -133,9 +135,10 @@ class Arrival:
             roles = os.path.join(self.scratch, "roles.sql")
             safefs.write_new(roles, self._roles().encode())
             postgresql.restore_globals(lab, roles)
-            self._fill(lab, self.database)
-            self.facts = _bounds(postgresql.look(lab, self.database, True))
-            others = set(lab.databases()) - {"postgres", self.database}
+            # By a name that neither the server nor the dump makes: the database may be postgres itself.
+            self._fill(lab, self._arriving)
+            self.facts = _bounds(postgresql.look(lab, self._arriving, True))
+            others = set(lab.databases()) - {"postgres", self._arriving}
             if others:
                 raise MigrationError(
                     f"{self.file} makes the database {', '.join(sorted(others))} by itself (pg_dump --create); "
@@ -166,7 +169,7 @@ class Arrival:
         Raises:
             MismatchError: it is not what the throwaway server held; the stack is as it was.
         """
-        arriving = self.database[:40] + _ARRIVING
+        arriving = self._arriving
         if self._globals_file:
             postgresql.restore_globals(self.server, self._globals_file)
         postgresql.drop(self.server, arriving)  # what a killed run left
@@ -182,26 +185,12 @@ class Arrival:
         return self._change_names(arriving, stamp)
 
     def _change_names(self, arriving: str, stamp: str) -> str:
-        former = f"{self.database[:40]}_before_{stamp}" if self.database in self.server.databases() else ""
+        former = postgresql.aside_name(self.database, stamp) if self.database in self.server.databases() else ""
         renames = f"ALTER DATABASE {ident(arriving)} RENAME TO {ident(self.database)};"
         if former:
             renames = f"ALTER DATABASE {ident(self.database)} RENAME TO {ident(former)}; {renames}"
-        sql = (
-            f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = {literal(self.database)} "
-            f"AND pid <> pg_backend_pid();\nBEGIN; {renames} COMMIT;"
-        )
-        deadline = time.monotonic() + 30
-        while True:
-            result = self.server.script(self.server.home(self.database), sql)
-            if result.rc == 0:
-                return former
-            # A client of the stack was faster: it connected again between the two.
-            if _BUSY not in result.stderr or time.monotonic() > deadline:
-                raise SourceError(
-                    f"database {self.database} could not change names ({process.last_words(result.stderr)}); "
-                    "stop the services that use it and run again"
-                )
-            time.sleep(0.05)
+        self.server.administer(self.database, f"BEGIN; {renames} COMMIT;")
+        return former
 
     def _roles(self) -> str:
         words = self.server.argv("pg_dumpall", "--globals-only", "--no-tablespaces")

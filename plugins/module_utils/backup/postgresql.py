@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import typing as t
 import urllib.parse
 
@@ -23,6 +24,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest impor
 
 # A random token since the minor releases of August 2025; a plain dump is not the same twice because of it.
 _RESTRICT = re.compile(r"\\(?:un)?restrict ")
+_BUSY = "is being accessed by other users"
+_NAME_BYTES = 63
 _ROLE_EXISTS = re.compile(r'ERROR:  role ".*" already exists')
 
 
@@ -74,9 +77,25 @@ class Server:
         return self._home
 
     def administer(self, name: str, sql: str) -> None:
-        """Run SQL that gives the database ``name`` another name, or takes one away."""
+        """Run SQL that gives the database ``name`` another name, or drops it, once no connection to it is left.
+
+        Raises:
+            SourceError: it fails, or clients come back faster than they are sent away.
+        """
+        # In one psql: between the two a client of the stack could connect again.
+        sql = (
+            f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = {literal(name)} "
+            f"AND pid <> pg_backend_pid();\n{sql}"
+        )
+        deadline = time.monotonic() + 30
         try:
-            self.query(self.home(name), sql)
+            while (result := self.script(self.home(name), sql)).rc != 0:
+                if _BUSY not in result.stderr or time.monotonic() > deadline:
+                    raise SourceError(
+                        f"database {name} could not change names or be dropped ({process.last_words(result.stderr)}); "
+                        "stop the services that use it and run again"
+                    )
+                time.sleep(0.05)
         finally:
             self._home = ""
 
@@ -157,9 +176,16 @@ def major(server: Server) -> str:
 
 
 def restore_globals(server: Server, path: str) -> None:
-    """Apply dumped roles. A role that exists is left as it is; any other error counts."""
+    """Apply dumped roles. One that exists is left as it is, also its password and attributes; other errors count."""
     with safefs.open_regular(path) as file:
-        sql = file.read()
+        lines = file.read().split(b"\n")
+    there = server.query(server.home(), "SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles;")
+    living = tuple(
+        start.encode("utf-8", "surrogateescape")
+        for role in there
+        for start in (f"CREATE ROLE {role};", f"ALTER ROLE {role} WITH ")
+    )
+    sql = b"\n".join(line for line in lines if not line.startswith(living))
     words = server.argv("psql", "-Xq", "-d", server.home())
     result = server.cli.run(server.container, words, env=server.env, stdin=sql, check=False)
     errors = [line for line in result.stderr.splitlines() if "ERROR:" in line and not _ROLE_EXISTS.search(line)]
@@ -194,13 +220,7 @@ def restore_database(server: Server, name: str, path: str, create: bool, *more: 
 
 def rename(server: Server, name: str, to: str) -> None:
     """Rename a database, ending the connections to it first."""
-    old, new = ident(name), ident(to)
-    # In one psql: between the two a client of the stack could connect again.
-    server.administer(
-        name,
-        f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = {literal(name)} "
-        f"AND pid <> pg_backend_pid();\nALTER DATABASE {old} RENAME TO {new};",
-    )
+    server.administer(name, f"ALTER DATABASE {ident(name)} RENAME TO {ident(to)};")
 
 
 def drop(server: Server, name: str) -> None:
@@ -259,6 +279,16 @@ def _compression(server: Server, version: str) -> list[str]:
     words = ["-Fc", "-Z", "zstd", "--no-sync", "--schema-only", "-f", "/dev/null", "-d", "template1"]
     words = server.argv("pg_dump", *words)
     return ["-Z", "zstd"] if server.cli.run(server.container, words, env=server.env, check=False).rc == 0 else []
+
+
+def with_suffix(name: str, suffix: str) -> str:
+    """``name`` and ``suffix`` as a name that PostgreSQL, which counts bytes, does not cut."""
+    return name.encode()[: _NAME_BYTES - len(suffix.encode())].decode(errors="ignore") + suffix
+
+
+def aside_name(database: str, stamp: str) -> str:
+    """What a database is called that another one took the place of."""
+    return with_suffix(database, f"_before_{stamp}")
 
 
 def ident(name: str) -> str:

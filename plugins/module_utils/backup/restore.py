@@ -147,7 +147,8 @@ class _Restore:
             place = f"service {spec.service}" if spec.service else f"container {spec.container}"
             if source.kind == "postgresql":
                 steps += [
-                    f"database {name} of {place}: the former one renamed to {self.aside_name(name)}, restored, compared"
+                    f"database {name} of {place}: the former one renamed to "
+                    f"{postgresql.aside_name(name, self.stamp)}, restored, compared"
                     for name in self.databases(source)
                 ]
             elif source.kind == "redis":
@@ -168,10 +169,6 @@ class _Restore:
                     f"file {self.file(path)} written, a former one kept beside it" for path in source.facts["files"]
                 ]
         return steps
-
-    def aside_name(self, database: str) -> str:
-        # PostgreSQL cuts names at 63 bytes.
-        return f"{database[:40]}_before_{self.stamp}"
 
     def aside(self, path: str) -> str:
         return f"{path}.before-{self.stamp}"
@@ -248,16 +245,23 @@ class _Restore:
             facts = source.facts["databases"][name]
             if another:
                 facts = pgfacts.for_another_major(facts)
-            former = self.aside_name(name) if name in there else ""
+            former = postgresql.aside_name(name, self.stamp) if name in there else ""
             if former:
                 postgresql.rename(server, name, former)
             try:
                 postgresql.restore_database(server, name, os.path.join(staged, facts["path"]), create=True)
                 postgresql.require_equal(server, {"databases": {name: facts}})
             except BackupError as error:
-                postgresql.drop(server, name)
-                if former:
-                    postgresql.rename(server, former, name)
+                try:
+                    postgresql.drop(server, name)
+                    if former:
+                        postgresql.rename(server, former, name)
+                except BackupError as worse:
+                    text = f"database {name} could not be restored: {error}"
+                    if former:
+                        report["aside"].append(f"database {former}")
+                        text += f"; the former one is {former}: stop the services, drop {name} and rename it back"
+                    raise type(error)(f"{text}; going back failed: {worse}") from error
                 raise type(error)(f"database {name} could not be restored and is as it was before: {error}") from error
             if former:
                 report["aside"].append(f"database {former}")

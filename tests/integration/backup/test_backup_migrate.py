@@ -175,6 +175,36 @@ def test_a_whole_stack_moves_in_once_and_the_former_data_is_aside(old, stack):
     assert run.backup(make(stack))["error"] == ""
 
 
+def test_the_database_postgres_arrives_as_any_other(old, stack):
+    datum = migrate.Datum("db", str(old.place / "c.dump"), database="postgres", owners=False)
+    report = migrate.migrate(make(stack), migrate.Request((datum,)), confirm=stack.name)
+    assert report["error"] == ""
+    assert stack.sql("SELECT count(*) FROM trades;", "postgres") == "20000"
+    (former,) = [name for name in databases(stack) if name.startswith("postgres_before_")]
+    stack.sql("DROP DATABASE postgres; ", "template1")
+    stack.sql(f'ALTER DATABASE "{former}" RENAME TO postgres;', "template1")
+
+
+def test_a_directory_that_was_copied_again_is_the_one_that_arrived(old, stack, tmp_path):
+    def arrive(place):
+        request = migrate.Request((migrate.Datum("uploads", str(place)),))
+        return migrate.migrate(make(stack), request, confirm=stack.name)
+
+    assert arrive(old.place / "uploads")["changed"] is True
+    (stack.files / "of later").write_text("since it arrived", encoding="utf-8")
+    again = tmp_path / "uploads"
+    shutil.copytree(old.place / "uploads", again, symlinks=True)
+    for base, _dirs, names in os.walk(os.fsencode(old.place / "uploads")):
+        for name in names:
+            path = os.path.join(base, name)
+            status = os.lstat(path)
+            to = os.path.join(os.fsencode(again), os.path.relpath(path, os.fsencode(old.place / "uploads")))
+            os.chown(to, status.st_uid, status.st_gid, follow_symlinks=False)
+    os.utime(again / "a file", (1, 1))
+    assert arrive(again)["changed"] is False
+    assert (stack.files / "of later").is_file()
+
+
 def test_owners_need_their_roles_and_the_error_says_how(old, stack):
     report = migrate.migrate(make(stack), migrate.Request((dump(old),)), confirm=stack.name)
     assert report["exit_code"] == 11

@@ -254,3 +254,70 @@ def test_the_database_postgres_comes_back_as_any_other(stack, first, monkeypatch
     assert back["error"] == ""
     assert stack.sql("SELECT to_regclass('of_before') IS NULL;", "postgres") == "t"
     stack.sql("DROP DATABASE postgres_elsewhere;", "postgres")
+
+
+def test_a_client_that_comes_back_at_once_does_not_keep_the_former_database_away(stack, first, monkeypatch):
+    """A service connects to the name again as soon as there is a database of that name."""
+    request = restore.Request(wanted="1", sources=("db",), databases=("coin",))
+    stack.sql("CREATE TABLE of_before AS SELECT 1 AS n;")
+    sessions = []
+
+    def differs(server, expected):
+        words = ["docker", "exec", stack.db, "psql", "-U", "coin", "-d", "coin", "-c", "SELECT 'in', pg_sleep(300)"]
+        sessions.append(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        active = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'coin' AND query LIKE '%pg_sleep(300)%';"
+        deadline = time.monotonic() + 60
+        while stack.sql(active, "template1") == "0":
+            assert time.monotonic() < deadline
+        raise MismatchError("it differs")
+
+    monkeypatch.setattr(postgresql, "require_equal", differs)
+    failed = restore.restore(make(stack), request, confirm=stack.name)
+    assert [session.wait(60) for session in sessions] != [0]
+    assert "coin could not be restored and is as it was before: it differs" in failed["error"]
+    assert stack.sql("SELECT n FROM of_before;") == "1"
+    stack.sql("DROP TABLE of_before;")
+
+
+def test_when_going_back_fails_the_error_says_why_it_began_and_where_the_former_one_is(stack, first, monkeypatch):
+    request = restore.Request(wanted="1", sources=("db",), databases=("coin",))
+
+    def differs(server, expected):
+        stack.sql("ALTER DATABASE coin IS_TEMPLATE true;", "template1")  # it cannot be dropped so
+        raise MismatchError("it differs")
+
+    monkeypatch.setattr(postgresql, "require_equal", differs)
+    failed = restore.restore(make(stack), request, confirm=stack.name)
+    former = failed["aside"][0].split()[-1]
+    assert f"it differs; the former one is {former}: stop the services, drop coin and rename it back" in failed["error"]
+    assert failed["exit_code"] == 8
+    stack.sql("ALTER DATABASE coin IS_TEMPLATE false;", "template1")
+    stack.sql("DROP DATABASE coin;", "template1")
+    stack.sql(f'ALTER DATABASE "{former}" RENAME TO coin;', "template1")
+
+
+def test_a_restore_leaves_the_roles_that_live_as_they_are(stack, first):
+    stack.sql("ALTER ROLE trader NOLOGIN PASSWORD 'newer'; CREATE ROLE \"of now\";")
+    before = stack.sql("SELECT rolcanlogin, rolpassword FROM pg_authid WHERE rolname = 'trader';")
+    request = restore.Request(wanted="1", sources=("db",), databases=("coin",))
+    report = restore.restore(make(stack), request, confirm=stack.name)
+    assert report["error"] == ""
+    assert stack.sql("SELECT rolcanlogin, rolpassword FROM pg_authid WHERE rolname = 'trader';") == before
+    aside = report["aside"][0].split()[-1]
+    stack.sql(f'DROP DATABASE "{aside}";', "postgres")
+
+
+def test_a_file_gets_into_a_tmpfs_for_the_user_of_the_container_alone(stack, tmp_path):
+    name = f"{stack.name}-user"
+    file = tmp_path / "secret"
+    file.write_text("a dump", encoding="utf-8")
+    file.chmod(0o600)
+    words = ["--network", "none", "--user", "postgres", "--tmpfs", "/tmp", "--entrypoint", "sleep"]
+    docker("run", "-d", "--name", name, *words, stack.images["db"], "infinity")
+    try:
+        cli = make(stack).open_cli()
+        cli.copy_in(str(file), name, "/tmp/in")
+        assert cli.run(name, ["cat", "/tmp/in"]).stdout == "a dump"
+        assert cli.run(name, ["stat", "-c", "%a %U", "/tmp/in"]).stdout.strip() == "600 postgres"
+    finally:
+        docker("rm", "-f", "-v", name)

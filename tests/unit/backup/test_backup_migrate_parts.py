@@ -17,6 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     migrate,
     pgarrive,
     pgfacts,
+    postgresql,
     safefs,
     sqlmigrations,
 )
@@ -236,3 +237,11 @@ def test_killed_at_every_change_to_the_disk_it_converges(box, tmp_path_factory):
 
 def test_the_report_is_plain_data(box):
     assert json.loads(json.dumps(box.migrate(dry=True)))["steps"]
+
+
+def test_a_long_name_is_cut_at_bytes_as_postgresql_does_and_never_inside_a_character():
+    for name in ("a" * 63, "ü" * 31, "x" + "ü" * 31, "coin"):
+        found = postgresql.aside_name(name, "20260102-020000")
+        assert len(found.encode()) <= 63
+        assert found.endswith("_before_20260102-020000")
+        assert name.startswith(found.partition("_before")[0])
