@@ -110,7 +110,16 @@ def main() -> None:
         context = surroundings(given["name"], given["config"])
         snapshot = chosen(context, given["repository"], given["set"])
         if module.check_mode:
-            module.exit_json(changed=False, snapshot=snapshot, sources=[], verified=False, warnings_found=[])
+            module.exit_json(
+                changed=False,
+                snapshot=snapshot,
+                sources=[],
+                verified=False,
+                controls=[],
+                restore_seconds=0.0,
+                evidence="",
+                warnings_found=[],
+            )
         if given["self_test"]:
             report = selftest.self_test(context, wait=given["wait"])
         else:

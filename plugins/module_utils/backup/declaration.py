@@ -206,6 +206,12 @@ def _repository(table: _Table, engines: t.Sequence[str]) -> RepositorySpec:
     place = table.text("path", None)
     if ":" not in place and not os.path.isabs(place):
         raise DeclarationError(f"{table.where}: path must be absolute or a URL restic knows, not {place!r}")
+    if re.match(r"rest:https?://[^/]*:[^/]*@", place):
+        # It would be in process lists and logs; so the text does not show it either.
+        raise DeclarationError(
+            f"{table.where}: path holds a password; put RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD into "
+            "environment_file and leave both out of the URL"
+        )
     return RepositorySpec(
         engine="restic",
         path=place,

@@ -115,7 +115,7 @@ def _copy_database(path: str, staging: str, target: str) -> Artefact:
     try:
         with (
             contextlib.closing(
-                sqlite3.connect(f"file:{urllib.parse.quote(path)}?mode=ro", uri=True, timeout=60)
+                sqlite3.connect(f"file:{urllib.parse.quote(os.fsencode(path))}?mode=ro", uri=True, timeout=60)
             ) as live,
             contextlib.closing(sqlite3.connect(place)) as copy,
         ):

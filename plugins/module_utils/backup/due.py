@@ -114,7 +114,8 @@ def run_due(context: Context, schedules: t.Mapping[str, When], *, wait: float = 
 def _last(context: Context, job: str) -> t.Mapping[str, t.Any]:
     """How a job last went, whoever ran it: this program, a person, a playbook."""
     ours = (context.state.read("due").get("jobs") or {}).get(job) or {}
-    note = context.state.read({"backup": "last-backup", "rehearse": "last-rehearsal-local"}.get(job, f"last-{job}"))
+    names = {"rehearse": "last-rehearsal-local", "offsite": "last-rehearsal-offsite"}
+    note = context.state.read(names.get(job, f"last-{job}"))
     theirs = {"ended": note.get("ended") or note.get("at") or 0, "error": note.get("error", "")}
     return max(ours, theirs, key=lambda found: float(found.get("ended") or 0))
 

@@ -106,7 +106,11 @@ class FilesStore(Store):
                 continue
             target = safefs.private_parents(into, artefact.path)
             stored = os.path.join(self._sets, found.id, artefact.path)
-            with safefs.open_regular(stored) as source, safefs.HashedFile(target) as copy:
+            try:
+                source = safefs.open_regular(stored)
+            except OSError as error:
+                raise StoreError(f"set {found.seq}: {stored} cannot be read: {error.strerror}; use another") from error
+            with source, safefs.HashedFile(target) as copy:
                 while chunk := source.read(safefs.CHUNK):
                     copy.write(chunk)
             _compare(artefact, copy.sha256(), copy.size, self.place, found.seq)

@@ -28,7 +28,7 @@ def text(declaration: Declaration, status: t.Mapping[str, t.Any]) -> str:
     add("sets", "Committed sets in the local repository.", status["sets"])
     add("last_success_timestamp_seconds", "When the newest committed set was taken.", status["last_good_at"])
     add("last_run_timestamp_seconds", "When the last run ended.", status["last_run_at"])
-    add("last_run_ok", "1 when the last run committed and verified a set.", status["last_run_ok"])
+    add("last_run_ok", "1 when the last run ended without any error, off-site included.", status["last_run_ok"])
     add("last_size_bytes", "Bytes of the newest set's staged files.", status["last_size"])
     add("last_duration_seconds", "How long the last run took.", status["last_seconds"])
     add("max_age_seconds", "Above this age of the newest set something is wrong.", declaration.max_age_hours * 3600)

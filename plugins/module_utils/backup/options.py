@@ -97,7 +97,10 @@ def outlook(context: Context) -> dict[str, t.Any]:
 
 def returned(report: t.Mapping[str, t.Any], context: Context) -> dict[str, t.Any]:
     """The report of a run as stack_backup returns it."""
-    usable = [found.seq for found in context.store.sets() if found.manifest]
+    try:
+        usable = [found.seq for found in context.store.sets() if found.manifest]
+    except (BackupError, OSError):
+        usable = []  # the report's own error says why
     return {
         "snapshot": report["snapshot"],
         "sources": report["sources"],

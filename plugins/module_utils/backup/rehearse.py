@@ -20,6 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     postgresql,
     redislab,
     safefs,
+    sources,
     status,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
@@ -176,7 +177,7 @@ def image_of(cli: Cli, facts: t.Mapping[str, t.Any]) -> str:
     A dump of Redis 8 does not load on Redis 7 or Valkey, so "the same name" is not good enough.
     """
     image = facts["image"]
-    if cli.engine.image(image["image_id"]):
+    if sources.image(cli.engine, image["image_id"]):
         return str(image["image_id"])
     for digest in image["digests"]:
         if cli.call("pull", "--quiet", digest, check=False, timeout=900).rc == 0:

@@ -35,10 +35,13 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.redisrestore i
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store, StoredSet, pick
 
+# The kinds that can go into another directory, beside the stack.
+_FILES = ("directory", "compose")
+
 
 @dataclass(frozen=True)
 class Request:
-    """What to restore. Empty ``sources`` and ``databases`` mean all; ``into`` puts files below another directory."""
+    """What to restore. Empty ``sources`` and ``databases`` mean all; ``into`` puts files, and only them, elsewhere."""
 
     wanted: str = "latest"
     where: str = "local"
@@ -111,7 +114,11 @@ class _Restore:
         self.stamp = stamp
         self.owners = os.geteuid() == 0
         specs = {spec.name: spec for spec in context.declaration.sources}
-        names = request.sources or tuple(source.name for source in manifest.sources)
+        names = request.sources or tuple(
+            source.name for source in manifest.sources if not request.into or source.kind in _FILES
+        )
+        if request.into and request.databases:
+            raise RestoreRefused("a database goes into no directory: restore it without into, or leave databases out")
         self.work: list[tuple[SourceSpec, Source]] = []
         for name in names:
             source = manifest.source(name)
@@ -121,6 +128,10 @@ class _Restore:
             if name not in specs:
                 raise RestoreRefused(
                     f"source {name!r} of set {chosen.seq} is not in the declaration: where should it go?"
+                )
+            if request.into and source.kind not in _FILES:
+                raise RestoreRefused(
+                    f"source {name!r} is of the kind {source.kind} and goes into no directory: restore it without into"
                 )
             self.work.append((specs[name], source))
         dumped = {

@@ -141,6 +141,16 @@ def _containers(engine: Engine, **which: t.Any) -> list[Container]:
         raise SourceError(str(error)) from error
 
 
+def image(engine: Engine, identity: str) -> dict[str, t.Any] | None:
+    """What the engine knows of an image, None when it is not there. Raises :class:`SourceError`."""
+    from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+
+    try:
+        return engine.image(identity)
+    except EngineError as error:
+        raise SourceError(str(error)) from error
+
+
 def find_container(engine: Engine, stack: str, spec: SourceSpec) -> Container:
     """The running container of a source. Raises :class:`SourceError` with what is wrong with it."""
     if spec.container:
@@ -171,7 +181,7 @@ def redis_server(cli: Cli, container: Container, spec: SourceSpec) -> redis.Serv
 
 def image_facts(engine: Engine, container: Container) -> dict[str, t.Any]:
     """What is needed to run the same image again: its id, name and registry digests."""
-    found = engine.image(container.image_id) or {}
+    found = image(engine, container.image_id) or {}
     return {
         "image": container.image_ref,
         "image_id": container.image_id,

@@ -44,7 +44,9 @@ def status(context: Context) -> Status:
     checked = context.state.read("last-check")
     if checked.get("error"):
         problems.append(f"the last check found damage: {checked['error']}")
-    rehearsals = {where: _rehearsal(context, where) for where in ("local", "offsite")}
+    # What failed off-site counts no more when off-site was taken out of the declaration.
+    places = ("local", "offsite") if context.offsite is not None else ("local",)
+    rehearsals = {where: _rehearsal(context, where) for where in places}
     for where, note in rehearsals.items():
         if note.get("ok") is False:
             problems.append(f"the last rehearsal ({where}) failed: {note.get('error')}")

@@ -72,6 +72,11 @@ def change(path: list[object], value: object) -> dict[str, object]:
         (["repository"], {"engine": "restic", "path": "/x"}, "password_file"),
         (["repository"], {"engine": "restic", "path": "x", "password_file": "/p"}, "path must be absolute or a URL"),
         (
+            ["repository"],
+            {"engine": "restic", "path": "rest:https://me:secret@host/x", "password_file": "/p"},
+            "RESTIC_REST_PASSWORD",
+        ),
+        (
             ["offsite"],
             {"engine": "restic", "path": "/x", "password_file": "/p"},
             "offsite needs a repository with engine",

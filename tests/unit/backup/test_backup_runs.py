@@ -9,6 +9,7 @@ What needs a database is in tests/integration/backup.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import os
 import random
@@ -19,9 +20,11 @@ import tempfile
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
+    background,
     declaration,
+    manifest,
+    options,
     rehearse,
     restore,
     run,
@@ -29,6 +32,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     selftest,
     status,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import Busy, RestoreRefused, StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.lock import held
 
@@ -336,6 +340,69 @@ def test_a_restore_is_shown_first_and_needs_the_name(box):
     with pytest.raises(RestoreRefused, match="it holds data"):
         restore.restore(box.context(), restore.Request(sources=("other",)))
     assert os.stat(box.files).st_ino == before
+
+
+def test_a_file_that_is_gone_from_a_set_is_named(box):
+    box.day()
+    os.unlink(os.path.join(box.base, "repo", "sets", "000001", "files", "data.tar"))
+    report = rehearse.rehearse(box.context())
+    assert report["exit_code"] == 5
+    assert "set 1: " in report["error"]
+    assert "data.tar cannot be read: No such file or directory; use another" in report["error"]
+
+
+def test_a_database_whose_name_is_no_text_is_backed_up(box):
+    name = os.fsdecode(b"b\xff.db")
+    with sqlite3.connect(os.fsencode(os.path.join(box.files, name))) as live:
+        live.execute("CREATE TABLE t (a)")
+    live.close()
+    assert box.day()["error"] == ""
+
+
+def test_what_fails_in_the_background_is_raised_where_it_is_joined():
+    def fail():
+        raise OSError("no such pack")
+
+    with pytest.raises(OSError, match="no such pack"):
+        background.Background(fail).join()
+
+
+def test_an_off_site_rehearsal_that_failed_counts_no_more_when_there_is_no_off_site(box):
+    box.day()
+    box.context().state.write("last-rehearsal-offsite", {"ok": False, "error": "gone"})
+    assert status.status(box.context())["healthy"] is True
+
+
+def test_what_a_run_returns_is_returned_also_when_the_repository_cannot_be_read(box):
+    report = box.day()
+    shutil.rmtree(os.path.join(box.base, "repo"))
+    with open(os.path.join(box.base, "repo"), "w", encoding="utf-8"):
+        pass
+    assert options.returned(report, box.context())["last_good"] is None
+
+
+def test_databases_go_into_no_directory(box):
+    box.day()
+    for asked in ({"sources": ("db",)}, {"databases": ("coin",)}, {}):
+        context = box.context(
+            sources=[
+                {"name": "data", "kind": "directory", "path": box.files},
+                {"name": "db", "kind": "postgresql", "service": "db"},
+            ]
+        )
+        (found,) = context.store.sets()
+        facts = {"databases": {"coin": {}}}
+        both = (*found.manifest.sources, manifest.Source("db", "postgresql", (), 1, facts))
+        context.store.sets = lambda found=found, both=both: [
+            dataclasses.replace(found, manifest=dataclasses.replace(found.manifest, sources=both))
+        ]
+        request = restore.Request(into=os.path.join(box.base, "out"), **asked)
+        if asked:
+            with pytest.raises(RestoreRefused, match="into no directory"):
+                restore.restore(context, request)
+        else:
+            (step,) = restore.restore(context, request)["steps"]
+            assert step.startswith("directory ")
 
 
 def test_metrics_and_evidence_say_when_a_set_last_came_back(box):
