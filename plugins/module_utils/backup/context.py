@@ -13,10 +13,10 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.backup import lock
+from ansible_collections.onebox.stack.plugins.module_utils.backup import lock, safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError, SpaceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.files_store import FilesStore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_store import ResticStore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.state import State
@@ -72,6 +72,20 @@ class Context:
                 yield
             finally:
                 self._give_lock(-1)
+
+    def require_room(self, place: str, size: int, what: str) -> None:
+        """Refuse to begin where ``place`` has no room for 1.2 times ``size`` bytes and the reserve.
+
+        Raises:
+            SpaceError: with what is free and what is needed.
+        """
+        needed = int(size * 1.2) + (self.declaration.reserve_mib << 20)
+        free = safefs.free_bytes(place)
+        if free < needed:
+            raise SpaceError(
+                f"{place} has {free >> 20} MiB free and {what} needs {needed >> 20} MiB (1.2 times the set and "
+                f"{self.declaration.reserve_mib} MiB in reserve); make room, old sets are not deleted for it"
+            )
 
     def _give_lock(self, descriptor: int) -> None:
         for store in (self.store, self.offsite):

@@ -113,6 +113,9 @@ def _all_sources(context: Context, store: Store, chosen: StoredSet, report: Repo
     manifest = chosen.understood()
     scratch = os.path.join(context.declaration.state_dir, "scratch")
     safefs.remove_tree(scratch)
+    # One directory after the other is restored there, and removed.
+    trees = [int(source.facts["bytes"]) for source in manifest.sources if source.kind == "directory"]
+    context.require_room(scratch, manifest.size + max(trees, default=0), "a rehearsal")
     safefs.private_dir(scratch)
     if any(source.kind in ("postgresql", "redis") for source in manifest.sources):
         context.open_cli().remove_leftovers(context.declaration.stack)

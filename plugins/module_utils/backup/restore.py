@@ -194,6 +194,12 @@ class _Restore:
         """Do it, source by source; the first failure stops, what was restored stays, what was aside stays aside."""
         scratch = os.path.join(self.context.declaration.state_dir, "scratch")
         safefs.remove_tree(scratch)
+        size = sum(artefact.size for _spec, source in self.work for artefact in source.artefacts)
+        self.context.require_room(scratch, size, "a restore")
+        for spec, source in self.work:
+            if source.kind == "directory":
+                parent = os.path.dirname(self.target(spec))
+                self.context.require_room(parent, int(source.facts["bytes"]), "a restore")
         safefs.private_dir(scratch)
         staged = os.path.join(scratch, "set")
         safefs.private_dir(staged)

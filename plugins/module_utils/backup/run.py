@@ -9,6 +9,7 @@ is only committed when all of it is there.
 
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 
@@ -19,7 +20,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     BackupError,
     OffsiteError,
     SourceError,
-    SpaceError,
     StoreError,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Manifest, Source
@@ -195,14 +195,12 @@ def _begin_at(specs: t.Sequence[SourceSpec]) -> int:
 
 def _require_space(context: Context, newest: StoredSet | None) -> None:
     last = newest.manifest.size if newest and newest.manifest else 0
-    needed = int(last * 1.2) + context.declaration.reserve_mib * (1 << 20)
-    place = context.store.place if not context.store.trees else context.declaration.state_dir
-    free = safefs.free_bytes(place)
-    if free < needed:
-        raise SpaceError(
-            f"{place} has {free >> 20} MiB free and a run needs {needed >> 20} MiB (1.2 times the last set and "
-            f"{context.declaration.reserve_mib} MiB in reserve); make room, old sets are not deleted for it"
-        )
+    if not context.store.trees:
+        context.require_room(context.store.place, last, "a run")
+        return
+    context.require_room(context.declaration.state_dir, last, "a run")
+    if os.path.isabs(context.store.place):
+        context.require_room(context.store.place, 0, "a run")
 
 
 def _offsite(context: Context, report: Report) -> OffsiteError | None:

@@ -178,6 +178,29 @@ def test_no_room_is_refused_before_anything_is_written(box):
     assert os.listdir(os.path.join(box.base, "repo", "sets")) == []
 
 
+def test_a_rehearsal_and_a_restore_ask_for_room_before_they_fetch_anything(box):
+    box.day()
+    full = box.context(reserve_mib=1 << 40)
+    report = rehearse.rehearse(full)
+    assert report["exit_code"] == 6
+    assert "a rehearsal needs" in report["error"]
+    report = restore.restore(full, restore.Request(), confirm="unit")
+    assert report["exit_code"] == 6
+    assert "a restore needs" in report["error"]
+    assert [name for name in os.listdir(box.base) if name.startswith("data")] == ["data"]
+    # By the room there is: the files of the set fit, and the directory that is made of them does not.
+    (found,) = full.store.sets()
+    source = found.manifest.sources[0]
+    huge = dataclasses.replace(source, facts={**source.facts, "bytes": 1 << 60})
+    context = box.context()
+    context.store.sets = lambda: [
+        dataclasses.replace(found, manifest=dataclasses.replace(found.manifest, sources=(huge,)))
+    ]
+    assert rehearse.rehearse(context)["exit_code"] == 6
+    assert restore.restore(context, restore.Request(), confirm="unit")["exit_code"] == 6
+    assert not os.path.lexists(os.path.join(box.base, "state", "scratch"))
+
+
 def test_a_busy_stack_says_who_is_at_work(box):
     box.day()
     with held(box.context().state.lock, "rehearsal"), pytest.raises(Busy, match="rehearsal runs"):
