@@ -10,6 +10,8 @@ here but not off-site, 8 restored data differ, 9 a restore was refused, 10 not h
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import json
 import os
 import sys
@@ -85,6 +87,10 @@ def _when(text: str) -> due.When:
 
 def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> int:
     """Run a command. Returns the exit code; no error a user can cause ends in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file's name need not be text; a warning that holds one is printed nevertheless.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     out = out or sys.stdout
     options = parser().parse_args(argv)
 
@@ -107,7 +113,12 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
             sys.stderr.write(f"onebox-backup: {error}\n")
         return error.exit_code
     except OSError as error:
-        sys.stderr.write(f"onebox-backup: {error}; run it as the user the declaration was made for\n")
+        text = str(error)
+        if error.errno in (errno.EACCES, errno.EPERM):
+            text += "; run it as the user the declaration was made for"
+        if context is not None and options.command in TOLD:
+            status.tell(context, f"{options.command} failed", text, [])
+        sys.stderr.write(f"onebox-backup: {text}\n")
         return StoreError.exit_code
     if options.json:
         out.write(json.dumps(report, indent=1, sort_keys=True) + "\n")

@@ -17,7 +17,12 @@ from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, run, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, Busy, DeclarationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
+    BackupError,
+    Busy,
+    DeclarationError,
+    OffsiteError,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -66,14 +71,17 @@ def jobs(schedules: t.Mapping[str, When], last: t.Mapping[str, t.Mapping[str, t.
     """The jobs that are due, in the order of ``schedules``.
 
     Args:
-        last: of each job, how it last went: ``ended`` in seconds since 1970, ``error``; {} when it never ran.
+        last: of each job, how it last went: ``ended`` in seconds since 1970, ``error``, ``exit_code``; {} when
+            it never ran.
     """
     found = []
     for name, when in schedules.items():
         note = last.get(name) or {}
         ended = float(note.get("ended") or 0)
         missed = ended < when.last(now).timestamp()
-        failed = bool(note.get("error")) and now.timestamp() - ended >= AGAIN
+        # Another set would be no closer to off-site: the next regular run copies what is missing.
+        wrong = bool(note.get("error")) and note.get("exit_code") != OffsiteError.exit_code
+        failed = wrong and now.timestamp() - ended >= AGAIN
         # A note from the future comes from a clock that was wrong; trusting it would mean no backup until then.
         if missed or failed or ended > now.timestamp() + AGAIN:
             found.append(name)
@@ -116,13 +124,21 @@ def _last(context: Context, job: str) -> t.Mapping[str, t.Any]:
     ours = (context.state.read("due").get("jobs") or {}).get(job) or {}
     names = {"rehearse": "last-rehearsal-local", "offsite": "last-rehearsal-offsite"}
     note = context.state.read(names.get(job, f"last-{job}"))
-    theirs = {"ended": note.get("ended") or note.get("at") or 0, "error": note.get("error", "")}
+    theirs = {
+        "ended": note.get("ended") or note.get("at") or 0,
+        "error": note.get("error", ""),
+        "exit_code": note.get("exit_code", 0),
+    }
     return max(ours, theirs, key=lambda found: float(found.get("ended") or 0))
 
 
 def _note(context: Context, row: t.Mapping[str, t.Any]) -> None:
     known = context.state.read("due").get("jobs") or {}
-    known[row["job"]] = {"ended": context.now().timestamp(), "error": row["error"]}
+    known[row["job"]] = {
+        "ended": context.now().timestamp(),
+        "error": row["error"],
+        "exit_code": row["exit_code"],
+    }
     context.state.write("due", {"jobs": known})
 
 

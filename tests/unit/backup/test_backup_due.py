@@ -188,3 +188,11 @@ def test_secrets_are_read_where_systemd_put_them_and_else_where_they_are(tmp_pat
     assert found.offsite.password_file == str(tmp_path / "coin.key")
     assert found.offsite.environment_file == "/etc/coin.env"
     assert found.webhook.url_file == "/etc/coin.webhook"
+
+
+def test_a_set_that_only_lacks_its_copy_off_site_is_not_taken_again_each_hour():
+    ended = moment(5, 2, 20).timestamp()
+    assert due.jobs(NIGHTLY, {"backup": {"ended": ended, "error": "no room", "exit_code": 6}}, moment(5, 9)) == [
+        "backup"
+    ]
+    assert due.jobs(NIGHTLY, {"backup": {"ended": ended, "error": "not off-site", "exit_code": 7}}, moment(5, 9)) == []

@@ -238,3 +238,14 @@ def test_a_timer_that_fails_before_there_is_a_report_is_told_too(box, hook, caps
     assert cli.main(["--config", str(box.config), "plan"]) == 0
     assert len(hook.got) == 1
     assert TOKEN not in "".join(capsys.readouterr())
+
+
+def test_a_timer_that_fails_at_the_system_is_told_with_the_advice_that_fits(box, hook, capsys):
+    (box.data / "f").write_text("x", encoding="utf-8")
+    assert cli.main(["--config", str(box.config), "backup"]) == 0
+    lock = json.loads(box.config.read_text(encoding="utf-8"))["state_dir"] + "/lock"
+    os.unlink(lock)
+    os.mkdir(lock)
+    assert cli.main(["--config", str(box.config), "backup"]) == 5
+    assert "Is a directory" in hook.texts()[0]
+    assert "run it as the user" not in capsys.readouterr().err
