@@ -11,37 +11,6 @@ from __future__ import annotations
 
 import typing as t
 
-_NAMES = frozenset(
-    (
-        "PATH",
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "TMPDIR",
-        "XDG_RUNTIME_DIR",
-        "XDG_CONFIG_HOME",
-        "XDG_DATA_HOME",
-        "DOCKER_HOST",
-        "DOCKER_CONFIG",
-        "DOCKER_CERT_PATH",
-        "DOCKER_TLS_VERIFY",
-        "DOCKER_BUILDKIT",
-        "CONTAINER_HOST",
-        "REGISTRY_AUTH_FILE",
-        "DBUS_SESSION_BUS_ADDRESS",
-        "SSL_CERT_FILE",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-    )
-)
-_PREFIXES = ("CONTAINERS_",)
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
 # Those that a stack may have a meaning of its own for.
 _SHELLS_OWN = frozenset(
     (
@@ -57,6 +26,25 @@ _SHELLS_OWN = frozenset(
         "no_proxy",
     )
 )
+_NAMES = _SHELLS_OWN | frozenset(
+    (
+        "PATH",
+        "XDG_RUNTIME_DIR",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "DOCKER_HOST",
+        "DOCKER_CONFIG",
+        "DOCKER_CERT_PATH",
+        "DOCKER_TLS_VERIFY",
+        "DOCKER_BUILDKIT",
+        "CONTAINER_HOST",
+        "REGISTRY_AUTH_FILE",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "SSL_CERT_FILE",
+    )
+)
+_PREFIXES = ("CONTAINERS_",)
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def clean(environ: t.Mapping[str, str], own: t.Container[str] = ()) -> dict[str, str]:
