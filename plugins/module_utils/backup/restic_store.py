@@ -218,7 +218,7 @@ class ResticStore(Store):
         if wanted:
             known, self._rows = self._rows, None
             # By id, never by policy: see the top of this file.
-            self._restic("forget", *[wanted[seq] for seq in sorted(wanted)])
+            self._alone("forget", *[wanted[seq] for seq in sorted(wanted)])
             self._remember([row for row in known or () if row["id"] not in wanted.values()])
         return sorted(wanted)
 
@@ -227,7 +227,7 @@ class ResticStore(Store):
     def prune(self) -> None:
         """Free the space of deleted sets, in a repository whose structure was found whole."""
         self._restic("check", "--quiet")
-        self._restic("prune", "--quiet")
+        self._alone("prune", "--quiet")
 
     def prepare_copy(self) -> None:
         """What :meth:`prepare` does, for a repository that only takes copies and is made by the first of them."""
@@ -357,6 +357,16 @@ class ResticStore(Store):
             raise self._program.failed("snapshots", result)
         self._remember(sorted(json.loads(result.stdout or "[]"), key=lambda row: str(row["time"])))
         return True
+
+    def _alone(self, command: str, *words: str) -> None:
+        """A call that suffers no lock of others."""
+        result = self._restic(command, *words, check=False)
+        if result.rc == 11:
+            # One that was killed just before this run began may have been seen to be dead only by now.
+            self._restic("unlock")
+            result = self._restic(command, *words, check=False)
+        if result.rc != 0:
+            raise self._program.failed(command, result)
 
     def _restic(self, command: str, *words: str, check: bool = True) -> process.Result:
         return self._program.run([command, *words], check=check, lock=self.lock)

@@ -137,7 +137,7 @@ def test_a_cloud_that_fails_costs_no_local_set_and_the_next_run_catches_up(s3, t
     (box.files / "more").write_bytes(secrets.token_bytes(100_000))
     hasty = box.context()
     assert hasty.offsite is not None
-    monkeypatch.setattr(hasty.offsite._program, "_timeout", 15.0)
+    monkeypatch.setattr(hasty.offsite._program, "timeout", 15.0)
     s3.fail = fault
     try:
         report = run.backup(hasty)

@@ -382,6 +382,27 @@ def test_retention_forgets_by_id_and_other_stacks_are_left_alone(box):
     assert len(box.context(offsite=None, stack="neighbour").store.sets()) == 1
 
 
+def test_a_lock_of_a_restic_that_died_after_the_run_began_is_no_hindrance(box):
+    for _number in range(2):
+        assert run.backup(box.context(offsite=None))["error"] == ""
+    context = box.context(offsite=None)
+    with context.locked("look", 60):
+        context.store.prepare()
+        repository = pathlib.Path(context.store.place)
+        words = ["-r", str(repository), "-p", str(box.base / "key"), "backup", "--stdin"]
+        holder = subprocess.Popen(
+            [str(restic_programs() / "restic"), *words], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 60
+        while not list((repository / "locks").iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        holder.kill()
+        holder.wait()
+        assert context.store.delete([1]) == [1]
+        assert [found.seq for found in context.store.sets()] == [2]
+
+
 def test_a_restore_needs_the_name_of_the_stack(box):
     run.backup(box.context(offsite=None))
     with pytest.raises(Exception, match="type the name of the stack"):
