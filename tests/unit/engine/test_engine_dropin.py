@@ -88,7 +88,9 @@ def test_of_two_at_once_the_second_waits_and_finds_it_done(file):
 
 def test_the_program_runs_and_ends_with_zero(tmp_path):
     with tarfile.open(fileobj=BytesIO(probe.probe_tar(platform.machine()))) as archive:
-        archive.extract("probe", tmp_path, filter="data")
+        # Not extract(): Debian 12's Python does not know its filter yet, and later ones want it.
+        (tmp_path / "probe").write_bytes(archive.extractfile("probe").read())
+    (tmp_path / "probe").chmod(0o755)
     assert os.path.getsize(tmp_path / "probe") < 200
     assert subprocess.run([tmp_path / "probe", "end"], check=False, timeout=10).returncode == 0
     waiting = subprocess.Popen([tmp_path / "probe"])
