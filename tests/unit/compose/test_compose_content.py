@@ -183,3 +183,8 @@ def test_memory_survives_being_written_and_damage():
     assert Memory.parse(memory.as_dict()) == memory
     assert Memory.parse({"containers": [1], "builds": None}) == Memory()
     assert Memory.parse({"containers": {"a": {"digest": 1}, "b": 2}}) == Memory()
+
+
+def test_a_pattern_that_is_none_leaves_out_nothing_but_its_own_name():
+    ignore = Ignore(["[z-a]", "*.log"])
+    assert (ignore("b"), ignore("[z-a]"), ignore("x.log")) == (False, True, True)

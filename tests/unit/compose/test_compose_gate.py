@@ -4,8 +4,11 @@
 """The health gate, with an engine that plays a script: no real one can be made to fail at will within milliseconds."""
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.compose.apply import Actor
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
-from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock, Gate
+from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock, Gate, project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 from compose_facts import container, model_of
@@ -200,3 +203,18 @@ def test_a_healthcheck_that_came_with_the_image_decides_too():
     rows, waited = gate_of(script, {"web": {"image": "a"}}, settle=3.0)
     assert rows[0]["ok"]
     assert waited > 9
+
+
+def test_a_healthcheck_that_hangs_or_has_no_podman_ends_no_run():
+    def run(argv, **options):
+        raise process.CommandTimeout("took too long", process.Result(tuple(argv), -1, "", "", 30.0))
+
+    tool = Provider("podman-compose", ("podman-compose",), (1, 6, 0), {})
+    Actor(tool, FakeEngine(None, None), "shop", None, run).probe(["a", "b"])
+
+
+def test_what_podman_compose_run_left_is_no_container_of_the_service():
+    labels = {"io.podman.compose.project": "shop", "com.docker.compose.service": "web"}
+    rows = [container("web", Name=name, Config__Labels=labels) for name in ("shop_web_1", "shop_web_tmp4711")]
+    found = project_containers(FakeEngine(FakeTime(), lambda now: rows), "shop")
+    assert [row.name for row in found] == ["shop_web_1"]

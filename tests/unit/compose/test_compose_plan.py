@@ -5,6 +5,7 @@
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose import compare, plan
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
 from compose_facts import IMAGE_ID, container, docker_model, model_of, planned, recorded
 
@@ -185,3 +186,9 @@ def test_the_result_of_a_row():
 def test_the_image_id_is_what_counts_not_its_spelling():
     podman = {"shop:1": {"Id": IMAGE_ID[len("sha256:") :], "Config": {}}}
     assert planned(model_of({"web": WEB}), [container("web")], images=podman)["web"].action == "keep"
+
+
+@pytest.mark.parametrize("body", [{"healthcheck": "curl"}, {"deploy": "x"}, {"secrets": [1]}])
+def test_a_model_of_the_wrong_types_is_told_in_words(body):
+    with pytest.raises(ComposeError, match="service web of shop cannot be understood"):
+        model_of({"web": {**WEB, **body}})
