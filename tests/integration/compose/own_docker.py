@@ -70,9 +70,7 @@ class OwnDocker:
 
     def cli(self, *words: str, check: bool = True) -> str | None:
         """What a docker command printed; None when it failed and need not succeed."""
-        done = subprocess.run(["docker", *words], env=self.environ, capture_output=True, text=True, check=False)
-        assert done.returncode == 0 or not check, f"{words}: {done.stderr}"
-        return done.stdout.strip() if done.returncode == 0 else None
+        return said(["docker", *words], self.environ, check)
 
     def load_tiny(self) -> None:
         """Give it the tiny image."""
@@ -92,6 +90,13 @@ class OwnDocker:
         for line in reversed(pathlib.Path("/proc/self/mountinfo").read_text().splitlines()):
             if line.split()[4].startswith(f"{self.root}/"):
                 subprocess.run(["umount", "-l", line.split()[4]], check=True)
+
+
+def said(argv: t.Sequence[str], environ: t.Mapping[str, str], check: bool) -> str | None:
+    """What a command printed; None when it failed and need not succeed."""
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 or not check, f"{argv}: {done.stderr}"
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def left_of(root: pathlib.Path, program: str = "") -> list[int]:

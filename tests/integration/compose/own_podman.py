@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "tests" / "testbed" / "mac"))
 
 import podman_cli  # noqa: E402
 from onebox_testbed import images, podman  # noqa: E402
-from own_docker import left_of  # noqa: E402
+from own_docker import left_of, said  # noqa: E402
 
 PACKAGES = ["podman", "conmon", "runc", "netavark", "aardvark-dns", "nftables"]
 # From the tree comes what is built for its C library; all else is this machine's, as a container's mounts must be.
@@ -68,16 +68,14 @@ class OwnPodman:
             self._process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True, env=environ)
         deadline = time.monotonic() + 60
         while self.cli("version", check=False) is None:
-            said = (self.root / "log").read_text()
-            assert self._process.poll() is None, said
-            assert time.monotonic() < deadline, said
+            log_text = (self.root / "log").read_text()
+            assert self._process.poll() is None, log_text
+            assert time.monotonic() < deadline, log_text
             time.sleep(0.1)
 
     def cli(self, *words: str, check: bool = True) -> str | None:
         """What a podman command printed; None when it failed and need not succeed."""
-        done = subprocess.run(["podman", *words], env=self.environ, capture_output=True, text=True, check=False)
-        assert done.returncode == 0 or not check, f"{words}: {done.stderr}"
-        return done.stdout.strip() if done.returncode == 0 else None
+        return said(["podman", *words], self.environ, check)
 
     def load_tiny(self) -> None:
         """Give it the tiny image."""
@@ -98,7 +96,7 @@ def _tree() -> pathlib.Path:
     home = podman_cli.CACHE / "podman-engine-trixie"
     tree = home / "root"
     if not (home / "ready").exists():
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)  # what a killed run fetched, if anything
         podman_cli.fetch(home, ["trixie"], PACKAGES)
         for name in FROM_TREE[1:]:
             if not (tree / name).exists():
