@@ -328,8 +328,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    stack = Stack(arguments.request_here(module.params), arguments.real_world())
     try:
+        stack = Stack(arguments.request_here(module.params), arguments.real_world())
         result = stack.look(blind_is_fine=True) if module.check_mode else stack.converge()
     except BadStack as error:
         module.fail_json(msg=str(error), problems=[vars(problem) for problem in error.problems])

@@ -131,8 +131,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.client import 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=arguments.COMMON, supports_check_mode=True)
-    stack = Stack(arguments.request_here(module.params), arguments.real_world())
     try:
+        stack = Stack(arguments.request_here(module.params), arguments.real_world())
         result = stack.info()
     except (ComposeError, EngineError) as error:
         module.fail_json(msg=str(error))

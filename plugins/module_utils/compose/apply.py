@@ -36,8 +36,8 @@ class Actor:
         project: the stack's name.
         source: where the stack is declared; None when only its containers are known (removal).
         run: starts a process.
-        grace: container id -> seconds it may take to end, which podman-compose does not tell Podman.
         lock: the stack's lock. A command that outlives a killed run holds it, so that the next run waits for its end.
+        grace: container id -> seconds it may take to end, which podman-compose does not pass to Podman.
     """
 
     def __init__(
@@ -47,8 +47,9 @@ class Actor:
         project: str,
         source: Source | None,
         run: process.Runner = process.run,
-        lock: int | None = None,
-        grace: t.Mapping[str, int] | None = None,
+        *,
+        lock: int | None,
+        grace: t.Mapping[str, int],
     ) -> None:
         self._tool = tool
         self._engine = engine
@@ -56,7 +57,7 @@ class Actor:
         self._source = source
         self._run = run
         self._lock = lock
-        self._grace = grace or {}
+        self._grace = grace
 
     @property
     def _docker(self) -> bool:

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.compose import strict
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Host
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_machines import KINDS
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
 COMMON: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
@@ -46,7 +50,17 @@ def request_here(params: t.Mapping[str, t.Any]) -> Request:
 
 
 def request_of(params: t.Mapping[str, t.Any], uid: int, home: str) -> Request:
-    """The run that a module's parameters ask for; those only one module has get their defaults."""
+    """The run that a module's parameters ask for; those only one module has get their defaults.
+
+    Raises:
+        ComposeError: ``name`` is not a name for a stack.
+    """
+    if not _NAME.fullmatch(params["name"]):
+        # The stack's lock and state lie in a directory of this name: an empty one is the directory of all stacks.
+        raise ComposeError(
+            f"name: {params['name']!r} is not a name for a stack. Use lower-case letters, digits, '_', '.' and '-', and "
+            "begin with a letter or a digit."
+        )
     default_state = "/var/lib/onebox" if uid == 0 else os.path.join(home, ".local/state/onebox")
     extra = {
         name: params[name]

@@ -33,33 +33,25 @@ class Deploy:
         request: what is wanted.
         world: what it may use.
         timings: where the time of each step is counted.
-        lock: the stack's lock, see :class:`apply.Actor`.
     """
 
-    def __init__(self, request: Request, world: World, timings: Timings, lock: int | None = None) -> None:
+    def __init__(self, request: Request, world: World, timings: Timings) -> None:
         self._request = request
         self._world = world
         self._timings = timings
-        self._lock = lock
 
-    def run(self, look: Look, engine: Engine, result: Result) -> tuple[str, list[Container]]:
+    def run(self, look: Look, engine: Engine, actor: apply.Actor, result: Result) -> tuple[str, list[Container]]:
         """Do it.
 
         Args:
             look: what the plan was made from.
             engine: the engine that was found.
+            actor: changes the stack.
             result: filled in: health, images, mounts, endpoints.
 
         Returns:
             Why the stack is not well, "" when it is; and its containers.
         """
-        grace = {
-            container.id: look.model.services[container.service].stop_seconds
-            for container in look.facts.containers
-            if container.service in look.model.services
-        }
-        grace.update(look.facts.memory.grace)
-        actor = apply.Actor(look.tool, engine, self._request.name, look.source, self._world.run, self._lock, grace)
         failure = ""
         try:
             self._apply(look, engine, actor, result)
@@ -161,3 +153,12 @@ class Deploy:
             if not row["ok"]
         ]
         return f"stack {self._request.name} runs and Prometheus does not reach it: " + "; ".join(bad) if bad else ""
+
+
+def grace_of(look: Look) -> dict[str, int]:
+    """Container id -> seconds it may take to end: as recorded when it was created, else as declared now."""
+    services = look.model.services
+    declared = {
+        each.id: services[each.service].stop_seconds for each in look.facts.containers if each.service in services
+    }
+    return {**declared, **look.facts.memory.grace}

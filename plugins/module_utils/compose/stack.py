@@ -21,14 +21,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import (
 from ansible_collections.onebox.stack.plugins.module_utils.compose import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Boot
-from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy
+from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy, grace_of
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import project_containers
 from ansible_collections.onebox.stack.plugins.module_utils.compose.lastgood import GoodSet, LastGood
 from ansible_collections.onebox.stack.plugins.module_utils.compose.look import Look, Looker, Result, find_engine
 from ansible_collections.onebox.stack.plugins.module_utils.compose.memory import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
-from ansible_collections.onebox.stack.plugins.module_utils.compose.source import FILE_NAMES
+from ansible_collections.onebox.stack.plugins.module_utils.compose.source import FILE_NAMES, Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.tags import Tagger
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
@@ -220,7 +220,8 @@ class Stack:
         if look.engine is None:
             raise AssertionError("a look without an engine is only for check mode")
         before = outcome.snapshot(look.facts.containers)
-        failure, after = Deploy(self._request, self._world, self._timings, self._lock).run(look, look.engine, result)
+        actor = self._actor(look.tool, look.engine, look.source, grace_of(look))
+        failure, after = Deploy(self._request, self._world, self._timings).run(look, look.engine, actor, result)
         result["changed"] = result["changed"] or before != outcome.snapshot(after)
         self._after = after
         return failure
@@ -286,7 +287,7 @@ class Stack:
         if former is not None:
             # A service that only the failed deployment knew may hold what those it came beside need, a port for one.
             added = [row for row in look.facts.containers if row.id not in former]
-            actor = apply.Actor(look.tool, engine, request.name, look.source, self._world.run, self._lock)
+            actor = self._actor(look.tool, engine, look.source, grace_of(look))
             actor.remove_services({row.id: row.service for row in added if row.service not in look.model.services})
         return self._carry_out(look, result)
 
@@ -367,6 +368,11 @@ class Stack:
             grace=grace if look.tool.kind == providers.PODMAN_COMPOSE else 0,
         )
 
+    def _actor(
+        self, tool: providers.Provider, engine: Engine, source: Source | None, grace: t.Mapping[str, int]
+    ) -> apply.Actor:
+        return apply.Actor(tool, engine, self._request.name, source, self._world.run, lock=self._lock, grace=grace)
+
     def _boot(self) -> Boot:
         return Boot(self._world.host, self._request.name, self._request.state_folder)
 
@@ -383,7 +389,7 @@ class Stack:
                 request.provider, engine, self._env, executable=request.provider_path, run=self._world.run
             )
             grace = Memory.parse(state.load(request.state_folder)).grace
-            actor = apply.Actor(tool, engine, request.name, None, self._world.run, self._lock, grace)
+            actor = self._actor(tool, engine, None, grace)
             if request.state == "stopped":
                 actor.stop({row.id: row.service for row in self._to_go(present)})
             else:

@@ -10,6 +10,7 @@ import re
 import tempfile
 
 import pytest
+from real_stack import free_port
 from role_box import ROOT, Box
 
 
@@ -83,6 +84,52 @@ def test_a_database_that_no_backup_source_names_is_a_warning_of_the_plan(box: Bo
         {"name": "c", "kind": "directory", "path": str(tmp_path)},
     ]
     assert "no backup source" not in " ".join(box.run(playbook="playbooks/plan.yml").split())
+
+
+def test_data_beside_the_compose_file_survives_a_deploy_and_a_refused_one(box: Box):
+    box.run()
+    data = box.deployed / "data" / "rows.jsonl"
+    data.parent.mkdir()
+    data.write_text("one row\n")
+    box.lab.variables["LEVEL"] = "debug"
+    box.run()
+    assert data.read_text() == "one row\n"
+    box.lab.services["web"]["environment"]["BAD"] = "${NOBODY:?}"
+    box.lab.write()
+    box.run(expect=2)
+    assert data.read_text() == "one row\n"
+
+
+@pytest.mark.parametrize(("name", "state"), [("", "present"), ("..", "absent"), ("shop\n", "rolled_back")])
+def test_a_bad_name_is_refused_before_anything_is_touched(box: Box, name: str, state: str):
+    (box.deployed / "other").mkdir(parents=True)
+    (box.deployed / "other" / "compose.yml").write_text("services: {}\n")
+    before = box.files()
+    box.variables.update(
+        compose_stack_name=name,
+        compose_stack_state=state,
+        compose_stack_project_dir=f"{box.deployed}/{{{{ compose_stack_name }}}}",
+    )
+    said = box.run(expect=2)
+    assert "is not a name for a stack" in said
+    assert "compose_stack_name" in said
+    assert box.files() == before
+
+
+def test_a_rollback_by_the_role_checks_the_urls(box: Box):
+    url = f"http://127.0.0.1:{free_port()}/status"
+    for level in ("info", "debug"):
+        box.lab.variables["LEVEL"] = level
+        box.run()
+    box.variables.update(
+        compose_stack_state="rolled_back",
+        compose_stack_wait_timeout=3,
+        compose_stack_http_checks=[{"url": url}],
+    )
+    said = box.run(expect=2)
+    assert url in said
+    # The release that ran before is back.
+    assert box.lab.containers()["web"][0].env.count("LEVEL=debug") == 1
 
 
 # Modules that run on the controller alone.

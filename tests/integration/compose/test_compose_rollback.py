@@ -8,6 +8,7 @@ import json
 import pathlib
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from compose_lab import Lab
 
@@ -67,6 +68,26 @@ def test_the_image_survives_under_the_same_tag(lab: Lab):
     result = lab.stack().converge()
     assert result["rolled_back"] is True
     assert _app(lab) == "good"
+
+
+@pytest.mark.parametrize("lab", ["podman-compose"], indirect=True)
+def test_a_rollback_gives_added_services_their_own_grace_period(lab: Lab):
+    commands: list[list[str]] = []
+
+    def run(argv, **keys):
+        commands.append(list(argv))
+        return process.run(argv, **keys)
+
+    lab.services["web"] = lab.service()
+    lab.deploy()
+    lab.services["added"] = {**lab.service("trap 'exit 0' TERM; sleep 1000 & wait"), "stop_grace_period": "17s"}
+    lab.services["web"]["healthcheck"] = SICK
+    lab.world_run = run
+    lab.write()
+    result = lab.stack().converge()
+    assert result["rolled_back"] is True, result["msg"]
+    stopped = [words[:4] for words in commands if words[:2] == ["podman", "stop"]]
+    assert ["podman", "stop", "--time", "17"] in stopped
 
 
 @TWO

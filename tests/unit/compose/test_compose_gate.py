@@ -210,7 +210,7 @@ def test_a_healthcheck_that_hangs_or_has_no_podman_ends_no_run():
         raise process.CommandTimeout("took too long", process.Result(tuple(argv), -1, "", "", 30.0))
 
     tool = Provider("podman-compose", ("podman-compose",), (1, 6, 0), {})
-    Actor(tool, FakeEngine(None, None), "shop", None, run).probe(["a", "b"])
+    Actor(tool, FakeEngine(None, None), "shop", None, run, lock=None, grace={}).probe(["a", "b"])
 
 
 def test_what_podman_compose_run_left_is_no_container_of_the_service():

@@ -1,0 +1,149 @@
+"""Compare roles, their argument specifications and the modules they call, option by option.
+
+This is about roles that have the name of a module (``compose_stack`` of ``compose_stack`` and ``compose_stack_info``). A
+role variable that is named like an option (``compose_stack_keep`` for ``keep``) has the option's type and choices, and
+every call of the module in the role passes it: by its own arguments, or by ``module_defaults`` of a block around it.
+"""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import re
+import sys
+import typing as t
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PREFIX = "onebox.stack."
+Yaml = t.Any
+
+# Where a role deliberately differs from its module, and why.
+DIFFERENT = {
+    "podman_machine_provider": "an empty string is the role's way to leave the choice to the machine that exists",
+    "podman_machine_rootful": "an empty string is the role's way to leave the machine as it is",
+}
+
+
+def module_options(name: str) -> dict[str, Yaml]:
+    """The documented options of one of our modules, those of its documentation fragments included."""
+    documentation = yaml.safe_load(_constant(ROOT / f"plugins/modules/{name}.py", "DOCUMENTATION"))
+    options = dict(documentation.get("options") or {})
+    for fragment in documentation.get("extends_documentation_fragment") or ():
+        if fragment.startswith(PREFIX):
+            path = ROOT / f"plugins/doc_fragments/{fragment[len(PREFIX) :].split('.')[0]}.py"
+            options.update(yaml.safe_load(_constant(path, "DOCUMENTATION")).get("options") or {})
+    return options
+
+
+def _constant(path: pathlib.Path, name: str) -> str:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
+            return str(ast.literal_eval(node.value))
+    raise SystemExit(f"{path}: no {name}")
+
+
+class Call(t.NamedTuple):
+    """One task of a role that calls a module of ours, and the options it passes."""
+
+    where: str
+    module: str
+    options: frozenset[str]
+
+
+class Role:
+    """The tasks, variables and specification of one role."""
+
+    def __init__(self, folder: pathlib.Path, groups: dict[str, list[str]]) -> None:
+        self.name = folder.name
+        self._groups = groups
+        self._tasks = {path.name: yaml.safe_load(path.read_text()) or [] for path in (folder / "tasks").glob("*.yml")}
+        variables = folder / "vars/main.yml"
+        self._vars = yaml.safe_load(variables.read_text()) if variables.exists() else {}
+        specs = yaml.safe_load((folder / "meta/argument_specs.yml").read_text())
+        self.spec: dict[str, Yaml] = specs["argument_specs"]["main"].get("options", {})
+
+    def calls(self) -> list[Call]:
+        """Every call of a module of ours, from the files a playbook can start with."""
+        found: list[Call] = []
+        included = {name for tasks in self._tasks.values() for name in _includes(tasks)}
+        for entry in self._tasks.keys() - included:
+            self._walk(entry, self._tasks[entry], {}, found, ())
+        return found
+
+    def _walk(
+        self, file: str, tasks: Yaml, defaults: dict[str, frozenset[str]], found: list[Call], path: tuple[str, ...]
+    ) -> None:
+        for task in tasks:
+            known = {**defaults, **self._defaults(task.get("module_defaults") or {}, defaults)}
+            for part in ("block", "rescue", "always"):
+                self._walk(file, task.get(part) or [], known, found, path)
+            for name in _includes([task]):
+                if name in self._tasks and name not in path:
+                    self._walk(name, self._tasks[name], known, found, (*path, file))
+            for key, arguments in task.items():
+                if key.startswith(PREFIX):
+                    module = key[len(PREFIX) :]
+                    given = frozenset(arguments or {}) | known.get(module, frozenset())
+                    found.append(Call(f"roles/{self.name}/tasks/{file}: {task.get('name')}", module, given))
+
+    def _defaults(self, written: dict[str, Yaml], outer: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+        found: dict[str, frozenset[str]] = {}
+        for target, value in written.items():
+            variable = re.fullmatch(r"\{\{\s*(\w+)\s*\}\}", value) if isinstance(value, str) else None
+            options = frozenset(self._vars[variable.group(1)] if variable else value)
+            group = target.rpartition(".")[2] if target.startswith("group/") else ""
+            for module in self._groups[group] if group else [target]:
+                short = module.removeprefix(PREFIX)
+                found[short] = found.get(short, outer.get(short, frozenset())) | options
+        return found
+
+
+def _includes(tasks: Yaml) -> t.Iterator[str]:
+    """Names of the task files that ``tasks`` include; all that an expression names."""
+    for task in tasks:
+        for part in ("block", "rescue", "always"):
+            yield from _includes(task.get(part) or [])
+        for key in ("ansible.builtin.include_tasks", "ansible.builtin.import_tasks"):
+            if key in task:
+                value = task[key]["file"] if isinstance(task[key], dict) else task[key]
+                if "{{" not in value:
+                    yield value
+                else:
+                    yield from (f"{word}.yml" for word in re.findall(r"'(\w+)'", value))
+
+
+def problems_of(role: Role, options: t.Mapping[str, dict[str, Yaml]]) -> list[str]:
+    """The differences between one role and the modules it calls."""
+    found = []
+    for call in role.calls():
+        if call.module not in (role.name, f"{role.name}_info"):
+            continue
+        for option, meaning in sorted(options[call.module].items()):
+            variable = f"{role.name}_{option}"
+            if variable not in role.spec:
+                continue
+            if option not in call.options:
+                found.append(f"{call.where}: does not pass {option} to {call.module}, and {variable} exists")
+            for key in ("type", "elements", "choices"):
+                said, wanted = role.spec[variable].get(key), meaning.get(key)
+                if said != wanted and (said, wanted) != ("str", "path") and variable not in DIFFERENT:
+                    found.append(
+                        f"{variable}: {key} is {said!r} in the role and {wanted!r} in the module {call.module}"
+                    )
+    return sorted(set(found))
+
+
+def main() -> None:
+    groups = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"]
+    roles = [Role(folder, groups) for folder in sorted((ROOT / "roles").iterdir()) if folder.is_dir()]
+    modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
+    options = {name: module_options(name) for name in modules}
+    found = [problem for role in roles for problem in problems_of(role, options)]
+    print("\n".join(found) or "roles, their specifications and the modules agree")
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()
