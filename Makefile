@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 HOST ?= demo
 # What `make integration` runs: folders or files of tests/integration. The others have targets of their own, below.
-INTEGRATION ?= test_testbed_engines.py dirs engine mounts stack_97layer site compose/test_compose_rollback.py
+INTEGRATION ?= test_testbed_engines.py core dirs engine mounts stack_97layer site compose/test_compose_rollback.py
 # The engines the testbed started, for the shell that uses them.
 TESTBED = eval "$$(python tests/testbed/testbed.py env)"
 # What a person gives to a run, for example: make demo ARGS='-e container_engine=docker'
@@ -70,7 +70,7 @@ test-backup: testbed ## heavier: backups of real PostgreSQL, Redis and restic, f
 	@python tests/testbed/testbed.py molecule test -s backups_rebuild
 
 faults-backup: testbed ## heavier: hundreds of kills, a thousand flipped bits, full disks: each with its count
-	@$(TESTBED) && OBX_FAULTS=full pytest -q $(addprefix tests/unit/backup/test_backup_,runs.py files_store.py retention.py attacks.py) \
+	@$(TESTBED) && OBX_FAULTS=full pytest -q $(addprefix tests/unit/backup/test_backup_,runs.py files_store.py retention.py repository_attacks.py) \
 	  $(addprefix tests/integration/backup/test_backup_,faults.py faults_restic.py faults_stack.py)
 
 test-oci: testbed ## heavier: the launcher and the role against a cloud that verifies signatures
@@ -82,7 +82,7 @@ e2e-oci: testbed ## heavier: from no VM at all to coinpilot, on a fake cloud tha
 	@$(TESTBED) && pytest -q -s tests/e2e/oci
 
 test-machine: testbed ## heavier: podman machine by three real clients, then one that really boots
-	@$(TESTBED) && pytest -q tests/integration/machine
+	@$(TESTBED) && pytest -q tests/integration/vm
 	@tests/testbed/mac/boot_tier
 
 test-baseline: setup-dev ## heavier: a fresh Debian 12 and 13 with the firewall rules of Oracle's images, made ready

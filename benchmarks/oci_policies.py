@@ -32,7 +32,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "testbed" / "oci")]
 
 importlib.import_module("conftest")  # makes the collection importable
-from ansible_collections.onebox.stack.plugins.module_utils.oci.policy import Policy as Waits  # noqa: E402
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import Policy as Waits  # noqa: E402
 from oci_simulation import DAY, Clock, Run  # noqa: E402
 from oci_world import World  # noqa: E402
 

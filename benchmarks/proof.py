@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
 importlib.import_module("conftest")  # makes the collection importable
 import proof_floor  # noqa: E402
 import proof_stage  # noqa: E402
-from ansible_collections.onebox.stack.plugins.module_utils.engine.find import find  # noqa: E402
+from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import find  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify  # noqa: E402
 
 BENCHMARK = "the mount proof against exec canaries, 1, 10 and 50 containers x 4 mounts; 200 containers: memory"

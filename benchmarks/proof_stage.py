@@ -66,7 +66,7 @@ def peak_memory() -> tuple[float, float]:
 def _measure() -> None:
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
     import conftest  # noqa: F401
-    from ansible_collections.onebox.stack.plugins.module_utils.engine.find import find
+    from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import find
     from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify
 
     names = [f"obx-mounts-bench-{MANY}-{number}" for number in range(MANY)]

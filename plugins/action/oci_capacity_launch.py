@@ -18,20 +18,15 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.onebox.stack.plugins.module_utils.oci import (
-    arguments,
-    arrival,
-    errors,
-    events,
-    launcher,
-    notify,
-    sdk,
-    teardown,
-)
-from ansible_collections.onebox.stack.plugins.module_utils.oci import state as states
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, sdk
+from ansible_collections.onebox.stack.plugins.module_utils.oci import options as arguments
 from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
-from ansible_collections.onebox.stack.plugins.module_utils.oci.hunt import Hunt
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events, launcher, notify
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import state as states
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import terminate as teardown
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import wait_running as arrival
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Hunt
 
 display = Display()
 

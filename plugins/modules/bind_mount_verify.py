@@ -306,12 +306,12 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
-from ansible_collections.onebox.stack.plugins.module_utils.engine.find import ENGINES, find
+from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import ENGINES, find
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import metrics
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.ephemeral import IGNORED
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted.scan import IGNORED
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import ACCESS, verify
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import Prover
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_machines import KINDS, Machine, MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
+from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import KINDS, Machine, MachineError
 
 
 def main() -> None:

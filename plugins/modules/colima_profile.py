@@ -164,10 +164,12 @@ import sys
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.machine import colima, filesystems, places
-from ansible_collections.onebox.stack.plugins.module_utils.machine.colima_yaml import Mount
-from ansible_collections.onebox.stack.plugins.module_utils.machine.errors import MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import profile as colima
+from ansible_collections.onebox.stack.plugins.module_utils.vm.colima.yaml_text import Mount
+from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import filesystems
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import paths as places
 
 
 def _wanted(given: t.Mapping[str, t.Any]) -> colima.Wanted:

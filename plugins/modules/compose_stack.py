@@ -279,7 +279,9 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.compose import arguments, freeze, outcome
+from ansible_collections.onebox.stack.plugins.module_utils.compose import options as arguments
+from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import freeze
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError

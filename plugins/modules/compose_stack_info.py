@@ -123,7 +123,8 @@ would_change:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.compose import arguments, outcome
+from ansible_collections.onebox.stack.plugins.module_utils.compose import options as arguments
+from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError

@@ -69,11 +69,12 @@ import os
 import pathlib
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.compose import environ, provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose import provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.engine import survey
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
-from ansible_collections.onebox.stack.plugins.module_utils.engine.compose_tool import Installer, ToolError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import survey
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.compose_tool import Installer, ToolError
 
 # Those of the newer release's packages that hold docker's plugins.
 PLUGINS = ("docker-compose", "docker-buildx")

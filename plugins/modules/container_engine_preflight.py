@@ -162,11 +162,13 @@ import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.compose import environ, provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose import provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.engine import advice, dropin, images, preflight, survey
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import advice, images, preflight, survey
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import containers_conf as dropin
 
 
 def look(module: AnsibleModule, drop_in: dropin.DropIn) -> dict[str, t.Any]:

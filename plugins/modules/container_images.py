@@ -92,14 +92,14 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
-from ansible_collections.onebox.stack.plugins.module_utils.engine.find import find
-from ansible_collections.onebox.stack.plugins.module_utils.engine.images import (
+from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import find
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.images import (
     BuilderMissing,
     ImageError,
     Images,
     StandIn,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.engine.survey import command_environment
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.survey import command_environment
 
 
 def have(module: AnsibleModule, scratch: str) -> dict[str, t.Any]:

@@ -77,7 +77,7 @@ import pwd
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils import env_file
+from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv as env_file
 
 
 def uid_of(owner: str | None) -> int:

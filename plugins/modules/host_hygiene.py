@@ -136,7 +136,7 @@ import re
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.mac import clutter, hostprocs
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 

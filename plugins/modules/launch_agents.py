@@ -239,7 +239,7 @@ import os
 import shutil
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.mac import agents, bringback, logs
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 from ansible_collections.onebox.stack.plugins.module_utils.mac.launchd import Launchctl

@@ -87,9 +87,10 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.oci import arguments, network, sdk
+from ansible_collections.onebox.stack.plugins.module_utils.oci import network, sdk
+from ansible_collections.onebox.stack.plugins.module_utils.oci import options as arguments
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
-from ansible_collections.onebox.stack.plugins.module_utils.oci.wish import check_ocid
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import check_ocid
 
 
 def check(params: dict[str, t.Any], changes: bool) -> None:

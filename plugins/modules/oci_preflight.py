@@ -146,8 +146,9 @@ instance:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.oci import arguments, preflight, sdk
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.oci import options as arguments
+from ansible_collections.onebox.stack.plugins.module_utils.oci import preflight, sdk
 from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 

@@ -299,10 +299,11 @@ import typing as t
 import uuid
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.machine import ensure, health, places, plan, sizes, volumes
-from ansible_collections.onebox.stack.plugins.module_utils.machine.cli import Podman
-from ansible_collections.onebox.stack.plugins.module_utils.machine.errors import MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import ensure, health, plan, sizes, volumes
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import paths as places
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.client import Podman
 
 
 def _size(given: t.Mapping[str, t.Any], option: str, unit: str) -> int | None:

@@ -75,10 +75,11 @@ import os
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.machine import health, places, read
-from ansible_collections.onebox.stack.plugins.module_utils.machine.cli import Podman
-from ansible_collections.onebox.stack.plugins.module_utils.machine.errors import MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import health, read
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import paths as places
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.client import Podman
 
 
 def main() -> None:

@@ -109,10 +109,12 @@ backups:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.backup import bundle, declaration, timers
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import outlook
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install as bundle
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import timers
 
 
 def main() -> None:

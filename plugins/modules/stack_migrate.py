@@ -168,9 +168,10 @@ warnings_found:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.backup import migrate, sqlmigrations
+from ansible_collections.onebox.stack.plugins.module_utils.backup import migrate
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, WAIT, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sqlmigrations
 
 DATUM = {
     "source": {"type": "str", "required": True},

@@ -100,9 +100,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
-from ansible_collections.onebox.stack.plugins.module_utils.engine.find import ENGINES, find
+from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import ENGINES, find
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
-from ansible_collections.onebox.stack.plugins.module_utils.report import collect, render, stats, store
+from ansible_collections.onebox.stack.plugins.module_utils.report import collect, render, store
+from ansible_collections.onebox.stack.plugins.module_utils.report import usage as stats
 
 
 def make(module: AnsibleModule, results: collect.Results) -> dict[str, t.Any]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import cli
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
 
 if __name__ == "__main__":
     raise SystemExit(cli.main())

@@ -17,9 +17,9 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 
 if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine

@@ -12,15 +12,16 @@ import socket
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.backup import lock, safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup import lock
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError, SpaceError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.files_store import FilesStore
-from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_store import ResticStore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.state import State
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.files import FilesStore
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic import ResticStore
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 
 
 def _now() -> dt.datetime:
@@ -96,7 +97,7 @@ class Context:
         """The engine, looked for when it is first needed. Raises :class:`SourceError` when none answers."""
         if self._cli is None:
             # Half of what a run of files alone would load.
-            from ansible_collections.onebox.stack.plugins.module_utils.engine import find
+            from ansible_collections.onebox.stack.plugins.module_utils.engine import discover as find
             from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 
             try:

@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.retention import Policy
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.retention import Policy
 
 KINDS = ("postgresql", "redis", "directory", "compose")
 ENGINES = ("files", "restic")

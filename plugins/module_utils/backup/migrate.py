@@ -14,16 +14,9 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import (
-    otherarrivals,
-    pgarrive,
-    postgresql,
-    redisrestore,
-    safefs,
-    sources,
-    sqlmigrations,
-    status,
-)
+from ansible_collections.onebox.stack.plugins.module_utils.backup import import_files as otherarrivals
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup import sources, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
@@ -32,8 +25,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     MigrationError,
     RestoreRefused,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import import_dump as pgarrive
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sqlmigrations
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.migrations import Migration
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import restore as redisrestore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
-from ansible_collections.onebox.stack.plugins.module_utils.backup.sqlmigrations import Migration
 
 MOVE, THERE, MOVED = "move", "there", "moved"
 _KINDS = ("postgresql", "redis", "directory")

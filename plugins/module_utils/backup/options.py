@@ -17,7 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     StoreError,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.status import status as compute
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store import pick
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import pick
 
 CONFIG: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},

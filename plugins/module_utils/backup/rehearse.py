@@ -14,26 +14,23 @@ import secrets
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import (
-    directories,
-    pglab,
-    postgresql,
-    redislab,
-    safefs,
-    sources,
-    status,
-)
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup import sources, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     BackupError,
     MismatchError,
     SourceError,
     StoreError,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Source
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import throwaway as pglab
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redislab
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store, StoredSet, pick
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet, pick
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
 
 
 def rehearse(context: Context, *, wanted: str = "latest", where: str = "local", wait: float = 0.0) -> Report:

@@ -13,27 +13,23 @@ import os
 import time
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import (
-    directories,
-    pgfacts,
-    postgresql,
-    rehearse,
-    safefs,
-    sources,
-    status,
-)
+from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, sources, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     BackupError,
     MismatchError,
     RestoreRefused,
     StoreError,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Source
-from ansible_collections.onebox.stack.plugins.module_utils.backup.redisrestore import recover, restore_redis
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis.restore import recover, restore_redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store, StoredSet, pick
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet, pick
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
 
 # The kinds that can go into another directory, beside the stack.
 _FILES = ("directory", "compose")

@@ -13,7 +13,8 @@ import os
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import retention, safefs, sources, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup import sources, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
@@ -22,9 +23,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     SourceError,
     StoreError,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Manifest, Source
-from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_store import ResticStore
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store import Store, StoredSet
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import retention
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest, Source
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic import ResticStore
 
 Report = t.Dict[str, t.Any]  # noqa: UP006
 # Freed space is only handed back every so many sets: a prune rewrites packs, and is the longest part of a run.

@@ -13,13 +13,15 @@ import os
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import postgresql, rehearse, safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, MismatchError, SourceError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.files_store import FilesStore
-from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Source
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store import StoredSet, pick
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import StoredSet, pick
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.files import FilesStore
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
 
 # Changes the first value of a kind that can be changed in general, in the first row of the first table that has one.
 _ALTER = """

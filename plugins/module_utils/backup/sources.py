@@ -10,12 +10,15 @@ import stat
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils import databases
-from ansible_collections.onebox.stack.plugins.module_utils.backup import directories, postgresql, redis, safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration, SourceSpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Artefact, Source
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Source
+from ansible_collections.onebox.stack.plugins.module_utils.engine import databases
 
 if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine

@@ -11,7 +11,7 @@ import os
 import re
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 
 _EVIDENCE = re.compile(r"(local|offsite)-(\d+)\.json\Z")
 

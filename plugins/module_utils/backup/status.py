@@ -9,10 +9,10 @@ import hashlib
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import metrics
 from ansible_collections.onebox.stack.plugins.module_utils.backup import state as states
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import metrics
 
 Status = t.Dict[str, t.Any]  # noqa: UP006
 # Less than a day, so that the daily check repeats itself although its timer is not exact.
@@ -151,7 +151,7 @@ def tell(context: Context, what: str, text: str, warnings: list[str]) -> None:
     if last.get("sha256") == digest and 0 <= now - float(last.get("at") or 0) < QUIET_SECONDS:
         return
     # Needed on bad days alone, and half of what a run loads.
-    from ansible_collections.onebox.stack.plugins.module_utils.backup import notify
+    from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import notify
 
     unsaid = notify.tell(webhook, f"{context.declaration.stack}: {what}", text)
     if unsaid:

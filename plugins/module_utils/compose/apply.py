@@ -10,14 +10,15 @@ import contextlib
 import re
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.compose import mask, resolve
-from ansible_collections.onebox.stack.plugins.module_utils.compose import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Gate
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import Model
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE, Provider
-from ansible_collections.onebox.stack.plugins.module_utils.compose.source import Source
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
 # Building and pulling may take as long as the network does.

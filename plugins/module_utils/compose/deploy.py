@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import (
-    apply,
-    endpoints,
-    outcome,
-    proof,
-    remember,
-    scraped,
-    state,
-)
-from ansible_collections.onebox.stack.plugins.module_utils.compose import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose import apply
+from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError, Unhealthy
-from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Gate, project_containers
-from ansible_collections.onebox.stack.plugins.module_utils.compose.look import Look, Result
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import http as endpoints
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts as proof
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import prometheus as scraped
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate, project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run as remember
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container

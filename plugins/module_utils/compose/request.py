@@ -9,10 +9,10 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.compose import strict
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Host
-from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 
 
 @dataclass(frozen=True)

@@ -8,28 +8,25 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import (
-    apply,
-    environ,
-    freeze,
-    history,
-    lock,
-    outcome,
-    state,
-    strict,
-)
-from ansible_collections.onebox.stack.plugins.module_utils.compose import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose import apply, lock
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
+from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Boot
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import freeze
 from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy, grace_of
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import project_containers
-from ansible_collections.onebox.stack.plugins.module_utils.compose.lastgood import GoodSet, LastGood
-from ansible_collections.onebox.stack.plugins.module_utils.compose.look import Look, Looker, Result, find_engine
-from ansible_collections.onebox.stack.plugins.module_utils.compose.memory import Memory
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Looker, Result, find_engine
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, Source
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
-from ansible_collections.onebox.stack.plugins.module_utils.compose.source import FILE_NAMES, Source
-from ansible_collections.onebox.stack.plugins.module_utils.compose.tags import Tagger
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import history
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import GoodSet, LastGood
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container

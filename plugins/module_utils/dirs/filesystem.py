@@ -10,7 +10,7 @@ import re
 import sys
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.walk import Place
 
 # They keep neither owner nor mode. FUSE's drivers for exFAT and NTFS both call themselves fuseblk.

@@ -14,13 +14,9 @@ import re
 import typing as t
 import urllib.parse
 
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.engine import unix_http
-from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
-    PROJECT_LABELS,
-    Container,
-    parse_inspect,
-)
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.engine import socket_http as unix_http
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS, Container, parse_inspect
 
 # What the engines call themselves in the header Server.
 _SERVER = re.compile(r"(Docker|Libpod)/(\S+)")

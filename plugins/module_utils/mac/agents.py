@@ -18,7 +18,7 @@ import typing as t
 import xml.parsers.expat
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils import processes
+from ansible_collections.onebox.stack.plugins.module_utils.core import ps as processes
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 from ansible_collections.onebox.stack.plugins.module_utils.mac.launchd import Launchctl
 

@@ -14,7 +14,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils import process, processes
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import ps as processes
 
 _PYTHON = re.compile(r"(?:^|/)[Pp]ython[\d.]*$")
 _CONTAINER_WORD = re.compile(r"/(?:docker|libpod|containerd|crio|machine\.slice|kubepods)")

@@ -15,7 +15,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 
 NOT_FOUND = (3, 113, 125)  # no such process; no such service; the domain is not there (nobody logged in)

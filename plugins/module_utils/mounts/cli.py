@@ -15,11 +15,11 @@ import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
-from ansible_collections.onebox.stack.plugins.module_utils.engine.find import ENGINES, find
+from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import ENGINES, find
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import metrics
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import ACCESS, verify
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import Prover
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_machines import KINDS, Machine, MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
+from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import KINDS, Machine, MachineError
 
 PROVEN, BROKEN, UNKNOWN = 0, 1, 2
 

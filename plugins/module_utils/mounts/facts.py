@@ -14,9 +14,9 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.mounts import kernel
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import Node
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.mountinfo import Row, Table, unescape
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls as kernel
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Row, Table, unescape
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.syscalls import Node
 
 # Mounts of these places or kinds come and go with the machine and its containers; nobody keeps data there.
 _MACHINE_PLACES = ("/proc", "/sys", "/dev", "/run", "/var/lib/docker", "/var/lib/containers")

@@ -14,17 +14,19 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
-from ansible_collections.onebox.stack.plugins.module_utils.mounts import access, access_verdicts, facts
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, Times
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.process_view import (
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import access
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import (
     Gone,
     Identity,
     Process,
     Refused,
     identity_of_application,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdicts import decide
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.words import Words
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, Times
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict import access as access_verdicts
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict.decide import decide
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict.messages import Words
 
 # How far the engine's time of start may lie from the kernel's.
 _SAME_START = 10.0

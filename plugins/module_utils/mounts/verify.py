@@ -15,20 +15,15 @@ from dataclasses import replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, NotFound
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
-from ansible_collections.onebox.stack.plugins.module_utils.mounts import (
-    facts,
-    fence,
-    kernel,
-    labels,
-    prove,
-    table,
-    unpersisted,
-    vm,
-)
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.ephemeral import IGNORED
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts, labels, prove, table
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation, declare, with_inherited
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool as fence
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls as kernel
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Table
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Finding, shown
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.mountinfo import Table
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted import report as unpersisted
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted.scan import IGNORED
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import prover as vm
 
 ACCESS = ("none", "read", "write")
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.oci.cloud import Json
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed
+from ansible_collections.onebox.stack.plugins.module_utils.oci.protocol import Json
 from ansible_collections.onebox.stack.plugins.module_utils.oci.sdk import Session
 
 

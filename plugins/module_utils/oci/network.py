@@ -15,9 +15,9 @@ import typing as t
 import uuid
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.oci.cloud import Json
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
-from ansible_collections.onebox.stack.plugins.module_utils.oci.patience import patiently
+from ansible_collections.onebox.stack.plugins.module_utils.oci.protocol import Json
+from ansible_collections.onebox.stack.plugins.module_utils.oci.retry import patiently
 from ansible_collections.onebox.stack.plugins.module_utils.oci.sdk import Session
 
 TAG = "onebox-network"

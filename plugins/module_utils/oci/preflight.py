@@ -15,12 +15,12 @@ import stat
 import typing as t
 from dataclasses import asdict, dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.oci import cloud as clouds
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, freetier
+from ansible_collections.onebox.stack.plugins.module_utils.oci import protocol as clouds
 from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
-from ansible_collections.onebox.stack.plugins.module_utils.oci.wish import check_ocid, check_public_key
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import check_ocid, check_public_key
 
 # Oracle refuses requests whose date is further off than this many seconds.
 SKEW_REFUSED = 300.0

@@ -9,7 +9,7 @@ import datetime
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
-from ansible_collections.onebox.stack.plugins.module_utils.report.stats import NOTHING, Usage
+from ansible_collections.onebox.stack.plugins.module_utils.report.usage import NOTHING, Usage
 
 VERSION = 1
 Results = t.Mapping[str, t.Mapping[str, t.Any]]

@@ -22,12 +22,13 @@ import time
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, migrate, run, sqlmigrations
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, migrate, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     DeclarationError,
     MigrationError,
     RestoreRefused,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sqlmigrations
 from backup_stack import REDIS_PASSWORD, ROOT, Stack
 from examples_runner import run_examples
 

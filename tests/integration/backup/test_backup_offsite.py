@@ -12,13 +12,8 @@ import subprocess
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import (
-    declaration,
-    rehearse,
-    restic_store,
-    restore,
-    run,
-)
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic as restic_store
 from backup_stack import load, restic_programs
 
 SECRET = "s3-" + secrets.token_hex(8)

@@ -11,13 +11,9 @@ import time
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import (
-    declaration,
-    redislab,
-    redisrestore,
-    restore,
-    run,
-)
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, restore, run
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redislab
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import restore as redisrestore
 from backup_stack import docker
 
 

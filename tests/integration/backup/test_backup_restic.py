@@ -19,17 +19,11 @@ import time
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import (
-    declaration,
-    listing,
-    rehearse,
-    restic_backup,
-    restic_command,
-    restic_store,
-    restore,
-    run,
-)
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import listing
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic as restic_store
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic_backup, restic_command
 from backup_stack import ROOT, restic_programs
 
 

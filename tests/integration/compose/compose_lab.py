@@ -13,13 +13,14 @@ import subprocess
 import time
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.compose import gate, strict
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Host
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import gate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
-from ansible_collections.onebox.stack.plugins.module_utils.engine import find
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.engine import discover as find
 
 
 @dataclasses.dataclass(frozen=True)

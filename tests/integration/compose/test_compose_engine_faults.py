@@ -14,7 +14,7 @@ import tempfile
 import threading
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from compose_lab import Lab
 from own_docker import OwnDocker, left_of

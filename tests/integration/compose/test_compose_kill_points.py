@@ -15,8 +15,8 @@ import signal
 import time
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.compose.lastgood import LastGood
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import LastGood
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from compose_lab import Lab
 
 MOMENTS = 34

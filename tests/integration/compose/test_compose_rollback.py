@@ -8,8 +8,8 @@ import json
 import pathlib
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from compose_lab import Lab
 
 TWO = pytest.mark.parametrize("lab", ["docker+2.40", "podman-compose"], indirect=True)

@@ -18,10 +18,10 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.compose import proof
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import Prover
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts as proof
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
 from compose_lab import wait_for
 from onebox_testbed import docker, hosts, images
 from onebox_testbed.base import CHECKOUT, LABEL

@@ -14,9 +14,9 @@ import shutil
 
 import pytest
 import yaml
-from ansible_collections.onebox.stack.plugins.module_utils.compose import freeze
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import freeze
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.engine import find
+from ansible_collections.onebox.stack.plugins.module_utils.engine import discover as find
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import verify
 from real_stack import STACKS, RealStack, ask, eventually, free_port
 

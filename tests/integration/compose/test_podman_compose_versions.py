@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import provider, resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose import provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
-from ansible_collections.onebox.stack.plugins.module_utils.compose.source import locate
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import locate
 from onebox_testbed import podman
 from onebox_testbed.base import CACHE
 

@@ -9,9 +9,10 @@ import subprocess
 import time
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.engine import dropin, preflight, survey
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import SocketEngine
-from ansible_collections.onebox.stack.plugins.module_utils.engine.probe import Probe
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import containers_conf as dropin
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import preflight, survey
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.probe import Probe
 
 
 @pytest.fixture(params=["docker", "podman"])

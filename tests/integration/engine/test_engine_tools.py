@@ -6,7 +6,7 @@
 import json
 import subprocess
 
-from ansible_collections.onebox.stack.plugins.module_utils.engine.compose_tool import Installer
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.compose_tool import Installer
 from examples_runner import run_tasks
 
 

@@ -16,7 +16,7 @@ import typing as t
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
-from ansible_collections.onebox.stack.plugins.module_utils.engine.find import find
+from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import find
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import VERDICTS
 from mounts_lab import ADVICE, APPLETS, ENGINES, IMAGE, PREFIX, ROOTLESS, SEEN, Lab, command
 

@@ -28,12 +28,12 @@ import typing as t
 PROGRAM, IMAGE, USER, PLACE = sys.argv[1:]
 sys.path.insert(0, PROGRAM)
 
-from ansible_collections.onebox.stack.plugins.module_utils import process  # noqa: E402
+from ansible_collections.onebox.stack.plugins.module_utils.core import process  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, PodmanCli  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify  # noqa: E402
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import Prover  # noqa: E402
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_machines import Machine  # noqa: E402
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover  # noqa: E402
+from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine  # noqa: E402
 
 STAGE = pathlib.Path(PLACE)
 ACCOUNT = pwd.getpwnam(USER)

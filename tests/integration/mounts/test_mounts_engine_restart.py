@@ -15,7 +15,7 @@ import threading
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import processes
+from ansible_collections.onebox.stack.plugins.module_utils.core import ps as processes
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError, SocketEngine
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import cli
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify

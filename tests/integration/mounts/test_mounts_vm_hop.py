@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import Prover
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_machines import Machine
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
+from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine
 from mounts_lab import Lab, command
 
 

@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("oci.base_client", reason="Oracle's SDK is not installed (requirements-oci.txt)")
 
 import yaml
-from ansible_collections.onebox.stack.plugins.module_utils.oci import arguments
+from ansible_collections.onebox.stack.plugins.module_utils.oci import options as arguments
 from oci_server import Server
 from oci_signature import TestAccount
 from oci_simulation import KEY

@@ -9,12 +9,13 @@ import pytest
 
 pytest.importorskip("oci.base_client", reason="Oracle's SDK is not installed (requirements-oci.txt)")
 
-from ansible_collections.onebox.stack.plugins.module_utils.oci import arguments, preflight
+from ansible_collections.onebox.stack.plugins.module_utils.oci import options as arguments
+from ansible_collections.onebox.stack.plugins.module_utils.oci import preflight
 from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import Size
 from ansible_collections.onebox.stack.plugins.module_utils.oci.network import TAG, Network, Result, Wanted
 from ansible_collections.onebox.stack.plugins.module_utils.oci.sdk import Account, Session
-from ansible_collections.onebox.stack.plugins.module_utils.oci.wish import Size
 from oci_server import Server, image
 from oci_signature import TestAccount
 from oci_simulation import make_wish

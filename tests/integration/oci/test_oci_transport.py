@@ -22,8 +22,8 @@ pytest.importorskip("oci.base_client", reason="Oracle's SDK is not installed (re
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
 from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import Size
 from ansible_collections.onebox.stack.plugins.module_utils.oci.sdk import Account, Session
-from ansible_collections.onebox.stack.plugins.module_utils.oci.wish import Size
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from oci_server import Server

@@ -6,15 +6,11 @@ import json
 import random
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.oci import (
-    errors,
-    events,
-    hunt,
-    launcher,
-    policy,
-    state,
-    wish,
-)
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import backoff as policy
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import context as hunt
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events, launcher, state
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import spec as wish
 from oci_world import COMPARTMENT, IMAGE, SUBNET, Json, Refused, Reset, Unreachable, World
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEVTnMjUvZ2xq0cQ2Yx8kK3sZs0Zb6m8Q2rQ2rQ2rQ2r test"

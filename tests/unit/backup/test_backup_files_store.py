@@ -13,11 +13,13 @@ import signal
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup import lock, manifest, safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup import lock
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import Busy, StoreError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.files_store import FilesStore
-from ansible_collections.onebox.stack.plugins.module_utils.backup.manifest import Artefact, Manifest, Source
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store import pick
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import pick
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.files import FilesStore
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Manifest, Source
 
 # Everything by which the store changes the disk: a run can die before each of them.
 MUTATING = ("open", "write", "fsync", "rename", "mkdir", "unlink", "rmdir")

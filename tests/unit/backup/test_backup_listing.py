@@ -17,10 +17,12 @@ import time
 import tracemalloc
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.backup import directories, listing, lock
+from ansible_collections.onebox.stack.plugins.module_utils.backup import lock
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import listing
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import Busy, SourceError, StoreError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.restic_files import RepositoryFiles
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 
 NAMES = ("a", "a-b", "a.d/x", "a.d/y", "b\nc", '"quoted"', "ü", "%s", "-dash", " space ", "$HOME", "z/z/z")
 

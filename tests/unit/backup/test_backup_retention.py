@@ -9,7 +9,7 @@ import datetime as dt
 import random
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup.retention import Candidate, Plan, Policy, plan
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.retention import Candidate, Plan, Policy, plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -23,18 +23,18 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     background,
     declaration,
-    manifest,
     options,
     rehearse,
     restore,
     run,
-    safefs,
     selftest,
     status,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import Busy, RestoreRefused, StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.lock import held
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest
 
 MUTATING = ("open", "write", "fsync", "rename", "mkdir", "unlink", "rmdir", "symlink", "chmod", "chown")
 START = dt.datetime(2026, 1, 1, 2, 0, tzinfo=dt.timezone(dt.timedelta(hours=1)))

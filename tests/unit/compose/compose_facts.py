@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import pathlib
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import plan, resolve
-from ansible_collections.onebox.stack.plugins.module_utils.compose.memory import Memory, Record
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import from_config
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import from_config
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory, Record
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
 
 RECORDED = pathlib.Path(__file__).parent / "recorded"

@@ -6,8 +6,9 @@
 import dataclasses
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import compare, mask
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import from_config
+from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import from_config
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
 from compose_facts import container, docker_model, model_of, recorded
 

@@ -6,7 +6,7 @@
 import datetime
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import freeze
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import freeze
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 
 SEOUL = {"days": ["mon", "tue", "wed", "thu", "fri"], "start": "09:00", "end": "15:30", "timezone": "Asia/Seoul"}

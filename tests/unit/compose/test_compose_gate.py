@@ -4,11 +4,11 @@
 """The health gate, with an engine that plays a script: no real one can be made to fail at will within milliseconds."""
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.compose.apply import Actor
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
-from ansible_collections.onebox.stack.plugins.module_utils.compose.gate import Clock, Gate, project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock, Gate, project_containers
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 from compose_facts import container, model_of

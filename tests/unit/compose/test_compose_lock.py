@@ -11,9 +11,9 @@ import signal
 import time
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
 from ansible_collections.onebox.stack.plugins.module_utils.compose import lock
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError, LockHeld
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 
 
 def hold(path, timeout=0.0):

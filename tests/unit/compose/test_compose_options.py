@@ -4,7 +4,7 @@
 """The options the compose modules share: the name of a stack is also the name of its directories."""
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import arguments
+from ansible_collections.onebox.stack.plugins.module_utils.compose import options as arguments
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 
 DEFAULTS = {key: option.get("default") for key, option in arguments.COMMON.items()}

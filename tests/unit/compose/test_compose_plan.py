@@ -4,8 +4,8 @@
 """The action and the reasons for each service, from facts."""
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import compare, plan
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, plan
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
 from compose_facts import IMAGE_ID, container, docker_model, model_of, planned, recorded
 

@@ -7,11 +7,13 @@ import json
 import os
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.compose import environ, provider, resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose import provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import locate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
-from ansible_collections.onebox.stack.plugins.module_utils.compose.source import locate
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
 

@@ -4,8 +4,10 @@
 """Secrets that Podman keeps: which are wanted, which are missing, and what a changed one means."""
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import content, plan, secrets
-from ansible_collections.onebox.stack.plugins.module_utils.compose.memory import Memory, Record
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import secrets
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import digests as content
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory, Record
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from compose_facts import IMAGE_ID, container, model_of
 

@@ -8,7 +8,7 @@ import stat
 import threading
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.dirs import filesystem, walk
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.ensure import ensure
 from hypothesis import HealthCheck, given, settings

@@ -4,8 +4,8 @@
 """What a person is told to type."""
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.engine import advice, survey
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import advice, survey
 
 REFUSED = "no docker answers on this host. Tried: /var/run/docker.sock: [Errno 111] Connection refused"
 FORBIDDEN = "no docker answers on this host. Tried: /var/run/docker.sock: [Errno 13] Permission denied"

@@ -11,8 +11,8 @@ import os
 import pathlib
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.engine import compose_tool
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import compose_tool
 
 
 class Killed(BaseException):

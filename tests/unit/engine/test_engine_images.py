@@ -4,8 +4,8 @@
 """Stand-ins: how they are declared and built, whose registry is asked, what an interrupted build leaves."""
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.engine import images
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import images
 
 PYTHON = images.StandIn("bookworm", ("python3", "ca-certificates"), ("python3",), {"LANG": "C.UTF-8"})
 

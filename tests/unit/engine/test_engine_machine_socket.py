@@ -9,7 +9,7 @@ import json
 import pathlib
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.engine import find
+from ansible_collections.onebox.stack.plugins.module_utils.engine import discover as find
 
 
 class Home:

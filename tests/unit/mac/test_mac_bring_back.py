@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The script that brings a stack back, run by a real shell; podman is a script that answers from a folder of files.
 
-With a real podman machine it runs in tests/integration/machine/boot_machine.py.
+With a real podman machine it runs in tests/integration/vm/boot_machine.py.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ import sys
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process, processes
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import ps as processes
 from ansible_collections.onebox.stack.plugins.module_utils.mac import agents, launchd
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 

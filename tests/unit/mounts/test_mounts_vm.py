@@ -12,12 +12,13 @@ import shlex
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
-from ansible_collections.onebox.stack.plugins.module_utils.mounts import vm, vm_machines
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import declare
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.prove import Job
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm_guest import Question, parse, row_of, script
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import prover as vm
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.guest_script import Question, parse, row_of, script
+from ansible_collections.onebox.stack.plugins.module_utils.vm import shares as vm_machines
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"
 GUEST = """\

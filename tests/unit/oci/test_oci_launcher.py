@@ -5,9 +5,10 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.oci import events, freetier
+from ansible_collections.onebox.stack.plugins.module_utils.oci import freetier
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
-from ansible_collections.onebox.stack.plugins.module_utils.oci.wish import NAME_TAG, Size
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import NAME_TAG, Size
 from oci_simulation import DAY, Clock, Run, make_wish
 from oci_world import COMPARTMENT, World
 

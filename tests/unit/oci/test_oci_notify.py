@@ -6,7 +6,7 @@ import http.client
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.oci import events, notify
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events, notify
 from oci_discord import Discord
 
 T0 = 1_780_000_000.0

@@ -7,8 +7,9 @@ import shutil
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
-from ansible_collections.onebox.stack.plugins.module_utils.oci import arguments, preflight
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.oci import options as arguments
+from ansible_collections.onebox.stack.plugins.module_utils.oci import preflight
 from oci_signature import TestAccount, fingerprint, make_account, new_key, pem
 from oci_simulation import KEY
 from oci_world import COMPARTMENT, IMAGE, SUBNET

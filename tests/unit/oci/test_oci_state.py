@@ -10,10 +10,10 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.oci import state as states
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launcher import new_state
-from ansible_collections.onebox.stack.plugins.module_utils.oci.state import Known, Pending, State
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import state as states
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.launcher import new_state
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import Known, Pending, State
 
 NOW = 1_780_000_000.0
 

@@ -7,10 +7,11 @@ import json
 import pathlib
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, parse_inspect
-from ansible_collections.onebox.stack.plugins.module_utils.report import collect, stats, store
+from ansible_collections.onebox.stack.plugins.module_utils.report import collect, store
+from ansible_collections.onebox.stack.plugins.module_utils.report import usage as stats
 
 NOW = datetime.datetime(2026, 11, 21, 10, 0, 50, tzinfo=datetime.timezone.utc)
 ID = "08da43588cbf75584081c2c400f093533cbfd7a8ad3f5edac135d2daa20937cf"

@@ -1,0 +1,240 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A dump from another place becomes a database of the stack.
+
+It is restored twice: into a throwaway server of the stack's own image, which says what is in it while nothing is at
+stake, and beside the live database under another name, where it must be the same. Then the two change names in one
+transaction. Whenever this is killed, the stack has its former database or the new one, whole.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, sources
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
+    BackupError,
+    MigrationError,
+    MismatchError,
+    SourceError,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import ledger
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import throwaway as pglab
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.server import Server, ident, literal
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+
+_ARRIVING = "_onebox_arriving"
+_HEAD = b"-- PostgreSQL database dump"
+_TAIL = b"-- PostgreSQL database dump complete"
+_MISSING_ROLE = re.compile(r'role "([^"]+)" does not exist')
+
+
+@dataclass(frozen=True)
+class Dump:
+    """A dump as it lies here, unpacked. ``custom`` is pg_dump's own format, else it is SQL."""
+
+    path: str
+    custom: bool
+
+
+def open_dump(path: str, scratch: str) -> Dump:
+    """Look what ``path`` is, and unpack it below ``scratch`` when it is compressed.
+
+    Raises:
+        MigrationError: it is no dump of one database, or not a whole one.
+    """
+    if _first(path).startswith(b"\x1f\x8b"):
+        plain = os.path.join(scratch, "dump")
+        try:
+            with gzip.open(path) as source, safefs.HashedFile(plain) as copy:
+                while chunk := source.read(safefs.CHUNK):
+                    copy.write(chunk)
+        except (OSError, EOFError) as error:
+            raise MigrationError(f"{path} is not a whole gzip file: {error}") from error
+        path = plain
+    head = _first(path)
+    if head.startswith(b"PGDMP"):
+        return Dump(path, custom=True)  # a cut one fails in the throwaway server: it is read to its end there
+    if _HEAD not in head:
+        what = "a dump of all databases (pg_dumpall)" if b"cluster dump" in head else "no dump of pg_dump"
+        raise MigrationError(f"{path} is {what}; make one of each database with: pg_dump -Fc DATABASE")
+    with safefs.open_regular(path) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
+        if _TAIL not in file.read():
+            # psql would end with 0 on half of a dump.
+            raise MigrationError(f"{path} is cut: the words with which pg_dump ends are missing; copy it again")
+    return Dump(path, custom=False)
+
+
+def _first(path: str) -> bytes:
+    try:
+        with safefs.open_regular(path) as file:
+            return file.read(4096)
+    except OSError as error:
+        raise MigrationError(f"the dump {path} cannot be read: {error.strerror}") from error
+
+
+class Arrival:
+    """One dump on its way into one database of a running server."""
+
+    def __init__(self, context: Context, spec: SourceSpec, database: str, file: str, scratch: str) -> None:
+        self.context = context
+        self.spec = spec
+        self.database = database
+        self.file = file
+        self.scratch = scratch
+        self.cli = context.open_cli()
+        self.container = sources.find_container(self.cli.engine, context.declaration.stack, spec)
+        self.server = sources.postgres_server(self.cli, self.container, spec)
+        self.sha256 = safefs.digest(file)[0]
+
+    @property
+    def _arriving(self) -> str:
+        return postgresql.with_suffix(self.database, _ARRIVING)
+
+    def there(self) -> bool:
+        """Whether this very file is what the database was made of."""
+        return self.database in self.server.databases() and ledger.arrived(self.server, self.database, self.sha256)
+
+    def try_out(self, owners: bool, globals_file: str, facts_file: str) -> dict[str, t.Any]:
+        """Restore into a throwaway server. Returns what is in the dump.
+
+        Args:
+            owners: keep owners and privileges; otherwise all belongs to the server's user.
+            globals_file: roles to make first, as ``pg_dumpall --globals-only`` writes them.
+            facts_file: what the old place says is in the database; see playbooks/files/onebox-facts.sql.
+        """
+        stack = self.context.declaration.stack
+        self._restore_words = () if owners else ("--no-owner", "--no-privileges")
+        self._globals_file = globals_file
+        self._dump = open_dump(self.file, self.scratch)
+        if not self._dump.custom and not owners:
+            raise MigrationError(f"{self.file} is SQL, which has its owners in it; owners: false needs a pg_dump -Fc")
+        with pglab.throwaway(
+            self.cli,
+            stack,
+            name=rehearse.throwaway_name(stack, self.spec.name),
+            image=self.container.image_id,
+            user=self.server.user,
+            initdb_args=sources.variable(self.container, "POSTGRES_INITDB_ARGS"),
+            preload="".join(self.server.query(self.server.home(), "SHOW shared_preload_libraries;")),
+        ) as lab:
+            roles = os.path.join(self.scratch, "roles.sql")
+            safefs.write_new(roles, self._roles().encode())
+            postgresql.restore_globals(lab, roles)
+            # By a name that neither the server nor the dump makes: the database may be postgres itself.
+            self._fill(lab, self._arriving)
+            self.facts = _bounds(postgresql.look(lab, self._arriving, True))
+            others = set(lab.databases()) - {"postgres", self._arriving}
+            if others:
+                raise MigrationError(
+                    f"{self.file} makes the database {', '.join(sorted(others))} by itself (pg_dump --create); "
+                    "make it without that option"
+                )
+        rows = sum(table[0] for table in self.facts["tables"].values())
+        if not rows and not self.spec.allow_empty:
+            raise MigrationError(f"{self.file} holds no row at all; if that is right, set allow_empty for this source")
+        if facts_file:
+            self._compare_with_old_place(facts_file)
+        return {"tables": len(self.facts["tables"]), "rows": rows}
+
+    def _compare_with_old_place(self, path: str) -> None:
+        try:
+            with open(path, encoding="utf-8") as file:
+                problems = pgfacts.compare_rows(file.read(), self.facts)
+        except (OSError, ValueError) as error:
+            raise MigrationError(f"the facts {path} cannot be read: {error}") from error
+        if problems:
+            raise MismatchError(
+                f"{self.file} is not what the old place says it had: {'; '.join(problems[:5])}. Stop what writes "
+                "there, then make the dump and the facts again"
+            )
+
+    def move_in(self, stamp: str) -> str:
+        """Restore beside the live database, compare, and change names. Returns the former one's new name, "" for none.
+
+        Raises:
+            MismatchError: it is not what the throwaway server held; the stack is as it was.
+        """
+        arriving = self._arriving
+        if self._globals_file:
+            postgresql.restore_globals(self.server, self._globals_file)
+        postgresql.drop(self.server, arriving)  # what a killed run left
+        try:
+            self._fill(self.server, arriving)
+            problems = pgfacts.compare(self.facts, postgresql.look(self.server, arriving, True), self.database)
+            if problems:
+                raise MismatchError(f"{self.file} came out differently in the stack: {'; '.join(problems[:5])}")
+            ledger.note_arrival(self.server, arriving, self.sha256, os.path.basename(self.file))
+        except BackupError:
+            postgresql.drop(self.server, arriving)
+            raise
+        return self._change_names(arriving, stamp)
+
+    def _change_names(self, arriving: str, stamp: str) -> str:
+        former = postgresql.aside_name(self.database, stamp) if self.database in self.server.databases() else ""
+        renames = f"ALTER DATABASE {ident(arriving)} RENAME TO {ident(self.database)};"
+        if former:
+            renames = f"ALTER DATABASE {ident(self.database)} RENAME TO {ident(former)}; {renames}"
+        self.server.administer(self.database, f"BEGIN; {renames} COMMIT;")
+        return former
+
+    def _roles(self) -> str:
+        words = self.server.argv("pg_dumpall", "--globals-only", "--no-tablespaces")
+        text = self.cli.run(self.server.container, words, env=self.server.env).stdout
+        if self._globals_file:
+            with safefs.open_regular(self._globals_file) as file:
+                text += "\n" + file.read().decode("utf-8", "replace")
+        return text
+
+    def _fill(self, server: Server, name: str) -> None:
+        """Make the database ``name`` as the stack's own is made, and restore into it."""
+        result = server.script(server.home(), self._create(name))
+        if result.rc != 0:
+            raise SourceError(f"database {name} cannot be made: {process.last_words(result.stderr)}")
+        try:
+            if self._dump.custom:
+                postgresql.restore_database(server, name, self._dump.path, False, *self._restore_words)
+            else:
+                words = server.argv("psql", "-Xq", "-1", "-v", "ON_ERROR_STOP=1", "-d", postgresql.connect(name))
+                with safefs.open_regular(self._dump.path) as file:
+                    self.cli.stream(server.container, words, None, env=server.env, source=file)
+        except SourceError as error:
+            role = _MISSING_ROLE.search(str(error))
+            hint = (
+                f"; role {role.group(1)} is not in the stack: give globals (pg_dumpall --globals-only) or owners: false"
+                if role
+                else ""
+            )
+            raise MigrationError(f"{self.file} cannot be restored: {error}{hint}") from error
+
+    def _create(self, name: str) -> str:
+        """SQL that makes a database like the stack's: encoding, locale, owner, settings and privileges."""
+        if self.database not in self.server.databases():
+            return f"CREATE DATABASE {ident(name)} TEMPLATE template0;"
+        words = self.server.argv("pg_dump", "--schema-only", "--create", "-d", postgresql.connect(self.database))
+        text = self.cli.run(self.server.container, words, env=self.server.env).stdout
+        (quoted,) = self.server.query(self.server.home(), f"SELECT pg_catalog.quote_ident({literal(self.database)});")
+        found = []
+        for line in text.splitlines():
+            for start in ("CREATE DATABASE ", "ALTER DATABASE ", "COMMENT ON DATABASE "):
+                if line.startswith(f"{start}{quoted} ") and line.endswith(";"):
+                    found.append(f"{start}{ident(name)} {line[len(start) + len(quoted) + 1 :]}")
+            if re.match(r"(GRANT|REVOKE) ", line) and f" ON DATABASE {quoted} " in line:
+                found.append(line.replace(f" ON DATABASE {quoted} ", f" ON DATABASE {ident(name)} ", 1))
+        return "\n".join(found)
+
+
+def _bounds(found: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Facts of a database that nobody writes to, in the shape of a manifest's."""
+    return {**found, "sequences_before": found["sequences"], "sequences_after": found["sequences"]}

@@ -1,0 +1,316 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PostgreSQL: dump with the server's own programs inside its container, and restore with those of the same image.
+
+pg_dump of another major version refuses the server; a dump through a terminal is corrupt; ``pg_restore -l`` says yes to
+an archive cut to 30 %. So: programs of the container, no terminal, every exit code, a full decode, sha256 on the way.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import typing as t
+import urllib.parse
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup.background import Background
+from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli, Session
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import MismatchError, SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+
+# A random token since the minor releases of August 2025; a plain dump is not the same twice because of it.
+_RESTRICT = re.compile(r"\\(?:un)?restrict ")
+_BUSY = "is being accessed by other users"
+_NAME_BYTES = 63
+_ROLE_EXISTS = re.compile(r'ERROR:  role ".*" already exists')
+
+
+class Server:
+    """A running PostgreSQL server in a container.
+
+    Args:
+        container: its name or id.
+        user: a superuser, or a role with BYPASSRLS that may read everything.
+        env: PGPASSWORD, when the local socket asks for one.
+    """
+
+    def __init__(self, cli: Cli, container: str, user: str, port: int, env: t.Mapping[str, str]) -> None:
+        self.cli = cli
+        self.container = container
+        self.user = user
+        self.env = dict(env)
+        self._where = ["-U", user, "-w"] + (["-p", str(port)] if port else [])
+        self._home = ""
+
+    def session(self, database: str) -> Session:
+        """psql on a database, quiet, unaligned, stopping at the first error."""
+        words = ["psql", *self._where, "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", connect(database)]
+        return self.cli.session(self.container, words, self.env)
+
+    def query(self, database: str, sql: str) -> list[str]:
+        """Run SQL and return the lines of the answer."""
+        with self.session(database) as session:
+            return session.ask(sql)
+
+    def script(self, database: str, text: str) -> process.Result:
+        """Run a whole script up to its first error, and tell how it went. Nothing of it is in a process list."""
+        words = self.argv("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", connect(database))
+        return self.cli.run(self.container, words, env=self.env, stdin=text.encode(), check=False)
+
+    def argv(self, program: str, *words: str) -> list[str]:
+        """A client program of the server with its connection options."""
+        return [program, *self._where, *words]
+
+    def home(self, name: str = "") -> str:
+        """A database to work from that is not ``name``: postgres, or template1 while that is not there.
+
+        It may be gone for good, or for as long as a restore, also a killed one, has given it another name.
+        """
+        if name == "postgres":
+            return "template1"
+        if not self._home:
+            self._home = "postgres" if self.script("postgres", "").rc == 0 else "template1"
+        return self._home
+
+    def administer(self, name: str, sql: str) -> None:
+        """Run SQL that gives the database ``name`` another name, or drops it, once no connection to it is left.
+
+        Raises:
+            SourceError: it fails, or clients come back faster than they are sent away.
+        """
+        # In one psql: between the two a client of the stack could connect again.
+        sql = (
+            f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = {literal(name)} "
+            f"AND pid <> pg_backend_pid();\n{sql}"
+        )
+        deadline = time.monotonic() + 30
+        try:
+            while (result := self.script(self.home(name), sql)).rc != 0:
+                if _BUSY not in result.stderr or time.monotonic() > deadline:
+                    raise SourceError(
+                        f"database {name} could not change names or be dropped ({process.last_words(result.stderr)}); "
+                        "stop the services that use it and run again"
+                    )
+                time.sleep(0.05)
+        finally:
+            self._home = ""
+
+    def databases(self) -> list[str]:
+        """Databases one can connect to, templates left out."""
+        sql = "SELECT to_json(datname) FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname;"
+        return [json.loads(line) for line in self.query(self.home(), sql)]
+
+    def schema(self, database: str, snapshot: str = "") -> list[str]:
+        """The lines of ``pg_dump --schema-only`` that carry meaning."""
+        words = self.argv("pg_dump", "--schema-only", *_snapshot(snapshot), "-d", connect(database))
+        text = self.cli.run(self.container, words, env=self.env).stdout
+        return [line for line in text.splitlines() if line and not line.startswith("--") and not _RESTRICT.match(line)]
+
+
+def capture(
+    server: Server, wanted: t.Sequence[str], staging: str, prefix: str
+) -> tuple[list[Artefact], dict[str, t.Any]]:
+    """Dump globals and databases into ``staging`` below ``prefix``. Returns the artefacts and the facts."""
+    there = server.databases()
+    for name in wanted:
+        if name not in there:
+            raise SourceError(f"there is no database {name!r} in {server.container}; there are {', '.join(there)}")
+    home = server.home()
+    version = server.query(home, "SHOW server_version;")[0]
+    superuser = server.query(home, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user;") == ["t"]
+    artefacts = [
+        _dump(server, ["pg_dumpall", "--globals-only", "--no-tablespaces"], staging, f"{prefix}/globals.sql"),
+    ]
+    facts: dict[str, t.Any] = {
+        "version": version,
+        "user": server.user,
+        "preload": server.query(home, "SHOW shared_preload_libraries;")[0:1],
+        "databases": {},
+    }
+    compress = _compression(server, version)
+    for name in wanted or there:
+        artefact, found = _capture_database(server, name, compress, superuser, staging, prefix)
+        artefacts.append(artefact)
+        facts["databases"][name] = found
+    return artefacts, facts
+
+
+def _capture_database(
+    server: Server, name: str, compress: t.Sequence[str], superuser: bool, staging: str, prefix: str
+) -> tuple[Artefact, dict[str, t.Any]]:
+    path = f"{prefix}/{urllib.parse.quote(name, safe='')}.dump"
+    with server.session(name) as session:
+        session.ask("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;" + pgfacts.SETTINGS)
+        snapshot = session.ask("SELECT pg_catalog.pg_export_snapshot();")[0]
+        before = pgfacts.sequences(session)
+        schema = server.schema(name, snapshot)
+        dump = Background(
+            lambda: _dump(
+                server,
+                ["pg_dump", "-Fc", *compress, "--lock-wait-timeout=60s", *_snapshot(snapshot), "-d", connect(name)],
+                staging,
+                path,
+            )
+        )
+        # The hashes are taken in the session that exported the snapshot, while pg_dump reads the same snapshot.
+        try:
+            found = pgfacts.contents(session, superuser)
+        finally:
+            artefact = dump.join()
+        session.ask("COMMIT;")
+        after = pgfacts.sequences(session)
+    found.update(schema=schema, sequences_before=before, sequences_after=after, path=path)
+    with safefs.open_regular(f"{staging}/{path}") as file:
+        # Decoding the whole archive is what finds a cut one; its list of contents does not.
+        server.cli.stream(server.container, ["pg_restore", "-f", "/dev/null"], None, source=file)
+    return artefact, found
+
+
+def major(server: Server) -> str:
+    """The major version of a running server."""
+    return server.query(server.home(), "SHOW server_version;")[0].partition(".")[0]
+
+
+def restore_globals(server: Server, path: str) -> None:
+    """Apply dumped roles. One that exists is left as it is, also its password and attributes; other errors count."""
+    with safefs.open_regular(path) as file:
+        lines = file.read().split(b"\n")
+    there = server.query(server.home(), "SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles;")
+    living = tuple(
+        start.encode("utf-8", "surrogateescape")
+        for role in there
+        for start in (f"CREATE ROLE {role};", f"ALTER ROLE {role} WITH ")
+    )
+    sql = b"\n".join(line for line in lines if not line.startswith(living))
+    words = server.argv("psql", "-Xq", "-d", server.home())
+    result = server.cli.run(server.container, words, env=server.env, stdin=sql, check=False)
+    errors = [line for line in result.stderr.splitlines() if "ERROR:" in line and not _ROLE_EXISTS.search(line)]
+    if errors or result.rc != 0:
+        raise SourceError(f"the roles in {path} could not be restored: {process.last_words(' '.join(errors[:2]))}")
+
+
+def restore_database(server: Server, name: str, path: str, create: bool, *more: str) -> None:
+    """Restore an archive; with ``create`` the database is made as it was, else it must be there and empty.
+
+    Args:
+        more: further options of pg_restore.
+
+    Raises:
+        SourceError: any error of pg_restore; the first is the last it prints.
+    """
+    inside = "/tmp/obx-restore.dump"
+    server.cli.copy_in(path, server.container, inside)
+    try:
+        words = [
+            "--exit-on-error",
+            "--no-tablespaces",
+            *more,
+            # A database cannot be made from a session in itself.
+            *(["--create", "-d", server.home(name)] if create else ["-d", connect(name)]),
+        ]
+        # -j needs the archive as a file; one job for each of two processors.
+        server.cli.stream(server.container, server.argv("pg_restore", "-j2", *words, inside), None, env=server.env)
+    finally:
+        server.cli.run(server.container, ["rm", "-f", inside], check=False)
+
+
+def rename(server: Server, name: str, to: str) -> None:
+    """Rename a database, ending the connections to it first."""
+    server.administer(name, f"ALTER DATABASE {ident(name)} RENAME TO {ident(to)};")
+
+
+def drop(server: Server, name: str) -> None:
+    """Drop a database this program made a moment ago and found wanting; none there is fine."""
+    server.administer(name, f"DROP DATABASE IF EXISTS {ident(name)};")
+
+
+def compare(server: Server, expected: t.Mapping[str, t.Any]) -> list[str]:
+    """Compare restored databases with the facts of the manifest. Returns the differences."""
+    problems = []
+    there = server.databases()
+    for name, facts in expected["databases"].items():
+        if name not in there:
+            problems.append(f"database {name} is missing")
+            continue
+        problems += pgfacts.compare(facts, look(server, name, "large_objects" in facts), f"database {name}")
+    return problems
+
+
+def look(server: Server, name: str, large_objects: bool) -> dict[str, t.Any]:
+    """What is true of a database now: tables, sequences, extensions, schema."""
+    with server.session(name) as session:
+        session.ask("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;" + pgfacts.SETTINGS)
+        found = pgfacts.contents(session, large_objects)
+        found["sequences"] = pgfacts.sequences(session)
+    found["schema"] = server.schema(name)
+    return found
+
+
+def require_equal(server: Server, expected: t.Mapping[str, t.Any]) -> None:
+    """Raise :class:`MismatchError` with the first differences, if any."""
+    problems = compare(server, expected)
+    if problems:
+        raise MismatchError("; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else ""))
+
+
+def rows(facts: t.Mapping[str, t.Any]) -> int:
+    """Rows of all tables of all databases."""
+    return sum(table[0] for database in facts["databases"].values() for table in database["tables"].values())
+
+
+def _dump(server: Server, words: t.Sequence[str], staging: str, path: str) -> Artefact:
+    target = safefs.private_parents(staging, path)
+    with safefs.HashedFile(target) as file:
+        server.cli.stream(server.container, server.argv(*words), file, env=server.env)
+    if not file.size:
+        raise SourceError(f"{words[0]} in container {server.container} wrote nothing")
+    return Artefact(path, file.size, file.sha256())
+
+
+def _compression(server: Server, version: str) -> list[str]:
+    # zstd takes half the time of gzip, and only some builds have it. It carries no checksum of its own: ours does.
+    if int(re.match(r"\d+", version).group()) < 16:  # type: ignore[union-attr]
+        return []
+    # Without --no-sync it fails for a file that cannot be synced, as this one.
+    words = ["-Fc", "-Z", "zstd", "--no-sync", "--schema-only", "-f", "/dev/null", "-d", "template1"]
+    words = server.argv("pg_dump", *words)
+    return ["-Z", "zstd"] if server.cli.run(server.container, words, env=server.env, check=False).rc == 0 else []
+
+
+def with_suffix(name: str, suffix: str) -> str:
+    """``name`` and ``suffix`` as a name that PostgreSQL, which counts bytes, does not cut."""
+    return name.encode()[: _NAME_BYTES - len(suffix.encode())].decode(errors="ignore") + suffix
+
+
+def aside_name(database: str, stamp: str) -> str:
+    """What a database is called that another one took the place of."""
+    return with_suffix(database, f"_before_{stamp}")
+
+
+def ident(name: str) -> str:
+    """``name`` as an identifier in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """``text`` as a string in SQL."""
+    quoted = text.replace("'", "''")
+    return f"'{quoted}'" if "\\" not in quoted else " E'" + quoted.replace("\\", "\\\\") + "'"
+
+
+def _snapshot(snapshot: str) -> list[str]:
+    return [f"--snapshot={snapshot}"] if snapshot else []
+
+
+def connect(database: str) -> str:
+    """``database`` as the value of psql's -d."""
+    # A name with '=' or '://' would be read as a connection string, and one with a dash as an option.
+    if re.fullmatch(r"[A-Za-z0-9_]+", database):
+        return database
+    quoted = database.replace("\\", "\\\\").replace("'", "\\'")
+    return f"dbname='{quoted}'"

@@ -1,0 +1,198 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Redis and Valkey in the stack: service stopped, former data aside, the RDB loaded by path A, service started.
+
+The work is done in a one-shot container of the same image with the volumes of the service, and no network: while the
+data is not proven, no client can write to it. What is under way is noted, so that the run after a killed one gives the
+service its former data back and starts it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import sources
+from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import HELPER_LABEL, Cli
+from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
+    MismatchError,
+    RestoreRefused,
+    SourceError,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redislab
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
+
+_NOTE = "redis-under-way"
+# Moves the former data aside; leftover append-only files would win over a new dump.rdb. The mark says that all of it
+# was moved: without it, what still lies in the place is former data, too.
+_ASIDE = (
+    'set -eu; cd "$1"; mkdir "$2"; shift; to=$1; shift; for f in "$@"; do [ ! -e "$f" ] || mv -- "$f" "$to/"; done; '
+)
+_ASIDE += ': > "$to/.all"'
+_BACK = 'set -eu; cd "$1"; from=$2; shift 2; [ -d "$from" ] || exit 0; if [ -e "$from/.all" ]; then '
+_BACK += 'mkdir -p "$from.failed"; for f in "$@"; do [ ! -e "$f" ] || mv -- "$f" "$from.failed/"; done; '
+_BACK += 'rm "$from/.all"; fi; '
+_BACK += 'for f in "$from"/*; do [ ! -e "$f" ] || mv -- "$f" .; done; rmdir "$from"'
+# As the service's own process would own it.
+_OWN = 'chown -R "$(stat -c %u:%g "$1")" "$1"'
+
+
+def restore_redis(context: Context, spec: SourceSpec, source: Source, staged: str, stamp: str) -> str:
+    """Restore one Redis source. Returns where the former data is.
+
+    Raises:
+        RestoreRefused: the service keeps no data in a volume or directory: there is nothing to restore into.
+        MismatchError: the loaded data are not what was dumped; the former data are back in place.
+        SourceError: the former data could not be put back; the service stays stopped until :func:`recover` did it.
+    """
+    cli = context.open_cli()
+    container = sources.find_container(cli.engine, context.declaration.stack, spec)
+    server = sources.redis_server(cli, container, spec)
+    facts = as_served(source.facts, redis.settings(server, server.info()))
+    place = facts["config"].get("dir") or "/data"
+    if not any(place == mount.destination or place.startswith(mount.destination + "/") for mount in container.mounts):
+        raise RestoreRefused(
+            f"{container.name} keeps {place} in no volume or directory of the host; give it one before a restore"
+        )
+    note = {
+        "container": container.id,
+        "image": container.image_id,
+        "place": place,
+        "aside": f"pre-restore-{stamp}",
+        "names": _names(source.facts["config"], facts["config"]),
+        "loaded": False,
+    }
+    context.state.write(_NOTE, note)
+    cli.call("stop", "--time", "60", container.id, timeout=120)
+    known = True  # whether all that lies in the place is known to be the former data, or the restored
+    try:
+        with _helper(cli, context.declaration.stack, note) as helper:
+            known = False
+            try:
+                loaded = _load(cli, helper, facts, os.path.join(staged, facts["path"]), note)
+            except BaseException as error:
+                _give_back(cli, helper, note, error)
+                known = True
+                raise
+            context.state.write(_NOTE, {**note, "loaded": True})
+            known = True
+    finally:
+        if known:
+            cli.call("start", container.id, timeout=120)
+            context.state.write(_NOTE, {})
+    aside = f"{place}/pre-restore-{stamp} in {container.name}"
+    _require_served(cli, container.id, server, loaded, f"{container.name}; its former data is in {aside}")
+    return aside
+
+
+def as_served(taken: t.Mapping[str, t.Any], live: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Facts of a set, with the version and the settings of the server it goes into, as far as that one tells them."""
+    config = {**taken["config"], **{name: value for name, value in live["config"].items() if value}}
+    return {**taken, "version": live["version"] or taken.get("version", ""), "config": config}
+
+
+def _names(*configs: t.Mapping[str, str]) -> list[str]:
+    """What a server of one of these settings keeps in its place."""
+    names = ["dump.rdb"]
+    for config in configs:
+        names += [config.get("dbfilename") or "dump.rdb", config.get("appendfilename") or "appendonly.aof"]
+        names += [config.get("appenddirname") or "appendonlydir"]
+    return list(dict.fromkeys(names))
+
+
+def _require_served(cli: Cli, container: str, server: redis.Server, loaded: t.Mapping[str, t.Any], where: str) -> None:
+    """Wait until the service has loaded, and demand all keys of it; its clients may have added some by then."""
+    deadline = time.monotonic() + cli.timeout
+    while True:
+        try:
+            info = server.info()
+            if info.get("loading") == "0":
+                break
+        except SourceError as error:
+            running = cli.call("inspect", "--format", "{{.State.Running}}", container, check=False).stdout.strip()
+            if running != "true":
+                raise MismatchError(f"the data is restored, and the service does not run on it: {where}") from error
+        if time.monotonic() > deadline:
+            raise MismatchError(f"the service did not load the restored data within {cli.timeout:g} s: {where}")
+        time.sleep(0.1)
+    keys, expires = redislab.keys(info)
+    # From 7 on the server counts what it loaded, whatever its clients took away since.
+    counted = int(info.get("rdb_last_load_keys_loaded") or 0) - loaded["expires"]
+    wanted, served = loaded["keys"] - loaded["expires"], max(keys - expires, counted)
+    if served < wanted:
+        raise MismatchError(
+            f"{wanted} keys that do not expire were restored, and the service has {served} after its start "
+            f"(it did not load them, or its clients removed them at once): {where}"
+        )
+
+
+def recover(context: Context) -> str:
+    """End what a killed run began: former data back, unless all was loaded, and the service started.
+
+    Returns what was done, "" for nothing.
+    """
+    note = context.state.read(_NOTE)
+    if not note:
+        return ""
+    cli = context.open_cli()
+    cli.remove_leftovers(context.declaration.stack)
+    if cli.call("inspect", note["container"], check=False).rc != 0:
+        # Deployed anew since; its data is where the volumes are, and nobody knows which of it is whose.
+        raise RestoreRefused(
+            f"a restore of Redis was interrupted and its container is another now: look into {note['place']} of the "
+            f"service, its former data is in {note['aside']} there; then remove {context.state.path}/{_NOTE}.json"
+        )
+    if not note["loaded"]:
+        cli.call("stop", "--time", "60", note["container"], timeout=120)
+        with _helper(cli, context.declaration.stack, note) as helper:
+            _give_back(cli, helper, note)
+    cli.call("start", note["container"], timeout=120)
+    context.state.write(_NOTE, {})
+    return "a restore of Redis that was interrupted: " + ("started" if note["loaded"] else "former data back, started")
+
+
+@contextlib.contextmanager
+def _helper(cli: Cli, stack: str, note: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    words = ["run", "--detach", "--network", "none", "--label", f"{HELPER_LABEL}={stack}"]
+    words += ["--name", f"onebox-restore-{stack}-{secrets.token_hex(3)}".lower()]
+    words += ["--volumes-from", note["container"], "--user", "0", "--entrypoint", "sleep"]
+    helper = cli.call(*words, note["image"], "infinity", timeout=300).stdout.strip().splitlines()[-1]
+    try:
+        yield helper
+    finally:
+        # Without --volumes: they belong to the service.
+        cli.call("rm", "--force", helper, check=False)
+
+
+def _load(
+    cli: Cli, helper: str, facts: t.Mapping[str, t.Any], rdb: str, note: t.Mapping[str, t.Any]
+) -> dict[str, t.Any]:
+    place = note["place"]
+    cli.run(helper, ["sh", "-c", _ASIDE, "obx", place, note["aside"], *note["names"]])
+    cli.copy_in(rdb, helper, f"{place}/dump.rdb")
+    loaded = redislab.load(redislab.Lab(cli, helper, place), facts)
+    name = facts["config"].get("dbfilename") or "dump.rdb"
+    if name != "dump.rdb":
+        cli.run(helper, ["mv", f"{place}/dump.rdb", f"{place}/{name}"])
+    cli.run(helper, ["sh", "-c", _OWN, "obx", place], check=False)
+    return loaded
+
+
+def _give_back(cli: Cli, helper: str, note: t.Mapping[str, t.Any], why: BaseException | None = None) -> None:
+    """Put the former data back. Raises :class:`SourceError` when that is not possible."""
+    place = note["place"]
+    try:
+        cli.run(helper, ["sh", "-c", _BACK, "obx", place, note["aside"], *note["names"]])
+    except SourceError as error:
+        raise SourceError(
+            f"the former data of Redis could not be put back from {place}/{note['aside']} ({error}); the service stays "
+            f"stopped, and the next restore tries again first"
+        ) from why
+    cli.run(helper, ["sh", "-c", _OWN, "obx", place], check=False)

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Prometheus reads, by the node exporter's textfile collector. The alerts on it: roles/backups/files."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration
+
+
+def text(declaration: Declaration, status: t.Mapping[str, t.Any]) -> str:
+    """Prometheus text format of what :func:`status.status` returns; times in seconds since 1970, sizes in bytes."""
+    stack = declaration.stack.replace("\\", "\\\\").replace('"', '\\"')
+    lines = []
+
+    def add(name: str, what: str, value: float | None, extra: str = "") -> None:
+        if value is None:
+            return
+        full = f"onebox_backup_{name}"
+        if f"# TYPE {full} gauge" not in lines:
+            lines.extend([f"# HELP {full} {what}", f"# TYPE {full} gauge"])
+        lines.append(f'{full}{{stack="{stack}"{extra}}} {value:.16g}')
+
+    add("sets", "Committed sets in the local repository.", status["sets"])
+    add("last_success_timestamp_seconds", "When the newest committed set was taken.", status["last_good_at"])
+    add("last_run_timestamp_seconds", "When the last run ended.", status["last_run_at"])
+    add("last_run_ok", "1 when the last run ended without any error, off-site included.", status["last_run_ok"])
+    add("last_size_bytes", "Bytes of the newest set's staged files.", status["last_size"])
+    add("last_duration_seconds", "How long the last run took.", status["last_seconds"])
+    add("max_age_seconds", "Above this age of the newest set something is wrong.", declaration.max_age_hours * 3600)
+    rehearsals = (
+        ("rehearsal_last_success_timestamp_seconds", "When a set was last restored and found equal.", "good_at"),
+        ("rehearsal_last_ok", "1 when the last rehearsal succeeded.", "ok"),
+        ("rehearsal_restore_seconds", "How long the restore in the last rehearsal took.", "seconds"),
+    )
+    for name, what, key in rehearsals:
+        for where, note in sorted(status["rehearsals"].items()):
+            add(name, what, note.get(key), f',where="{where}"')
+    add("offsite_lag_sets", "Committed local sets that are not off-site.", status.get("offsite_lag"))
+    for name, source in sorted(status["sources"].items()):
+        add("source_entries", "Rows, keys or entries of a source in the newest set.", source, f',source="{name}"')
+    return "\n".join(lines) + "\n"
+
+
+def write(path: str, content: str) -> None:
+    """Put the metrics where the node exporter's textfile collector reads them (it needs mode 0644)."""
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    safefs.replace(path, content.encode(), mode=0o644)

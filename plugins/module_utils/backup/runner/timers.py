@@ -1,0 +1,49 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Have systemd's timers run: all of a stack in one look, since a call for each would cost a deploy its time."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+
+
+def ensure(
+    names: t.Sequence[str], *, user: bool, rewritten: bool, check: bool, run: process.Runner = process.run
+) -> list[str]:
+    """Have these timers enabled and waiting. Returns those that were not, or that run by other files than before.
+
+    Args:
+        names: such as ``onebox-backup-coin-backup.timer``.
+        user: of the user's own systemd.
+        rewritten: unit files were, or would be, changed a moment ago.
+
+    Raises:
+        BackupError: systemd refuses them; the text has what it said.
+    """
+    words = ["systemctl", *(["--user"] if user else [])]
+
+    def call(*more: str, must: bool) -> process.Result:
+        try:
+            return run([*words, *more], timeout=60, check=must)
+        except process.CommandError as error:
+            raise BackupError(f"the timers cannot be started: {error}") from error
+
+    if not names:
+        return []
+    idle = set(names) if rewritten else set()
+    for verb, good in (("is-enabled", "enabled"), ("is-active", "active")):
+        # One line for each, in order; the exit code only says that one of them is not.
+        said = call(verb, *names, must=False).stdout.split()
+        idle |= {name for name, word in zip(names, said) if word != good}
+        idle |= set(names[len(said) :])
+    found = [name for name in names if name in idle]
+    if found and not check:
+        if rewritten:
+            call("daemon-reload", must=True)
+        call("enable", *found, must=True)
+        call("restart", *found, must=True)
+    return found

@@ -1,0 +1,169 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sets as plain files: restorable with stock tools and nothing of ours.
+
+    sets/000042/            a committed set; the rename to this name is the commit
+    sets/000042/manifest.json
+    .partial-000043-<run>/  a run under way, or killed; never listed, removed by the next holder of the lock
+    .trash-000007/          a set being removed; never listed
+
+All files of a partial set are durable before its manifest is, the manifest before the rename, the rename before the
+run calls itself good.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest as manifests
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest
+
+_SET = re.compile(r"\d{6,}\Z")
+_LEFTOVER = re.compile(r"\.(?:partial|trash)-")
+_FOREIGN = "belongs to the stack"
+
+
+class FilesStore(Store):
+    """The ``files`` engine.
+
+    Args:
+        path: the repository, a directory of its own with mode 0700.
+        stack: whose sets they are; those of another stack are never used, and no set is put beside them.
+        run_id: makes the name of a partial set unique.
+    """
+
+    trees = False
+
+    def __init__(self, path: str, stack: str, run_id: str) -> None:
+        self.place = path
+        self._stack = stack
+        self._sets = os.path.join(path, "sets")
+        self._run_id = run_id
+
+    def prepare(self) -> None:
+        safefs.private_dir(self.place)
+        safefs.private_dir(self._sets)
+        for found in self.sets():
+            # Before anything is cleared: what looks left over may be the other stack's run, which holds another lock.
+            if found.manifest is None and found.problem.startswith(_FOREIGN):
+                raise StoreError(f"{self.place}: set {found.seq} {found.problem}; nothing was written")
+        for name in os.listdir(self.place):
+            if _LEFTOVER.match(name):
+                safefs.remove_tree(os.path.join(self.place, name))
+
+    def sets(self) -> list[StoredSet]:
+        try:
+            names = [name for name in os.listdir(self._sets) if _SET.match(name) and name == f"{int(name):06d}"]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(f"cannot read the repository {self._sets}: {error.strerror}") from error
+        return [self._read(name) for name in sorted(names, key=int)]
+
+    def _read(self, name: str) -> StoredSet:
+        place = os.path.join(self._sets, name, manifests.NAME)
+        try:
+            with safefs.open_regular(place) as file:
+                found = manifests.load(file.read(), place)
+            if found.seq != int(name):
+                raise StoreError(f"{place} says it is set {found.seq}")
+            if found.stack != self._stack:
+                raise StoreError(f"{_FOREIGN} {found.stack}: give each stack a repository of its own")
+        except OSError as error:
+            return StoredSet(int(name), name, None, f"its manifest cannot be read: {error.strerror or error}")
+        except StoreError as error:
+            return StoredSet(int(name), name, None, str(error))
+        return StoredSet(found.seq, name, found)
+
+    def stage(self, seq: int) -> str:
+        staging = os.path.join(self.place, f".partial-{seq:06d}-{self._run_id}")
+        safefs.private_dir(staging)
+        return staging
+
+    def commit(self, staging: str, manifest: Manifest, trees: t.Sequence[str], excludes: t.Sequence[str]) -> str:
+        name = f"{manifest.seq:06d}"
+        target = os.path.join(self._sets, name)
+        safefs.sync_tree(staging)
+        safefs.write_new(os.path.join(staging, manifests.NAME), manifests.dump(manifest))
+        safefs.sync_dir(staging)
+        # rename() replaces an empty directory: a name that is taken, by whatever, is an error here.
+        if os.path.lexists(target):
+            raise StoreError(f"{target} exists already; nothing was overwritten")
+        os.rename(staging, target)
+        safefs.sync_dir(self._sets)
+        safefs.sync_dir(self.place)
+        return name
+
+    def fetch(self, found: StoredSet, into: str, only: t.Sequence[str] = ()) -> None:
+        for artefact in self._artefacts(found):
+            if only and artefact.path not in only:
+                continue
+            target = safefs.private_parents(into, artefact.path)
+            stored = os.path.join(self._sets, found.id, artefact.path)
+            try:
+                source = safefs.open_regular(stored)
+            except OSError as error:
+                raise StoreError(f"set {found.seq}: {stored} cannot be read: {error.strerror}; use another") from error
+            with source, safefs.HashedFile(target) as copy:
+                while chunk := source.read(safefs.CHUNK):
+                    copy.write(chunk)
+            _compare(artefact, copy.sha256(), copy.size, self.place, found.seq)
+
+    def verify(self, found: StoredSet) -> int:
+        total = 0
+        expected = {manifests.NAME}
+        for artefact in self._artefacts(found):
+            expected.add(artefact.path)
+            place = os.path.join(self._sets, found.id, artefact.path)
+            try:
+                sha256, size = safefs.digest(place)
+            except OSError as error:
+                raise StoreError(f"set {found.seq}: {place} cannot be read: {error.strerror}") from error
+            _compare(artefact, sha256, size, self.place, found.seq)
+            total += size
+        root = os.path.join(self._sets, found.id)
+        for base, _dirs, files in os.walk(root):
+            for name in files:
+                relative = os.path.relpath(os.path.join(base, name), root)
+                if relative not in expected:
+                    raise StoreError(f"set {found.seq}: {relative} in {root} is not in its manifest")
+        return total
+
+    def inspect(self, turn: int) -> None:
+        there = [found for found in self.sets() if found.manifest]
+        if there:
+            self.verify(there[turn % len(there)])
+
+    def delete(self, seqs: t.Sequence[int]) -> list[int]:
+        gone = []
+        for seq in sorted(seqs):
+            name = f"{seq:06d}"
+            trash = os.path.join(self.place, f".trash-{name}")
+            safefs.remove_tree(trash)
+            os.rename(os.path.join(self._sets, name), trash)
+            # From here on the set is not listed, whatever happens to its files.
+            safefs.sync_dir(self._sets)
+            safefs.sync_dir(self.place)
+            safefs.remove_tree(trash)
+            gone.append(seq)
+        return gone
+
+    def _artefacts(self, found: StoredSet) -> list[manifests.Artefact]:
+        found.understood()
+        # Read again: what was listed a while ago may have been damaged since.
+        fresh = self._read(found.id).understood()
+        return [artefact for source in fresh.sources for artefact in source.artefacts]
+
+
+def _compare(artefact: manifests.Artefact, sha256: str, size: int, place: str, seq: int) -> None:
+    if (sha256, size) != (artefact.sha256, artefact.size):
+        raise StoreError(
+            f"set {seq} in {place}: {artefact.path} is damaged ({size} bytes, sha256 {sha256[:12]}…; "
+            f"written were {artefact.size} bytes, {artefact.sha256[:12]}…); use another set"
+        )

@@ -1,0 +1,388 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""restic as the store: one snapshot is one set; found by tags, deleted by id alone.
+
+Each call of restic pays half a second for the key: a backup into a local repository is one call, and what else has to
+be known about it is read from its files (restic_files) and from what the state directory remembers of its snapshots.
+
+Why so careful: ``forget`` with a policy and a mistyped tag deleted every snapshot before 0.17, a missing directory is
+no error before 0.19, and exit code 3 means that a snapshot was made of less than was asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup.background import Background
+from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import RepositorySpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest as manifests
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_backup import (
+    WaitingBackup,
+    escaped,
+    patterns,
+    summary,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_command import Restic
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+
+# The staged files of every set lie at a path that ends so: restic needs the same path to find the snapshot before.
+_STAGE = "onebox-set"
+_CHECK_PARTS = 14
+# restic itself tries an unreachable repository again for many minutes; opening it may take this many seconds.
+OPEN_TIMEOUT = 60.0
+
+
+class ResticStore(Store):
+    """The ``restic`` engine, local or off-site.
+
+    Args:
+        spec: where it is and how it is opened.
+        stack: sets of other stacks in the same repository are not touched.
+        state_dir: holds restic's cache, the staging directory and the manifests already read.
+        timeout: seconds for one call of restic.
+    """
+
+    trees = True
+
+    def __init__(self, spec: RepositorySpec, stack: str, state_dir: str, timeout: float) -> None:
+        self.place = spec.path
+        self._spec = spec
+        self._tag = f"onebox-{stack}"
+        self._host = stack
+        self._state_dir = state_dir
+        self._program = Restic(spec, state_dir, timeout)
+        self._files = RepositoryFiles(spec.path) if os.path.isabs(spec.path) else None
+        # What was asked is not asked again.
+        self._there = False
+        self._rows: list[dict[str, t.Any]] | None = None
+        # Packs that the last commit wrote, and the look at a part of the others under way since it began.
+        self._fresh: set[str] = set()
+        self._reading: Background[int] | None = None
+        # The backup that :meth:`begin` started.
+        self._waiting: WaitingBackup | None = None
+
+    # -- the store's promises ------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        self._program.require_version(self._known_program())
+        safefs.private_dir(os.path.join(self._state_dir, "staging"))
+        safefs.private_dir(os.path.join(self._state_dir, "manifests"))
+        safefs.remove_tree(self._staging)
+        if self._files:
+            safefs.private_dir(self.place)
+        if not self._exists():
+            self._restic("init")
+            self._there = True
+        self._unlock()
+
+    def sets(self) -> list[StoredSet]:
+        found: dict[int, StoredSet] = {}
+        for row in self._snapshots():
+            seq = next((int(tag[4:]) for tag in row.get("tags") or () if re.fullmatch(r"seq-\d+", tag)), 0)
+            if seq:
+                # A copy that was interrupted and made again may be there twice: one of them is enough.
+                found[seq] = self._read(seq, row)
+        return [found[seq] for seq in sorted(found)]
+
+    def stage(self, seq: int) -> str:
+        safefs.private_dir(self._staging)
+        return self._staging
+
+    def begin(self, seq: int, staging: str, trees: t.Sequence[str]) -> None:
+        # restic leaves out one that is not there, without an error before 0.19; the source itself says what is wrong.
+        if all(os.path.isdir(tree) for tree in trees):
+            self._begin(seq, staging, trees, ())
+
+    def _begin(self, seq: int, staging: str, trees: t.Sequence[str], others: t.Sequence[str]) -> WaitingBackup:
+        words = ["--host", self._host, "--tag", f"{self._tag},seq-{seq}"]
+        words += [word for pattern in others for word in ("--exclude", pattern)]
+        excludes = os.path.join(self._state_dir, "excludes")
+        self._waiting = WaitingBackup(self._program, [*words, "--", staging, *trees], excludes, self.lock)
+        return self._waiting
+
+    def abandon(self) -> None:
+        if self._waiting:
+            self._waiting.abandon()
+            self._waiting = None
+
+    def commit(self, staging: str, manifest: Manifest, trees: t.Sequence[str], excludes: t.Sequence[str]) -> str:
+        for tree in trees:
+            if not os.path.isdir(tree):
+                raise StoreError(f"the directory {tree} went away during the run; nothing was committed")
+        sealed = manifests.dump(manifest)
+        safefs.write_new(os.path.join(staging, manifests.NAME), sealed)
+        lines, others = patterns(excludes)
+        if others:
+            self.abandon()  # they belong on its command line
+        waiting = self._waiting or self._begin(manifest.seq, staging, trees, others)
+        self._waiting = None
+        known, self._rows = self._rows, None
+        before = set()
+        if self._files:
+            before = self._files.packs()
+            self._reading = self._read_part(self._files, before, manifest.seq)
+        result = waiting.go(lines)
+        said = summary(result.stdout)
+        identity = str(said.get("snapshot_id") or "")
+        if result.rc != 0:
+            if identity:
+                # Code 3: a snapshot of less than was asked for. It must never be listed as a set.
+                self._restic("forget", identity)
+            raise self._program.failed("backup", result)
+        expected = _expected_files(manifest)
+        lost = expected - int(said.get("total_files_processed") or 0)
+        if lost > max(2, expected // 10):
+            self._restic("forget", identity)
+            raise StoreError(
+                f"restic found {lost} files less than were there when the run began; was a disk unmounted meanwhile? "
+                "Nothing was committed"
+            )
+        if self._files:
+            self._fresh = self._files.packs() - before
+        elif self._dump(identity, os.path.join(staging, manifests.NAME)) != sealed:
+            self._restic("forget", identity)
+            raise StoreError(f"restic in {self.place} gave back another manifest than it got; nothing was committed")
+        safefs.replace(os.path.join(self._state_dir, "manifests", f"{identity}.json"), sealed, durable=False)
+        if known is not None:
+            tags = [self._tag, f"seq-{manifest.seq}"]
+            row = {"id": identity, "time": "9", "tags": tags, "paths": [staging, *trees]}
+            self._remember([*known, row])
+        return identity
+
+    def fetch(self, found: StoredSet, into: str, only: t.Sequence[str] = ()) -> None:
+        usable = found.understood()
+        # All staged files in one call, also when only some are asked for: a call costs more than the rest.
+        self._restic("restore", f"{found.id}:{self._stage_of(found.id)}", "--target", into, "--quiet")
+        os.unlink(os.path.join(into, manifests.NAME))
+        for artefact in [artefact for source in usable.sources for artefact in source.artefacts]:
+            try:
+                sha256, size = safefs.digest(os.path.join(into, artefact.path))
+            except OSError as error:
+                raise StoreError(f"set {found.seq} in {self.place}: {artefact.path} did not come: {error}") from error
+            if (sha256, size) != (artefact.sha256, artefact.size):
+                raise StoreError(f"set {found.seq} in {self.place}: {artefact.path} is damaged; use another set")
+
+    def fetch_tree(self, found: StoredSet, path: str, into: str) -> None:
+        found.understood()
+        # --verify reads back what was written; a damaged pack is an error with the file's name.
+        words = ["--verify", "--quiet"]
+        parent, name = os.path.split(path.rstrip("/"))
+        if not name:
+            self._restic("restore", f"{found.id}:/", "--target", into, *words)
+            return
+        # Out of its parent: of the directory that is named restic restores what is in it, and not its times.
+        holding = f"{into}.whole"
+        os.mkdir(holding, 0o700)
+        try:
+            only = f"/{escaped(name)}"
+            self._restic("restore", f"{found.id}:{parent}", "--include", only, "--target", holding, *words)
+            whole = os.path.join(holding, name)
+            if not os.path.isdir(whole):
+                raise StoreError(f"set {found.seq} in {self.place} holds no directory {path}")
+            os.chmod(whole, 0o700)
+            os.rename(whole, into)
+        finally:
+            safefs.remove_tree(holding)
+
+    def verify(self, found: StoredSet) -> int:
+        usable = found.understood()
+        if self._files:
+            reading = self._reading or self._read_part(self._files, self._files.packs(), found.seq)
+            self._reading = None
+            return self._files.verify(self._fresh) + reading.join()
+        self.inspect(found.seq)
+        return usable.size
+
+    @staticmethod
+    def _read_part(files: RepositoryFiles, packs: set[str], turn: int) -> Background[int]:
+        # In turn one fourteenth: in two weeks everything was read once.
+        return Background(lambda: files.verify_part(packs, turn % _CHECK_PARTS, _CHECK_PARTS))
+
+    def inspect(self, turn: int) -> None:
+        # The structure in full, and in turn a part of all data.
+        self._restic("check", "--read-data-subset", f"{turn % _CHECK_PARTS + 1}/{_CHECK_PARTS}", "--quiet")
+
+    def delete(self, seqs: t.Sequence[int]) -> list[int]:
+        wanted = {found.seq: found.id for found in self.sets() if found.seq in seqs}
+        if wanted:
+            known, self._rows = self._rows, None
+            # By id, never by policy: see the top of this file.
+            self._alone("forget", *[wanted[seq] for seq in sorted(wanted)])
+            self._remember([row for row in known or () if row["id"] not in wanted.values()])
+        return sorted(wanted)
+
+    # -- beyond the promises -------------------------------------------------------------------------------------
+
+    def prune(self) -> None:
+        """Free the space of deleted sets, in a repository whose structure was found whole."""
+        self._restic("check", "--quiet")
+        self._alone("prune", "--quiet")
+
+    def prepare_copy(self) -> None:
+        """What :meth:`prepare` does, for a repository that only takes copies and is made by the first of them."""
+        self._program.require_version(self._known_program())
+        safefs.private_dir(os.path.join(self._state_dir, "manifests"))
+
+    def copy_from(self, other: ResticStore, ids: t.Sequence[str]) -> None:
+        """Copy snapshots of another repository into this one; made here first, with the same chunk sizes."""
+        self._program.require_version(self._known_program())
+        words = ["--from-repo", other._spec.path, "--from-password-file", other._spec.password_file]
+        if self._files:
+            safefs.private_dir(self.place)
+        if not self._exists():
+            self._restic("init", "--copy-chunker-params", *words)
+            self._there = True
+        self._unlock()
+        self._rows = None
+        self._restic("copy", *words, "--quiet", *ids)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    @property
+    def _staging(self) -> str:
+        return os.path.join(self._state_dir, "staging", _STAGE)
+
+    def _read(self, seq: int, row: t.Mapping[str, t.Any]) -> StoredSet:
+        identity = str(row["id"])
+        kept = os.path.join(self._state_dir, "manifests", f"{identity}.json")
+        try:
+            # A snapshot's id is the hash of what it is: a manifest read once needs not be read again.
+            with safefs.open_regular(kept) as file:
+                data = file.read()
+            known = manifests.load(data, kept)
+        except (OSError, StoreError):
+            try:
+                data = self._dump(identity, f"{_stage_path(row)}/{manifests.NAME}")
+                known = manifests.load(data, f"of snapshot {identity[:8]} in {self.place}")
+            except StoreError as error:
+                return StoredSet(seq, identity, None, str(error))
+            if os.path.isdir(os.path.dirname(kept)):
+                safefs.replace(kept, data, durable=False)
+        if known.seq != seq:
+            return StoredSet(seq, identity, None, f"its manifest says it is set {known.seq}")
+        return StoredSet(seq, identity, known)
+
+    def _stage_of(self, identity: str) -> str:
+        for row in self._snapshots():
+            if row["id"] == identity:
+                return _stage_path(row)
+        raise StoreError(f"snapshot {identity[:8]} is gone from {self.place}")
+
+    def _snapshots(self) -> list[dict[str, t.Any]]:
+        """Snapshots of this stack, oldest first."""
+        if self._rows is None:
+            self._rows = self._remembered()
+        if self._rows is None:
+            if not self._exists():
+                return []
+            if self._rows is None:
+                self._look()
+        return self._rows or []
+
+    @property
+    def _memory(self) -> str:
+        name = hashlib.sha256(self.place.encode()).hexdigest()[:12]
+        return os.path.join(self._state_dir, "manifests", f"snapshots-{name}")
+
+    def _note(self) -> dict[str, t.Any]:
+        try:
+            with safefs.open_regular(self._memory) as file:
+                note = json.load(file)
+        except (OSError, ValueError):
+            return {}
+        return note if isinstance(note, dict) else {}
+
+    def _known_program(self) -> t.Any:
+        return self._note().get("program") if self._files else None
+
+    def _remembered(self) -> list[dict[str, t.Any]] | None:
+        """What restic said of the snapshots that are there; None when others are there, or it is not remembered."""
+        if self._files is None or not self._files.made():
+            return None
+        note = self._note()
+        try:
+            if note["ids"] != self._files.snapshots():
+                return None
+            rows = [{key: row[key] for key in ("id", "time", "tags", "paths")} for row in note["rows"]]
+        except (KeyError, TypeError):
+            return None
+        self._there = True
+        return rows
+
+    def _remember(self, rows: list[dict[str, t.Any]]) -> None:
+        self._rows = rows
+        if self._files is None or not os.path.isdir(os.path.dirname(self._memory)):
+            return
+        note = {"ids": self._files.snapshots(), "rows": rows, "program": self._program.signs()}
+        with contextlib.suppress(OSError):  # then it is asked again
+            safefs.replace(self._memory, json.dumps(note).encode(), durable=False)
+
+    def _unlock(self) -> None:
+        # Only locks of dead processes are removed, and our own lock keeps other runs of this stack away.
+        if self._files is None or self._files.locked():
+            self._restic("unlock")
+
+    def _dump(self, identity: str, path: str) -> bytes:
+        return self._restic("dump", "--no-lock", "--quiet", identity, path).stdout.encode("utf-8", "replace")
+
+    def _exists(self) -> bool:
+        if not self._there:
+            self._there = self._look()
+        return self._there
+
+    def _look(self) -> bool:
+        self._program.require_version(self._known_program())
+        if self._files and not self._files.made():
+            return False
+        self._rows = self._remembered()
+        if self._rows is not None:
+            return True
+        # One call opens the repository and lists what is asked for next.
+        words = ["snapshots", "--json", "--no-lock", "--tag", self._tag]
+        result = self._program.run(words, check=False, lock=self.lock, timeout=OPEN_TIMEOUT)
+        if result.rc == 10:
+            return False
+        if result.rc != 0:
+            raise self._program.failed("snapshots", result)
+        self._remember(sorted(json.loads(result.stdout or "[]"), key=lambda row: str(row["time"])))
+        return True
+
+    def _alone(self, command: str, *words: str) -> None:
+        """A call that suffers no lock of others."""
+        result = self._restic(command, *words, check=False)
+        if result.rc == 11:
+            # One that was killed just before this run began may have been seen to be dead only by now.
+            self._restic("unlock")
+            result = self._restic(command, *words, check=False)
+        if result.rc != 0:
+            raise self._program.failed(command, result)
+
+    def _restic(self, command: str, *words: str, check: bool = True) -> process.Result:
+        return self._program.run([command, *words], check=check, lock=self.lock)
+
+
+def _expected_files(manifest: Manifest) -> int:
+    """Plain files that a snapshot of this set is made of at least: the staged ones, and those of the directories."""
+    roots = {s.facts["root"].rstrip("/") + "/": s.facts for s in manifest.sources if s.kind == "directory"}
+    # One inside another is gone through only once.
+    apart = [facts for root, facts in roots.items() if not any(root != o and root.startswith(o) for o in roots)]
+    staged = 1 + sum(len(source.artefacts) for source in manifest.sources)
+    return staged + sum(int(facts.get("plain_files", 0)) for facts in apart)
+
+
+def _stage_path(row: t.Mapping[str, t.Any]) -> str:
+    for path in row.get("paths") or ():
+        if os.path.basename(path) == _STAGE:
+            return str(path)
+    raise StoreError(f"snapshot {str(row.get('id'))[:8]} holds no set of this program")

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""restic's backup, started before all that it stores is there.
+
+It works half a second on the key; meanwhile we go through the directories. What makes it wait: the files that say what
+to leave out are read in their order, after the repository was opened and before restic looks at anything else. The
+first is a pipe that ends when we let go. The second is only there from then on: a restic whose runner was killed ends
+without a snapshot. A version that reads them in another order would be slower, or fail and say what it lacks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import time
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup.background import Background
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_command import Restic
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+
+
+class WaitingBackup:
+    """A ``restic backup`` that waits for :meth:`go` or :meth:`abandon`; one of them must be called.
+
+    Args:
+        program: the program, on its repository.
+        words: options and targets.
+        excludes_file: where what to leave out is written for it.
+        lock: descriptor of the lock it holds as long as it lives, -1 for none.
+    """
+
+    def __init__(self, program: Restic, words: t.Sequence[str], excludes_file: str, lock: int) -> None:
+        self._program = program
+        self._words = words
+        self._file = excludes_file
+        self._lock = lock
+        self._start()
+
+    def _start(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._file)
+        self._began = time.monotonic()
+        wait, self._gate = os.pipe()
+        # It estimates the size by a walk of its own unless told not to; nobody sees the estimate.
+        argv = ["backup", "--json", "--quiet", "--no-scan", "--exclude-file", f"/dev/fd/{wait}"]
+        argv += ["--exclude-file", self._file, *self._words]
+
+        def run() -> process.Result:
+            try:
+                limit = self._program.timeout
+                return self._program.run(argv, check=False, lock=self._lock, waits=limit, inherit=(wait,))
+            finally:
+                os.close(wait)
+
+        self._run = Background(run)
+
+    def go(self, excludes: t.Iterable[str]) -> process.Result:
+        """Let it look, now that all it stores is there, and wait for its end. ``excludes``: lines of its file."""
+        if time.monotonic() - self._began >= self._program.timeout:
+            # Less than its whole time is left to it, or it was ended already: the look at the directories took long.
+            self.abandon()
+            self._start()
+        text = "".join(f"{line}\n" for line in excludes).encode("utf-8", "surrogateescape")
+        try:
+            safefs.replace(self._file, text, durable=False)
+        except BaseException:
+            self.abandon()
+            raise
+        os.close(self._gate)
+        return self._run.join()
+
+    def abandon(self) -> None:
+        """Let it end with nothing stored."""
+        os.close(self._gate)
+        with contextlib.suppress(StoreError):
+            self._run.join()
+
+
+def escaped(path: str) -> str:
+    """The pattern that fits a path and no other."""
+    return re.sub(r"([\\*?\[\]])", r"\\\1", path)
+
+
+def patterns(paths: t.Iterable[str]) -> tuple[list[str], list[str]]:
+    """What leaves out exactly these paths: lines of a file, and patterns that no line can say (odd white space)."""
+    lines, others = [], []
+    for path in paths:
+        pattern = escaped(path)
+        if "\n" in path or path != path.strip():
+            others.append(pattern)
+        else:
+            lines.append(pattern.replace("$", "$$"))
+    return lines, others
+
+
+def summary(text: str) -> dict[str, t.Any]:
+    """What restic said at its end."""
+    for line in reversed(text.splitlines()):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and row.get("message_type") == "summary":
+            return row
+    return {}

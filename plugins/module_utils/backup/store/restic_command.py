@@ -1,0 +1,129 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calls of restic: how a repository is opened, what version will do, and what its exit codes mean."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import RepositorySpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+
+OLDEST = (0, 18)
+
+
+class Restic:
+    """The program, on one repository.
+
+    Args:
+        spec: where the repository is and how it is opened.
+        state_dir: holds restic's cache.
+        timeout: seconds for one call.
+    """
+
+    def __init__(self, spec: RepositorySpec, state_dir: str, timeout: float) -> None:
+        self._spec = spec
+        self._state_dir = state_dir
+        self.timeout = timeout
+        self._version_checked = False
+
+    def require_version(self, known: t.Any = None) -> None:
+        """Refuse a version that is not safe to drive. ``known``: :meth:`signs` of a program that was asked before."""
+        if self._version_checked:
+            return
+        if not known or known != self.signs():
+            said = self.run(["version"]).stdout
+            match = re.match(r"restic (\d+)\.(\d+)", said)
+            if match is None or (int(match.group(1)), int(match.group(2))) < OLDEST:
+                raise StoreError(
+                    f"{self._spec.program} is {said.split(' compiled')[0].strip() or 'unknown'}; 0.18 is the oldest "
+                    "that is safe to drive: install it from Debian 13 or newer, from Homebrew, or the release binary "
+                    "of restic.net, and name its path as program"
+                )
+        self._version_checked = True
+
+    def signs(self) -> list[t.Any]:
+        """By which the program is known again."""
+        place = shutil.which(self._spec.program)
+        if place is None:
+            return []
+        status = os.stat(place)
+        return [os.path.realpath(place), status.st_size, status.st_mtime_ns, status.st_ino]
+
+    def run(
+        self,
+        words: t.Sequence[str],
+        *,
+        check: bool = True,
+        lock: int = -1,
+        timeout: float | None = None,
+        waits: float = 0.0,
+        inherit: t.Sequence[int] = (),
+    ) -> process.Result:
+        """One call.
+
+        Args:
+            check: raise when the exit code is not 0.
+            lock: descriptor of the lock it goes on holding when we are killed, -1 for none.
+            timeout: fewer seconds than the repository's.
+            waits: seconds it may wait for us before its time counts.
+            inherit: other descriptors that it gets.
+        """
+        try:
+            result = process.run(
+                [*self._argv(), *words],
+                timeout=min(timeout or self.timeout, self.timeout) + waits,
+                env=self._environment(),
+                check=False,
+                pass_fds=(*inherit, *((lock,) if lock >= 0 else ())),
+            )
+        except process.CommandMissing as error:
+            raise StoreError(
+                f"{self._spec.program} is not there ({error}); install 0.18 or newer, or name its path"
+            ) from error
+        except process.CommandTimeout as error:
+            hint = "" if timeout else "; raise timeout in the declaration, backups_timeout of the role"
+            raise StoreError(f"restic {words[0]} on {self._spec.path}: {error}{hint}") from error
+        except process.CommandError as error:
+            raise StoreError(f"restic {words[0]} on {self._spec.path}: {error}") from error
+        if check and result.rc != 0:
+            raise self.failed(words[0], result)
+        return result
+
+    def failed(self, command: str, result: process.Result) -> StoreError:
+        """What a failed call means."""
+        if result.rc == 12:
+            return StoreError(
+                f"the key in {self._spec.password_file} does not open {self._spec.path}; without the right one "
+                "its sets are lost. Put the key back that was kept elsewhere"
+            )
+        return StoreError(
+            f"restic {command} on {self._spec.path} failed (exit code {result.rc}): "
+            f"{process.last_words(result.stderr or result.stdout)}"
+        )
+
+    def _argv(self) -> list[str]:
+        words = [self._spec.program, "--repo", self._spec.path, "--password-file", self._spec.password_file]
+        words += ["--cache-dir", os.path.join(self._state_dir, "restic-cache")]
+        for option in self._spec.options:
+            words += ["--option", option]
+        return words
+
+    def _environment(self) -> dict[str, str]:
+        env = dict(os.environ, LC_ALL="C", HOME=os.environ.get("HOME", self._state_dir))
+        if self._spec.environment_file:
+            try:
+                with open(self._spec.environment_file, encoding="utf-8") as file:
+                    lines = [line.strip() for line in file]
+            except OSError as error:
+                raise StoreError(f"{self._spec.environment_file} cannot be read: {error.strerror}") from error
+            for line in lines:
+                name, equals, value = line.partition("=")
+                if equals and not line.startswith("#"):
+                    env[name.strip()] = value.strip().strip("'\"")
+        return env

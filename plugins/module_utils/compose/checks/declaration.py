@@ -1,0 +1,318 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that must be right before a stack is touched; all that is wrong is found in one go."""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import ports as portlib
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, Service
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.resolve import (
+    no_env_file,
+    read_env_file,
+    unset_problems,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import PortRow
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, moved
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
+    CONFIG_FILES_LABEL,
+    WORKING_DIR_LABEL,
+    Container,
+)
+
+# Less than this and a database or a log stops within minutes.
+_LEAST_FREE = 64 << 20
+# What an earlier step of the same playbook may solve: in check mode nobody makes directories and secrets.
+MADE_BEFORE = ("no_source", "no_file", "no_secret")
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the user asked for beyond the compose file.
+
+    Attributes:
+        required_env: variables of the stack's environment file that must have a value.
+        public_ports: ports of the host that may be reached from other machines.
+    """
+
+    required_env: tuple[str, ...] = ()
+    public_ports: tuple[int, ...] = ()
+
+
+def declared(model: Model, source: Source, rules: Rules) -> list[Problem]:
+    """Problems that the files alone show."""
+    problems = _required_env(source, rules)
+    if source.env_file:
+        problems += _private(source)
+    for service in model.services.values():
+        problems += _binds(service, source)
+        problems += _files(service, source)
+        problems += _public(service, rules)
+    problems += _twice(model)
+    problems += _full([source.project_dir, *sources_of(model)])
+    known = [*model.problems, *unset_problems(model.unset, source)]
+    return [*known, *(each for each in problems if NOT_SET not in each.where + each.message)]
+
+
+def _required_env(source: Source, rules: Rules) -> list[Problem]:
+    values = read_env_file(source.env_file) if source.env_file else {}
+    place = source.named(source.env_file) or os.path.join(source.project_dir, ".env")
+    return [
+        Problem(
+            "required_env",
+            name,
+            f"is required by this stack and {'empty' if name in values else 'missing'} in {place}; give it a value",
+        )
+        for name in rules.required_env
+        if not values.get(name)
+    ]
+
+
+def _private(source: Source) -> list[Problem]:
+    path = source.named(source.env_file)
+    mode = stat.S_IMODE(os.stat(source.env_file).st_mode)
+    if mode & 0o077:
+        return [Problem("env_file_mode", path, f"has mode {mode:04o}: others can read the secrets; chmod 0600 {path}")]
+    return []
+
+
+def _binds(service: Service, source: Source) -> t.Iterator[Problem]:
+    deploy_dir = os.path.realpath(source.project_dir)
+    for bind in service.binds:
+        where = f"service {service.name}, volume {bind.source}:{bind.target}"
+        real = os.path.realpath(bind.source)
+        inside = real == deploy_dir or real.startswith(deploy_dir + os.sep)
+        if bind.relative and not (inside and bind.read_only):
+            yield Problem(
+                "relative_source",
+                where,
+                f"the source {bind.written!r} is relative, so it depends on where compose runs; write an absolute "
+                "path, for example ${DATA_DIR:?}/… with DATA_DIR in the environment file",
+            )
+        elif inside and not bind.read_only:
+            yield Problem(
+                "source_in_deploy_dir",
+                where,
+                f"data must not live in the deploy directory {source.project_dir}, which every deploy rewrites; "
+                "move it elsewhere, or mount it read-only if it is part of the stack",
+            )
+        if not os.path.exists(source.place(bind.source)):
+            advice = (
+                "it should have come with the stack's files"
+                if inside
+                else "declare it in data_dirs_directories, or create it"
+            )
+            yield Problem(
+                "not_shipped" if inside else "no_source",
+                where,
+                f"{bind.source} does not exist ({advice}); engines would make an empty one owned by root",
+            )
+
+
+def _files(service: Service, source: Source) -> t.Iterator[Problem]:
+    where = f"service {service.name}"
+    for path, required in service.env_files:
+        if required and not os.path.isfile(source.place(path)):
+            yield no_env_file(service.name, path)
+    for ref in service.files:
+        if ref.kind == "file" and not os.path.exists(source.place(ref.value)):
+            yield Problem(
+                "no_file" if moved(ref.value, source.project_dir, "") == ref.value else "not_shipped",
+                where,
+                f"its {ref.collection[:-1]} {ref.name} is to come from {ref.value}, which does not exist",
+            )
+    if service.build is not None:
+        yield from _build(service, where, source.place)
+
+
+def _build(service: Service, where: str, place: t.Callable[[str], str]) -> t.Iterator[Problem]:
+    build = service.build or {}
+    context = str(build.get("context") or "")
+    if "://" in context or build.get("dockerfile_inline"):
+        return
+    if not os.path.isdir(place(context)):
+        yield Problem("no_context", where, f"its build context {context} is not a directory")
+        return
+    dockerfile = os.path.normpath(os.path.join(context, str(build.get("dockerfile") or "Dockerfile")))
+    if not os.path.isfile(place(dockerfile)):
+        if not build.get("dockerfile") and os.path.isfile(place(os.path.join(context, "Containerfile"))):
+            return
+        yield Problem("no_dockerfile", where, f"its Dockerfile {dockerfile} does not exist")
+        return
+    if not dockerfile.startswith(context.rstrip(os.sep) + os.sep):
+        message = f"its Dockerfile {dockerfile} is outside of its build context {context}; not every builder takes that"
+        yield Problem("dockerfile_outside", where, message)
+    beside = os.path.join(os.path.dirname(dockerfile), ".dockerignore")
+    if os.path.dirname(dockerfile) != context and os.path.isfile(place(beside)):
+        message = (
+            f"{beside} has no effect: a .dockerignore counts only at the root of the context, {context}; move it there"
+        )
+        yield Problem("dockerignore_elsewhere", where, message)
+
+
+def _public(service: Service, rules: Rules) -> t.Iterator[Problem]:
+    for row in service.ports:
+        if not row.loopback and row.published not in rules.public_ports:
+            number = row.published or f"one the engine picks, for {row.target}"
+            yield Problem(
+                "public_port",
+                f"service {service.name}, port {number}",
+                f"is published on {row.host_ip or 'every address'}, so other machines reach it (a firewall on "
+                f"this host does not stop that); write 127.0.0.1:{row.published or ''}:{row.target}, or list it in "
+                "public_ports",
+            )
+
+
+def _full(places: t.Sequence[str]) -> t.Iterator[Problem]:
+    seen = set()
+    for place in places:
+        try:
+            info, device = os.statvfs(place), os.stat(place).st_dev
+        except OSError:
+            continue  # that it is not there is said elsewhere
+        free = info.f_bavail * info.f_frsize
+        if device not in seen and free < _LEAST_FREE:
+            message = f"only {free >> 20} MiB are free on its file system; make room first"
+            yield Problem("disk_full", place, message)
+        seen.add(device)
+
+
+def platforms(model: Model, images: t.Mapping[str, t.Mapping[str, t.Any] | None], machine: str) -> list[Problem]:
+    """Images for another processor than the host's ``machine`` (as ``uname -m`` has it), where none was asked for."""
+    here = _MACHINES.get(machine, machine)
+    return [
+        Problem(
+            "wrong_platform",
+            f"service {service.name}",
+            f"image {service.image} is for {image.get('Architecture')}, and this host is {here}; get the one for "
+            f"{here}, or set platform if the host can emulate it",
+        )
+        for service in model.services.values()
+        for image in [images.get(service.image) or {}]
+        if not service.platform and image.get("Architecture") and image.get("Architecture") != here
+    ]
+
+
+def _twice(model: Model) -> t.Iterator[Problem]:
+    taken: list[tuple[str, portlib.Listener]] = []
+    for service in model.services.values():
+        for row in service.ports:
+            if row.published:
+                for name, listener in taken:
+                    if portlib.clashes(listener, row.host_ip, row.published, row.protocol):
+                        yield Problem(
+                            "port_twice",
+                            f"service {service.name}, port {row.published}",
+                            f"service {name} publishes it too",
+                        )
+                taken.append((service.name, portlib.Listener(row.host_ip, row.published, row.protocol, "")))
+
+
+def foreign(project: str, project_dir: str, containers: t.Sequence[Container]) -> list[Problem]:
+    """Containers of a project with this name that another directory deployed: two stacks with one name.
+
+    Compose itself would silently replace them.
+    """
+    ours = os.path.realpath(project_dir)
+    found: dict[str, list[str]] = {}
+    for container in containers:
+        theirs = container.labels.get(WORKING_DIR_LABEL, "")
+        if not theirs:
+            continue
+        if os.path.realpath(theirs) != ours:
+            found.setdefault(theirs, []).append(container.name)
+        elif container.labels.get(CONFIG_FILES_LABEL) == "-":
+            found.setdefault("standard input", []).append(container.name)
+    return [
+        Problem(
+            "foreign_project_dir",
+            f"project {project}",
+            f"containers {', '.join(sorted(names))} of this name were deployed from {place}, not from {project_dir}: "
+            "give this stack another name, or take that one down first, or set adopt to take them over",
+        )
+        for place, names in sorted(found.items())
+    ]
+
+
+def occupied(
+    model: Model,
+    rows: t.Sequence[planning.Row],
+    own: t.Sequence[Container],
+    others: t.Callable[[], t.Sequence[Container]],
+    listening: t.Sequence[portlib.Listener],
+    owner: t.Callable[[str], tuple[int, str]],
+) -> list[Problem]:
+    """Ports that services about to be created want and that something else has.
+
+    Args:
+        own: the project's present containers; what they publish is ours.
+        others: every container of the engine, asked only when a clash needs a name.
+        listening: the host's listening sockets.
+        owner: the process behind a socket's inode.
+    """
+    mine = {(row.host_port, row.protocol) for container in own if container.running for row in container.ports}
+    problems = []
+    for row in rows:
+        service = model.services.get(row.service)
+        if service is None or not (row.replaces or row.action == planning.START):
+            continue
+        for port in service.ports:
+            if not port.published or (port.published, port.protocol) in mine:
+                continue
+            hit = next(
+                (place for place in listening if portlib.clashes(place, port.host_ip, port.published, port.protocol)),
+                None,
+            )
+            asleep = _asleep(port, others(), {container.id for container in own}) if hit is None else ""
+            if asleep:
+                message = f"belongs to {asleep}, which will want it back; publish another port"
+                problems.append(Problem("port_taken", f"service {service.name}, port {port.published}", message))
+            if hit is not None:
+                who = _who(hit, port.published, others, owner, {container.id for container in own})
+                problems.append(
+                    Problem(
+                        "port_taken",
+                        f"service {service.name}, port {port.published}",
+                        f"is already taken by {who}; stop that, or publish another port",
+                    )
+                )
+    return problems
+
+
+def _asleep(port: PortRow, others: t.Sequence[Container], own: t.Container[str]) -> str:
+    for container in others:
+        if container.id in own or container.running or container.restart_policy in ("", "no"):
+            continue
+        for row in container.ports:
+            listener = portlib.Listener(row.host_ip, row.host_port, row.protocol, "")
+            if portlib.clashes(listener, port.host_ip, port.published, port.protocol):
+                return f"container {container.name}" + (f" of stack {container.project}" if container.project else "")
+    return ""
+
+
+def _who(
+    hit: portlib.Listener,
+    port: int,
+    others: t.Callable[[], t.Sequence[Container]],
+    owner: t.Callable[[str], tuple[int, str]],
+    own: t.Container[str],
+) -> str:
+    for container in others():
+        if container.id not in own and container.running and any(row.host_port == port for row in container.ports):
+            project = f" of stack {container.project}" if container.project else ""
+            return f"container {container.name}{project}"
+    pid, name = owner(hit.inode)
+    return f"process {name} (pid {pid})" if pid else "a process this user may not see"
+
+
+def sources_of(model: Model) -> list[str]:
+    """Every bind source of the stack, once."""
+    return sorted({bind.source for service in model.services.values() for bind in service.binds})

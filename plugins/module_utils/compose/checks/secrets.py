@@ -1,0 +1,68 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Secrets the compose file calls external: Podman keeps them, and this knows which there are and since when.
+
+Podman copies a secret when it makes a container, so that a changed one is only seen by a new container.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Piece
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
+from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import PODMAN_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
+
+
+def users(model: Model) -> dict[str, list[str]]:
+    """Name of each external secret -> the services that use it."""
+    found: dict[str, list[str]] = {}
+    for service in model.services.values():
+        for ref in service.files:
+            if ref.kind == "external" and ref.collection == "secrets":
+                found.setdefault(ref.value, []).append(service.name)
+    return found
+
+
+def pieces(model: Model, engine: Engine | None) -> dict[str, Piece]:
+    """The external secrets that Podman has. A value set anew has another digest, also when it is the same value.
+
+    Raises:
+        EngineError: the engine cannot be asked.
+    """
+    if engine is None or engine.name != "podman":
+        return {}
+    found = {}
+    for name in users(model):
+        row = engine.secret(name)
+        if row is not None:
+            updated = str(row.get("UpdatedAt") or row.get("CreatedAt") or "")
+            found[name] = Piece(f"{row.get('ID')} {updated}", epoch_of(updated))
+    return found
+
+
+def problems(model: Model, kind: str, engine: Engine | None) -> list[Problem]:
+    """External secrets this stack cannot be given.
+
+    Args:
+        kind: the compose tool.
+    """
+    wanted = users(model)
+    if not wanted or engine is None:
+        return []
+    if engine.name != "podman" or kind != PODMAN_COMPOSE:
+        place = "Docker has none outside of Swarm" if engine.name != "podman" else "docker compose refuses them"
+        advice = f"is external, and {place}: declare it with file, or deploy with Podman and podman-compose"
+        return [Problem("external_secret", f"secret {name}", advice) for name in sorted(wanted)]
+    there = pieces(model, engine)
+    return [
+        Problem(
+            "no_secret",
+            f"secret {name}",
+            f"is wanted by service {', '.join(wanted[name])}, and Podman has none of that name: give it a value in "
+            f"compose_stack_secrets, or create it (printf %s … | podman secret create {name} -)",
+        )
+        for name in sorted(set(wanted) - set(there))
+    ]

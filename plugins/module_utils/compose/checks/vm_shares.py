@@ -1,0 +1,47 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bind sources that the virtual machine the containers run in does not have, found before anything is started.
+
+The engine would make an empty directory of that name inside the machine, and say nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.vm import shares as vm_machines
+
+_SECONDS = 30.0
+
+
+def problems(model: Model, machine: vm_machines.Machine, home: str, run: process.Runner) -> list[Problem]:
+    """One problem for each source that no share covers; none where shares are not known, for the proof comes later.
+
+    Args:
+        home: the user's home directory on the host.
+    """
+    shares = vm_machines.shares(machine, run, home, _SECONDS)
+    if shares is None:
+        return []
+    roots = [root for pair in shares for root in (pair[1], os.path.realpath(pair[0]))]
+    return [
+        Problem(
+            "vm_not_shared",
+            f"service {service.name}, volume {bind.source}:{bind.target}",
+            f"{machine.title} shares {', '.join(pair[0] for pair in shares)} and not {bind.source}: the container "
+            f"would see an empty directory. Move it below one of these. Or: {machine.how_to_share(bind.source)}",
+        )
+        for service in model.services.values()
+        for bind in service.binds
+        if not _below(bind.source, roots)
+    ]
+
+
+def _below(path: str, roots: t.Iterable[str]) -> bool:
+    places = {path, os.path.realpath(path)}
+    return any(place == root or place.startswith(root.rstrip("/") + "/") for place in places for root in roots)

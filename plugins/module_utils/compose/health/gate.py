@@ -1,0 +1,293 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wait until a stack is well, or say which service is not and what it printed last."""
+
+from __future__ import annotations
+
+import math
+import re
+import typing as t
+from dataclasses import dataclass, replace
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import exit_reason as ends
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
+
+WELL, WAITING, FAILED = "well", "waiting", "failed"
+# Growth of the restart count, while we look, that is a crash loop and not one bad start.
+_LOOP = 3
+# Seconds a container started by this run must stay healthy; it must have run for twice as long.
+_STEADY = 1.0
+_ENDED = ("exited", "stopped", "dead")
+_RUNNING = ("running",)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where the gate has its time from, so that tests need none.
+
+    Attributes:
+        monotonic: seconds that never go back.
+        epoch: seconds since 1970, comparable with the engine's timestamps.
+        sleep: waits that many seconds.
+    """
+
+    monotonic: t.Callable[[], float]
+    epoch: t.Callable[[], float]
+    sleep: t.Callable[[float], None]
+
+
+@dataclass
+class _Seen:
+    restarts: int
+    since: float | None = None
+    # When it was first seen healthy, and has been since.
+    healthy_since: float | None = None
+    # Podman says 0 while a container runs again; what it ended with before is what a person wants to know.
+    exit_code: int = 0
+    # Its start by the engine's clock, and since when by ours it has been seen with that.
+    started_at: str = ""
+    started_since: float = 0.0
+
+
+class Gate:
+    """The health gate of one stack.
+
+    Args:
+        engine: where containers are looked at.
+        project: the stack.
+        clock: time.
+        settle: seconds a service without a healthcheck must run without a restart.
+        patience: seconds ``unhealthy`` or ``exited`` must last to count: a restart policy, or the next try of the
+            healthcheck, may still mend it.
+        probe: runs a container's healthcheck now. Podman leaves that to systemd timers: where there is no systemd,
+            nobody else does it.
+        interval: seconds between two looks.
+        kernel: says whether the kernel killed a container, see :func:`ends.kernel_says`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        project: str,
+        clock: Clock,
+        *,
+        settle: float = 3.0,
+        patience: float = 3.0,
+        probe: t.Callable[[t.Sequence[str]], None] | None = None,
+        interval: float = 0.25,
+        kernel: t.Callable[[str], str] = ends.kernel_says,
+    ) -> None:
+        self._engine = engine
+        self._project = project
+        self._clock = clock
+        self._settle = settle
+        self._patience = patience
+        self._probe = probe
+        self._interval = interval
+        self._kernel = kernel
+
+    def wait(
+        self,
+        services: t.Mapping[str, Service],
+        timeout: float,
+        *,
+        completed: t.Container[str] = (),
+        began_at: float = math.inf,
+    ) -> list[dict[str, t.Any]]:
+        """Wait until every one of ``services`` is well.
+
+        Args:
+            timeout: seconds.
+            completed: services that must have ended with exit code 0, since another one waits for that.
+            began_at: seconds since 1970; a container started since must stay healthy for a second to count as such.
+
+        Returns:
+            One row a container: service, container, state, health, restarts, exit_code, seconds, ok, message.
+
+        Raises:
+            Unhealthy: one failed, or time ran out. Names it, and shows its last lines.
+        """
+        began = self._clock.monotonic()
+        seen: dict[str, _Seen] = {}
+        while True:
+            looked = self._clock.monotonic()
+            rows = self._look(services, seen, began, completed, began_at)
+            bad = [row for row in rows if row["verdict"] == FAILED]
+            if not bad and all(row["verdict"] == WELL for row in rows):
+                return [_public(row) for row in rows]
+            now = self._clock.monotonic()
+            elapsed = now - began
+            if bad or elapsed >= timeout:
+                raise self._unhealthy(bad or [row for row in rows if row["verdict"] != WELL], rows, elapsed, services)
+            # Podman's command line takes its time: most of it is for the services.
+            self._clock.sleep(min(max(self._interval, 10 * (now - looked)), 2.0))
+
+    def _look(
+        self,
+        services: t.Mapping[str, Service],
+        seen: dict[str, _Seen],
+        began: float,
+        completed: t.Container[str],
+        began_at: float,
+    ) -> list[dict[str, t.Any]]:
+        found = self._containers(services)
+        if self._probe is not None:
+            checked = [row.id for row in found if row.running and _checked(services[row.service], row)]
+            if checked:
+                self._probe(checked)
+                found = self._containers(services)
+        rows = []
+        for container in found:
+            verdict, message = self._verdict(services[container.service], container, seen, completed, began_at)
+            rows.append(
+                {
+                    "service": container.service,
+                    "container": container.name,
+                    "id": container.id,
+                    "state": container.status,
+                    "health": container.health,
+                    "restarts": container.restart_count,
+                    "exit_code": container.exit_code,
+                    "oom_killed": container.oom_killed,
+                    "seconds": round(self._clock.monotonic() - began, 3),
+                    "verdict": verdict,
+                    "message": message,
+                }
+            )
+        there = {container.service for container in found}
+        for name, service in services.items():
+            if name not in there and service.scale > 0:
+                rows.append(_absent(name))
+        return rows
+
+    def _containers(self, services: t.Mapping[str, Service]) -> list[Container]:
+        return [row for row in project_containers(self._engine, self._project) if row.service in services]
+
+    def _verdict(
+        self,
+        service: Service,
+        container: Container,
+        seen: dict[str, _Seen],
+        completed: t.Container[str],
+        began_at: float,
+    ) -> tuple[str, str]:
+        now = self._clock.monotonic()
+        memory = seen.setdefault(container.id, _Seen(container.restart_count))
+        memory.exit_code = container.exit_code or memory.exit_code
+        if container.restart_count - memory.restarts >= _LOOP:
+            ended = ends.words(replace(container, exit_code=memory.exit_code), self._kernel)
+            return FAILED, f"keeps restarting ({container.restart_count} times), {ended}"
+        if container.status in _ENDED:
+            if service.name in completed or service.one_shot:
+                if container.exit_code == 0:
+                    return WELL, "ended with exit code 0"
+                return FAILED, f"ended: {ends.words(container, self._kernel)}"
+            return self._lasting(memory, now, f"is not running: {ends.words(container, self._kernel)}")
+        if service.name in completed:
+            memory.since = None
+            return WAITING, f"is still {container.status}, and another service waits for its end"
+        if container.health == "unhealthy":
+            return self._lasting(memory, now, "its healthcheck fails")
+        memory.since = None
+        if container.status not in _RUNNING:
+            return WAITING, f"is {container.status}"
+        if _checked(service, container):
+            if container.health == "healthy":
+                return self._steady(memory, now, container, began_at)
+            memory.healthy_since = None
+            return WAITING, f"its healthcheck is still {container.health or 'not run'}"
+        ran = self._ran(memory, now, container)
+        if ran >= self._settle:
+            return WELL, "running"
+        return WAITING, f"runs for {max(ran, 0):.0f} s"
+
+    def _steady(self, memory: _Seen, now: float, container: Container, began_at: float) -> tuple[str, str]:
+        # Some are healthy until they have read their configuration, and one that was restarted even more so.
+        if memory.healthy_since is None:
+            memory.healthy_since = now
+        steady = _STEADY * (1 + 3 * container.restart_count)
+        proven = now - memory.healthy_since >= steady and self._ran(memory, now, container) >= 2 * steady
+        return (WELL if proven or epoch_of(container.started_at) < began_at else WAITING), "healthy"
+
+    def _ran(self, memory: _Seen, now: float, container: Container) -> float:
+        """Seconds since its start; those we saw ourselves count, too, where the engine's clock is ahead of ours."""
+        if memory.started_at != container.started_at:
+            memory.started_at, memory.started_since = container.started_at, now
+        return max(self._clock.epoch() - epoch_of(container.started_at), now - memory.started_since)
+
+    def _lasting(self, memory: _Seen, now: float, message: str) -> tuple[str, str]:
+        if memory.since is None:
+            memory.since = now
+        return (FAILED if now - memory.since >= self._patience else WAITING), message
+
+    def _unhealthy(
+        self,
+        bad: t.Sequence[t.Mapping[str, t.Any]],
+        rows: t.Sequence[dict[str, t.Any]],
+        elapsed: float,
+        services: t.Mapping[str, Service],
+    ) -> Unhealthy:
+        parts = []
+        for row in bad:
+            part = f"service {row['service']} {row['message']}"
+            tail = self._tail(str(row["id"]), services.get(str(row["service"])))
+            parts.append(part + (f"; its last lines:\n{tail}" if tail else "; it printed nothing"))
+        head = f"stack {self._project} is not well after {elapsed:.0f} s: "
+        return Unhealthy(head + "\n".join(parts), [_public(row) for row in rows])
+
+    def _tail(self, container: str, service: Service | None) -> str:
+        if not container:
+            return ""
+        try:
+            lines = self._engine.logs(container, 15).rstrip()
+        except EngineError:
+            return ""
+        secrets = mask.secrets_of(service.environment) if service is not None else ()
+        return "\n".join(f"    {line}" for line in mask.text(lines, secrets).splitlines())
+
+
+def _checked(service: Service, container: Container) -> bool:
+    # One that came with the image is not in the compose file, and only the engine knows it.
+    return service.has_healthcheck or bool(container.health)
+
+
+def project_containers(engine: Engine, project: str) -> list[Container]:
+    """The containers of a project, without those of ``compose run``."""
+    return [
+        row
+        for row in engine.containers(project=project)
+        if row.labels.get("com.docker.compose.oneoff", "False").lower() != "true" and not _of_podman_compose_run(row)
+    ]
+
+
+def _of_podman_compose_run(row: Container) -> bool:
+    # podman-compose 1.6 gives it the labels of the service, and a name of its own.
+    return "io.podman.compose.project" in row.labels and bool(re.search(r"_tmp\d+$", row.name))
+
+
+def _absent(name: str) -> dict[str, t.Any]:
+    return {
+        "service": name,
+        "container": "",
+        "id": "",
+        "state": "missing",
+        "health": "",
+        "restarts": 0,
+        "exit_code": 0,
+        "oom_killed": False,
+        "seconds": 0.0,
+        "verdict": WAITING,
+        "message": "has no container",
+    }
+
+
+def _public(row: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    shown = {key: value for key, value in row.items() if key not in ("verdict", "id")}
+    shown["ok"] = row["verdict"] == WELL
+    return shown

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The proof of a stack's mounts, on this host or through the virtual machine its containers run in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import verify
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict import decide as verdicts
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import prover as vm
+from ansible_collections.onebox.stack.plugins.module_utils.vm import shares as vm_machines
+
+
+def prove(engine: Engine, request: Request, world: World, **wanted: t.Any) -> dict[str, t.Any]:
+    """:func:`verify.verify` with what ``wanted`` says, the same way for the plan and after a deployment.
+
+    Raises:
+        ComposeError: the virtual machine does not answer.
+        EngineError: the engine does not.
+    """
+    try:
+        through = None
+        if request.vm != "none":
+            through = vm.Prover(vm_machines.Machine.of(request.vm, request.vm_name), world.run)
+        return verify.verify(engine, through=through, **wanted)
+    except vm_machines.MachineError as error:
+        raise ComposeError(f"the mounts of stack {request.name} cannot be proven: {error}") from error
+
+
+def outlast_the_doubt(sources: t.Iterable[str], clock: Clock) -> None:
+    """Wait, half a second at most, until no directory among ``sources`` is as young as one that Podman makes.
+
+    Podman's API makes a missing source just before the container; a directory that a person or a role made in that
+    moment looks the same for ever after, and would be called ``auto_created``.
+    """
+    youngest = 0.0
+    for source in sources:
+        with contextlib.suppress(OSError):
+            # Python tells no birth before 3.12; the last change is never before it.
+            youngest = max(youngest, os.stat(source).st_ctime)
+    left = youngest + verdicts.PODMAN_BEFORE_CREATION - clock.epoch()
+    if 0 < left <= verdicts.PODMAN_BEFORE_CREATION:
+        clock.sleep(left)

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask a Prometheus whether it reaches what it watches: a stack that runs and is not seen is not well."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import http as endpoints
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock
+from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
+
+# url, seconds -> (HTTP status or 0, body, why there is none)
+Read = t.Callable[[str, float], "tuple[int, str, str]"]
+Row = dict[str, t.Any]
+
+
+def check(
+    wanted: t.Sequence[t.Mapping[str, t.Any]], timeout: float, since: float, clock: Clock, read: Read = endpoints.read
+) -> list[Row]:
+    """Poll each Prometheus until all its targets are up, or ``timeout`` seconds have passed for all together.
+
+    Args:
+        wanted: ``url`` of a Prometheus, and ``jobs`` that must have targets; without any, all targets it has.
+        since: seconds since 1970; what was scraped before, when the stack was another one, does not count.
+
+    Returns:
+        ``url, job, instance, health, ok, message`` for each target.
+    """
+    deadline = clock.monotonic() + timeout
+    rows: list[Row] = []
+    for item in wanted:
+        url, jobs = str(item["url"]).rstrip("/"), [str(job) for job in item.get("jobs") or ()]
+        while True:
+            status, body, why = read(f"{url}/api/v1/targets?state=active", max(1.0, deadline - clock.monotonic()))
+            found = _targets(url, jobs, body, since) if status == 200 else [_none(url, "", why or f"answered {status}")]
+            if all(row["ok"] for row in found) or clock.monotonic() >= deadline:
+                break
+            clock.sleep(0.5)
+        rows += found
+    return rows
+
+
+def _targets(url: str, jobs: t.Sequence[str], body: str, since: float) -> list[Row]:
+    try:
+        active = json.loads(body)["data"]["activeTargets"]
+    except (ValueError, KeyError, TypeError):
+        return [_none(url, "", "this is not the answer of a Prometheus")]
+    rows = []
+    for target in active:
+        labels = target.get("labels") or {}
+        if jobs and labels.get("job") not in jobs:
+            continue
+        health = str(target.get("health") or "unknown")
+        message = str(target.get("lastError") or "") or f"is {health}"
+        if health == "up":
+            message = "" if epoch_of(str(target.get("lastScrape") or "")) >= since else "was not scraped since"
+        row = {"url": url, "job": labels.get("job", ""), "instance": labels.get("instance", ""), "health": health}
+        rows.append({**row, "ok": not message, "message": message})
+    there = {row["job"] for row in rows}
+    rows += [_none(url, job, "has no target") for job in jobs if job not in there]
+    return rows or [_none(url, "", "it watches nothing")]
+
+
+def _none(url: str, job: str, message: str) -> Row:
+    return {"url": url, "job": job, "instance": "", "health": "unknown", "ok": False, "message": message}

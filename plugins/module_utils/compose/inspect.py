@@ -1,0 +1,195 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at a stack: what is declared, what runs, what would have to be done, and what is wrong. Changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
+from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import ports, secrets
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import vm_shares as shared
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts as proof
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Reader
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, locate
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
+from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
+from ansible_collections.onebox.stack.plugins.module_utils.engine import databases
+from ansible_collections.onebox.stack.plugins.module_utils.engine import discover as engines
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine
+
+Result = dict[str, t.Any]
+
+
+@dataclass
+class Look:
+    """What a run saw, and what it made of it."""
+
+    model: Model
+    source: Source
+    tool: providers.Provider
+    engine: Engine | None
+    facts: planning.Facts
+    rows: list[planning.Row]
+    warnings: list[str]
+    cache: dict[str, list[t.Any]]
+
+
+def find_engine(request: Request, world: World) -> Engine:
+    """The engine that is asked for; where any will do, the one the stack was deployed on.
+
+    With that one away, another would start the stack a second time, on the same data.
+
+    Raises:
+        EngineError: it does not answer.
+    """
+    known = str(state.load(request.state_folder).get("engine") or "")
+    if request.engine != "auto" or request.socket or known not in engines.ENGINES:
+        return engines.find(request.engine, request.socket, run=world.run, environ=world.environ)
+    try:
+        return engines.find(known, run=world.run, environ=world.environ)
+    except EngineError as error:
+        raise EngineError(
+            f"stack {request.name} was deployed on {known}, and that does not answer: {error} To move the stack to "
+            "another engine, take it down on this one first, and name the other."
+        ) from error
+
+
+class Looker:
+    """Looks at one stack.
+
+    Args:
+        request: what is wanted.
+        world: what it may use.
+        timings: where the time of each step is counted.
+    """
+
+    def __init__(self, request: Request, world: World, timings: Timings) -> None:
+        self._request = request
+        self._world = world
+        self._env = environ.clean(world.environ)
+        self.timings = timings
+
+    def look(self, blind_is_fine: bool = False, judge_builds: bool = True) -> Look:
+        """Ask the tool for the model and the engine for the facts, and make the plan.
+
+        Args:
+            blind_is_fine: an engine that is not there is a warning.
+            judge_builds: whether a changed build context counts; not so on the way back, where images are given.
+
+        Raises:
+            ComposeError, EngineError: it cannot be seen what there is.
+        """
+        request, run = self._request, self._world.run
+        source = locate(
+            request.name, request.project_dir, request.files, request.env_file, request.profiles, request.staged_dir
+        )
+        warnings: list[str] = []
+        engine: Engine | None = None
+        with self.timings.step("engine"):
+            try:
+                engine = find_engine(request, self._world)
+            except EngineError as error:
+                if not blind_is_fine or request.engine not in engines.ENGINES:
+                    raise
+                warnings.append(f"{error} Check mode goes on without: every service counts as not there.")
+        with self.timings.step("provider"):
+            memory = Memory.parse(state.load(request.state_folder))
+            own = resolve.read_env_file(source.env_file) if source.env_file else {}
+            env = environ.clean(self._world.environ, own)
+            tool = providers.find(
+                request.provider, engine, env, executable=request.provider_path, run=run, known=memory.tools
+            )
+        with self.timings.step("config"):
+            model = resolve.resolve(tool, source, run)
+        with self.timings.step("inspect"):
+            containers = project_containers(engine, request.name) if engine is not None else []
+            references = [service.image for service in model.services.values()]
+            references += [container.image_id for container in containers]
+            found = images.look(engine, references, run) if engine is not None else {}
+        with self.timings.step("plan"):
+            content, cache = self._content(model, source, memory, engine)
+            if not judge_builds:
+                content = {name: dataclasses.replace(each, context=None) for name, each in content.items()}
+            facts = planning.Facts(containers, found, memory, content, self._stale(engine, containers))
+            rows = planning.make(
+                model, facts, kind=tool.kind, version=tool.version, remove_orphans=request.remove_orphans
+            )
+        return Look(model, source, tool, engine, facts, rows, warnings, cache)
+
+    def _content(
+        self, model: Model, source: Source, memory: Memory, engine: Engine | None
+    ) -> tuple[dict[str, Content], dict[str, list[t.Any]]]:
+        values = resolve.read_env_file(source.env_file) if source.env_file else {}
+        reader = Reader(memory.cache, secrets.pieces(model, engine), source.place)
+        content = {name: reader.content(service, values, model.project_dir) for name, service in model.services.items()}
+        return content, reader.cache
+
+    def _stale(self, engine: Engine | None, containers: t.Sequence[Container]) -> dict[str, list[str]]:
+        if engine is None or not self._request.verify or not any(row.running for row in containers):
+            return {}
+        running = [row.id for row in containers if row.running]
+        report = proof.prove(engine, self._request, self._world, names=running, access="none")
+        found: dict[str, list[str]] = {}
+        for container in report["containers"]:
+            for row in container["mounts"]:
+                if row["verdict"] != "ok" and row["fix"] == "restart":
+                    found.setdefault(container["service"], []).append(row["destination"])
+        return found
+
+    def problems(self, look: Look) -> list[Problem]:
+        """Everything that forbids to deploy it."""
+        request = self._request
+        problems = strict.declared(look.model, look.source, request.rules)
+        if not request.adopt:
+            problems += strict.foreign(request.name, request.project_dir, look.facts.containers)
+        problems += secrets.problems(look.model, look.tool.kind, look.engine)
+        if request.vm != "none":
+            machine = Machine.of(request.vm, request.vm_name)
+            problems += shared.problems(look.model, machine, self._env.get("HOME", ""), self._world.run)
+        problems += strict.platforms(look.model, look.facts.images, os.uname().machine)
+        engine = look.engine
+        if engine is not None:
+            problems += strict.occupied(
+                look.model, look.rows, look.facts.containers, engine.containers, ports.listeners(), ports.owner
+            )
+        return problems
+
+    def _not_backed_up(self, look: Look) -> list[str]:
+        known = set(self._request.backed_up)
+        warnings = []
+        for name, service in look.model.services.items():
+            names = {name, service.container_name, *(row.name for row in look.facts.containers if row.service == name)}
+            if databases.is_database(service.image) and not names & known:
+                warnings.append(databases.not_backed_up(name, service.image))
+        return warnings
+
+    def result(self, look: Look) -> Result:
+        """What modules return, as far as it is known before anything is done."""
+        result = outcome.empty(self._request.name)
+        result["backend"] = outcome.backend(look.tool, look.engine)
+        result["plan"] = [row.as_dict() for row in look.rows]
+        result["orphans"] = sorted({row.service for row in look.facts.containers} - set(look.model.services))
+        result["warnings"] = look.warnings + self._not_backed_up(look)
+        result["images"] = outcome.images(look.model, look.facts.containers)
+        result["sources"] = strict.sources_of(look.model)
+        result["health"] = outcome.health(look.facts.containers)
+        result["timings_ms"] = dict(self.timings.ms)
+        return result

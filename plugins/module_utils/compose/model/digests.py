@@ -1,0 +1,200 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a service is made of besides its declaration: the files it is built from, its secrets, its mounted code.
+
+No compose tool looks at any of these when it decides what to replace; they are the commonest reason why "I deployed and
+nothing changed".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import short_syntax as shortform
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.dockerignore import Ignore
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import FileRef, Service
+
+# Only what never changes what a build makes or a service does.
+_RESTART_ACTIONS = ("restart", "sync+restart")
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A digest, and when the newest of what it covers changed (seconds since 1970, 0 where that cannot be told)."""
+
+    digest: str
+    newest: float
+
+
+@dataclass(frozen=True)
+class Content:
+    """The digests of one service.
+
+    Attributes:
+        files: ``secrets/name`` or ``configs/name`` -> piece.
+        code: target of a ``develop.watch`` rule, or its path, -> piece.
+        context: of its build; None when it is not built here.
+    """
+
+    files: t.Mapping[str, Piece] = field(default_factory=dict)
+    code: t.Mapping[str, Piece] = field(default_factory=dict)
+    context: Piece | None = None
+
+
+class Reader:
+    """Reads files and remembers their digests by size, times and inode, so that a second look costs only a ``stat``.
+
+    Args:
+        cache: what an earlier reader's :attr:`cache` was.
+        external: name -> piece of what the engine keeps and no file here does.
+        place: where a path is read, for a stack whose files are not where they will be.
+    """
+
+    def __init__(
+        self,
+        cache: t.Mapping[str, t.Sequence[t.Any]] | None = None,
+        external: t.Mapping[str, Piece] | None = None,
+        place: t.Callable[[str], str] = str,
+    ) -> None:
+        self._known = dict(cache or {})
+        self._external = dict(external or {})
+        self._place = place
+        self.cache: dict[str, list[t.Any]] = {}
+
+    def content(self, service: Service, values: t.Mapping[str, str], base: str) -> Content:
+        """The present digests of ``service``.
+
+        Args:
+            values: what ``environment`` secrets and configs are filled in from.
+            base: directory relative paths of ``develop.watch`` are relative to.
+        """
+        files = {f"{ref.collection}/{ref.name}": self._ref(ref, values) for ref in service.files}
+        code = {}
+        for rule in service.watch:
+            if rule.get("action") in _RESTART_ACTIONS and rule.get("path"):
+                path = shortform.absolute(str(rule["path"]), base)
+                code[path] = self.tree(path, Ignore(rule.get("ignore") or ()))
+        return Content(
+            {key: piece for key, piece in files.items() if piece is not None},
+            code,
+            self.context(service.build) if service.build is not None else None,
+        )
+
+    def context(self, build: t.Mapping[str, t.Any]) -> Piece | None:
+        """The digest of a build: context, Dockerfile and arguments; None where the context is not on this host."""
+        context = str(build.get("context") or "")
+        if "://" in context or not os.path.isdir(self._place(context)):
+            return None
+        named = str(build.get("dockerfile") or "Dockerfile")
+        dockerfile = os.path.normpath(os.path.join(context, named))
+        lines: list[str] = []
+        for place in (f"{dockerfile}.dockerignore", os.path.join(context, ".dockerignore")):
+            try:
+                with open(self._place(place), encoding="utf-8", errors="replace") as stream:
+                    lines = stream.read().splitlines()
+                break
+            except OSError:
+                continue
+        tree = self.tree(context, Ignore(lines))
+        pieces = [tree]
+        if os.path.isfile(self._place(dockerfile)):
+            # A build reads it also where .dockerignore leaves it out.
+            pieces.append(self.tree(dockerfile, Ignore(())))
+        for other in sorted((build.get("additional_contexts") or {}).items()):
+            if os.path.isdir(self._place(str(other[1]))):
+                pieces.append(self.tree(str(other[1]), Ignore(())))
+        how = {key: value for key, value in build.items() if key not in ("context", "tags", "cache_from", "cache_to")}
+        text = json.dumps([how, [piece.digest for piece in pieces]], sort_keys=True, default=str)
+        return Piece(hashlib.sha256(text.encode()).hexdigest(), max(piece.newest for piece in pieces))
+
+    def tree(self, path: str, ignore: Ignore) -> Piece:
+        """The digest of a file or of a directory: names, kinds, permissions, contents; times do not count."""
+        total = hashlib.sha256()
+        newest = 0.0
+        top = self._place(path)
+        for relative, place, info in _walk(top, ignore):
+            newest = max(newest, info.st_ctime if top == path else self._since(path + place[len(top) :], place, info))
+            total.update(f"{relative}\0{stat.S_IFMT(info.st_mode):o}\0{info.st_mode & 0o777:o}\0".encode(*_BYTES))
+            if stat.S_ISLNK(info.st_mode):
+                total.update(os.readlink(place).encode(*_BYTES))
+            elif stat.S_ISREG(info.st_mode):
+                total.update(self._file(place, info).encode())
+        return Piece(total.hexdigest(), newest)
+
+    def _since(self, path: str, place: str, info: os.stat_result) -> float:
+        """When what is read at ``place`` got the way it is at ``path``, where it will be."""
+        try:
+            there = os.lstat(path)
+        except OSError:
+            return info.st_ctime
+        same = there.st_mode == info.st_mode
+        if same and stat.S_ISREG(info.st_mode):
+            same = there.st_size == info.st_size and _file_digest(path) == _file_digest(place)
+        return there.st_ctime if same else info.st_ctime
+
+    def _file(self, path: str, info: os.stat_result) -> str:
+        mark = [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
+        known = self._known.get(path)
+        digest = str(known[4]) if known is not None and list(known[:4]) == mark else _file_digest(path)
+        self.cache[path] = [*mark, digest]
+        return digest
+
+    def _ref(self, ref: FileRef, values: t.Mapping[str, str]) -> Piece | None:
+        if ref.kind == "external":
+            return self._external.get(ref.value)
+        if ref.kind == "file":
+            return self.tree(ref.value, Ignore(())) if os.path.exists(self._place(ref.value)) else None
+        text = ref.value if ref.kind == "content" else values.get(ref.value, "")
+        return Piece(hashlib.sha256(text.encode(*_BYTES)).hexdigest(), 0.0)
+
+
+_BYTES = ("utf-8", "surrogateescape")
+
+
+def _walk(path: str, ignore: Ignore) -> t.Iterator[tuple[str, str, os.stat_result]]:
+    try:
+        info = os.stat(path)  # what is named may be a link, such as current -> releases/7; those below stay links
+    except OSError:
+        return
+    if not stat.S_ISDIR(info.st_mode):
+        yield "", path, info
+        return
+    waiting = [("", path)]
+    while waiting:
+        prefix, folder = waiting.pop()
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name, reverse=True)
+        except OSError:
+            continue
+        for entry in entries:
+            relative = prefix + entry.name
+            out = ignore(relative)
+            try:
+                info = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue  # it went away while we looked
+            is_folder = stat.S_ISDIR(info.st_mode)
+            if is_folder and (not out or ignore.takes_back):
+                waiting.append((relative + "/", entry.path))
+            if not out:
+                yield relative, entry.path, info
+
+
+def _file_digest(path: str) -> str:
+    made = hashlib.sha256()
+    try:
+        with open(path, "rb") as stream:
+            while True:
+                block = stream.read(_BLOCK)
+                if not block:
+                    return made.hexdigest()
+                made.update(block)
+    except OSError:
+        return "unreadable"

@@ -1,0 +1,278 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stack as it would be deployed: one shape for what both compose tools say.
+
+``docker compose config --format json`` resolves everything; ``podman-compose config`` leaves short syntax and relative
+paths. After :func:`from_config` the difference is gone. ``Service.raw`` keeps the tool's own words, in their order,
+since Docker Compose's hash is made of them.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError, Problem
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import short_syntax as shortform
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import Bind, PortRow
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """``depends_on``: ``condition`` is service_started, service_healthy or service_completed_successfully."""
+
+    service: str
+    condition: str
+    restart: bool
+
+
+@dataclass(frozen=True)
+class FileRef:
+    """A secret or config a service uses. ``kind`` is file, environment, content or external."""
+
+    collection: str
+    name: str
+    kind: str
+    value: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service, paths absolute, ``environment`` with its env files merged in; None is a variable nobody set.
+
+    ``stop_seconds`` is how long it may take to end when asked to.
+    """
+
+    name: str
+    image: str
+    build: t.Mapping[str, t.Any] | None
+    environment: t.Mapping[str, str | None]
+    env_files: tuple[tuple[str, bool], ...]
+    binds: tuple[Bind, ...]
+    named_volumes: tuple[tuple[str, str], ...]
+    ports: tuple[PortRow, ...]
+    depends_on: tuple[Dependency, ...]
+    namespaces: tuple[str, ...]
+    restart: str
+    has_healthcheck: bool
+    command: tuple[str, ...] | None
+    entrypoint: tuple[str, ...] | None
+    labels: t.Mapping[str, str]
+    user: str
+    container_name: str
+    platform: str
+    scale: int
+    stop_seconds: int
+    files: tuple[FileRef, ...]
+    watch: tuple[t.Mapping[str, t.Any], ...]
+    raw: t.Mapping[str, t.Any] = field(repr=False, compare=False)
+
+    @property
+    def one_shot(self) -> bool:
+        """It may end by itself: nothing restarts it."""
+        return self.restart in ("", "no")
+
+
+# What stands for a variable that must be set and is not, so that the rest of the model can be looked at.
+NOT_SET = "/variable-that-is-not-set/"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A resolved stack.
+
+    Attributes:
+        problems: what was left out or made up to resolve it: with any, it is only good for finding more of them.
+    """
+
+    project: str
+    project_dir: str
+    services: t.Mapping[str, Service]
+    unset: t.Mapping[str, str]
+    problems: tuple[Problem, ...] = ()
+    raw: t.Mapping[str, t.Any] = field(repr=False, compare=False, default_factory=dict)
+
+
+EnvReader = t.Callable[[str], t.Mapping[str, str]]
+
+
+def from_config(
+    data: t.Mapping[str, t.Any],
+    *,
+    project: str,
+    project_dir: str,
+    default_image: str,
+    unset: t.Mapping[str, str],
+    problems: t.Sequence[Problem] = (),
+    read_env: EnvReader | None = None,
+    passed_on: t.Mapping[str, str] | None = None,
+    relative: t.Container[str] = (),
+) -> Model:
+    """Make a :class:`Model` of a compose tool's ``config``.
+
+    Args:
+        problems: see :class:`Model`.
+        default_image: name of the image of a service that only has ``build``, with ``{service}`` in it.
+        read_env: reads a dotenv file, for a tool that leaves ``env_file`` unmerged; None when it is merged already.
+        passed_on: what a variable without a value is given, for a tool that leaves that open too.
+        relative: absolute sources that the file wrote as relative ones, for a tool that hides it.
+
+    Raises:
+        ComposeError: it is not a compose model.
+    """
+    services = data.get("services") or {}
+    if not isinstance(services, dict) or not services:
+        raise ComposeError(f"the compose file of {project} declares no services for the chosen profiles")
+    made = {}
+    for name, raw in services.items():
+        if not isinstance(raw, dict):
+            raise ComposeError(f"service {name} of {project} is not a mapping in the compose file")
+        try:
+            made[name] = _service(name, raw, data, project_dir, default_image, read_env, passed_on or {}, relative)
+        except (TypeError, ValueError, AttributeError) as error:
+            if problems:
+                raise BadStack(project, problems) from error
+            raise ComposeError(f"service {name} of {project} cannot be understood: {error}") from error
+    return Model(project, project_dir, made, unset, tuple(problems), data)
+
+
+def _service(
+    name: str,
+    raw: t.Mapping[str, t.Any],
+    data: t.Mapping[str, t.Any],
+    base: str,
+    default_image: str,
+    read_env: EnvReader | None,
+    passed_on: t.Mapping[str, str],
+    relative: t.Container[str],
+) -> Service:
+    read_from = env_files(raw.get("env_file"), base)
+    environment: dict[str, str | None] = {}
+    if read_env is not None:
+        for path, required in read_from:
+            if required or os.path.exists(path):
+                environment.update(read_env(path))
+    for key, content in pairs(raw.get("environment")).items():
+        environment[key] = passed_on.get(key) if content is None else content
+    volumes = [shortform.volume(row, base, relative) for row in raw.get("volumes") or ()]
+    healthcheck = raw.get("healthcheck") or {}
+    test = healthcheck.get("test")
+    deploy = raw.get("deploy") or {}
+    scale = raw.get("scale", (deploy or {}).get("replicas"))
+    ports: list[PortRow] = []
+    for row in raw.get("ports") or ():
+        ports += shortform.port(row)
+    return Service(
+        name=name,
+        image=str(raw.get("image") or default_image.format(service=name)),
+        build=_build(raw.get("build"), base),
+        environment=environment,
+        env_files=tuple(read_from),
+        binds=tuple(row for row in volumes if isinstance(row, Bind)),
+        named_volumes=tuple(row for row in volumes if isinstance(row, tuple)),
+        ports=tuple(ports),
+        depends_on=_depends_on(raw.get("depends_on")),
+        namespaces=_namespaces(raw),
+        restart=str(raw.get("restart") or (deploy.get("restart_policy") or {}).get("condition") or ""),
+        has_healthcheck=bool(healthcheck) and not healthcheck.get("disable") and test not in ("NONE", ["NONE"]),
+        command=_words(raw.get("command")),
+        entrypoint=_words(raw.get("entrypoint")),
+        labels={key: value or "" for key, value in pairs(raw.get("labels")).items()},
+        user=str(raw.get("user") or ""),
+        container_name=str(raw.get("container_name") or ""),
+        platform=str(raw.get("platform") or ""),
+        scale=1 if scale is None else int(scale),
+        stop_seconds=shortform.seconds(raw.get("stop_grace_period"), 10),
+        files=tuple(_files(raw, data, base)),
+        watch=tuple((raw.get("develop") or {}).get("watch") or ()),
+        raw=raw,
+    )
+
+
+def pairs(value: t.Any) -> dict[str, str | None]:
+    """A mapping of what compose files write as a mapping or as a list of ``NAME=value``."""
+    if isinstance(value, dict):
+        return {str(key): None if content is None else scalar(content) for key, content in value.items()}
+    found: dict[str, str | None] = {}
+    for row in value or ():
+        key, equals, content = str(row).partition("=")
+        found[key] = content if equals else None
+    return found
+
+
+def scalar(value: t.Any) -> str:
+    """A YAML scalar as a compose tool hands it to a container."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _words(value: t.Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return tuple(shlex.split(value))
+    return tuple(scalar(word) for word in value)
+
+
+def env_files(value: t.Any, base: str) -> list[tuple[str, bool]]:
+    """Path, and whether it must be there, of each file of an ``env_file``."""
+    rows = [value] if isinstance(value, (str, dict)) else value or []
+    found = []
+    for row in rows:
+        path = row.get("path", "") if isinstance(row, dict) else str(row)
+        required = bool(row.get("required", True)) if isinstance(row, dict) else True
+        found.append((shortform.absolute(path, base), required))
+    return found
+
+
+def _build(value: t.Any, base: str) -> dict[str, t.Any] | None:
+    if not value:
+        return None
+    build = {"context": value} if isinstance(value, str) else dict(value)
+    context = str(build.get("context") or ".")
+    build["context"] = context if "://" in context else shortform.absolute(context, base)
+    return build
+
+
+def _depends_on(value: t.Any) -> tuple[Dependency, ...]:
+    if isinstance(value, dict):
+        return tuple(
+            Dependency(name, (row or {}).get("condition") or "service_started", bool((row or {}).get("restart")))
+            for name, row in value.items()
+        )
+    return tuple(Dependency(str(name), "service_started", False) for name in value or ())
+
+
+def _namespaces(raw: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    """Services whose container this one lives in: recreating them means recreating it."""
+    found = []
+    for key in ("network_mode", "ipc", "pid"):
+        value = str(raw.get(key) or "")
+        if value.startswith("service:"):
+            found.append(value[len("service:") :])
+    for row in raw.get("volumes_from") or ():
+        if not str(row).startswith("container:"):
+            found.append(str(row).partition(":")[0])
+    return tuple(dict.fromkeys(found))
+
+
+def _files(raw: t.Mapping[str, t.Any], data: t.Mapping[str, t.Any], base: str) -> t.Iterator[FileRef]:
+    for collection in ("secrets", "configs"):
+        declared = data.get(collection) or {}
+        for row in raw.get(collection) or ():
+            source = row if isinstance(row, str) else str(row.get("source") or "")
+            target = "" if isinstance(row, str) else str(row.get("target") or "")
+            body = declared.get(source) or {}
+            if body.get("file"):
+                yield FileRef(collection, source, "file", shortform.absolute(str(body["file"]), base), target)
+            elif body.get("environment"):
+                yield FileRef(collection, source, "environment", str(body["environment"]), target)
+            elif "content" in body:
+                yield FileRef(collection, source, "content", str(body["content"]), target)
+            else:
+                yield FileRef(collection, source, "external", str(body.get("name") or source), target)

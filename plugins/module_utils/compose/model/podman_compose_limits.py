@@ -1,0 +1,102 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What podman-compose (1.3 to 1.6) cannot do, or does otherwise than the compose file says: refused, not deployed."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import interpolation as variables
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import pairs
+
+_BRACED = re.compile(r"\$\{[^{}]*\}")
+_ESCAPED = re.compile(r"\$(\$\{[^{}]*\})")
+
+
+def unsupported(path: str, data: t.Mapping[str, t.Any], values: t.Mapping[str, str]) -> t.Iterator[Problem]:
+    """What podman-compose leaves out, resolves only after the point where it can show its model, or resolves wrongly.
+
+    Args:
+        path: the compose file.
+        data: the file, parsed.
+        values: variables the file may use.
+    """
+    services = data.get("services")
+    secrets = data.get("secrets") if isinstance(data.get("secrets"), dict) else {}
+    from_environment = {
+        name for name, body in (secrets or {}).items() if isinstance(body, dict) and "environment" in body
+    }
+    renamed = {
+        name
+        for name, body in (secrets or {}).items()
+        if isinstance(body, dict) and body.get("external") and body.get("name", name) != name
+    }
+    for name, body in services.items() if isinstance(services, dict) else ():
+        if not isinstance(body, dict):
+            continue
+        found = []
+        if "extends" in body:
+            found.append("extends cannot be planned with podman-compose: merge the service by hand")
+        if body.get("configs"):
+            found.append("podman-compose leaves configs out: mount the file read-only")
+        used = {row if isinstance(row, str) else str((row or {}).get("source")) for row in body.get("secrets") or ()}
+        if used & from_environment:
+            found.append("podman-compose cannot take secrets from the environment: use a file")
+        if used & renamed:
+            found.append("podman-compose gives a service Podman's secrets only under their own names: leave name out")
+        for variable in sorted(_borrowed(body, values)):
+            found.append(
+                f"podman-compose gives ${{{variable}}} the value the service's own environment has, and not its "
+                f"default: set {variable} in the stack's environment file"
+            )
+        for text in found:
+            message = f"{text}, or use docker compose on podman's socket"
+            yield Problem("unsupported", f"{path}: service {name}", message)
+
+
+def _borrowed(service: t.Mapping[str, t.Any], values: t.Mapping[str, str]) -> set[str]:
+    """Variables with a default that the service's environment happens to have, and that nobody else sets."""
+    own = pairs(service.get("environment"))
+    found = set()
+    for text in variables.strings(service):
+        for name, operator, operand in variables.wanted(text):
+            if name not in own or name in values or operator not in ("-", ":-", "+", ":+"):
+                continue
+            # Named after itself, or with the same default there, it comes to the same.
+            itself = text in (own[name], f"{name}={own[name]}")
+            if not itself and own[name] != f"${{{name}{operator}{operand}}}":
+                found.add(name)
+    return found
+
+
+def left_over(answer: t.Any, texts: t.Iterable[str], version: str) -> t.Iterator[Problem]:
+    """Variables that podman-compose's model still has in it, one problem for each place.
+
+    Args:
+        answer: its model, parsed.
+        texts: the compose files; what they escape is meant to be left.
+        version: podman-compose's.
+    """
+    meant = {found for text in texts for found in _ESCAPED.findall(text)}
+    for where, text in _places(answer, ()):
+        left = [found for found in _BRACED.findall(text) if found not in meant]
+        if left:
+            message = (
+                f"podman-compose {version} leaves {', '.join(left)} as it is: write the value, set the variable in the "
+                "stack's environment file, or use podman-compose 1.6, or docker compose on podman's socket"
+            )
+            yield Problem("unsupported", ".".join(where), message)
+
+
+def _places(value: t.Any, where: tuple[str, ...]) -> t.Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(value, str):
+        yield where, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _places(inner, (*where, str(key)))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _places(inner, where)

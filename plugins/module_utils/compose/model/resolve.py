@@ -1,0 +1,293 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask the compose tool for the resolved model, and find out what it does not say."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
+from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError, Problem
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import interpolation as variables
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import podman_compose_limits as podman_limits
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import short_syntax as shortform
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import (
+    NOT_SET,
+    Model,
+    env_files,
+    from_config,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+
+# What compose-go's dotenv parser says, with the rest of the line, or of the file, behind it.
+_LINE_OF_ENV = re.compile(r"(?s)(unterminated quoted value|in variable name) .*")
+_UNSET = re.compile(r'The \\?"([^"\\]+)\\?" variable is not set')
+_TIMEOUT = 120.0
+_AS_JSON = ("config", "--format", "json")
+
+
+def arguments(tool: providers.Provider, source: Source) -> list[str]:
+    """The global arguments every call for this stack gets, so that all of them see the same model."""
+    words = [*tool.argv]
+    if tool.kind == providers.PODMAN_COMPOSE:
+        words.append("--in-pod=false")
+    words += ["-p", source.project]
+    if tool.kind == providers.DOCKER_COMPOSE:
+        words += ["--project-directory", source.read_dir]
+    for path in source.files:
+        words += ["-f", path]
+    # Without this both tools look for a .env by themselves, podman-compose also where it happens to be started.
+    words += ["--env-file", source.env_file or os.devnull]
+    for profile in source.profiles:
+        words += ["--profile", profile]
+    return words
+
+
+def read_env_file(path: str) -> dict[str, str]:
+    """The variables of a dotenv file.
+
+    Raises:
+        ComposeError: it cannot be read.
+    """
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            return variables.parse_dotenv(stream.read())
+    except OSError as error:
+        raise ComposeError(f"cannot read the environment file {path}: {error.strerror}") from error
+
+
+def resolve(tool: providers.Provider, source: Source, run: process.Runner = process.run) -> Model:
+    """The model that ``tool`` would deploy from ``source``.
+
+    Raises:
+        BadStack: a file is not YAML, or the tool refuses it; the tool's own words are in the message.
+        ComposeError: the tool cannot be run.
+    """
+    if tool.kind == providers.DOCKER_COMPOSE:
+        return _docker_model(tool, source, run)
+    return _podman_model(tool, source, run)
+
+
+def _docker_model(tool: providers.Provider, source: Source, run: process.Runner) -> Model:
+    words = arguments(tool, source)
+    result = _config([*words, *_AS_JSON], tool, source, run)
+    problems: list[Problem] = []
+    override = b""
+    if result.rc != 0:
+        problems, tool, override = _all_of_it(words, tool, source, run, result)
+        words = [*words, "-f", "-"]
+        result = _config([*words, *_AS_JSON], tool, source, run, override)
+        if result.rc != 0:
+            raise BadStack(source.project, problems)
+    data = _as_named(unescape(json.loads(result.stdout)), source)
+    unset = dict.fromkeys(_UNSET.findall(result.stderr), "")
+    # Compose shows absolute paths only; whether the file had a relative one must be asked for, where it could have.
+    relative: set[str] = set()
+    written = [*source.files, *filter(None, [source.env_file])]
+    if any(_could_be_relative(text) for text in _texts(written).values()):
+        plain = _config([*words, *_AS_JSON, "--no-path-resolution"], tool, source, run, override)
+        if plain.rc != 0:
+            raise _refused(source, plain)
+        relative = _relative_sources(unescape(json.loads(plain.stdout)), source.project_dir)
+    return from_config(
+        data,
+        project=source.project,
+        project_dir=source.project_dir,
+        default_image=source.project + "-{service}",
+        unset=unset,
+        problems=problems,
+        relative=relative,
+    )
+
+
+def _all_of_it(
+    words: t.Sequence[str], tool: providers.Provider, source: Source, run: process.Runner, refusal: process.Result
+) -> tuple[list[Problem], providers.Provider, bytes]:
+    """What Compose stops at, all of it; and the tool and an override with which it goes on and shows the rest.
+
+    Compose ends at the first variable that is required and not set, and at the first env_file that is not there.
+
+    Raises:
+        BadStack: it refuses the stack for another reason.
+    """
+    plain = _config([*words, *_AS_JSON, "--no-interpolate", "--no-path-resolution"], tool, source, run)
+    if plain.rc != 0:
+        raise _refused(source, refusal)
+    data = json.loads(plain.stdout)
+    values = {**(read_env_file(source.env_file) if source.env_file else {}), **tool.env}
+    unset = variables.unset(data, values)
+    problems = unset_problems(unset, source)
+    bare: dict[str, None] = {}
+    for name, service in (data.get("services") or {}).items():
+        for path, required in env_files(service.get("env_file"), source.project_dir):
+            if required and "$" not in path and not os.path.isfile(source.place(path)):
+                problems.append(no_env_file(name, path))
+                bare[name] = None
+    if not problems:
+        raise _refused(source, refusal)
+    override = "".join(f"  {json.dumps(name)}: {{env_file: !reset []}}\n" for name in bare)
+    filled = dataclasses.replace(tool, env=_filled_in(tool.env, unset))
+    return problems, filled, f"services:\n{override}".encode() if bare else b"{}"
+
+
+def _filled_in(env: t.Mapping[str, str], unset: t.Iterable[str]) -> dict[str, str]:
+    return {**env, **{name: NOT_SET + name for name in unset}}
+
+
+def _as_named(value: t.Any, source: Source) -> t.Any:
+    """A model read in another directory, with the paths it will have."""
+    if not source.staged:
+        return value
+    if isinstance(value, str):
+        return source.named(value)
+    if isinstance(value, list):
+        return [_as_named(item, source) for item in value]
+    if isinstance(value, dict):
+        return {key: _as_named(item, source) for key, item in value.items()}
+    return value
+
+
+def _could_be_relative(text: str) -> bool:
+    return re.search(r"""(?m)(?:^|[\s"'=-])(\.{1,2}/|\.{1,2}:|source:\s*["']?[^/\s"'$~{])""", text) is not None
+
+
+def _relative_sources(data: t.Mapping[str, t.Any], base: str) -> set[str]:
+    found = set()
+    for service in (data.get("services") or {}).values():
+        for row in service.get("volumes") or ():
+            bind = shortform.volume(row, base)
+            if isinstance(bind, shortform.Bind) and bind.relative:
+                found.add(bind.source)
+    return found
+
+
+def unescape(value: t.Any) -> t.Any:
+    """Undo the ``$`` -> ``$$`` that compose applies to every string of its JSON output."""
+    if isinstance(value, str):
+        return value.replace("$$", "$")
+    if isinstance(value, list):
+        return [unescape(item) for item in value]
+    if isinstance(value, dict):
+        return {key: unescape(item) for key, item in value.items()}
+    return value
+
+
+def _podman_model(tool: providers.Provider, source: Source, run: process.Runner) -> Model:
+    real = os.path.realpath(source.project_dir)
+    if os.path.realpath(os.path.dirname(source.files[0])) != os.path.realpath(source.read_dir):
+        message = (
+            f"podman-compose takes the directory of the first compose file as the project directory, and that is not "
+            f"{source.project_dir}: move the file, or use docker compose"
+        )
+        raise BadStack(source.project, [Problem("file_elsewhere", source.named(source.files[0]), message)])
+    values = dict(tool.env)
+    if source.env_file:
+        values = {**variables.expand(read_env_file(source.env_file), tool.env), **tool.env}
+    result = _config([*arguments(tool, source), "config"], tool, source, run)
+    texts = _texts(source.files)
+    answer = "\0answer"
+    parsed = providers.parse_yaml(tool, {**texts, answer: result.stdout if result.rc == 0 else "{}"}, run)
+    unset: dict[str, str] = {}
+    problems: list[Problem] = []
+    for path in texts:
+        if parsed[path].error:
+            problems.append(Problem("not_yaml", source.named(path), f"not valid YAML: {parsed[path].error}"))
+        elif not isinstance(parsed[path].data, dict):
+            problems.append(
+                Problem("not_compose", source.named(path), "not a compose file: the top level is not a mapping")
+            )
+        else:
+            for name, text in variables.unset(parsed[path].data, values).items():
+                unset.setdefault(name, text)
+            problems += podman_limits.unsupported(source.named(path), parsed[path].data, values)
+    if problems:
+        raise BadStack(source.project, problems)
+    if result.rc != 0:
+        if not unset:
+            raise _refused(source, result)
+        # It stops at the first variable that is required and not set: what else is wrong shows once they are filled in.
+        problems, values = unset_problems(unset, source), _filled_in(values, unset)
+        filled = dataclasses.replace(tool, env=_filled_in(tool.env, unset))
+        result = _config([*arguments(tool, source), "config"], filled, source, run)
+        if result.rc != 0:
+            raise BadStack(source.project, problems)
+        parsed, unset = providers.parse_yaml(tool, {answer: result.stdout}, run), {}
+    left = list(podman_limits.left_over(parsed[answer].data, texts.values(), tool.version_text))
+    if left:
+        raise BadStack(source.project, [*problems, *left])
+    return from_config(
+        _as_podman_compose_spells(_as_named(parsed[answer].data or {}, source)),
+        project=source.project,
+        project_dir=real,
+        default_image="localhost/" + source.project + "_{service}",
+        unset=unset,
+        problems=problems,
+        read_env=lambda path: _env_of(source.place(path), tool),
+        passed_on=values,
+    )
+
+
+def _env_of(path: str, tool: providers.Provider) -> dict[str, str]:
+    # One that is not there is said with all else that is not.
+    return variables.expand(read_env_file(path), tool.env) if os.path.exists(path) else {}
+
+
+def _as_podman_compose_spells(data: dict[str, t.Any]) -> dict[str, t.Any]:
+    """YAML's ``true`` in an environment reaches the container as Python's ``True`` there."""
+    for service in (data.get("services") or {}).values():
+        environment = service.get("environment") if isinstance(service, dict) else None
+        if isinstance(environment, dict):
+            service["environment"] = {key: str(v) if isinstance(v, bool) else v for key, v in environment.items()}
+    return data
+
+
+def no_env_file(service: str, path: str) -> Problem:
+    """An ``env_file`` that is declared and not there."""
+    return Problem("no_env_file", f"service {service}", f"its env_file {path} does not exist")
+
+
+def unset_problems(unset: t.Mapping[str, str], source: Source) -> list[Problem]:
+    """One problem for each variable nobody set."""
+    place = source.named(source.env_file) or os.path.join(source.project_dir, ".env")
+    return [
+        Problem("unset_variable", name, f"is not set{' (' + text + ')' if text else ''}; set it in {place}")
+        for name, text in sorted(unset.items())
+    ]
+
+
+def _config(
+    words: t.Sequence[str], tool: providers.Provider, source: Source, run: process.Runner, stdin: bytes = b""
+) -> process.Result:
+    try:
+        return run(words, timeout=_TIMEOUT, env=tool.env, cwd=source.read_dir, check=False, stdin=stdin or None)
+    except process.CommandError as error:
+        raise ComposeError(f"cannot ask {tool.kind} for the model of {source.project}: {error}") from error
+
+
+def _texts(files: t.Sequence[str]) -> dict[str, str]:
+    texts = {}
+    for path in files:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                texts[path] = stream.read()
+        except OSError as error:
+            raise ComposeError(f"cannot read the compose file {path}: {error.strerror}") from error
+    return texts
+
+
+def _refused(source: Source, result: process.Result) -> BadStack:
+    where = ", ".join(source.named(path) for path in source.files)
+    wanted = re.search(r"required variable (\S+) is missing a value(?:: (.*))?", result.stderr)
+    if wanted:
+        return BadStack(source.project, unset_problems({wanted.group(1): (wanted.group(2) or "").strip()}, source))
+    said = process.last_words(result.stderr or result.stdout, 2) or f"exit code {result.rc}, and no message"
+    said = mask.text(_LINE_OF_ENV.sub(r"\1 (its text is not shown)", said))
+    code = "not_yaml" if "yaml" in said.lower() else "refused"
+    return BadStack(source.project, [Problem(code, where, f"the compose tool refuses it: {said}")])

@@ -1,0 +1,313 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decide for each service what has to be done, and why. Reads nothing and changes nothing: facts in, plan out."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, images
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import config_hash as confighash
+from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE, PODMAN_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
+
+KEEP, START, RESTART, CREATE, RECREATE, REBUILD = "keep", "start", "restart", "create", "recreate", "rebuild"
+REMOVE_ORPHAN = "remove_orphan"
+# What wins when several things are true of one service.
+_RANK = {KEEP: 0, START: 1, RESTART: 2, CREATE: 3, RECREATE: 4, REBUILD: 5}
+_DOWNTIME = {RESTART: "restart", RECREATE: "recreate", REBUILD: "recreate"}
+
+HASH_LABEL = "com.docker.compose.config-hash"
+IMAGE_LABEL = "com.docker.compose.image"
+VERSION_LABEL = "com.docker.compose.version"
+
+
+@dataclass
+class Row:
+    """The plan for one service.
+
+    Attributes:
+        container_ids: the containers it is about; empty before the first deploy.
+        ended: whether they are one-shots that did what they were for.
+        built_id: the image a rebuild made; filled in when it was.
+    """
+
+    service: str
+    action: str = KEEP
+    reasons: list[str] = field(default_factory=list)
+    diff: compare.Diff = field(default_factory=dict)
+    cascade_from: str = ""
+    container_ids: tuple[str, ...] = ()
+    ended: bool = False
+    built_id: str = ""
+
+    def raise_to(self, action: str, reason: str, cascade_from: str = "") -> None:
+        """Add a reason; the stronger action wins."""
+        if reason not in self.reasons:
+            self.reasons.append(reason)
+        if _RANK[action] > _RANK[self.action]:
+            self.action = action
+            self.cascade_from = cascade_from or self.cascade_from
+
+    @property
+    def replaces(self) -> bool:
+        """Whether new containers come out of it."""
+        return self.action in (CREATE, RECREATE, REBUILD)
+
+    def as_dict(self) -> dict[str, t.Any]:
+        """As modules return it."""
+        return {
+            "service": self.service,
+            "action": self.action,
+            "reasons": list(self.reasons),
+            "diff": self.diff,
+            "downtime": _DOWNTIME.get(self.action, "none"),
+            "cascade_from": self.cascade_from,
+        }
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was found on the host, for one stack.
+
+    Attributes:
+        containers: those of the project, one-off ones left out.
+        images: reference or id -> ``inspect`` of a local image; absent or None when there is none.
+        memory: what this collection wrote down about them.
+        content: service -> the present digests of its files.
+        stale: service -> destinations whose mount is no longer the directory on the host.
+    """
+
+    containers: t.Sequence[Container]
+    images: t.Mapping[str, t.Mapping[str, t.Any] | None]
+    memory: Memory = field(default_factory=Memory)
+    content: t.Mapping[str, Content] = field(default_factory=dict)
+    stale: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
+
+
+def make(model: Model, facts: Facts, *, kind: str, version: t.Sequence[int], remove_orphans: bool) -> list[Row]:
+    """The plan for ``model``.
+
+    Args:
+        kind: the compose tool that will apply it.
+        version: its version.
+        remove_orphans: plan to remove containers of services that are no longer declared.
+    """
+    by_service: dict[str, list[Container]] = {}
+    for container in facts.containers:
+        by_service.setdefault(container.service, []).append(container)
+    ids = {name: rows[0].id for name, rows in by_service.items()}
+    rows: dict[str, Row] = {}
+    for name, service in model.services.items():
+        present = sorted(by_service.get(name, ()), key=lambda container: container.name)
+        row = rows[name] = Row(name, container_ids=tuple(container.id for container in present))
+        for container in present:
+            _configuration(row, service, container, facts, kind, version, ids)
+            _image(row, service, container, facts, kind)
+            _content(row, service, container, facts)
+            _liveness(row, service, container, kind)
+        _context(row, service, present, facts)
+        if len(present) < service.scale:
+            row.raise_to(CREATE, "missing")
+        if len(present) > service.scale:
+            row.raise_to(RECREATE, "config_hash")
+        if facts.stale.get(name):
+            row.raise_to(RESTART, "stale_mount")
+        if service.build is not None and _local(facts, service.image) is None:
+            row.raise_to(REBUILD, "missing")
+    _built_elsewhere(model, rows)
+    _cascade(model, rows, facts.containers)
+    if takes_dependencies_along(kind, version):
+        _one_shots_again(model, rows)
+    orphans = sorted(set(by_service) - set(model.services))
+    made = list(rows.values())
+    if remove_orphans:
+        made += [
+            Row(name, REMOVE_ORPHAN, ["missing"], container_ids=tuple(row.id for row in by_service[name]))
+            for name in orphans
+        ]
+    return made
+
+
+def takes_dependencies_along(kind: str, version: t.Sequence[int]) -> bool:
+    """Whether the tool must be given a service together with what it depends on.
+
+    Docker Compose before 2.29.3 has ``depends_on`` in its hash and drops it from services started with ``--no-deps``,
+    so that the next look would see a changed service.
+    """
+    return kind == DOCKER_COMPOSE and tuple(version) < confighash.WITHOUT_DEPENDS_ON
+
+
+def _one_shots_again(model: Model, rows: t.Mapping[str, Row]) -> None:
+    # Together with a service, Compose starts the ended one-shots that it depends on.
+    pending = [name for name, row in rows.items() if row.replaces or row.action == START]
+    while pending:
+        for dependency in model.services[pending.pop()].depends_on:
+            row = rows.get(dependency.service)
+            if row is not None and row.action == KEEP and row.ended:
+                row.raise_to(START, "dependency_restart", cascade_from=dependency.service)
+                pending.append(dependency.service)
+
+
+def _configuration(
+    row: Row,
+    service: Service,
+    container: Container,
+    facts: Facts,
+    kind: str,
+    version: t.Sequence[int],
+    ids: t.Mapping[str, str],
+) -> None:
+    label = container.labels.get(HASH_LABEL)
+    if kind == DOCKER_COMPOSE:
+        if label is not None and confighash.config_hash(service.raw, ids, version) == label:
+            return
+        changed = compare.differences(service, container, facts.images.get(container.image_id))
+        if not changed and label is not None and _other_version_agrees(service, container, version, ids, label):
+            row.raise_to(RECREATE, "compose_version_changed")
+            return
+        hidden = True  # Compose recreates whether or not the difference can be shown
+    else:
+        changed = compare.differences(service, container, facts.images.get(container.image_id))
+        known = facts.memory.records.get(container.id)
+        hidden = known is not None and known.digest != compare.digest(service)
+    row.diff.update(changed)
+    reasons = sorted({_reason(name, change) for name, change in changed.items()})
+    for reason in reasons or (["config_hash"] if hidden else []):
+        row.raise_to(RECREATE, reason)
+
+
+def _other_version_agrees(
+    service: Service, container: Container, version: t.Sequence[int], ids: t.Mapping[str, str], label: str
+) -> bool:
+    written = container.labels.get(VERSION_LABEL, "")
+    numbers = tuple(int(part) for part in written.split("-")[0].split(".") if part.isdigit())
+    return bool(numbers) and numbers != tuple(version) and confighash.config_hash(service.raw, ids, numbers) == label
+
+
+def _reason(name: str, change: t.Mapping[str, t.Any]) -> str:
+    if name.startswith("environment."):
+        return "env_changed"
+    if name == "image":
+        return "image_changed"
+    if name.startswith("mounts.") and change["before"] and change["after"]:
+        return "source_moved"
+    return "config_hash"
+
+
+def _image(row: Row, service: Service, container: Container, facts: Facts, kind: str) -> None:
+    local = _local(facts, service.image)
+    if local is None:
+        return
+    identity = images.identity(local)
+    runs = container.image_id
+    if kind == DOCKER_COMPOSE:
+        runs = container.labels.get(IMAGE_LABEL, runs)
+    if runs != identity:
+        row.raise_to(RECREATE, "image_changed")
+        row.diff.setdefault("image_id", {"before": runs[:19], "after": identity[:19]})
+
+
+def _content(row: Row, service: Service, container: Container, facts: Facts) -> None:
+    content = facts.content.get(service.name)
+    if content is None:
+        return
+    record = facts.memory.records.get(container.id)
+    started = epoch_of(container.started_at)
+    kinds = {f"{ref.collection}/{ref.name}": ref.kind for ref in service.files}
+    for key, piece in content.files.items():
+        if _changed(record.files if record else {}, key, piece, started):
+            # A file is bound, so a restart reads it anew; the rest is copied in when the container is made.
+            action = RESTART if kinds.get(key) == "file" else RECREATE
+            row.raise_to(action, "secret_changed" if key.startswith("secrets/") else "config_changed")
+    for key, piece in content.code.items():
+        if _changed(record.code if record else {}, key, piece, started):
+            row.raise_to(RESTART, "code_bind_changed")
+
+
+def _context(row: Row, service: Service, present: t.Sequence[Container], facts: Facts) -> None:
+    context = facts.content[service.name].context if service.name in facts.content else None
+    if context is None or not (present or service.scale):
+        return
+    # Also what would be started next: a run that ended on its way back leaves the former image under the name, and a
+    # stack that was taken down leaves its images.
+    local = _local(facts, service.image)
+    found = {images.identity(local): local}
+    found.update((container.image_id, facts.images.get(container.image_id)) for container in present)
+    for identity, image in found.items():
+        created = epoch_of(str((image or {}).get("Created") or ""))
+        if identity and _changed(facts.memory.builds, identity, context, created):
+            row.raise_to(REBUILD, "build_context_changed")
+
+
+def _changed(known: t.Mapping[str, str], key: str, piece: Piece, since: float) -> bool:
+    """By what was written down; where nothing was, by whether anything is newer than the container or image."""
+    if key in known:
+        return known[key] != piece.digest
+    return piece.newest > since
+
+
+def _local(facts: Facts, reference: str) -> t.Mapping[str, t.Any] | None:
+    return facts.images.get(reference)
+
+
+def _liveness(row: Row, service: Service, container: Container, kind: str) -> None:
+    if container.running and container.status != "paused":
+        return
+    if container.status in ("restarting", "stopping", "removing"):
+        return  # the gate waits and sees
+    if container.status == "exited" and service.one_shot and container.exit_code == 0:
+        row.ended = True
+        return  # it did what it was for
+    # On Podman a start that was killed, or refused by the runtime, leaves a container that can never be started (runc:
+    # "container with given ID already exists"). One that never ran holds nothing, so a new one costs nothing.
+    never_ran = container.status in ("created", "configured", "initialized")
+    row.raise_to(RECREATE if never_ran and kind == PODMAN_COMPOSE else START, "not_running")
+
+
+def _built_elsewhere(model: Model, rows: t.Mapping[str, Row]) -> None:
+    # A worker that runs the image another service builds needs the new one as well.
+    for name, service in model.services.items():
+        if rows[name].action != REBUILD:
+            continue
+        for other in model.services.values():
+            if (
+                other.build is None
+                and compare.same_image(other.image, service.image)
+                and rows[other.name].container_ids
+            ):
+                rows[other.name].raise_to(RECREATE, "image_changed", cascade_from=name)
+
+
+def _cascade(model: Model, rows: t.Mapping[str, Row], containers: t.Sequence[Container]) -> None:
+    owner = {container.id: container.service for container in containers}
+    needs: dict[str, set[str]] = {name: set(service.namespaces) for name, service in model.services.items()}
+    for container in containers:
+        # Podman refuses to remove a container another one was created to require.
+        for other in container.raw.get("Dependencies") or ():
+            if container.service in needs and owner.get(other):
+                needs[container.service].add(owner[other])
+    for _unused in model.services:
+        for name, parents in needs.items():
+            for parent in parents:
+                source = rows.get(parent)
+                if source is None or rows[name].replaces:
+                    continue
+                if source.action in (RECREATE, REBUILD):
+                    rows[name].raise_to(RECREATE, "parent_recreated", cascade_from=parent)
+                elif source.action in (START, RESTART) and rows[name].action == KEEP and not rows[name].ended:
+                    # The namespace it lives in ends with its owner's process.
+                    rows[name].raise_to(RESTART, "dependency_restart", cascade_from=parent)
+    for name, service in model.services.items():
+        for dependency in service.depends_on:
+            source = rows.get(dependency.service)
+            if source is None or source.action in (KEEP, START, CREATE) or rows[name].replaces:
+                continue
+            if dependency.restart:
+                rows[name].raise_to(RESTART, "dependency_restart", cascade_from=dependency.service)

@@ -1,0 +1,136 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shape what a run returns."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
+from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+
+
+def empty(project: str) -> dict[str, t.Any]:
+    """A result in which nothing is known yet."""
+    return {
+        "changed": False,
+        "project": project,
+        "backend": {},
+        "plan": [],
+        "orphans": [],
+        "health": [],
+        "images": [],
+        "mounts": {},
+        "endpoints": [],
+        "targets": [],
+        "sources": [],
+        "warnings": [],
+        "last_good": {},
+        "rolled_back": False,
+        "timings_ms": {},
+    }
+
+
+def snapshot(containers: t.Iterable[Container]) -> dict[str, tuple[str, ...]]:
+    """What makes a run ``changed`` when it differs: which containers, of which image, in which state, since when."""
+    return {row.id: (row.image_id, "running" if row.running else "not running", row.started_at) for row in containers}
+
+
+def backend(tool: Provider, engine: Engine | None) -> dict[str, str]:
+    """What did the work."""
+    return {
+        "name": tool.kind,
+        "version": tool.version_text,
+        "command": " ".join(tool.argv),
+        "engine": engine.name if engine is not None else "",
+        "engine_version": engine.version if engine is not None else "",
+        "socket": engine.socket if engine is not None else "",
+    }
+
+
+def images(model: Model, containers: t.Iterable[Container]) -> list[dict[str, str]]:
+    """Which image each service runs."""
+    found = {}
+    for row in containers:
+        service = model.services.get(row.service)
+        if service is not None:
+            found[row.service] = {"service": row.service, "tag": service.image, "id": row.image_id}
+    return [found[name] for name in sorted(found)]
+
+
+def health(containers: t.Iterable[Container]) -> list[dict[str, t.Any]]:
+    """The state of each container as the engine has it now."""
+    return [
+        {
+            "service": row.service,
+            "container": row.name,
+            "state": row.status,
+            "health": row.health,
+            "restarts": row.restart_count,
+            "exit_code": row.exit_code,
+            "oom_killed": row.oom_killed,
+        }
+        for row in containers
+    ]
+
+
+def mount_failure(project: str, report: t.Mapping[str, t.Any]) -> str:
+    """Why the proof of the mounts failed, one line for each."""
+    lines = []
+    for container in report.get("containers") or ():
+        for row in container["mounts"]:
+            if row["verdict"] != "ok":
+                lines.append(f"- {container['service'] or container['name']}: {row['verdict']}: {row['message']}")
+    for row in report.get("missing_mounts") or ():
+        line = (
+            f"- {row.get('service') or row.get('container')}: missing: {row.get('message') or row.get('destination')}"
+        )
+        if line not in lines:
+            lines.append(line)
+    head = f"stack {project} runs, but its mounts are not what they should be"
+    return "\n".join([head + ":", *lines]) if lines else f"{head}: {report.get('message', '')}"
+
+
+def diff_text(plan: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, str]:
+    """The plan as ``--diff`` shows it: before and after, one line a field; secrets are masked already."""
+    before: list[str] = []
+    after: list[str] = []
+    for row in plan:
+        if row["action"] == "keep":
+            continue
+        after.append(f"# {row['service']}: {row['action']} ({', '.join(row['reasons'])})")
+        for name, change in sorted(row["diff"].items()):
+            for lines, key in ((before, "before"), (after, "after")):
+                if change[key] is not None:
+                    lines.append(f"{row['service']}.{name}: {change[key]}")
+    return {"before": "".join(f"{line}\n" for line in before), "after": "".join(f"{line}\n" for line in after)}
+
+
+def lines(result: t.Mapping[str, t.Any]) -> list[str]:
+    """A plan, its problems and the last runs, as a person reads them."""
+    text = []
+    for row in result["plan"]:
+        why = f" ({', '.join(row['reasons'])})" if row["reasons"] else ""
+        text.append(f"{row['service']}: {row['action']}{why}")
+        for name, change in sorted(row["diff"].items()):
+            text.append(f"    {name}: {_shown(change['before'])} -> {_shown(change['after'])}")
+    text += [f"{name}: no longer declared, and still there" for name in result["orphans"]]
+    text += [f"warning: {warning}" for warning in result["warnings"]]
+    text += [f"problem: {row['where']}: {row['message']}" for row in result["problems"]]
+    for entry in result["history"]:
+        ending = "well" if entry.get("ok") else "rolled back" if entry.get("rolled_back") else "failed"
+        did = ", ".join(f"{name} {what[0]}" for name, what in sorted((entry.get("plan") or {}).items()))
+        revision = f" {entry['revision']}" if entry.get("revision") else ""
+        text.append(
+            f"{entry.get('at')} {entry.get('user')}{revision} {entry.get('state')}: {did or 'nothing'}: {ending}"
+        )
+    return text
+
+
+def _shown(value: t.Any) -> str:
+    if value is None:
+        return "nothing"
+    return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)

@@ -1,0 +1,92 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Give images names, over the engine's socket or with Podman's command line."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import urllib.parse
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+
+_TIMEOUT = 60.0
+
+
+class Tagger:
+    """Names and unnames local images.
+
+    Args:
+        engine: the engine that holds them.
+        run: starts a process.
+    """
+
+    def __init__(self, engine: Engine, run: process.Runner = process.run) -> None:
+        self._engine = engine
+        self._run = run
+
+    def tag(self, image_id: str, reference: str) -> None:
+        """Let ``reference`` name the image. A digest or an id names what it names, and is left alone.
+
+        Raises:
+            ComposeError: the engine refused, most likely since the image is gone.
+        """
+        if "@" in reference or reference.startswith("sha256:"):
+            return
+        if not self._engine.socket:
+            self._podman("tag", image_id, reference)
+            return
+        repository, tag = split(reference)
+        query = urllib.parse.urlencode({"repo": repository, "tag": tag})
+        self._call("POST", f"/images/{urllib.parse.quote(image_id, safe='')}/tag?{query}", reference)
+
+    def untag(self, reference: str) -> None:
+        """Take a name away; the image goes with its last one, unless a container uses it. No such name is fine."""
+        if not self._engine.image(reference):
+            return
+        if not self._engine.socket:
+            self._podman("untag", reference, reference)
+            return
+        self._call("DELETE", f"/images/{urllib.parse.quote(reference, safe='')}?noprune=true", reference)
+
+    def _podman(self, *words: str) -> None:
+        try:
+            self._run(["podman", *words], timeout=_TIMEOUT)
+        except process.CommandError as error:
+            raise ComposeError(f"cannot {words[0]} image {words[-1]}: {error}") from error
+
+    def _call(self, method: str, path: str, reference: str) -> None:
+        connection = _Connection(self._engine.socket)
+        try:
+            connection.request(method, path, headers={"Content-Length": "0"})
+            answer = connection.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise ComposeError(f"cannot name image {reference}: {error}") from error
+        finally:
+            connection.close()
+        if answer.status >= 400 and answer.status != 409:  # 409: in use, so the name is all that can go
+            text = body.decode("utf-8", errors="replace").strip()
+            raise ComposeError(f"cannot name image {reference}: {text}")
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def split(reference: str) -> tuple[str, str]:
+    """Repository and tag of a reference."""
+    if ":" in reference.rsplit("/", 1)[-1]:
+        repository, unused, tag = reference.rpartition(":")
+        return repository, tag
+    return reference, "latest"

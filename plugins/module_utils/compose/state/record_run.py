@@ -1,0 +1,76 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write down what a run left running, so that the next one knows what it was made from."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import fingerprint
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory, Record
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+
+_UNTOUCHED = (planning.KEEP, planning.START, planning.RESTART)
+
+
+def after(look: Look, containers: t.Sequence[Container]) -> Memory:
+    """The memory after a run, also one that failed half way.
+
+    By container id: a container someone else made is unknown, and is taken for what the plan found it to be.
+
+    Args:
+        look: what the run saw before it changed anything.
+        containers: what is there now.
+    """
+    former = {row.id: row for row in look.facts.containers}
+    rows = {row.service: row for row in look.rows}
+    records: dict[str, Record] = {}
+    builds = dict(look.facts.memory.builds)
+    for container in containers:
+        service = look.model.services.get(container.service)
+        if service is None:
+            continue
+        record = _record(look, service, container, former.get(container.id), rows[service.name])
+        if record is not None:
+            records[container.id] = record
+        content = look.facts.content.get(service.name)
+        if content is not None and content.context is not None and _built_from(look, container, rows[service.name]):
+            builds.pop(container.image_id, None)  # so that the newest comes last
+            builds[container.image_id] = content.context.digest
+    mark = fingerprint(look.tool.argv)
+    return Memory(records, builds, look.cache, {mark: look.tool.version_text} if mark else {})
+
+
+def _record(
+    look: Look, service: Service, container: Container, before: Container | None, row: planning.Row
+) -> Record | None:
+    known = look.facts.memory.records.get(container.id)
+    content = look.facts.content.get(service.name)
+    if content is None:
+        return known
+    fresh = Record.of(service.name, compare.digest(service), content, service.stop_seconds)
+    if before is None:
+        return fresh
+    if known is None:
+        # Should something have been done to it, and was not: then it stays unknown, and is found again.
+        done = row.action == planning.KEEP or before.started_at != container.started_at
+        return fresh if done and row.action in _UNTOUCHED else None
+    if before.started_at == container.started_at:
+        return known
+    # Started anew, so files and code are read anew; what is copied in at creation is not.
+    bound = {f"{ref.collection}/{ref.name}" for ref in service.files if ref.kind == "file"}
+    files = {key: fresh.files.get(key, value) if key in bound else value for key, value in known.files.items()}
+    return dataclasses.replace(known, files=files, code=fresh.code)
+
+
+def _built_from(look: Look, container: Container, row: planning.Row) -> bool:
+    """Whether the container runs what this run made of the context, or found to be made of it."""
+    if row.built_id:
+        return row.built_id == container.image_id
+    return container.image_id not in look.facts.memory.builds and "build_context_changed" not in row.reasons

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find the container engine of this host."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import (
+    Engine,
+    EngineError,
+    PodmanCli,
+    SocketEngine,
+)
+
+ENGINES = ("auto", "docker", "podman")
+
+
+def sockets(engine: str, environ: t.Mapping[str, str], uid: int, system: str = sys.platform) -> list[str]:
+    """Where the sockets of ``engine`` are looked for, best first."""
+    places: list[str] = []
+    runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
+    if engine == "docker":
+        host = environ.get("DOCKER_HOST", "")
+        if host.startswith("unix://"):
+            places.append(host[len("unix://") :])
+        places += ["/var/run/docker.sock", os.path.join(runtime, "docker.sock")]
+        # Docker in Colima's virtual machine; only root could have it at the usual place.
+        colima = environ.get("COLIMA_HOME") or os.path.join(environ.get("HOME", "/"), ".colima")
+        places += [place for place in (os.path.join(colima, "default", "docker.sock"),) if os.path.exists(place)]
+    else:
+        host = environ.get("CONTAINER_HOST", "")
+        if host.startswith("unix://"):
+            places.append(host[len("unix://") :])
+        places.append("/run/podman/podman.sock" if uid == 0 else os.path.join(runtime, "podman/podman.sock"))
+        places += machine_sockets(environ, uid, system)
+    return places
+
+
+def machine_sockets(environ: t.Mapping[str, str], uid: int, system: str = sys.platform) -> list[str]:
+    """The API socket of the machine that a remote ``podman`` talks to, none where podman runs containers itself.
+
+    Containers of a Mac live in a virtual machine; podman reaches it by the default connection, which has the machine's
+    name, and keeps the machine's socket on the host in its runtime directory.
+    """
+    config = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "/"), ".config")
+    folder = os.path.join(config, "containers")
+    if system != "darwin" and not re.search(r"(?m)^\s*remote\s*=\s*true\b", _text(f"{folder}/containers.conf")):
+        return []
+    try:
+        known = json.loads(_text(environ.get("PODMAN_CONNECTIONS_CONF") or f"{folder}/podman-connections.json"))
+        default = str(known["Connection"]["Default"])
+    except (ValueError, KeyError, TypeError):
+        return []
+    if system == "darwin":
+        runtime = environ.get("TMPDIR") or _mac_tmpdir()
+    else:
+        runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
+    # The store of root in the machine has a connection of its own, and the same socket.
+    names = dict.fromkeys((default, default[: -len("-root")] if default.endswith("-root") else default))
+    places = [os.path.join(runtime, "podman", f"{name}-api.sock") for name in names]
+    return [place for place in places if os.path.exists(place)]
+
+
+def _mac_tmpdir(run: process.Runner = process.run) -> str:
+    """Where macOS keeps the user's sockets; ssh sessions and agents do not always have it in TMPDIR."""
+    try:
+        return run(["/usr/bin/getconf", "DARWIN_USER_TEMP_DIR"], timeout=10.0).stdout.strip() or "/tmp"
+    except process.CommandError:
+        return "/tmp"
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def find(
+    engine: str = "auto",
+    socket: str | None = None,
+    *,
+    run: process.Runner = process.run,
+    environ: t.Mapping[str, str] | None = None,
+    uid: int | None = None,
+) -> Engine:
+    """Return the engine that answers.
+
+    Args:
+        engine: ``docker``, ``podman``, or ``auto`` (Docker when it answers, else Podman).
+        socket: path of the socket to use; nothing else is tried then.
+
+    Raises:
+        EngineError: none answers; the text names everything that was tried and why it failed.
+    """
+    if engine not in ENGINES:
+        raise EngineError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
+    environ = os.environ if environ is None else environ
+    uid = os.geteuid() if uid is None else uid
+    if socket:
+        found = SocketEngine(socket)
+        if engine not in ("auto", found.name):
+            raise EngineError(f"the engine at {socket} is {found.name}, not {engine}")
+        return found
+    tried: list[str] = []
+    for name in ("docker", "podman") if engine == "auto" else (engine,):
+        for place in sockets(name, environ, uid):
+            try:
+                candidate = SocketEngine(place)
+            except EngineError as error:
+                tried.append(str(error))
+                continue
+            if engine in ("auto", candidate.name):
+                return candidate
+            tried.append(f"{place} is {candidate.name}")
+        if name == "podman":
+            if shutil.which("podman"):
+                return PodmanCli(run)
+            tried.append("podman is not installed")
+    wanted = "container engine" if engine == "auto" else engine
+    raise EngineError(
+        f"no {wanted} answers on this host. Tried: {'; '.join(tried)}. "
+        "Install one with the role onebox.stack.container_engine, or start the one that is there."
+    )

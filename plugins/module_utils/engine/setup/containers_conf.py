@@ -1,0 +1,121 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one file of Podman's configuration that this collection owns, and what this host has to put there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import shutil
+import tempfile
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import preflight
+
+NAME = "50-onebox.conf"
+
+
+class DropIn:
+    """``50-onebox.conf`` in Podman's ``containers.conf.d``; files of others are never touched.
+
+    Args:
+        folder: the ``containers.conf.d`` of the user whose engine it is.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.path = os.path.join(folder, NAME)
+
+    def settle(self, probe: t.Callable[[], str], choices: t.Sequence[preflight.Setting]) -> bool:
+        """Make ``probe`` work by the fewest of ``choices``. Returns whether the file changed.
+
+        Raises:
+            preflight.PreflightError: nothing helps; the file is as it was before.
+        """
+        if not probe():
+            return False
+        folder = os.path.dirname(self.path)
+        os.makedirs(folder, mode=0o755, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            # The folder itself is the lock, so nothing is left behind: of two runs the second finds the work done.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            before = self.read()
+            if before and not probe():
+                return False
+
+            def attempt(settings: t.Sequence[preflight.Setting]) -> str:
+                self.write(preflight.render(settings))
+                return probe()
+
+            try:
+                text = preflight.render(preflight.settle(attempt, choices))
+            except BaseException:
+                self.write(before)
+                raise
+            self.write(text)
+            return text != before
+        finally:
+            os.close(lock)
+
+    def read(self) -> str:
+        """The file as it is, "" without one."""
+        try:
+            with open(self.path, encoding="utf-8") as stream:
+                return stream.read()
+        except FileNotFoundError:
+            return ""
+
+    def write(self, text: str) -> None:
+        """Replace the file at once; "" removes it."""
+        if not text:
+            if os.path.lexists(self.path):
+                os.unlink(self.path)
+            return
+        # Podman reads every *.conf there, so a name without that ending is nothing to it while it is written.
+        handle, temporary = tempfile.mkstemp(prefix=".onebox-", dir=os.path.dirname(self.path))
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, self.path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+
+def folder_of(uid: int, home: str) -> str:
+    """Where Podman reads drop-ins of this user."""
+    return "/etc/containers/containers.conf.d" if uid == 0 else f"{home}/.config/containers/containers.conf.d"
+
+
+def choices_here() -> list[preflight.Setting]:
+    """The settings worth trying on this host; none where Podman's containers live in a virtual machine."""
+    if not os.path.isdir("/proc/sys/kernel"):
+        return []
+    runtimes = [program for program in ("runc", "crun") if shutil.which(program)]
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    processes = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    # Podman lowers its own limit of processes to pid_max first, so more than that cannot be handed on.
+    return preflight.candidates(
+        runtimes,
+        _backends(),
+        _lowest(files, "/proc/sys/fs/nr_open"),
+        _lowest(processes, "/proc/sys/kernel/pid_max"),
+    )
+
+
+def _backends() -> list[str]:
+    found = []
+    if any(os.path.exists(f"{place}/netavark") for place in ("/usr/lib/podman", "/usr/libexec/podman")):
+        found.append("netavark")
+    if any(os.path.exists(f"{place}/bridge") for place in ("/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin")):
+        found.append("cni")
+    return found
+
+
+def _lowest(limit: int, kernel: str) -> int:
+    with open(kernel, encoding="ascii") as stream:
+        most = int(stream.read())
+    return most if limit == resource.RLIM_INFINITY else min(limit, most)

@@ -1,0 +1,263 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Have the images a stack needs: present, else pulled, else, where no registry answers, built from the distribution.
+
+A stand-in is made by mmdebstrap from Debian's own packages under the public name, so that compose files stay as their
+owners wrote them. It carries the label ``onebox.standin``, so that nobody takes it for the real one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.pull import pull
+
+STAND_IN_LABEL = "onebox.standin"
+_PREFIX = "standin-"
+_BUILD_TIMEOUT = 900.0
+_IMPORT_TIMEOUT = 300.0
+# A base system unpacked, its archive, and apt's lists and packages at the same time.
+_BUILD_ROOM = 600 << 20
+# Left out of a stand-in: nothing a service reads, and a third of the size.
+_WITHOUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
+
+
+class ImageError(Exception):
+    """An image cannot be had. Says which, what was tried, and what to do."""
+
+
+class BuilderMissing(ImageError):
+    """A stand-in could be built if mmdebstrap were installed."""
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """How to build a stand-in.
+
+    Attributes:
+        suite: the Debian release whose packages it is made of.
+        packages: what is installed beside the base system.
+        command: what a container runs by default.
+        env: environment variables of the image.
+    """
+
+    suite: str
+    packages: tuple[str, ...]
+    command: tuple[str, ...] = ()
+    env: t.Mapping[str, str] | None = None
+
+    @classmethod
+    def parse(cls, reference: str, data: t.Mapping[str, t.Any]) -> StandIn:
+        """Read one entry of the table. Raises :class:`ImageError` naming the entry."""
+        unknown = set(data) - {"suite", "packages", "command", "env"}
+        if unknown or not data.get("suite"):
+            raise ImageError(
+                f"the stand-in for {reference} must have a suite and may have packages, command and env; "
+                f"it has {', '.join(sorted(map(str, data))) or 'nothing'}"
+            )
+        return cls(
+            str(data["suite"]),
+            tuple(str(one) for one in data.get("packages") or ()),
+            tuple(str(one) for one in data.get("command") or ()),
+            {str(key): str(value) for key, value in (data.get("env") or {}).items()},
+        )
+
+
+def present(engine: Engine, reference: str) -> dict[str, t.Any] | None:
+    """What ``engine`` has under this name, or None."""
+    found = engine.image(reference)
+    if found is None:
+        return None
+    labels = (found.get("Config") or {}).get("Labels") or found.get("Labels") or {}
+    stand_in = labels.get(STAND_IN_LABEL, "")
+    return {
+        "reference": reference,
+        "id": engine.image_id(reference),
+        "how": "present",
+        "standin": bool(stand_in),
+        "note": f"stand-in: {stand_in}" if stand_in else "",
+    }
+
+
+class Images:
+    """The images of one engine.
+
+    Args:
+        engine: where they are looked for.
+        run: starts a process.
+        environ: the environment for mmdebstrap and the engine's command line.
+        registry_timeout: seconds until a registry must have answered.
+        pull_timeout: seconds the download of one image may take.
+        scratch: directory for the build; it needs room for the unpacked image.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        run: process.Runner = process.run,
+        *,
+        environ: t.Mapping[str, str],
+        registry_timeout: float,
+        pull_timeout: float,
+        scratch: str,
+    ) -> None:
+        self._engine = engine
+        self._run = run
+        self._environ = dict(environ)
+        self._registry_timeout = registry_timeout
+        self._pull_timeout = pull_timeout
+        self._scratch = scratch
+
+    def present(self, reference: str) -> dict[str, t.Any] | None:
+        """What is here under this name, or None."""
+        return present(self._engine, reference)
+
+    def obtain(self, reference: str, stand_in: StandIn | None) -> dict[str, t.Any]:
+        """Pull ``reference``, or build its stand-in.
+
+        Raises:
+            BuilderMissing: mmdebstrap is needed and not there.
+            ImageError: the image cannot be had.
+        """
+        why = pull(
+            self._engine.name,
+            reference,
+            environ=self._environ,
+            registry_timeout=self._registry_timeout,
+            pull_timeout=self._pull_timeout,
+        )
+        how = "pulled"
+        if why:
+            if stand_in is None:
+                raise ImageError(
+                    f"{reference} cannot be pulled ({why}) and has no stand-in. Check the name and the network, load "
+                    f"it by hand (`{self._engine.name} load`), or declare one in container_engine_standins."
+                )
+            self._build(reference, stand_in)
+            how = "standin"
+        found = self.present(reference)
+        if found is None:
+            raise ImageError(f"{reference} was {how} and still {self._engine.name} does not know it: look at its log")
+        return dict(found, how=how)
+
+    def _build(self, reference: str, stand_in: StandIn) -> None:
+        if shutil.which("mmdebstrap", path=self._environ.get("PATH")) is None:
+            raise BuilderMissing(
+                f"no registry answers for {reference}; its stand-in needs mmdebstrap, which is not installed"
+            )
+        free = shutil.disk_usage(self._scratch).free
+        if free < _BUILD_ROOM:
+            # mmdebstrap itself only says that apt-get update failed.
+            raise ImageError(
+                f"the stand-in for {reference} needs {_BUILD_ROOM >> 20} MiB in {self._scratch} while it is built, and "
+                f"{free >> 20} MiB are free: the disk is full"
+            )
+        # What a killed build left is of no use. A build that outlived its module holds the lock and is waited for.
+        lock = os.path.join(self._scratch, "builder.lock")
+        guarded = ["flock", "--wait", f"{_BUILD_TIMEOUT:.0f}", lock]
+        folder = ""
+        try:
+            self._run([*guarded, "true"], timeout=_BUILD_TIMEOUT + 10, env=self._environ)
+            sweep(self._scratch)
+            folder = tempfile.mkdtemp(prefix=_PREFIX, dir=self._scratch)
+            archive = os.path.join(folder, "image.tar")
+            # The archive is complete before the engine hears of it: a half-built image never has the name.
+            self._run(
+                [*guarded, *build_command(stand_in, archive)],
+                timeout=_BUILD_TIMEOUT,
+                env=dict(self._environ, TMPDIR=folder),
+            )
+            self._run(
+                import_command(self._engine.name, stand_in, archive, reference),
+                timeout=_IMPORT_TIMEOUT,
+                env=self._environ,
+            )
+        except process.CommandError as error:
+            raise ImageError(_build_failed(reference, stand_in, self._scratch, error)) from error
+        finally:
+            if folder:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(scratch: str) -> None:
+    """Remove what killed builds left in ``scratch``. Nothing that is still mounted there is touched.
+
+    Raises:
+        ImageError: something is.
+    """
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as stream:
+        mounted = [line.split(" ")[4] for line in stream]
+    for entry in os.scandir(scratch):
+        if not entry.name.startswith(_PREFIX):
+            continue
+        below = [place for place in mounted if place.startswith(entry.path + "/")]
+        if below:
+            raise ImageError(f"an interrupted build left {below[0]} mounted; type: umount {below[0]}")
+        shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _build_failed(reference: str, stand_in: StandIn, scratch: str, error: process.CommandError) -> str:
+    printed = error.result.stderr or error.result.stdout
+    if "No space left on device" in printed:
+        return f"the stand-in for {reference} cannot be built: the disk of {scratch} or of the image store is full"
+    # mmdebstrap ends with the same two lines whatever went wrong; apt's errors say it.
+    told = [line for line in printed.splitlines() if line.startswith("E: ") and "mmdebstrap" not in line]
+    said = process.last_words("\n".join(told) or printed) or str(error)
+    return (
+        f"the stand-in for {reference} cannot be built from Debian {stand_in.suite}: {said}. "
+        "Check that this host's package mirror answers (apt-get update) and has these packages."
+    )
+
+
+def build_command(stand_in: StandIn, archive: str) -> list[str]:
+    """The mmdebstrap call. No mirror is named: its own default or the host's apt sources serve."""
+    words = ["mmdebstrap", "--quiet", "--variant=minbase", "--skip=check/empty"]
+    words.append("--dpkgopt=force-unsafe-io")  # what a power cut would spoil here is thrown away anyway
+    words += [f"--dpkgopt=path-exclude={pattern}" for pattern in _WITHOUT]
+    if stand_in.packages:
+        words.append("--include=" + ",".join(stand_in.packages))
+    return [*words, stand_in.suite, archive]
+
+
+def import_command(engine: str, stand_in: StandIn, archive: str, reference: str) -> list[str]:
+    """The call that makes an image of the archive, under the public name."""
+    what = f"Debian {stand_in.suite} with {', '.join(stand_in.packages) or 'its base system'}"
+    words = [engine, "import", "--change", f"LABEL {STAND_IN_LABEL}={json.dumps(what)}"]
+    for key, value in (stand_in.env or {}).items():
+        words += ["--change", f"ENV {key}={json.dumps(value)}"]
+    if stand_in.command:
+        words += ["--change", f"CMD {json.dumps(list(stand_in.command))}"]
+    return [*words, archive, reference]
+
+
+def registry_of(reference: str) -> str:
+    """The host name of the registry ``reference`` is pulled from, without the port."""
+    first, slash, _rest = reference.partition("/")
+    named = slash and ("." in first or ":" in first or first == "localhost")
+    host = first if named else "docker.io"
+    # The name people write is not the name that is asked.
+    return "registry-1.docker.io" if host == "docker.io" else host.partition(":")[0]
+
+
+def unknown_registries(references: t.Iterable[str], run: process.Runner = process.run) -> list[str]:
+    """Which registries of ``references`` this host has no address for.
+
+    It only decides whether the builder of stand-ins is installed along with the engine, to save a second installation;
+    whether an image is pulled is settled by pulling it.
+    """
+    hosts = sorted({registry_of(reference) for reference in references})
+    unknown = []
+    for host in hosts:
+        try:
+            run(["getent", "ahosts", host], timeout=5)
+        except process.CommandError:
+            unknown.append(host)
+    return unknown

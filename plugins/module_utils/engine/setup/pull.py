@@ -1,0 +1,77 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pull an image, with one time limit for the registry's first answer and another for the whole download."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+
+# What Docker and Podman print once the registry has told them about the image. Seen with Docker 20.10 to 28 and
+# Podman 4.3 to 5.8; an engine with other words is held to the shorter limit.
+_ANSWERED = re.compile(r"Pulling from |Pulling fs layer|Already exists|Getting image source|Copying (blob|config)")
+
+
+def pull(
+    engine: str,
+    reference: str,
+    *,
+    environ: t.Mapping[str, str],
+    registry_timeout: float,
+    pull_timeout: float,
+) -> str:
+    """Pull ``reference``; returns why not, "" when it is there now.
+
+    Args:
+        engine: the command, ``docker`` or ``podman``.
+        registry_timeout: seconds until the registry must have told something about the image.
+        pull_timeout: seconds for all of it.
+    """
+    words = [engine, "pull", reference]
+    try:
+        child = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(environ, LC_ALL="C"),
+            start_new_session=True,
+        )
+    except OSError as error:
+        return f"cannot run {engine}: {error.strerror}"
+    printed = b""
+    answered = False
+    began = time.monotonic()
+    output = t.cast(t.IO[bytes], child.stdout)
+    with output, selectors.DefaultSelector() as selector:
+        selector.register(output, selectors.EVENT_READ)
+        while True:
+            left = began + (pull_timeout if answered else registry_timeout) - time.monotonic()
+            if left <= 0 or not selector.select(left):
+                _kill(child)
+                if answered:
+                    return f"it was not downloaded within {pull_timeout:g} s"
+                return f"the registry did not answer within {registry_timeout:g} s"
+            piece = os.read(output.fileno(), 65536)
+            if not piece:
+                break
+            printed += piece
+            answered = answered or bool(_ANSWERED.search(printed.decode("utf-8", errors="replace")))
+    if child.wait() == 0:
+        return ""
+    return process.last_words(printed.decode("utf-8", errors="replace"), 1) or f"exit code {child.returncode}"
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()

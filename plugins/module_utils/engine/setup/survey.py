@@ -1,0 +1,118 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One look at a host: which engine it has, whether that runs a container, and what is missing."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import find
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import advice, images
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import containers_conf as dropin
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import running_probe as shown
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.preflight import PreflightError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.probe import Probe, ProbeError
+
+
+def look(name: str, run: process.Runner = process.run) -> tuple[Engine | None, str]:
+    """The engine that answers, or None and why not.
+
+    Raises:
+        EngineError: the name is no engine's.
+    """
+    try:
+        return find(name, run=run), ""
+    except EngineError as error:
+        dead = advice.dead_docker(str(error), advice.has_systemd()) if name == "docker" else ""
+        return None, dead or str(error)
+
+
+def command_environment(engine: Engine) -> dict[str, str]:
+    """The environment in which the engine's command talks to the engine that was found."""
+    environ = dict(os.environ)
+    if engine.name == "docker" and engine.socket:
+        environ["DOCKER_HOST"] = f"unix://{engine.socket}"
+    return environ
+
+
+def is_rootless(engine: Engine) -> bool:
+    return os.geteuid() != 0 and (engine.name == "podman" or not engine.socket.startswith("/var/run/"))
+
+
+def prove(engine: Engine, drop_in: dropin.DropIn, run: process.Runner = process.run) -> bool:
+    """Run the probe, and settle what Podman needs for it. Returns whether settings changed.
+
+    Not where a container that runs shows already what the probe would.
+
+    Raises:
+        PreflightError: the engine cannot run a container here.
+    """
+    if shutil.which(engine.name) is None:
+        raise PreflightError(
+            f"{engine.name} answers at {engine.socket}, but its command is not installed; install {engine.name}'s "
+            "command line (Debian: docker-cli or docker.io, podman)"
+        )
+    if shown.by(engine.containers(), shown.last_change(shown.places(drop_in.path))):
+        return False
+    probe = Probe(engine.name, run, command_environment(engine))
+    try:
+        if engine.name == "podman":
+            return drop_in.settle(probe, dropin.choices_here())
+        error = probe()
+        if error:
+            raise PreflightError(
+                f"Docker answers but cannot run a container on this host: {error}. Its own log says more "
+                "(journalctl -u docker, or what dockerd printed)."
+            )
+        return False
+    except ProbeError as error:
+        raise PreflightError(str(error)) from error
+    except PreflightError as error:
+        raise PreflightError(" ".join([str(error), *_hints(engine)])) from error
+    finally:
+        probe.clear()
+
+
+def _hints(engine: Engine) -> list[str]:
+    hints = []
+    if engine.name == "podman" and os.geteuid() != 0:
+        tunnel = os.access("/dev/net/tun", os.R_OK | os.W_OK)
+        hints += advice.rootless(pwd.getpwuid(os.geteuid()).pw_name, advice.read_text, may_tunnel=tunnel)
+    if engine.name == "podman" and os.environ.get("CONTAINERS_CONF"):
+        hints.append(f"CONTAINERS_CONF is set, so Podman reads only {os.environ['CONTAINERS_CONF']}: unset it.")
+    return hints
+
+
+def missing_packages(wanted: t.Sequence[str], run: process.Runner = process.run) -> list[str]:
+    """Which Debian packages of ``wanted`` are not installed; all of them without dpkg."""
+    if not wanted:
+        return []
+    words = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Abbrev}\\n", *wanted]
+    try:
+        shown = run(words, timeout=60, check=False).stdout.splitlines()
+    except process.CommandMissing:
+        return list(wanted)
+    there = {line.split(" ")[0] for line in shown if line.split(" ")[1:2] == ["ii"]}
+    return [package for package in wanted if package not in there]
+
+
+def builder_is_wanted(references: t.Sequence[str], run: process.Runner = process.run) -> bool:
+    """Whether stand-ins will have to be built: their registry has no address here, and the builder is missing."""
+    if shutil.which("mmdebstrap") or not references:
+        return False
+    return bool(images.unknown_registries(references, run))
+
+
+def docker_starts_at_boot(run: process.Runner = process.run) -> bool:
+    """Whether systemd starts Docker at boot."""
+    try:
+        asked = run(["systemctl", "is-enabled", "docker.service", "docker.socket"], timeout=30, check=False)
+    except process.CommandError:
+        return False
+    return "enabled" in asked.stdout.split()

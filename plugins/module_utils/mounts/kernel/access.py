@@ -1,0 +1,189 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Can the application really write there? Ask the kernel as the application.
+
+For that we take user and group ids, groups, capabilities and user namespace of the running main process, not of the
+image's or the caller's user: an entrypoint that drops its privileges makes every ``exec`` test lie. We then make a
+nameless file (``O_TMPFILE``) of one block: no name appears, no directory changes, and a full disk shows itself, which
+``touch`` does not notice. Where a file system has no nameless files (NFS, FUSE, exFAT) a file with a random name is
+made and unlinked at once.
+
+Not asked: rules of SELinux, AppArmor, seccomp or Landlock that bind the application only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import typing as t
+from dataclasses import asdict, dataclass, replace
+
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool as fence
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls as kernel
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Identity, Process
+
+_BLOCK = b"\0" * 4096
+_NO_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOSYS, errno.EINVAL)
+# The child's own failures, told apart from what the file system answered.
+_SELF = "self"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One question: may the application read (and write) what is at ``destination``?"""
+
+    destination: str
+    write: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The answer. ``error`` is an errno or 0; ``step`` is where it came from: path, read, write, or self (the probe).
+
+    ``place`` is the directory that could not be passed when the step is path.
+    """
+
+    error: int = 0
+    step: str = ""
+    place: str = ""
+
+
+def probe(process: Process, root: int, identity: Identity, wanted: t.Sequence[Wanted], seconds: float) -> list[Outcome]:
+    """Answer all questions about one container.
+
+    Args:
+        process: the application, held.
+        root: descriptor of the root directory it sees.
+        identity: as whom it acts.
+        seconds: how long a child may take, where one is needed.
+
+    Raises:
+        Gone, Refused: from reading the process.
+    """
+    if not identity.own_user_namespace:
+        return _ask_all(_acting_as(identity), root, wanted)
+    # A user namespace cannot be left again, so a child enters it. Ids must be translated before: see inside_id.
+    inside = replace(
+        identity,
+        uid=process.inside_id("uid_map", identity.uid),
+        gid=process.inside_id("gid_map", identity.gid),
+        groups=tuple(process.inside_id("gid_map", group) for group in identity.groups),
+    )
+    namespace = process.open("ns/user")
+
+    def work(questions: t.Sequence[Wanted]) -> list[dict[str, t.Any]]:
+        return [asdict(outcome) for outcome in _ask_all(_having_become(identity, inside, namespace), root, questions)]
+
+    try:
+        (answers,) = fence.each(work, [list(wanted)], seconds)
+    finally:
+        os.close(namespace)
+    if answers is None:
+        return [Outcome(errno.ETIMEDOUT, _SELF)] * len(wanted)
+    return [Outcome(**answer) for answer in answers]
+
+
+def _ask_all(disguise: t.ContextManager[None], root: int, questions: t.Sequence[Wanted]) -> list[Outcome]:
+    try:
+        with disguise:
+            return [_ask(root, question) for question in questions]
+    except OSError as error:  # only from the disguise: what the file system says is part of the answers
+        return [Outcome(error.errno or errno.EPERM, _SELF)] * len(questions)
+
+
+@contextlib.contextmanager
+def _acting_as(identity: Identity) -> t.Iterator[None]:
+    """Act on files as ``identity``, of our own user namespace; in all else stay who we are, and be it again after."""
+    groups, (effective, permitted, inheritable) = os.getgroups(), kernel.capabilities()
+    try:
+        if sorted(groups) != sorted(identity.groups):
+            os.setgroups(identity.groups)
+        kernel.set_file_ids(identity.uid, identity.gid)
+        kernel.set_capabilities(identity.capabilities, permitted, inheritable)
+        yield
+    finally:
+        kernel.set_capabilities(effective, permitted, inheritable)
+        kernel.set_file_ids(os.geteuid(), os.getegid())
+        if sorted(os.getgroups()) != sorted(groups):
+            os.setgroups(groups)
+
+
+@contextlib.contextmanager
+def _having_become(identity: Identity, inside: Identity, namespace: int) -> t.Iterator[None]:
+    """Become ``identity``, which is ``inside`` in ids of the namespace, for good: only for a child that ends soon."""
+    groups: tuple[int, ...] | None = None
+    if sorted(os.getgroups()) != sorted(identity.groups):
+        # Outside, where root may: a namespace that maps one user only forbids it. An owner who is not root may inside.
+        try:
+            os.setgroups(identity.groups)
+        except PermissionError:
+            groups = inside.groups
+    kernel.enter_user_namespace(namespace)
+    kernel.keep_capabilities()
+    if groups is not None:
+        os.setgroups(groups)
+    os.setresgid(inside.gid, inside.gid, inside.gid)
+    os.setresuid(inside.uid, inside.uid, inside.uid)
+    kernel.set_capabilities(identity.capabilities, identity.capabilities)
+    yield
+
+
+def _ask(root: int, question: Wanted) -> Outcome:
+    try:
+        # With the application's rights, so that a directory on the way that it may not pass is noticed too.
+        descriptor = kernel.open_in_root(root, question.destination, kernel.O_PATH)
+    except OSError as error:
+        return Outcome(error.errno or errno.EIO, "path", _blocked_at(root, question.destination))
+    step = "read"
+    try:
+        kind = kernel.look_at(descriptor).kind
+        kernel.may(descriptor, os.R_OK | (os.X_OK if kind == "dir" else 0))
+        if kind == "file":
+            os.close(os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        if question.write:
+            step = "write"
+            if kind == "dir":
+                _write_in(descriptor)
+            else:
+                kernel.may(descriptor, os.W_OK)
+    except OSError as error:
+        return Outcome(error.errno or errno.EIO, step)
+    finally:
+        os.close(descriptor)
+    return Outcome()
+
+
+def _write_in(directory: int) -> None:
+    """Write one block into a nameless file of the directory. Raises OSError as the application would see it."""
+    try:
+        descriptor = os.open(".", kernel.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    except OSError as error:
+        if error.errno not in _NO_NAMELESS:
+            raise
+        name = f".onebox-probe-{secrets.token_hex(8)}"
+        descriptor = os.open(
+            name, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory
+        )
+        os.unlink(name, dir_fd=directory)
+    try:
+        os.write(descriptor, _BLOCK)
+    finally:
+        os.close(descriptor)
+
+
+def _blocked_at(root: int, destination: str) -> str:
+    """The first part of the path that cannot be passed."""
+    place = ""
+    for part in destination.split("/"):
+        if not part:
+            continue
+        place += "/" + part
+        try:
+            os.close(kernel.open_in_root(root, place, kernel.O_PATH))
+        except OSError:
+            with contextlib.suppress(ValueError):
+                return place[: place.rindex("/")] or "/"
+    return destination

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look for unpersisted writes in all containers, each within its bounds."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool as fence
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted import scan as ephemeral
+
+# A container with more entries than this is reported with what was found until then.
+ENTRIES = 250_000
+
+
+def look(
+    engine: Engine, containers: t.Sequence[Container], patterns: t.Sequence[str], seconds: float, *, local: bool
+) -> list[dict[str, t.Any]]:
+    """The rows of ``ephemeral_writes``.
+
+    Args:
+        patterns: paths to leave out, as :class:`ephemeral.Ignored` takes them.
+        seconds: how long one container may take.
+        local: whether the containers run on this host, so that their files can be looked at.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    ignored = ephemeral.Ignored(patterns)
+    image_env: dict[str, tuple[str, ...]] = {}
+    declared: dict[str, dict[str, str]] = {}
+    for container in containers:
+        image = container.image_id
+        if image not in image_env:
+            config = (engine.image(image) or {}).get("Config") or {}
+            image_env[image] = tuple(config.get("Env") or ())
+        declared[container.id] = ephemeral.data_paths(container, image_env[image], ignored)
+    walked: t.Iterable[t.Any] = [None] * len(containers)
+    if local:
+        walked = fence.each(
+            lambda container: _walk(container, ignored, list(declared[container.id]), seconds),
+            containers,
+            seconds * 1.5 + 1,
+        )
+    rows = []
+    for container, answer in zip(containers, walked):
+        found = _found(answer) or _by_engine(engine, container, ignored, list(declared[container.id]))
+        shipped = set(answer["shipped"]) if answer else set()
+        # What the image brings along and nobody has written to is no data.
+        named = {
+            path: name for path, name in declared[container.id].items() if path in found.groups or path not in shipped
+        }
+        rows += ephemeral.rows(container, found, named)
+    return rows
+
+
+def _walk(container: Container, ignored: ephemeral.Ignored, homes: list[str], seconds: float) -> dict[str, t.Any]:
+    shipped = [path for path in homes if container.running and ephemeral.is_shipped(container.pid, path)]
+    upper = ((container.raw.get("GraphDriver") or {}).get("Data") or {}).get("UpperDir") or ""
+    answer: dict[str, t.Any] = {"shipped": shipped, "groups": None}
+    if not upper:
+        return answer
+    try:
+        found = ephemeral.walk(upper, ignored, homes, entries=ENTRIES, seconds=seconds)
+    except OSError:
+        return answer  # not of this host, or not for us to see: the engine is asked instead
+    answer["groups"] = {path: [group.files, group.bytes, group.newest] for path, group in found.groups.items()}
+    answer["complete"] = found.complete
+    return answer
+
+
+def _found(answer: t.Mapping[str, t.Any] | None) -> ephemeral.Found | None:
+    if answer is None or answer["groups"] is None:
+        return None
+    groups = {path: ephemeral.Group(*numbers) for path, numbers in answer["groups"].items()}
+    return ephemeral.Found(groups, answer["complete"])
+
+
+def _by_engine(engine: Engine, container: Container, ignored: ephemeral.Ignored, homes: list[str]) -> ephemeral.Found:
+    try:
+        return ephemeral.from_changes(engine.changes(container.id), ignored, homes)
+    except EngineError:
+        # Gone since, or an engine without the list: nothing is known, and said so.
+        return ephemeral.Found(complete=False, sized=False)

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the answer of the access probe to a verdict. Pure."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import Host
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.access import Outcome
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Identity
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, shown
+
+
+def judge(declared: Declared, host: Host, identity: Identity, outcome: Outcome, file_system_read_only: bool) -> Finding:
+    """The verdict on a mount that is the right one, after the application's rights on it were tried."""
+    inside = f"{shown(declared.destination)} in {shown(declared.container)}"
+    source = shown(declared.source)
+    who = f"uid {identity.uid}, gid {identity.gid}"
+    reason = os.strerror(outcome.error) if outcome.error else ""
+    restart = f"`{declared.engine} restart {shown(declared.container)}`"
+
+    def finding(verdict: str, fix: str, message: str) -> Finding:
+        return Finding(verdict, "probe", fix, message)
+
+    if not outcome.error:
+        return Finding("ok", "inode", "none", f"{inside} is {source}, and the application ({who}) can use it")
+    if outcome.step == "self":
+        if outcome.error == errno.ETIMEDOUT:
+            return finding("unverifiable", "none", f"{inside} is {source}, but it does not answer: is its disk alive?")
+        return finding(
+            "unverifiable",
+            "none",
+            f"{inside} is {source}, but the caller may not act as the application ({who}): {reason}; "
+            f"run the check as root",
+        )
+    verdict = "not_writable" if outcome.step == "write" else "not_readable"
+    verb = "write to" if outcome.step == "write" else "read"
+    if outcome.step == "path":
+        return finding(
+            "not_readable",
+            "none",
+            f"the application ({who}) cannot reach {inside}: it may not pass {shown(outcome.place)}, a directory of "
+            f"the image. Change that directory's mode in the image, or the destination",
+        )
+    if outcome.error == errno.ENOSPC:
+        return finding(
+            "no_space",
+            "none",
+            f"no space or no inodes left for {inside} ({source}): see `df -h {source}` and `df -i {source}`, "
+            f"then make room",
+        )
+    if outcome.error == errno.EDQUOT:
+        return finding("no_space", "none", f"the disk quota of {who} is used up at {source}: raise it or make room")
+    if outcome.error == errno.EROFS:
+        if file_system_read_only:
+            return finding(
+                verdict,
+                "mount_disk",
+                f"the whole file system of {source} has become read-only, often after a disk error: see `dmesg`, mend "
+                f"it, mount it read-write, then {restart}",
+            )
+        return finding(verdict, "restart", f"{inside} is mounted read-only though declared read-write. Type: {restart}")
+    if outcome.error == errno.EPERM:
+        return finding(
+            verdict,
+            "none",
+            f"{source} is immutable or protected: the application ({who}) may not {verb} it. See `lsattr -d {source}`; "
+            f"to lift it: `chattr -i {source}`",
+        )
+    if outcome.error in (errno.EACCES, errno.EOVERFLOW):
+        node = host.node
+        owner = f" (owner {node.uid}:{node.gid}, mode {node.mode & 0o7777:04o})" if node else ""
+        only = "; if it only reads there, declare the mount read-only" if outcome.step == "write" else ""
+        return finding(
+            verdict,
+            "chown",
+            f"the application ({who}) may not {verb} {inside}: {source}{owner}. "
+            f"Type: `chown {identity.uid}:{identity.gid} {source}`{only}",
+        )
+    return finding(verdict, "none", f"the application ({who}) cannot {verb} {inside}: {reason}; see `dmesg`")

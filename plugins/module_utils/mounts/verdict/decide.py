@@ -1,0 +1,143 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decide: from the facts about one mount to a verdict, the mending, and words for a tired person.
+
+Pure: no file, no clock, no engine is asked here. What is wrong, where, and what to type next is part of the verdict.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import Host, Inside
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, Times
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict.messages import Words
+
+# Docker makes a missing source at each start, within this many seconds before it notes the start (measured: 0.1 s).
+_DOCKER_BEFORE_START = 10.0
+# Podman's API makes it while it handles the request to create, this shortly before the time of creation (measured:
+# 0.008 s; up to 0.12 s on an emulated processor, more on a busy one). Its command line refuses instead.
+PODMAN_BEFORE_CREATION = 0.5
+_LOOKS_LIKE_A_FILE = re.compile(r"\.(?!d$)[A-Za-z][A-Za-z0-9]{0,5}$")
+
+
+def decide(declared: Declared, host: Host, inside: Inside, times: Times) -> Finding:
+    """The verdict on a mount of a running container, before anybody tried to use it."""
+    words = Words(declared)
+    if inside.error in (errno.EACCES, errno.EPERM):
+        return words.unverifiable(
+            f"the caller may not look at {words.inside}: {os.strerror(inside.error)}; "
+            f"run the check as root or as the user who owns the container"
+        )
+    if inside.error not in (0, errno.ENOENT, errno.ENOTDIR):
+        return words.unverifiable(f"{words.inside} cannot be resolved: {os.strerror(inside.error)}")
+    if host.error in (errno.EACCES, errno.EPERM):
+        return words.unverifiable(
+            f"the caller may not look at {words.source}: {os.strerror(host.error)}; run the check as root"
+        )
+    if host.error not in (0, errno.ENOENT, errno.ENOTDIR):
+        return Finding(
+            "unverifiable",
+            "none",
+            "none",
+            f"{words.source} on the host answers {os.strerror(host.error)}: look at `dmesg` and at the disk or share",
+        )
+    if inside.error:
+        return words.covered() if inside.listed else words.unmounted()
+    if inside.node is None or inside.row is None:
+        return words.unverifiable(f"the kernel does not tell which mount {words.inside} belongs to (Linux 5.8 does)")
+    if host.node is not None and host.node.identity == inside.node.identity:
+        return _same(declared, host, inside, times, words)
+    if declared.wanted_source and not _same_path(declared.wanted_source, declared.source):
+        return words.not_the_wanted()
+    return _different(declared, host, inside, times, words)
+
+
+def _same(declared: Declared, host: Host, inside: Inside, times: Times, words: Words) -> Finding:
+    """The container has the very object that is at the source today. What else can be wrong with it?"""
+    if host.node is None or inside.node is None or inside.row is None:
+        raise ValueError("same object, but not both are known")
+    made_by_engine = _made_by_engine(declared, host, times)
+    kind = declared.kind or ("file" if made_by_engine and _is_file_name(declared) else "")
+    if kind in ("file", "dir") and (host.node.kind == "dir") != (kind == "dir"):
+        return words.wrong_type(kind, host.node.kind)
+    if host.absent_disk:
+        return words.disk_absent(host.absent_disk)
+    if made_by_engine:
+        return words.auto_created()
+    wanted = declared.read_write if declared.wanted_read_write is None else declared.wanted_read_write
+    if wanted != declared.read_write:
+        return words.other_mode_declared(wanted)
+    if declared.read_write == inside.row.read_only:
+        return words.other_mode_mounted(inside.row.read_only)
+    holes = [point for point in inside.writable_below if point not in declared.others]
+    if holes:
+        return words.writable_below(holes)
+    if declared.recursive:
+        missing = [
+            relative
+            for relative, device in host.submounts
+            if (relative, device) not in inside.submounts
+            and declared.destination.rstrip("/") + relative not in declared.others
+        ]
+        if missing:
+            return words.submount_missing(missing)
+    return Finding("ok", "inode", "none", f"{words.inside} is {words.source}")
+
+
+def _different(declared: Declared, host: Host, inside: Inside, times: Times, words: Words) -> Finding:
+    """The container has something else than what is at the source today. What happened?"""
+    if inside.node is None or inside.row is None:
+        raise ValueError("nothing is known about the inside")
+    row, node = inside.row, inside.node
+    if not node.mount_root:
+        return words.covered() if inside.listed else words.unmounted()
+    if inside.stack > 1:
+        return words.covered()
+    if row.deleted or node.links == 0:
+        return words.deleted(node.kind, host)
+    if host.node is None:
+        if host.absent_disk:
+            return words.disk_absent(host.absent_disk)
+        return words.renamed(node.kind, inside.on_host, gone=True)
+    if host.link_birth and (not times.started or host.link_birth > times.started):
+        return words.retargeted(host.real, inside.on_host)
+    if host.real in inside.on_host:
+        return words.mounted_over(host.row.fstype if host.row else "")
+    if host.row is not None and row.device != host.row.device:
+        if not inside.device_known:
+            return words.disk_gone(row.fstype, row.device_name, other_disk=host.row.point == host.real)
+        return words.elsewhere(inside.on_host)
+    return words.renamed(node.kind, inside.on_host, gone=False)
+
+
+def _same_path(one: str, other: str) -> bool:
+    return os.path.normpath(one) == os.path.normpath(other)
+
+
+def _made_by_engine(declared: Declared, host: Host, times: Times) -> bool:
+    """Whether the engine itself made the source, because it was not there.
+
+    A directory that somebody made by hand before restarting the container is older than the end of the former run.
+    """
+    node = host.node
+    if declared.type != "bind" or declared.refuses_missing or node is None or node.kind != "dir" or node.birth is None:
+        return False
+    if node.mode & 0o7777 != 0o755 or not times.started:
+        return False
+    if declared.engine == "podman":
+        # Of whom it is does not matter: a rootless engine makes it its user's.
+        return times.created - PODMAN_BEFORE_CREATION <= node.birth <= times.created
+    if node.uid != 0:
+        return False
+    earliest = max(times.created, times.started - _DOCKER_BEFORE_START)
+    if times.finished < times.started:
+        earliest = max(earliest, times.finished)
+    return earliest <= node.birth <= times.started
+
+
+def _is_file_name(declared: Declared) -> bool:
+    return bool(_LOOKS_LIKE_A_FILE.search(os.path.basename(declared.destination.rstrip("/"))))

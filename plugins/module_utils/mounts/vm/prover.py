@@ -1,0 +1,180 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prove mounts where containers run in a virtual machine: from the host into the guest, and from there inside.
+
+Device and inode numbers of a shared directory are not the host's, so the first hop is proven otherwise: the guest has
+the directory on a file system that is a share and not its own disk, and a file with a fresh random name, made by the
+host, is seen in the guest and in the container. The name must be fresh, because guests remember names for up to an
+hour. The second hop is the proof by device and inode again, made in the guest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.prove import Job, row
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict import vm as vm_verdicts
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import guest_script as vm_guest
+from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import SHARE_TYPES, Machine, host_path, shares
+
+# The whole script is one argument of a command, which may have 128 KiB on Linux; quoting makes names longer.
+_LETTERS = 30_000
+
+
+class Prover:
+    """Proves mounts through one virtual machine.
+
+    Args:
+        machine: the machine.
+        run: starts a process.
+        seconds: how long the machine may take for one answer.
+        home: the user's home directory.
+        share_types: file-system types that count as a share.
+        random: makes the random part of a name.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        run: process.Runner = process.run,
+        *,
+        seconds: float = 60.0,
+        home: str = "",
+        share_types: t.Sequence[str] = SHARE_TYPES,
+        random: t.Callable[[], str] = lambda: secrets.token_hex(12),
+    ) -> None:
+        self._machine = machine
+        self._run = run
+        self._seconds = seconds
+        self._types = share_types
+        self._random = random
+        self._shared = shares(machine, run, home or os.path.expanduser("~"), seconds)
+
+    def prove(self, jobs: t.Sequence[Job]) -> list[dict[str, t.Any]]:
+        """``user`` and ``rows`` of each job, as the proof on the host itself has them; of running containers only.
+
+        Raises:
+            MachineError: the machine cannot be asked.
+        """
+        wanted = [(number, job, declared) for number, job in enumerate(jobs) for declared in job.declared]
+        answers: list[dict[str, t.Any]] = [{"user": None, "rows": []} for _job in jobs]
+        disks = mounted(self._run)
+        while wanted:
+            part = wanted[: _fitting([declared for _number, _job, declared in wanted])]
+            wanted = wanted[len(part) :]
+            with contextlib.ExitStack() as files:
+                tokens = self._tokens(files, part)
+                hosts = [self._on_host(tokens, disks, declared) for _number, _job, declared in part]
+                questions = [_question(job, declared, host) for (_number, job, declared), host in zip(part, hosts)]
+                report = vm_guest.parse(self._machine.ask(vm_guest.script(questions), self._run, self._seconds))
+            judge = vm_verdicts.Judge(self._machine, self._shared, self._types, report)
+            for index, (number, _job, declared) in enumerate(part):
+                answer = judge(declared, hosts[index], questions[index], index)
+                answers[number]["user"] = answer.user or answers[number]["user"]
+                answers[number]["rows"].append(row(declared, answer.finding, answer.access))
+        return answers
+
+    def _tokens(self, files: contextlib.ExitStack, part: t.Sequence[tuple[int, Job, Declared]]) -> dict[str, str]:
+        """The file just made in each directory that an application may write to; all before anything is looked at, for
+        it changes the directory's time, which is what tells a read-only mount of the same directory."""
+        tokens: dict[str, str] = {}
+        for _number, job, declared in part:
+            place = host_path(declared.source, self._shared)
+            if job.access != "write" or declared.type != "bind" or not declared.read_write or place in tokens:
+                continue
+            name = f".onebox-probe-{self._random()}"
+            if os.path.isdir(place):
+                # Not ours to write to: then the file system's type has to do.
+                with contextlib.suppress(OSError):
+                    files.enter_context(_file(os.path.join(place, name)))
+                    tokens[place] = name
+        return tokens
+
+    def _on_host(
+        self, tokens: t.Mapping[str, str], disks: t.Sequence[tuple[str, str]], declared: Declared
+    ) -> vm_verdicts.OnHost:
+        place = host_path(declared.source, self._shared)
+        wanted = declared.wanted_source
+        return vm_verdicts.OnHost(
+            place=place,
+            token=tokens.get(place) or f".onebox-probe-{self._random()}",
+            made=place in tokens,
+            status=_status(place),
+            fstype=fstype_of(place, disks),
+            is_wanted=not wanted or _same_file(place, wanted),
+            empty=declared.not_empty and _is_empty(place),
+        )
+
+
+def _question(job: Job, declared: Declared, host: vm_verdicts.OnHost) -> vm_guest.Question:
+    mode = "" if job.access == "none" else "read"
+    if job.access == "write" and declared.read_write:
+        mode = "write"
+    return vm_guest.Question(job.container.pid, declared.source, declared.destination, host.token, mode)
+
+
+def _fitting(mounts: t.Sequence[Declared]) -> int:
+    """How many of the mounts, at least one, can be asked for in one script."""
+    letters = 0
+    for count, declared in enumerate(mounts):
+        letters += 100 + 2 * len(os.fsencode(declared.source + declared.destination))
+        if count and letters > _LETTERS:
+            return count
+    return len(mounts)
+
+
+@contextlib.contextmanager
+def _file(path: str) -> t.Iterator[None]:
+    """An empty file for as long as the context lasts. Raises OSError when it cannot be made."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o644))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _same_file(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return os.path.normpath(one) == os.path.normpath(other)
+
+
+def _is_empty(path: str) -> bool:
+    try:
+        return os.path.isdir(path) and not os.listdir(path)
+    except OSError:
+        return False
+
+
+def mounted(run: process.Runner) -> list[tuple[str, str]]:
+    """Mount point and type of each file system of this host; nothing where that cannot be told."""
+    try:
+        text = run(["mount"], timeout=10).stdout
+    except process.CommandError:
+        return []
+    # macOS: /dev/disk4s1 on /Volumes/My Disk (exfat, local, nodev); Linux: /dev/sda1 on / type ext4 (rw)
+    found = [re.match(r".+? on (/.*?)(?: type (\S+))? \(([^,)]*)", line) for line in text.splitlines()]
+    return [(one[1], one[2] or one[3]) for one in found if one]
+
+
+def fstype_of(path: str, disks: t.Sequence[tuple[str, str]]) -> str:
+    """The type of the file system that a path lies on, "" when that is not known."""
+    above = [disk for disk in disks if path == disk[0] or path.startswith(disk[0].rstrip("/") + "/")]
+    # Of several on one place the last is in effect.
+    return max(reversed(above), key=lambda disk: len(disk[0]), default=("", ""))[1]

@@ -1,0 +1,161 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every step of a launch works with: the wish, the waiting times, the cloud, the state, and the outside world."""
+
+from __future__ import annotations
+
+import random
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
+from ansible_collections.onebox.stack.plugins.module_utils.oci import protocol as clouds
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import SKIP_SECONDS, Policy
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import Size, Wish
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import Known, State
+
+# After an unknown outcome the list is read before every launch for this long, for a server that was very slow.
+WARY_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where and how large the next request asks for the instance."""
+
+    domain: str
+    fault_domain: str
+    size: Size
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.domain, self.fault_domain, f"({self.size})") if part)
+
+
+@dataclass
+class Hunt:
+    """One launcher at work.
+
+    ``save`` writes the state and returns when it is on the disk. ``now`` gives epoch seconds. ``replace`` allows a new
+    instance in place of one that ran and was terminated by somebody. ``domains`` may be empty, for all of the region.
+    """
+
+    wish: Wish
+    policy: Policy
+    cloud: clouds.Cloud
+    state: State
+    save: t.Callable[[State], None]
+    now: t.Callable[[], float]
+    chance: random.Random
+    tell: events.Teller
+    domains: t.Sequence[str]
+    max_attempts: int = 0
+    replace: bool = False
+    looked: bool = False
+
+    def say(self, kind: str, text: str, wait: float | None = None) -> None:
+        """Report one event."""
+        state = self.state
+        self.tell(events.Event(kind, state.name, text, state.attempts, self.now(), state.created_at, wait))
+
+    def rest(self, seconds: float, why: str, kind: str, text: str) -> None:
+        """Send nothing for ``seconds``; remember that, then say so."""
+        self.state.wait_for(seconds, self.now(), why)
+        self.save(self.state)
+        self.say(kind, text, seconds)
+
+    def find_domains(self) -> None:
+        """Take all availability domains of the region. Raises :class:`OciError` when there are none to be seen."""
+        self.domains = self.cloud.domains()
+        if not self.domains:
+            raise OciError(
+                f"{self.state.place} shows no availability domain to this user: check compartment_id and the region."
+            )
+
+    def targets(self) -> list[Target]:
+        """The requests of one round in order: larger sizes first, the first domain shifting from round to round."""
+        shift = self.state.round % len(self.domains)
+        domains = [*self.domains[shift:], *self.domains[:shift]]
+        places = [(domain, fault) for domain in domains for fault in self.wish.fault_domains or ("",)]
+        return [Target(domain, fault, size) for size in self.wish.sizes for domain, fault in places]
+
+    def next_target(self) -> Target | None:
+        """The next target of this round that is not left out; None when the round is over.
+
+        Raises:
+            OciError: no domain is left at all.
+        """
+        now = self.now()
+        self.state.skipped = {
+            name: until for name, until in self.state.skipped.items() if 0 < until - now <= SKIP_SECONDS
+        }
+        targets = self.targets()
+        if all(target.domain in self.state.skipped for target in targets):
+            self.save(self.state)
+            raise OciError(
+                f"no availability domain of {self.state.place} has the shape {self.wish.shape} (asked: "
+                f"{', '.join(self.domains)}). Choose another shape, or another region."
+            )
+        while self.state.turn < len(targets):
+            if targets[self.state.turn].domain not in self.state.skipped:
+                return targets[self.state.turn]
+            self.state.turn += 1
+        return None
+
+    def turn_over(self, kind: str, text: str) -> bool:
+        """Go on to the next target, or end the round; wait its part of the round. Returns whether the round is over."""
+        self.state.turn += 1
+        target = self.next_target()
+        asked = [each for each in self.targets() if each.domain not in self.state.skipped]
+        wait = self.policy.capacity_wait(len(asked), self.chance)
+        if target is None:
+            self.state.round += 1
+            self.state.turn = 0
+            self.rest(wait, "capacity", kind, text)
+            return True
+        self.rest(wait, "pause", kind, f"{text}; then {target.domain}")
+        return False
+
+    def look(self) -> clouds.Json | None:
+        """The instance of ours that exists, found by its tag in all pages of the list.
+
+        Raises:
+            OciError: there are several, or one of the same name is not ours, or the wish would not be free any more.
+        """
+        rows = clouds.alive(self.cloud.instances())
+        self.looked = True
+        ours = [row for row in rows if clouds.is_ours(row, self.wish.name)]
+        if len(ours) > 1:
+            ids = ", ".join(str(row["id"]) for row in ours)
+            raise OciError(
+                f"{len(ours)} instances carry the tag of {self.wish.name}: {ids}. Nothing was sent. Terminate all but "
+                "one in the console, then run again."
+            )
+        if ours:
+            return ours[0]
+        same = [row for row in rows if row.get("displayName") == self.wish.name]
+        if same:
+            raise OciError(
+                f"an instance named {self.wish.name} exists that this launcher did not make: {same[0]['id']}. Use it "
+                "as it is (set ansible_host to its address and leave the launch out), or choose another name."
+            )
+        self.wish.check_allowance(rows)
+        return None
+
+    def adopt(self, row: clouds.Json, kind: str, text: str) -> None:
+        """Remember the instance; from now on only this one is followed."""
+        self.state.instance = Known(str(row["id"]), str(row.get("availabilityDomain") or ""), since=self.now())
+        self.state.pending = None
+        self.settled()
+        self.rest(0.0, "starting", kind, text)
+
+    def settled(self) -> None:
+        """An answer came that ends every row of failures."""
+        state = self.state
+        state.throttle_level = state.network_failures = state.busy = state.settling = 0
+        state.limit_since = None
+
+    def remember(self, answer: errors.Answer) -> None:
+        """Keep the last refusal for the result and for Oracle's support."""
+        self.state.last_error = answer.as_result()

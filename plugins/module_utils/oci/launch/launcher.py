@@ -1,0 +1,180 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The launcher: one small step at a time, each of which leaves a state from which any later process goes on."""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import Answer, CallFailed, OciError
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import reconcile as doubt
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import request as send
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import wait_running as arrival
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import WARY_SECONDS, Hunt
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import State
+
+# A tick ends with its round; what takes longer than this before that is left to the next tick.
+TICK_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run came to. ``next_attempt_at`` is epoch seconds, None when nothing more is to be sent."""
+
+    captured: arrival.Captured | None
+    created: bool
+    text: str
+    next_attempt_at: float | None
+
+
+@dataclass(frozen=True)
+class _Step:
+    captured: arrival.Captured | None = None
+    round_over: bool = False
+
+
+def new_state(name: str, compartment_id: str, place: str, now: float) -> State:
+    """The state of a hunt that begins now."""
+    return State(name, compartment_id, place, intent=uuid.uuid4().hex, created_at=now, updated_at=now)
+
+
+def new_token() -> str:
+    """A retry token: 1 to 64 characters, never the same twice."""
+    return uuid.uuid4().hex
+
+
+class Launcher:
+    """Runs steps until the instance is captured or the time is up.
+
+    Args:
+        hunt: what to launch, and where the outside world comes in.
+        sleep: waits that many seconds; may raise to end the run, the state is saved by then.
+        monotonic: a clock that is never set.
+        token: makes retry tokens.
+    """
+
+    def __init__(
+        self,
+        hunt: Hunt,
+        *,
+        sleep: t.Callable[[float], None],
+        monotonic: t.Callable[[], float],
+        token: t.Callable[[], str] = new_token,
+    ) -> None:
+        self._hunt = hunt
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._token = token
+
+    def run(self, *, block: bool, max_duration: float = 0.0) -> Outcome:
+        """Hunt.
+
+        Args:
+            block: go on until captured; else one tick: at most one round of requests.
+            max_duration: seconds after which a blocking run ends, 0 for no end. It ends at once when the next request
+                would come later than that.
+
+        Raises:
+            OciError: trying again cannot help.
+        """
+        hunt = self._hunt
+        before = hunt.state.instance.id if hunt.state.instance else ""
+        limit = max_duration if block else TICK_SECONDS
+        began = self._monotonic()
+        waiting = hunt.state.remaining(hunt.now())
+        if waiting >= 1 and block:
+            hunt.say(events.STARTED, f"going on after {_attempts(hunt.state)}", waiting)
+        over = not block and waiting > 0 and hunt.state.instance is None and hunt.state.pending is None
+        captured = None
+        while not over:
+            waiting = hunt.state.remaining(hunt.now())
+            if limit and self._monotonic() - began + waiting > limit:
+                break
+            if waiting > 0:
+                self._sleep(waiting)
+                hunt.state.wait_for(0.0, hunt.now(), "")  # served, whatever was done to the clock meanwhile
+            step = self.step()
+            captured = step.captured
+            if captured is not None:
+                break
+            over = not block and step.round_over
+        return self._outcome(captured, before)
+
+    def step(self) -> _Step:
+        """Do the one next thing. Never sleeps; afterwards ``state.remaining`` says how long to wait."""
+        hunt, state = self._hunt, self._hunt.state
+        try:
+            if not hunt.domains and (state.instance is None or state.discard):
+                hunt.find_domains()
+            if state.instance is not None and state.discard:
+                return _Step(round_over=arrival.clear_away(hunt, state.instance))
+            if state.instance is not None:
+                captured = arrival.follow(hunt, state.instance)
+                state.network_failures = 0
+                return _Step(captured)
+            if state.pending is not None:
+                return _Step(round_over=doubt.settle(hunt, state.pending))
+            return _Step(round_over=self._ask())
+        except CallFailed as failed:
+            return _Step(round_over=_read_failed(hunt, failed.answer))
+
+    def _ask(self) -> bool:
+        hunt, state = self._hunt, self._hunt.state
+        wary = state.last_doubt_at is not None and hunt.now() - state.last_doubt_at < WARY_SECONDS
+        if not hunt.looked or wary or state.turn == 0:
+            row = hunt.look()
+            if row is not None:
+                hunt.adopt(row, events.ADOPTED, f"the instance exists already: {row['id']}")
+                return False
+        return send.launch(hunt, self._token)
+
+    def _outcome(self, captured: arrival.Captured | None, before: str) -> Outcome:
+        hunt, state = self._hunt, self._hunt.state
+        after = state.instance.id if state.instance else ""
+        created = bool(after) and after != before
+        if captured is not None:
+            return Outcome(
+                captured, created, f"{captured.id} is running at {captured.public_ip or captured.private_ip}", None
+            )
+        hunt.save(state)
+        wait = state.remaining(hunt.now())
+        said = f": {_said(state)}" if state.last_error else ""
+        text = f"not captured after {_attempts(state)}{said}"
+        hunt.say(events.STOPPED, f"{text}; the same command goes on from here", wait)
+        return Outcome(None, created, text, hunt.now() + wait)
+
+
+def _read_failed(hunt: Hunt, answer: Answer) -> bool:
+    """A call that changes nothing failed: wait and do the same step again, or stop."""
+    verdict, rule = errors.classify(answer, launch=False)
+    state = hunt.state
+    hunt.remember(answer)
+    if verdict == errors.THROTTLE:
+        wait = hunt.policy.throttle_wait(state.throttle_level, answer.retry_after, hunt.chance)
+        state.throttle_level += 1
+        hunt.rest(wait, "throttle", events.ANSWERED, "too many requests")
+        return True
+    if verdict == errors.NETWORK:
+        state.network_failures += 1
+        wait = hunt.policy.network_wait(state.network_failures)
+        hunt.rest(wait, "network", events.ANSWERED, f"Oracle does not answer as it should ({answer})")
+        return True
+    hunt.save(state)
+    text = errors.explain(answer, rule, f"Reading the state of {state.name}")
+    if state.accepted and answer.status in (401, 404):
+        text = f"Oracle had answered {state.accepted} times before; the account may have been restricted. {text}"
+    raise OciError(text, answer)
+
+
+def _said(state: State) -> str:
+    error = state.last_error or {}
+    return " ".join(str(error[key]) for key in ("status", "code", "message") if error.get(key)).rstrip(".")
+
+
+def _attempts(state: State) -> str:
+    return f"{state.attempts} attempt{'' if state.attempts == 1 else 's'}"

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find out what became of a request, before anything else is sent.
+
+The instance list is read (all pages, by our tag) several times, because an instance may appear in it late. Found: it is
+ours. Not found: the very same request is sent again with the same ``opc-retry-token``; Oracle then returns the instance
+of the first request if there was one (for 24 hours, says the SDK's documentation of LaunchInstance), else it is a new
+try. That holds for an old token too: once Oracle has forgotten it, the list has long shown what it made; so its age,
+for which only this machine's clock could vouch, is never asked. Only an answer to the request itself ends the doubt: a
+429 on the replay says nothing about the first one.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import request as send
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import LIMIT_PATIENCE, LIMIT_REPLAYS
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Hunt
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import Pending
+
+
+def settle(hunt: Hunt, pending: Pending) -> bool:
+    """One look, and what follows from it. Returns whether the round is over."""
+    state, now = hunt.state, hunt.now()
+    row = hunt.look()
+    if row is not None:
+        hunt.adopt(row, events.ADOPTED, f"the instance exists: {row['id']}")
+        return False
+    if pending.doubt_since is None or pending.doubt_since > now:  # a kill came between; or the clock was set back
+        pending.doubt_since = state.last_doubt_at = now
+    due = pending.doubt_since + hunt.policy.settle
+    spent = pending.verdict == errors.TOKEN_SPENT
+    if not spent:
+        due = max(due, min(pending.sent_at, now) + _interval(hunt, pending))
+    if now < due:
+        pending.looks += 1
+        wait = min(hunt.policy.interval_floor / 10 * 2 ** min(pending.looks - 1, 10), due - now)
+        hunt.rest(max(wait, 0.1), "doubt", events.DOUBT, "no instance in the list yet, looking again")
+        return False
+    if spent:
+        # What this token had made is gone, and the list has had its time to show anything else.
+        state.pending = None
+        hunt.rest(0.0, "doubt", events.DOUBT, "no instance came of the last request")
+        return False
+    if pending.verdict == errors.VERIFY:
+        _check_limit(hunt, pending)
+    return send.replay(hunt, pending)
+
+
+def _interval(hunt: Hunt, pending: Pending) -> float:
+    if pending.verdict == errors.VERIFY:
+        return max(hunt.policy.capacity_interval, hunt.policy.interval_floor)
+    return hunt.policy.replay_interval(pending.replays)
+
+
+def _check_limit(hunt: Hunt, pending: Pending) -> None:
+    """LimitExceeded, no instance of ours, and the allowance is free: one of Oracle's false alarms, unless it lasts.
+
+    The clock alone is not believed: the same request must have been answered so several times.
+    """
+    state, now = hunt.state, hunt.now()
+    lasted = now - (now if state.limit_since is None else state.limit_since)
+    if lasted > LIMIT_PATIENCE and pending.replays >= LIMIT_REPLAYS:
+        state.pending = None
+        hunt.save(state)
+        rule = next(rule for rule in errors.RULES if rule.launch == errors.VERIFY)
+        raise OciError(
+            f"Oracle has said for {events.duration(lasted)} without a pause that a service limit is exceeded: too long "
+            f"for a false alarm, though no instance is in this compartment. {rule.fix}"
+        )

@@ -1,0 +1,57 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the launcher needs of a cloud. The real one is in sdk.py; tests hand in a simulated one."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.oci import freetier
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import NAME_TAG
+
+Json = dict[str, t.Any]
+
+
+class Cloud(t.Protocol):
+    """Each method is one kind of call and sends each request once. A failed one raises :class:`errors.CallFailed`.
+
+    Instances are dictionaries with the API's own names (id, lifecycleState, shape, shapeConfig, freeformTags, …).
+    """
+
+    def domains(self) -> list[str]:
+        """Names of the availability domains of the region."""
+
+    def launch(self, body: Json, token: str) -> Json:
+        """LaunchInstance with this body and ``opc-retry-token``."""
+
+    def instances(self) -> list[Json]:
+        """Every instance of the compartment: all pages."""
+
+    def instance(self, identity: str) -> Json:
+        """One instance."""
+
+    def failures(self, identity: str) -> list[str]:
+        """Messages of the failed work requests of an instance."""
+
+    def addresses(self, identity: str) -> tuple[str, str] | None:
+        """Public ("" without one) and private address of the primary network card; None while it is not attached."""
+
+    def boot_volumes(self, domain: str, identity: str) -> list[str]:
+        """Boot volumes attached to an instance, or left behind by it."""
+
+    def terminate(self, identity: str) -> None:
+        """Terminate an instance together with its boot volume."""
+
+    def delete_boot_volume(self, identity: str) -> None:
+        """Delete a boot volume."""
+
+
+def alive(rows: t.Iterable[Json]) -> list[Json]:
+    """Instances that exist: neither terminated nor about to be."""
+    return [row for row in rows if row.get("lifecycleState") not in freetier.GONE]
+
+
+def is_ours(row: Json, name: str) -> bool:
+    """Whether the launcher made this instance under ``name``."""
+    return (row.get("freeformTags") or {}).get(NAME_TAG) == name

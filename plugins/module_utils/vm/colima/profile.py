@@ -1,0 +1,356 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Colima profile as desired: its file edited, its VM restarted when that is allowed and needed.
+
+``colima start`` with flags on a running profile does nothing but save the flags, so that file and VM drift apart in
+silence; and a list of mounts replaces the default, so that adding a disk loses the home directory. Both are avoided:
+the file is edited, compared with what Colima wrote down after its last start, and applied by stop and start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import yaml_text as colima_yaml
+from ansible_collections.onebox.stack.plugins.module_utils.vm.colima.yaml_text import Document, Mount
+from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
+
+HOME = Mount("~", True)
+# Colima warns about a change of these and discards it.
+FIXED = {"arch": "arch", "runtime": "runtime", "vm_type": "vmType", "mount_type": "mountType"}
+SIZES = {"cpus": "cpu", "memory_gib": "memory", "disk_gib": "disk"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the task asks for; None is "not said". Sizes in CPUs and GiB."""
+
+    profile: str = "default"
+    state: str = "present"
+    cpus: int | None = None
+    memory_gib: float | None = None
+    disk_gib: int | None = None
+    mounts: tuple[Mount, ...] = ()
+    arch: str | None = None
+    runtime: str | None = None
+    vm_type: str | None = None
+    mount_type: str | None = None
+    allow_restart: bool = False
+
+
+@dataclass
+class Outcome:
+    """What is to be done, and what was. ``text`` is the file's new content, None when it stays."""
+
+    profile: dict[str, t.Any]
+    text: str | None = None
+    restart_required: bool = False
+    steps: list[tuple[str, ...]] = field(default_factory=list)
+    refusal: str = ""
+    before: dict[str, t.Any] = field(default_factory=dict)
+    after: dict[str, t.Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def root(environ: t.Mapping[str, str], exists: t.Callable[[str], bool] = os.path.isdir) -> str:
+    """Colima's directory, in its own order of places."""
+    home = environ["HOME"]
+    if environ.get("COLIMA_HOME"):
+        return environ["COLIMA_HOME"]
+    if exists(os.path.join(home, ".colima")):
+        return os.path.join(home, ".colima")
+    if environ.get("XDG_CONFIG_HOME"):
+        return os.path.join(environ["XDG_CONFIG_HOME"], "colima")
+    if exists(os.path.join(home, ".config", "colima")):
+        return os.path.join(home, ".config", "colima")
+    return os.path.join(home, ".colima")
+
+
+def paths(base: str, profile: str) -> tuple[str, str, str]:
+    """The file a user edits, the one Colima writes after a start, and the docker socket."""
+    instance = "colima" if profile == "default" else f"colima-{profile}"
+    return (
+        os.path.join(base, profile, "colima.yaml"),
+        os.path.join(base, "_lima", instance, "colima.yaml"),
+        os.path.join(base, profile, "docker.sock"),
+    )
+
+
+def read(path: str) -> Document | None:
+    """The file, None when it is not there. Raises MachineError when it cannot be read or understood."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return Document(file.read(), path)
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise MachineError(f"{path} cannot be read: {error}") from error
+
+
+def status(text: str, profile: str) -> str:
+    """The word ``colima list --json`` has for a profile: Running, Stopped, Broken…, "" when it was never started.
+
+    It prints one object a line.
+    """
+    for line in text.splitlines():
+        if line.strip():
+            row = json.loads(line)
+            if row.get("name") == profile:
+                return str(row.get("status") or "")
+    return ""
+
+
+def effective(document: Document | None) -> list[Mount]:
+    """The mounts the VM gets from a file: an empty list is the home directory, null is none."""
+    if document is None:
+        return [HOME]
+    written = document.mounts()
+    if written is None:
+        return []
+    return written or [HOME]
+
+
+def expand(path: str, home: str) -> str:
+    return home + path[1:] if path == "~" or path.startswith("~/") else path
+
+
+def plan(wanted: Wanted, config: Document, applied: Document | None, word: str, home: str, socket: str) -> Outcome:
+    """What to do. ``config`` is changed in place; nothing else is touched.
+
+    Args:
+        wanted: the task's wishes.
+        config: the file a user edits.
+        applied: what Colima wrote after its last start, None when it never was.
+        word: Colima's status, "" when it never was started.
+        home: the user's home directory.
+        socket: the docker socket.
+    """
+    result = Outcome({}, refusal=_refusal(wanted, config, applied, home))
+    before_text = config.text
+    if not result.refusal:
+        _edit(wanted, config, home, result)
+    if config.text != before_text:
+        result.text = config.text
+    running = word == "Running"
+    drift = applied is not None and _differs(config, applied)
+    result.restart_required = running and drift
+    if not result.refusal:
+        _steps(wanted, word, drift, result)
+    result.profile = _shown(config, wanted.profile, word, socket)
+    return result
+
+
+def first(wanted: Wanted, path: str, home: str, socket: str) -> Outcome:
+    """What to do for a profile that has no file yet: its first start takes all as flags, and Colima writes the file."""
+    empty = Document("", path)
+    result = Outcome(_shown(empty, wanted.profile, "", socket), refusal=_refusal(wanted, empty, None, home))
+    if wanted.state != "started":
+        result.refusal = result.refusal or (
+            f"{path} is not there, so the profile {wanted.profile} was never started: state: started makes it"
+        )
+    words = ["start", "--profile", wanted.profile]
+    flags = {"cpus": "--cpu", "memory_gib": "--memory", "disk_gib": "--disk", "arch": "--arch"}
+    flags.update({"runtime": "--runtime", "vm_type": "--vm-type", "mount_type": "--mount-type"})
+    for option, flag in flags.items():
+        value = getattr(wanted, option)
+        if value is not None:
+            words += [flag, str(colima_yaml.shown(value) if option in SIZES else value)]
+            result.after[option] = value
+    added = [one for one in wanted.mounts if not _visible(expand(one.location, home), home)]
+    for mount in [HOME, *added] if added else ():
+        words += ["--mount", expand(mount.location, home) + (":w" if mount.writable else "")]
+        result.after[expand(mount.location, home)] = _mode(mount)
+    result.before["state"], result.after["state"] = "absent", "Running"
+    result.steps.append(tuple(words))
+    return result
+
+
+def _visible(location: str, known: str) -> bool:
+    return location == known or location.startswith(known.rstrip("/") + "/")
+
+
+def _refusal(wanted: Wanted, config: Document, applied: Document | None, home: str) -> str:
+    for option, key in FIXED.items():
+        value = getattr(wanted, option)
+        now = (applied or config).scalar(key)
+        if value is not None and applied is not None and now is not None and now != value:
+            return (
+                f"{option}: {now} is fixed since the profile was first started, and colima would discard {value} "
+                f"with a warning: save what you need, then colima delete {wanted.profile} and start anew"
+            )
+    disk = colima_yaml.number((applied or config).scalar("disk"))
+    if wanted.disk_gib is not None and applied is not None and disk is not None and wanted.disk_gib < disk:
+        return (
+            f"disk_gib: {wanted.disk_gib} is less than the {colima_yaml.shown(disk)} GiB there are; a disk only grows"
+        )
+    there = effective(config)
+    for mount in wanted.mounts:
+        problem = _mount_refusal(mount, there, home)
+        if problem:
+            return problem
+    return ""
+
+
+def _mount_refusal(mount: Mount, there: t.Sequence[Mount], home: str) -> str:
+    location = expand(mount.location, home)
+    if not location.startswith("/"):
+        return f"mounts: {mount.location!r} must be an absolute path or begin with ~/"
+    if " " in location:
+        return (
+            f"mounts: Colima cannot share {location!r}: a space in the path makes an empty directory up to 0.10.3 and "
+            "an error later. Ways out, best first: move the project to an APFS path without a space (~/Projects/…); "
+            f"rename the disk (diskutil rename '{'/'.join(location.split('/')[:3])}' NAME); or use Podman 5.5 or "
+            "later, which shares such paths"
+        )
+    for other in there:
+        known = expand(other.location, home)
+        if _visible(location, known):
+            continue  # the same one, or visible already
+        if known.startswith(location) or location.startswith(known):
+            return (
+                f"mounts: {location} and {known} overlap for Colima, which compares them as text and refuses both: "
+                "rename one, or share a directory above them"
+            )
+    return ""
+
+
+def _edit(wanted: Wanted, config: Document, home: str, result: Outcome) -> None:
+    for option, key in {**SIZES, **FIXED}.items():
+        value = getattr(wanted, option)
+        if value is None:
+            continue
+        now = config.scalar(key)
+        same = colima_yaml.number(now) == float(value) if option in SIZES else now == value
+        if not same:
+            result.before[option], result.after[option] = now, value
+            config.set_scalar(key, str(colima_yaml.shown(float(value))) if option in SIZES else str(value))
+    for mount in wanted.mounts:
+        _edit_mount(mount, config, home, result)
+
+
+def _edit_mount(mount: Mount, config: Document, home: str, result: Outcome) -> None:
+    location = expand(mount.location, home)
+    there = effective(config)
+    for other in there:
+        known = expand(other.location, home)
+        if known == location:
+            if other.writable != mount.writable and config.mounts():
+                config.set_writable(other.location, mount.writable)
+                result.before[location], result.after[location] = _mode(other), _mode(mount)
+            return
+        if _visible(location, known):
+            if mount.writable and not other.writable:
+                result.warnings.append(f"{location} is visible through {known}, which is not writable")
+            return
+    if config.mounts() == []:
+        config.add_mount(HOME)  # a list replaces the default; without this the home directory would be lost
+    config.add_mount(mount)
+    result.before[location], result.after[location] = "not shared", _mode(mount)
+
+
+def _mode(mount: Mount) -> str:
+    return "writable" if mount.writable else "read-only"
+
+
+def _differs(config: Document, applied: Document) -> bool:
+    for key in SIZES.values():
+        ours, theirs = colima_yaml.number(config.scalar(key)), colima_yaml.number(applied.scalar(key))
+        if ours is not None and ours != theirs:
+            return True
+    return set(effective(config)) != set(effective(applied))
+
+
+def _steps(wanted: Wanted, word: str, drift: bool, result: Outcome) -> None:
+    name = ("--profile", wanted.profile)
+    if word not in ("", "Running", "Stopped"):
+        if wanted.state == "present":
+            result.warnings.append(f"the profile {wanted.profile} is {word}")
+        elif not wanted.allow_restart:
+            result.refusal = (
+                f"the profile {wanted.profile} is {word}: allow it to be stopped by force with allow_restart, "
+                "which ends its containers as a power cut would"
+            )
+        else:
+            result.steps.append(("stop", *name, "--force"))
+            result.steps += [("start", *name)] if wanted.state == "started" else []
+        return
+    running = word == "Running"
+    if wanted.state == "stopped" and running:
+        result.steps.append(("stop", *name))
+    elif wanted.state == "started" and not running:
+        result.steps.append(("start", *name))
+    elif running and drift and wanted.allow_restart:
+        result.steps += [("stop", *name), ("start", *name)]
+    elif running and drift:
+        result.warnings.append(
+            f"the profile {wanted.profile} runs with other settings than its file: it takes them at the next colima "
+            "stop and start (allow_restart lets this task do it)"
+        )
+
+
+def _shown(config: Document, profile: str, word: str, socket: str) -> dict[str, t.Any]:
+    size = {option: colima_yaml.shown(colima_yaml.number(config.scalar(key))) for option, key in SIZES.items()}
+    fixed = {option: config.scalar(key) or "" for option, key in FIXED.items()}
+    return {
+        "name": profile,
+        "state": word or "absent",
+        "config_path": config.path,
+        **size,
+        **fixed,
+        "mounts": [
+            {"location": one.location, "mount_point": one.mount_point, "writable": one.writable}
+            for one in effective(config)
+        ],
+        "socket": socket,
+        "docker_host": f"unix://{socket}",
+    }
+
+
+class Colima:
+    """The command: each call bounded in time. ``actions`` collects what was run."""
+
+    def __init__(
+        self, executable: str, env: t.Mapping[str, str], timeout: float, run: process.Runner = process.run
+    ) -> None:
+        self._executable = executable
+        self._env = env
+        self._timeout = timeout
+        self._run = run
+        self.actions: list[list[str]] = []
+
+    def status(self, profile: str) -> str:
+        """See :func:`status`. Raises MachineError when Colima is not there or answers nonsense."""
+        try:
+            done = self._run([self._executable, "list", "--json"], timeout=30.0, env=self._env)
+            return status(done.stdout, profile)
+        except process.CommandMissing as error:
+            raise MachineError(f"{error}; install it with: brew install colima docker") from error
+        except (process.CommandError, ValueError, AttributeError) as error:
+            raise MachineError(f"colima list --json does not tell its profiles: {error}") from error
+
+    def change(self, words: t.Sequence[str]) -> None:
+        """``stop`` or ``start``. Raises MachineError when it fails or takes too long."""
+        self.actions.append(["colima", *words])
+        try:
+            self._run([self._executable, *words], timeout=self._timeout, env=self._env)
+        except process.CommandError as error:
+            raise MachineError(str(error)) from error
+
+
+def save(path: str, text: str) -> None:
+    """Replace the file in one step; the former one stays beside it as ``.bak``."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if os.path.exists(path):
+        with open(path, "rb") as old, open(path + ".bak", "wb") as copy:
+            copy.write(old.read())
+    scratch = path + ".onebox-new"
+    with open(scratch, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(scratch, path)

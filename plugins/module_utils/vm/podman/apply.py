@@ -1,0 +1,219 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out a plan, step by step, each with its own time limit, and leave no half-started machine behind."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import health, model, read, recover
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import paths as places
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.client import Podman
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.plan import Plan, Step
+
+
+@dataclass
+class Applier:
+    """Runs the steps of one plan.
+
+    Attributes:
+        podman: the client.
+        name: the machine.
+        provider: where it is or will be; "" leaves it to podman.
+        runtime: podman's runtime directory.
+        uid: who we are.
+        timeout_start: seconds for a start, the API included.
+        timeout_stop: seconds for a stop; Apple's machines take up to 90 before podman stops them hard.
+        timeout_init: seconds for making a machine; it downloads an image.
+        next_provider: where a machine that is made again goes, when that is another one.
+        wait_api: whether a start is done only when the API answers.
+    """
+
+    podman: Podman
+    name: str
+    provider: str
+    runtime: str
+    uid: int
+    timeout_start: float
+    timeout_stop: float
+    timeout_init: float
+    next_provider: str = ""
+    wait_api: bool = True
+    ping: health.Ping = health.ping
+    run: process.Runner = process.run
+    clock: t.Callable[[], float] = time.monotonic
+    sleep: t.Callable[[float], None] = time.sleep
+    ended: list[str] = field(default_factory=list)
+
+    def apply(self, plan: Plan) -> None:
+        """Do every step in order; the first that fails ends it.
+
+        Raises:
+            MachineError: a step failed; the text says which, and in what state the machine is left.
+        """
+        for step in plan.steps:
+            getattr(self, "_" + step.verb)(step)
+
+    def _config(self) -> model.ConfigFile | None:
+        return read.choose(read.config_files(places.config_root(self.podman.env)), self.name, self.provider or None)
+
+    def _init(self, step: Step) -> None:
+        self.provider = self.next_provider or self.provider
+        try:
+            self.podman.change(self.provider, step.words, self.timeout_init)
+        except process.CommandTimeout as error:
+            raise MachineError(
+                f"{error}: making a machine downloads its image; raise timeout_init, or give a local file in image"
+            ) from error
+        config = self._config()
+        self.provider = config.provider if config else self.provider
+
+    def _set(self, step: Step) -> None:
+        self._plain(step)
+
+    def _default(self, step: Step) -> None:
+        try:
+            self._plain(step)
+        except MachineError as error:
+            raise MachineError(
+                f"{error}; the connections of {self.name} have gone: podman machine inspect {self.name} has port and "
+                f"key for podman system connection add {self.name}, or make it again with podman_machine (state: "
+                "absent, then started), which loses what is in it"
+            ) from error
+
+    def _rm(self, step: Step) -> None:
+        self._plain(step)
+
+    def _forget(self, step: Step) -> None:
+        self._plain(step)
+
+    def _plain(self, step: Step) -> None:
+        try:
+            self.podman.change(self.provider, step.words)
+        except process.CommandTimeout as error:
+            raise MachineError(
+                f"{error}: another podman command holds the machine's lock (a start that never ends?); "
+                "look with: ps ax | grep 'podman machine'"
+            ) from error
+
+    def _stop(self, step: Step) -> None:
+        try:
+            self.podman.change(self.provider, step.words, self.timeout_stop)
+        except process.CommandTimeout as error:
+            raise MachineError(
+                f"{error}: the guest of {self.name} does not shut down. Set recover: kill_stale to end its processes, "
+                "or wait longer with timeout_stop"
+            ) from error
+
+    def _start(self, step: Step) -> None:
+        words = list(step.words)
+        if self.podman.version >= (6, 0, 0):
+            words.insert(2, "--update-connection=false")
+        self._alone()
+        until = self.clock() + self.timeout_start
+        try:
+            self.podman.change(self.provider, words, self.timeout_start)
+        except process.CommandTimeout as error:
+            raise MachineError(
+                f"the guest of {self.name} was not ready after {self.timeout_start:g} s, and podman would wait for "
+                "ever; its state is 'starting'. Run again with recover: kill_stale to clear it away and try once "
+                "more, or with a larger timeout_start"
+            ) from error
+        except MachineError as error:
+            raise MachineError(
+                f"{error}. What the start left of {self.name} is cleared away by recover: kill_stale"
+            ) from error
+        if not self.wait_api:
+            return
+        while not self._answers():
+            if self.clock() >= until:
+                raise MachineError(
+                    f"{self.name} started, but its API did not answer within {self.timeout_start:g} s: gvproxy may "
+                    f"have ended; run again with recover: kill_stale, or look with: podman machine ssh {self.name}"
+                )
+            self.sleep(0.2)
+
+    def _answers(self) -> bool:
+        seen = self.podman.inspect(self.provider, [self.name])
+        return bool(seen) and self.ping(seen[0].socket).ok
+
+    def _alone(self) -> None:
+        """Only one machine can be up, over all providers; another one is the user's and is never stopped for them."""
+        for provider in model.PROVIDERS if self.podman.version < (6, 0, 0) else (self.provider,):
+            if provider != self.provider and not self._has(provider):
+                continue
+            for other in self._listing(provider):
+                if other.running and other.name != self.name:
+                    raise MachineError(
+                        f"the machine {other.name} (provider {other.provider}) is running, and podman runs one at a "
+                        f"time: stop it yourself if {self.name} may take its place: podman machine stop {other.name}"
+                    )
+
+    def _listing(self, provider: str) -> list[model.Listed]:
+        try:
+            return self.podman.listing(provider)
+        except MachineError:
+            if provider == self.provider:
+                raise
+            return []  # a folder left by a provider that this podman does not support: nothing of it can run
+
+    def _has(self, provider: str) -> bool:
+        return any(file.provider == provider for file in read.config_files(places.config_root(self.podman.env)))
+
+    def _recover(self, step: Step) -> None:
+        """Stop a machine that hangs: ask, and when asking does not help, end its processes."""
+        config = self._config()
+        if config is None:
+            return
+        if not config.starting:
+            # While a start holds the lock, stop waits for ever: then asking is no use.
+            with contextlib.suppress(process.CommandTimeout, MachineError):
+                self.podman.change(self.provider, ("machine", "stop", self.name), self.timeout_stop)
+        self.ended += recover.end(config, self.runtime, uid=self.uid, run=self.run, clock=self.clock, sleep=self.sleep)
+        if self.ended:
+            self.podman.actions.append(["kill", *(command.split(" ")[0] for command in self.ended)])
+        seen = self.podman.inspect(self.provider, [self.name])
+        if seen and seen[0].state != "stopped":
+            raise MachineError(
+                f"{self.name} still says it is {seen[0].state} although none of its processes is left; "
+                f"make it again with recreate: when_needed, or remove it: podman machine rm --force {self.name}"
+            )
+
+
+@contextlib.contextmanager
+def alone(
+    runtime: str,
+    name: str,
+    patience: float,
+    clock: t.Callable[[], float] = time.monotonic,
+    sleep: t.Callable[[float], None] = time.sleep,
+) -> t.Iterator[None]:
+    """Keep a second run of ours out between stop, set and start. The lock ends with the process, however it ends.
+
+    Raises:
+        MachineError: another run held it for longer than ``patience`` seconds.
+    """
+    os.makedirs(runtime, mode=0o700, exist_ok=True)
+    path = os.path.join(runtime, f"onebox-{name}.lock")
+    with open(path, "a", encoding="utf-8") as file:
+        until = clock() + patience
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if clock() >= until:
+                    raise MachineError(
+                        f"another run is changing the machine {name} ({path} has been locked for {patience:g} s): "
+                        "wait for it, or end it"
+                    ) from None
+                sleep(0.2)
+        yield

@@ -1,0 +1,116 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Podman's command line, as far as machines go: each call bounded in time, none with a question to answer.
+
+podman itself has no time limits: ``start`` waits for ever for a guest that never gets ready, and meanwhile ``start``,
+``set`` and ``stop`` from elsewhere wait for its lock for ever.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import Hung, MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import model
+
+Version = tuple[int, int, int]
+
+
+class Podman:
+    """The client. ``actions`` collects the commands that changed something, as they were given.
+
+    Args:
+        executable: a path, or a name looked up in PATH.
+        env: the whole environment, from :func:`places.environment`.
+        timeout: seconds for a call that only reads or writes files.
+        run: starts a process.
+    """
+
+    def __init__(
+        self, executable: str, env: t.Mapping[str, str], timeout: float, run: process.Runner = process.run
+    ) -> None:
+        self.env = dict(env)
+        self.timeout = timeout
+        self.actions: list[list[str]] = []
+        self._run = run
+        self.executable = shutil.which(executable, path=self.env.get("PATH")) or executable
+        self.version_text = self._version_text()
+        self.version = parse_version(self.version_text)
+
+    def _version_text(self) -> str:
+        try:
+            return self._run([self.executable, "--version"], timeout=self.timeout, env=self.env).stdout.split()[-1]
+        except process.CommandMissing as error:
+            raise MachineError(
+                f"{error}; install podman (on a Mac: brew install podman), or give its path in executable"
+            ) from error
+        except process.CommandError as error:
+            raise MachineError(f"podman does not even say its version: {error}") from error
+
+    def _environment(self, provider: str) -> dict[str, str]:
+        # Before 6.0 the provider is a namespace: without this, a machine of another provider does not exist.
+        return {**self.env, "CONTAINERS_MACHINE_PROVIDER": provider} if provider else self.env
+
+    def inspect(self, provider: str, names: t.Sequence[str]) -> list[model.Inspected]:
+        """Machines that exist; an unknown name is left out (podman says it with an exit code, beside the others)."""
+        done = self._read(provider, "inspect", *names)
+        return [model.parse_inspect(row) for row in self._decode(done)]
+
+    def listing(self, provider: str) -> list[model.Listed]:
+        """Machines of ``provider``; from podman 6 on, of all. ``--all-providers`` exists only in some versions."""
+        done = self._read(provider, "list", "--format", "json")
+        if done.rc != 0:
+            raise MachineError(_failed("list", done))
+        return [model.parse_list(row) for row in self._decode(done)]
+
+    def _read(self, provider: str, *words: str) -> process.Result:
+        argv = [self.executable, "machine", *words]
+        try:
+            return self._run(argv, timeout=self.timeout, check=False, env=self._environment(provider))
+        except process.CommandTimeout as error:
+            raise Hung(
+                f"{error}: the virtual machine's own process does not answer podman. Run again with "
+                "recover: kill_stale to end it, or look with: ps ax | grep podman"
+            ) from error
+        except process.CommandError as error:
+            raise MachineError(f"podman machine cannot be read: {error}") from error
+
+    def _decode(self, done: process.Result) -> t.Any:
+        try:
+            rows = json.loads(done.stdout)
+        except ValueError as error:
+            raise MachineError(_failed(done.argv[2], done)) from error
+        return rows or []
+
+    def change(self, provider: str, words: t.Sequence[str], timeout: float | None = None) -> None:
+        """Run a command that changes something and record it.
+
+        Raises:
+            MachineError: it failed.
+            process.CommandTimeout: it did not finish within ``timeout`` (default the client's).
+        """
+        self.actions.append(["podman", *words])
+        argv = [self.executable, *words]
+        try:
+            self._run(argv, timeout=timeout or self.timeout, env=self._environment(provider))
+        except process.CommandTimeout:
+            raise
+        except process.CommandError as error:
+            raise MachineError(str(error)) from error
+
+
+def parse_version(text: str) -> Version:
+    """``5.8.0-rc1`` is (5, 8, 0). Raises MachineError when it is no version."""
+    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+    if not found:
+        raise MachineError(f"podman calls its version {text!r}, which is none")
+    return int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)
+
+
+def _failed(verb: str, done: process.Result) -> str:
+    return f"podman machine {verb} failed with exit code {done.rc}: {process.last_words(done.stderr) or 'no message'}"

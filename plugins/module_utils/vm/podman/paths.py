@@ -1,0 +1,83 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where podman keeps machines, and the environment its commands need.
+
+On macOS the sockets and pid files lie below ``$TMPDIR/podman``, and podman computes their paths from the *caller's*
+TMPDIR: without it (a bare daemon, some ssh sessions) or as another user, ``inspect`` names a socket that is not there
+and ``start`` uses other pid files. So TMPDIR is set from the system when it is missing, and root is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
+
+# Homebrew's two places and the installer package's: a login shell has them on PATH, an ssh command or an agent has not.
+EXTRA_PATH = ("/opt/homebrew/bin", "/usr/local/bin", "/opt/podman/bin")
+
+
+def environment(
+    given: t.Mapping[str, str],
+    environ: t.Mapping[str, str],
+    *,
+    system: str,
+    uid: int,
+    run: process.Runner = process.run,
+) -> dict[str, str]:
+    """The whole environment for podman.
+
+    Args:
+        given: what the task adds.
+        environ: the environment of this process.
+        system: ``sys.platform``.
+        uid: who we are.
+        run: starts a process.
+
+    Raises:
+        MachineError: we are root, for whom podman machines do not exist.
+    """
+    full = {**environ, **given}
+    if uid == 0:
+        raise MachineError(
+            "podman machine refuses to run as root, and a machine belongs to the user who made it: "
+            "run this task as that user, without become"
+        )
+    if not full.get("HOME"):
+        full["HOME"] = pwd.getpwuid(uid).pw_dir
+    known = full.get("PATH", "/usr/bin:/bin").split(":")
+    full["PATH"] = ":".join([*known, *(path for path in EXTRA_PATH if path not in known)])
+    if system == "darwin" and not full.get("TMPDIR"):
+        asked = run(["/usr/bin/getconf", "DARWIN_USER_TEMP_DIR"], timeout=10.0, check=False, env=full)
+        if asked.rc != 0 or not asked.stdout.strip():
+            raise MachineError(
+                "TMPDIR is not set and getconf DARWIN_USER_TEMP_DIR does not know it: podman would look for its "
+                "sockets in another place than the machine; set TMPDIR in environment"
+            )
+        full["TMPDIR"] = asked.stdout.strip()
+    return full
+
+
+def config_root(environ: t.Mapping[str, str]) -> str:
+    """The directory with one folder a provider; each machine is ``<name>.json`` in it."""
+    home = environ.get("XDG_CONFIG_HOME") or os.path.join(environ["HOME"], ".config")
+    return os.path.join(home, "containers", "podman", "machine")
+
+
+def connections_file(environ: t.Mapping[str, str]) -> str:
+    """Where podman 5 and later keep system connections and which of them is the default."""
+    named = environ.get("PODMAN_CONNECTIONS_CONF")
+    home = environ.get("XDG_CONFIG_HOME") or os.path.join(environ["HOME"], ".config")
+    return named or os.path.join(home, "containers", "podman-connections.json")
+
+
+def runtime_dir(environ: t.Mapping[str, str], *, system: str, uid: int) -> str:
+    """Where podman keeps a running machine's sockets and pid files."""
+    base = (
+        environ.get("TMPDIR") or "/tmp" if system == "darwin" else environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
+    )
+    return os.path.join(base, "podman")

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read machines: from the configuration files of every provider, then from ``inspect`` with the provider that has it.
+
+The files come first because before podman 6 a command sees one provider only, and because volumes are nowhere else.
+Nothing here changes anything. Reading one machine costs one call of podman.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import health, model
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import paths as places
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.client import Podman
+
+
+def config_files(root: str, clock: t.Callable[[], float] = time.time) -> list[model.ConfigFile]:
+    """Every machine's configuration below ``root``, by provider and name.
+
+    Raises:
+        MachineError: a file cannot be read or is no machine's configuration; the text names it.
+    """
+    found = []
+    for provider in model.PROVIDERS:
+        folder = os.path.join(root, provider)
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            continue
+        for name in names:
+            if not name.endswith(".json"):
+                continue
+            path = os.path.join(folder, name)
+            try:
+                with open(path, encoding="utf-8") as file:
+                    data = json.load(file)
+                    written = os.fstat(file.fileno()).st_mtime
+                found.append(model.parse_config(data, provider, path, max(0.0, clock() - written)))
+            except FileNotFoundError:
+                continue  # removed between the list and the look
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                raise MachineError(
+                    f"{path} is not a machine's configuration that podman could use ({type(error).__name__}: {error}); "
+                    "a half-written file is left when podman is killed: move it away and make the machine again"
+                ) from error
+    return found
+
+
+def choose(files: t.Sequence[model.ConfigFile], name: str, provider: str | None) -> model.ConfigFile | None:
+    """The configuration of machine ``name``: the one of ``provider`` if there is one, else any provider's.
+
+    Raises:
+        MachineError: several providers have a machine of that name and none was asked for.
+    """
+    named = [file for file in files if file.name == name]
+    exact = [file for file in named if file.provider == provider]
+    if exact:
+        return exact[0]
+    if len(named) > 1:
+        where = ", ".join(file.provider for file in named)
+        raise MachineError(
+            f"there is a machine {name} in each of the providers {where}: say which one in provider, "
+            "or remove the one that is not used"
+        )
+    return named[0] if named else None
+
+
+def leftovers(environ: t.Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Connections to a machine ``name``; what they are when there is no such machine."""
+    try:
+        with open(places.connections_file(environ), encoding="utf-8") as file:
+            known = (json.load(file).get("Connection") or {}).get("Connections") or {}
+        return tuple(one for one in (name, f"{name}-root") if known.get(one, {}).get("IsMachine"))
+    except (OSError, ValueError, AttributeError):
+        return ()
+
+
+def default_connection(environ: t.Mapping[str, str]) -> str:
+    """The default system connection of podman 5 and later, "" when there is none."""
+    try:
+        with open(places.connections_file(environ), encoding="utf-8") as file:
+            return str(((json.load(file) or {}).get("Connection") or {}).get("Default") or "")
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def complete(
+    podman: Podman, config: model.ConfigFile, seen: model.Inspected, ping: health.Ping, default: str
+) -> model.Machine:
+    """Join what the file and ``inspect`` say with whether the API answers."""
+    alive = health.DEAD if seen.state == "stopped" else ping(seen.socket)
+    return model.Machine(
+        config=config,
+        state=seen.state,
+        healthy=alive.ok and not config.starting,
+        starting=config.starting,
+        cpus=seen.cpus,
+        memory_mib=seen.memory_mib,
+        disk_gib=seen.disk_gib,
+        rootful=seen.rootful,
+        socket=seen.socket,
+        ssh_port=seen.ssh_port,
+        ssh_identity=seen.ssh_identity,
+        last_up=seen.last_up,
+        default=default == config.name + ("-root" if seen.rootful else ""),
+        podman_client=podman.version_text,
+        podman_server=alive.server,
+        clock_drift=alive.drift,
+        image_there=not config.image_path or os.path.exists(config.image_path),
+    )
+
+
+def machine(
+    podman: Podman, name: str, provider: str | None = None, ping: health.Ping = health.ping
+) -> model.Machine | None:
+    """The machine ``name``, or None. One call of podman, none when no provider has it.
+
+    Raises:
+        MachineError: it cannot be read, is of podman 4 under a later podman, or the name is in several providers.
+    """
+    config = choose(config_files(places.config_root(podman.env)), name, provider)
+    if config is None:
+        return None
+    _usable(podman, config)
+    seen = podman.inspect(config.provider, [name])
+    if not seen:
+        raise MachineError(
+            f"{config.path} is there, but podman does not know the machine {name}: it cannot use provider "
+            f"{config.provider} here, or is older than the file; try: podman machine inspect {name}"
+        )
+    return complete(podman, config, seen[0], ping, default_connection(podman.env))
+
+
+def machines(podman: Podman, ping: health.Ping = health.ping) -> list[model.Machine]:
+    """Every machine of every provider; one call of podman for each provider that has one."""
+    files = config_files(places.config_root(podman.env))
+    default = default_connection(podman.env)
+    found = []
+    for provider in model.PROVIDERS:
+        here = {file.name: file for file in files if file.provider == provider}
+        if not here:
+            continue
+        for file in here.values():
+            _usable(podman, file)
+        for seen in podman.inspect(provider, list(here)):
+            found.append(complete(podman, here[seen.name], seen, ping, default))
+    return sorted(found, key=lambda one: (one.name, one.provider))
+
+
+def _usable(podman: Podman, config: model.ConfigFile) -> None:
+    if config.version == 0 and podman.version >= (5, 0, 0):
+        raise MachineError(
+            f"{config.path} was made by podman 4, and podman {podman.version_text} cannot use it: save what is in the "
+            "machine with podman 4, remove it (podman machine reset is not needed, moving the file away is enough), "
+            "and make it again"
+        )
+    if config.version > 0 and podman.version < (5, 0, 0):
+        raise MachineError(
+            f"{config.path} was made by podman 5 or later; podman {podman.version_text} cannot read it: upgrade podman"
+        )

@@ -1,0 +1,123 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""End a machine that hangs: its own processes, all of them, and nothing else.
+
+A killed or failed ``podman machine start`` leaves the VM, gvproxy and virtiofsd behind, and podman's own ``rm --force``
+takes the disk away under them. A process belongs to a machine when its command line names one of that machine's own
+files (disk image, sockets, pid file) as a whole word or as the value of an option, and it belongs to the same user;
+never because a pid file holds its number, for numbers are used again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import ps as processes
+from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.model import ConfigFile
+
+Kill = t.Callable[[int, int], None]
+
+
+def own_files(config: ConfigFile, runtime: str) -> list[str]:
+    """The paths only this machine has. ``runtime`` is podman's runtime directory."""
+    name = config.name
+    below = [f"{name}_vm.pid", f"qmp_{name}.sock", f"{name}.sock", f"{name}-gvproxy.sock", f"{name}-api.sock"]
+    below += [f"{name}-ignition.sock", f"{name}-krun.sock", f"{name}-vfkit.sock"]
+    return [path for path in (config.image_path, *config.pid_files) if path] + [
+        os.path.join(runtime, file) for file in below
+    ]
+
+
+def belonging(
+    config: ConfigFile, runtime: str, found: t.Sequence[processes.Process], uid: int, spare: t.Container[int]
+) -> list[processes.Process]:
+    """The processes of this machine.
+
+    Only one machine can be up at a time, so the virtiofsd of the same runtime directory are this machine's as well.
+
+    Args:
+        config: the machine.
+        runtime: podman's runtime directory.
+        found: the host's processes.
+        uid: whose processes may be ended.
+        spare: ourselves and what started us.
+    """
+    words = [re.escape(path) for path in own_files(config, runtime)]
+    words.append(re.escape(os.path.join(runtime, "virtiofschar")) + r"\d+")
+    names = re.compile(r"(?:^|[\s=,:/])(?:" + "|".join(words) + r")(?:$|[\s,])")
+    return [one for one in found if one.uid == uid and one.pid not in spare and names.search(one.command)]
+
+
+# Of whichever machine is up, and only one can be: a stale pid file would make podman end a process that is not its own.
+_SHARED = re.compile(r"virtiofschar\d+(?:\.pid)?|gvproxy\.pid")
+
+
+def _remove_dead(config: ConfigFile, runtime: str) -> None:
+    """Remove the sockets and pid files of a machine none of whose processes is left."""
+    if not os.path.isdir(runtime):
+        return
+    own = {os.path.basename(path) for path in own_files(config, runtime) if path != config.image_path}
+    for name in os.listdir(runtime):
+        if name in own or _SHARED.fullmatch(name):
+            os.unlink(os.path.join(runtime, name))
+
+
+def end(
+    config: ConfigFile,
+    runtime: str,
+    *,
+    uid: int,
+    run: process.Runner = process.run,
+    kill: Kill = os.kill,
+    clock: t.Callable[[], float] = time.monotonic,
+    sleep: t.Callable[[float], None] = time.sleep,
+    patience: float = 10.0,
+) -> list[str]:
+    """End the processes of a machine: politely, then for good; then remove its dead sockets.
+
+    Args:
+        config: the machine.
+        runtime: podman's runtime directory.
+        uid: whose processes may be ended.
+        patience: seconds each between asking, killing and giving up.
+
+    Returns:
+        The command lines of what was ended.
+
+    Raises:
+        MachineError: something of it is still there.
+    """
+
+    def left() -> list[processes.Process]:
+        found = processes.listing(run)
+        return belonging(config, runtime, found, uid, processes.family(os.getpid(), found))
+
+    ended: dict[int, str] = {}
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        remaining = left()
+        ended.update({one.pid: one.command for one in remaining})
+        for one in remaining:
+            try:
+                kill(one.pid, number)
+            except ProcessLookupError:
+                continue  # it ended by itself
+        until = clock() + patience
+        while remaining and clock() < until:
+            sleep(0.1)
+            remaining = left()
+        if not remaining:
+            break
+    else:
+        raise MachineError(
+            f"process {remaining[0].pid} of the machine {config.name} does not end even by SIGKILL: "
+            f"{remaining[0].command[:200]}"
+        )
+    _remove_dead(config, runtime)
+    return [ended[pid] for pid in sorted(ended)]

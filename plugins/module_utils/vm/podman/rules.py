@@ -1,0 +1,124 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is refused before podman is asked, and what deserves a warning. Each rule returns its text, or "".
+
+podman checks little and late: it accepts zero CPUs, a disk larger than the world, a share over ``/home``; and it
+fails after the machine has been stopped.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.model import PROVIDERS, Machine
+
+if t.TYPE_CHECKING:
+    from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.plan import Host, Wanted
+
+_NAME = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")
+_NAME_LENGTH = 30
+_LEAST_MEMORY_MIB = 512
+_GROWING_GUEST_UNSURE = ("applehv", "libkrun")
+
+
+def name(text: str) -> str:
+    """podman's own rule for names, said before anything else is done."""
+    if not _NAME.match(text):
+        return f"name: {text!r} must match [a-zA-Z0-9][a-zA-Z0-9_.-]*"
+    if len(text) > _NAME_LENGTH:
+        return f"name: {text!r} has {len(text)} characters, podman allows {_NAME_LENGTH}"
+    if text in PROVIDERS:
+        return f"name: {text!r} is the name of a provider, which podman does not allow"
+    return ""
+
+
+def request(wanted: Wanted, host: Host) -> str:
+    """What can never be right, whatever is there."""
+    problem = name(wanted.name)
+    if problem:
+        return problem
+    if wanted.provider == "libkrun" and host.version < (5, 2, 0):
+        return f"provider: libkrun came with podman 5.2, this is {_dotted(host)}"
+    if wanted.cpus is not None and wanted.cpus < 1:
+        return f"cpus: {wanted.cpus} is too few; podman would accept it and the machine would not start"
+    if wanted.cpus is not None and host.version >= (6, 0, 0) and wanted.cpus > host.cpus:
+        return f"cpus: {wanted.cpus} is more than this host's {host.cpus}; podman {_dotted(host)} refuses that"
+    if wanted.memory_mib is not None and wanted.memory_mib < _LEAST_MEMORY_MIB:
+        return f"memory_mib: {wanted.memory_mib} MiB is too little for a guest; give at least {_LEAST_MEMORY_MIB} MiB"
+    if wanted.memory_mib is not None and host.memory_mib is not None and wanted.memory_mib > host.memory_mib:
+        return f"memory_mib: {wanted.memory_mib} MiB is more than this host's {host.memory_mib} MiB"
+    if wanted.disk_gib is not None and wanted.disk_gib < 1:
+        return f"disk_gib: {wanted.disk_gib} GiB is no disk; give at least 1"
+    if wanted.swap_mib and host.version < (5, 6, 0):
+        return f"swap_mib: podman machine has swap from 5.6 on, this is {_dotted(host)}"
+    return _volumes(wanted, host)
+
+
+def _volumes(wanted: Wanted, host: Host) -> str:
+    targets: dict[str, str] = {}
+    for volume in wanted.volumes or ():
+        if volume.target in targets:
+            return f"volumes: {volume.target} is the target of both {targets[volume.target]} and {volume.source}"
+        targets[volume.target] = volume.source
+        if " " in volume.source + volume.target and host.version < (5, 5, 0):
+            return (
+                f"volumes: podman {_dotted(host)} does not mount paths with spaces ({volume.text!r}): use podman 5.5 "
+                "or later, or rename the directory or disk (diskutil rename)"
+            )
+    return ""
+
+
+def creation(wanted: Wanted, host: Host) -> str:
+    """What a new machine needs."""
+    for volume in wanted.volumes or ():
+        if not host.exists(volume.source):
+            return f"volumes: {volume.source} does not exist on this host, and the machine would not start"
+    return ""
+
+
+def difference(wanted: Wanted, current: Machine) -> str:
+    """What would have to be taken away from a machine that is there."""
+    if wanted.disk_gib is not None and wanted.disk_gib < current.disk_gib:
+        return (
+            f"disk_gib: {wanted.disk_gib} GiB is less than the {current.disk_gib} GiB of {current.name}, and a "
+            f"machine's disk only grows: ask for {current.disk_gib} or more, or remove the machine (state: absent) "
+            "and make a smaller one"
+        )
+    return ""
+
+
+def warnings(wanted: Wanted, current: Machine | None, host: Host) -> list[str]:
+    """What works and may surprise. ``current`` is None when a machine is made."""
+    found = []
+    if wanted.cpus is not None and wanted.cpus > host.cpus:
+        found.append(f"cpus: {wanted.cpus} is more than this host's {host.cpus}")
+    if wanted.disk_gib is not None and host.free_disk_gib is not None:
+        grows = wanted.disk_gib - (current.disk_gib if current else 0)
+        if grows > host.free_disk_gib:
+            found.append(
+                f"disk_gib: the disk may grow by {grows} GiB and this host has {host.free_disk_gib} GiB left; "
+                "podman does not check that"
+            )
+    if current is None and wanted.volumes is not None and not _shares_home(wanted, host):
+        found.append(
+            f"volumes: what you give replaces podman's defaults, so the home directory {host.home} is not shared: "
+            "a bind mount from there will be an empty directory inside the machine"
+        )
+    grown = current is not None and wanted.disk_gib is not None and wanted.disk_gib > current.disk_gib
+    if current is not None and grown and current.provider in _GROWING_GUEST_UNSURE:
+        found.append(
+            f"disk_gib: the file grows, but the guest's file system often does not follow (podman issues 20564 "
+            f"and 25890): look with podman machine ssh {current.name} df -h /"
+        )
+    return found
+
+
+def _shares_home(wanted: Wanted, host: Host) -> bool:
+    home = host.home.rstrip("/") + "/"
+    return any(home.startswith(volume.source.rstrip("/") + "/") for volume in wanted.volumes or ())
+
+
+def _dotted(host: Host) -> str:
+    return ".".join(str(part) for part in host.version)

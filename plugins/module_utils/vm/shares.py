@@ -1,0 +1,175 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kinds of virtual machine that containers run in on a Mac: how to get in, and what they share."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import shown
+
+# File systems by which a directory of the host appears in a guest. Anything else is the guest's own disk.
+SHARE_TYPES = ("virtiofs", "9p", "fuse.sshfs", "fuse.grpcfuse", "fuse.osxfs", "osxfs", "fakeowner", "vboxsf", "prl_fs")
+KINDS = ("none", "podman", "colima", "docker_desktop")
+_DEFAULT_NAMES = {"podman": "podman-machine-default", "colima": "default", "docker_desktop": ""}
+
+
+class MachineError(Exception):
+    """The virtual machine cannot be asked. The text says what to do."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One virtual machine.
+
+    Args:
+        kind: podman, colima or docker_desktop.
+        name: of the Podman machine or the Colima profile; "" is the default one.
+        image: for Docker Desktop, an image with nsenter and sh.
+        provider: of a Podman machine; before podman 6, one of another provider than the default does not exist for it.
+    """
+
+    kind: str
+    name: str
+    image: str = "busybox"
+    provider: str = ""
+
+    @classmethod
+    def of(
+        cls, kind: str, name: str = "", image: str = "busybox", environ: t.Mapping[str, str] | None = None
+    ) -> Machine:
+        known = name or _DEFAULT_NAMES[kind]
+        told = os.environ if environ is None else environ
+        return cls(kind, known, image, podman_provider(known, told) if kind == "podman" else "")
+
+    def podman(self, *words: str) -> list[str]:
+        """``podman machine`` with the provider that has this machine."""
+        told = ["env", f"CONTAINERS_MACHINE_PROVIDER={self.provider}"] if self.provider else []
+        return [*told, "podman", "machine", *words]
+
+    def command(self, script: str) -> list[str]:
+        """The command that runs a shell script in the guest, as one who may look into containers."""
+        if self.kind == "podman":
+            return self.podman("ssh", self.name, script)
+        if self.kind == "colima":
+            return ["colima", "ssh", "--profile", self.name, "--", "sh", "-c", script]
+        words = ["docker", "run", "--rm", "--privileged", "--pid=host", "--network=none", self.image]
+        return [*words, "nsenter", "-t", "1", "-m", "--", "sh", "-c", script]
+
+    def ask(self, script: str, run: process.Runner, seconds: float) -> str:
+        """Run a script in the guest. Raises :class:`MachineError`."""
+        try:
+            return run(self.command(script), timeout=seconds).stdout
+        except process.CommandError as error:
+            said = process.last_words(error.result.stderr) or str(error)
+            raise MachineError(f"{self.title} does not answer ({said}). Is it running? Type: `{self.start}`") from error
+
+    @property
+    def title(self) -> str:
+        return {"podman": f"the Podman machine {self.name}", "colima": f"Colima ({self.name})"}.get(
+            self.kind, "Docker Desktop"
+        )
+
+    @property
+    def start(self) -> str:
+        starts = {"podman": f"podman machine start {self.name}", "colima": f"colima start {self.name}"}
+        return starts.get(self.kind, "open -a Docker")
+
+    def how_to_share(self, path: str) -> str:
+        """What to do so that the guest sees a directory of the host."""
+        place = shown(path)
+        if self.kind == "podman":
+            return (
+                f"Volumes of a Podman machine are fixed when it is made: make it anew with `--volume {place}:{place}` "
+                f"beside the ones it has (onebox.stack.podman_machine does it)"
+            )
+        if self.kind == "colima":
+            if " " in path:
+                return (
+                    f"Colima cannot share {place}, the space in it is not allowed: rename the volume or folder, or use "
+                    f"a Podman machine"
+                )
+            return (
+                f"Add it to `mounts:` of the Colima profile {self.name} with `writable: true`, and your home too, "
+                f"which is only shared while that list is empty; then `colima restart`"
+            )
+        return "Add it in Docker Desktop under Settings, Resources, File sharing"
+
+
+def shares(machine: Machine, run: process.Runner, home: str, seconds: float) -> list[tuple[str, str]] | None:
+    """Pairs of host and guest directory that the machine is configured to share; None when that cannot be told."""
+    try:
+        if machine.kind == "podman":
+            told = json.loads(run(machine.podman("inspect", machine.name), timeout=seconds).stdout)
+            folder = told[0].get("ConfigDir", {}).get("Path", "")
+            return podman_shares(_read(os.path.join(folder, f"{machine.name}.json")))
+        if machine.kind == "colima":
+            name = "colima" if machine.name == "default" else f"colima-{machine.name}"
+            return colima_shares(_read(os.path.join(home, ".colima", "_lima", name, "colima.yaml")), home)
+        return docker_desktop_shares(
+            _read(os.path.join(home, "Library", "Group Containers", "group.com.docker", "settings-store.json"))
+        )
+    except (OSError, ValueError, LookupError, process.CommandError):
+        return None  # only used to say more: what the guest really sees decides
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as stream:
+        return stream.read()
+
+
+def podman_provider(name: str, environ: t.Mapping[str, str]) -> str:
+    """The provider whose folder has the machine's configuration; "" when none or several have."""
+    config = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "/"), ".config")
+    root = os.path.join(config, "containers", "podman", "machine")
+    try:
+        found = [one for one in sorted(os.listdir(root)) if os.path.isfile(os.path.join(root, one, f"{name}.json"))]
+    except OSError:
+        return ""
+    return found[0] if len(found) == 1 else ""
+
+
+def podman_shares(config: str) -> list[tuple[str, str]]:
+    """From a machine's configuration file, which alone has them. Raises ValueError when it is no JSON."""
+    return [(row["Source"], row["Target"]) for row in json.loads(config).get("Mounts") or ()]
+
+
+def colima_shares(config: str, home: str) -> list[tuple[str, str]]:
+    """From the colima.yaml of a started profile. An empty list means the home directory."""
+    found = []
+    inside = False
+    for line in config.splitlines():
+        if re.match(r"mounts:", line):
+            inside = True
+        elif inside and re.match(r"\S", line) and not line.startswith(("-", "#")):
+            break
+        elif inside:
+            location = re.match(r"\s*-?\s*location:\s*(.+?)\s*$", line)
+            if location:
+                place = location.group(1).strip("\"'")
+                place = home + place[1:] if place == "~" or place.startswith("~/") else place
+                found.append((place, place))
+    return found or [(home, home)]
+
+
+def docker_desktop_shares(settings: str) -> list[tuple[str, str]]:
+    """From settings-store.json; without the key, Docker Desktop's defaults. Raises ValueError when it is no JSON."""
+    defaults = ["/Users", "/Volumes", "/private", "/tmp", "/var/folders"]
+    told = json.loads(settings)
+    places = told.get("FilesharingDirectories") or told.get("filesharingDirectories") or defaults
+    return [(place, place) for place in places]
+
+
+def host_path(guest_path: str, shared: t.Sequence[tuple[str, str]] | None) -> str:
+    """Where a path of the guest comes from on the host."""
+    path = guest_path[len("/host_mnt") :] if guest_path.startswith("/host_mnt/") else guest_path
+    for host, guest in shared or ():
+        if path == guest or path.startswith(guest.rstrip("/") + "/"):
+            return host.rstrip("/") + path[len(guest.rstrip("/")) :] or "/"
+    return path

@@ -1,0 +1,309 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parts on their own: hostile archives, what redis-check-rdb prints, comparisons, the one-file program.
+
+The words of redis-check-rdb are recorded from Redis 7.0.15 and 8.0.2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup import sources
+from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import listing
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
+    DeclarationError,
+    SourceError,
+    StoreError,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install as bundle
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic_backup
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
+
+GOOD_RDB = """[offset 196] Checksum OK
+[offset 196] \\o/ RDB looks OK! \\o/
+[info] 5002 keys read
+[info] 10 expires
+[info] 2 already expired
+"""
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tuple[tarfile.TarInfo, io.BytesIO]:
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    info.linkname = link
+    data = b"evil" if kind == tarfile.REGTYPE else b""
+    info.size = len(data)
+    return info, io.BytesIO(data)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [member("../out")],
+        [member("/etc/out")],
+        [member("a/../../out")],
+        [member("door", tarfile.SYMTYPE, ".."), member("door/out")],
+        [member("door", tarfile.SYMTYPE, "/tmp"), member("door", tarfile.REGTYPE)],
+        [member("hard", tarfile.LNKTYPE, "../out")],
+        [member("device", tarfile.CHRTYPE)],
+    ],
+)
+def test_an_archive_that_would_leave_its_directory_is_refused(tmp_path, members):
+    archive = tmp_path / "evil.tar"
+    with tarfile.open(archive, "w") as tar:
+        for info, data in members:
+            tar.addfile(info, data)
+    into = tmp_path / "into" / "here"
+    into.mkdir(parents=True)
+    with pytest.raises(StoreError):
+        directories.extract(str(archive), str(into), owners=False)
+    assert not (tmp_path / "into" / "out").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_directory_that_forbids_its_owner_to_empty_it_is_removed():
+    place = tempfile.mkdtemp(prefix="obx-backup-")
+    child = os.fork()
+    if child == 0:
+        # As somebody who is bound by modes; root is not.
+        with contextlib.suppress(BaseException):
+            if os.geteuid() == 0:
+                os.chown(place, 65534, 65534)
+                os.setgid(65534)
+                os.setuid(65534)
+            for name, mode in (("read only", 0o555), ("closed", 0o000)):
+                os.makedirs(os.path.join(place, "tree", name, "inner"))
+                os.chmod(os.path.join(place, "tree", name, "inner"), mode)
+                os.chmod(os.path.join(place, "tree", name), mode)
+            os.symlink(place, os.path.join(place, "tree", "link"))
+            safefs.remove_tree(os.path.join(place, "tree"))
+            os._exit(0 if os.listdir(place) == [] else 1)
+        os._exit(2)
+    try:
+        assert os.waitpid(child, 0)[1] == 0
+    finally:
+        subprocess.run(["rm", "-rf", place], check=True)
+
+
+def test_names_of_any_bytes_modes_and_links_come_back(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir(mode=0o750)
+    with open(os.fsencode(root) + b"/\xff\n'\"%", "wb") as file:
+        file.write(b"x")
+    os.symlink("no where", root / "link")
+    os.mkfifo(root / "pipe")
+    (root / "deep" / "er").mkdir(parents=True)
+    (root / "deep").chmod(0o500)
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    got = directories.capture(str(root), (), (), str(staging), "s", archive=True)
+    out = tmp_path / "out"
+    out.mkdir()
+    directories.extract(str(staging / "files/s.tar"), str(out), owners=os.geteuid() == 0)
+    assert directories.check(got.facts, str(staging), str(out), os.geteuid() == 0) == ([], [])
+    (out / "link").unlink()
+    os.symlink("else where", out / "link")
+    (out / "new").write_text("n", encoding="utf-8")
+    problems, _moved = directories.check(got.facts, str(staging), str(out), os.geteuid() == 0)
+    assert len(problems) == 2
+    (root / "deep").chmod(0o700)
+    (out / "deep").chmod(0o700)
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_told(tmp_path, monkeypatch):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "log").write_bytes(b"x" * 3_000_000)
+    real = safefs.open_regular
+
+    def shrinking(path):
+        file = real(path)
+        if path.endswith("/log"):
+            status = os.fstat(file.fileno())
+            number = file.fileno()
+            answers = [status]
+            monkeypatch.setattr(
+                os, "fstat", lambda fd, r=os.fstat: answers.pop() if answers and fd == number else r(fd)
+            )
+            os.truncate(path, 1000)
+        return file
+
+    monkeypatch.setattr(safefs, "open_regular", shrinking)
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    got = directories.capture(str(root), (), (), str(staging), "s", archive=True)
+    assert got.warnings == ["1 files changed while they were read: log"]
+
+
+def test_patterns_and_companions(tmp_path):
+    for name in ("a.db", "a.db-wal", "a.db-shm", "b.txt", "cache/x", "keep/cache.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x", encoding="utf-8")
+    found = listing.Listing(str(tmp_path), exclude=["cache"], sqlite=["*.db"])
+    assert [path for path, _status in found] == [".", "a.db", "b.txt", "keep", "keep/cache.txt"]
+    assert found.databases == ["a.db"]
+    assert sorted(found.skipped) == ["a.db-shm", "a.db-wal", "cache"]
+
+
+def test_what_redis_check_rdb_says_is_counted():
+    assert redis.checked(GOOD_RDB) == {"keys": 5002, "expires": 10, "expired": 2}
+    assert redis.durable_keys(redis.checked(GOOD_RDB)) == 4992
+
+
+@pytest.mark.parametrize("said", ["", "--- RDB ERROR DETECTED ---", "[info] 3 keys read\n", "RDB looks OK"])
+def test_an_rdb_that_was_not_called_good_is_no_backup(said):
+    with pytest.raises(SourceError):
+        redis.checked(said)
+
+
+def test_the_keyspace_is_read_with_and_without_ttl():
+    info = {"db0": "keys=5,expires=1,avg_ttl=3", "db3": "keys=2,expires=0,avg_ttl=0,subexpiry=0", "role": "master"}
+    assert redis.keyspace(info) == {"0": [5, 1], "3": [2, 0]}
+
+
+FACTS = {
+    "tables": {'["public", "t"]': [5, "100"], '["public", "u"]': [0, "0"]},
+    "extensions": {"plpgsql": "1.0"},
+    "large_objects": [0, "0"],
+    "schema": ["CREATE TABLE t;", "CREATE TABLE u;"],
+    "sequences_before": {'["public", "s"]': [10, False], '["public", "n"]': [None, False]},
+    "sequences_after": {'["public", "s"]': [14, False], '["public", "n"]': [None, False]},
+}
+FOUND = {
+    **{key: FACTS[key] for key in ("tables", "extensions", "large_objects")},
+    "schema": list(reversed(FACTS["schema"])),
+    "sequences": {'["public", "s"]': [12, False], '["public", "n"]': [None, False]},
+}
+
+
+def test_a_database_that_came_back_equal_has_no_problem():
+    assert pgfacts.compare(FACTS, FOUND, "db") == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("tables", {'["public", "t"]': [5, "101"], '["public", "u"]': [0, "0"]}, "other contents"),
+        ("tables", {'["public", "t"]': [4, "100"], '["public", "u"]': [0, "0"]}, "has 4 rows, 5 were dumped"),
+        ("tables", {'["public", "t"]': [5, "100"]}, "table public.u is missing"),
+        ("tables", {**FACTS["tables"], '["x", "y"]': [1, "1"]}, "x.y is there and should not be"),
+        ("extensions", {}, "extensions"),
+        ("large_objects", [1, "7"], "large objects"),
+        ("schema", ["CREATE TABLE t;"], "the schema differs"),
+        ("sequences", {'["public", "s"]': [15, False], '["public", "n"]': [None, False]}, "public.s is at 15"),
+        ("sequences", {'["public", "s"]': [12, False], '["public", "n"]': [3, False]}, "public.n is at 3"),
+        ("sequences", {'["public", "s"]': [12, False]}, "public.n is missing"),
+    ],
+)
+def test_each_difference_of_a_database_is_named(key, value, words):
+    (problem,) = pgfacts.compare(FACTS, {**FOUND, key: value}, "db")
+    assert words in problem
+
+
+def test_another_major_version_words_the_schema_otherwise_and_changes_nothing_else():
+    expected = pgfacts.for_another_major(FACTS)
+    newer = {**FOUND, "schema": ["CREATE TABLE t ();"], "extensions": {"plpgsql": "2.0"}}
+    assert pgfacts.compare(FACTS, newer, "db") != []
+    assert pgfacts.compare(expected, newer, "db") == []
+    assert "other contents" in pgfacts.compare(expected, {**newer, "tables": {
+        '["public", "t"]': [5, "101"], '["public", "u"]': [0, "0"]}}, "db")[0]  # fmt: skip
+    assert "extensions" in pgfacts.compare(expected, {**newer, "extensions": {}}, "db")[0]
+
+
+def test_database_names_are_never_connection_strings_or_options():
+    assert postgresql.connect("coin") == "coin"
+    assert postgresql.connect("-U root") == "dbname='-U root'"
+    assert postgresql.connect("a=b 'c\\") == "dbname='a=b \\'c\\\\'"
+
+
+def source(count: int) -> Source:
+    return Source("s", "redis", (), count, {})
+
+
+def test_sudden_emptiness_and_drops_are_refused():
+    spec = SourceSpec("s", "redis", max_drop_percent=50)
+    with pytest.raises(SourceError, match="is empty"):
+        sources.check_drop(spec, source(0), None)
+    with pytest.raises(SourceError, match="from 100 to 49"):
+        sources.check_drop(spec, source(49), source(100))
+    sources.check_drop(spec, source(50), source(100))
+    sources.check_drop(SourceSpec("s", "redis", allow_empty=True), source(0), source(100))
+
+
+def test_of_restic_s_output_only_the_summary_counts():
+    text = '{"message_type":"error"}\nnot json\n{"message_type":"summary","snapshot_id":"abc"}\n'
+    assert restic_backup.summary(text)["snapshot_id"] == "abc"
+    assert restic_backup.summary("") == {}
+
+
+def test_the_one_file_program_runs_without_the_collection(tmp_path):
+    path = str(tmp_path / "onebox-backup")
+    assert bundle.install(path, sys.executable, check=True) is True
+    assert not os.path.exists(path)
+    assert bundle.install(path, sys.executable, check=False) is True
+    assert bundle.install(path, sys.executable, check=False) is False
+    assert os.stat(path).st_mode & 0o777 == 0o755
+    done = subprocess.run(
+        [path, "--config", "/nowhere.json", "status"], env={}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "cannot read the backup declaration /nowhere.json" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_declaration_is_not_written(tmp_path):
+    with pytest.raises(DeclarationError):
+        bundle.write_declaration(str(tmp_path / "c.json"), {"stack": "x"}, check=False)
+    with pytest.raises(DeclarationError, match="absolute"):
+        bundle.put_files({"relative": "x"}, 0o600, check=False)
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_command_line_tells_as_json_and_as_words(tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "f").write_text("x", encoding="utf-8")
+    config = tmp_path / "c.json"
+    config.write_text(
+        json.dumps(
+            {
+                "stack": "words",
+                "state_dir": str(tmp_path / "state"),
+                "repository": {"engine": "files", "path": str(tmp_path / "repo")},
+                "reserve_mib": 1,
+                "sources": [{"name": "d", "kind": "directory", "path": str(tmp_path / "data")}],
+            }
+        ),
+        encoding="utf-8",
+    )
+    base = ["--config", str(config)]
+    assert cli.main([*base, "status"]) == cli.UNHEALTHY
+    assert "there is no backup yet" in capsys.readouterr().out
+    assert cli.main([*base, "rehearse"]) == 5
+    assert "run a backup first" in capsys.readouterr().err
+    assert cli.main([*base, "--json", "backup"]) == 0
+    assert json.loads(capsys.readouterr().out)["snapshot"]["seq"] == 1
+    assert cli.main([*base, "rehearse", "--self-test"]) == 0
+    assert "SKIPPED empty RDB: no source it applies to" in capsys.readouterr().out
+    assert cli.main([*base, "plan"]) == 0
+    assert "keep   1: newest" in capsys.readouterr().out
+    assert cli.main([*base, "restore", "--yes", "other"]) == 9
+    assert cli.main([*base, "pin", "7"]) == 1
+    assert cli.main([*base, "rehearse", "--offsite"]) == 5
+    assert cli.main([*base, "check"]) == 0

@@ -1,0 +1,244 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parts of a migration: what a file is, what SQL is refused, and a directory on its way, killed anywhere."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import pathlib
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, migrate
+from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError, MigrationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import import_dump as pgarrive
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sqlmigrations
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.migrations import Migration
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+# The first and last lines of pg_dump 15.16 and 17.8; the second has the token of the releases since August 2025.
+SQL_15 = "--\n-- PostgreSQL database dump\n--\n\nSET x = 0;\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
+SQL_17 = SQL_15.replace("SET x = 0;", "\\restrict e1") + "\\unrestrict e1\n\n"
+ALL = "--\n-- PostgreSQL database cluster dump\n--\n"
+
+
+def test_the_script_for_the_old_place_asks_what_is_asked_here():
+    assert (ROOT / "playbooks/files/onebox-facts.sql").read_text(encoding="utf-8") == pgfacts.script()
+
+
+def test_facts_of_an_old_place_are_compared_by_table():
+    found = {"tables": {'["public", "t"]': [5, "100"], '["public", "u"]': [0, "0"]}}
+    same = '["public", "t", 5, "100"]\n["public", "u", 0, "0"]\n'
+    assert pgfacts.compare_rows(same, found) == []
+    assert "other contents" in pgfacts.compare_rows(same.replace("100", "101"), found)[0]
+    assert "public.u is there and should not be" in pgfacts.compare_rows(same.splitlines()[0], found)[0]
+    for text in ("", "psql: error", '["t"]', "{}"):
+        with pytest.raises(ValueError, match=r".+"):
+            pgfacts.compare_rows(text, found)
+
+
+@pytest.mark.parametrize("text", [SQL_15, SQL_17])
+def test_a_whole_sql_dump(tmp_path, text):
+    (tmp_path / "d.sql").write_text(text, encoding="utf-8")
+    assert pgarrive.open_dump(str(tmp_path / "d.sql"), str(tmp_path)).custom is False
+    (tmp_path / "d.gz").write_bytes(gzip.compress(text.encode()))
+    opened = pgarrive.open_dump(str(tmp_path / "d.gz"), str(tmp_path))
+    assert pathlib.Path(opened.path).read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (SQL_15[:60].encode(), "is cut"),
+        (SQL_17[: SQL_17.index("complete")].encode(), "is cut"),
+        (ALL.encode(), "pg_dumpall"),
+        (b"CREATE TABLE x (a int);", "no dump of pg_dump"),
+        (b"", "no dump of pg_dump"),
+        (gzip.compress(b"x" * 9000)[:-9], "not a whole gzip"),
+        (gzip.compress(ALL.encode()), "pg_dumpall"),
+    ],
+)
+def test_what_is_no_whole_dump_of_one_database_says_so(tmp_path, data, words):
+    (tmp_path / "d").write_bytes(data)
+    with pytest.raises(MigrationError, match=words):
+        pgarrive.open_dump(str(tmp_path / "d"), str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BEGIN;\nCREATE TABLE a ();\nCOMMIT;",
+        "begin transaction;",
+        "CREATE TABLE a ();\n  commit work ;",
+        "START TRANSACTION;",
+        "ROLLBACK;",
+        "END;",
+    ],
+)
+def test_a_transaction_of_its_own_is_refused(text):
+    with pytest.raises(DeclarationError, match="of its own"):
+        sqlmigrations.check([Migration("db", "d", "x.sql", text)])
+    sqlmigrations.check([Migration("db", "d", "x.sql", text, transaction=False)])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$\nBEGIN\n  RETURN 1;\nEND;\n$$;",
+        "DO $body$ BEGIN\nCOMMIT;\nEND; $body$;",
+        "-- BEGIN;\n/* COMMIT;\n*/ SELECT 1;",
+        "INSERT INTO t VALUES ('\nBEGIN;\nit''s');",
+        "CREATE TABLE begin_ (a int);",
+    ],
+)
+def test_words_that_only_look_like_one_are_not(text):
+    sqlmigrations.check([Migration("db", "d", "x.sql", text)])
+
+
+def test_names_are_there_once_and_files_are_read_to_the_byte(tmp_path):
+    one = Migration("db", "d", "x.sql", "SELECT 1;")
+    with pytest.raises(DeclarationError, match="twice"):
+        sqlmigrations.check([one, one])
+    (tmp_path / "y.sql").write_bytes(b"SELECT 1;\r\n\r\n")
+    options = {"source": "db", "database": "d", "required": True, "transaction": True}
+    assert sqlmigrations.read(str(tmp_path), file="y.sql", **options).text == "SELECT 1;\r\n\r\n"
+    with pytest.raises(MigrationError, match=r"nosuch\.sql cannot be read"):
+        sqlmigrations.read(str(tmp_path), file="nosuch.sql", **options)
+    (tmp_path / "z.sql").write_bytes(b"\xff")
+    with pytest.raises(MigrationError, match="not UTF-8"):
+        sqlmigrations.read(str(tmp_path), file="z.sql", **options)
+
+
+class Box:
+    """A directory source with data, and other data that shall take their place."""
+
+    def __init__(self, base: pathlib.Path) -> None:
+        self.base = base
+        for name, text in (("live", "former"), ("new", "arrived")):
+            (base / name / "sub").mkdir(parents=True)
+            (base / name / "sub" / "f").write_text(text, encoding="utf-8")
+        self.request = migrate.Request((migrate.Datum("d", str(base / "new")),))
+
+    def context(self) -> contexts.Context:
+        return contexts.make(
+            declaration.parse(
+                {
+                    "stack": "coin",
+                    "state_dir": str(self.base / "state"),
+                    "repository": {"engine": "files", "path": str(self.base / "repo")},
+                    "sources": [{"name": "d", "kind": "directory", "path": str(self.base / "live")}],
+                }
+            )
+        )
+
+    def migrate(self, **more):
+        return migrate.migrate(self.context(), self.request, confirm="coin", **more)
+
+    def former(self) -> list[str]:
+        return [(place / "sub/f").read_text(encoding="utf-8") for place in self.base.glob("live.before-*")]
+
+
+@pytest.fixture
+def box(tmp_path):
+    return Box(tmp_path)
+
+
+def test_a_directory_takes_the_place_of_another_once(box):
+    report = box.migrate()
+    assert report["error"] == ""
+    assert (box.base / "live/sub/f").read_text(encoding="utf-8") == "arrived"
+    assert box.former() == ["former"]
+    assert report["aside"] == [str(place) for place in box.base.glob("live.before-*")]
+    (box.base / "live/sub/f").write_text("written since", encoding="utf-8")
+    again = box.migrate()
+    assert (again["changed"], again["data"][0]["state"]) == (False, "there")
+    assert (box.base / "live/sub/f").read_text(encoding="utf-8") == "written since"
+
+
+@pytest.mark.parametrize(("place", "words"), [("live/sub", "lie in each other"), ("", "lie in each other"), ("nosuch", "no directory")])  # fmt: skip  # noqa: E501
+def test_a_directory_that_cannot_be_moved_is_refused(box, place, words):
+    box.request = migrate.Request((migrate.Datum("d", str(box.base / place)),))
+    with pytest.raises(MigrationError, match=words):
+        box.migrate()
+    assert (box.base / "live/sub/f").read_text(encoding="utf-8") == "former"
+
+
+def test_an_empty_one_and_one_that_is_written_to_are_refused(box, monkeypatch):
+    empty = box.base / "empty"
+    empty.mkdir()
+    box.request = migrate.Request((migrate.Datum("d", str(empty)),))
+    assert "holds no file" in box.migrate()["error"]
+    box.request = migrate.Request((migrate.Datum("d", str(box.base / "new")),))
+    real = migrate.otherarrivals.Tree.try_out
+
+    def writing(self):
+        (box.base / "new/more").write_text("x", encoding="utf-8")
+        return real(self)
+
+    monkeypatch.setattr(migrate.otherarrivals.Tree, "try_out", writing)
+    assert "changes while it is read" in box.migrate()["error"]
+    assert (box.base / "live/sub/f").read_text(encoding="utf-8") == "former"
+    assert box.former() == []
+
+
+def _die_at(count: int) -> None:
+    """End this process as kill -9 does, no handler and no finally, at its ``count``-th change to the disk."""
+    left = [count]
+
+    def dying(name, real):
+        def call(*args, **options):
+            mutates = name != "open" or (len(args) > 1 and args[1] & (os.O_CREAT | os.O_WRONLY))
+            if mutates and left[0] == 0:
+                os._exit(9)
+            left[0] -= 1 if mutates else 0
+            return real(*args, **options)
+
+        return call
+
+    for name in ("open", "rename", "mkdir", "unlink", "rmdir", "chmod", "chown"):
+        setattr(os, name, dying(name, getattr(os, name)))
+
+
+def test_killed_at_every_change_to_the_disk_it_converges(box, tmp_path_factory):
+    deaths = 0
+    while True:
+        place = Box(tmp_path_factory.mktemp("kill"))
+        child = os.fork()
+        if child == 0:
+            _die_at(deaths)
+            os._exit(0 if place.migrate()["error"] == "" else 1)
+        _pid, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        assert code in (0, 9)
+        now = place.base / "live/sub/f"
+        assert not now.exists() or now.read_text(encoding="utf-8") in ("former", "arrived")
+        report = place.migrate()
+        assert report["error"] == ""
+        assert now.read_text(encoding="utf-8") == "arrived", deaths
+        assert place.former() == ["former"], deaths
+        assert not (place.base / "live.onebox-arriving").exists()
+        assert place.migrate()["changed"] is False
+        if code == 0:
+            break
+        deaths += 1
+        safefs.remove_tree(str(place.base))
+    print(f"{deaths} deaths, each converged")
+    assert deaths > 20
+
+
+def test_the_report_is_plain_data(box):
+    assert json.loads(json.dumps(box.migrate(dry=True)))["steps"]
+
+
+def test_a_long_name_is_cut_at_bytes_as_postgresql_does_and_never_inside_a_character():
+    for name in ("a" * 63, "ü" * 31, "x" + "ü" * 31, "coin"):
+        found = postgresql.aside_name(name, "20260102-020000")
+        assert len(found.encode()) <= 63
+        assert found.endswith("_before_20260102-020000")
+        assert name.startswith(found.partition("_before")[0])

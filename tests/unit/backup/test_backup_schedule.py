@@ -1,0 +1,200 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is due where no systemd keeps the time: a clock that is handed in, and real runs on a directory."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import random
+import zoneinfo
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.lock import held
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli, credentials
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import schedule as due
+
+SEOUL = zoneinfo.ZoneInfo("Asia/Seoul")
+BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
+NIGHTLY = {"backup": due.parse("*-*-* 02:15:00")}
+
+
+def moment(day: int, hour: int, minute: int = 0, month: int = 3, zone: dt.tzinfo = SEOUL) -> dt.datetime:
+    return dt.datetime(2026, month, day, hour, minute, tzinfo=zone)
+
+
+@pytest.mark.parametrize(
+    ("text", "days", "hour", "minute"),
+    [
+        ("*-*-* 02:15:00", range(7), 2, 15),
+        ("*-*-* 23:59", range(7), 23, 59),
+        ("Sun *-*-* 04:15:00", [6], 4, 15),
+        ("Mon,Thu *-*-* 00:00:00", [0, 3], 0, 0),
+    ],
+)
+def test_schedules(text, days, hour, minute):
+    assert due.parse(text) == due.When(frozenset(days), hour, minute)
+
+
+@pytest.mark.parametrize(
+    "text", ["daily", "", "*-*-1 02:15:00", "*:0/15", "Sun 04:15", "Sonntag *-*-* 04:15:00", "*-*-* 24:00:00",
+             "*-*-* 02:60:00", "*-*-* 02:15:30", "Foo *-*-* 02:15:00", "*-*-* 02:15:00\n"],
+)  # fmt: skip
+def test_a_schedule_only_systemd_understands_is_an_error_that_shows_one_that_works(text):
+    with pytest.raises(DeclarationError, match=r"\*-\*-\* 02:15:00"):
+        due.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("now", "ended", "expected"),
+    [
+        (moment(5, 2, 14), moment(4, 2, 20), False),
+        (moment(5, 2, 15), moment(4, 2, 20), True),
+        (moment(5, 9), moment(5, 2, 40), False),
+        (moment(5, 9), moment(5, 2, 10), True),
+        (moment(9, 1), moment(4, 2, 20), True),  # switched off for four days
+    ],
+)
+def test_a_time_that_passed_since_the_last_run_is_due(now, ended, expected):
+    last = {"backup": {"ended": ended.timestamp(), "error": ""}}
+    assert due.jobs(NIGHTLY, last, now) == (["backup"] if expected else [])
+
+
+def test_a_week_and_what_never_ran():
+    when = {"rehearse": due.parse("Sun *-*-* 04:15:00")}
+    sunday = moment(8, 4, 15)
+    assert sunday.weekday() == 6
+    assert due.jobs(when, {}, moment(5, 12)) == ["rehearse"]
+    assert due.jobs(when, {"rehearse": {"ended": moment(2, 4, 30).timestamp()}}, moment(8, 4, 14)) == []
+    assert due.jobs(when, {"rehearse": {"ended": moment(2, 4, 30).timestamp()}}, sunday) == ["rehearse"]
+
+
+def test_a_failed_job_is_tried_again_after_an_hour_and_not_before():
+    last = {"backup": {"ended": moment(5, 2, 20).timestamp(), "error": "no engine"}}
+    assert due.jobs(NIGHTLY, last, moment(5, 3, 19)) == []
+    assert due.jobs(NIGHTLY, last, moment(5, 3, 20)) == ["backup"]
+
+
+def test_a_note_of_a_clock_that_was_wrong_does_not_stop_backups_until_then():
+    last = {"backup": {"ended": moment(5, 2, 20, month=9).timestamp(), "error": ""}}
+    assert due.jobs(NIGHTLY, last, moment(5, 9)) == ["backup"]
+
+
+@pytest.mark.parametrize("zone", [SEOUL, BERLIN], ids=str)
+def test_whatever_sleep_and_power_do_no_day_with_a_wake_hour_is_missed(zone):
+    """8 random months: started every quarter of an hour while awake, exactly one run a scheduled moment."""
+    rng = random.Random(6)
+
+    def local(now: dt.datetime) -> dt.datetime:
+        wall = now.astimezone(zone)
+        return wall.replace(tzinfo=dt.timezone(wall.utcoffset()))  # a fixed offset, as the system's clock is read
+
+    for number in range(8):
+        # Over the change to summer time in Berlin, and back.
+        now = moment(15, 0, month=3 if number % 2 else 10, zone=zone).astimezone(dt.timezone.utc)
+        ended, runs, owed = now.timestamp(), 0, 0
+        latest = NIGHTLY["backup"].last(local(now))
+        for _start in range(28 * 96):
+            now += dt.timedelta(minutes=15)
+            if rng.random() < 0.01:
+                now += dt.timedelta(hours=rng.uniform(1, 60))
+            if NIGHTLY["backup"].last(local(now)) > latest:
+                latest, owed = NIGHTLY["backup"].last(local(now)), owed + 1
+            if due.jobs(NIGHTLY, {"backup": {"ended": ended, "error": ""}}, local(now)):
+                ended, runs = now.timestamp(), runs + 1
+            assert runs == owed
+        assert runs > 10
+
+
+@pytest.fixture
+def box(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/f").write_text("x", encoding="utf-8")
+    config = {
+        "stack": "coin",
+        "state_dir": str(tmp_path / "state"),
+        "repository": {"engine": "files", "path": str(tmp_path / "repo")},
+        "reserve_mib": 0,
+        "sources": [{"name": "d", "kind": "directory", "path": str(tmp_path / "data")}],
+    }
+    (tmp_path / "c.json").write_text(json.dumps(config), encoding="utf-8")
+    return tmp_path
+
+
+def context(box, now=None):
+    made = contexts.make(declaration.read(str(box / "c.json")))
+    if now is not None:
+        made.now = lambda: now
+    return made
+
+
+WORDS = ["due", "--backup", "*-*-* 02:15:00", "--rehearse", "Sun *-*-* 04:15:00", "--check", "*-*-* 12:00:00"]
+
+
+def test_by_hand_all_is_due_once_and_then_nothing(box, capsys):
+    argv = ["--config", str(box / "c.json"), *WORDS]
+    assert cli.main(argv) == 0
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if line.startswith("ok")] == ["ok     backup", "ok     rehearse", "ok     check"]  # fmt: skip  # noqa: E501
+    assert cli.main(argv) == 0
+    assert capsys.readouterr().out == "nothing is due\n"
+    with pytest.raises(SystemExit):
+        cli.main(["--config", str(box / "c.json"), "due", "--backup", "daily"])
+    assert "02:15:00" in capsys.readouterr().err
+
+
+def test_one_lock_for_due_and_all_others(box):
+    made = context(box)
+    made.state.prepare()
+    with held(made.state.lock, "restore"):
+        report = due.run_due(made, NIGHTLY)
+    assert report["exit_code"] == 3
+    assert "a restore runs" in report["error"]
+    assert due.run_due(made, NIGHTLY)["jobs"] == [{"job": "backup", "error": "", "exit_code": 0}]
+    assert due.run_due(made, NIGHTLY)["jobs"] == []
+
+
+def test_a_run_by_a_person_counts_and_a_failed_one_is_made_up_for(box):
+    os.rename(box / "data", box / "gone")
+    now = dt.datetime.now().astimezone().replace(microsecond=0)
+    ago = now - dt.timedelta(hours=2)  # the command line below has the real clock: the next time must be far
+    nightly = {"backup": due.When(frozenset(range(7)), ago.hour, ago.minute)}
+    report = due.run_due(context(box, now), {**nightly, "rehearse": due.parse("Sun *-*-* 04:15:00")})
+    assert [row["exit_code"] for row in report["jobs"]] == [4, 5]  # no data, and so no set to rehearse
+    assert due.run_due(context(box, now), nightly)["jobs"] == []
+    os.rename(box / "gone", box / "data")
+    assert cli.main(["--config", str(box / "c.json"), "backup"]) == 0
+    soon = now + dt.timedelta(minutes=59)
+    assert due.run_due(context(box, soon), nightly)["jobs"] == []
+
+
+def test_secrets_are_read_where_systemd_put_them_and_else_where_they_are(tmp_path):
+    data = {
+        "stack": "coin",
+        "state_dir": "/s",
+        "repository": {"engine": "restic", "path": "/r", "password_file": "/etc/coin.key"},
+        "offsite": {"path": "s3:x", "password_file": "/etc/coin.key", "environment_file": "/etc/coin.env"},
+        "webhook": {"url_file": "/etc/coin.webhook", "style": "ntfy"},
+        "sources": [{"name": "d", "kind": "directory", "path": "/d"}],
+    }
+    plain = declaration.parse(data)
+    assert credentials.handed_over(plain, {}) == plain
+    (tmp_path / "coin.key").write_text("k", encoding="utf-8")
+    found = credentials.handed_over(plain, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert found.repository.password_file == str(tmp_path / "coin.key")
+    assert found.offsite.password_file == str(tmp_path / "coin.key")
+    assert found.offsite.environment_file == "/etc/coin.env"
+    assert found.webhook.url_file == "/etc/coin.webhook"
+
+
+def test_a_set_that_only_lacks_its_copy_off_site_is_not_taken_again_each_hour():
+    ended = moment(5, 2, 20).timestamp()
+    assert due.jobs(NIGHTLY, {"backup": {"ended": ended, "error": "no room", "exit_code": 6}}, moment(5, 9)) == [
+        "backup"
+    ]
+    assert due.jobs(NIGHTLY, {"backup": {"ended": ended, "error": "not off-site", "exit_code": 7}}, moment(5, 9)) == []

@@ -1,0 +1,190 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Digests of what a service is built from and runs with, on real files."""
+
+import os
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece, Reader
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.dockerignore import Ignore
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory, Record
+from compose_facts import IMAGE_ID, container, model_of
+
+
+@pytest.mark.parametrize(
+    ("lines", "out", "kept"),
+    [
+        (["*.log"], ["a.log"], ["sub/a.log", "a.log.x"]),
+        (["**/*.log"], ["a.log", "sub/deep/a.log"], ["a.txt"]),
+        (["notes"], ["notes", "notes/a/b"], ["sub/notes", "notes2"]),
+        (["/notes/"], ["notes/a"], ["sub/notes"]),
+        (["*", "!app"], ["x", "y/z"], ["app", "app/main"]),
+        (["docs", "!docs/README"], ["docs/a"], ["docs/README"]),
+        (["a?c", "[xy].txt"], ["abc", "x.txt"], ["ac", "z.txt"]),
+        (["# comment", "", "a.b"], ["a.b"], ["axb"]),
+        (["sub/**"], ["sub/a", "sub/a/b"], ["other"]),
+        (["a/**/z"], ["a/z", "a/b/c/z"], ["z"]),
+    ],
+)
+def test_dockerignore(lines, out, kept):
+    ignore = Ignore(lines)
+    assert [path for path in out if not ignore(path)] == []
+    assert [path for path in kept if ignore(path)] == []
+
+
+@pytest.fixture
+def context(tmp_path):
+    (tmp_path / "ctx" / "app").mkdir(parents=True)
+    (tmp_path / "ctx" / "Dockerfile").write_text("FROM a\nCOPY app /app\n")
+    (tmp_path / "ctx" / "app" / "main.py").write_text("one")
+    (tmp_path / "ctx" / ".dockerignore").write_text("*.log\nDockerfile\n")
+    return tmp_path / "ctx"
+
+
+def digest_of(context, **build):
+    return Reader().context({"context": str(context), **build}).digest
+
+
+CHANGES = {
+    "content": (lambda ctx: (ctx / "app" / "main.py").write_text("two"), True),
+    "a new file": (lambda ctx: (ctx / "new").write_text(""), True),
+    "an empty directory": (lambda ctx: (ctx / "new").mkdir(), True),
+    "a name": (lambda ctx: (ctx / "app" / "main.py").rename(ctx / "app" / "other.py"), True),
+    "a mode": (lambda ctx: (ctx / "app" / "main.py").chmod(0o755), True),
+    "a link": (lambda ctx: (ctx / "link").symlink_to("app"), True),
+    "an ignored Dockerfile": (lambda ctx: (ctx / "Dockerfile").write_text("FROM b\n"), True),
+    "a time": (lambda ctx: os.utime(ctx / "app" / "main.py", (1, 1)), False),
+    "an ignored file": (lambda ctx: (ctx / "x.log").write_text(""), False),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_counts_in_a_context(context, name):
+    change, counts = CHANGES[name]
+    before = digest_of(context)
+    change(context)
+    assert (digest_of(context) != before) is counts
+
+
+def test_build_arguments_and_target_count(context):
+    assert len({digest_of(context), digest_of(context, args={"A": "1"}), digest_of(context, target="dev")}) == 3
+
+
+def test_a_remote_context_cannot_be_judged():
+    assert Reader().context({"context": "https://example.org/x.git"}) is None
+
+
+def test_the_second_look_reads_no_file_again(context):
+    first = Reader()
+    first.context({"context": str(context)})
+    main = str(context / "app" / "main.py")
+    stale = {**first.cache, main: [*first.cache[main][:4], "from the cache"]}
+    assert Reader(stale).context({"context": str(context)}).digest != digest_of(context)
+    (context / "app" / "main.py").write_text("longer than before")
+    assert Reader(stale).context({"context": str(context)}).digest == digest_of(context)
+
+
+STARTED = "2026-11-21T09:00:00.5Z"
+BEFORE, LATER = 1.0, 4e9
+
+
+def planned(body, content, record=None, builds=(), named=IMAGE_ID, **top):
+    model = model_of({"web": {"image": "shop:1", **body}}, **top)
+    row = container("web")
+    memory = Memory({row.id: record} if record else {}, dict(builds))
+    images = {"shop:1": {"Id": named, "Created": STARTED}, IMAGE_ID: {"Id": IMAGE_ID, "Created": STARTED}}
+    facts = plan.Facts([row], images, memory, {"web": content})
+    made = plan.make(model, facts, kind="podman-compose", version=(1, 6), remove_orphans=False)[0]
+    return made.action, made.reasons
+
+
+def record_of(body, **kinds):
+    from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare
+
+    return Record("web", compare.digest(model_of({"web": {"image": "shop:1", **body}}).services["web"]), **kinds)
+
+
+class TestPlan:
+    """Recorded digests decide; where there are none, the age of the files does."""
+
+    SECRET = {"secrets": ["s"]}
+    TOP = {"secrets": {"s": {"file": "/x"}}}
+
+    @pytest.mark.parametrize(("now", "action"), [("a", "keep"), ("b", "restart")])
+    def test_a_secret_file(self, now, action):
+        record = record_of(self.SECRET, files={"secrets/s": "a"})
+        content = Content(files={"secrets/s": Piece(now, LATER)})
+        assert planned(self.SECRET, content, record, **self.TOP)[0] == action
+
+    @pytest.mark.parametrize(("newest", "action"), [(BEFORE, "keep"), (LATER, "restart")])
+    def test_a_secret_nobody_recorded(self, newest, action):
+        content = Content(files={"secrets/s": Piece("a", newest)})
+        assert planned(self.SECRET, content, **self.TOP)[0] == action
+
+    def test_content_that_is_copied_in_needs_a_new_container(self):
+        record = record_of({"configs": ["c"]}, files={"configs/c": "a"})
+        content = Content(files={"configs/c": Piece("b", 0.0)})
+        found = planned({"configs": ["c"]}, content, record, configs={"c": {"content": "x"}})
+        assert found == ("recreate", ["config_changed"])
+
+    def test_mounted_code(self):
+        record = record_of({}, code={"/code": "a"})
+        assert planned({}, Content(code={"/code": Piece("b", 0.0)}), record) == ("restart", ["code_bind_changed"])
+
+    @pytest.mark.parametrize(("now", "action"), [("a", "keep"), ("b", "rebuild")])
+    def test_a_build(self, now, action):
+        builds = {IMAGE_ID: "a"}
+        assert planned({"build": "."}, Content(context=Piece(now, LATER)), builds=builds)[0] == action
+
+    def test_the_name_means_an_image_of_other_files(self):
+        """As a run leaves it that was killed on its way back: the next container would be made of it."""
+        former = "sha256:" + "f" * 64
+        builds = {IMAGE_ID: "a", former: "b"}
+        content = Content(context=Piece("a", LATER))
+        assert planned({"build": "."}, content, builds=builds, named=former)[0] == "rebuild"
+        assert planned({"build": "."}, content, builds={**builds, former: "a"}, named=former)[0] == "recreate"
+
+    @pytest.mark.parametrize(("newest", "action"), [(BEFORE, "keep"), (LATER, "rebuild")])
+    def test_an_image_nobody_recorded(self, newest, action):
+        assert planned({"build": "."}, Content(context=Piece("a", newest)))[0] == action
+
+    @pytest.mark.parametrize(("newest", "action"), [(BEFORE, "create"), (LATER, "rebuild")])
+    def test_an_image_that_is_older_than_its_files_is_not_what_a_first_start_uses(self, newest, action):
+        """As after a stack was taken down, its images left, and its files changed."""
+        images = {"shop:1": {"Id": IMAGE_ID, "Created": STARTED}}
+        facts = plan.Facts([], images, Memory(), {"web": Content(context=Piece("a", newest))})
+        model = model_of({"web": {"image": "shop:1", "build": "."}})
+        assert plan.make(model, facts, kind="podman-compose", version=(1, 6), remove_orphans=False)[0].action == action
+
+
+def test_what_is_named_may_be_a_link(tmp_path):
+    for release in ("one", "two"):
+        (tmp_path / release).mkdir()
+        (tmp_path / release / "app").write_text(release)
+    current = tmp_path / "current"
+    digests = []
+    for release in ("one", "two"):
+        current.unlink(missing_ok=True)
+        current.symlink_to(release)
+        digests.append([Reader().tree(str(place), Ignore(())).digest for place in (current, current / "app")])
+    assert digests[0][0] != digests[1][0]
+    (tmp_path / "secret").symlink_to(tmp_path / "one" / "app")
+    before = Reader().tree(str(tmp_path / "secret"), Ignore(())).digest
+    (tmp_path / "one" / "app").write_text("changed")
+    assert Reader().tree(str(tmp_path / "secret"), Ignore(())).digest != before
+
+
+def test_memory_survives_being_written_and_damage():
+    memory = Memory(
+        {"id": Record("web", "d", {"secrets/s": "1"}, {"/c": "2"}, 60)}, {"sha256:1": "x"}, {"/f": [1, 2, 3, 4, "h"]}
+    )
+    assert Memory.parse(memory.as_dict()) == memory
+    assert Memory.parse({"containers": [1], "builds": None}) == Memory()
+    assert Memory.parse({"containers": {"a": {"digest": 1}, "b": 2}}) == Memory()
+
+
+def test_a_pattern_that_is_none_leaves_out_nothing_but_its_own_name():
+    ignore = Ignore(["[z-a]", "*.log"])
+    assert (ignore("b"), ignore("[z-a]"), ignore("x.log")) == (False, True, True)

@@ -1,0 +1,94 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asking URLs, with a real server on the loopback address."""
+
+import contextlib
+import http.server
+import threading
+import time
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import http as endpoints
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock
+
+CLOCK = Clock(time.monotonic, time.time, time.sleep)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """``/later`` is well from the third request on; ``/moved`` leads elsewhere; ``/stream`` goes on and on.
+
+    Others answer their own number.
+    """
+
+    asked = 0
+
+    def do_GET(self):
+        status = 200
+        if self.path == "/later":
+            Handler.asked += 1
+            status = 200 if Handler.asked >= 3 else 503
+        elif self.path == "/moved":
+            status = 302
+        elif self.path.strip("/").isdigit():
+            status = int(self.path.strip("/"))
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "/200")
+        if self.path != "/stream":
+            self.send_header("Content-Length", "0")
+        self.end_headers()
+        with contextlib.suppress(OSError):  # until the other side has gone
+            while self.path == "/stream":
+                self.wfile.write(b"data: 1\n\n")
+
+    def log_message(self, *args):
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def base():
+    Handler.asked = 0
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_url_that_answers(base):
+    row = endpoints.check([{"url": base + "/"}], 5, CLOCK)[0]
+    assert (row["status"], row["ok"], row["message"]) == (200, True, "")
+    assert row["ms"] > 0
+
+
+def test_one_that_answers_after_a_while(base):
+    assert endpoints.check([{"url": base + "/later"}], 5, CLOCK)[0]["ok"]
+
+
+@pytest.mark.parametrize(("path", "status", "ok"), [("/404", 404, True), ("/404", 200, False), ("/moved", 302, True)])
+def test_the_status_that_is_wanted(base, path, status, ok):
+    row = endpoints.check([{"url": base + path, "status": status}], 0.2, CLOCK)[0]
+    assert row["ok"] is ok
+    assert ok or "answered 404, expected 200" in row["message"]
+
+
+def test_nobody_listens():
+    row = endpoints.check([{"url": "http://127.0.0.1:9/"}], 0.2, CLOCK)[0]
+    assert (row["ok"], row["status"]) == (False, 0)
+    assert "refused" in row["message"]
+
+
+def test_a_proxy_of_the_environment_is_not_used(base, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert endpoints.check([{"url": base + "/"}], 1, CLOCK)[0]["ok"]
+
+
+def test_what_is_no_url():
+    assert "unknown url type" in endpoints.check([{"url": "nonsense"}], 0.1, CLOCK)[0]["message"]
+
+
+def test_a_stream_that_never_ends_has_answered(base):
+    assert endpoints.check([{"url": base + "/stream"}], 5, CLOCK)[0]["ok"]

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which engine a stack is looked for on, and what a run that did not get far remembers."""
+
+import dataclasses
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose import inspect as look
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.plan import Facts, Row
+from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run as remember
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+from compose_facts import container, model_of
+
+
+def test_the_engine_a_stack_was_deployed_on_is_the_only_one_that_counts(tmp_path):
+    """Podman would answer here, as a command that prints its version."""
+    (tmp_path / "podman").write_text("#!/bin/sh\necho 5.4.2\n")
+    (tmp_path / "podman").chmod(0o755)
+    environ = {"PATH": str(tmp_path), "DOCKER_HOST": f"unix://{tmp_path}/none.sock", "XDG_RUNTIME_DIR": str(tmp_path)}
+    world = World(run=process.run, environ=environ, clock=None, now=None, user="me", host=None)
+    request = Request("shop", "/opt/onebox/shop", state_dir=str(tmp_path / "state"))
+    state.save(request.state_folder, {"engine": "docker"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        patch.setattr(look.engines, "sockets", lambda name, environ, uid: [f"{tmp_path}/none.sock"])
+        with pytest.raises(EngineError, match="shop was deployed on docker, and that does not answer"):
+            look.find_engine(request, world)
+        named = dataclasses.replace(request, engine="podman")
+        assert look.find_engine(named, world).name == "podman"
+
+
+@pytest.mark.parametrize(("started", "remembered"), [("2026-11-21T09:00:00.5Z", False), ("2026-11-22T00:00:00Z", True)])
+def test_a_restart_that_was_planned_and_not_made_is_planned_again(started, remembered):
+    before, after = container("web"), container("web", State__StartedAt=started)
+    content = {"web": Content(code={"/code": Piece("new", 0.0)})}
+    seen = look.Look(
+        model=model_of({"web": {"image": "shop:1"}}),
+        source=None,
+        tool=Provider("podman-compose", ("podman-compose",), (1, 6, 0), {}),
+        engine=None,
+        facts=Facts([before], {}, content=content),
+        rows=[Row("web", "restart", ["code_bind_changed"])],
+        warnings=[],
+        cache={},
+    )
+    assert (after.id in remember.after(seen, [after]).records) is remembered

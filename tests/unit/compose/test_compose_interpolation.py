@@ -1,0 +1,60 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variables nobody set, and dotenv files."""
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import interpolation as variables
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("$A and ${B}", {"A": "", "B": ""}),
+        ("$$A ${B:-x} ${C-}", {}),
+        ("${A:?say it}", {"A": "say it"}),
+        ("${A?}", {"A": ""}),
+        ("${A:-${B}}", {"B": ""}),
+        ("${A:-${B:-c}}/x", {}),
+        ("${A:+x}${A+y}", {}),
+        ("$", {}),
+        ("100$ ${", {}),
+        ("a$$$B", {"B": ""}),
+    ],
+)
+def test_which_variables_are_unset(text, found):
+    assert variables.unset({"services": {"a": {"command": [text]}}}, {}) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"), [("${A}", False), ("${A:?}", True), ("${A?}", False), ("$A", False), ("${A:-}", False)]
+)
+def test_an_empty_value_is_missing_only_where_the_file_says_so(text, missing):
+    assert ("A" in variables.unset([text], {"A": ""})) is missing
+
+
+def test_comments_of_the_file_do_not_count_and_keys_neither():
+    assert variables.unset({"${KEY}": "x"}, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("A=1\nB = 2\n", {"A": "1", "B": "2"}),
+        ("export A=1\n# B=2\n\n  C=3", {"A": "1", "C": "3"}),
+        ("A='x $y # z'\nB=\"a\\nb\"", {"A": "x $y # z", "B": "a\nb"}),
+        ("A=x # comment\nB=x#y", {"A": "x", "B": "x#y"}),
+        ("A=\nB", {"A": ""}),
+        ('A="one\ntwo"\nB=3', {"A": "one\ntwo", "B": "3"}),
+        ("A='it''s'", {"A": "it"}),
+        ("\ufeffA=ü", {"A": "ü"}),
+        ("A=b=c", {"A": "b=c"}),
+    ],
+)
+def test_dotenv(text, values):
+    assert variables.parse_dotenv(text) == values
+
+
+def test_references_are_filled_in_as_podman_compose_does():
+    values = {"A": "1", "B": "${A}-${HOME}-${C:-c}-$A", "D": "${B}${NOWHERE}"}
+    assert variables.expand(values, {"HOME": "/root"}) == {"A": "1", "B": "1-/root-c-$A", "D": "1-/root-c-$A"}

@@ -1,0 +1,51 @@
+"""The proof of a stack in a virtual machine goes through it, and says so when it does not answer."""
+
+import time
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts as proof
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
+
+
+class FakeEngine(Engine):
+    name, socket = "podman", "/nowhere"
+
+    def containers(self, project=None, names=()):
+        mounts = [{"Type": "bind", "Source": "/Users/me/app", "Destination": "/app", "RW": True}]
+        state = {"Status": "running", "Running": True, "Pid": 4711}
+        return [parse_inspect({"Id": "a" * 64, "Name": "web", "State": state, "Mounts": mounts})]
+
+
+def world(run) -> World:
+    return World(run=run, environ={}, clock=None, now=None, user="me", host=None)
+
+
+def test_the_machine_is_asked_and_one_that_is_down_is_no_proof():
+    asked = []
+
+    def run(argv, **options):
+        asked.append(list(argv[:4]))
+        raise process.CommandError(
+            "podman failed", process.Result(tuple(argv), 125, "", "Error: vm is not running", 0.0)
+        )
+
+    request = Request("97layer", "/deploy", vm="podman", vm_name="97layerOS")
+    with pytest.raises(ComposeError, match="97layer cannot be proven.*podman machine start 97layerOS"):
+        proof.prove(FakeEngine(), request, world(run), project="97layer")
+    assert ["podman", "machine", "ssh", "97layerOS"] in asked
+
+
+@pytest.mark.parametrize(("seconds_later", "waited"), [(0.1, 0.4), (0.6, 0.0), (-1.0, 0.0)])
+def test_a_directory_of_this_moment_is_outlasted_and_no_other(tmp_path, seconds_later, waited):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "young").mkdir()
+    made = (tmp_path / "young").stat().st_ctime
+    slept = [0.0]
+    clock = Clock(time.monotonic, lambda: made + seconds_later, slept.append)
+    proof.outlast_the_doubt([str(tmp_path / "old"), str(tmp_path / "young"), str(tmp_path / "gone")], clock)
+    assert sum(slept) == pytest.approx(waited, abs=0.001)

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a Prometheus says about its targets, and for how long it is asked. A real one is in the integration tests."""
+
+import json
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import prometheus as scraped
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock
+from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
+
+NOON = "2026-11-21T12:00:00.5Z"
+
+
+class Time:
+    """Time that passes only when it is waited for."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+    @property
+    def clock(self):
+        return Clock(lambda: self.now, lambda: self.now, self.sleep)
+
+
+def target(job="app", health="up", error="", scraped_at=NOON):
+    labels = {"job": job, "instance": "web:80"}
+    return {"labels": labels, "health": health, "lastError": error, "lastScrape": scraped_at}
+
+
+def check(*answers, jobs=(), since=0.0, timeout=10.0):
+    """The rows for a Prometheus that gives these answers one after the other, the last one for ever."""
+    left = list(answers)
+
+    def read(url, seconds):
+        assert url == "http://p:9090/api/v1/targets?state=active"
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        return answer if isinstance(answer, tuple) else (200, json.dumps({"data": {"activeTargets": answer}}), "")
+
+    return scraped.check([{"url": "http://p:9090/", "jobs": jobs}], timeout, since, Time().clock, read)
+
+
+def test_up_is_fine():
+    (row,) = check([target()])
+    assert (row["job"], row["instance"], row["ok"], row["message"]) == ("app", "web:80", True, "")
+
+
+def test_down_says_why():
+    (row,) = check([target(health="down", error="connection refused")])
+    assert (row["ok"], row["message"]) == (False, "connection refused")
+
+
+def test_it_is_waited_for():
+    assert [row["ok"] for row in check([target(health="unknown")], [target(health="down")], [target()])] == [True]
+
+
+def test_a_scrape_of_the_former_containers_does_not_count():
+    since = epoch_of(NOON) + 1
+    assert check([target()], since=since)[0]["message"] == "was not scraped since"
+    assert check([target()], [target(scraped_at="2026-11-21T12:00:02Z")], since=since)[0]["ok"] is True
+
+
+def test_only_the_jobs_that_were_asked_for():
+    rows = check([target(), target("other", "down", "gone")], jobs=["app"])
+    assert [row["job"] for row in rows] == ["app"]
+
+
+def test_a_job_without_targets():
+    rows = check([target()], jobs=["app", "worker"])
+    assert [(row["job"], row["ok"], row["message"]) for row in rows] == [
+        ("app", True, ""),
+        ("worker", False, "has no target"),
+    ]
+
+
+def test_nothing_watched_at_all():
+    assert check([])[0]["message"] == "it watches nothing"
+
+
+def test_no_prometheus():
+    assert check((200, "<html>", ""))[0]["message"] == "this is not the answer of a Prometheus"
+    assert check((503, "", ""))[0]["message"] == "answered 503"
+    assert check((0, "", "Connection refused"))[0]["message"] == "Connection refused"

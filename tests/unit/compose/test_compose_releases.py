@@ -1,0 +1,64 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which sets count. Keeping, restoring and forgetting them with real engines is in the integration tests."""
+
+import dataclasses
+import json
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import GoodSet, LastGood
+
+SET = GoodSet(3, "2026-11-21T09:00:00Z", "", {}, {}, "docker-compose 2.40.3")
+
+
+def test_a_set_counts_when_it_has_its_place(tmp_path):
+    half = tmp_path / "good" / "3.new"
+    half.mkdir(parents=True)
+    (half / "set.json").write_text(json.dumps(dataclasses.asdict(SET)))
+    good = LastGood(str(tmp_path), "shop")
+    assert good.sets() == []
+    half.rename(tmp_path / "good" / "3")
+    assert good.sets() == [SET]
+
+
+def test_a_damaged_set_is_none(tmp_path):
+    (tmp_path / "good" / "1").mkdir(parents=True)
+    (tmp_path / "good" / "1" / "set.json").write_text("{")
+    assert LastGood(str(tmp_path), "shop").sets() == []
+
+
+class Tagger:
+    """Names what is there; the real ones are in the integration tests."""
+
+    def tag(self, identity, reference):
+        if identity == "gone":
+            raise ComposeError(f"no image for {reference}")
+
+
+def kept(tmp_path, **changes):
+    """A set with one file, whose deploy directory has moved on."""
+    files = tmp_path / "good" / "3" / "files"
+    files.mkdir(parents=True)
+    (files / "docker-compose.yml").write_text("good")
+    (tmp_path / "stack").mkdir()
+    (tmp_path / "stack" / "docker-compose.yml").write_text("bad")
+    (tmp_path / "stack" / "compose.yml").write_text("bad too")
+    return LastGood(str(tmp_path), "shop"), dataclasses.replace(SET, files={"docker-compose.yml": "x"}, **changes)
+
+
+def test_a_file_that_would_be_read_in_place_of_the_sets_is_put_aside(tmp_path):
+    good, wanted = kept(tmp_path)
+    good.restore(wanted, str(tmp_path / "stack"), Tagger(), FILE_NAMES)
+    there = {path.name: path.read_text() for path in (tmp_path / "stack").iterdir()}
+    assert there == {"docker-compose.yml": "good", "compose.yml.not-well": "bad too"}
+
+
+def test_no_file_is_touched_for_a_set_whose_image_is_gone(tmp_path):
+    row = {"id": "gone", "reference": "shop:1", "kept_as": "x"}
+    good, wanted = kept(tmp_path, images={"web": row})
+    with pytest.raises(ComposeError, match="no image for shop:1"):
+        good.restore(wanted, str(tmp_path / "stack"), Tagger(), FILE_NAMES)
+    assert (tmp_path / "stack" / "docker-compose.yml").read_text() == "bad"

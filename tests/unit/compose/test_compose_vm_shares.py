@@ -1,0 +1,54 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sources the virtual machine does not share are known from its configuration, before an engine makes them up."""
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import vm_shares as shared
+from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine
+from compose_facts import model_of
+
+PROJECT = "/Volumes/Extreme SSD/02_GitHub.nosync/30_OmniVibePro/backend/app"
+
+
+def never(*words, **options):
+    raise AssertionError(f"nothing is to be started, and {words} was")
+
+
+def found(tmp_path, *sources: str, mounts: str = "[]"):
+    """The problems of a service that binds these, with a Colima that shares what its file says."""
+    folder = tmp_path / ".colima" / "_lima" / "colima"
+    folder.mkdir(parents=True)
+    (folder / "colima.yaml").write_text(f"cpu: 2\nmounts: {mounts}\nmountType: virtiofs\n")
+    model = model_of({"api": {"image": "api", "volumes": [f"{source}:/{n}" for n, source in enumerate(sources)]}})
+    return shared.problems(model, Machine.of("colima"), str(tmp_path), never)
+
+
+def test_below_home_is_shared(tmp_path):
+    assert found(tmp_path, f"{tmp_path}/Projects/OmniVibePro", str(tmp_path)) == []
+
+
+def test_the_external_disk_is_not(tmp_path):
+    (problem,) = found(tmp_path, f"{tmp_path}/redis", PROJECT)
+    assert problem.code == "vm_not_shared"
+    assert problem.where == f"service api, volume {PROJECT}:/1"
+    assert str(tmp_path) in problem.message
+    # It cannot be added as it is, and the message says why.
+    assert "space" in problem.message
+
+
+def test_a_name_that_only_begins_alike_is_not(tmp_path):
+    (problem,) = found(tmp_path, f"{tmp_path}-old/app")
+    assert problem.code == "vm_not_shared"
+
+
+@pytest.mark.parametrize("place", ["/Volumes/SSD/app", "/Volumes/SSD"])
+def test_what_was_added_is_shared_and_then_home_is_not(tmp_path, place):
+    added = "\n  - location: /Volumes/SSD\n    writable: true"
+    (problem,) = found(tmp_path, place, f"{tmp_path}/redis", mounts=added)
+    assert f"{tmp_path}/redis" in problem.where
+
+
+def test_where_it_cannot_be_told_the_proof_comes_later(tmp_path):
+    model = model_of({"api": {"image": "api", "volumes": [f"{PROJECT}:/app"]}})
+    assert shared.problems(model, Machine.of("colima"), str(tmp_path), never) == []

@@ -1,0 +1,104 @@
+"""The child that may be given up, times of engines, fstab, the table, and expectations."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import typing as t
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import declared_disks
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool as fence
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.table import lines
+
+
+def test_answers_come_in_order_and_from_a_child() -> None:
+    answers = list(fence.each(lambda number: [number * 2, os.getpid()], range(100), 5))
+    assert [answer[0] for answer in answers] == [number * 2 for number in range(100)]
+    assert len({answer[1] for answer in answers} | {os.getpid()}) == 2
+
+
+def test_one_that_hangs_costs_its_time_and_no_more() -> None:
+    def work(number: int) -> int:
+        if number in (1, 3):
+            signal.pause()
+        return number
+
+    began = time.monotonic()
+    assert list(fence.each(work, range(5), 0.7)) == [0, None, 2, None, 4]
+    assert time.monotonic() - began < 10
+
+
+def test_one_that_kills_its_child() -> None:
+    def work(number: int) -> int:
+        if number == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    assert list(fence.each(work, range(2), 5)) == [None, 1]
+
+
+def test_large_answers_and_none_at_all() -> None:
+    assert list(fence.each(lambda size: "ü" * size, [300_000, 1], 10)) == ["ü" * 300_000, "ü"]
+    assert list(fence.each(lambda size: size, [], 1)) == []
+
+
+def test_no_child_is_left_behind() -> None:
+    list(fence.each(lambda number: number, [1], 5))
+    list(fence.each(lambda number: signal.pause(), [1], 0.1))
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_disks_an_fstab_promises() -> None:
+    text = (
+        "# a comment\n\n/dev/sda1 / ext4 defaults 0 1\nUUID=1 /mnt/my\\040disk ext4 defaults 0 2\n"
+        "/dev/sdb1 /media/usb vfat noauto,user 0 0\n/dev/sda2 none swap sw 0 0\nbox:/x /srv/share nfs _netdev\nbroken\n"
+    )
+    assert declared_disks(text) == ["/mnt/my disk", "/srv/share"]
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        ({"destination": "/x"}, "container or service"),
+        ({"container": "a", "service": "b", "destination": "/x"}, "container or service"),
+        ({"container": "a", "destination": "x"}, "destination"),
+        ({"container": "a", "destination": "/x", "source": "./x"}, "source"),
+        ({"container": "a", "destination": "/x", "type": "pipe"}, "type"),
+        ({"container": "a", "destination": "/x", "readonly": True}, "readonly"),
+    ],
+)
+def test_expectation_that_is_not_understood_names_the_key(data: dict[str, t.Any], word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        Expectation.parse(data)
+
+
+def test_table_shows_findings_first_and_what_to_do() -> None:
+    def mount(verdict: str, destination: str) -> dict[str, str]:
+        return {"verdict": verdict, "source": "/s", "destination": destination, "message": f"about {destination}"}
+
+    containers = [
+        {"name": "a", "mounts": [mount("ok", "/1")]},
+        {"name": "bb", "mounts": [mount("stale_file", "/2"), mount("ok", "/33")]},
+    ]
+    lost = [{"container": "", "message": "no container of worker"}]
+    text = lines(
+        {
+            "containers": containers,
+            "missing_mounts": lost,
+            "label_mismatch": [],
+            "ephemeral_writes": [],
+            "message": "2 of 4",
+        }
+    )
+    assert text == [
+        "stale_file  bb  /2   /s",
+        "    about /2",
+        "ok          a   /1   /s",
+        "ok          bb  /33  /s",
+        "    no container of worker",
+        "2 of 4",
+    ]

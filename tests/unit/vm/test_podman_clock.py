@@ -1,0 +1,80 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A guest's clock that is off: told, and mended when asked. With a real guest in boot_macbook.py."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import ensure, health, plan
+from recorded import SEED, Recorded, client, home_with
+
+
+class Guest(Recorded):
+    """The seed's machine, running, whose ssh is remembered."""
+
+    def __init__(self) -> None:
+        super().__init__("5.8.6", {"inspect": ("derived-macos", "inspect-libkrun-seed-running.json")})
+        self.said: list[tuple[str, ...]] = []
+
+    def __call__(self, argv: t.Sequence[str], **options: t.Any) -> process.Result:
+        if argv[1:3] == ["machine", "ssh"]:
+            self.said.append(tuple(argv[3:]))
+            return process.Result(tuple(argv), 0, "", "", 0.0)
+        return super().__call__(argv, **options)
+
+
+def run(tmp_path: pathlib.Path, drift: float, **given: t.Any) -> tuple[dict[str, t.Any], Guest]:
+    guest = Guest()
+    podman = client(guest, home_with(tmp_path, ("libkrun", SEED)))
+    host = plan.Host(podman.version, str(tmp_path), 8, 16384, 500, lambda _path: True)
+    image = tmp_path / "image"
+    image.touch()
+    result = ensure.ensure(
+        podman,
+        plan.Wanted("97layerOS"),
+        ensure.Limits(),
+        **{"check": False, "system": "darwin", "uid": 501, "host": host, **given},
+        ping=lambda _socket: health.Health(True, "5.8.6", drift),
+        epoch=lambda: 1764115200.4,
+    )
+    return result, guest
+
+
+@pytest.fixture(autouse=True)
+def disk_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seed's disk is on somebody else's Mac."""
+    from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import read
+
+    monkeypatch.setattr(read.os.path, "exists", lambda _path: True)
+
+
+def test_a_clock_that_is_off_is_a_warning_with_the_way_out(tmp_path: pathlib.Path) -> None:
+    result, guest = run(tmp_path, -600.0)
+    assert not result["changed"]
+    assert "-600 s off" in result["warnings"][0]
+    assert "mend_clock: true" in result["warnings"][0]
+    assert guest.said == []
+
+
+def test_it_is_mended_when_asked(tmp_path: pathlib.Path) -> None:
+    result, guest = run(tmp_path, -600.0, mend_clock=True)
+    assert result["changed"]
+    assert guest.said == [("97layerOS", "sudo date --utc --set @1764115200")]
+    assert result["actions"] == [["podman", "machine", "ssh", *guest.said[0]]]
+    assert (result["diff"]["before"]["clock_drift"], result["machine"]["clock_drift"]) == (-600.0, 0.0)
+    assert result["warnings"] == []
+
+
+def test_check_mode_only_says_so(tmp_path: pathlib.Path) -> None:
+    result, guest = run(tmp_path, 31.0, mend_clock=True, check=True)
+    assert (result["changed"], guest.said, result["machine"]["clock_drift"]) == (True, [], 31.0)
+
+
+def test_a_few_seconds_are_nothing(tmp_path: pathlib.Path) -> None:
+    result, guest = run(tmp_path, 29.0, mend_clock=True)
+    assert (result["changed"], result["warnings"], guest.said) == (False, [], [])

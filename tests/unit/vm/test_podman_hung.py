@@ -1,0 +1,74 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A virtual machine whose process stands still: podman asks it and waits for ever. The process is real, podman's
+answers are recordings; while the process lives, podman gives none."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import typing as t
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import Hung
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import ensure, plan
+from recorded import Recorded, client, data, dead, home_with
+
+
+@pytest.fixture
+def vm(tmp_path: pathlib.Path) -> t.Iterator[subprocess.Popen[bytes]]:
+    disk = tmp_path / "disk.qcow2"
+    disk.touch()
+    argv = [sys.executable, "-c", "print(flush=True); input()", str(disk)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
+        assert started.stdout is not None
+        started.stdout.readline()
+        os.kill(started.pid, signal.SIGSTOP)
+        yield started
+        started.kill()
+
+
+class Silent(Recorded):
+    """No answer while the virtual machine lives."""
+
+    def __init__(self, vm: subprocess.Popen[bytes]) -> None:
+        super().__init__("5.4.2", {"inspect": ("5.4.2", "13-inspect")})
+        self.vm = vm
+
+    def __call__(self, argv: t.Sequence[str], **options: t.Any) -> process.Result:
+        if argv[0] == "ps":
+            return process.run(argv, timeout=10.0)
+        if argv[1:3] == ["machine", "inspect"] and self.vm.poll() is None:
+            raise process.CommandTimeout("inspect did not finish", process.Result(tuple(argv), -1, "", "", 30.0))
+        return super().__call__(argv, **options)
+
+
+def want_stopped(tmp_path: pathlib.Path, vm: subprocess.Popen[bytes], recover: str, check: bool) -> dict[str, t.Any]:
+    config = {**data("5.4.2", "config-97layerOS.json"), "ImagePath": {"Path": str(tmp_path / "disk.qcow2")}}
+    podman = Silent(vm)
+    return ensure.ensure(
+        client(podman, home_with(tmp_path, ("qemu", config))),
+        plan.Wanted("97layerOS", state="stopped", recover=recover), ensure.Limits(),
+        check=check, system="darwin", uid=os.getuid(), run=podman, ping=dead,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("recover", "check"), [("none", False), ("none", True), ("kill_stale", True)])
+def test_it_is_told_and_left_alone(
+    tmp_path: pathlib.Path, vm: subprocess.Popen[bytes], recover: str, check: bool
+) -> None:
+    with pytest.raises(Hung, match="does not answer podman. Run again with recover: kill_stale"):
+        want_stopped(tmp_path, vm, recover, check)
+    assert vm.poll() is None
+
+
+def test_its_processes_are_ended_when_asked(tmp_path: pathlib.Path, vm: subprocess.Popen[bytes]) -> None:
+    result = want_stopped(tmp_path, vm, "kill_stale", False)
+    assert vm.wait(10) == -signal.SIGKILL
+    assert (result["changed"], result["machine"]["state"]) == (True, "stopped")
+    assert result["actions"] == [["kill", sys.executable]]

@@ -1,0 +1,244 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is decided, for the seed machine: running libkrun, 5 CPUs, 4768 MiB, 93 GiB, macOS's default shares."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import plan
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.volumes import Volume
+from recorded import seed
+
+HOST = plan.Host((5, 8, 6), "/Users/97layer", 8, 32768, 500, lambda path: path != "/nowhere")
+DEFAULTS = (Volume("/Users", "/Users"), Volume("/private", "/private"), Volume("/var/folders", "/var/folders"))
+
+
+def decide(current: t.Any, host: plan.Host = HOST, **wishes: t.Any) -> plan.Plan:
+    return plan.make(plan.Wanted("97layerOS", **wishes), current, host)
+
+
+def verbs(decided: plan.Plan) -> list[str]:
+    return [step.verb for step in decided.steps]
+
+
+def test_the_seed_machine_asked_for_in_its_own_numbers_is_left_alone() -> None:
+    decided = decide(
+        seed(), provider="libkrun", cpus=5, memory_mib=4768, disk_gib=93, rootful=False, volumes=DEFAULTS,
+        username="core", swap_mib=0, default_connection=True,
+    )  # fmt: skip
+    assert (decided.steps, decided.refusal, decided.before, decided.restart_required) == ([], "", {}, False)
+
+
+def test_nothing_asked_for_is_nothing_compared() -> None:
+    assert not decide(seed(cpus=1, memory_mib=1, config_username="x", default=False)).changed
+
+
+def test_all_settings_take_one_stop_one_set_one_start() -> None:
+    decided = decide(seed(), cpus=4, memory_mib=8192, disk_gib=100, rootful=True, allow_restart=True)
+    assert [step.words for step in decided.steps] == [
+        ("machine", "stop", "97layerOS"),
+        ("machine", "set", "--cpus", "4", "--memory", "8192", "--disk-size", "100", "--rootful", "97layerOS"),
+        ("machine", "start", "--quiet", "--no-info", "97layerOS"),
+    ]
+    assert decided.restart_required
+    assert decided.before == {"cpus": 5, "memory_mib": 4768, "disk_gib": 93, "rootful": False}
+    assert any("20564" in text for text in decided.warnings)
+
+
+def test_a_running_machine_is_not_stopped_without_leave() -> None:
+    decided = decide(seed(), cpus=4)
+    assert not decided.changed
+    assert "allow it with allow_restart" in decided.refusal
+    assert decided.after == {"cpus": 4}
+
+
+@pytest.mark.parametrize("apply", ["never", "when_stopped"])
+def test_settings_may_wait(apply: str) -> None:
+    decided = decide(seed(), cpus=4, apply=apply)
+    assert (decided.steps, decided.refusal, decided.restart_required) == ([], "", True)
+    assert decided.warnings == ["cpus stays 5 until the machine may be stopped"]
+
+
+def test_a_stopped_machine_takes_settings_on_its_way_up() -> None:
+    stopped = seed(state="stopped", healthy=False)
+    assert verbs(decide(stopped, cpus=4)) == ["set", "start"]
+    assert verbs(decide(stopped, cpus=4, state="present")) == ["set"]
+    assert verbs(decide(stopped, cpus=4, apply="never")) == ["start"]
+    assert verbs(decide(stopped, cpus=4, apply="when_stopped")) == ["set", "start"]
+
+
+@pytest.mark.parametrize(
+    ("state", "running", "expected"),
+    [
+        ("present", True, []),
+        ("present", False, []),
+        ("started", True, []),
+        ("started", False, ["start"]),
+        ("stopped", True, ["stop"]),
+        ("stopped", False, []),
+        ("restarted", True, ["stop", "start"]),
+        ("restarted", False, ["start"]),
+        ("absent", True, ["stop", "rm"]),
+        ("absent", False, ["rm"]),
+    ],
+)
+def test_states(state: str, running: bool, expected: list[str]) -> None:
+    current = seed() if running else seed(state="stopped", healthy=False)
+    assert verbs(decide(current, state=state)) == expected
+
+
+@pytest.mark.parametrize(("state", "steps"), [("started", 2), ("present", 1), ("stopped", 1), ("absent", 0)])
+def test_absent_machine(state: str, steps: int) -> None:
+    assert len(decide(None, state=state).steps) == steps
+
+
+def test_a_stop_that_is_wanted_anyway_carries_the_settings() -> None:
+    assert verbs(decide(seed(), state="stopped", cpus=4)) == ["stop", "set"]
+    assert verbs(decide(seed(), state="restarted", cpus=4)) == ["stop", "set", "start"]
+
+
+def test_an_equal_disk_is_left_out_of_the_set() -> None:
+    decided = decide(seed(), disk_gib=93, cpus=4, allow_restart=True)
+    assert "--disk-size" not in decided.steps[1].words
+
+
+@pytest.mark.parametrize("leave", [{}, {"recreate": True, "allow_destroy": True, "allow_restart": True}])
+def test_a_disk_never_shrinks(leave: dict[str, bool]) -> None:
+    decided = decide(seed(), disk_gib=50, **leave)
+    assert not decided.changed
+    assert decided.refusal.startswith("disk_gib: 50 GiB is less than the 93 GiB")
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        ({"volumes": (Volume("/Users", "/Users"),)}, "volumes"),
+        ({"volumes": (*DEFAULTS[:2], Volume("/var/folders", "/var/folders", True))}, "volumes"),
+        ({"provider": "applehv"}, "provider"),
+        ({"username": "me"}, "username"),
+        ({"swap_mib": 1024}, "swap_mib"),
+    ],
+)
+def test_what_only_a_new_machine_can_have(wish: dict[str, t.Any], field: str) -> None:
+    for leave in ({}, {"recreate": True}, {"allow_destroy": True}, {"allow_restart": True}):
+        decided = decide(seed(), **wish, **leave)
+        assert not decided.changed
+        assert decided.recreate_required == [field]
+        assert "every container, image and volume in 97layerOS (93 GiB disk) would be lost" in decided.refusal
+    decided = decide(seed(), **wish, recreate=True, allow_destroy=True)
+    assert verbs(decided) == ["stop", "rm", "init", "start", "default"]
+
+
+def test_a_machine_made_again_keeps_what_was_not_asked_for() -> None:
+    decided = decide(seed(rootful=True), volumes=(*DEFAULTS, Volume("/Volumes/W", "/Volumes/W")), recreate=True,
+                     allow_destroy=True)  # fmt: skip
+    words = decided.steps[2].words
+    assert words[:10] == (
+        "machine", "init", "--cpus", "5", "--memory", "4768", "--disk-size", "93", "--username", "core",
+    )  # fmt: skip
+    assert words[10] == "--rootful"
+    assert words.count("--volume") == 4
+    assert decided.steps[-1].words == ("system", "connection", "default", "97layerOS-root")
+
+
+def test_a_machine_whose_disk_has_gone() -> None:
+    gone = seed(state="stopped", healthy=False, image_there=False)
+    assert decide(gone).recreate_required == ["disk"]
+    assert verbs(decide(gone, recreate=True, allow_destroy=True)) == ["rm", "init", "start", "default"]
+
+
+@pytest.mark.parametrize("broken", [{"starting": True, "healthy": False}, {"healthy": False}])
+def test_running_is_not_started(broken: dict[str, bool]) -> None:
+    decided = decide(seed(**broken))
+    assert not decided.changed
+    assert "set recover: kill_stale" in decided.refusal
+    decided = decide(seed(**broken), recover="kill_stale")
+    assert verbs(decided) == ["recover", "start"]
+    assert decided.changed
+    assert verbs(decide(seed(**broken), recover="kill_stale", state="absent")) == ["recover", "rm"]
+    assert "rm --force" not in decide(seed(**broken), state="absent").refusal
+    assert decide(seed(**broken), state="present").steps == []
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ({"cpus": 0}, "cpus: 0 is too few"),
+        ({"memory_mib": 511}, "too little"),
+        ({"memory_mib": 40000}, "more than this host's 32768 MiB"),
+        ({"disk_gib": 0}, "no disk"),
+        ({"volumes": (Volume("/a", "/m"), Volume("/b", "/m"))}, "target of both /a and /b"),
+        ({"volumes": (Volume("/nowhere", "/m"),)}, "/nowhere does not exist"),
+    ],
+)
+def test_refused_before_podman_is_asked(wish: dict[str, t.Any], words: str) -> None:
+    decided = decide(None, **wish)
+    assert words in decided.refusal
+    assert not decided.changed
+
+
+@pytest.mark.parametrize("name", ["bad name", "-x", "a" * 31, "libkrun", ""])
+def test_names(name: str) -> None:
+    assert plan.make(plan.Wanted(name), None, HOST).refusal.startswith("name: ")
+
+
+def test_what_depends_on_the_version() -> None:
+    def on(version: tuple[int, int, int], **wishes: t.Any) -> plan.Plan:
+        return decide(None, plan.Host(version, "/Users/97layer", 2, 32768, 500, lambda path: True), **wishes)
+
+    space = (Volume("/Volumes/Extreme SSD", "/mnt/ssd"),)
+    assert "diskutil rename" in on((5, 4, 2), volumes=space).refusal
+    assert on((5, 8, 6), volumes=space).refusal == ""
+    assert "this host's 2" in on((6, 1, 1), cpus=5).refusal
+    assert on((5, 8, 6), cpus=5).refusal == ""
+    assert on((5, 8, 6), cpus=5).warnings == ["cpus: 5 is more than this host's 2"]
+    assert "from 5.6 on" in on((5, 4, 2), swap_mib=1).refusal
+    assert "came with podman 5.2" in on((5, 1, 0), provider="libkrun").refusal
+    assert "upgrade podman" in on((4, 9, 4)).refusal
+    assert "--provider" not in on((5, 8, 6), provider="qemu").steps[0].words
+    assert on((6, 1, 1), provider="qemu").steps[0].words[2:4] == ("--provider", "qemu")
+
+
+def test_podman_4_is_read_only_also_for_a_machine_that_is_there() -> None:
+    old = plan.Host((4, 9, 4), "/Users/97layer", 8, None, None, lambda path: True)
+    assert decide(seed(), old).refusal == ""
+    for wish in ({"state": "stopped"}, {"state": "absent"}, {"cpus": 4, "allow_restart": True}):
+        assert "only read" in decide(seed(), old, **wish).refusal
+
+
+def test_warnings_name_what_surprises_later() -> None:
+    assert "home directory /Users/97layer is not shared" in decide(None, volumes=(Volume("/V", "/V"),)).warnings[0]
+    assert decide(None, volumes=(Volume("/Users", "/Users"),)).warnings == []
+    assert "600 GiB and this host has 500 GiB left" in decide(None, disk_gib=600).warnings[0]
+
+
+def test_default_connection_follows_the_store_in_use() -> None:
+    stopped = seed(state="stopped", healthy=False, default=False)
+    decided = decide(stopped, default_connection=True, rootful=True, state="present")
+    assert decided.steps[-1].words == ("system", "connection", "default", "97layerOS-root")
+    assert verbs(decide(seed(default=False), default_connection=True)) == ["default"]
+    assert not decide(seed(default=False), default_connection=False).changed
+
+
+def test_connections_of_a_machine_that_was_half_removed_go_first() -> None:
+    """Podman refuses to make a machine whose connections are there."""
+    host = dataclasses.replace(HOST, leftovers=("97layerOS", "97layerOS-root"))
+    decided = decide(None, host, state="present")
+    assert verbs(decided) == ["forget", "forget", "init"]
+    assert decided.steps[0].words == ("system", "connection", "remove", "97layerOS")
+    gone = decide(None, host, state="absent")
+    assert (verbs(gone), gone.changed) == (["forget", "forget"], True)
+    assert decide(None, host, state="present", cpus=0).steps == []
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [("stopped", ["recover"]), ("started", ["recover", "start"]), ("absent", ["recover", "rm"])],
+)
+def test_what_a_killed_stop_left_running_is_ended_with_leave(state: str, expected: list[str]) -> None:
+    host = dataclasses.replace(HOST, orphans=2)
+    assert verbs(decide(seed(state="stopped", healthy=False), host, state=state, recover="kill_stale")) == expected

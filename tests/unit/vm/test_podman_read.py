@@ -1,0 +1,188 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read what podman 5.4.2, 5.8.6 and 6.1.1 really wrote and said."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import model, read
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import paths as places
+from recorded import SEED, VERSIONS, Recorded, alive, client, data, dead, home_with
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_recorded_machine_is_read_the_same_from_every_version(version: str, tmp_path: pathlib.Path) -> None:
+    env = home_with(tmp_path, ("qemu", data(version, "config-97layerOS.json")))
+    recorded = Recorded(version, {"inspect": (version, "13-inspect")})
+    found = read.machine(client(recorded, env), "97layerOS", ping=dead)
+    assert found is not None
+    assert (found.provider, found.state, found.healthy, found.rootful) == ("qemu", "stopped", False, False)
+    assert (found.cpus, found.memory_mib, found.disk_gib) == (2, 4656, 20)
+    assert found.as_dict()["volumes"][0] == "/home/mac:/home/mac"
+    assert found.socket == "/run/user/1001/podman/97layerOS-api.sock"
+    # The figure to keep: at most three calls of podman for a look at one machine.
+    assert len(recorded.asked) == 2
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_list_has_bytes_as_strings_and_may_be_empty_without_a_newline(version: str, tmp_path: pathlib.Path) -> None:
+    env = home_with(tmp_path)
+    two = client(Recorded(version, {"list": (version, "41-list-two")}), env).listing("qemu")
+    assert [(one.name, one.memory_mib, one.disk_gib, one.default) for one in two] == [
+        ("97layerOS", 2048, 21, True),
+        ("second", 2048, 12, False),
+    ]
+    assert client(Recorded(version, {"list": (version, "02-list-empty")}), env).listing("qemu") == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_unknown_name_beside_a_known_one_is_left_out(version: str, tmp_path: pathlib.Path) -> None:
+    podman = client(Recorded(version, {"inspect": (version, "36-inspect-two")}), home_with(tmp_path))
+    assert [one.name for one in podman.inspect("qemu", ["97layerOS", "nosuch"])] == ["97layerOS"]
+
+
+def test_the_seed_machine_in_its_own_numbers(tmp_path: pathlib.Path) -> None:
+    env = home_with(tmp_path, ("libkrun", SEED))
+    recorded = Recorded("5.8.6", {"inspect": ("derived-macos", "inspect-libkrun-seed-running.json")})
+    found = read.machine(client(recorded, env), "97layerOS", ping=alive)
+    assert found is not None
+    assert found.healthy
+    row = found.as_dict()
+    assert (row["cpus"], row["memory_mib"], row["disk_gib"], row["provider"]) == (5, 4768, 93, "libkrun")
+    assert row["volumes"] == ["/Users:/Users", "/private:/private", "/var/folders:/var/folders"]
+    assert row["docker_host"] == "unix:///var/folders/zz/abc123def456/T/podman/97layerOS-api.sock"
+
+
+def test_a_libkrun_machine_is_found_although_the_environment_says_applehv(tmp_path: pathlib.Path) -> None:
+    env = {**home_with(tmp_path, ("libkrun", SEED)), "CONTAINERS_MACHINE_PROVIDER": "applehv"}
+    recorded = Recorded("5.4.2", {"inspect": ("derived-macos", "inspect-libkrun-seed-stopped.json")})
+    found = read.machine(client(recorded, env), "97layerOS", ping=dead)
+    assert found is not None
+    assert found.provider == "libkrun"
+    assert recorded.asked[-1][1]["CONTAINERS_MACHINE_PROVIDER"] == "libkrun"
+    assert not any("--all-providers" in words for words, _unused in recorded.asked)
+
+
+def test_the_same_name_in_two_providers_must_be_settled_by_the_user(tmp_path: pathlib.Path) -> None:
+    env = home_with(tmp_path, ("libkrun", SEED), ("applehv", SEED))
+    recorded = Recorded("5.4.2", {"inspect": ("derived-macos", "inspect-libkrun-seed-stopped.json")})
+    podman = client(recorded, env)
+    with pytest.raises(MachineError, match="applehv, libkrun: say which one in provider"):
+        read.machine(podman, "97layerOS")
+    found = read.machine(podman, "97layerOS", "libkrun", ping=dead)
+    assert found is not None
+    assert found.provider == "libkrun"
+
+
+# As podman 4.9 writes it: one level flatter, paths as objects, no version. Shaped after its source, not recorded.
+PODMAN_4 = {
+    "Name": "old",
+    "CPUs": 2,
+    "Memory": 2048,
+    "DiskSize": 100,
+    "Rootful": True,
+    "Mounts": [{"Type": "9p", "Tag": "vol0", "Source": "/Users", "Target": "/Users", "ReadOnly": False}],
+    "ImagePath": {"Path": "/Users/x/old.qcow2"},
+    "RemoteUsername": "core",
+    "Starting": False,
+}
+
+
+def test_a_file_of_podman_4_is_read_and_named_as_what_it_is() -> None:
+    config = model.parse_config(PODMAN_4, "qemu", "/x/old.json", 1.0)
+    assert (config.version, config.cpus, config.memory_mib, config.disk_gib, config.rootful) == (0, 2, 2048, 100, True)
+    assert config.image_path == "/Users/x/old.qcow2"
+
+
+def test_podman_5_says_what_to_do_with_a_machine_of_podman_4(tmp_path: pathlib.Path) -> None:
+    podman = client(Recorded("5.4.2", {}), home_with(tmp_path, ("qemu", PODMAN_4)))
+    with pytest.raises(MachineError, match="was made by podman 4, and podman 5.4.2 cannot use it"):
+        read.machine(podman, "old")
+
+
+def test_a_half_written_configuration_is_named(tmp_path: pathlib.Path) -> None:
+    env = home_with(tmp_path, ("qemu", SEED))
+    path = tmp_path / ".config/containers/podman/machine/qemu/97layerOS.json"
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(MachineError, match=str(path)):
+        read.machine(client(Recorded("5.8.6", {}), env), "97layerOS")
+
+
+def test_podman_that_does_not_know_the_file_it_should_know(tmp_path: pathlib.Path) -> None:
+    env = home_with(tmp_path, ("qemu", SEED))
+    podman = client(Recorded("5.8.6", {"inspect": ("5.8.6", "03-inspect-absent")}), env)
+    with pytest.raises(MachineError, match="podman does not know the machine 97layerOS"):
+        read.machine(podman, "97layerOS")
+
+
+def test_starting_is_not_healthy_even_when_the_api_answers(tmp_path: pathlib.Path) -> None:
+    env = home_with(tmp_path, ("qemu", {**data("5.4.2", "config-97layerOS.json"), "Starting": True}))
+    podman = client(Recorded("5.4.2", {"inspect": ("5.4.2", "86-inspect-while-starting")}), env)
+    found = read.machine(podman, "97layerOS", ping=alive)
+    assert found is not None
+    assert (found.state, found.starting, found.healthy) == ("running", True, False)
+
+
+def test_default_means_the_connection_of_the_store_in_use(tmp_path: pathlib.Path) -> None:
+    env = home_with(tmp_path, ("qemu", data("5.4.2", "config-97layerOS.json")))
+    file = tmp_path / ".config/containers/podman-connections.json"
+    file.write_text(json.dumps({"Connection": {"Default": "97layerOS-root"}}))
+    rootful = client(Recorded("5.4.2", {"inspect": ("5.4.2", "29-inspect-rootful")}), env)
+    found = read.machine(rootful, "97layerOS", ping=dead)
+    assert found is not None
+    assert (found.rootful, found.default, found.connection) == (True, True, "97layerOS-root")
+    rootless = client(Recorded("5.4.2", {"inspect": ("5.4.2", "13-inspect")}), env)
+    found = read.machine(rootless, "97layerOS", ping=dead)
+    assert found is not None
+    assert not found.default
+
+
+def test_machines_of_every_provider_with_one_call_each(tmp_path: pathlib.Path) -> None:
+    env = home_with(tmp_path, ("libkrun", SEED), ("qemu", data("5.8.6", "config-97layerOS.json")))
+    recorded = Recorded("5.8.6", {"inspect": ("5.8.6", "13-inspect")})
+    found = read.machines(client(recorded, env), ping=dead)
+    assert [one.provider for one in found] == ["libkrun", "qemu"]
+    assert len(recorded.asked) == 3
+
+
+def test_root_is_told_whose_task_it_is() -> None:
+    with pytest.raises(MachineError, match="run this task as that user, without become"):
+        places.environment({}, {"HOME": "/root"}, system="darwin", uid=0)
+
+
+class Getconf:
+    """What getconf says on a Mac (from its manual page: a path and a newline)."""
+
+    def __init__(self, text: str, rc: int = 0) -> None:
+        self.text, self.rc = text, rc
+
+    def __call__(self, argv: list[str], **options: object) -> read.Podman:
+        from ansible_collections.onebox.stack.plugins.module_utils.core import process
+
+        assert argv == ["/usr/bin/getconf", "DARWIN_USER_TEMP_DIR"]
+        return process.Result(tuple(argv), self.rc, self.text, "", 0.0)  # type: ignore[return-value]
+
+
+def test_a_missing_tmpdir_is_taken_from_the_system_on_a_mac() -> None:
+    run = Getconf("/var/folders/zz/abc/T/\n")
+    env = places.environment({}, {"HOME": "/Users/x", "PATH": "/usr/bin"}, system="darwin", uid=501, run=run)
+    assert env["TMPDIR"] == "/var/folders/zz/abc/T/"
+    assert places.runtime_dir(env, system="darwin", uid=501) == "/var/folders/zz/abc/T/podman"
+    assert env["PATH"].split(":") == ["/usr/bin", *places.EXTRA_PATH]
+    given = places.environment({"TMPDIR": "/t"}, {"HOME": "/Users/x"}, system="darwin", uid=501, run=Getconf("", 1))
+    assert given["TMPDIR"] == "/t"
+    with pytest.raises(MachineError, match="set TMPDIR in environment"):
+        places.environment({}, {"HOME": "/Users/x"}, system="darwin", uid=501, run=Getconf("", 1))
+
+
+def test_linux_uses_the_runtime_directory_and_needs_no_tmpdir() -> None:
+    env = places.environment({}, {"HOME": "/home/x"}, system="linux", uid=1001, run=Getconf("", 1))
+    assert "TMPDIR" not in env
+    assert places.runtime_dir(env, system="linux", uid=1001) == "/run/user/1001/podman"
+    assert os.path.isabs(places.config_root({**env, "XDG_CONFIG_HOME": "/c"}))

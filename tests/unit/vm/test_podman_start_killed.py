@@ -1,0 +1,68 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A start that somebody else began is waited for, and one that was killed is not. podman's answers are recordings."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+import typing as t
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import ensure, plan
+from recorded import Recorded, client, data, dead, home_with
+
+STARTING = {**data("5.4.2", "config-97layerOS.json"), "Starting": True}
+
+
+class Waited(Exception):
+    """It sleeps until the other start is through."""
+
+
+def wait_or_refuse(tmp_path: pathlib.Path, age: float) -> None:
+    env = home_with(tmp_path, ("qemu", {**STARTING, "ImagePath": {"Path": str(tmp_path / "disk.qcow2")}}))
+    file = tmp_path / ".config/containers/podman/machine/qemu/97layerOS.json"
+    (tmp_path / "disk.qcow2").touch()
+    written = file.stat().st_mtime - age
+    os.utime(file, (written, written))
+    recorded = Recorded("5.4.2", {"inspect": ("5.4.2", "86-inspect-while-starting")})
+
+    def run(argv: t.Sequence[str], **options: t.Any) -> process.Result:
+        return process.run(argv, timeout=10.0) if argv[0] == "ps" else recorded(argv, **options)
+
+    def sleep(seconds: float) -> t.NoReturn:
+        raise Waited
+
+    ensure.ensure(
+        client(recorded, env), plan.Wanted("97layerOS", state="started"), ensure.Limits(start=300.0),
+        check=False, system="linux", uid=os.getuid(), run=run, ping=dead, sleep=sleep,
+    )  # fmt: skip
+
+
+def test_a_start_of_which_nothing_lives_is_not_waited_for(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ensure.Refused, match="recover: kill_stale"):
+        wait_or_refuse(tmp_path, age=60.0)
+
+
+def test_a_start_whose_vm_lives_is_waited_for(tmp_path: pathlib.Path) -> None:
+    argv = [sys.executable, "-c", "print(flush=True); input()", str(tmp_path / "disk.qcow2")]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as vm:
+        assert vm.stdout is not None
+        vm.stdout.readline()
+        with pytest.raises(Waited):
+            wait_or_refuse(tmp_path, age=60.0)
+        vm.communicate(b"\n")
+
+
+def test_a_start_that_has_just_begun_is_waited_for(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(Waited):
+        wait_or_refuse(tmp_path, age=1.0)
+
+
+def test_a_start_that_takes_longer_than_allowed_is_not_waited_for(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ensure.Refused, match="recover: kill_stale"):
+        wait_or_refuse(tmp_path, age=301.0)
