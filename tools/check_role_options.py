@@ -1,6 +1,6 @@
 """Compare roles, their argument specifications and the modules they call, option by option.
 
-This is about roles that have the name of a module (``compose_stack`` of ``compose_stack`` and ``compose_stack_info``). A
+This is about roles that have the name of a module (``compose_stack`` of ``compose_stack`` and its ``_info``). A
 role variable that is named like an option (``compose_stack_keep`` for ``keep``) has the option's type and choices, and
 every call of the module in the role passes it: by its own arguments, or by ``module_defaults`` of a block around it.
 """
