@@ -1,0 +1,46 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the body of a module: the one place where an error becomes a failed task.
+
+No other file of module_utils imports Ansible.
+"""
+
+from __future__ import annotations
+
+import traceback
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+
+Body = t.Callable[[AnsibleModule], "dict[str, t.Any]"]
+
+
+def run_module(body: Body, *, argument_spec: t.Mapping[str, t.Any], **options: t.Any) -> None:
+    """Parse the arguments, run ``body`` and end the process with its result.
+
+    Args:
+        body: gets the module, returns the result. A list ``warnings`` in the result becomes warnings of the task. With
+            ``failed`` set the task fails, and ``msg`` says why.
+        argument_spec: the options, as :class:`AnsibleModule` takes them.
+        options: further arguments of :class:`AnsibleModule`. Check mode is supported unless they say otherwise.
+    """
+    module = AnsibleModule(argument_spec=dict(argument_spec), **{"supports_check_mode": True, **options})
+    try:
+        result = dict(body(module))
+    except OneboxError as error:
+        result = {**error.facts, "failed": True, "msg": str(error)}
+        if error.problems:
+            result["problems"] = [vars(problem) for problem in error.problems]
+    except Exception as error:
+        # A defect of ours, or a fault of the host that no code expected. Ansible keeps the traceback from users unless
+        # they ask for it.
+        why = f"unexpected {type(error).__name__}: {error}. Changes made before it stay"
+        advice = "To report it, run again with ANSIBLE_DISPLAY_TRACEBACK=error in the environment"
+        result = {"failed": True, "msg": f"{why}. {advice}.", "exception": traceback.format_exc()}
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a module ends: with Ansible's own AnsibleModule, its result read as Ansible reads it."""
+
+import json
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError, Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
+
+SPEC = {"name": {"type": "str", "required": True}}
+
+
+@pytest.fixture
+def end(capsys):
+    """Run a body as a module; the exit code and the result."""
+
+    def run(body, **arguments):
+        with patch_module_args({"name": "shop", **arguments}), pytest.raises(SystemExit) as ended:
+            run_module(body, argument_spec=SPEC)
+        return ended.value.code, json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def test_result_of_the_body_is_the_result_of_the_module(end):
+    code, result = end(lambda module: {"changed": True, "name": module.params["name"], "warnings": ["careful"]})
+    assert code == 0
+    assert (result["changed"], result["name"]) == (True, "shop")
+    assert "careful" in json.dumps(result["warnings"])
+
+
+def test_error_fails_with_text_problems_and_facts(end):
+    def body(_module):
+        raise OneboxError("not deployed", problems=[Problem("port", "web", "is taken")], facts={"rolled_back": False})
+
+    code, result = end(body)
+    assert code == 1
+    assert (result["failed"], result["msg"], result["rolled_back"]) == (True, "not deployed", False)
+    assert result["problems"] == [{"code": "port", "where": "web", "message": "is taken"}]
+
+
+def test_result_marked_failed_fails_and_keeps_its_warnings(end):
+    code, result = end(
+        lambda _module: {"failed": True, "msg": "unhealthy", "changed": True, "warnings": ["mind the gap"]}
+    )
+    assert code == 1
+    assert (result["msg"], result["changed"]) == ("unhealthy", True)
+    assert "mind the gap" in json.dumps(result["warnings"])
+
+
+def test_unexpected_exception_is_one_line_without_traceback(end):
+    code, result = end(lambda _module: {}["missing"])
+    assert code == 1
+    assert "unexpected KeyError: 'missing'" in result["msg"]
+    assert "\n" not in result["msg"]
+    assert "Traceback" not in json.dumps(result)
+
+
+def test_check_mode_is_supported_unless_refused(end):
+    code, result = end(lambda module: {"changed": module.check_mode}, _ansible_check_mode=True)
+    assert (code, result["changed"]) == (0, True)
