@@ -58,8 +58,8 @@ def request_of(params: t.Mapping[str, t.Any], uid: int, home: str) -> Request:
     if not _NAME.fullmatch(params["name"]):
         # The stack's lock and state lie in a directory of this name: an empty one is the directory of all stacks.
         raise ComposeError(
-            f"name: {params['name']!r} is not a name for a stack. Use lower-case letters, digits, '_', '.' and '-', and "
-            "begin with a letter or a digit."
+            f"name: {params['name']!r} is not a name for a stack. Use lower-case letters, digits, '_', '.' and '-'. "
+            "Begin with a letter or a digit."
         )
     default_state = "/var/lib/onebox" if uid == 0 else os.path.join(home, ".local/state/onebox")
     extra = {

@@ -43,12 +43,10 @@ def test_error_fails_with_text_problems_and_facts(end):
 
 
 def test_result_marked_failed_fails_and_keeps_its_warnings(end):
-    code, result = end(
-        lambda _module: {"failed": True, "msg": "unhealthy", "changed": True, "warnings": ["mind the gap"]}
-    )
+    code, result = end(lambda _module: {"failed": True, "msg": "unhealthy", "changed": True, "warnings": ["gap"]})
     assert code == 1
     assert (result["msg"], result["changed"]) == ("unhealthy", True)
-    assert "mind the gap" in json.dumps(result["warnings"])
+    assert "gap" in json.dumps(result["warnings"])
 
 
 def test_unexpected_exception_is_one_line_without_traceback(end):
