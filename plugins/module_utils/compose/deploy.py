@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import apply
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError, Unhealthy
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import http as endpoints
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts as proof
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import prometheus as scraped
@@ -20,7 +20,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.request impor
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run as remember
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
 
@@ -55,7 +56,7 @@ class Deploy:
             self._apply(look, engine, actor, result)
         except Unhealthy as error:
             failure, result["health"] = str(error), error.rows
-        except (ComposeError, EngineError) as error:
+        except OneboxError as error:
             failure = str(error)
         after = list(look.facts.containers)
         try:
@@ -73,7 +74,7 @@ class Deploy:
             failure = (
                 failure or self._prove(look, engine, after, result) or self._ask(result) or self._watch(look, result)
             )
-        except (ComposeError, EngineError) as error:
+        except OneboxError as error:
             return failure or str(error), after
         return failure, after
 

@@ -6,36 +6,21 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError, Problem
 
 
-class ComposeError(Exception):
+class ComposeError(OneboxError):
     """Nothing was changed, or as much as the text says. The text names what was wrong, where, and what to do."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One reason not to touch the stack.
-
-    Attributes:
-        code: a fixed word a program can match on.
-        where: the service, file or variable it is about.
-        message: what is wrong and what to do, for a person.
-    """
-
-    code: str
-    where: str
-    message: str
 
 
 class BadStack(ComposeError):
     """The stack as declared must not be deployed; all reasons at once."""
 
     def __init__(self, name: str, problems: t.Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
-        listed = "\n".join(f"- {problem.where}: {problem.message}" for problem in self.problems)
-        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        super().__init__(f"stack {name} was not touched: {count}\n{listed}")
+        listed = "\n".join(f"- {problem.where}: {problem.message}" for problem in problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__(f"stack {name} was not touched: {count}\n{listed}", problems=problems)
 
 
 class LockHeld(ComposeError):

@@ -15,7 +15,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import ports, secrets
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import vm_shares as shared
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts as proof
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import project_containers
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
@@ -29,6 +28,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.request impor
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.engine import databases
 from ansible_collections.onebox.stack.plugins.module_utils.engine import discover as engines
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError

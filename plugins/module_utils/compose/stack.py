@@ -28,6 +28,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_t
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import GoodSet, LastGood
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
@@ -233,7 +234,7 @@ class Stack:
                 with self._timings.step("boot"):
                     result["boot"] = self._ensure_boot(look, look.engine, result["sources"], check=False)
                 result["changed"] = result["changed"] or result["boot"]["changed"]
-        except (ComposeError, EngineError) as error:
+        except OneboxError as error:
             return f"stack {self._request.name} is well, but: {error}"
         return ""
 
@@ -262,7 +263,7 @@ class Stack:
         try:
             with self._timings.step("rollback"):
                 worse = self._restore(sets[-1], attempt, former)
-        except (ComposeError, EngineError) as error:
+        except OneboxError as error:
             worse = str(error)
         if worse:
             return f"{failure}\nGoing back to what was well at {sets[-1].at} failed too: {worse}"
@@ -310,7 +311,7 @@ class Stack:
         """What was well until a person left it is better than an earlier set that is well no more."""
         try:
             worse = self._restore(present, outcome.empty(self._request.name))
-        except (ComposeError, EngineError) as error:
+        except OneboxError as error:
             worse = str(error)
         if worse:
             return f"\nBringing back what ran before, of {present.at}, failed too: {worse}"
@@ -348,7 +349,7 @@ class Stack:
         }
         try:
             result["history_file"] = history.append(self._request.state_folder, entry)
-        except ComposeError as error:
+        except OneboxError as error:
             # What happened to the stack is told all the same.
             return "\n".join(filter(None, (failure, f"stack {self._request.name}: {error}")))
         return failure

@@ -16,6 +16,8 @@ import time
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+
 
 @dataclass(frozen=True)
 class Result:
@@ -28,7 +30,7 @@ class Result:
     seconds: float
 
 
-class CommandError(Exception):
+class CommandError(OneboxError):
     """A command could not be run, ran too long, or failed.
 
     Attributes:

@@ -15,6 +15,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.engine import socket_http as unix_http
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS, Container, parse_inspect
 
@@ -22,7 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import P
 _SERVER = re.compile(r"(Docker|Libpod)/(\S+)")
 
 
-class EngineError(Exception):
+class EngineError(OneboxError):
     """The engine cannot be used, or refused. The text says which engine, where, and what to do next."""
 
 

@@ -11,7 +11,6 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import ports as portlib
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.resolve import (
     no_env_file,
@@ -21,6 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import PortRow
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, moved
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
     CONFIG_FILES_LABEL,
     WORKING_DIR_LABEL,

@@ -8,10 +8,10 @@ Podman copies a secret when it makes a container, so that a changed one is only 
 
 from __future__ import annotations
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import PODMAN_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 

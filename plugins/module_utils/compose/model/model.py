@@ -15,9 +15,10 @@ import shlex
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError, Problem
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import short_syntax as shortform
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import Bind, PortRow
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 
 
 @dataclass(frozen=True)

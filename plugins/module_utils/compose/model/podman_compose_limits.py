@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import interpolation as variables
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import pairs
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 
 _BRACED = re.compile(r"\$\{[^{}]*\}")
 _ESCAPED = re.compile(r"\$(\$\{[^{}]*\})")

@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError, Problem
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import interpolation as variables
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import podman_compose_limits as podman_limits
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import short_syntax as shortform
@@ -25,6 +25,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model i
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 
 # What compose-go's dotenv parser says, with the rest of the line, or of the file, behind it.
 _LINE_OF_ENV = re.compile(r"(?s)(unterminated quoted value|in variable name) .*")

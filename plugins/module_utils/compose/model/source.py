@@ -10,7 +10,8 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, Problem
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 
 FILE_NAMES = ("compose.yml", "compose.yaml", "docker-compose.yml", "docker-compose.yaml")
 
