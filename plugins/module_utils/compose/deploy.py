@@ -13,7 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import http as endpoints
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts as proof
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import prometheus as scraped
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate, project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
@@ -23,6 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
 
 
 class Deploy:

@@ -16,7 +16,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import ports, secrets
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import vm_shares as shared
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts as proof
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import project_containers
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Reader
@@ -33,6 +32,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine import databas
 from ansible_collections.onebox.stack.plugins.module_utils.engine import discover as engines
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine
 
 Result = dict[str, t.Any]

@@ -16,7 +16,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import freeze
 from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy, grace_of
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import project_containers
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Looker, Result, find_engine
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, Source
@@ -31,6 +30,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
 
 _USUAL_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
 _GOING_BACK = "all of it (going back)"

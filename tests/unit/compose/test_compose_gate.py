@@ -6,7 +6,7 @@
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.apply import Actor
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock, Gate, project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock, Gate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
@@ -211,10 +211,3 @@ def test_a_healthcheck_that_hangs_or_has_no_podman_ends_no_run():
 
     tool = Provider("podman-compose", ("podman-compose",), (1, 6, 0), {})
     Actor(tool, FakeEngine(None, None), "shop", None, run, lock=None, grace={}).probe(["a", "b"])
-
-
-def test_what_podman_compose_run_left_is_no_container_of_the_service():
-    labels = {"io.podman.compose.project": "shop", "com.docker.compose.service": "web"}
-    rows = [container("web", Name=name, Config__Labels=labels) for name in ("shop_web_1", "shop_web_tmp4711")]
-    found = project_containers(FakeEngine(FakeTime(), lambda now: rows), "shop")
-    assert [row.name for row in found] == ["shop_web_1"]

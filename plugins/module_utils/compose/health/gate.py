@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-import re
 import typing as t
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.health import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
 WELL, WAITING, FAILED = "well", "waiting", "failed"
@@ -255,20 +255,6 @@ class Gate:
 def _checked(service: Service, container: Container) -> bool:
     # One that came with the image is not in the compose file, and only the engine knows it.
     return service.has_healthcheck or bool(container.health)
-
-
-def project_containers(engine: Engine, project: str) -> list[Container]:
-    """The containers of a project, without those of ``compose run``."""
-    return [
-        row
-        for row in engine.containers(project=project)
-        if row.labels.get("com.docker.compose.oneoff", "False").lower() != "true" and not _of_podman_compose_run(row)
-    ]
-
-
-def _of_podman_compose_run(row: Container) -> bool:
-    # podman-compose 1.6 gives it the labels of the service, and a name of its own.
-    return "io.podman.compose.project" in row.labels and bool(re.search(r"_tmp\d+$", row.name))
 
 
 def _absent(name: str) -> dict[str, t.Any]:
