@@ -284,6 +284,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import freeze
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 
 STATES = ("present", "stopped", "absent", "rolled_back")
@@ -331,7 +332,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        stack = Stack(arguments.request_here(module.params), arguments.real_world())
+        world = World.real()
+        stack = Stack(arguments.request_of(module.params, world), world, arguments.host_of(world))
         result = stack.look(blind_is_fine=True) if module.check_mode else stack.converge()
     except BadStack as error:
         module.fail_json(msg=str(error), problems=[vars(problem) for problem in error.problems])

@@ -127,13 +127,15 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import option
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=arguments.COMMON, supports_check_mode=True)
     try:
-        stack = Stack(arguments.request_here(module.params), arguments.real_world())
+        world = World.real()
+        stack = Stack(arguments.request_of(module.params, world), world, arguments.host_of(world))
         result = stack.info()
     except (ComposeError, EngineError) as error:
         module.fail_json(msg=str(error))

@@ -72,6 +72,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import survey
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.compose_tool import Installer, ToolError
@@ -82,9 +83,9 @@ PLUGINS = ("docker-compose", "docker-buildx")
 PYTHON = "/usr/bin/python3"
 
 
-def tool_here(engine: Engine) -> str:
+def tool_here(engine: Engine, world: World) -> str:
     try:
-        return " ".join(provider.find("auto", engine, environ.clean(os.environ)).argv)
+        return " ".join(provider.find("auto", engine, environ.clean(world.environ), world).argv)
     except ComposeError:
         return ""
 
@@ -115,7 +116,7 @@ def main() -> None:
     if engine is None:
         module.exit_json(changed=False, path="")
         return
-    path = tool_here(engine)
+    path = tool_here(engine, World.real())
     if path or module.check_mode:
         module.exit_json(changed=not path, path=path)
     try:

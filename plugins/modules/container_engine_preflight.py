@@ -166,6 +166,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import provid
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import advice, images, preflight, survey
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import containers_conf as dropin
@@ -208,7 +209,8 @@ def look(module: AnsibleModule, drop_in: dropin.DropIn) -> dict[str, t.Any]:
 def describe(module: AnsibleModule, drop_in: dropin.DropIn, engine: Engine, result: dict[str, t.Any]) -> None:
     result.update(name=engine.name, version=engine.version, socket=engine.socket, rootless=survey.is_rootless(engine))
     try:
-        tool = provider.find("auto", engine, environ.clean(os.environ))
+        world = World.real()
+        tool = provider.find("auto", engine, environ.clean(world.environ), world)
         result["provider"] = {"name": tool.kind, "version": tool.version_text, "path": " ".join(tool.argv)}
     except ComposeError as error:
         result["problem"] = str(error)

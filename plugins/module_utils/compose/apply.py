@@ -19,6 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE, Provider
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
 # Building and pulling may take as long as the network does.
@@ -36,7 +37,7 @@ class Actor:
         engine: the engine it drives.
         project: the stack's name.
         source: where the stack is declared; None when only its containers are known (removal).
-        run: starts a process.
+        world: starts processes.
         lock: the stack's lock. A command that outlives a killed run holds it, so that the next run waits for its end.
         grace: container id -> seconds it may take to end, which podman-compose does not pass to Podman.
     """
@@ -47,7 +48,7 @@ class Actor:
         engine: Engine,
         project: str,
         source: Source | None,
-        run: process.Runner = process.run,
+        world: World,
         *,
         lock: int | None,
         grace: t.Mapping[str, int],
@@ -56,7 +57,7 @@ class Actor:
         self._engine = engine
         self._project = project
         self._source = source
-        self._run = run
+        self._world = world
         self._lock = lock
         self._grace = grace
 
@@ -214,7 +215,7 @@ class Actor:
             words = ["podman", "healthcheck", "run", identity]
             # One that hangs, or a podman that is not on PATH here: then the gate sees what Podman itself recorded.
             with contextlib.suppress(process.CommandError):
-                self._run(words, timeout=_PROBE_TIMEOUT, env=self._tool.env, check=False)
+                self._world.run(words, timeout=_PROBE_TIMEOUT, env=self._tool.env, check=False)
 
         with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
             list(pool.map(one, ids))
@@ -235,7 +236,7 @@ class Actor:
 
     def _command(self, argv: t.Sequence[str], timeout: float, what: str, cwd: str | None = None) -> process.Result:
         try:
-            return self._run(argv, timeout=timeout, env=self._tool.env, cwd=cwd, holding=self._lock)
+            return self._world.run(argv, timeout=timeout, env=self._tool.env, cwd=cwd, holding=self._lock)
         except process.CommandError as error:
             said = process.last_words(error.result.stderr or error.result.stdout, 4) or str(error)
             said = mask.text(said + _failed_step(error.result.stdout))

@@ -16,11 +16,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.health import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
-from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run as remember
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
@@ -31,7 +32,7 @@ class Deploy:
 
     Args:
         request: what is wanted.
-        world: what it may use.
+        world: processes, clock and environment.
         timings: where the time of each step is counted.
     """
 
@@ -81,11 +82,11 @@ class Deploy:
 
     def _apply(self, look: Look, engine: Engine, actor: apply.Actor, result: Result) -> None:
         probe = actor.probe if engine.name == "podman" else None
-        gate = Gate(engine, self._request.name, self._world.clock, settle=self._request.settle, probe=probe)
+        gate = Gate(engine, self._request.name, self._world, settle=self._request.settle, probe=probe)
         if engine.name == "podman":
             made = [look.model.services[row.service] for row in look.rows if row.replaces]
-            proof.outlast_the_doubt((bind.source for service in made for bind in service.binds), self._world.clock)
-        began_at = self._world.clock.epoch()
+            proof.outlast_the_doubt((bind.source for service in made for bind in service.binds), self._world)
+        began_at = self._world.epoch()
         if any(row.action != planning.KEEP for row in look.rows):
             with self._timings.step("apply"):
                 absent = {reference for reference, found in look.facts.images.items() if found is None}
@@ -129,7 +130,7 @@ class Deploy:
         if not self._request.http_checks:
             return ""
         with self._timings.step("endpoints"):
-            rows = endpoints.check(self._request.http_checks, self._request.wait_timeout, self._world.clock)
+            rows = endpoints.check(self._request.http_checks, self._request.wait_timeout, self._world)
         result["endpoints"] = rows
         bad = [f"{row['url']}: {row['message']}" for row in rows if not row["ok"]]
         if not bad:
@@ -142,9 +143,9 @@ class Deploy:
         acted = any(row.action != planning.KEEP for row in look.rows)
         with self._timings.step("prometheus"):
             # A scrape from before the change would say that all is well.
-            since = self._world.clock.epoch() if acted else 0.0
+            since = self._world.epoch() if acted else 0.0
             patience = self._request.wait_timeout
-            rows = scraped.check(self._request.prometheus_checks, patience, since, self._world.clock)
+            rows = scraped.check(self._request.prometheus_checks, patience, since, self._world)
         result["targets"] = rows
         bad = [
             " ".join(filter(None, (row["url"], row["job"] and f"job {row['job']}", row["instance"])))

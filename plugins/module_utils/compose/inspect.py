@@ -23,11 +23,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model i
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, locate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
-from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import databases
 from ansible_collections.onebox.stack.plugins.module_utils.engine import discover as engines
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
@@ -77,14 +78,13 @@ class Looker:
 
     Args:
         request: what is wanted.
-        world: what it may use.
+        world: processes, clock and environment.
         timings: where the time of each step is counted.
     """
 
     def __init__(self, request: Request, world: World, timings: Timings) -> None:
         self._request = request
         self._world = world
-        self._env = environ.clean(world.environ)
         self.timings = timings
 
     def look(self, blind_is_fine: bool = False, judge_builds: bool = True) -> Look:
@@ -97,7 +97,7 @@ class Looker:
         Raises:
             ComposeError, EngineError: it cannot be seen what there is.
         """
-        request, run = self._request, self._world.run
+        request, world = self._request, self._world
         source = locate(
             request.name, request.project_dir, request.files, request.env_file, request.profiles, request.staged_dir
         )
@@ -105,7 +105,7 @@ class Looker:
         engine: Engine | None = None
         with self.timings.step("engine"):
             try:
-                engine = find_engine(request, self._world)
+                engine = find_engine(request, world)
             except EngineError as error:
                 if not blind_is_fine or request.engine not in engines.ENGINES:
                     raise
@@ -113,17 +113,17 @@ class Looker:
         with self.timings.step("provider"):
             memory = Memory.parse(state.load(request.state_folder))
             own = resolve.read_env_file(source.env_file) if source.env_file else {}
-            env = environ.clean(self._world.environ, own)
+            env = environ.clean(world.environ, own)
             tool = providers.find(
-                request.provider, engine, env, executable=request.provider_path, run=run, known=memory.tools
+                request.provider, engine, env, world, executable=request.provider_path, known=memory.tools
             )
         with self.timings.step("config"):
-            model = resolve.resolve(tool, source, run)
+            model = resolve.resolve(tool, source, world)
         with self.timings.step("inspect"):
             containers = project_containers(engine, request.name) if engine is not None else []
             references = [service.image for service in model.services.values()]
             references += [container.image_id for container in containers]
-            found = images.look(engine, references, run) if engine is not None else {}
+            found = images.look(engine, references, world) if engine is not None else {}
         with self.timings.step("plan"):
             content, cache = self._content(model, source, memory, engine)
             if not judge_builds:
@@ -162,8 +162,8 @@ class Looker:
             problems += strict.foreign(request.name, request.project_dir, look.facts.containers)
         problems += secrets.problems(look.model, look.tool.kind, look.engine)
         if request.vm != "none":
-            machine = Machine.of(request.vm, request.vm_name)
-            problems += shared.problems(look.model, machine, self._env.get("HOME", ""), self._world.run)
+            machine = Machine.of(request.vm, request.vm_name, environ=self._world.environ)
+            problems += shared.problems(look.model, machine, self._world)
         problems += strict.platforms(look.model, look.facts.images, os.uname().machine)
         engine = look.engine
         if engine is not None:

@@ -8,15 +8,13 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Host
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock
-from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import KINDS
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
@@ -44,12 +42,7 @@ COMMON: dict[str, dict[str, t.Any]] = {
 }
 
 
-def request_here(params: t.Mapping[str, t.Any]) -> Request:
-    """:func:`request_of` for the user the module runs as."""
-    return request_of(params, os.geteuid(), os.path.expanduser("~"))
-
-
-def request_of(params: t.Mapping[str, t.Any], uid: int, home: str) -> Request:
+def request_of(params: t.Mapping[str, t.Any], world: World) -> Request:
     """The run that a module's parameters ask for; those only one module has get their defaults.
 
     Raises:
@@ -61,7 +54,7 @@ def request_of(params: t.Mapping[str, t.Any], uid: int, home: str) -> Request:
             f"name: {params['name']!r} is not a name for a stack. Use lower-case letters, digits, '_', '.' and '-'. "
             "Begin with a letter or a digit."
         )
-    default_state = "/var/lib/onebox" if uid == 0 else os.path.join(home, ".local/state/onebox")
+    default_state = "/var/lib/onebox" if world.is_root else os.path.join(world.home, ".local/state/onebox")
     extra = {
         name: params[name]
         for name in (
@@ -102,19 +95,11 @@ def request_of(params: t.Mapping[str, t.Any], uid: int, home: str) -> Request:
     )
 
 
-def real_world() -> World:
-    """Real processes, the real clock, the environment the module was started in."""
-    environ = dict(os.environ)
-    uid = os.geteuid()
+def host_of(world: World) -> Host:
+    """Where systemd keeps its units for the user the module runs as."""
     try:
-        user = pwd.getpwuid(uid).pw_name
+        # Not World.user, which under sudo is the person who called it: the user's systemd is that of the id.
+        name = pwd.getpwuid(world.uid).pw_name
     except KeyError:
-        user = str(uid)
-    return World(
-        run=process.run,
-        environ=environ,
-        clock=Clock(time.monotonic, time.time, time.sleep),
-        now=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        user=environ.get("SUDO_USER") or user,
-        host=Host.here(process.run, uid, user, environ),
-    )
+        name = str(world.uid)
+    return Host.here(world.run, world.uid, name, world.environ)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
 PROVIDERS = ("auto", "docker-compose", "podman-compose")
@@ -56,9 +57,9 @@ def find(
     wanted: str,
     engine: Engine | None,
     env: t.Mapping[str, str],
+    world: World,
     *,
     executable: str | None = None,
-    run: process.Runner = process.run,
     known: t.Mapping[str, t.Any] | None = None,
 ) -> Provider:
     """Return the compose tool for ``engine``.
@@ -70,6 +71,7 @@ def find(
         wanted: one of :data:`PROVIDERS`.
         engine: the engine it shall drive; None when there is none and only a model is wanted.
         env: the cleaned environment.
+        world: starts processes.
         executable: path of the tool, instead of looking for it.
         known: versions found earlier, see :func:`fingerprint`; they save a call.
 
@@ -96,7 +98,7 @@ def find(
             if mark and mark in (known or {}):
                 version, why = tuple(int(part) for part in str((known or {})[mark]).split(".")), ""
             else:
-                version, why = _version(argv, full_env, run)
+                version, why = _version(argv, full_env, world)
             if why:
                 tried.append(f"{' '.join(argv)}: {why}")
             elif kind == DOCKER_COMPOSE and version < (2,):
@@ -164,10 +166,10 @@ def _candidates(kind: str, env: t.Mapping[str, str]) -> list[tuple[str, ...]]:
     return candidates or [("docker-compose",)]
 
 
-def _version(argv: t.Sequence[str], env: t.Mapping[str, str], run: process.Runner) -> tuple[tuple[int, ...], str]:
+def _version(argv: t.Sequence[str], env: t.Mapping[str, str], world: World) -> tuple[tuple[int, ...], str]:
     words = [*argv, "version", "--short"]
     try:
-        result = run(words, timeout=_VERSION_TIMEOUT, env=env)
+        result = world.run(words, timeout=_VERSION_TIMEOUT, env=env)
     except process.CommandError as error:
         return (), str(error)
     found = re.search(r"(\d+(?:\.\d+)+)", result.stdout)
@@ -205,7 +207,7 @@ class Parsed:
     error: str
 
 
-def parse_yaml(provider: Provider, texts: t.Mapping[str, str], run: process.Runner = process.run) -> dict[str, Parsed]:
+def parse_yaml(provider: Provider, texts: t.Mapping[str, str], world: World) -> dict[str, Parsed]:
     """Parse YAML with the library podman-compose brings along, in podman-compose's own interpreter.
 
     This collection's target side is standard library only, and podman-compose cannot exist without PyYAML.
@@ -216,7 +218,7 @@ def parse_yaml(provider: Provider, texts: t.Mapping[str, str], run: process.Runn
     interpreter = interpreter_of(provider.argv[0], provider.env)
     request = json.dumps([{"name": name, "text": text} for name, text in texts.items()])
     try:
-        result = run([*interpreter, "-c", _CONVERT], timeout=60.0, env=provider.env, stdin=request.encode())
+        result = world.run([*interpreter, "-c", _CONVERT], timeout=60.0, env=provider.env, stdin=request.encode())
         rows = json.loads(result.stdout)
     except (process.CommandError, ValueError) as error:
         raise ComposeError(f"cannot parse YAML with the interpreter of {provider.argv[0]}: {error}") from error

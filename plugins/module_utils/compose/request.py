@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run on a stack is asked for, and what it may use."""
+"""What a run on a stack is asked for."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Host
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
 
 
 @dataclass(frozen=True)
@@ -54,15 +51,3 @@ class Request:
     def state_folder(self) -> str:
         """Where this stack's lock and state are kept."""
         return os.path.join(self.state_dir, self.name)
-
-
-@dataclass(frozen=True)
-class World:
-    """Everything a run takes from outside, so that tests can hand in their own."""
-
-    run: process.Runner
-    environ: t.Mapping[str, str]
-    clock: Clock
-    now: t.Callable[[], str]
-    user: str
-    host: Host

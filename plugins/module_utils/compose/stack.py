@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.compose import apply, lock
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
-from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Boot
+from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Boot, Host
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import freeze
 from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy, grace_of
@@ -20,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect impor
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
-from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import history
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
@@ -28,6 +28,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import GoodSet, LastGood
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
@@ -41,14 +42,16 @@ class Stack:
 
     Args:
         request: what is wanted.
-        world: what it may use.
+        world: processes, clock and environment.
+        host: where systemd keeps its units.
     """
 
-    def __init__(self, request: Request, world: World) -> None:
+    def __init__(self, request: Request, world: World, host: Host) -> None:
         self._request = request
         self._world = world
+        self._host = host
         self._env = environ.clean(world.environ)
-        self._timings = Timings(world.clock.monotonic)
+        self._timings = Timings(world)
         self._looker = Looker(request, world, self._timings)
         self._good = LastGood(request.state_folder, request.name)
         self._lock: int | None = None
@@ -131,8 +134,8 @@ class Stack:
             timeout=request.lock_timeout,
             user=self._world.user,
             purpose=f"state {request.state}",
-            monotonic=self._world.clock.monotonic,
-            sleep=self._world.clock.sleep,
+            monotonic=self._world.monotonic,
+            sleep=self._world.sleep,
             now=self._world.now(),
         ) as (waited, self._lock):
             self._timings.add("lock", waited)
@@ -249,7 +252,7 @@ class Stack:
             self._request.revision,
             f"{look.tool.kind} {look.tool.version_text}",
         )
-        tagger = Tagger(look.engine, self._world.run)
+        tagger = Tagger(look.engine, self._world)
         return self._good.commit(good, look.source.project_dir, tagger, self._request.keep)
 
     # Going back
@@ -278,7 +281,7 @@ class Stack:
         request = self._request
         engine = find_engine(request, self._world)
         looked_for = [*(() if request.files else FILE_NAMES), *(() if request.env_file else (".env",))]
-        self._good.restore(good, request.project_dir, Tagger(engine, self._world.run), looked_for)
+        self._good.restore(good, request.project_dir, Tagger(engine, self._world), looked_for)
         look = self._looker.look(judge_builds=False)
         self._rows = look.rows
         result.update(self._looker.result(look))
@@ -302,7 +305,7 @@ class Stack:
         if not failure:
             # What came after was left by a person's decision: it is not what to go back to.
             later = [each for each in self._good.sets() if each.number > target.number]
-            self._good.forget(later, Tagger(engine, self._world.run))
+            self._good.forget(later, Tagger(engine, self._world))
         elif present is not None:
             failure += self._forward_again(present)
         return self._finish(result, self._rows, failure)
@@ -320,7 +323,7 @@ class Stack:
     def _not_frozen(self, changes: t.Sequence[str]) -> None:
         if self._request.force or not changes:
             return
-        until = freeze.until(self._request.freeze, self._world.clock.epoch())
+        until = freeze.until(self._request.freeze, self._world.epoch())
         if until:
             raise ComposeError(
                 f"stack {self._request.name} must not be changed until {until} (freeze), and this would change "
@@ -369,10 +372,10 @@ class Stack:
     def _actor(
         self, tool: providers.Provider, engine: Engine, source: Source | None, grace: t.Mapping[str, int]
     ) -> apply.Actor:
-        return apply.Actor(tool, engine, self._request.name, source, self._world.run, lock=self._lock, grace=grace)
+        return apply.Actor(tool, engine, self._request.name, source, self._world, lock=self._lock, grace=grace)
 
     def _boot(self) -> Boot:
-        return Boot(self._world.host, self._request.name, self._request.state_folder)
+        return Boot(self._host, self._request.name, self._request.state_folder)
 
     def _take_down(self) -> Result:
         request = self._request
@@ -383,9 +386,7 @@ class Stack:
         self._not_frozen(_going(self._to_go(present)))
         before = outcome.snapshot(present)
         if present:
-            tool = providers.find(
-                request.provider, engine, self._env, executable=request.provider_path, run=self._world.run
-            )
+            tool = providers.find(request.provider, engine, self._env, self._world, executable=request.provider_path)
             grace = Memory.parse(state.load(request.state_folder)).grace
             actor = self._actor(tool, engine, None, grace)
             if request.state == "stopped":
@@ -396,7 +397,7 @@ class Stack:
         result["changed"] = before != outcome.snapshot(after)
         if request.state == "absent":
             result["changed"] = self._boot().remove(check=False) or result["changed"]
-            self._good.forget(self._good.sets(), Tagger(engine, self._world.run))
+            self._good.forget(self._good.sets(), Tagger(engine, self._world))
             state.forget(request.state_folder)
         return self._finish(result, [], "")
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+
 
 class Timings:
     """Milliseconds by the name of a step; steps of one name add up.
 
     Args:
-        monotonic: seconds of a clock that never goes back.
+        world: its clock.
     """
 
-    def __init__(self, monotonic: t.Callable[[], float]) -> None:
-        self._monotonic = monotonic
+    def __init__(self, world: World) -> None:
+        self._world = world
         self.ms: dict[str, float] = {}
 
     def add(self, name: str, seconds: float) -> None:
@@ -27,8 +29,8 @@ class Timings:
     @contextlib.contextmanager
     def step(self, name: str) -> t.Iterator[None]:
         """Count the time until the block ends, however it ends."""
-        began = self._monotonic()
+        began = self._world.monotonic()
         try:
             yield
         finally:
-            self.add(name, self._monotonic() - began)
+            self.add(name, self._world.monotonic() - began)

@@ -16,10 +16,10 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Host
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import gate
-from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import discover as find
 
 
@@ -101,17 +101,13 @@ class Lab:
                 **changes,
             }
         )
-        return Stack(request, self.world())
+        systemd = Host(process.run, str(self.root / "no-systemd"), str(self.root / "units"), False, "")
+        return Stack(request, self.world(), systemd)
 
     def world(self) -> World:
-        return World(
-            run=self.world_run,
-            environ=self.backend.environ,
-            clock=gate.Clock(time.monotonic, time.time, time.sleep),
-            now=lambda: "2026-11-21T09:00:00Z",
-            user="tester",
-            host=Host(process.run, str(self.root / "no-systemd"), str(self.root / "units"), False, ""),
-        )
+        environ = self.backend.environ
+        home = environ.get("HOME", "/")
+        return dataclasses.replace(World.real(), run=self.world_run, environ=environ, home=home, user="tester")
 
     def deploy(self, **changes) -> dict:
         """Write and converge; the result, which must not be a failure."""

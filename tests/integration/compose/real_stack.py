@@ -15,7 +15,7 @@ import typing as t
 import urllib.error
 import urllib.request
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.request import World
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from compose_lab import Lab, wait_for
 
 STACKS = pathlib.Path(__file__).resolve().parents[3] / "stacks"
@@ -49,8 +49,7 @@ class RealStack(Lab):
     def world(self) -> World:
         world = super().world()
         if self._epoch:
-            clock = dataclasses.replace(world.clock, epoch=lambda: self._epoch)
-            world = dataclasses.replace(world, clock=clock)
+            world = dataclasses.replace(world, epoch=lambda: self._epoch)
         return world
 
     def write(self) -> None:

@@ -12,6 +12,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import provid
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import locate
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from onebox_testbed import podman
 from onebox_testbed.base import CACHE
 
@@ -30,7 +31,7 @@ def model(tool, folder, service):
     (folder / "compose.yml").write_text(f"services:\n  web:\n    image: tiny\n{service}")
     (folder / ".env").write_text("SET=here\n")
     (folder / ".env").chmod(0o600)
-    return resolve.resolve(tool, locate("shop", str(folder), (), None, ()))
+    return resolve.resolve(tool, locate("shop", str(folder), (), None, ()), World.real())
 
 
 @pytest.mark.parametrize(

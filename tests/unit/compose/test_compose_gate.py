@@ -3,12 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The health gate, with an engine that plays a script: no real one can be made to fail at will within milliseconds."""
 
+import dataclasses
+
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.apply import Actor
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock, Gate
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 from compose_facts import container, model_of
@@ -21,7 +24,9 @@ class FakeTime:
 
     def __init__(self):
         self.now = 0.0
-        self.clock = Clock(lambda: self.now, lambda: START + self.now, self._sleep)
+        self.world = dataclasses.replace(
+            World.real(), monotonic=lambda: self.now, epoch=lambda: START + self.now, sleep=self._sleep
+        )
 
     def _sleep(self, seconds):
         self.now += seconds
@@ -49,7 +54,7 @@ HEALTHCHECK = {"healthcheck": {"test": ["CMD", "true"]}}
 
 def gate_of(script, services, timeout=20.0, logs="first\nlast words", **options):
     time = FakeTime()
-    gate = Gate(FakeEngine(time, script, logs), "shop", time.clock, **options)
+    gate = Gate(FakeEngine(time, script, logs), "shop", time.world, **options)
     rows = gate.wait(model_of(services).services, timeout, completed=options.pop("completed", ()))
     return rows, time.now
 
@@ -71,7 +76,7 @@ def test_an_engine_whose_clock_is_ahead_costs_no_more(keys):
     ahead = container("web", State__StartedAt="2026-11-21T10:00:00Z", State__Health={"Status": "healthy"})
     time = FakeTime()
     services = model_of({"web": {"image": "a", **keys}}).services
-    Gate(FakeEngine(time, lambda now: [ahead]), "shop", time.clock).wait(services, 20.0, began_at=START)
+    Gate(FakeEngine(time, lambda now: [ahead]), "shop", time.world).wait(services, 20.0, began_at=START)
     assert 2.0 <= time.now < 4.0
 
 
@@ -93,7 +98,7 @@ def test_healthy_for_a_moment_does_not_count():
     time = FakeTime()
     services = model_of({"web": {"image": "a", "restart": "always", **HEALTHCHECK}}).services
     with pytest.raises(Unhealthy, match="exit code 3"):
-        Gate(FakeEngine(time, script), "shop", time.clock).wait(services, 20.0, began_at=START - 1)
+        Gate(FakeEngine(time, script), "shop", time.world).wait(services, 20.0, began_at=START - 1)
 
 
 def test_only_what_this_run_started_must_stay_healthy():
@@ -101,7 +106,7 @@ def test_only_what_this_run_started_must_stay_healthy():
     services = model_of({"web": {"image": "a", **HEALTHCHECK}}).services
     for began_at, least, most in ((START - 1, 2.0, 2.8), (START + 1, 0.0, 0.0)):
         time = FakeTime()
-        Gate(FakeEngine(time, lambda now: [healthy]), "shop", time.clock).wait(services, 20.0, began_at=began_at)
+        Gate(FakeEngine(time, lambda now: [healthy]), "shop", time.world).wait(services, 20.0, began_at=began_at)
         assert least <= time.now <= most
 
 
@@ -147,7 +152,7 @@ def test_one_that_others_wait_for_must_end():
         return [container("web", State__Status="exited" if now > 4 else "running", State__Pid=0 if now > 4 else 9)]
 
     time = FakeTime()
-    gate = Gate(FakeEngine(time, script), "shop", time.clock)
+    gate = Gate(FakeEngine(time, script), "shop", time.world)
     gate.wait(model_of({"web": {"image": "a"}}).services, 20, completed=("web",))
     assert time.now > 4
 
@@ -210,4 +215,5 @@ def test_a_healthcheck_that_hangs_or_has_no_podman_ends_no_run():
         raise process.CommandTimeout("took too long", process.Result(tuple(argv), -1, "", "", 30.0))
 
     tool = Provider("podman-compose", ("podman-compose",), (1, 6, 0), {})
-    Actor(tool, FakeEngine(None, None), "shop", None, run, lock=None, grace={}).probe(["a", "b"])
+    world = dataclasses.replace(World.real(), run=run)
+    Actor(tool, FakeEngine(None, None), "shop", None, world, lock=None, grace={}).probe(["a", "b"])

@@ -6,13 +6,12 @@
 import contextlib
 import http.server
 import threading
-import time
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import http as endpoints
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
-CLOCK = Clock(time.monotonic, time.time, time.sleep)
+WORLD = World.real()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -59,36 +58,36 @@ def base():
 
 
 def test_a_url_that_answers(base):
-    row = endpoints.check([{"url": base + "/"}], 5, CLOCK)[0]
+    row = endpoints.check([{"url": base + "/"}], 5, WORLD)[0]
     assert (row["status"], row["ok"], row["message"]) == (200, True, "")
     assert row["ms"] > 0
 
 
 def test_one_that_answers_after_a_while(base):
-    assert endpoints.check([{"url": base + "/later"}], 5, CLOCK)[0]["ok"]
+    assert endpoints.check([{"url": base + "/later"}], 5, WORLD)[0]["ok"]
 
 
 @pytest.mark.parametrize(("path", "status", "ok"), [("/404", 404, True), ("/404", 200, False), ("/moved", 302, True)])
 def test_the_status_that_is_wanted(base, path, status, ok):
-    row = endpoints.check([{"url": base + path, "status": status}], 0.2, CLOCK)[0]
+    row = endpoints.check([{"url": base + path, "status": status}], 0.2, WORLD)[0]
     assert row["ok"] is ok
     assert ok or "answered 404, expected 200" in row["message"]
 
 
 def test_nobody_listens():
-    row = endpoints.check([{"url": "http://127.0.0.1:9/"}], 0.2, CLOCK)[0]
+    row = endpoints.check([{"url": "http://127.0.0.1:9/"}], 0.2, WORLD)[0]
     assert (row["ok"], row["status"]) == (False, 0)
     assert "refused" in row["message"]
 
 
 def test_a_proxy_of_the_environment_is_not_used(base, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert endpoints.check([{"url": base + "/"}], 1, CLOCK)[0]["ok"]
+    assert endpoints.check([{"url": base + "/"}], 1, WORLD)[0]["ok"]
 
 
 def test_what_is_no_url():
-    assert "unknown url type" in endpoints.check([{"url": "nonsense"}], 0.1, CLOCK)[0]["message"]
+    assert "unknown url type" in endpoints.check([{"url": "nonsense"}], 0.1, WORLD)[0]["message"]
 
 
 def test_a_stream_that_never_ends_has_answered(base):
-    assert endpoints.check([{"url": base + "/stream"}], 5, CLOCK)[0]["ok"]
+    assert endpoints.check([{"url": base + "/stream"}], 5, WORLD)[0]["ok"]

@@ -10,10 +10,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import inspec
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.plan import Facts, Row
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
-from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run as remember
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from compose_facts import container, model_of
 
@@ -23,7 +23,7 @@ def test_the_engine_a_stack_was_deployed_on_is_the_only_one_that_counts(tmp_path
     (tmp_path / "podman").write_text("#!/bin/sh\necho 5.4.2\n")
     (tmp_path / "podman").chmod(0o755)
     environ = {"PATH": str(tmp_path), "DOCKER_HOST": f"unix://{tmp_path}/none.sock", "XDG_RUNTIME_DIR": str(tmp_path)}
-    world = World(run=process.run, environ=environ, clock=None, now=None, user="me", host=None)
+    world = dataclasses.replace(World.real(), environ=environ)
     request = Request("shop", "/opt/onebox/shop", state_dir=str(tmp_path / "state"))
     state.save(request.state_folder, {"engine": "docker"})
     with pytest.MonkeyPatch.context() as patch:

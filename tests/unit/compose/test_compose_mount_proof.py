@@ -1,13 +1,13 @@
 """The proof of a stack in a virtual machine goes through it, and says so when it does not answer."""
 
-import time
+import dataclasses
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts as proof
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock
-from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
 
@@ -21,8 +21,8 @@ class FakeEngine(Engine):
         return [parse_inspect({"Id": "a" * 64, "Name": "web", "State": state, "Mounts": mounts})]
 
 
-def world(run) -> World:
-    return World(run=run, environ={}, clock=None, now=None, user="me", host=None)
+def world_of(run) -> World:
+    return dataclasses.replace(World.real(), run=run, environ={})
 
 
 def test_the_machine_is_asked_and_one_that_is_down_is_no_proof():
@@ -36,7 +36,7 @@ def test_the_machine_is_asked_and_one_that_is_down_is_no_proof():
 
     request = Request("97layer", "/deploy", vm="podman", vm_name="97layerOS")
     with pytest.raises(ComposeError, match="97layer cannot be proven.*podman machine start 97layerOS"):
-        proof.prove(FakeEngine(), request, world(run), project="97layer")
+        proof.prove(FakeEngine(), request, world_of(run), project="97layer")
     assert ["podman", "machine", "ssh", "97layerOS"] in asked
 
 
@@ -46,6 +46,6 @@ def test_a_directory_of_this_moment_is_outlasted_and_no_other(tmp_path, seconds_
     (tmp_path / "young").mkdir()
     made = (tmp_path / "young").stat().st_ctime
     slept = [0.0]
-    clock = Clock(time.monotonic, lambda: made + seconds_later, slept.append)
-    proof.outlast_the_doubt([str(tmp_path / "old"), str(tmp_path / "young"), str(tmp_path / "gone")], clock)
+    world = dataclasses.replace(World.real(), epoch=lambda: made + seconds_later, sleep=slept.append)
+    proof.outlast_the_doubt([str(tmp_path / "old"), str(tmp_path / "young"), str(tmp_path / "gone")], world)
     assert sum(slept) == pytest.approx(waited, abs=0.001)

@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a Prometheus says about its targets, and for how long it is asked. A real one is in the integration tests."""
 
+import dataclasses
 import json
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import prometheus as scraped
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
 NOON = "2026-11-21T12:00:00.5Z"
@@ -22,8 +23,8 @@ class Time:
         self.now += seconds
 
     @property
-    def clock(self):
-        return Clock(lambda: self.now, lambda: self.now, self.sleep)
+    def world(self):
+        return dataclasses.replace(World.real(), monotonic=lambda: self.now, epoch=lambda: self.now, sleep=self.sleep)
 
 
 def target(job="app", health="up", error="", scraped_at=NOON):
@@ -40,7 +41,7 @@ def check(*answers, jobs=(), since=0.0, timeout=10.0):
         answer = left.pop(0) if len(left) > 1 else left[0]
         return answer if isinstance(answer, tuple) else (200, json.dumps({"data": {"activeTargets": answer}}), "")
 
-    return scraped.check([{"url": "http://p:9090/", "jobs": jobs}], timeout, since, Time().clock, read)
+    return scraped.check([{"url": "http://p:9090/", "jobs": jobs}], timeout, since, Time().world, read)
 
 
 def test_up_is_fine():

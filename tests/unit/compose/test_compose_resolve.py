@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finding the files, finding the tool, and reading what it says. The tools' answers are recorded ones."""
 
+import dataclasses
 import json
 import os
 
@@ -14,6 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model import 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import locate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
 
@@ -25,7 +27,7 @@ class FakeEngine(Engine):
 
 
 def answers(**by_word):
-    """A runner that answers by the first known word of the command line; what it saw is in ``runner.seen``."""
+    """A world whose runner answers by the first known word of the command line; what it saw is in ``run.seen``."""
     seen = []
 
     def run(argv, **options):
@@ -39,7 +41,7 @@ def answers(**by_word):
         raise process.CommandMissing(f"cannot run {argv[0]}", process.Result(tuple(argv), -1, "", "", 0.0))
 
     run.seen = seen
-    return run
+    return dataclasses.replace(World.real(), run=run)
 
 
 class TestLocate:
@@ -98,20 +100,20 @@ class TestProvider:
     ENV = {"PATH": "/nowhere", "HOME": "/nowhere"}
 
     def test_docker_takes_compose_v2_over_its_socket(self):
-        run = answers(version=(0, "2.26.1-4\n", ""))
-        found = provider.find("auto", FakeEngine("docker", "/run/d.sock"), self.ENV, executable="/x/dc", run=run)
+        world = answers(version=(0, "2.26.1-4\n", ""))
+        found = provider.find("auto", FakeEngine("docker", "/run/d.sock"), self.ENV, world, executable="/x/dc")
         assert (found.kind, found.version) == ("docker-compose", (2, 26, 1))
         assert found.env["DOCKER_HOST"] == "unix:///run/d.sock"
 
     @pytest.mark.parametrize(("engine", "builder"), [("docker", None), ("podman", "0")])
     def test_podman_builds_without_buildkit_which_it_has_not_got(self, engine, builder):
-        run = answers(version=(0, "2.40.3", ""))
-        found = provider.find("docker-compose", FakeEngine(engine, "/run/x.sock"), {"PATH": "/none"}, run=run)
+        world = answers(version=(0, "2.40.3", ""))
+        found = provider.find("docker-compose", FakeEngine(engine, "/run/x.sock"), {"PATH": "/none"}, world)
         assert found.env.get("DOCKER_BUILDKIT") == builder
 
     def test_podman_without_a_socket_takes_podman_compose(self):
-        run = answers(version=(0, "1.6.0\n", ""))
-        found = provider.find("auto", FakeEngine("podman"), self.ENV, executable="/x/pc", run=run)
+        world = answers(version=(0, "1.6.0\n", ""))
+        found = provider.find("auto", FakeEngine("podman"), self.ENV, world, executable="/x/pc")
         assert (found.kind, found.version) == ("podman-compose", (1, 6, 0))
         assert "DOCKER_HOST" not in found.env
 
@@ -126,29 +128,29 @@ class TestProvider:
         ],
     )
     def test_what_does_not_fit_is_said(self, wanted, engine, version, why):
-        run = answers(version=(0, version, ""))
+        world = answers(version=(0, version, ""))
         with pytest.raises(ComposeError, match=why):
-            provider.find(wanted, engine, self.ENV, executable="/x/tool", run=run)
+            provider.find(wanted, engine, self.ENV, world, executable="/x/tool")
 
     def test_nothing_installed_names_what_was_tried(self, monkeypatch):
         monkeypatch.setattr(provider, "PRIVATE_PODMAN_COMPOSE", "/nowhere/podman-compose")
         with pytest.raises(ComposeError, match=r"cannot run docker-compose.*cannot run podman-compose"):
-            provider.find("auto", FakeEngine("podman", "/s"), self.ENV, run=answers())
+            provider.find("auto", FakeEngine("podman", "/s"), self.ENV, answers())
 
     def test_a_known_binary_is_not_asked_again_until_it_changes(self, tmp_path):
         tool = tmp_path / "docker-compose"
         tool.write_text("one")
         known = {provider.fingerprint([str(tool)]): "2.40.3"}
-        run = answers(version=(0, "2.41.0", ""))
-        options = {"executable": str(tool), "run": run, "known": known}
+        world = answers(version=(0, "2.41.0", ""))
+        options = {"world": world, "executable": str(tool), "known": known}
         assert provider.find("auto", FakeEngine("docker", "/s"), self.ENV, **options).version == (2, 40, 3)
-        assert run.seen == []
+        assert world.run.seen == []
         tool.write_text("another")
         assert provider.find("auto", FakeEngine("docker", "/s"), self.ENV, **options).version == (2, 41, 0)
 
     def test_an_unknown_one(self):
         with pytest.raises(ComposeError, match="provider must be one of"):
-            provider.find("kubernetes", None, self.ENV)
+            provider.find("kubernetes", None, self.ENV, answers())
 
 
 class TestInterpreter:
@@ -223,12 +225,12 @@ class TestDockerCompose:
         assert "hunter22" not in str(caught.value)
 
     def test_relative_sources_are_asked_for_only_where_there_can_be_any(self, source, tmp_path):
-        run = answers(config=(0, json.dumps(MODEL), ""))
-        resolve.resolve(DOCKER, source, run)
-        assert len(run.seen) == 1
+        world = answers(config=(0, json.dumps(MODEL), ""))
+        resolve.resolve(DOCKER, source, world)
+        assert len(world.run.seen) == 1
         (tmp_path / "compose.yml").write_text("services: {web: {image: a, volumes: ['./x:/x']}}")
-        resolve.resolve(DOCKER, source, run)
-        assert "--no-path-resolution" in run.seen[-1][0]
+        resolve.resolve(DOCKER, source, world)
+        assert "--no-path-resolution" in world.run.seen[-1][0]
 
 
 class TestPodmanCompose:
@@ -238,34 +240,36 @@ class TestPodmanCompose:
         script.write_text("#!/usr/bin/python3\n")
         return Provider("podman-compose", (str(script),), (1, 6, 0), {"PATH": "/bin"})
 
-    def _run(self, *rows, rc=0, said=""):
+    def _world(self, *rows, rc=0, said=""):
         parsed = json.dumps([{"data": data, "error": error} for data, error in rows])
         return answers(config=(rc, "services: {}", said), **{"-c": (0, parsed, "")})
 
     def test_variables_it_says_nothing_about(self, tool, source):
         text = {"services": {"web": {"image": "${TAG}"}}}
-        run = self._run((text, ""), ({"services": {"web": {"image": ""}}}, ""))
-        assert resolve.resolve(tool, source, run).unset == {"TAG": ""}
+        world = self._world((text, ""), ({"services": {"web": {"image": ""}}}, ""))
+        assert resolve.resolve(tool, source, world).unset == {"TAG": ""}
 
     def test_a_required_one_is_named_instead_of_its_traceback(self, tool, source):
         text = {"services": {"web": {"image": "${TAG:?which}"}}}
-        run = self._run((text, ""), ({}, ""), rc=1, said="Traceback (most recent call last):\n  File ...\nRuntimeError")
+        world = self._world(
+            (text, ""), ({}, ""), rc=1, said="Traceback (most recent call last):\n  File ...\nRuntimeError"
+        )
         with pytest.raises(BadStack, match=r"TAG: is not set \(which\)"):
-            resolve.resolve(tool, source, run)
+            resolve.resolve(tool, source, world)
 
     def test_not_yaml(self, tool, source):
-        run = self._run((None, "while parsing a flow mapping"), ({}, ""), rc=1, said="x")
+        world = self._world((None, "while parsing a flow mapping"), ({}, ""), rc=1, said="x")
         with pytest.raises(BadStack, match="not valid YAML: while parsing"):
-            resolve.resolve(tool, source, run)
+            resolve.resolve(tool, source, world)
 
     def test_not_a_compose_file(self, tool, source):
         with pytest.raises(BadStack, match="top level is not a mapping"):
-            resolve.resolve(tool, source, self._run(("text", ""), ({}, ""), rc=1, said="x"))
+            resolve.resolve(tool, source, self._world(("text", ""), ({}, ""), rc=1, said="x"))
 
     def test_what_no_plan_could_be_made_for_is_refused(self, tool, source):
         text = {"services": {"web": {"extends": {"service": "base"}}}}
         with pytest.raises(BadStack, match="extends cannot be planned"):
-            resolve.resolve(tool, source, self._run((text, ""), ({"services": {}}, "")))
+            resolve.resolve(tool, source, self._world((text, ""), ({"services": {}}, "")))
 
     @pytest.mark.parametrize(
         ("service", "why"),
@@ -279,18 +283,18 @@ class TestPodmanCompose:
         external = {"external": True, "name": "shop-e"}
         text = {"services": {"web": service}, "secrets": {"s": {"environment": "S"}, "e": external}}
         with pytest.raises(BadStack, match=why):
-            resolve.resolve(tool, source, self._run((text, ""), ({"services": {}}, "")))
+            resolve.resolve(tool, source, self._world((text, ""), ({"services": {}}, "")))
 
     def test_a_file_elsewhere(self, tool, source, tmp_path):
         (tmp_path / "sub").mkdir()
         (tmp_path / "sub" / "c.yml").write_text("")
         other = locate("shop", str(tmp_path), ("sub/c.yml",), None, ())
         with pytest.raises(BadStack, match="directory of the first compose file"):
-            resolve.resolve(tool, other, self._run())
+            resolve.resolve(tool, other, self._world())
 
     def test_pass_through_and_booleans_as_it_hands_them_on(self, tool, source, tmp_path):
         (tmp_path / ".env").write_text("GIVEN=here\n")
         located = locate("shop", str(tmp_path), (), None, ())
         body = {"services": {"web": {"image": "a", "environment": {"GIVEN": None, "NOT": None, "ON": True}}}}
-        model = resolve.resolve(tool, located, self._run(({}, ""), (body, "")))
+        model = resolve.resolve(tool, located, self._world(({}, ""), (body, "")))
         assert model.services["web"].environment == {"GIVEN": "here", "NOT": None, "ON": "True"}

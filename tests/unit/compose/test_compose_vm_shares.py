@@ -3,8 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sources the virtual machine does not share are known from its configuration, before an engine makes them up."""
 
+import dataclasses
+
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import vm_shares as shared
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine
 from compose_facts import model_of
 
@@ -15,13 +18,17 @@ def never(*words, **options):
     raise AssertionError(f"nothing is to be started, and {words} was")
 
 
+def world_of(home):
+    return dataclasses.replace(World.real(), run=never, home=str(home))
+
+
 def found(tmp_path, *sources: str, mounts: str = "[]"):
     """The problems of a service that binds these, with a Colima that shares what its file says."""
     folder = tmp_path / ".colima" / "_lima" / "colima"
     folder.mkdir(parents=True)
     (folder / "colima.yaml").write_text(f"cpu: 2\nmounts: {mounts}\nmountType: virtiofs\n")
     model = model_of({"api": {"image": "api", "volumes": [f"{source}:/{n}" for n, source in enumerate(sources)]}})
-    return shared.problems(model, Machine.of("colima"), str(tmp_path), never)
+    return shared.problems(model, Machine.of("colima"), world_of(tmp_path))
 
 
 def test_below_home_is_shared(tmp_path):
@@ -51,4 +58,4 @@ def test_what_was_added_is_shared_and_then_home_is_not(tmp_path, place):
 
 def test_where_it_cannot_be_told_the_proof_comes_later(tmp_path):
     model = model_of({"api": {"image": "api", "volumes": [f"{PROJECT}:/app"]}})
-    assert shared.problems(model, Machine.of("colima"), str(tmp_path), never) == []
+    assert shared.problems(model, Machine.of("colima"), world_of(tmp_path)) == []

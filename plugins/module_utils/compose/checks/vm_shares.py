@@ -12,20 +12,16 @@ import os
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm import shares as vm_machines
 
 _SECONDS = 30.0
 
 
-def problems(model: Model, machine: vm_machines.Machine, home: str, run: process.Runner) -> list[Problem]:
-    """One problem for each source that no share covers; none where shares are not known, for the proof comes later.
-
-    Args:
-        home: the user's home directory on the host.
-    """
-    shares = vm_machines.shares(machine, run, home, _SECONDS)
+def problems(model: Model, machine: vm_machines.Machine, world: World) -> list[Problem]:
+    """One problem for each source that no share covers; none where shares are not known, for the proof comes later."""
+    shares = vm_machines.shares(machine, world.run, world.home, _SECONDS)
     if shares is None:
         return []
     roots = [root for pair in shares for root in (pair[1], os.path.realpath(pair[0]))]

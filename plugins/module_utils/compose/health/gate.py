@@ -13,6 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import exit_reason as ends
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
@@ -25,21 +26,6 @@ _LOOP = 3
 _STEADY = 1.0
 _ENDED = ("exited", "stopped", "dead")
 _RUNNING = ("running",)
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Where the gate has its time from, so that tests need none.
-
-    Attributes:
-        monotonic: seconds that never go back.
-        epoch: seconds since 1970, comparable with the engine's timestamps.
-        sleep: waits that many seconds.
-    """
-
-    monotonic: t.Callable[[], float]
-    epoch: t.Callable[[], float]
-    sleep: t.Callable[[float], None]
 
 
 @dataclass
@@ -61,7 +47,7 @@ class Gate:
     Args:
         engine: where containers are looked at.
         project: the stack.
-        clock: time.
+        world: the clock, and waiting.
         settle: seconds a service without a healthcheck must run without a restart.
         patience: seconds ``unhealthy`` or ``exited`` must last to count: a restart policy, or the next try of the
             healthcheck, may still mend it.
@@ -75,7 +61,7 @@ class Gate:
         self,
         engine: Engine,
         project: str,
-        clock: Clock,
+        world: World,
         *,
         settle: float = 3.0,
         patience: float = 3.0,
@@ -85,7 +71,7 @@ class Gate:
     ) -> None:
         self._engine = engine
         self._project = project
-        self._clock = clock
+        self._world = world
         self._settle = settle
         self._patience = patience
         self._probe = probe
@@ -113,20 +99,20 @@ class Gate:
         Raises:
             Unhealthy: one failed, or time ran out. Names it, and shows its last lines.
         """
-        began = self._clock.monotonic()
+        began = self._world.monotonic()
         seen: dict[str, _Seen] = {}
         while True:
-            looked = self._clock.monotonic()
+            looked = self._world.monotonic()
             rows = self._look(services, seen, began, completed, began_at)
             bad = [row for row in rows if row["verdict"] == FAILED]
             if not bad and all(row["verdict"] == WELL for row in rows):
                 return [_public(row) for row in rows]
-            now = self._clock.monotonic()
+            now = self._world.monotonic()
             elapsed = now - began
             if bad or elapsed >= timeout:
                 raise self._unhealthy(bad or [row for row in rows if row["verdict"] != WELL], rows, elapsed, services)
             # Podman's command line takes its time: most of it is for the services.
-            self._clock.sleep(min(max(self._interval, 10 * (now - looked)), 2.0))
+            self._world.sleep(min(max(self._interval, 10 * (now - looked)), 2.0))
 
     def _look(
         self,
@@ -155,7 +141,7 @@ class Gate:
                     "restarts": container.restart_count,
                     "exit_code": container.exit_code,
                     "oom_killed": container.oom_killed,
-                    "seconds": round(self._clock.monotonic() - began, 3),
+                    "seconds": round(self._world.monotonic() - began, 3),
                     "verdict": verdict,
                     "message": message,
                 }
@@ -177,7 +163,7 @@ class Gate:
         completed: t.Container[str],
         began_at: float,
     ) -> tuple[str, str]:
-        now = self._clock.monotonic()
+        now = self._world.monotonic()
         memory = seen.setdefault(container.id, _Seen(container.restart_count))
         memory.exit_code = container.exit_code or memory.exit_code
         if container.restart_count - memory.restarts >= _LOOP:
@@ -219,7 +205,7 @@ class Gate:
         """Seconds since its start; those we saw ourselves count, too, where the engine's clock is ahead of ours."""
         if memory.started_at != container.started_at:
             memory.started_at, memory.started_since = container.started_at, now
-        return max(self._clock.epoch() - epoch_of(container.started_at), now - memory.started_since)
+        return max(self._world.epoch() - epoch_of(container.started_at), now - memory.started_since)
 
     def _lasting(self, memory: _Seen, now: float, message: str) -> tuple[str, str]:
         if memory.since is None:

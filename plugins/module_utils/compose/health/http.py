@@ -11,7 +11,7 @@ import typing as t
 import urllib.error
 import urllib.request
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 # url, seconds -> (HTTP status or 0, why not)
 Fetch = t.Callable[[str, float], "tuple[int, str]"]
@@ -44,24 +44,24 @@ def fetch(url: str, timeout: float) -> tuple[int, str]:
 
 
 def check(
-    wanted: t.Sequence[t.Mapping[str, t.Any]], timeout: float, clock: Clock, get: Fetch = fetch
+    wanted: t.Sequence[t.Mapping[str, t.Any]], timeout: float, world: World, get: Fetch = fetch
 ) -> list[dict[str, t.Any]]:
     """Poll each URL until it answers with its status, or ``timeout`` seconds have passed for all together.
 
     Returns:
         ``url, status, expected, ok, ms, message`` for each, in order; ``ms`` is the time of the last request.
     """
-    deadline = clock.monotonic() + timeout
+    deadline = world.monotonic() + timeout
     rows = []
     for item in wanted:
         url, expected = str(item["url"]), int(item.get("status") or 200)
         while True:
-            began = clock.monotonic()
+            began = world.monotonic()
             status, why = get(url, max(1.0, min(10.0, deadline - began)))
-            ended = clock.monotonic()
+            ended = world.monotonic()
             if status == expected or ended >= deadline:
                 break
-            clock.sleep(0.3)
+            world.sleep(0.3)
         message = "" if status == expected else why or f"answered {status}, expected {expected}"
         rows.append(
             {

@@ -10,8 +10,8 @@ import os
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock
-from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request, World
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import verify
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict import decide as verdicts
@@ -29,13 +29,13 @@ def prove(engine: Engine, request: Request, world: World, **wanted: t.Any) -> di
     try:
         through = None
         if request.vm != "none":
-            through = vm.Prover(vm_machines.Machine.of(request.vm, request.vm_name), world.run)
+            through = vm.Prover(vm_machines.Machine.of(request.vm, request.vm_name, environ=world.environ), world.run)
         return verify.verify(engine, through=through, **wanted)
     except vm_machines.MachineError as error:
         raise ComposeError(f"the mounts of stack {request.name} cannot be proven: {error}") from error
 
 
-def outlast_the_doubt(sources: t.Iterable[str], clock: Clock) -> None:
+def outlast_the_doubt(sources: t.Iterable[str], world: World) -> None:
     """Wait, half a second at most, until no directory among ``sources`` is as young as one that Podman makes.
 
     Podman's API makes a missing source just before the container; a directory that a person or a role made in that
@@ -46,6 +46,6 @@ def outlast_the_doubt(sources: t.Iterable[str], clock: Clock) -> None:
         with contextlib.suppress(OSError):
             # Python tells no birth before 3.12; the last change is never before it.
             youngest = max(youngest, os.stat(source).st_ctime)
-    left = youngest + verdicts.PODMAN_BEFORE_CREATION - clock.epoch()
+    left = youngest + verdicts.PODMAN_BEFORE_CREATION - world.epoch()
     if 0 < left <= verdicts.PODMAN_BEFORE_CREATION:
-        clock.sleep(left)
+        world.sleep(left)

@@ -9,7 +9,7 @@ import json
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import http as endpoints
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Clock
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
 # url, seconds -> (HTTP status or 0, body, why there is none)
@@ -18,7 +18,7 @@ Row = dict[str, t.Any]
 
 
 def check(
-    wanted: t.Sequence[t.Mapping[str, t.Any]], timeout: float, since: float, clock: Clock, read: Read = endpoints.read
+    wanted: t.Sequence[t.Mapping[str, t.Any]], timeout: float, since: float, world: World, read: Read = endpoints.read
 ) -> list[Row]:
     """Poll each Prometheus until all its targets are up, or ``timeout`` seconds have passed for all together.
 
@@ -29,16 +29,16 @@ def check(
     Returns:
         ``url, job, instance, health, ok, message`` for each target.
     """
-    deadline = clock.monotonic() + timeout
+    deadline = world.monotonic() + timeout
     rows: list[Row] = []
     for item in wanted:
         url, jobs = str(item["url"]).rstrip("/"), [str(job) for job in item.get("jobs") or ()]
         while True:
-            status, body, why = read(f"{url}/api/v1/targets?state=active", max(1.0, deadline - clock.monotonic()))
+            status, body, why = read(f"{url}/api/v1/targets?state=active", max(1.0, deadline - world.monotonic()))
             found = _targets(url, jobs, body, since) if status == 200 else [_none(url, "", why or f"answered {status}")]
-            if all(row["ok"] for row in found) or clock.monotonic() >= deadline:
+            if all(row["ok"] for row in found) or world.monotonic() >= deadline:
                 break
-            clock.sleep(0.5)
+            world.sleep(0.5)
         rows += found
     return rows
 

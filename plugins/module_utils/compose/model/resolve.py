@@ -26,6 +26,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model i
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 # What compose-go's dotenv parser says, with the rest of the line, or of the file, behind it.
 _LINE_OF_ENV = re.compile(r"(?s)(unterminated quoted value|in variable name) .*")
@@ -64,7 +65,7 @@ def read_env_file(path: str) -> dict[str, str]:
         raise ComposeError(f"cannot read the environment file {path}: {error.strerror}") from error
 
 
-def resolve(tool: providers.Provider, source: Source, run: process.Runner = process.run) -> Model:
+def resolve(tool: providers.Provider, source: Source, world: World) -> Model:
     """The model that ``tool`` would deploy from ``source``.
 
     Raises:
@@ -72,19 +73,19 @@ def resolve(tool: providers.Provider, source: Source, run: process.Runner = proc
         ComposeError: the tool cannot be run.
     """
     if tool.kind == providers.DOCKER_COMPOSE:
-        return _docker_model(tool, source, run)
-    return _podman_model(tool, source, run)
+        return _docker_model(tool, source, world)
+    return _podman_model(tool, source, world)
 
 
-def _docker_model(tool: providers.Provider, source: Source, run: process.Runner) -> Model:
+def _docker_model(tool: providers.Provider, source: Source, world: World) -> Model:
     words = arguments(tool, source)
-    result = _config([*words, *_AS_JSON], tool, source, run)
+    result = _config([*words, *_AS_JSON], tool, source, world)
     problems: list[Problem] = []
     override = b""
     if result.rc != 0:
-        problems, tool, override = _all_of_it(words, tool, source, run, result)
+        problems, tool, override = _all_of_it(words, tool, source, world, result)
         words = [*words, "-f", "-"]
-        result = _config([*words, *_AS_JSON], tool, source, run, override)
+        result = _config([*words, *_AS_JSON], tool, source, world, override)
         if result.rc != 0:
             raise BadStack(source.project, problems)
     data = _as_named(unescape(json.loads(result.stdout)), source)
@@ -93,7 +94,7 @@ def _docker_model(tool: providers.Provider, source: Source, run: process.Runner)
     relative: set[str] = set()
     written = [*source.files, *filter(None, [source.env_file])]
     if any(_could_be_relative(text) for text in _texts(written).values()):
-        plain = _config([*words, *_AS_JSON, "--no-path-resolution"], tool, source, run, override)
+        plain = _config([*words, *_AS_JSON, "--no-path-resolution"], tool, source, world, override)
         if plain.rc != 0:
             raise _refused(source, plain)
         relative = _relative_sources(unescape(json.loads(plain.stdout)), source.project_dir)
@@ -109,7 +110,7 @@ def _docker_model(tool: providers.Provider, source: Source, run: process.Runner)
 
 
 def _all_of_it(
-    words: t.Sequence[str], tool: providers.Provider, source: Source, run: process.Runner, refusal: process.Result
+    words: t.Sequence[str], tool: providers.Provider, source: Source, world: World, refusal: process.Result
 ) -> tuple[list[Problem], providers.Provider, bytes]:
     """What Compose stops at, all of it; and the tool and an override with which it goes on and shows the rest.
 
@@ -118,7 +119,7 @@ def _all_of_it(
     Raises:
         BadStack: it refuses the stack for another reason.
     """
-    plain = _config([*words, *_AS_JSON, "--no-interpolate", "--no-path-resolution"], tool, source, run)
+    plain = _config([*words, *_AS_JSON, "--no-interpolate", "--no-path-resolution"], tool, source, world)
     if plain.rc != 0:
         raise _refused(source, refusal)
     data = json.loads(plain.stdout)
@@ -180,7 +181,7 @@ def unescape(value: t.Any) -> t.Any:
     return value
 
 
-def _podman_model(tool: providers.Provider, source: Source, run: process.Runner) -> Model:
+def _podman_model(tool: providers.Provider, source: Source, world: World) -> Model:
     real = os.path.realpath(source.project_dir)
     if os.path.realpath(os.path.dirname(source.files[0])) != os.path.realpath(source.read_dir):
         message = (
@@ -191,10 +192,10 @@ def _podman_model(tool: providers.Provider, source: Source, run: process.Runner)
     values = dict(tool.env)
     if source.env_file:
         values = {**variables.expand(read_env_file(source.env_file), tool.env), **tool.env}
-    result = _config([*arguments(tool, source), "config"], tool, source, run)
+    result = _config([*arguments(tool, source), "config"], tool, source, world)
     texts = _texts(source.files)
     answer = "\0answer"
-    parsed = providers.parse_yaml(tool, {**texts, answer: result.stdout if result.rc == 0 else "{}"}, run)
+    parsed = providers.parse_yaml(tool, {**texts, answer: result.stdout if result.rc == 0 else "{}"}, world)
     unset: dict[str, str] = {}
     problems: list[Problem] = []
     for path in texts:
@@ -216,10 +217,10 @@ def _podman_model(tool: providers.Provider, source: Source, run: process.Runner)
         # It stops at the first variable that is required and not set: what else is wrong shows once they are filled in.
         problems, values = unset_problems(unset, source), _filled_in(values, unset)
         filled = dataclasses.replace(tool, env=_filled_in(tool.env, unset))
-        result = _config([*arguments(tool, source), "config"], filled, source, run)
+        result = _config([*arguments(tool, source), "config"], filled, source, world)
         if result.rc != 0:
             raise BadStack(source.project, problems)
-        parsed, unset = providers.parse_yaml(tool, {answer: result.stdout}, run), {}
+        parsed, unset = providers.parse_yaml(tool, {answer: result.stdout}, world), {}
     left = list(podman_limits.left_over(parsed[answer].data, texts.values(), tool.version_text))
     if left:
         raise BadStack(source.project, [*problems, *left])
@@ -264,10 +265,10 @@ def unset_problems(unset: t.Mapping[str, str], source: Source) -> list[Problem]:
 
 
 def _config(
-    words: t.Sequence[str], tool: providers.Provider, source: Source, run: process.Runner, stdin: bytes = b""
+    words: t.Sequence[str], tool: providers.Provider, source: Source, world: World, stdin: bytes = b""
 ) -> process.Result:
     try:
-        return run(words, timeout=_TIMEOUT, env=tool.env, cwd=source.read_dir, check=False, stdin=stdin or None)
+        return world.run(words, timeout=_TIMEOUT, env=tool.env, cwd=source.read_dir, check=False, stdin=stdin or None)
     except process.CommandError as error:
         raise ComposeError(f"cannot ask {tool.kind} for the model of {source.project}: {error}") from error
 

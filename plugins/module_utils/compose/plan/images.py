@@ -10,12 +10,13 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError, PodmanCli
 
 Images = dict[str, "t.Mapping[str, t.Any] | None"]
 
 
-def look(engine: Engine, references: t.Iterable[str], run: process.Runner = process.run) -> Images:
+def look(engine: Engine, references: t.Iterable[str], world: World) -> Images:
     """``inspect`` of each of ``references`` (names or ids), None for those no local image has.
 
     One that is made of a variable nobody set is left out: no engine takes it for a name.
@@ -30,7 +31,7 @@ def look(engine: Engine, references: t.Iterable[str], run: process.Runner = proc
         return {}
     # Podman prints what it found and complains about the rest: one process for any number of images.
     try:
-        result = run(["podman", "image", "inspect", *wanted], timeout=60.0, check=False)
+        result = world.run(["podman", "image", "inspect", *wanted], timeout=60.0, check=False)
         rows = json.loads(result.stdout or "[]")
     except (process.CommandError, ValueError) as error:
         raise EngineError(f"podman cannot list its images: {error}") from error

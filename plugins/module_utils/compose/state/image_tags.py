@@ -11,6 +11,7 @@ import urllib.parse
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
 _TIMEOUT = 60.0
@@ -21,12 +22,12 @@ class Tagger:
 
     Args:
         engine: the engine that holds them.
-        run: starts a process.
+        world: starts processes.
     """
 
-    def __init__(self, engine: Engine, run: process.Runner = process.run) -> None:
+    def __init__(self, engine: Engine, world: World) -> None:
         self._engine = engine
-        self._run = run
+        self._world = world
 
     def tag(self, image_id: str, reference: str) -> None:
         """Let ``reference`` name the image. A digest or an id names what it names, and is left alone.
@@ -54,7 +55,7 @@ class Tagger:
 
     def _podman(self, *words: str) -> None:
         try:
-            self._run(["podman", *words], timeout=_TIMEOUT)
+            self._world.run(["podman", *words], timeout=_TIMEOUT)
         except process.CommandError as error:
             raise ComposeError(f"cannot {words[0]} image {words[-1]}: {error}") from error
 
