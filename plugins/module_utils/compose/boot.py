@@ -17,8 +17,8 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.files import make_directories, replace
 
 _TIMEOUT = 600.0
 
@@ -182,7 +182,8 @@ class Boot:
         changed = bool(stale) or not on or not active
         if changed and not check:
             for path in stale:
-                state.write(path, files[path], 0o644)
+                make_directories(os.path.dirname(path), 0o750)
+                replace(path, files[path].encode("utf-8", "surrogateescape"), 0o644, durable=True)
             if stale:
                 self._host.systemctl("daemon-reload")
             if not on:

@@ -17,8 +17,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate i
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run as remember
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -63,7 +63,7 @@ class Deploy:
         after = list(look.facts.containers)
         try:
             after = project_containers(engine, self._request.name)
-            state.save(
+            state_file.save(
                 self._request.state_folder,
                 {
                     "project": self._request.name,

@@ -24,7 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
@@ -61,7 +61,7 @@ def find_engine(request: Request, world: World) -> Engine:
     Raises:
         EngineError: it does not answer.
     """
-    known = str(state.load(request.state_folder).get("engine") or "")
+    known = str(state_file.load(request.state_folder).get("engine") or "")
     if request.engine != "auto" or request.socket or known not in engines.ENGINES:
         return engines.find(request.engine, request.socket, run=world.run, environ=world.environ)
     try:
@@ -111,7 +111,7 @@ class Looker:
                     raise
                 warnings.append(f"{error} Check mode goes on without: every service counts as not there.")
         with self.timings.step("provider"):
-            memory = Memory.parse(state.load(request.state_folder))
+            memory = Memory.parse(state_file.load(request.state_folder))
             own = resolve.read_env_file(source.env_file) if source.env_file else {}
             env = environ.clean(world.environ, own)
             tool = providers.find(

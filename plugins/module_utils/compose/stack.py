@@ -21,8 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model import 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import history
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import history, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import GoodSet, LastGood
@@ -387,7 +386,7 @@ class Stack:
         before = outcome.snapshot(present)
         if present:
             tool = providers.find(request.provider, engine, self._env, self._world, executable=request.provider_path)
-            grace = Memory.parse(state.load(request.state_folder)).grace
+            grace = Memory.parse(state_file.load(request.state_folder)).grace
             actor = self._actor(tool, engine, None, grace)
             if request.state == "stopped":
                 actor.stop({row.id: row.service for row in self._to_go(present)})
@@ -398,7 +397,7 @@ class Stack:
         if request.state == "absent":
             result["changed"] = self._boot().remove(check=False) or result["changed"]
             self._good.forget(self._good.sets(), Tagger(engine, self._world))
-            state.forget(request.state_folder)
+            state_file.forget(request.state_folder)
         return self._finish(result, [], "")
 
     def _to_go(self, present: t.Sequence[Container]) -> list[Container]:

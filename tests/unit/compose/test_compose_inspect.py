@@ -11,8 +11,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.plan import Facts, Row
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run as remember
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from compose_facts import container, model_of
@@ -25,7 +25,7 @@ def test_the_engine_a_stack_was_deployed_on_is_the_only_one_that_counts(tmp_path
     environ = {"PATH": str(tmp_path), "DOCKER_HOST": f"unix://{tmp_path}/none.sock", "XDG_RUNTIME_DIR": str(tmp_path)}
     world = dataclasses.replace(World.real(), environ=environ)
     request = Request("shop", "/opt/onebox/shop", state_dir=str(tmp_path / "state"))
-    state.save(request.state_folder, {"engine": "docker"})
+    state_file.save(request.state_folder, {"engine": "docker"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(tmp_path))
         patch.setattr(look.engines, "sockets", lambda name, environ, uid: [f"{tmp_path}/none.sock"])

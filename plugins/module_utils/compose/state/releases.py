@@ -9,7 +9,6 @@ of their own, so that a prune does not take them for rubbish.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -20,8 +19,8 @@ from dataclasses import asdict, dataclass
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import files as state
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
+from ansible_collections.onebox.stack.plugins.module_utils.core import files
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
 
@@ -91,8 +90,8 @@ class LastGood:
                     "reference": _reference(container, service.image),
                     "kept_as": f"localhost/onebox/{self._project}/{container.service.lower()}:good-{number}",
                 }
-        files = {path: _digest(os.path.join(source.project_dir, path)) for path in declared_files(source, model)}
-        return GoodSet(number, at, revision, images, files, tool)
+        digests = {path: _digest(os.path.join(source.project_dir, path)) for path in declared_files(source, model)}
+        return GoodSet(number, at, revision, images, digests, tool)
 
     def commit(self, good: GoodSet, project_dir: str, tagger: Tagger, keep: int) -> GoodSet:
         """Keep ``good`` unless it is no different from the newest, and forget all but ``keep``.
@@ -115,7 +114,8 @@ class LastGood:
                 target = os.path.join(half, "files", path)
                 os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
                 shutil.copy(os.path.join(project_dir, path), target)  # with its mode: some are secret
-            state.write(os.path.join(half, "set.json"), json.dumps(asdict(good), indent=1) + "\n", 0o600)
+            text = json.dumps(asdict(good), indent=1) + "\n"
+            files.replace(os.path.join(half, "set.json"), text.encode(), 0o600, durable=True)
             os.rename(half, place)
         except OSError as error:
             raise ComposeError(f"cannot keep the set that is well in {place}: {error.strerror}") from error
@@ -182,8 +182,7 @@ def _files_below(place: str) -> t.Iterator[str]:
 
 def _digest(path: str) -> str:
     try:
-        with open(path, "rb") as stream:
-            return hashlib.sha256(stream.read()).hexdigest()
+        return files.digest(path)[0]
     except OSError as error:
         raise ComposeError(f"cannot read {path}: {error.strerror}") from error
 
