@@ -106,7 +106,7 @@ def replace(path: str, data: bytes, mode: int = 0o600, *, durable: bool, owner: 
                 os.unlink(scratch)
             raise
         if durable:
-            sync_directory(folder)
+            sync_directory(os.path.realpath(folder))
     except OSError as error:
         raise error_of("write", path, error) from error
 

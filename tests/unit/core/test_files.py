@@ -47,6 +47,14 @@ def test_replace_of_a_link_leaves_its_target_alone(tmp_path):
     assert not link.is_symlink()
 
 
+@pytest.mark.parametrize("durable", [True, False])
+def test_replace_in_a_directory_named_by_a_link_writes_the_file(tmp_path, durable):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "units").symlink_to("real")
+    files.replace(str(tmp_path / "units" / "a.service"), b"new", durable=durable)
+    assert (tmp_path / "real" / "a.service").read_bytes() == b"new"
+
+
 def test_replace_on_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
     target = tmp_path / "state"
     files.replace(str(target), b"old", durable=True)
