@@ -23,10 +23,6 @@ class BadStack(ComposeError):
         super().__init__(f"stack {name} was not touched: {count}\n{listed}", problems=problems)
 
 
-class LockHeld(ComposeError):
-    """Another run works on the same stack."""
-
-
 class Unhealthy(ComposeError):
     """The stack was changed, and is not well afterwards.
 

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import apply, lock
+from ansible_collections.onebox.stack.plugins.module_utils.compose import apply
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Boot, Host
@@ -26,6 +27,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_t
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import GoodSet, LastGood
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, lock
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
@@ -124,25 +126,42 @@ class Stack:
 
         Raises:
             ComposeError, EngineError: nothing was changed.
+            LockHeld: another run works on the stack.
         """
         request = self._request
         if request.staged_dir:
             raise ComposeError("staged_dir is for a plan: in check mode, or with compose_stack_info")
-        with lock.held(
-            os.path.join(request.state_folder, "lock"),
-            timeout=request.lock_timeout,
-            user=self._world.user,
-            purpose=f"state {request.state}",
-            monotonic=self._world.monotonic,
-            sleep=self._world.sleep,
-            now=self._world.now(),
-        ) as (waited, self._lock):
-            self._timings.add("lock", waited)
+        with self._locked():
             if request.state == "present":
                 return self._deploy()
             if request.state == "rolled_back":
                 return self._roll_back()
             return self._take_down()
+
+    @contextlib.contextmanager
+    def _locked(self) -> t.Iterator[None]:
+        """Hold the stack's lock, so that only one run works on it."""
+        request, folder = self._request, self._request.state_folder
+        with contextlib.ExitStack() as while_held:
+            try:
+                files.make_directories(folder, 0o750)
+                held = lock.held(
+                    os.path.join(folder, "lock"),
+                    purpose=f"state {request.state}",
+                    timeout=request.lock_timeout,
+                    world=self._world,
+                    mode=0o640,
+                )
+                self._lock, waited = while_held.enter_context(held)
+            except lock.LockHeld as error:
+                raise lock.LockHeld(f"stack {request.name}: {error} Or raise lock_timeout.") from error
+            except lock.LockError as error:
+                raise ComposeError(f"stack {request.name}: {error} The option state_dir names it.") from error
+            except files.FileError as error:
+                advice = "Set state_dir to a directory you may write to."
+                raise ComposeError(f"stack {request.name}: {error}. {advice}") from error
+            self._timings.add("lock", waited)
+            yield
 
     # Looking
 

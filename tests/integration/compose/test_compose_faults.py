@@ -13,8 +13,8 @@ import textwrap
 import time
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import lock
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError, LockHeld
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.core import lock
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from compose_lab import Lab, refused
 
@@ -324,12 +324,12 @@ def test_stopped_and_absent_leave_data_and_volumes(lab: Lab):
 
 
 HOLDER = """
-    import sys, time
+    import dataclasses, sys, time
     sys.path[:0] = {paths!r}
     import conftest
-    from ansible_collections.onebox.stack.plugins.module_utils.compose import lock
-    with lock.held({path!r}, timeout=5, user="anna", purpose="state present", monotonic=time.monotonic,
-                   sleep=time.sleep, now="2026-11-21T09:00:00Z"):
+    from ansible_collections.onebox.stack.plugins.module_utils.core import lock
+    from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+    with lock.held({path!r}, purpose="state present", timeout=5, world=dataclasses.replace(World.real(), user="anna")):
         print("held", flush=True)
         time.sleep(60)
 """
@@ -340,11 +340,12 @@ def test_two_runs_at_once(make_lab):
     lab.services["web"] = lab.service()
     lab.write()
     place = str(lab.root / "state" / lab.project / "lock")
+    os.makedirs(os.path.dirname(place))
     code = textwrap.dedent(HOLDER).format(paths=[str(ROOT / "tests")], path=place)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(LockHeld, match=f"pid {other.pid} of user anna"):
+        with pytest.raises(lock.LockHeld, match=f"process {other.pid} of user anna"):
             lab.stack(lock_timeout=0.3).converge()
         assert lab.containers() == {}
         other.send_signal(signal.SIGKILL)

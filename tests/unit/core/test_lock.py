@@ -6,11 +6,12 @@
 import dataclasses
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.core import lock
+from ansible_collections.onebox.stack.plugins.module_utils.core import lock, process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 HOLDER = """
@@ -90,6 +91,28 @@ def test_command_of_a_killed_run_is_named_as_such(tmp_path, world):
             lock.held(str(path), purpose="deploy", timeout=0, world=world),
         ):
             pytest.fail("two runs hold one lock")
+
+
+def test_command_of_a_killed_run_keeps_the_lock_until_it_ends(tmp_path):
+    path, started, go = str(tmp_path / "lock"), tmp_path / "started", tmp_path / "go"
+    real = World.real()
+    run = os.fork()
+    if run == 0:
+        with lock.held(path, purpose="deploy", timeout=0, world=real) as held:
+            program = f": >'{started}'; while [ ! -e '{go}' ]; do sleep 0.05; done"
+            process.run(["sh", "-c", program], timeout=60, holding=held.descriptor)
+        os._exit(0)
+    assert real.wait_until(started.exists, 10)
+    os.kill(run, signal.SIGKILL)
+    os.waitpid(run, 0)
+    with (
+        pytest.raises(lock.LockHeld, match=f"a command that a killed run left behind: process {run} of user"),
+        lock.held(path, purpose="deploy", timeout=0.3, world=real),
+    ):
+        pytest.fail("two runs hold one lock")
+    go.touch()
+    with lock.held(path, purpose="deploy", timeout=10, world=real):
+        pass
 
 
 @pytest.mark.parametrize("plant", ["link", "hard link"])
