@@ -278,22 +278,33 @@ problems:
   elements: dict
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.compose import options as arguments
+from ansible_collections.onebox.stack.plugins.module_utils.compose import options
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import freeze
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 
 STATES = ("present", "stopped", "absent", "rolled_back")
 
 
+def _run(module: AnsibleModule) -> dict[str, t.Any]:
+    world = World.real()
+    stack = Stack(options.request_of(module.params, world), world, options.host_of(world))
+    result = stack.look(blind_is_fine=True) if module.check_mode else stack.converge()
+    if module._diff:
+        result["diff"] = outcome.diff_text(result["plan"])
+    return result
+
+
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        _run,
         argument_spec={
-            **arguments.COMMON,
+            **options.COMMON,
             "state": {"type": "str", "choices": list(STATES), "default": "present"},
             "wait_timeout": {"type": "float", "default": 120},
             "lock_timeout": {"type": "float", "default": 300},
@@ -329,23 +340,7 @@ def main() -> None:
                 },
             },
         },
-        supports_check_mode=True,
     )
-    try:
-        world = World.real()
-        stack = Stack(arguments.request_of(module.params, world), world, arguments.host_of(world))
-        result = stack.look(blind_is_fine=True) if module.check_mode else stack.converge()
-    except BadStack as error:
-        module.fail_json(msg=str(error), problems=[vars(problem) for problem in error.problems])
-    except (ComposeError, EngineError) as error:
-        module.fail_json(msg=str(error))
-    for warning in result.pop("warnings"):
-        module.warn(warning)  # Ansible puts them into the result
-    if module._diff:
-        result["diff"] = outcome.diff_text(result["plan"])
-    if result.pop("failed", False):
-        module.fail_json(**result)
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

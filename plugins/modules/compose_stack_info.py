@@ -122,28 +122,26 @@ would_change:
   type: bool
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.compose import options as arguments
+from ansible_collections.onebox.stack.plugins.module_utils.compose import options
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+
+
+def _run(module: AnsibleModule) -> dict[str, t.Any]:
+    world = World.real()
+    result = Stack(options.request_of(module.params, world), world, options.host_of(world)).info()
+    if module._diff:
+        result["diff"] = outcome.diff_text(result["plan"])
+    return result
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=arguments.COMMON, supports_check_mode=True)
-    try:
-        world = World.real()
-        stack = Stack(arguments.request_of(module.params, world), world, arguments.host_of(world))
-        result = stack.info()
-    except (ComposeError, EngineError) as error:
-        module.fail_json(msg=str(error))
-    for warning in result.pop("warnings"):
-        module.warn(warning)  # Ansible puts them into the result
-    if module._diff:
-        result["diff"] = outcome.diff_text(result["plan"])
-    module.exit_json(**result)
+    run_module(_run, argument_spec=options.COMMON)
 
 
 if __name__ == "__main__":

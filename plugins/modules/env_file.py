@@ -75,9 +75,12 @@ missing:
 import os
 import pwd
 import stat
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv as env_file
+from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 
 
 def uid_of(owner: str | None) -> int:
@@ -89,7 +92,7 @@ def uid_of(owner: str | None) -> int:
     try:
         return pwd.getpwnam(owner).pw_uid
     except KeyError:
-        raise env_file.EnvFileError(f"owner {owner!r} does not exist on this host; its number would do") from None
+        raise dotenv.EnvFileError(f"owner {owner!r} does not exist on this host; its number would do") from None
 
 
 def mode_of(text: str | None) -> int | None:
@@ -99,11 +102,49 @@ def mode_of(text: str | None) -> int | None:
     try:
         return int(text, 8)
     except ValueError:
-        raise env_file.EnvFileError(f"directory_mode must be octal, like 0755, not {text!r}") from None
+        raise dotenv.EnvFileError(f"directory_mode must be octal, like 0755, not {text!r}") from None
+
+
+def _run(module: AnsibleModule) -> dict[str, t.Any]:
+    try:
+        return _write(module.params, module.check_mode)
+    except OneboxError as error:
+        error.facts.update(keys=[], missing=[])
+        raise
+
+
+def _write(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    path = params["path"]
+    if not os.path.isabs(path):
+        raise dotenv.EnvFileError(f"path must be absolute, not {path!r}")
+    uid, directory_mode = uid_of(params["owner"]), mode_of(params["directory_mode"])
+    values = {name: dotenv.text_of(name, value) for name, value in params["values"].items()}
+    now = dotenv.read(path)
+    text = dotenv.merge(now.text, values, path)
+    keys, missing = dotenv.keys(text, path), dotenv.missing(text, params["required"], path)
+    if missing:
+        why = f"{path} is as it was: {', '.join(missing)} must not be empty; give a value in the inventory"
+        return {"failed": True, "msg": why, "keys": keys, "missing": missing}
+    wrong = now.mode != dotenv.MODE or uid not in (-1, now.uid)
+    make = directory_mode is not None and dotenv.directory_due(path, directory_mode)
+    if directory_mode is not None and make and not check_mode:
+        dotenv.make_directory(path, directory_mode)
+    changed = text != now.text or wrong or make
+    if (text != now.text or wrong) and not check_mode:
+        dotenv.write(path, text, now.uid if uid == -1 else uid, now.gid)
+    diff = dotenv.masked(now.text, text, path)
+    if make:
+        diff["after"] += f"directory mode {directory_mode:04o}\n"
+    if changed and now.mode:
+        diff["before"] += f"mode {stat.S_IMODE(now.mode):04o}\n"
+        diff["after"] += f"mode {dotenv.MODE:04o}\n"
+    headers = {"before_header": path, "after_header": path}
+    return {"changed": changed, "keys": keys, "missing": [], "diff": {**diff, **headers}}
 
 
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        _run,
         argument_spec={
             "path": {"type": "path", "required": True},
             "values": {"type": "dict", "required": True, "no_log": True},
@@ -111,39 +152,7 @@ def main() -> None:
             "directory_mode": {"type": "str"},
             "owner": {"type": "str"},
         },
-        supports_check_mode=True,
     )
-    path = module.params["path"]
-    try:
-        if not os.path.isabs(path):
-            raise env_file.EnvFileError(f"path must be absolute, not {path!r}")
-        uid, directory_mode = uid_of(module.params["owner"]), mode_of(module.params["directory_mode"])
-        values = {name: env_file.text_of(name, value) for name, value in module.params["values"].items()}
-        now = env_file.read(path)
-        text = env_file.merge(now.text, values, path)
-        keys, missing = env_file.keys(text, path), env_file.missing(text, module.params["required"], path)
-        if missing:
-            module.fail_json(
-                msg=f"{path} is as it was: {', '.join(missing)} must not be empty; give a value in the inventory",
-                keys=keys,
-                missing=missing,
-            )
-        wrong = now.mode != env_file.MODE or uid not in (-1, now.uid)
-        make = directory_mode is not None and env_file.directory_due(path, directory_mode)
-        if directory_mode is not None and make and not module.check_mode:
-            env_file.make_directory(path, directory_mode)
-        changed = text != now.text or wrong or make
-        if (text != now.text or wrong) and not module.check_mode:
-            env_file.write(path, text, now.uid if uid == -1 else uid, now.gid)
-    except env_file.EnvFileError as error:
-        module.fail_json(msg=str(error), keys=[], missing=[])
-    diff = env_file.masked(now.text, text, path)
-    if make:
-        diff["after"] += f"directory mode {directory_mode:04o}\n"
-    if changed and now.mode:
-        diff["before"] += f"mode {stat.S_IMODE(now.mode):04o}\n"
-        diff["after"] += f"mode {env_file.MODE:04o}\n"
-    module.exit_json(changed=changed, keys=keys, missing=[], diff={**diff, "before_header": path, "after_header": path})
 
 
 if __name__ == "__main__":

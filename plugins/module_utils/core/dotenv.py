@@ -18,6 +18,8 @@ import stat
 import tempfile
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+
 MODE = 0o600
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
@@ -27,7 +29,7 @@ _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=[ \t]*
 _MANAGED = "# Set by onebox.stack.env_file, by hand no longer: "
 
 
-class EnvFileError(Exception):
+class EnvFileError(OneboxError):
     """The file cannot be what is asked for; the text says which variable or file, and what to do."""
 
 
