@@ -7,7 +7,7 @@ import dataclasses
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import from_config
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import LeftOpen, from_config
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
 from compose_facts import container, docker_model, model_of, recorded
@@ -31,7 +31,7 @@ def test_what_podman_compose_made_is_what_the_model_says():
         project_dir="/tmp/obx-compose-lab/rec",
         default_image="",
         unset={},
-        read_env=lambda path: env,
+        left_open=LeftOpen(read_env=lambda path: env),
     )
     for row in map(parse_inspect, record["containers"]):
         assert compare.differences(model.services[row.service], row, record["images"][0]) == {}
@@ -131,9 +131,8 @@ class TestDigest:
 
     def test_env_file_content_counts(self):
         body = {"image": "a", "env_file": "x.env"}
-        assert self._digest(body, read_env=lambda path: {"A": "1"}) != self._digest(
-            body, read_env=lambda path: {"A": "2"}
-        )
+        reads = [LeftOpen(read_env=lambda path, value=value: {"A": value}) for value in "12"]
+        assert self._digest(body, left_open=reads[0]) != self._digest(body, left_open=reads[1])
 
     def test_where_a_relative_source_leads_counts(self):
         body = {"image": "a", "volumes": ["./x:/x:ro"]}

@@ -101,6 +101,21 @@ class Model:
 EnvReader = t.Callable[[str], t.Mapping[str, str]]
 
 
+@dataclass(frozen=True)
+class LeftOpen:
+    """What the ``config`` of one compose tool leaves open or hides, and that of the other does not.
+
+    Attributes:
+        read_env: reads a dotenv file, for a tool that leaves ``env_file`` unmerged; None when it is merged already.
+        passed_on: what a variable without a value is given, for a tool that leaves that open too.
+        relative: absolute sources that the file wrote as relative ones, for a tool that hides it.
+    """
+
+    read_env: EnvReader | None = None
+    passed_on: t.Mapping[str, str] = field(default_factory=dict)
+    relative: t.Container[str] = ()
+
+
 def from_config(
     data: t.Mapping[str, t.Any],
     *,
@@ -109,18 +124,15 @@ def from_config(
     default_image: str,
     unset: t.Mapping[str, str],
     problems: t.Sequence[Problem] = (),
-    read_env: EnvReader | None = None,
-    passed_on: t.Mapping[str, str] | None = None,
-    relative: t.Container[str] = (),
+    left_open: LeftOpen = LeftOpen(),
 ) -> Model:
     """Make a :class:`Model` of a compose tool's ``config``.
 
     Args:
-        problems: see :class:`Model`.
         default_image: name of the image of a service that only has ``build``, with ``{service}`` in it.
-        read_env: reads a dotenv file, for a tool that leaves ``env_file`` unmerged; None when it is merged already.
-        passed_on: what a variable without a value is given, for a tool that leaves that open too.
-        relative: absolute sources that the file wrote as relative ones, for a tool that hides it.
+        unset: see :class:`Model`.
+        problems: see :class:`Model`.
+        left_open: what to fill in.
 
     Raises:
         ComposeError: it is not a compose model.
@@ -133,7 +145,7 @@ def from_config(
         if not isinstance(raw, dict):
             raise ComposeError(f"service {name} of {project} is not a mapping in the compose file")
         try:
-            made[name] = _service(name, raw, data, project_dir, default_image, read_env, passed_on or {}, relative)
+            made[name] = _service(name, raw, data, project_dir, default_image, left_open)
         except (TypeError, ValueError, AttributeError) as error:
             if problems:
                 raise BadStack(project, problems) from error
@@ -147,19 +159,17 @@ def _service(
     data: t.Mapping[str, t.Any],
     base: str,
     default_image: str,
-    read_env: EnvReader | None,
-    passed_on: t.Mapping[str, str],
-    relative: t.Container[str],
+    left_open: LeftOpen,
 ) -> Service:
     read_from = env_files(raw.get("env_file"), base)
     environment: dict[str, str | None] = {}
-    if read_env is not None:
+    if left_open.read_env is not None:
         for path, required in read_from:
             if required or os.path.exists(path):
-                environment.update(read_env(path))
+                environment.update(left_open.read_env(path))
     for key, content in pairs(raw.get("environment")).items():
-        environment[key] = passed_on.get(key) if content is None else content
-    volumes = [shortform.volume(row, base, relative) for row in raw.get("volumes") or ()]
+        environment[key] = left_open.passed_on.get(key) if content is None else content
+    volumes = [shortform.volume(row, base, left_open.relative) for row in raw.get("volumes") or ()]
     healthcheck = raw.get("healthcheck") or {}
     test = healthcheck.get("test")
     deploy = raw.get("deploy") or {}

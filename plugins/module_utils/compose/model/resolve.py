@@ -19,6 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model import 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import short_syntax as shortform
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import (
     NOT_SET,
+    LeftOpen,
     Model,
     env_files,
     from_config,
@@ -105,7 +106,7 @@ def _docker_model(tool: providers.Provider, source: Source, world: World) -> Mod
         default_image=source.project + "-{service}",
         unset=unset,
         problems=problems,
-        relative=relative,
+        left_open=LeftOpen(relative=relative),
     )
 
 
@@ -231,8 +232,7 @@ def _podman_model(tool: providers.Provider, source: Source, world: World) -> Mod
         default_image="localhost/" + source.project + "_{service}",
         unset=unset,
         problems=problems,
-        read_env=lambda path: _env_of(source.place(path), tool),
-        passed_on=values,
+        left_open=LeftOpen(read_env=lambda path: _env_of(source.place(path), tool), passed_on=values),
     )
 
 
