@@ -15,7 +15,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.health import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import prometheus as scraped
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run as remember
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
@@ -34,28 +36,48 @@ class Deploy:
         request: what is wanted.
         world: processes, clock and environment.
         timings: where the time of each step is counted.
+        lock: descriptor of the stack's lock, which commands hold that outlive a killed run.
+
+    Attributes:
+        after: the containers after the last run.
     """
 
-    def __init__(self, request: Request, world: World, timings: Timings) -> None:
+    def __init__(self, request: Request, world: World, timings: Timings, lock: int) -> None:
         self._request = request
         self._world = world
         self._timings = timings
+        self._lock = lock
+        self.after: list[Container] = []
 
-    def run(self, look: Look, engine: Engine, actor: apply.Actor, result: Result) -> tuple[str, list[Container]]:
-        """Do it.
+    def actor(self, tool: Provider, engine: Engine, source: Source | None, grace: t.Mapping[str, int]) -> apply.Actor:
+        """What changes the stack; see :class:`apply.Actor`."""
+        return apply.Actor(tool, engine, self._request.name, source, self._world, lock=self._lock, grace=grace)
+
+    def actor_of(self, look: Look, engine: Engine) -> apply.Actor:
+        """What changes a stack that was looked at."""
+        return self.actor(look.tool, engine, look.source, grace_of(look))
+
+    def run(self, look: Look, result: Result) -> str:
+        """Carry out the plan.
 
         Args:
             look: what the plan was made from.
-            engine: the engine that was found.
-            actor: changes the stack.
-            result: filled in: health, images, mounts, endpoints.
+            result: filled in: changed, health, images, mounts, endpoints, targets.
 
         Returns:
-            Why the stack is not well, "" when it is; and its containers.
+            Why the stack is not well, "" when it is.
         """
+        if look.engine is None:
+            raise AssertionError("a look without an engine is only for check mode")
+        before = outcome.snapshot(look.facts.containers)
+        failure, self.after = self._carry_out(look, look.engine, result)
+        result["changed"] = result["changed"] or before != outcome.snapshot(self.after)
+        return failure
+
+    def _carry_out(self, look: Look, engine: Engine, result: Result) -> tuple[str, list[Container]]:
         failure = ""
         try:
-            self._apply(look, engine, actor, result)
+            self._apply(look, engine, self.actor_of(look, engine), result)
         except Unhealthy as error:
             failure, result["health"] = str(error), error.rows
         except OneboxError as error:

@@ -9,19 +9,19 @@ import contextlib
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import apply
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
+from ansible_collections.onebox.stack.plugins.module_utils.compose import rollback
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Boot, Host
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import freeze
-from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy, grace_of
+from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Looker, Result, find_engine
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.compose.rollback import Rollback
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import history, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
@@ -55,9 +55,6 @@ class Stack:
         self._timings = Timings(world)
         self._looker = Looker(request, world, self._timings)
         self._good = LastGood(request.state_folder, request.name)
-        self._lock: int | None = None
-        self._after: list[Container] = []
-        self._rows: list[planning.Row] = []
 
     def look(self, *, blind_is_fine: bool = False) -> Result:
         """The plan and the state, read only.
@@ -116,7 +113,7 @@ class Stack:
         result["history"] = history.last(self._request.state_folder, 10)
         sets = self._good.sets()
         if sets:
-            result["last_good"] = _brief(sets[-1])
+            result["last_good"] = sets[-1].brief
         result["text"] = outcome.lines(result)
         result["would_change"] = any(row["action"] != planning.KEEP for row in result["plan"])
         return result
@@ -131,16 +128,17 @@ class Stack:
         request = self._request
         if request.staged_dir:
             raise ComposeError("staged_dir is for a plan: in check mode, or with compose_stack_info")
-        with self._locked():
+        with self._locked() as descriptor:
+            deploy = Deploy(request, self._world, self._timings, descriptor)
             if request.state == "present":
-                return self._deploy()
+                return self._deploy(deploy)
             if request.state == "rolled_back":
-                return self._roll_back()
-            return self._take_down()
+                return self._roll_back(deploy)
+            return self._take_down(deploy)
 
     @contextlib.contextmanager
-    def _locked(self) -> t.Iterator[None]:
-        """Hold the stack's lock, so that only one run works on it."""
+    def _locked(self) -> t.Iterator[int]:
+        """Hold the stack's lock, so that only one run works on it. Yields its descriptor."""
         request, folder = self._request, self._request.state_folder
         with contextlib.ExitStack() as while_held:
             try:
@@ -152,7 +150,7 @@ class Stack:
                     world=self._world,
                     mode=0o640,
                 )
-                self._lock, waited = while_held.enter_context(held)
+                descriptor, waited = while_held.enter_context(held)
             except lock.LockHeld as error:
                 raise lock.LockHeld(f"stack {request.name}: {error} Or raise lock_timeout.") from error
             except lock.LockError as error:
@@ -161,7 +159,7 @@ class Stack:
                 advice = "Set state_dir to a directory you may write to."
                 raise ComposeError(f"stack {request.name}: {error}. {advice}") from error
             self._timings.add("lock", waited)
-            yield
+            yield descriptor
 
     # Looking
 
@@ -177,31 +175,12 @@ class Stack:
             raise BadStack(self._request.name, problems)
 
     def _look_at_sets(self) -> Result:
-        look, present, earlier = self._earlier()
-        result = self._looker.result(look) if look else outcome.empty(self._request.name)
+        found = rollback.earlier(self._request, self._looker, self._good)
+        result = self._looker.result(found.look) if found.look else outcome.empty(self._request.name)
         self._not_frozen([_GOING_BACK])
         result["changed"] = True
-        result["last_good"] = _brief(earlier[-1])
+        result["last_good"] = found.sets[-1].brief
         return result
-
-    def _earlier(self) -> tuple[Look | None, GoodSet | None, list[GoodSet]]:
-        """What is there now, None when that cannot be read; the set it is; and the others, of which there is one."""
-        earlier, present = self._good.sets(), None
-        look: Look | None = None
-        try:
-            look = self._looker.look(judge_builds=False)
-        except BadStack:
-            pass  # then it is what one goes back from
-        else:
-            now = self._good.describe(look.source, look.model, look.facts.containers, "", "", "")
-            present = next((each for each in earlier if each.same_as(now)), None)
-            earlier = [each for each in earlier if not each.same_as(now)]
-        if not earlier:
-            raise ComposeError(
-                f"stack {self._request.name} has no earlier state that was well; a set is kept after each deploy that "
-                "ends well, and keep says how many"
-            )
-        return look, present, earlier
 
     def _look_at_containers(self, blind_is_fine: bool) -> Result:
         result = outcome.empty(self._request.name)
@@ -223,34 +202,34 @@ class Stack:
 
     # Changing
 
-    def _deploy(self) -> Result:
+    def _deploy(self, deploy: Deploy) -> Result:
         look = self._looker.look()
         self._judge(look)
         self._not_frozen(_changes(look.rows))
         result = self._looker.result(look)
-        failure = self._carry_out(look, result)
+        failure = deploy.run(look, result)
         if not failure:
-            failure = self._settle(look, result)
+            failure = self._settle(look, deploy.after, result)
         elif self._request.rollback and result["changed"]:
-            failure = self._back_from(failure, result, {row.id for row in look.facts.containers})
+            back = Rollback(self._request, self._world, self._looker, self._good, deploy)
+            failure = back.after_failure(failure, result, {row.id for row in look.facts.containers})
         return self._finish(result, look.rows, failure)
 
-    def _carry_out(self, look: Look, result: Result) -> str:
-        if look.engine is None:
-            raise AssertionError("a look without an engine is only for check mode")
-        before = outcome.snapshot(look.facts.containers)
-        actor = self._actor(look.tool, look.engine, look.source, grace_of(look))
-        failure, after = Deploy(self._request, self._world, self._timings).run(look, look.engine, actor, result)
-        result["changed"] = result["changed"] or before != outcome.snapshot(after)
-        self._after = after
-        return failure
+    def _roll_back(self, deploy: Deploy) -> Result:
+        found = rollback.earlier(self._request, self._looker, self._good)
+        result = self._looker.result(found.look) if found.look else outcome.empty(self._request.name)
+        self._own(project_containers(find_engine(self._request, self._world), self._request.name))
+        self._not_frozen([_GOING_BACK])
+        back = Rollback(self._request, self._world, self._looker, self._good, deploy)
+        failure = back.to(found.sets[-1], found.present, result)
+        return self._finish(result, back.rows, failure)
 
-    def _settle(self, look: Look, result: Result) -> str:
+    def _settle(self, look: Look, after: t.Sequence[Container], result: Result) -> str:
         """A stack that is well is worth keeping, and worth starting at boot."""
         try:
             with self._timings.step("commit"):
-                good = self._keep(look)
-            result["last_good"] = _brief(good)
+                good = self._keep(look, after)
+            result["last_good"] = good.brief
             if self._request.boot and look.engine is not None:
                 with self._timings.step("boot"):
                     result["boot"] = self._ensure_boot(look, look.engine, result["sources"], check=False)
@@ -259,84 +238,19 @@ class Stack:
             return f"stack {self._request.name} is well, but: {error}"
         return ""
 
-    def _keep(self, look: Look) -> GoodSet:
+    def _keep(self, look: Look, after: t.Sequence[Container]) -> GoodSet:
         if look.engine is None:
             raise AssertionError("what was deployed had an engine")
         good = self._good.describe(
             look.source,
             look.model,
-            self._after,
+            after,
             self._world.now(),
             self._request.revision,
             f"{look.tool.kind} {look.tool.version_text}",
         )
         tagger = Tagger(look.engine, self._world)
         return self._good.commit(good, look.source.project_dir, tagger, self._request.keep)
-
-    # Going back
-
-    def _back_from(self, failure: str, result: Result, former: t.Container[str]) -> str:
-        sets = self._good.sets()
-        if not sets:
-            return f"{failure}\nThere is no earlier state that was well; the stack stays as it is, for you to look at."
-        result["rollback_reason"] = failure
-        attempt = outcome.empty(self._request.name)
-        try:
-            with self._timings.step("rollback"):
-                worse = self._restore(sets[-1], attempt, former)
-        except OneboxError as error:
-            worse = str(error)
-        if worse:
-            return f"{failure}\nGoing back to what was well at {sets[-1].at} failed too: {worse}"
-        result["rolled_back"] = True
-        result["last_good"] = _brief(sets[-1])
-        for key in ("health", "images", "mounts", "endpoints", "targets"):
-            result[key] = attempt[key]
-        return f"{failure}\nThe stack was brought back to what was well at {sets[-1].at}, and is well again."
-
-    def _restore(self, good: GoodSet, result: Result, former: t.Container[str] | None = None) -> str:
-        """Bring a set back. ``former``: containers that were there before a deployment that did not end well."""
-        request = self._request
-        engine = find_engine(request, self._world)
-        looked_for = [*(() if request.files else FILE_NAMES), *(() if request.env_file else (".env",))]
-        self._good.restore(good, request.project_dir, Tagger(engine, self._world), looked_for)
-        look = self._looker.look(judge_builds=False)
-        self._rows = look.rows
-        result.update(self._looker.result(look))
-        if former is not None:
-            # A service that only the failed deployment knew may hold what those it came beside need, a port for one.
-            added = [row for row in look.facts.containers if row.id not in former]
-            actor = self._actor(look.tool, engine, look.source, grace_of(look))
-            actor.remove_services({row.id: row.service for row in added if row.service not in look.model.services})
-        return self._carry_out(look, result)
-
-    def _roll_back(self) -> Result:
-        look, present, earlier = self._earlier()
-        target = earlier[-1]
-        result = self._looker.result(look) if look else outcome.empty(self._request.name)
-        engine = find_engine(self._request, self._world)
-        self._own(project_containers(engine, self._request.name))
-        self._not_frozen([_GOING_BACK])
-        failure = self._restore(target, result)
-        result["rolled_back"] = not failure
-        result["last_good"] = _brief(target)
-        if not failure:
-            # What came after was left by a person's decision: it is not what to go back to.
-            later = [each for each in self._good.sets() if each.number > target.number]
-            self._good.forget(later, Tagger(engine, self._world))
-        elif present is not None:
-            failure += self._forward_again(present)
-        return self._finish(result, self._rows, failure)
-
-    def _forward_again(self, present: GoodSet) -> str:
-        """What was well until a person left it is better than an earlier set that is well no more."""
-        try:
-            worse = self._restore(present, outcome.empty(self._request.name))
-        except OneboxError as error:
-            worse = str(error)
-        if worse:
-            return f"\nBringing back what ran before, of {present.at}, failed too: {worse}"
-        return f"\nWhat ran before, of {present.at}, was brought back, and is well again."
 
     def _not_frozen(self, changes: t.Sequence[str]) -> None:
         if self._request.force or not changes:
@@ -370,7 +284,7 @@ class Stack:
         }
         try:
             result["history_file"] = history.append(self._request.state_folder, entry)
-        except OneboxError as error:
+        except ComposeError as error:
             # What happened to the stack is told all the same.
             return "\n".join(filter(None, (failure, f"stack {self._request.name}: {error}")))
         return failure
@@ -387,15 +301,10 @@ class Stack:
             grace=grace if look.tool.kind == providers.PODMAN_COMPOSE else 0,
         )
 
-    def _actor(
-        self, tool: providers.Provider, engine: Engine, source: Source | None, grace: t.Mapping[str, int]
-    ) -> apply.Actor:
-        return apply.Actor(tool, engine, self._request.name, source, self._world, lock=self._lock, grace=grace)
-
     def _boot(self) -> Boot:
         return Boot(self._host, self._request.name, self._request.state_folder)
 
-    def _take_down(self) -> Result:
+    def _take_down(self, deploy: Deploy) -> Result:
         request = self._request
         result = outcome.empty(request.name)
         engine = find_engine(request, self._world)
@@ -406,7 +315,7 @@ class Stack:
         if present:
             tool = providers.find(request.provider, engine, self._env, self._world, executable=request.provider_path)
             grace = Memory.parse(state_file.load(request.state_folder)).grace
-            actor = self._actor(tool, engine, None, grace)
+            actor = deploy.actor(tool, engine, None, grace)
             if request.state == "stopped":
                 actor.stop({row.id: row.service for row in self._to_go(present)})
             else:
@@ -429,10 +338,6 @@ class Stack:
             problems = strict.foreign(self._request.name, self._request.project_dir, present)
             if problems:
                 raise BadStack(self._request.name, problems)
-
-
-def _brief(good: GoodSet) -> dict[str, t.Any]:
-    return {"number": good.number, "at": good.at, "revision": good.revision}
 
 
 def _changes(rows: t.Iterable[planning.Row]) -> list[str]:

@@ -50,6 +50,11 @@ class GoodSet:
         theirs = {name: row["id"] for name, row in other.images.items()}
         return mine == theirs and self.files == other.files
 
+    @property
+    def brief(self) -> dict[str, t.Any]:
+        """What modules return of it."""
+        return {"number": self.number, "at": self.at, "revision": self.revision}
+
 
 class LastGood:
     """The sets of one stack.

@@ -1,0 +1,162 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring an earlier state of a stack back: after a deploy that failed, or since a person asks for it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
+from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Looker, Result, find_engine
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import GoodSet, LastGood
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+
+
+class Earlier(t.NamedTuple):
+    """What a stack could be brought back to.
+
+    Attributes:
+        look: the stack as it is; None when its files cannot be read.
+        present: the kept set it is; None when it is none of them.
+        sets: the other kept sets, oldest first; at least one.
+    """
+
+    look: Look | None
+    present: GoodSet | None
+    sets: list[GoodSet]
+
+
+def earlier(request: Request, looker: Looker, good: LastGood) -> Earlier:
+    """Compare the stack with its kept sets.
+
+    Raises:
+        ComposeError: there is no other set than what runs.
+        EngineError: the engine does not answer.
+    """
+    sets, present = good.sets(), None
+    look: Look | None = None
+    try:
+        look = looker.look(judge_builds=False)
+    except BadStack:
+        pass  # then it is what one goes back from
+    else:
+        now = good.describe(look.source, look.model, look.facts.containers, "", "", "")
+        present = next((each for each in sets if each.same_as(now)), None)
+        sets = [each for each in sets if not each.same_as(now)]
+    if not sets:
+        raise ComposeError(
+            f"stack {request.name} has no earlier state that was well; a set is kept after each deploy that "
+            "ends well, and keep says how many"
+        )
+    return Earlier(look, present, sets)
+
+
+class Rollback:
+    """Brings kept sets of a stack back.
+
+    Args:
+        request: what is wanted.
+        world: processes, clock and environment.
+        looker: looks at the stack.
+        good: the stack's kept sets.
+        deploy: carries out a plan.
+
+    Attributes:
+        rows: the plan that was carried out last.
+    """
+
+    def __init__(self, request: Request, world: World, looker: Looker, good: LastGood, deploy: Deploy) -> None:
+        self._request = request
+        self._world = world
+        self._looker = looker
+        self._good = good
+        self._deploy = deploy
+        self.rows: list[planning.Row] = []
+
+    def after_failure(self, failure: str, result: Result, former: t.Container[str]) -> str:
+        """Bring the newest set back after a deploy that failed.
+
+        Args:
+            failure: why it failed.
+            result: filled in.
+            former: ids of the containers that were there before the deploy.
+
+        Returns:
+            The failure, and how going back ended.
+        """
+        sets = self._good.sets()
+        if not sets:
+            return f"{failure}\nThere is no earlier state that was well; the stack stays as it is, for you to look at."
+        result["rollback_reason"] = failure
+        attempt = outcome.empty(self._request.name)
+        try:
+            with self._looker.timings.step("rollback"):
+                worse = self._restore(sets[-1], attempt, former)
+        except OneboxError as error:
+            worse = str(error)
+        if worse:
+            return f"{failure}\nGoing back to what was well at {sets[-1].at} failed too: {worse}"
+        result["rolled_back"] = True
+        result["last_good"] = sets[-1].brief
+        for key in ("health", "images", "mounts", "endpoints", "targets"):
+            result[key] = attempt[key]
+        return f"{failure}\nThe stack was brought back to what was well at {sets[-1].at}, and is well again."
+
+    def to(self, target: GoodSet, present: GoodSet | None, result: Result) -> str:
+        """Bring ``target`` back, and forget the sets that came after it. When that fails, bring ``present`` back.
+
+        Args:
+            target: the set.
+            present: the set that runs now; None when what runs was never well.
+            result: filled in.
+
+        Returns:
+            Why the stack is not well, "" when it is.
+
+        Raises:
+            OneboxError: the set cannot be brought back; its files may be in place already.
+        """
+        failure = self._restore(target, result)
+        result["rolled_back"] = not failure
+        result["last_good"] = target.brief
+        if not failure:
+            # What came after was left by a person's decision: it is not what to go back to.
+            later = [each for each in self._good.sets() if each.number > target.number]
+            self._good.forget(later, Tagger(find_engine(self._request, self._world), self._world))
+        elif present is not None:
+            failure += self._forward_again(present)
+        return failure
+
+    def _restore(self, good: GoodSet, result: Result, former: t.Container[str] | None = None) -> str:
+        """Bring a set back. ``former``: containers that were there before a deployment that did not end well."""
+        request = self._request
+        engine = find_engine(request, self._world)
+        looked_for = [*(() if request.files else FILE_NAMES), *(() if request.env_file else (".env",))]
+        self._good.restore(good, request.project_dir, Tagger(engine, self._world), looked_for)
+        look = self._looker.look(judge_builds=False)
+        self.rows = look.rows
+        result.update(self._looker.result(look))
+        if former is not None:
+            # A service that only the failed deployment knew may hold what those it came beside need, a port for one.
+            added = [row for row in look.facts.containers if row.id not in former]
+            unknown = {row.id: row.service for row in added if row.service not in look.model.services}
+            self._deploy.actor_of(look, engine).remove_services(unknown)
+        return self._deploy.run(look, result)
+
+    def _forward_again(self, present: GoodSet) -> str:
+        """What was well until a person left it is better than an earlier set that is well no more."""
+        try:
+            worse = self._restore(present, outcome.empty(self._request.name))
+        except OneboxError as error:
+            worse = str(error)
+        if worse:
+            return f"\nBringing back what ran before, of {present.at}, failed too: {worse}"
+        return f"\nWhat ran before, of {present.at}, was brought back, and is well again."
