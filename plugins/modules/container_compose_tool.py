@@ -71,7 +71,7 @@ import pathlib
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import survey
@@ -85,7 +85,7 @@ PYTHON = "/usr/bin/python3"
 
 def tool_here(engine: Engine, world: World) -> str:
     try:
-        return " ".join(provider.find("auto", engine, environ.clean(world.environ), world).argv)
+        return " ".join(provider.find("auto", engine, environment.clean(world.environ), world).argv)
     except ComposeError:
         return ""
 

@@ -164,7 +164,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
@@ -210,7 +210,7 @@ def describe(module: AnsibleModule, drop_in: dropin.DropIn, engine: Engine, resu
     result.update(name=engine.name, version=engine.version, socket=engine.socket, rootless=survey.is_rootless(engine))
     try:
         world = World.real()
-        tool = provider.find("auto", engine, environ.clean(world.environ), world)
+        tool = provider.find("auto", engine, environment.clean(world.environ), world)
         result["provider"] = {"name": tool.kind, "version": tool.version_text, "path": " ".join(tool.argv)}
     except ComposeError as error:
         result["problem"] = str(error)

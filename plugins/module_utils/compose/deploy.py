@@ -11,16 +11,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import apply
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import http as endpoints
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts as proof
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import prometheus as scraped
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts, prometheus
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run as remember
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -91,7 +89,7 @@ class Deploy:
                     "project": self._request.name,
                     "project_dir": look.model.project_dir,
                     "engine": engine.name,
-                    **remember.after(look, after).as_dict(),
+                    **record_run.after(look, after).as_dict(),
                 },
             )
             result["images"] = outcome.images(look.model, after)
@@ -107,7 +105,7 @@ class Deploy:
         gate = Gate(engine, self._request.name, self._world, settle=self._request.settle, probe=probe)
         if engine.name == "podman":
             made = [look.model.services[row.service] for row in look.rows if row.replaces]
-            proof.outlast_the_doubt((bind.source for service in made for bind in service.binds), self._world)
+            mounts.outlast_the_doubt((bind.source for service in made for bind in service.binds), self._world)
         began_at = self._world.epoch()
         if any(row.action != planning.KEEP for row in look.rows):
             with self._timings.step("apply"):
@@ -136,7 +134,7 @@ class Deploy:
         ]
         done = [service.name for service in services if service.one_shot]
         with self._timings.step("verify"):
-            report = proof.prove(
+            report = mounts.prove(
                 engine,
                 self._request,
                 self._world,
@@ -167,7 +165,7 @@ class Deploy:
             # A scrape from before the change would say that all is well.
             since = self._world.epoch() if acted else 0.0
             patience = self._request.wait_timeout
-            rows = scraped.check(self._request.prometheus_checks, patience, since, self._world)
+            rows = prometheus.check(self._request.prometheus_checks, patience, since, self._world)
         result["targets"] = rows
         bad = [
             " ".join(filter(None, (row["url"], row["job"] and f"job {row['job']}", row["instance"])))

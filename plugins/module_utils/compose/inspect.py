@@ -12,12 +12,9 @@ from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import ports, secrets
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import vm_shares as shared
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts as proof
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, ports, secrets, vm_shares
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment, resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Reader
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, locate
@@ -29,8 +26,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.engine import databases
-from ansible_collections.onebox.stack.plugins.module_utils.engine import discover as engines
+from ansible_collections.onebox.stack.plugins.module_utils.engine import databases, discover
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
@@ -62,10 +58,10 @@ def find_engine(request: Request, world: World) -> Engine:
         EngineError: it does not answer.
     """
     known = str(state_file.load(request.state_folder).get("engine") or "")
-    if request.engine != "auto" or request.socket or known not in engines.ENGINES:
-        return engines.find(request.engine, request.socket, run=world.run, environ=world.environ)
+    if request.engine != "auto" or request.socket or known not in discover.ENGINES:
+        return discover.find(request.engine, request.socket, run=world.run, environ=world.environ)
     try:
-        return engines.find(known, run=world.run, environ=world.environ)
+        return discover.find(known, run=world.run, environ=world.environ)
     except EngineError as error:
         raise EngineError(
             f"stack {request.name} was deployed on {known}, and that does not answer: {error} To move the stack to "
@@ -107,13 +103,13 @@ class Looker:
             try:
                 engine = find_engine(request, world)
             except EngineError as error:
-                if not blind_is_fine or request.engine not in engines.ENGINES:
+                if not blind_is_fine or request.engine not in discover.ENGINES:
                     raise
                 warnings.append(f"{error} Check mode goes on without: every service counts as not there.")
         with self.timings.step("provider"):
             memory = Memory.parse(state_file.load(request.state_folder))
             own = resolve.read_env_file(source.env_file) if source.env_file else {}
-            env = environ.clean(world.environ, own)
+            env = environment.clean(world.environ, own)
             tool = providers.find(
                 request.provider, engine, env, world, executable=request.provider_path, known=memory.tools
             )
@@ -146,7 +142,7 @@ class Looker:
         if engine is None or not self._request.verify or not any(row.running for row in containers):
             return {}
         running = [row.id for row in containers if row.running]
-        report = proof.prove(engine, self._request, self._world, names=running, access="none")
+        report = mounts.prove(engine, self._request, self._world, names=running, access="none")
         found: dict[str, list[str]] = {}
         for container in report["containers"]:
             for row in container["mounts"]:
@@ -157,17 +153,17 @@ class Looker:
     def problems(self, look: Look) -> list[Problem]:
         """Everything that forbids to deploy it."""
         request = self._request
-        problems = strict.declared(look.model, look.source, request.rules)
+        problems = declaration.declared(look.model, look.source, request.rules)
         if not request.adopt:
-            problems += strict.foreign(request.name, request.project_dir, look.facts.containers)
+            problems += declaration.foreign(request.name, request.project_dir, look.facts.containers)
         problems += secrets.problems(look.model, look.tool.kind, look.engine)
         if request.vm != "none":
             machine = Machine.of(request.vm, request.vm_name, environ=self._world.environ)
-            problems += shared.problems(look.model, machine, self._world)
-        problems += strict.platforms(look.model, look.facts.images, os.uname().machine)
+            problems += vm_shares.problems(look.model, machine, self._world)
+        problems += declaration.platforms(look.model, look.facts.images, os.uname().machine)
         engine = look.engine
         if engine is not None:
-            problems += strict.occupied(
+            problems += declaration.occupied(
                 look.model, look.rows, look.facts.containers, engine.containers, ports.listeners(), ports.owner
             )
         return problems
@@ -189,7 +185,7 @@ class Looker:
         result["orphans"] = sorted({row.service for row in look.facts.containers} - set(look.model.services))
         result["warnings"] = look.warnings + self._not_backed_up(look)
         result["images"] = outcome.images(look.model, look.facts.containers)
-        result["sources"] = strict.sources_of(look.model)
+        result["sources"] = declaration.sources_of(look.model)
         result["health"] = outcome.health(look.facts.containers)
         result["timings_ms"] = dict(self.timings.ms)
         return result

@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Host
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -76,7 +76,7 @@ def request_of(params: t.Mapping[str, t.Any], world: World) -> Request:
         files=tuple(params["files"]),
         env_file=params["env_file"],
         profiles=tuple(params["profiles"]),
-        rules=strict.Rules(tuple(params["required_env"]), tuple(params["public_ports"])),
+        rules=declaration.Rules(tuple(params["required_env"]), tuple(params["public_ports"])),
         engine=params["engine"],
         socket=params["socket"],
         provider=params["provider"],

@@ -9,7 +9,7 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Request:
     files: tuple[str, ...] = ()
     env_file: str | None = None
     profiles: tuple[str, ...] = ()
-    rules: strict.Rules = field(default_factory=strict.Rules)
+    rules: declaration.Rules = field(default_factory=declaration.Rules)
     engine: str = "auto"
     socket: str | None = None
     provider: str = "auto"

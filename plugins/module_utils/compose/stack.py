@@ -13,12 +13,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import provid
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose import rollback
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Boot, Host
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import freeze
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, freeze
 from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Looker, Result, find_engine
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.rollback import Rollback
@@ -51,7 +50,7 @@ class Stack:
         self._request = request
         self._world = world
         self._host = host
-        self._env = environ.clean(world.environ)
+        self._env = environment.clean(world.environ)
         self._timings = Timings(world)
         self._looker = Looker(request, world, self._timings)
         self._good = LastGood(request.state_folder, request.name)
@@ -82,7 +81,7 @@ class Stack:
             note = f"{error} Check mode goes on without: the plan is known once there is one."
             return {**outcome.empty(request.name), "changed": True, "warnings": [note]}
         problems = self._looker.problems(look)
-        doubts = [each for each in problems if blind_is_fine and each.code in strict.MADE_BEFORE]
+        doubts = [each for each in problems if blind_is_fine and each.code in declaration.MADE_BEFORE]
         if len(problems) > len(doubts):
             raise BadStack(request.name, problems)
         result = self._looker.result(look)
@@ -335,7 +334,7 @@ class Stack:
 
     def _own(self, present: t.Sequence[Container]) -> None:
         if not self._request.adopt:
-            problems = strict.foreign(self._request.name, self._request.project_dir, present)
+            problems = declaration.foreign(self._request.name, self._request.project_dir, present)
             if problems:
                 raise BadStack(self._request.name, problems)
 

@@ -14,13 +14,13 @@ import time
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Host
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.engine import discover as find
+from ansible_collections.onebox.stack.plugins.module_utils.engine import discover
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Lab:
         env.chmod(0o600)
 
     def stack(self, **changes) -> Stack:
-        rules = strict.Rules(tuple(changes.pop("required_env", ())), tuple(changes.pop("public_ports", ())))
+        rules = declaration.Rules(tuple(changes.pop("required_env", ())), tuple(changes.pop("public_ports", ())))
         request = Request(
             **{
                 "name": self.project,
@@ -127,7 +127,7 @@ class Lab:
         return {row["service"]: (row["action"], tuple(row["reasons"])) for row in result["plan"]}
 
     def containers(self) -> dict[str, list]:
-        engine = find.find(self.backend.engine, self.backend.socket, environ=self.backend.environ)
+        engine = discover.find(self.backend.engine, self.backend.socket, environ=self.backend.environ)
         found: dict[str, list] = {}
         for row in engine.containers(project=self.project):
             found.setdefault(row.service, []).append(row)

@@ -19,7 +19,7 @@ import sys
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts as proof
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
 from compose_lab import wait_for
@@ -116,7 +116,7 @@ class OnMac(RealStack):
 @pytest.fixture
 def omnivibe(make_lab, mac, standin_images, monkeypatch) -> OnMac:
     """omnivibe with its code mounted from a checkout on the external disk."""
-    monkeypatch.setattr(proof.vm, "Prover", functools.partial(Prover, share_types=("tmpfs",), home=str(mac.home)))
+    monkeypatch.setattr(mounts.prover, "Prover", functools.partial(Prover, share_types=("tmpfs",), home=str(mac.home)))
     stack = make_lab("docker+2.40", OnMac)
     stack.take("omnivibe", {"redis": standin_images["redis"]})
     stack.move_to(mac)

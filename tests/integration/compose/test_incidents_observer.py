@@ -16,7 +16,7 @@ import pytest
 import yaml
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import freeze
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.engine import discover as find
+from ansible_collections.onebox.stack.plugins.module_utils.engine import discover
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import verify
 from real_stack import STACKS, RealStack, ask, eventually, free_port
 
@@ -169,7 +169,7 @@ def test_run_by_hand_from_another_directory(observer, tmp_path):
 
 def proof(stack: RealStack, **options) -> dict:
     """The proof of the mounts the compose file declares."""
-    engine = find.find(stack.backend.engine, stack.backend.socket, environ=stack.backend.environ)
+    engine = discover.find(stack.backend.engine, stack.backend.socket, environ=stack.backend.environ)
     wanted = [
         {"service": "observer", "source": stack.variables["OBSERVER_DATA_DIR"], "destination": "/app/data"},
         {"service": "observer", "source": stack.variables["OBSERVER_LOG_DIR"], "destination": "/app/logs"},
@@ -317,7 +317,7 @@ def lost(stack: RealStack) -> list[dict]:
 def test_a_secret_the_apps_cannot_read(observer):
     place = os.path.join(observer.variables["OBSERVER_SECRETS_DIR"], "db_password")
     os.chown(place, 0, 0)
-    engine = find.find("docker", observer.backend.socket, environ=observer.backend.environ)
+    engine = discover.find("docker", observer.backend.socket, environ=observer.backend.environ)
     found = verify.verify(engine, project=observer.project)
     os.chown(place, 999, 999)
     rows = [row for each in found["containers"] for row in each["mounts"] if row["source"] == place]

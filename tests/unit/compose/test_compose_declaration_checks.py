@@ -6,13 +6,13 @@
 import os
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration as strict
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks.ports import Listener, clashes
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.plan import Row
 from compose_facts import container, model_of
 
-RULES = strict.Rules()
+RULES = declaration.Rules()
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def problems(place, services, rules=RULES, env=None, **top):
         env_file = str(path)
     source = Source("shop", deploy, (deploy + "/compose.yml",), env_file, ())
     model = model_of(services, project_dir=deploy, **top)
-    return {problem.code: problem for problem in strict.declared(model, source, rules)}
+    return {problem.code: problem for problem in declaration.declared(model, source, rules)}
 
 
 def test_a_good_stack_has_none(place):
@@ -83,7 +83,7 @@ def test_a_port_other_machines_reach(place, port):
 
 
 def test_a_public_port_that_is_listed(place):
-    rules = strict.Rules(public_ports=(8080,))
+    rules = declaration.Rules(public_ports=(8080,))
     assert problems(place, {"web": {"image": "a", "ports": ["8080:80"]}}, rules) == {}
 
 
@@ -103,12 +103,12 @@ def test_the_same_number_on_two_addresses_or_protocols_is_fine(place):
 
 @pytest.mark.parametrize("env", ["", "REDIS_HOST=\n", "REDIS_HOST=''\n", None])
 def test_a_required_variable_that_is_empty_or_missing(place, env):
-    found = problems(place, {"web": {"image": "a"}}, strict.Rules(required_env=("REDIS_HOST",)), env=env)
+    found = problems(place, {"web": {"image": "a"}}, declaration.Rules(required_env=("REDIS_HOST",)), env=env)
     assert found["required_env"].where == "REDIS_HOST"
 
 
 def test_a_required_variable_that_is_set(place):
-    rules = strict.Rules(required_env=("REDIS_HOST",))
+    rules = declaration.Rules(required_env=("REDIS_HOST",))
     assert problems(place, {"web": {"image": "a"}}, rules, env="REDIS_HOST=db\n") == {}
 
 
@@ -117,7 +117,7 @@ def test_secrets_others_can_read(place):
     source_env.write_text("A=1")
     os.chmod(source_env, 0o644)
     source = Source("shop", str(place / "deploy"), (), str(source_env), ())
-    found = strict.declared(model_of({"web": {"image": "a"}}), source, strict.Rules())
+    found = declaration.declared(model_of({"web": {"image": "a"}}), source, declaration.Rules())
     assert [(row.code, "chmod 0600" in row.message) for row in found] == [("env_file_mode", True)]
 
 
@@ -132,7 +132,7 @@ def test_declared_files_that_are_not_there(place):
         },
         "api": {"image": "a", "build": {"context": ".", "dockerfile": "Other"}},
     }
-    found = strict.declared(
+    found = declaration.declared(
         model_of(
             services,
             project_dir=str(place / "deploy"),
@@ -140,7 +140,7 @@ def test_declared_files_that_are_not_there(place):
             configs={"c": {"file": "/nowhere/config"}},
         ),
         Source("shop", str(place / "deploy"), (), "", ()),
-        strict.Rules(),
+        declaration.Rules(),
     )
     assert sorted(row.code for row in found) == ["no_context", "no_dockerfile", "no_env_file", "no_file", "not_shipped"]
 
@@ -176,7 +176,7 @@ def test_a_full_disk(place, monkeypatch):
 )
 def test_an_image_for_another_processor(machine, architecture, platform, wrong):
     model = model_of({"web": {"image": "a", "platform": platform}})
-    found = strict.platforms(model, {"a": {"Architecture": architecture}}, machine)
+    found = declaration.platforms(model, {"a": {"Architecture": architecture}}, machine)
     assert [row.code for row in found] == (["wrong_platform"] if wrong else [])
 
 
@@ -189,16 +189,16 @@ class TestForeign:
 
     def test_ours(self, tmp_path):
         row = container("web", Config__Labels={"com.docker.compose.project.working_dir": str(tmp_path)})
-        assert strict.foreign("shop", str(tmp_path), [row]) == []
+        assert declaration.foreign("shop", str(tmp_path), [row]) == []
 
     def test_ours_by_another_way(self, tmp_path):
         (tmp_path / "real").mkdir()
         (tmp_path / "link").symlink_to(tmp_path / "real")
         row = container("web", Config__Labels={"com.docker.compose.project.working_dir": str(tmp_path / "real")})
-        assert strict.foreign("shop", str(tmp_path / "link"), [row]) == []
+        assert declaration.foreign("shop", str(tmp_path / "link"), [row]) == []
 
     def test_theirs(self, tmp_path):
-        found = strict.foreign("shop", str(tmp_path), [container("web")])
+        found = declaration.foreign("shop", str(tmp_path), [container("web")])
         assert [row.code for row in found] == ["foreign_project_dir"]
         assert "/opt/onebox/shop" in found[0].message
 
@@ -207,7 +207,7 @@ class TestForeign:
             "com.docker.compose.project.working_dir": str(tmp_path),
             "com.docker.compose.project.config_files": "-",
         }
-        assert strict.foreign("shop", str(tmp_path), [container("web", Config__Labels=labels)])
+        assert declaration.foreign("shop", str(tmp_path), [container("web", Config__Labels=labels)])
 
 
 class TestOccupied:
@@ -217,7 +217,7 @@ class TestOccupied:
     LISTENER = Listener("0.0.0.0", 8080, "tcp", "77")
 
     def _problems(self, rows, own=(), others=(), listening=(LISTENER,)):
-        return strict.occupied(self.MODEL, rows, own, lambda: others, listening, lambda inode: (4711, "nginx"))
+        return declaration.occupied(self.MODEL, rows, own, lambda: others, listening, lambda inode: (4711, "nginx"))
 
     def _publishing(self, name, **keys):
         ports = {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}

@@ -4,7 +4,7 @@
 """Why a container ended. The kernel's lines are recorded ones; tests/integration has it for real."""
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import exit_reason as ends
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import exit_reason
 from compose_facts import container
 
 ID = "14e0e92d862ced75281a33339bb002f07d760524617d97e0ce9f0377c509257c"
@@ -22,43 +22,43 @@ OTHER = "6,35002,17068571635,-;br-d05b00cf20b4: port 7(vethb1e6f01) entered disa
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (OF_ITS_OWN + OTHER, ends.LIMIT),
-        (OTHER + OF_THE_HOST, ends.HOST),
-        (OTHER, ends.NOBODY),
-        (OF_ITS_OWN.replace(ID, ID[::-1]), ends.NOBODY),
-        (f"6,1,1,-;{ID} is only mentioned\n", ends.NOBODY),
+        (OF_ITS_OWN + OTHER, exit_reason.LIMIT),
+        (OTHER + OF_THE_HOST, exit_reason.HOST),
+        (OTHER, exit_reason.NOBODY),
+        (OF_ITS_OWN.replace(ID, ID[::-1]), exit_reason.NOBODY),
+        (f"6,1,1,-;{ID} is only mentioned\n", exit_reason.NOBODY),
     ],
 )
 def test_what_the_kernel_says(tmp_path, monkeypatch, text, said):
     log = tmp_path / "kmsg"
     log.write_text(text)
     # The kernel hands out one record at each read, a file all of them.
-    monkeypatch.setattr(ends, "_records", lambda descriptor: iter(text.splitlines()))
-    assert ends.kernel_says(ID, str(log)) == said
+    monkeypatch.setattr(exit_reason, "_records", lambda descriptor: iter(text.splitlines()))
+    assert exit_reason.kernel_says(ID, str(log)) == said
 
 
 def test_records_end_where_the_log_does(tmp_path):
     log = tmp_path / "kmsg"
     log.write_text(OF_ITS_OWN)
-    assert ends.kernel_says(ID, str(log)) == ends.LIMIT
-    assert ends.kernel_says(ID, str(tmp_path / "none")) == ends.UNKNOWN
+    assert exit_reason.kernel_says(ID, str(log)) == exit_reason.LIMIT
+    assert exit_reason.kernel_says(ID, str(tmp_path / "none")) == exit_reason.UNKNOWN
 
 
 @pytest.mark.parametrize(
     ("by_the_engine", "by_the_kernel", "words"),
     [
-        (True, ends.NOBODY, "ran out of memory; raise its memory limit (mem_limit)"),
-        (False, ends.LIMIT, "ran out of memory; raise its memory limit (mem_limit)"),
-        (False, ends.HOST, "the host ran out of memory"),
-        (False, ends.NOBODY, "not for lack of memory"),
-        (False, ends.UNKNOWN, "by somebody, or for lack of memory"),
+        (True, exit_reason.NOBODY, "ran out of memory; raise its memory limit (mem_limit)"),
+        (False, exit_reason.LIMIT, "ran out of memory; raise its memory limit (mem_limit)"),
+        (False, exit_reason.HOST, "the host ran out of memory"),
+        (False, exit_reason.NOBODY, "not for lack of memory"),
+        (False, exit_reason.UNKNOWN, "by somebody, or for lack of memory"),
     ],
 )
 def test_out_of_memory_and_killed_are_two_things(by_the_engine, by_the_kernel, words):
     ended = container("web", State__ExitCode=137, State__OOMKilled=by_the_engine)
-    assert words in ends.words(ended, lambda identity: by_the_kernel)
+    assert words in exit_reason.words(ended, lambda identity: by_the_kernel)
 
 
 @pytest.mark.parametrize(("code", "said"), [(3, "exit code 3"), (0, "exit code 0, it ended by itself")])
 def test_other_codes_ask_no_kernel(code, said):
-    assert ends.words(container("web", State__ExitCode=code), lambda identity: pytest.fail("asked")) == said
+    assert exit_reason.words(container("web", State__ExitCode=code), lambda identity: pytest.fail("asked")) == said

@@ -6,13 +6,12 @@
 import dataclasses
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import inspect as look
+from ansible_collections.onebox.stack.plugins.module_utils.compose import inspect
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.plan import Facts, Row
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run as remember
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from compose_facts import container, model_of
@@ -28,18 +27,18 @@ def test_the_engine_a_stack_was_deployed_on_is_the_only_one_that_counts(tmp_path
     state_file.save(request.state_folder, {"engine": "docker"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(tmp_path))
-        patch.setattr(look.engines, "sockets", lambda name, environ, uid: [f"{tmp_path}/none.sock"])
+        patch.setattr(inspect.discover, "sockets", lambda name, environ, uid: [f"{tmp_path}/none.sock"])
         with pytest.raises(EngineError, match="shop was deployed on docker, and that does not answer"):
-            look.find_engine(request, world)
+            inspect.find_engine(request, world)
         named = dataclasses.replace(request, engine="podman")
-        assert look.find_engine(named, world).name == "podman"
+        assert inspect.find_engine(named, world).name == "podman"
 
 
 @pytest.mark.parametrize(("started", "remembered"), [("2026-11-21T09:00:00.5Z", False), ("2026-11-22T00:00:00Z", True)])
 def test_a_restart_that_was_planned_and_not_made_is_planned_again(started, remembered):
     before, after = container("web"), container("web", State__StartedAt=started)
     content = {"web": Content(code={"/code": Piece("new", 0.0)})}
-    seen = look.Look(
+    seen = inspect.Look(
         model=model_of({"web": {"image": "shop:1"}}),
         source=None,
         tool=Provider("podman-compose", ("podman-compose",), (1, 6, 0), {}),
@@ -49,4 +48,4 @@ def test_a_restart_that_was_planned_and_not_made_is_planned_again(started, remem
         warnings=[],
         cache={},
     )
-    assert (after.id in remember.after(seen, [after]).records) is remembered
+    assert (after.id in record_run.after(seen, [after]).records) is remembered

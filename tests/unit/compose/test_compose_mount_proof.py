@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts as proof
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -16,9 +16,9 @@ class FakeEngine(Engine):
     name, socket = "podman", "/nowhere"
 
     def containers(self, project=None, names=()):
-        mounts = [{"Type": "bind", "Source": "/Users/me/app", "Destination": "/app", "RW": True}]
+        bound = [{"Type": "bind", "Source": "/Users/me/app", "Destination": "/app", "RW": True}]
         state = {"Status": "running", "Running": True, "Pid": 4711}
-        return [parse_inspect({"Id": "a" * 64, "Name": "web", "State": state, "Mounts": mounts})]
+        return [parse_inspect({"Id": "a" * 64, "Name": "web", "State": state, "Mounts": bound})]
 
 
 def world_of(run) -> World:
@@ -36,7 +36,7 @@ def test_the_machine_is_asked_and_one_that_is_down_is_no_proof():
 
     request = Request("97layer", "/deploy", vm="podman", vm_name="97layerOS")
     with pytest.raises(ComposeError, match="97layer cannot be proven.*podman machine start 97layerOS"):
-        proof.prove(FakeEngine(), request, world_of(run), project="97layer")
+        mounts.prove(FakeEngine(), request, world_of(run), project="97layer")
     assert ["podman", "machine", "ssh", "97layerOS"] in asked
 
 
@@ -47,5 +47,5 @@ def test_a_directory_of_this_moment_is_outlasted_and_no_other(tmp_path, seconds_
     made = (tmp_path / "young").stat().st_ctime
     slept = [0.0]
     world = dataclasses.replace(World.real(), epoch=lambda: made + seconds_later, sleep=slept.append)
-    proof.outlast_the_doubt([str(tmp_path / "old"), str(tmp_path / "young"), str(tmp_path / "gone")], world)
+    mounts.outlast_the_doubt([str(tmp_path / "old"), str(tmp_path / "young"), str(tmp_path / "gone")], world)
     assert sum(slept) == pytest.approx(waited, abs=0.001)

@@ -6,7 +6,7 @@
 import dataclasses
 import json
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import prometheus as scraped
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import prometheus
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
@@ -41,7 +41,7 @@ def check(*answers, jobs=(), since=0.0, timeout=10.0):
         answer = left.pop(0) if len(left) > 1 else left[0]
         return answer if isinstance(answer, tuple) else (200, json.dumps({"data": {"activeTargets": answer}}), "")
 
-    return scraped.check([{"url": "http://p:9090/", "jobs": jobs}], timeout, since, Time().world, read)
+    return prometheus.check([{"url": "http://p:9090/", "jobs": jobs}], timeout, since, Time().world, read)
 
 
 def test_up_is_fine():

@@ -10,8 +10,7 @@ import os
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment as environ
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment, resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import locate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
@@ -77,7 +76,7 @@ class TestLocate:
 
 
 def test_only_what_is_needed_of_the_environment_is_kept():
-    kept = environ.clean(
+    kept = environment.clean(
         {
             "HOME": "/root",
             "DATA_DIR": "/x",
@@ -88,8 +87,8 @@ def test_only_what_is_needed_of_the_environment_is_kept():
             "REDIS_HOST": "h",
         }
     )
-    assert kept == {"HOME": "/root", "CONTAINERS_CONF": "/c", "PATH": environ.DEFAULT_PATH, "LC_ALL": "C"}
-    assert environ.clean({"USER": "root", "HTTP_PROXY": "p", "PATH": "/bin"}, {"USER": "1000", "PATH": "/x"}) == {
+    assert kept == {"HOME": "/root", "CONTAINERS_CONF": "/c", "PATH": environment.DEFAULT_PATH, "LC_ALL": "C"}
+    assert environment.clean({"USER": "root", "HTTP_PROXY": "p", "PATH": "/bin"}, {"USER": "1000", "PATH": "/x"}) == {
         "HTTP_PROXY": "p",
         "PATH": "/bin",
         "LC_ALL": "C",

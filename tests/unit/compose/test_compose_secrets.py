@@ -5,7 +5,7 @@
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import secrets
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import digests as content
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import digests
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory, Record
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
@@ -61,7 +61,7 @@ def test_where_there_is_no_such_thing(kind, engine, word):
 
 
 def rows(known: dict[str, str], **updated: str) -> dict[str, plan.Row]:
-    reader = content.Reader(external=secrets.pieces(MODEL, Keeper(**updated)))
+    reader = digests.Reader(external=secrets.pieces(MODEL, Keeper(**updated)))
     found = {"bot": reader.content(MODEL.services["bot"], {}, "/")}
     bot, web = container("bot"), container("web")
     records = {bot.id: Record("bot", "", known)} if known else {}

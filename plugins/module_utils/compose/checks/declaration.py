@@ -10,7 +10,7 @@ import stat
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import ports as portlib
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import ports
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.resolve import (
     no_env_file,
@@ -202,18 +202,18 @@ def platforms(model: Model, images: t.Mapping[str, t.Mapping[str, t.Any] | None]
 
 
 def _twice(model: Model) -> t.Iterator[Problem]:
-    taken: list[tuple[str, portlib.Listener]] = []
+    taken: list[tuple[str, ports.Listener]] = []
     for service in model.services.values():
         for row in service.ports:
             if row.published:
                 for name, listener in taken:
-                    if portlib.clashes(listener, row.host_ip, row.published, row.protocol):
+                    if ports.clashes(listener, row.host_ip, row.published, row.protocol):
                         yield Problem(
                             "port_twice",
                             f"service {service.name}, port {row.published}",
                             f"service {name} publishes it too",
                         )
-                taken.append((service.name, portlib.Listener(row.host_ip, row.published, row.protocol, "")))
+                taken.append((service.name, ports.Listener(row.host_ip, row.published, row.protocol, "")))
 
 
 def foreign(project: str, project_dir: str, containers: t.Sequence[Container]) -> list[Problem]:
@@ -247,7 +247,7 @@ def occupied(
     rows: t.Sequence[planning.Row],
     own: t.Sequence[Container],
     others: t.Callable[[], t.Sequence[Container]],
-    listening: t.Sequence[portlib.Listener],
+    listening: t.Sequence[ports.Listener],
     owner: t.Callable[[str], tuple[int, str]],
 ) -> list[Problem]:
     """Ports that services about to be created want and that something else has.
@@ -268,7 +268,7 @@ def occupied(
             if not port.published or (port.published, port.protocol) in mine:
                 continue
             hit = next(
-                (place for place in listening if portlib.clashes(place, port.host_ip, port.published, port.protocol)),
+                (place for place in listening if ports.clashes(place, port.host_ip, port.published, port.protocol)),
                 None,
             )
             asleep = _asleep(port, others(), {container.id for container in own}) if hit is None else ""
@@ -292,14 +292,14 @@ def _asleep(port: PortRow, others: t.Sequence[Container], own: t.Container[str])
         if container.id in own or container.running or container.restart_policy in ("", "no"):
             continue
         for row in container.ports:
-            listener = portlib.Listener(row.host_ip, row.host_port, row.protocol, "")
-            if portlib.clashes(listener, port.host_ip, port.published, port.protocol):
+            listener = ports.Listener(row.host_ip, row.host_port, row.protocol, "")
+            if ports.clashes(listener, port.host_ip, port.published, port.protocol):
                 return f"container {container.name}" + (f" of stack {container.project}" if container.project else "")
     return ""
 
 
 def _who(
-    hit: portlib.Listener,
+    hit: ports.Listener,
     port: int,
     others: t.Callable[[], t.Sequence[Container]],
     owner: t.Callable[[str], tuple[int, str]],

@@ -14,22 +14,22 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.vm import shares as vm_machines
+from ansible_collections.onebox.stack.plugins.module_utils.vm import shares
 
 _SECONDS = 30.0
 
 
-def problems(model: Model, machine: vm_machines.Machine, world: World) -> list[Problem]:
+def problems(model: Model, machine: shares.Machine, world: World) -> list[Problem]:
     """One problem for each source that no share covers; none where shares are not known, for the proof comes later."""
-    shares = vm_machines.shares(machine, world.run, world.home, _SECONDS)
-    if shares is None:
+    shared = shares.shares(machine, world.run, world.home, _SECONDS)
+    if shared is None:
         return []
-    roots = [root for pair in shares for root in (pair[1], os.path.realpath(pair[0]))]
+    roots = [root for pair in shared for root in (pair[1], os.path.realpath(pair[0]))]
     return [
         Problem(
             "vm_not_shared",
             f"service {service.name}, volume {bind.source}:{bind.target}",
-            f"{machine.title} shares {', '.join(pair[0] for pair in shares)} and not {bind.source}: the container "
+            f"{machine.title} shares {', '.join(pair[0] for pair in shared)} and not {bind.source}: the container "
             f"would see an empty directory. Move it below one of these. Or: {machine.how_to_share(bind.source)}",
         )
         for service in model.services.values()

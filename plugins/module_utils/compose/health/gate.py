@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import exit_reason as ends
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import exit_reason
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
@@ -67,7 +67,7 @@ class Gate:
         patience: float = 3.0,
         probe: t.Callable[[t.Sequence[str]], None] | None = None,
         interval: float = 0.25,
-        kernel: t.Callable[[str], str] = ends.kernel_says,
+        kernel: t.Callable[[str], str] = exit_reason.kernel_says,
     ) -> None:
         self._engine = engine
         self._project = project
@@ -167,14 +167,14 @@ class Gate:
         memory = seen.setdefault(container.id, _Seen(container.restart_count))
         memory.exit_code = container.exit_code or memory.exit_code
         if container.restart_count - memory.restarts >= _LOOP:
-            ended = ends.words(replace(container, exit_code=memory.exit_code), self._kernel)
+            ended = exit_reason.words(replace(container, exit_code=memory.exit_code), self._kernel)
             return FAILED, f"keeps restarting ({container.restart_count} times), {ended}"
         if container.status in _ENDED:
             if service.name in completed or service.one_shot:
                 if container.exit_code == 0:
                     return WELL, "ended with exit code 0"
-                return FAILED, f"ended: {ends.words(container, self._kernel)}"
-            return self._lasting(memory, now, f"is not running: {ends.words(container, self._kernel)}")
+                return FAILED, f"ended: {exit_reason.words(container, self._kernel)}"
+            return self._lasting(memory, now, f"is not running: {exit_reason.words(container, self._kernel)}")
         if service.name in completed:
             memory.since = None
             return WAITING, f"is still {container.status}, and another service waits for its end"

@@ -14,9 +14,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.request impor
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import verify
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict import decide as verdicts
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import prover as vm
-from ansible_collections.onebox.stack.plugins.module_utils.vm import shares as vm_machines
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict import decide
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import prover
+from ansible_collections.onebox.stack.plugins.module_utils.vm import shares
 
 
 def prove(engine: Engine, request: Request, world: World, **wanted: t.Any) -> dict[str, t.Any]:
@@ -29,9 +29,9 @@ def prove(engine: Engine, request: Request, world: World, **wanted: t.Any) -> di
     try:
         through = None
         if request.vm != "none":
-            through = vm.Prover(vm_machines.Machine.of(request.vm, request.vm_name, environ=world.environ), world.run)
+            through = prover.Prover(shares.Machine.of(request.vm, request.vm_name, environ=world.environ), world.run)
         return verify.verify(engine, through=through, **wanted)
-    except vm_machines.MachineError as error:
+    except shares.MachineError as error:
         raise ComposeError(f"the mounts of stack {request.name} cannot be proven: {error}") from error
 
 
@@ -46,6 +46,6 @@ def outlast_the_doubt(sources: t.Iterable[str], world: World) -> None:
         with contextlib.suppress(OSError):
             # Python tells no birth before 3.12; the last change is never before it.
             youngest = max(youngest, os.stat(source).st_ctime)
-    left = youngest + verdicts.PODMAN_BEFORE_CREATION - world.epoch()
-    if 0 < left <= verdicts.PODMAN_BEFORE_CREATION:
+    left = youngest + decide.PODMAN_BEFORE_CREATION - world.epoch()
+    if 0 < left <= decide.PODMAN_BEFORE_CREATION:
         world.sleep(left)

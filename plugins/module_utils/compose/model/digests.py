@@ -16,7 +16,7 @@ import stat
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import short_syntax as shortform
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import short_syntax
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.dockerignore import Ignore
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import FileRef, Service
 
@@ -79,7 +79,7 @@ class Reader:
         code = {}
         for rule in service.watch:
             if rule.get("action") in _RESTART_ACTIONS and rule.get("path"):
-                path = shortform.absolute(str(rule["path"]), base)
+                path = short_syntax.absolute(str(rule["path"]), base)
                 code[path] = self.tree(path, Ignore(rule.get("ignore") or ()))
         return Content(
             {key: piece for key, piece in files.items() if piece is not None},

@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import short_syntax as shortform
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import short_syntax
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import Bind, PortRow
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 
@@ -169,14 +169,14 @@ def _service(
                 environment.update(left_open.read_env(path))
     for key, content in pairs(raw.get("environment")).items():
         environment[key] = left_open.passed_on.get(key) if content is None else content
-    volumes = [shortform.volume(row, base, left_open.relative) for row in raw.get("volumes") or ()]
+    volumes = [short_syntax.volume(row, base, left_open.relative) for row in raw.get("volumes") or ()]
     healthcheck = raw.get("healthcheck") or {}
     test = healthcheck.get("test")
     deploy = raw.get("deploy") or {}
     scale = raw.get("scale", (deploy or {}).get("replicas"))
     ports: list[PortRow] = []
     for row in raw.get("ports") or ():
-        ports += shortform.port(row)
+        ports += short_syntax.port(row)
     return Service(
         name=name,
         image=str(raw.get("image") or default_image.format(service=name)),
@@ -197,7 +197,7 @@ def _service(
         container_name=str(raw.get("container_name") or ""),
         platform=str(raw.get("platform") or ""),
         scale=1 if scale is None else int(scale),
-        stop_seconds=shortform.seconds(raw.get("stop_grace_period"), 10),
+        stop_seconds=short_syntax.seconds(raw.get("stop_grace_period"), 10),
         files=tuple(_files(raw, data, base)),
         watch=tuple((raw.get("develop") or {}).get("watch") or ()),
         raw=raw,
@@ -237,7 +237,7 @@ def env_files(value: t.Any, base: str) -> list[tuple[str, bool]]:
     for row in rows:
         path = row.get("path", "") if isinstance(row, dict) else str(row)
         required = bool(row.get("required", True)) if isinstance(row, dict) else True
-        found.append((shortform.absolute(path, base), required))
+        found.append((short_syntax.absolute(path, base), required))
     return found
 
 
@@ -246,7 +246,7 @@ def _build(value: t.Any, base: str) -> dict[str, t.Any] | None:
         return None
     build = {"context": value} if isinstance(value, str) else dict(value)
     context = str(build.get("context") or ".")
-    build["context"] = context if "://" in context else shortform.absolute(context, base)
+    build["context"] = context if "://" in context else short_syntax.absolute(context, base)
     return build
 
 
@@ -280,7 +280,7 @@ def _files(raw: t.Mapping[str, t.Any], data: t.Mapping[str, t.Any], base: str) -
             target = "" if isinstance(row, str) else str(row.get("target") or "")
             body = declared.get(source) or {}
             if body.get("file"):
-                yield FileRef(collection, source, "file", shortform.absolute(str(body["file"]), base), target)
+                yield FileRef(collection, source, "file", short_syntax.absolute(str(body["file"]), base), target)
             elif body.get("environment"):
                 yield FileRef(collection, source, "environment", str(body["environment"]), target)
             elif "content" in body:

@@ -15,8 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import interpolation as variables
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import podman_compose_limits as podman_limits
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import short_syntax as shortform
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import podman_compose_limits, short_syntax
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import (
     NOT_SET,
     LeftOpen,
@@ -165,8 +164,8 @@ def _relative_sources(data: t.Mapping[str, t.Any], base: str) -> set[str]:
     found = set()
     for service in (data.get("services") or {}).values():
         for row in service.get("volumes") or ():
-            bind = shortform.volume(row, base)
-            if isinstance(bind, shortform.Bind) and bind.relative:
+            bind = short_syntax.volume(row, base)
+            if isinstance(bind, short_syntax.Bind) and bind.relative:
                 found.add(bind.source)
     return found
 
@@ -209,7 +208,7 @@ def _podman_model(tool: providers.Provider, source: Source, world: World) -> Mod
         else:
             for name, text in variables.unset(parsed[path].data, values).items():
                 unset.setdefault(name, text)
-            problems += podman_limits.unsupported(source.named(path), parsed[path].data, values)
+            problems += podman_compose_limits.unsupported(source.named(path), parsed[path].data, values)
     if problems:
         raise BadStack(source.project, problems)
     if result.rc != 0:
@@ -222,7 +221,7 @@ def _podman_model(tool: providers.Provider, source: Source, world: World) -> Mod
         if result.rc != 0:
             raise BadStack(source.project, problems)
         parsed, unset = providers.parse_yaml(tool, {answer: result.stdout}, world), {}
-    left = list(podman_limits.left_over(parsed[answer].data, texts.values(), tool.version_text))
+    left = list(podman_compose_limits.left_over(parsed[answer].data, texts.values(), tool.version_text))
     if left:
         raise BadStack(source.project, [*problems, *left])
     return from_config(

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, images
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import config_hash as confighash
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, config_hash, images
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE, PODMAN_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
@@ -141,7 +140,7 @@ def takes_dependencies_along(kind: str, version: t.Sequence[int]) -> bool:
     Docker Compose before 2.29.3 has ``depends_on`` in its hash and drops it from services started with ``--no-deps``,
     so that the next look would see a changed service.
     """
-    return kind == DOCKER_COMPOSE and tuple(version) < confighash.WITHOUT_DEPENDS_ON
+    return kind == DOCKER_COMPOSE and tuple(version) < config_hash.WITHOUT_DEPENDS_ON
 
 
 def _one_shots_again(model: Model, rows: t.Mapping[str, Row]) -> None:
@@ -166,7 +165,7 @@ def _configuration(
 ) -> None:
     label = container.labels.get(HASH_LABEL)
     if kind == DOCKER_COMPOSE:
-        if label is not None and confighash.config_hash(service.raw, ids, version) == label:
+        if label is not None and config_hash.config_hash(service.raw, ids, version) == label:
             return
         changed = compare.differences(service, container, facts.images.get(container.image_id))
         if not changed and label is not None and _other_version_agrees(service, container, version, ids, label):
@@ -188,7 +187,7 @@ def _other_version_agrees(
 ) -> bool:
     written = container.labels.get(VERSION_LABEL, "")
     numbers = tuple(int(part) for part in written.split("-")[0].split(".") if part.isdigit())
-    return bool(numbers) and numbers != tuple(version) and confighash.config_hash(service.raw, ids, numbers) == label
+    return bool(numbers) and numbers != tuple(version) and config_hash.config_hash(service.raw, ids, numbers) == label
 
 
 def _reason(name: str, change: t.Mapping[str, t.Any]) -> str:
