@@ -66,12 +66,13 @@ path:
 """
 
 import os
-import pathlib
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import survey
@@ -90,42 +91,41 @@ def tool_here(engine: Engine, world: World) -> str:
         return ""
 
 
-def install(engine: str, requirement: str, suite: str, base: str) -> str:
-    root = os.geteuid() == 0
-    home = str(pathlib.Path.home())
+def install(engine: str, requirement: str, suite: str, base: str, world: World) -> str:
     if engine == "podman":
-        installer = Installer(base, "/usr/local/bin" if root else f"{home}/.local/bin")
-        return installer.podman_compose(requirement, PYTHON)
-    installer = Installer(base, "/usr/local/lib/docker/cli-plugins" if root else f"{home}/.docker/cli-plugins")
-    return installer.docker_compose(suite, PLUGINS)
+        links = "/usr/local/bin" if world.is_root else os.path.join(world.home, ".local/bin")
+        return Installer(base, links).podman_compose(requirement, PYTHON)
+    plugins = "/usr/local/lib/docker" if world.is_root else os.path.join(world.home, ".docker")
+    return Installer(base, os.path.join(plugins, "cli-plugins")).docker_compose(suite, PLUGINS)
+
+
+def _run(module: AnsibleModule) -> dict[str, t.Any]:
+    given, world = module.params, World.real()
+    usual = "/opt/onebox" if world.is_root else os.path.join(world.home, ".local/share/onebox")
+    base = given["base"] or usual
+    engine, _problem = survey.look(given["engine"])
+    if engine is None:
+        return {"changed": False, "path": ""}
+    path = tool_here(engine, world)
+    if path or module.check_mode:
+        return {"changed": not path, "path": path}
+    try:
+        path = install(engine.name, given["requirement"], given["suite"], base, world)
+    except OSError as error:
+        raise ToolError(f"cannot write below {base}: {error.strerror}; check the permissions and the disk") from error
+    return {"changed": True, "path": path}
 
 
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        _run,
         argument_spec={
             "engine": {"type": "str", "choices": ["auto", "docker", "podman"], "default": "auto"},
             "requirement": {"type": "str", "default": "podman-compose==1.6.0"},
             "suite": {"type": "str", "default": "trixie"},
             "base": {"type": "path"},
         },
-        supports_check_mode=True,
     )
-    usual = "/opt/onebox" if os.geteuid() == 0 else str(pathlib.Path.home() / ".local/share/onebox")
-    base = module.params["base"] or usual
-    engine, _problem = survey.look(module.params["engine"])
-    if engine is None:
-        module.exit_json(changed=False, path="")
-        return
-    path = tool_here(engine, World.real())
-    if path or module.check_mode:
-        module.exit_json(changed=not path, path=path)
-    try:
-        path = install(engine.name, module.params["requirement"], module.params["suite"], base)
-    except ToolError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"cannot write below {base}: {error.strerror}; check the permissions and the disk")
-    module.exit_json(changed=True, path=path)
 
 
 if __name__ == "__main__":

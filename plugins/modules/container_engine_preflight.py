@@ -156,8 +156,6 @@ notes:
 """
 
 import json
-import os
-import pathlib
 import shutil
 import typing as t
 
@@ -165,14 +163,19 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
-from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import advice, images, preflight, survey
-from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import containers_conf as dropin
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import (
+    advice,
+    containers_conf,
+    images,
+    preflight,
+    survey,
+)
 
 
-def look(module: AnsibleModule, drop_in: dropin.DropIn) -> dict[str, t.Any]:
+def look(module: AnsibleModule, drop_in: containers_conf.DropIn, world: World) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {
         "changed": False,
         "name": "",
@@ -191,7 +194,7 @@ def look(module: AnsibleModule, drop_in: dropin.DropIn) -> dict[str, t.Any]:
     }
     engine, result["problem"] = survey.look(module.params["engine"])
     if engine is not None:
-        describe(module, drop_in, engine, result)
+        describe(module, drop_in, engine, world, result)
     lacking = [command for command in module.params["commands"] if shutil.which(command) is None]
     if lacking and not result["problem"]:
         result["problem"] = f"{', '.join(lacking)} is not installed on this host; install it"
@@ -206,10 +209,11 @@ def look(module: AnsibleModule, drop_in: dropin.DropIn) -> dict[str, t.Any]:
     return result
 
 
-def describe(module: AnsibleModule, drop_in: dropin.DropIn, engine: Engine, result: dict[str, t.Any]) -> None:
+def describe(
+    module: AnsibleModule, drop_in: containers_conf.DropIn, engine: Engine, world: World, result: dict[str, t.Any]
+) -> None:
     result.update(name=engine.name, version=engine.version, socket=engine.socket, rootless=survey.is_rootless(engine))
     try:
-        world = World.real()
         tool = provider.find("auto", engine, environment.clean(world.environ), world)
         result["provider"] = {"name": tool.kind, "version": tool.version_text, "path": " ".join(tool.argv)}
     except ComposeError as error:
@@ -225,28 +229,41 @@ def describe(module: AnsibleModule, drop_in: dropin.DropIn, engine: Engine, resu
         result["settings"] = preflight.names_in(after)
         result["starts_at_boot"] = True
         if not module.check_mode:
-            result["runtime"], result["cgroup_manager"] = podman_facts()
+            result["runtime"], result["cgroup_manager"] = podman_facts(world)
     elif advice.has_systemd():
         result["starts_at_boot"] = survey.docker_starts_at_boot()
     if not advice.has_systemd():
         result["notes"].append("no systemd here: nothing starts containers again after a reboot but another run")
 
 
-def podman_facts() -> tuple[str, str]:
+def podman_facts(world: World) -> tuple[str, str]:
     """The OCI runtime and the cgroup manager Podman says it uses."""
-    host = json.loads(process.run(["podman", "info", "--format", "json"], timeout=60).stdout)["host"]
+    host = json.loads(world.run(["podman", "info", "--format", "json"], timeout=60).stdout)["host"]
     return str(host["ociRuntime"]["name"]), str(host["cgroupManager"])
 
 
-def forget(module: AnsibleModule, drop_in: dropin.DropIn) -> dict[str, t.Any]:
+def forget(module: AnsibleModule, drop_in: containers_conf.DropIn) -> dict[str, t.Any]:
     before = drop_in.read()
     if not module.check_mode:
         drop_in.write("")
     return {"changed": bool(before), "diff": {"before": before, "after": ""}}
 
 
+def _run(module: AnsibleModule) -> dict[str, t.Any]:
+    world = World.real()
+    drop_in = containers_conf.DropIn(containers_conf.folder_of(world.uid, world.home))
+    try:
+        if module.params["state"] == "absent":
+            return forget(module, drop_in)
+        return look(module, drop_in, world)
+    except OSError as error:
+        why = f"cannot write {drop_in.path}: {error.strerror}; check the permissions and the disk"
+        raise preflight.PreflightError(why) from error
+
+
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        _run,
         argument_spec={
             "engine": {"type": "str", "choices": ["auto", "docker", "podman"], "default": "auto"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -256,17 +273,7 @@ def main() -> None:
             "images": {"type": "list", "elements": "str", "default": []},
             "standins": {"type": "list", "elements": "str", "default": []},
         },
-        supports_check_mode=True,
     )
-    drop_in = dropin.DropIn(dropin.folder_of(os.geteuid(), str(pathlib.Path.home())))
-    try:
-        if module.params["state"] == "absent":
-            module.exit_json(**forget(module, drop_in))
-        module.exit_json(**look(module, drop_in))
-    except (preflight.PreflightError, EngineError, process.CommandError) as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"cannot write {drop_in.path}: {error.strerror}; check the permissions and the disk")
 
 
 if __name__ == "__main__":

@@ -19,13 +19,14 @@ import tempfile
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 
 _TIMEOUT = 600.0
 # Debian's archive by the names of its suites; other archives on the host have other names.
 _DEBIAN = re.compile(r"bookworm|trixie|forky|sid|stable|testing|unstable|oldstable")
 
 
-class ToolError(Exception):
+class ToolError(OneboxError):
     """The compose tool cannot be installed. Says why and what to do."""
 
 

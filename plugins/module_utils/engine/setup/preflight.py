@@ -15,10 +15,12 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+
 Probe = t.Callable[[t.Sequence["Setting"]], str]
 
 
-class PreflightError(Exception):
+class PreflightError(OneboxError):
     """The engine cannot run a container here. Names all that was tried, and what each said."""
 
 
