@@ -108,6 +108,18 @@ def virtual_environment(requirements: str) -> None:
     stamp.write_text(wanted)
 
 
+def state_in_checkout() -> None:
+    """Let the programs of .venv keep Ansible's state in this checkout, as the Makefile does.
+
+    Without ANSIBLE_HOME, Molecule keeps the state of all checkouts of one name in one folder below the home directory.
+    """
+    home = 'os.path.join(os.path.dirname(sys.prefix), ".ansible")'
+    for packages in VENV.glob("lib/python3*/site-packages"):
+        # Python runs such a line when it starts.
+        settings = packages / "onebox-ansible-home.pth"
+        settings.write_text(f'import os, sys; os.environ.setdefault("ANSIBLE_HOME", {home})\n')
+
+
 def collections(scratch: pathlib.Path) -> None:
     """Put the collections we depend on into .collections, and link this checkout beside them."""
     place = COLLECTIONS / "ansible_collections"
@@ -157,6 +169,8 @@ def main() -> None:
         try:
             system_packages()
             virtual_environment("requirements-dev.txt" if options.dev else "requirements.txt")
+            if options.dev:
+                state_in_checkout()
             collections(scratch)
         except subprocess.CalledProcessError as error:
             command = " ".join(map(str, error.cmd[:4]))
