@@ -82,6 +82,19 @@ def _molecule(options: argparse.Namespace) -> None:
         os.execvpe("molecule", ["molecule", *options.arguments], {**os.environ, **env})
 
 
+def _start_host(options: argparse.Namespace) -> None:
+    with alone():
+        socket = docker.up()
+        docker.use_in_context(socket)
+        print(hosts.start(socket, options.name, options.image, options.archive))
+
+
+def _remove_host(options: argparse.Namespace) -> None:
+    socket = docker.find()
+    if socket is not None:  # without an engine there are no hosts
+        hosts.remove(socket, options.name)
+
+
 def _bare(options: argparse.Namespace) -> None:
     with alone():
         socket = docker.up()
@@ -99,6 +112,15 @@ def main() -> None:
     image = commands.add_parser("image", help="build images")
     image.add_argument("names", nargs="+", metavar="NAME", help=f"one of {', '.join(images.NAMES)}")
     image.set_defaults(call=_image)
+    host = commands.add_parser("host", help="start or remove a systemd host").add_subparsers(dest="how", required=True)
+    start = host.add_parser("start", help="start a host, wait until it has booted, print the name of its container")
+    start.add_argument("name")
+    start.add_argument("--image", default="debian13", help="default: %(default)s")
+    start.add_argument("--archive", action="append", default=[], metavar="NAME", help="an image it can load")
+    start.set_defaults(call=_start_host)
+    remove = host.add_parser("remove", help="remove a host")
+    remove.add_argument("name")
+    remove.set_defaults(call=_remove_host)
     molecule = commands.add_parser("molecule", help="run molecule on the testbed's hosts (default: all scenarios)")
     molecule.add_argument("arguments", nargs=argparse.REMAINDER)
     molecule.set_defaults(call=_molecule)

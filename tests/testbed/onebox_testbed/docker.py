@@ -19,6 +19,7 @@ from onebox_testbed.base import CACHE, CHECKOUT, LABEL, RUN, TestbedError, run, 
 
 OWN = RUN / "docker"
 OWN_SOCKET = OWN / "docker.sock"
+CONTEXT = CACHE / "docker-context"
 # Where our daemon may keep images. The later ones are for a machine that is itself a container: overlay does not stack
 # on overlay, but such a machine has a volume at one of these.
 DATA_PLACES = ("/var/lib/onebox-testbed/docker", "/var/lib/docker/onebox-testbed", "/var/lib/containers/onebox-testbed")
@@ -127,6 +128,20 @@ def programs_of(suite: str) -> str:
 
 def environment(path: str) -> dict[str, str]:
     return {"DOCKER_HOST": f"unix://{path}"}
+
+
+def use_in_context(path: str) -> None:
+    """Point the docker command at the engine at ``path``, for programs that run with ``DOCKER_CONFIG`` set to CONTEXT.
+
+    Molecule has its environment before any engine of ours runs, so a variable cannot name the socket.
+    """
+    name = "testbed"
+    env = {"DOCKER_CONFIG": str(CONTEXT)}
+    known = run(["docker", "context", "inspect", "-f", "{{.Endpoints.docker.Host}}", name], env=env, check=False)
+    if known.stdout.strip() != f"unix://{path}":
+        action = "update" if known.returncode == 0 else "create"
+        run(["docker", "context", action, name, "--docker", f"host=unix://{path}"], env=env)
+    run(["docker", "context", "use", name], env=env)
 
 
 def docker(path: str, *argv: str, **options: t.Any) -> str:

@@ -9,13 +9,15 @@ import os
 import typing as t
 
 from onebox_testbed import images, standins
-from onebox_testbed.base import CACHE, CHECKOUT, ROOT, cgroup_v2
+from onebox_testbed.base import CACHE, CHECKOUT, LABEL, ROOT, TestbedError, cgroup_v2, wait_until
+from onebox_testbed.docker import docker
 from onebox_testbed.docker import environment as docker_environment
 
 HOST_IMAGES = ("debian13", "debian13-docker", "debian13-podman")
 # What only these scenarios need: hosts as a cloud gives them, and stand-ins for public images.
 ON_CLOUD_HOSTS = ("host_baseline",)
 WITH_STANDINS = ("coinpilot", "observer", "omnivibe")
+BOOT_SECONDS = 120.0
 
 
 def run_arguments() -> list[str]:
@@ -27,6 +29,46 @@ def run_arguments() -> list[str]:
     if cgroup_v2():
         return [*argv, "--cgroupns", "private", "--privileged"]
     return [*argv, "--cgroupns", "host", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
+
+
+def start(socket: str, name: str, image: str, archives: t.Sequence[str] = ()) -> str:
+    """Start a host of this checkout and wait until systemd has booted; returns the name of its container.
+
+    A host of the same name is replaced.
+
+    Args:
+        image: the name of its image, such as ``debian13-docker``.
+        archives: names of images that the host can load from ``/testbed/<name>.tar``.
+
+    Raises:
+        TestbedError: an image could not be built, or the host did not boot.
+    """
+    remove(socket, name)
+    container = _container(name)
+    argv = ["run", "-d", "--name", container, "--hostname", name, "--label", f"{LABEL}={CHECKOUT}", *run_arguments()]
+    for archive in archives:
+        argv += ["-v", f"{images.saved(socket, archive)}:/testbed/{archive}.tar:ro"]
+    docker(socket, *argv, images.ensure(socket, image), "/sbin/init")
+
+    def state() -> str:
+        return docker(socket, "exec", container, "systemctl", "is-system-running", check=False)
+
+    # "degraded" is a host whose hardware a container does not have; what a test needs of it, the test checks.
+    if not wait_until(lambda: state() in ("running", "degraded"), BOOT_SECONDS):
+        log = docker(socket, "logs", "--tail", "10", container)
+        raise TestbedError(f"{container} did not boot within {BOOT_SECONDS:.0f} s, its state is {state()!r}\n{log}")
+    return container
+
+
+def remove(socket: str, name: str) -> None:
+    """Remove a host of this checkout and its volumes. A host that does not exist is not an error."""
+    found = docker(socket, "ps", "-aq", "--filter", f"name=^/{_container(name)}$")
+    if found:
+        docker(socket, "rm", "-f", "-v", found)
+
+
+def _container(name: str) -> str:
+    return f"obx-{CHECKOUT}-{name}"
 
 
 def environment(socket: str, scenarios: t.Collection[str]) -> dict[str, str]:
