@@ -28,6 +28,15 @@ options:
     ini:
       - section: callback_progress
         key: interval
+  report:
+    description:
+      - Whether to print the text of M(onebox.stack.stack_report).
+      - Molecule takes each line that begins with C(changed) for a task, so set it to V(false) there.
+    type: bool
+    default: true
+    ini:
+      - section: callback_progress
+        key: report
 """
 
 import json
@@ -106,7 +115,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         self._running("")
         self._ended = True
-        for text in self._reports.values():
+        for text in self._reports.values() if self.get_option("report") else ():
             self._display.display("\n" + text.rstrip("\n"))
         for host, text in self._failures.items():
             if stats.summarize(host)["failures"]:  # and not rescued
