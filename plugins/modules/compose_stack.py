@@ -102,7 +102,8 @@ options:
     default: false
   http_checks:
     description:
-      - URLs that must answer, asked from the host itself, without any proxy.
+      - URLs that must answer, asked from the host itself, without any proxy. C(user:password@) in a URL is sent as
+        basic authentication. Results show neither it nor the query.
     type: list
     elements: dict
     default: []
@@ -120,7 +121,8 @@ options:
   prometheus_checks:
     description:
       - Prometheus servers whose targets must be up, asked from the host itself, without any proxy. After a change only
-        what was scraped since counts, so O(wait_timeout) must be longer than the scrape interval.
+        what was scraped since counts, so O(wait_timeout) must be longer than the scrape interval. C(user:password@) in
+        a URL is sent as basic authentication and not shown in results.
     type: list
     elements: dict
     default: []

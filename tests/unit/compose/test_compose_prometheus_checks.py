@@ -7,6 +7,7 @@ import dataclasses
 import json
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import prometheus
+from ansible_collections.onebox.stack.plugins.module_utils.core import http
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
@@ -36,12 +37,14 @@ def check(*answers, jobs=(), since=0.0, timeout=10.0):
     """The rows for a Prometheus that gives these answers one after the other, the last one for ever."""
     left = list(answers)
 
-    def read(url, seconds):
+    def get(url, seconds):
         assert url == "http://p:9090/api/v1/targets?state=active"
         answer = left.pop(0) if len(left) > 1 else left[0]
-        return answer if isinstance(answer, tuple) else (200, json.dumps({"data": {"activeTargets": answer}}), "")
+        if isinstance(answer, http.Answer):
+            return answer
+        return http.Answer(200, body=json.dumps({"data": {"activeTargets": answer}}).encode())
 
-    return prometheus.check([{"url": "http://p:9090/", "jobs": jobs}], timeout, since, Time().world, read)
+    return prometheus.check([{"url": "http://p:9090/", "jobs": jobs}], timeout, since, Time().world, get)
 
 
 def test_up_is_fine():
@@ -82,6 +85,23 @@ def test_nothing_watched_at_all():
 
 
 def test_no_prometheus():
-    assert check((200, "<html>", ""))[0]["message"] == "this is not the answer of a Prometheus"
-    assert check((503, "", ""))[0]["message"] == "answered 503"
-    assert check((0, "", "Connection refused"))[0]["message"] == "Connection refused"
+    assert check(http.Answer(200, body=b"<html>"))[0]["message"] == "this is not the answer of a Prometheus"
+    assert check(http.Answer(200, body=b"\xff"))[0]["message"] == "this is not the answer of a Prometheus"
+    assert check(http.Answer(503))[0]["message"] == "answered 503"
+    assert check(http.Answer(error="Connection refused"))[0]["message"] == "Connection refused"
+
+
+def test_a_body_that_was_cut_is_reported():
+    (row,) = check(http.Answer(200, error="the body is longer than 9 bytes"))
+    assert (row["ok"], row["message"]) == (False, "the body is longer than 9 bytes")
+
+
+def test_a_password_in_a_url_is_in_no_result():
+    def get(url, seconds):
+        assert url == "http://ann:s3cret@p:9090/api/v1/targets?state=active"
+        return http.Answer(200, body=json.dumps({"data": {"activeTargets": [target()]}}).encode())
+
+    for answer in (get, lambda url, seconds: http.Answer(401)):
+        (row,) = prometheus.check([{"url": "http://ann:s3cret@p:9090/"}], 1.0, 0.0, Time().world, answer)
+        assert row["url"] == "http://***@p:9090"
+        assert "s3cret" not in str(row)

@@ -5,51 +5,28 @@
 
 from __future__ import annotations
 
-import http.client
-import ssl
 import typing as t
-import urllib.error
-import urllib.request
 
+from ansible_collections.onebox.stack.plugins.module_utils.core import http
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
-# url, seconds -> (HTTP status or 0, why not)
-Fetch = t.Callable[[str, float], "tuple[int, str]"]
+# url, seconds -> the answer
+Get = t.Callable[[str, float], http.Answer]
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect is an answer: its status is what was asked for."""
-
-    def redirect_request(self, *args: t.Any, **kwargs: t.Any) -> None:
-        return None
-
-
-def read(url: str, timeout: float, most: int = 16 << 20) -> tuple[int, str, str]:
-    """GET ``url`` without any proxy; the HTTP status and ``most`` bytes of the body, or 0 and why there is none."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
-    try:
-        with opener.open(url, timeout=timeout) as answer:
-            return answer.status, answer.read(most).decode("utf-8", errors="replace"), ""
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code, "", ""
-    except (OSError, http.client.HTTPException, ssl.SSLError, ValueError) as error:
-        return 0, "", str(getattr(error, "reason", "") or error or type(error).__name__)
-
-
-def fetch(url: str, timeout: float) -> tuple[int, str]:
-    """The HTTP status of ``url``, or 0 and why there is none."""
-    status, _body, why = read(url, timeout, most=0)  # a stream has no end to wait for
-    return status, why
+def status_of(url: str, timeout: float) -> http.Answer:
+    """The answer of ``url`` without its body: a stream has no end to wait for."""
+    return http.get(url, timeout, most=0)
 
 
 def check(
-    wanted: t.Sequence[t.Mapping[str, t.Any]], timeout: float, world: World, get: Fetch = fetch
+    wanted: t.Sequence[t.Mapping[str, t.Any]], timeout: float, world: World, get: Get = status_of
 ) -> list[dict[str, t.Any]]:
     """Poll each URL until it answers with its status, or ``timeout`` seconds have passed for all together.
 
     Returns:
-        ``url, status, expected, ok, ms, message`` for each, in order; ``ms`` is the time of the last request.
+        ``url, status, expected, ok, ms, message`` for each, in order. ``url`` is without user info and query, ``ms`` is
+        the time of the last request.
     """
     deadline = world.monotonic() + timeout
     rows = []
@@ -57,18 +34,19 @@ def check(
         url, expected = str(item["url"]), int(item.get("status") or 200)
         while True:
             began = world.monotonic()
-            status, why = get(url, max(1.0, min(10.0, deadline - began)))
+            answer = get(url, max(1.0, min(10.0, deadline - began)))
             ended = world.monotonic()
-            if status == expected or ended >= deadline:
+            if answer.status == expected or ended >= deadline:
                 break
             world.sleep(0.3)
-        message = "" if status == expected else why or f"answered {status}, expected {expected}"
+        ok = answer.status == expected
+        message = "" if ok else answer.error or f"answered {answer.status}, expected {expected}"
         rows.append(
             {
-                "url": url,
-                "status": status,
+                "url": http.shown(url),
+                "status": answer.status,
                 "expected": expected,
-                "ok": status == expected,
+                "ok": ok,
                 "ms": round((ended - began) * 1000, 1),
                 "message": message,
             }

@@ -8,17 +8,17 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import http as endpoints
+from ansible_collections.onebox.stack.plugins.module_utils.core import http
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
-# url, seconds -> (HTTP status or 0, body, why there is none)
-Read = t.Callable[[str, float], "tuple[int, str, str]"]
+# url, seconds -> the answer
+Get = t.Callable[[str, float], http.Answer]
 Row = dict[str, t.Any]
 
 
 def check(
-    wanted: t.Sequence[t.Mapping[str, t.Any]], timeout: float, since: float, world: World, read: Read = endpoints.read
+    wanted: t.Sequence[t.Mapping[str, t.Any]], timeout: float, since: float, world: World, get: Get = http.get
 ) -> list[Row]:
     """Poll each Prometheus until all its targets are up, or ``timeout`` seconds have passed for all together.
 
@@ -27,15 +27,19 @@ def check(
         since: seconds since 1970; what was scraped before, when the stack was another one, does not count.
 
     Returns:
-        ``url, job, instance, health, ok, message`` for each target.
+        ``url, job, instance, health, ok, message`` for each target. ``url`` is without user info and query.
     """
     deadline = world.monotonic() + timeout
     rows: list[Row] = []
     for item in wanted:
         url, jobs = str(item["url"]).rstrip("/"), [str(job) for job in item.get("jobs") or ()]
+        name = http.shown(url)
         while True:
-            status, body, why = read(f"{url}/api/v1/targets?state=active", max(1.0, deadline - world.monotonic()))
-            found = _targets(url, jobs, body, since) if status == 200 else [_none(url, "", why or f"answered {status}")]
+            answer = get(f"{url}/api/v1/targets?state=active", max(1.0, deadline - world.monotonic()))
+            if answer.status == 200 and not answer.error:
+                found = _targets(name, jobs, answer.body, since)
+            else:
+                found = [_none(name, "", answer.error or f"answered {answer.status}")]
             if all(row["ok"] for row in found) or world.monotonic() >= deadline:
                 break
             world.sleep(0.5)
@@ -43,7 +47,7 @@ def check(
     return rows
 
 
-def _targets(url: str, jobs: t.Sequence[str], body: str, since: float) -> list[Row]:
+def _targets(url: str, jobs: t.Sequence[str], body: bytes, since: float) -> list[Row]:
     try:
         active = json.loads(body)["data"]["activeTargets"]
     except (ValueError, KeyError, TypeError):
