@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import email.utils
-import http.client
 import re
-import socket
 import time
 import typing as t
 from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.engine import socket_http
 
 
 @dataclass(frozen=True)
@@ -36,23 +36,18 @@ def ping(path: str, timeout: float = 30.0, clock: t.Callable[[], float] = time.t
     """
     if not path:
         return DEAD
-    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    client.settimeout(timeout)
-    connection = http.client.HTTPConnection("localhost", timeout=timeout)
     try:
-        client.connect(path)
-        connection.sock = client
-        connection.request("GET", "/_ping")
-        answer = connection.getresponse()
-        answer.read()
-    except (OSError, http.client.HTTPException):
+        connection = socket_http.Connection(path, timeout)
+        try:
+            connection.ask(["/_ping"])
+            answer = connection.answer()
+        finally:
+            connection.close()
+    except OSError:
         return DEAD
-    finally:
-        connection.close()
-        client.close()
     if answer.status != 200:
         return DEAD
-    version = re.search(r"Libpod/([\w.-]+)", answer.getheader("Server") or "")
-    date = email.utils.parsedate_tz(answer.getheader("Date") or "")
+    version = re.search(r"Libpod/([\w.-]+)", answer.headers.get("server", ""))
+    date = email.utils.parsedate_tz(answer.headers.get("date", ""))
     drift = None if date is None else float(round(email.utils.mktime_tz(date) - clock()))
     return Health(True, version.group(1) if version else "", drift)
