@@ -142,10 +142,7 @@ class ActionModule(ActionBase):
     def _launch(self, hunt: Hunt, patience: Patience) -> dict[str, t.Any]:
         params, state = self._params, hunt.state
         if params["discord_webhook"]:
-            try:
-                post = notify.post_to(params["discord_webhook"])
-            except ValueError as error:
-                raise OciError(str(error)) from None
+            post = notify.discord(params["discord_webhook"])
             self._notifier = notify.Notifier(post, state.notified, display.warning)
         if params["mode"] == "block" and (state.instance is None or not state.instance.running):
             display.display(

@@ -9,18 +9,18 @@ import typing as t
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
-for folder in (ROOT / "tests" / "testbed" / "oci", ROOT / "tests" / "testbed"):
+TESTBED = pathlib.Path(__file__).resolve().parents[2] / "testbed"
+for folder in (TESTBED / "oci", TESTBED / "webhooks", TESTBED):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from oci_discord import Discord  # noqa: E402
 from oci_machines import Machines  # noqa: E402
 from oci_server import Server  # noqa: E402
 from oci_signature import make_account  # noqa: E402
 from oci_site import Site  # noqa: E402
 from oci_world import World  # noqa: E402
 from onebox_testbed import docker, standins  # noqa: E402
+from webhook_receiver import Receiver  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
     folder = tmp_path_factory.mktemp("oci-vm")
     account = make_account(folder)
     world = World(time.time, boot_seconds=2, vnic_seconds=3, terminate_seconds=1, page_size=1)
-    with Machines(standins.archive(socket)) as machines, Server(world, account.keys) as server, Discord() as discord:
+    with Machines(standins.archive(socket)) as machines, Server(world, account.keys) as server, Receiver() as discord:
         world.address_of, world.ended = machines.start, machines.end
         yield Site(folder, server, machines, discord, account.config_file)
     assert machines.alive() == []

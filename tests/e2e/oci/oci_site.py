@@ -13,10 +13,10 @@ import time
 import typing as t
 
 import yaml
-from oci_discord import Discord
 from oci_machines import Machines
 from oci_server import Server
 from oci_world import COMPARTMENT
+from webhook_receiver import Receiver
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -29,7 +29,7 @@ class Site:
     """
 
     def __init__(
-        self, folder: pathlib.Path, server: Server, machines: Machines, discord: Discord, config_file: pathlib.Path
+        self, folder: pathlib.Path, server: Server, machines: Machines, discord: Receiver, config_file: pathlib.Path
     ) -> None:
         self.folder, self.server, self.machines, self.discord = folder, server, machines, discord
         self.key = folder / "keys" / "coinpilot"

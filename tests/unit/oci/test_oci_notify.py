@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
+import json
 import typing as t
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core.webhook import Outcome
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events, notify
-from oci_discord import Discord
+from webhook_receiver import Receiver
 
 T0 = 1_780_000_000.0
 
@@ -17,15 +19,15 @@ def event(kind: str, text: str = "text", at: float = T0, attempt: int = 1) -> ev
 
 
 class Sink:
-    def __init__(self, pause: float = 0.0) -> None:
+    def __init__(self, *outcomes: Outcome) -> None:
         self.texts: list[str] = []
         self.warnings: list[str] = []
         self.memory: dict[str, t.Any] = {}
-        self.pause = pause
+        self.outcomes = list(outcomes)
 
-    def post(self, text: str) -> float:
+    def post(self, text: str) -> Outcome:
         self.texts.append(text)
-        return self.pause
+        return self.outcomes.pop(0) if self.outcomes else Outcome()
 
     def notifier(self) -> notify.Notifier:
         return notify.Notifier(self.post, self.memory, self.warnings.append)
@@ -64,42 +66,48 @@ def test_the_same_abort_is_told_once() -> None:
     assert len(sink.texts) == 2
 
 
-def test_discord_asks_for_a_pause() -> None:
-    sink = Sink(pause=30)
-    for second in (0, 10, 31):
-        sink.notifier()(event(events.LAUNCHED, at=T0 + second))
+def test_a_rate_limit_silences_the_next_ticks_and_is_reported_once() -> None:
+    limited = Outcome("rate limited for 30 s (HTTP 429)", True, 30.0)
+    sink = Sink(limited, limited)
+    notifier = sink.notifier()
+    notifier(event(events.LAUNCHED, at=T0))
+    sink.notifier()(event(events.LAUNCHED, at=T0 + 10))
+    notifier(event(events.LAUNCHED, at=T0 + 31))
     assert len(sink.texts) == 2
+    assert sink.memory["quiet_until"] == T0 + 61
+    assert sink.warnings == [
+        "the Discord message did not arrive (rate limited for 30 s (HTTP 429)); the launch goes on without"
+    ]
 
 
-@pytest.mark.parametrize(
-    "error", [OSError("https://secret"), ValueError("https://secret"), http.client.HTTPException()]
-)
-def test_a_failure_harms_nothing_and_hides_the_url(error: Exception) -> None:
-    sink = Sink()
-
-    def fail(text: str) -> float:
-        raise error
-
-    notifier = notify.Notifier(fail, sink.memory, sink.warnings.append)
+def test_a_failure_is_reported_once_and_silences_nothing() -> None:
+    sink = Sink(Outcome("HTTP 500", True), Outcome("HTTP 404"))
+    notifier = sink.notifier()
     for _unused in range(3):
         notifier(event(events.LAUNCHED))
-    assert len(sink.warnings) == 1
-    assert "secret" not in sink.warnings[0]
+    assert len(sink.texts) == 3
+    assert sink.warnings == ["the Discord message did not arrive (HTTP 500); the launch goes on without"]
+    assert "quiet_until" not in sink.memory
 
 
-def test_over_http() -> None:
-    with Discord() as discord:
-        post = notify.post_to(discord.url)
-        assert post("hello @everyone") == 0
-        assert discord.seen == [{"content": "hello @everyone", "allowed_mentions": {"parse": []}}]
-        discord.status = 429
-        assert post("again") == 7
-        discord.status = 500
-        sink = Sink()
-        notify.Notifier(post, sink.memory, sink.warnings.append)(event(events.LAUNCHED))
-        assert sink.warnings == ["the Discord message did not arrive (OSError); the launch goes on without"]
+def test_a_message_over_http_mentions_nobody_and_keeps_the_url_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    sink = Sink()
+    with Receiver() as discord:
+        notifier = notify.Notifier(notify.discord(discord.url), sink.memory, sink.warnings.append)
+        notifier(event(events.LAUNCHED, "hello @everyone"))
+        assert json.loads(discord.got[0].body) == {
+            "content": "**vm**: hello @everyone",
+            "allowed_mentions": {"parse": []},
+        }
+        discord.answers = [(500, {}, ""), (429, {"Retry-After": "7"}, "")]
+        notifier(event(events.LAUNCHED))
+        notifier(event(events.LAUNCHED))
+        assert len(discord.got) == 3
+    assert sink.memory["quiet_until"] == T0 + 7
+    assert sink.warnings == ["the Discord message did not arrive (HTTP 500); the launch goes on without"]
 
 
-def test_no_url() -> None:
-    with pytest.raises(ValueError, match="https://"):
-        notify.post_to("discord")
+def test_a_text_that_is_no_url_is_refused_without_quoting_it() -> None:
+    with pytest.raises(OciError, match="^discord_webhook must begin with https://$"):
+        notify.discord("discord")

@@ -1,51 +1,33 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell a Discord channel, without ever harming the launch: no failure leaves this module, and no text holds the URL."""
+"""Notify a Discord channel of the launch. No failure harms the launch, and no text holds the URL, a secret."""
 
 from __future__ import annotations
 
-import http.client
-import json
 import typing as t
-import urllib.parse
 
+from ansible_collections.onebox.stack.plugins.module_utils.core import http, webhook
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
 
 DIGEST_SECONDS = 86400.0
+# The launch waits for a message.
 TIMEOUT = 5.0
 # Discord takes 2000 characters; a long refusal says enough in its first words.
 LENGTH = 1500
 
-# Posts a text; returns seconds during which nothing more should be sent (0 when it went well). Raises on failure.
-Post = t.Callable[[str], float]
+# Posts a text once.
+Post = t.Callable[[str], webhook.Outcome]
 
 
-def post_to(url: str) -> Post:
-    """The real way; follows no redirect. Raises ValueError for something that is no URL of a web server."""
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise ValueError("discord_webhook must begin with https://")
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    host, port = parts.hostname, parts.port
-    target = parts.path + (f"?{parts.query}" if parts.query else "")
-
-    def post(text: str) -> float:
-        body = json.dumps({"content": text, "allowed_mentions": {"parse": []}})
-        connection = kind(host, port, timeout=TIMEOUT)
-        try:
-            headers = {"content-type": "application/json", "user-agent": "onebox.stack (launcher)"}
-            connection.request("POST", target, body.encode(), headers)
-            answer = connection.getresponse()
-            if answer.status == 429:
-                return max(1.0, float(answer.getheader("retry-after") or 60))
-            if not 200 <= answer.status < 300:
-                raise OSError(f"status {answer.status}")
-            return 0.0
-        finally:
-            connection.close()
-
-    return post
+def discord(url: str) -> Post:
+    """Post to the Discord webhook at ``url``. Raises :class:`OciError` when it is not the URL of a web server."""
+    try:
+        http.check_url(url)
+    except http.UrlError:
+        raise OciError("discord_webhook must begin with https://") from None
+    return lambda text: webhook.post(url, webhook.message("discord", text), TIMEOUT)
 
 
 class Notifier:
@@ -90,13 +72,9 @@ class Notifier:
         return ""
 
     def _send(self, text: str, now: float) -> None:
-        try:
-            pause = self._post(text)
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            # Only the kind of error: its text may hold the URL, which is a secret.
-            if not self._warned:
-                self._warn(f"the Discord message did not arrive ({type(error).__name__}); the launch goes on without")
+        outcome = self._post(text)
+        if outcome.retry_after:
+            self._memory["quiet_until"] = now + outcome.retry_after
+        if not outcome.delivered and not self._warned:
+            self._warn(f"the Discord message did not arrive ({outcome.reason}); the launch goes on without")
             self._warned = True
-            return
-        if pause:
-            self._memory["quiet_until"] = now + pause
