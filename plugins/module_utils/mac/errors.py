@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 
-class MacError(Exception):
+
+class MacError(OneboxError):
     """Something on the host could not be read or changed. The text says what, where, and what to do next."""
