@@ -166,6 +166,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import profile as colima
+from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import settings
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima.yaml_text import Mount
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import filesystems
@@ -181,19 +182,19 @@ def _wanted(given: t.Mapping[str, t.Any]) -> colima.Wanted:
 def _run(module: AnsibleModule, env: t.Mapping[str, str]) -> dict[str, t.Any]:
     given = module.params
     wanted = _wanted(given)
-    path, applied_path, socket = colima.paths(colima.root(env), wanted.profile)
+    path, applied_path, socket = settings.paths(settings.root(env), wanted.profile)
     client = colima.Colima(given["executable"], env, given["timeout"])
     word = client.status(wanted.profile)
-    config, applied = colima.read(path), colima.read(applied_path)
+    config, applied = settings.read(path), settings.read(applied_path)
     if config is None:
         outcome = colima.first(wanted, path, env["HOME"], socket)
     else:
         outcome = colima.plan(wanted, config, applied, word, env["HOME"], socket)
     # Check mode tells what would be seen after the task, else what is seen now or, when it is restarted, then.
     ahead = module.check_mode or bool(outcome.steps)
-    seen = colima.effective(config if ahead or applied is None else applied)
+    seen = settings.effective(config if ahead or applied is None else applied)
     seen = [*seen, *wanted.mounts] if config is None else seen
-    shared = [colima.expand(one.mount_point or one.location, env["HOME"]) for one in seen]
+    shared = [guest for _host, guest in settings.shared(seen, env["HOME"])]
     result: dict[str, t.Any] = {
         "profile": outcome.profile,
         "restart_required": outcome.restart_required,
@@ -215,7 +216,7 @@ def _run(module: AnsibleModule, env: t.Mapping[str, str]) -> dict[str, t.Any]:
     if module.check_mode:
         return result
     if outcome.text is not None:
-        colima.save(path, outcome.text)
+        settings.save(path, outcome.text)
     for words in outcome.steps:
         client.change(words)
     if outcome.steps:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 
-class MachineError(Exception):
-    """The machine cannot be read or changed. The text says what, where, and what to do next."""
+
+class MachineError(OneboxError):
+    """A virtual machine cannot be queried or changed. The text names what, where, and what to do next."""
 
 
 class Hung(MachineError):

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import shown
+from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
+from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import settings
+from ansible_collections.onebox.stack.plugins.module_utils.vm.colima.yaml_text import Document
+from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import model, paths
 
 # File systems by which a directory of the host appears in a guest. Anything else is the guest's own disk.
 SHARE_TYPES = ("virtiofs", "9p", "fuse.sshfs", "fuse.grpcfuse", "fuse.osxfs", "osxfs", "fakeowner", "vboxsf", "prl_fs")
 KINDS = ("none", "podman", "colima", "docker_desktop")
 _DEFAULT_NAMES = {"podman": "podman-machine-default", "colima": "default", "docker_desktop": ""}
-
-
-class MachineError(Exception):
-    """The virtual machine cannot be asked. The text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -106,16 +105,15 @@ def shares(machine: Machine, run: process.Runner, home: str, seconds: float) -> 
     """Pairs of host and guest directory that the machine is configured to share; None when that cannot be told."""
     try:
         if machine.kind == "podman":
-            told = json.loads(run(machine.podman("inspect", machine.name), timeout=seconds).stdout)
-            folder = told[0].get("ConfigDir", {}).get("Path", "")
-            return podman_shares(_read(os.path.join(folder, f"{machine.name}.json")))
+            rows = json.loads(run(machine.podman("inspect", machine.name), timeout=seconds).stdout)
+            return podman_shares(_read(model.config_path(rows[0])))
         if machine.kind == "colima":
-            name = "colima" if machine.name == "default" else f"colima-{machine.name}"
-            return colima_shares(_read(os.path.join(home, ".colima", "_lima", name, "colima.yaml")), home)
+            unused, applied, unused = settings.paths(settings.root({"HOME": home}), machine.name)
+            return colima_shares(_read(applied), home)
         return docker_desktop_shares(
             _read(os.path.join(home, "Library", "Group Containers", "group.com.docker", "settings-store.json"))
         )
-    except (OSError, ValueError, LookupError, process.CommandError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, MachineError, process.CommandError):
         return None  # only used to say more: what the guest really sees decides
 
 
@@ -126,36 +124,19 @@ def _read(path: str) -> str:
 
 def podman_provider(name: str, environ: t.Mapping[str, str]) -> str:
     """The provider whose folder has the machine's configuration; "" when none or several have."""
-    config = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "/"), ".config")
-    root = os.path.join(config, "containers", "podman", "machine")
-    try:
-        found = [one for one in sorted(os.listdir(root)) if os.path.isfile(os.path.join(root, one, f"{name}.json"))]
-    except OSError:
-        return ""
+    root = paths.config_root(environ)
+    found = [one for one in model.PROVIDERS if os.path.isfile(os.path.join(root, one, f"{name}.json"))]
     return found[0] if len(found) == 1 else ""
 
 
 def podman_shares(config: str) -> list[tuple[str, str]]:
-    """From a machine's configuration file, which alone has them. Raises ValueError when it is no JSON."""
-    return [(row["Source"], row["Target"]) for row in json.loads(config).get("Mounts") or ()]
+    """From a machine's configuration file, which alone has them. Raises ValueError or KeyError when it is none."""
+    return [(volume.source, volume.target) for volume in model.parse_volumes(json.loads(config))]
 
 
 def colima_shares(config: str, home: str) -> list[tuple[str, str]]:
-    """From the colima.yaml of a started profile. An empty list means the home directory."""
-    found = []
-    inside = False
-    for line in config.splitlines():
-        if re.match(r"mounts:", line):
-            inside = True
-        elif inside and re.match(r"\S", line) and not line.startswith(("-", "#")):
-            break
-        elif inside:
-            location = re.match(r"\s*-?\s*location:\s*(.+?)\s*$", line)
-            if location:
-                place = location.group(1).strip("\"'")
-                place = home + place[1:] if place == "~" or place.startswith("~/") else place
-                found.append((place, place))
-    return found or [(home, home)]
+    """From the colima.yaml of a started profile. Raises MachineError when it is not understood."""
+    return settings.shared(settings.effective(Document(config, "colima.yaml")), home)
 
 
 def docker_desktop_shares(settings: str) -> list[tuple[str, str]]:

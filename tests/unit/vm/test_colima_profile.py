@@ -16,7 +16,7 @@ import pytest
 import yaml
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import profile as colima
-from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import yaml_text as colima_yaml
+from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import settings, yaml_text
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima.yaml_text import Document, Mount
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import filesystems
@@ -241,12 +241,23 @@ def test_the_edited_file_is_what_a_yaml_parser_reads(old: list[tuple[str, bool]]
     assert decide(wanted, outcome.text, None, "").text is None
 
 
+def test_saved_file_keeps_its_mode_and_a_previous_copy(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "colima.yaml"
+    path.write_text("cpu: 2\n")
+    path.chmod(0o640)
+    settings.save(str(path), "cpu: 4\n")
+    copy = tmp_path / "colima.yaml.bak"
+    assert (path.read_text(), copy.read_text()) == ("cpu: 4\n", "cpu: 2\n")
+    assert (path.stat().st_mode & 0o777, copy.stat().st_mode & 0o777) == (0o640, 0o640)
+    assert sorted(os.listdir(tmp_path)) == ["colima.yaml", "colima.yaml.bak"]
+
+
 def test_quoted_values_and_windows_line_ends_are_read() -> None:
     text = "cpu: '4'\r\nmounts:\r\n- location: 'it''s'\r\n  writable: \"true\"\r\nmemory: 2\r\n"
     read = document(text)
     assert read.mounts() == [Mount("it's", True)]
     assert (read.scalar("cpu"), read.scalar("memory"), read.scalar("nothing")) == ("4", "2", None)
-    assert colima_yaml.number("x") is None
+    assert yaml_text.number("x") is None
 
 
 def module(tmp_path: pathlib.Path, check: bool = False, **args: t.Any) -> dict[str, t.Any]:

@@ -11,16 +11,14 @@ the file is edited, compared with what Colima wrote down after its last start, a
 from __future__ import annotations
 
 import json
-import os
 import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
-from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import yaml_text as colima_yaml
+from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import settings, yaml_text
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima.yaml_text import Document, Mount
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
 
-HOME = Mount("~", True)
 # Colima warns about a change of these and discards it.
 FIXED = {"arch": "arch", "runtime": "runtime", "vm_type": "vmType", "mount_type": "mountType"}
 SIZES = {"cpus": "cpu", "memory_gib": "memory", "disk_gib": "disk"}
@@ -57,41 +55,6 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
 
 
-def root(environ: t.Mapping[str, str], exists: t.Callable[[str], bool] = os.path.isdir) -> str:
-    """Colima's directory, in its own order of places."""
-    home = environ["HOME"]
-    if environ.get("COLIMA_HOME"):
-        return environ["COLIMA_HOME"]
-    if exists(os.path.join(home, ".colima")):
-        return os.path.join(home, ".colima")
-    if environ.get("XDG_CONFIG_HOME"):
-        return os.path.join(environ["XDG_CONFIG_HOME"], "colima")
-    if exists(os.path.join(home, ".config", "colima")):
-        return os.path.join(home, ".config", "colima")
-    return os.path.join(home, ".colima")
-
-
-def paths(base: str, profile: str) -> tuple[str, str, str]:
-    """The file a user edits, the one Colima writes after a start, and the docker socket."""
-    instance = "colima" if profile == "default" else f"colima-{profile}"
-    return (
-        os.path.join(base, profile, "colima.yaml"),
-        os.path.join(base, "_lima", instance, "colima.yaml"),
-        os.path.join(base, profile, "docker.sock"),
-    )
-
-
-def read(path: str) -> Document | None:
-    """The file, None when it is not there. Raises MachineError when it cannot be read or understood."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return Document(file.read(), path)
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise MachineError(f"{path} cannot be read: {error}") from error
-
-
 def status(text: str, profile: str) -> str:
     """The word ``colima list --json`` has for a profile: Running, Stopped, Broken…, "" when it was never started.
 
@@ -103,20 +66,6 @@ def status(text: str, profile: str) -> str:
             if row.get("name") == profile:
                 return str(row.get("status") or "")
     return ""
-
-
-def effective(document: Document | None) -> list[Mount]:
-    """The mounts the VM gets from a file: an empty list is the home directory, null is none."""
-    if document is None:
-        return [HOME]
-    written = document.mounts()
-    if written is None:
-        return []
-    return written or [HOME]
-
-
-def expand(path: str, home: str) -> str:
-    return home + path[1:] if path == "~" or path.startswith("~/") else path
 
 
 def plan(wanted: Wanted, config: Document, applied: Document | None, word: str, home: str, socket: str) -> Outcome:
@@ -159,12 +108,12 @@ def first(wanted: Wanted, path: str, home: str, socket: str) -> Outcome:
     for option, flag in flags.items():
         value = getattr(wanted, option)
         if value is not None:
-            words += [flag, str(colima_yaml.shown(value) if option in SIZES else value)]
+            words += [flag, str(yaml_text.shown(value) if option in SIZES else value)]
             result.after[option] = value
-    added = [one for one in wanted.mounts if not _visible(expand(one.location, home), home)]
-    for mount in [HOME, *added] if added else ():
-        words += ["--mount", expand(mount.location, home) + (":w" if mount.writable else "")]
-        result.after[expand(mount.location, home)] = _mode(mount)
+    added = [one for one in wanted.mounts if not _visible(settings.expand(one.location, home), home)]
+    for mount in [settings.HOME, *added] if added else ():
+        words += ["--mount", settings.expand(mount.location, home) + (":w" if mount.writable else "")]
+        result.after[settings.expand(mount.location, home)] = _mode(mount)
     result.before["state"], result.after["state"] = "absent", "Running"
     result.steps.append(tuple(words))
     return result
@@ -183,12 +132,10 @@ def _refusal(wanted: Wanted, config: Document, applied: Document | None, home: s
                 f"{option}: {now} is fixed since the profile was first started, and colima would discard {value} "
                 f"with a warning: save what you need, then colima delete {wanted.profile} and start anew"
             )
-    disk = colima_yaml.number((applied or config).scalar("disk"))
+    disk = yaml_text.number((applied or config).scalar("disk"))
     if wanted.disk_gib is not None and applied is not None and disk is not None and wanted.disk_gib < disk:
-        return (
-            f"disk_gib: {wanted.disk_gib} is less than the {colima_yaml.shown(disk)} GiB there are; a disk only grows"
-        )
-    there = effective(config)
+        return f"disk_gib: {wanted.disk_gib} is less than the {yaml_text.shown(disk)} GiB there are; a disk only grows"
+    there = settings.effective(config)
     for mount in wanted.mounts:
         problem = _mount_refusal(mount, there, home)
         if problem:
@@ -197,7 +144,7 @@ def _refusal(wanted: Wanted, config: Document, applied: Document | None, home: s
 
 
 def _mount_refusal(mount: Mount, there: t.Sequence[Mount], home: str) -> str:
-    location = expand(mount.location, home)
+    location = settings.expand(mount.location, home)
     if not location.startswith("/"):
         return f"mounts: {mount.location!r} must be an absolute path or begin with ~/"
     if " " in location:
@@ -208,7 +155,7 @@ def _mount_refusal(mount: Mount, there: t.Sequence[Mount], home: str) -> str:
             "later, which shares such paths"
         )
     for other in there:
-        known = expand(other.location, home)
+        known = settings.expand(other.location, home)
         if _visible(location, known):
             continue  # the same one, or visible already
         if known.startswith(location) or location.startswith(known):
@@ -225,19 +172,19 @@ def _edit(wanted: Wanted, config: Document, home: str, result: Outcome) -> None:
         if value is None:
             continue
         now = config.scalar(key)
-        same = colima_yaml.number(now) == float(value) if option in SIZES else now == value
+        same = yaml_text.number(now) == float(value) if option in SIZES else now == value
         if not same:
             result.before[option], result.after[option] = now, value
-            config.set_scalar(key, str(colima_yaml.shown(float(value))) if option in SIZES else str(value))
+            config.set_scalar(key, str(yaml_text.shown(float(value))) if option in SIZES else str(value))
     for mount in wanted.mounts:
         _edit_mount(mount, config, home, result)
 
 
 def _edit_mount(mount: Mount, config: Document, home: str, result: Outcome) -> None:
-    location = expand(mount.location, home)
-    there = effective(config)
+    location = settings.expand(mount.location, home)
+    there = settings.effective(config)
     for other in there:
-        known = expand(other.location, home)
+        known = settings.expand(other.location, home)
         if known == location:
             if other.writable != mount.writable and config.mounts():
                 config.set_writable(other.location, mount.writable)
@@ -248,7 +195,7 @@ def _edit_mount(mount: Mount, config: Document, home: str, result: Outcome) -> N
                 result.warnings.append(f"{location} is visible through {known}, which is not writable")
             return
     if config.mounts() == []:
-        config.add_mount(HOME)  # a list replaces the default; without this the home directory would be lost
+        config.add_mount(settings.HOME)  # a list replaces the default; without this the home directory would be lost
     config.add_mount(mount)
     result.before[location], result.after[location] = "not shared", _mode(mount)
 
@@ -259,10 +206,10 @@ def _mode(mount: Mount) -> str:
 
 def _differs(config: Document, applied: Document) -> bool:
     for key in SIZES.values():
-        ours, theirs = colima_yaml.number(config.scalar(key)), colima_yaml.number(applied.scalar(key))
+        ours, theirs = yaml_text.number(config.scalar(key)), yaml_text.number(applied.scalar(key))
         if ours is not None and ours != theirs:
             return True
-    return set(effective(config)) != set(effective(applied))
+    return set(settings.effective(config)) != set(settings.effective(applied))
 
 
 def _steps(wanted: Wanted, word: str, drift: bool, result: Outcome) -> None:
@@ -294,7 +241,7 @@ def _steps(wanted: Wanted, word: str, drift: bool, result: Outcome) -> None:
 
 
 def _shown(config: Document, profile: str, word: str, socket: str) -> dict[str, t.Any]:
-    size = {option: colima_yaml.shown(colima_yaml.number(config.scalar(key))) for option, key in SIZES.items()}
+    size = {option: yaml_text.shown(yaml_text.number(config.scalar(key))) for option, key in SIZES.items()}
     fixed = {option: config.scalar(key) or "" for option, key in FIXED.items()}
     return {
         "name": profile,
@@ -304,7 +251,7 @@ def _shown(config: Document, profile: str, word: str, socket: str) -> dict[str, 
         **fixed,
         "mounts": [
             {"location": one.location, "mount_point": one.mount_point, "writable": one.writable}
-            for one in effective(config)
+            for one in settings.effective(config)
         ],
         "socket": socket,
         "docker_host": f"unix://{socket}",
@@ -340,17 +287,3 @@ class Colima:
             self._run([self._executable, *words], timeout=self._timeout, env=self._env)
         except process.CommandError as error:
             raise MachineError(str(error)) from error
-
-
-def save(path: str, text: str) -> None:
-    """Replace the file in one step; the former one stays beside it as ``.bak``."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    if os.path.exists(path):
-        with open(path, "rb") as old, open(path + ".bak", "wb") as copy:
-            copy.write(old.read())
-    scratch = path + ".onebox-new"
-    with open(scratch, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, path)

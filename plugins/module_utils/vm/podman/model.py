@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from dataclasses import dataclass
 
@@ -122,9 +123,6 @@ def parse_config(data: t.Mapping[str, t.Any], provider: str, path: str, age: flo
     resources = data.get("Resources") or data
     host_user = data.get("HostUser") or data
     ssh = data.get("SSH") or data
-    volumes = tuple(
-        Volume(mount["Source"], mount["Target"], bool(mount.get("ReadOnly"))) for mount in data.get("Mounts") or ()
-    )
     pid_files = []
     qemu = data.get("QEMUHypervisor") or {}
     pid_files += [_path(qemu.get("QEMUPidPath")), _path((data.get("GvProxy") or {}).get("PidFile"))]
@@ -140,10 +138,17 @@ def parse_config(data: t.Mapping[str, t.Any], provider: str, path: str, age: flo
         swap_mib=None if data.get("Swap") is None else int(data["Swap"]),
         rootful=bool(host_user.get("Rootful")),
         starting=bool(data.get("Starting")),
-        volumes=volumes,
+        volumes=parse_volumes(data),
         image_path=_path(data.get("ImagePath")),
         username=str(ssh.get("RemoteUsername") or ""),
         pid_files=tuple(path for path in pid_files if path),
+    )
+
+
+def parse_volumes(data: t.Mapping[str, t.Any]) -> tuple[Volume, ...]:
+    """The shared directories of a configuration file. Raises KeyError when one has no source or target."""
+    return tuple(
+        Volume(mount["Source"], mount["Target"], bool(mount.get("ReadOnly"))) for mount in data.get("Mounts") or ()
     )
 
 
@@ -185,6 +190,11 @@ def parse_inspect(row: t.Mapping[str, t.Any]) -> Inspected:
         ssh_identity=str(ssh.get("IdentityPath") or ""),
         last_up=str(row.get("LastUp") or ""),
     )
+
+
+def config_path(row: t.Mapping[str, t.Any]) -> str:
+    """The configuration file of one entry of ``podman machine inspect``. Raises KeyError when it is none."""
+    return os.path.join(_path(row["ConfigDir"]), f"{row['Name']}.json")
 
 
 @dataclass(frozen=True)

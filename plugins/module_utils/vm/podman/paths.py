@@ -64,15 +64,19 @@ def environment(
 
 def config_root(environ: t.Mapping[str, str]) -> str:
     """The directory with one folder a provider; each machine is ``<name>.json`` in it."""
-    home = environ.get("XDG_CONFIG_HOME") or os.path.join(environ["HOME"], ".config")
-    return os.path.join(home, "containers", "podman", "machine")
+    return os.path.join(_containers(environ), "podman", "machine")
 
 
 def connections_file(environ: t.Mapping[str, str]) -> str:
     """Where podman 5 and later keep system connections and which of them is the default."""
     named = environ.get("PODMAN_CONNECTIONS_CONF")
-    home = environ.get("XDG_CONFIG_HOME") or os.path.join(environ["HOME"], ".config")
-    return named or os.path.join(home, "containers", "podman-connections.json")
+    return named or os.path.join(_containers(environ), "podman-connections.json")
+
+
+def _containers(environ: t.Mapping[str, str]) -> str:
+    """The directory of a user's container configuration."""
+    home = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME") or "/", ".config")
+    return os.path.join(home, "containers")
 
 
 def runtime_dir(environ: t.Mapping[str, str], *, system: str, uid: int) -> str:
