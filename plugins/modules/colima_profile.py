@@ -158,19 +158,16 @@ paths:
       elements: str
 """
 
-import os
-import pathlib
 import sys
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import profile as colima
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import settings
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima.yaml_text import Mount
-from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import filesystems
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import paths as places
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import filesystems, paths
 
 
 def _wanted(given: t.Mapping[str, t.Any]) -> colima.Wanted:
@@ -179,18 +176,21 @@ def _wanted(given: t.Mapping[str, t.Any]) -> colima.Wanted:
     return colima.Wanted(**{key: given[key] for key in plain}, mounts=mounts, allow_restart=given["allow_restart"])
 
 
-def _run(module: AnsibleModule, env: t.Mapping[str, str]) -> dict[str, t.Any]:
+def _run(module: AnsibleModule) -> dict[str, t.Any]:
     given = module.params
+    world = World.real()
+    env = {**world.environ, "HOME": world.home}
+    env["PATH"] = ":".join([env.get("PATH", "/usr/bin:/bin"), *paths.EXTRA_PATH])
     wanted = _wanted(given)
     path, applied_path, socket = settings.paths(settings.root(env), wanted.profile)
-    client = colima.Colima(given["executable"], env, given["timeout"])
+    client = colima.Colima(given["executable"], env, given["timeout"], world)
     word = client.status(wanted.profile)
     config, applied = settings.read(path), settings.read(applied_path)
     if config is None:
         outcome = colima.first(wanted, path, env["HOME"], socket)
     else:
         outcome = colima.plan(wanted, config, applied, word, env["HOME"], socket)
-    # Check mode tells what would be seen after the task, else what is seen now or, when it is restarted, then.
+    # Check mode reports what would be seen after the task, else what is seen now or, when it is restarted, then.
     ahead = module.check_mode or bool(outcome.steps)
     seen = settings.effective(config if ahead or applied is None else applied)
     seen = [*seen, *wanted.mounts] if config is None else seen
@@ -200,7 +200,9 @@ def _run(module: AnsibleModule, env: t.Mapping[str, str]) -> dict[str, t.Any]:
         "restart_required": outcome.restart_required,
         "actions": [["colima", *words] for words in outcome.steps],
         "paths": [
-            filesystems.diagnose(one, engine="colima", shared=shared, system=sys.platform, spaces_work=False)
+            filesystems.diagnose(
+                one, engine="colima", shared=shared, system=sys.platform, spaces_work=False, world=world
+            )
             for one in given["check_paths"]
         ],
         "diff": {"before": outcome.before, "after": outcome.after},
@@ -208,10 +210,9 @@ def _run(module: AnsibleModule, env: t.Mapping[str, str]) -> dict[str, t.Any]:
     }
     diagnosis_only = config is None and given["state"] == "present" and bool(given["check_paths"])
     if diagnosis_only:
-        result.update(changed=False, actions=[], diff={"before": {}, "after": {}})
-        return result
+        return {**result, "changed": False, "actions": [], "diff": {"before": {}, "after": {}}}
     if outcome.refusal:
-        module.fail_json(msg=outcome.refusal, **{key: value for key, value in result.items() if key != "warnings"})
+        return {**result, "failed": True, "msg": outcome.refusal, "warnings": []}
     result["changed"] = outcome.text is not None or bool(outcome.steps)
     if module.check_mode:
         return result
@@ -226,7 +227,8 @@ def _run(module: AnsibleModule, env: t.Mapping[str, str]) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        _run,
         argument_spec={
             "profile": {"type": "str", "default": "default"},
             "state": {"type": "str", "choices": ["present", "started", "stopped"], "default": "present"},
@@ -252,19 +254,7 @@ def main() -> None:
             "timeout": {"type": "float", "default": 600.0},
             "executable": {"type": "str", "default": "colima"},
         },
-        supports_check_mode=True,
     )
-    env = dict(os.environ)
-    env["PATH"] = ":".join([env.get("PATH", "/usr/bin:/bin"), *places.EXTRA_PATH])
-    if not env.get("HOME"):
-        env["HOME"] = str(pathlib.Path.home())
-    try:
-        result = _run(module, env)
-    except (MachineError, process.CommandError) as error:
-        module.fail_json(msg=str(error))
-    for text in result.pop("warnings"):
-        module.warn(text)
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

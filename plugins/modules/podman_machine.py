@@ -292,27 +292,26 @@ recreate_required:
   sample: [volumes]
 """
 
-import functools
-import os
 import sys
 import typing as t
 import uuid
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
-from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import ensure, health, plan, sizes, volumes
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import paths as places
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import ensure, paths, sizes, volumes
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.apply import Limits
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.client import Podman
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.wanted import APPLY, STATES, Wanted
 
 
 def _size(given: t.Mapping[str, t.Any], option: str, unit: str) -> int | None:
     return None if given[option] is None else sizes.parse(given[option], unit, option)
 
 
-def _wanted(given: t.Mapping[str, t.Any], env: t.Mapping[str, str]) -> plan.Wanted:
+def _wanted(given: t.Mapping[str, t.Any], env: t.Mapping[str, str]) -> Wanted:
     shared = given["volumes"]
-    return plan.Wanted(
+    return Wanted(
         name=given["name"],
         state=given["state"],
         provider=given["provider"],
@@ -334,11 +333,30 @@ def _wanted(given: t.Mapping[str, t.Any], env: t.Mapping[str, str]) -> plan.Want
     )
 
 
+def _run(module: AnsibleModule) -> dict[str, t.Any]:
+    given = module.params
+    world = World.real()
+    extra = {str(key): str(value) for key, value in given["environment"].items()}
+    env = paths.environment(extra, world, system=sys.platform)
+    podman = Podman(given["executable"], env, given["timeout"], world)
+    options = ensure.Options(
+        system=sys.platform,
+        check=module.check_mode,
+        limits=Limits(given["timeout_start"], given["timeout_stop"], given["timeout_init"]),
+        wait_api=given["wait_api"],
+        must_see=tuple(given["must_see"]),
+        token=uuid.uuid4().hex,
+        mend_clock=given["mend_clock"],
+    )
+    return ensure.ensure(podman, _wanted(given, env), options, ensure.host_facts(podman))
+
+
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        _run,
         argument_spec={
             "name": {"type": "str", "default": "podman-machine-default"},
-            "state": {"type": "str", "choices": list(plan.STATES), "default": "started"},
+            "state": {"type": "str", "choices": list(STATES), "default": "started"},
             "provider": {"type": "str", "choices": ["applehv", "libkrun", "qemu", "wsl", "hyperv"]},
             "cpus": {"type": "int"},
             "memory_mib": {"type": "str", "aliases": ["memory"]},
@@ -350,7 +368,7 @@ def main() -> None:
             "username": {"type": "str"},
             "timezone": {"type": "str"},
             "default_connection": {"type": "bool"},
-            "apply": {"type": "str", "choices": list(plan.APPLY)},
+            "apply": {"type": "str", "choices": list(APPLY)},
             "allow_restart": {"type": "bool", "default": False},
             "recreate": {"type": "str", "choices": ["false", "when_needed"], "default": "false"},
             "allow_destroy": {"type": "bool", "default": False},
@@ -365,35 +383,7 @@ def main() -> None:
             "executable": {"type": "str", "default": "podman"},
             "environment": {"type": "dict", "default": {}},
         },
-        supports_check_mode=True,
     )
-    given = module.params
-    extra = {str(key): str(value) for key, value in given["environment"].items()}
-    try:
-        env = places.environment(extra, os.environ, system=sys.platform, uid=os.geteuid())
-        wanted = _wanted(given, env)
-        result = ensure.ensure(
-            Podman(given["executable"], env, given["timeout"]),
-            wanted,
-            ensure.Limits(given["timeout_start"], given["timeout_stop"], given["timeout_init"]),
-            check=module.check_mode,
-            system=sys.platform,
-            uid=os.geteuid(),
-            wait_api=given["wait_api"],
-            must_see=given["must_see"],
-            token=uuid.uuid4().hex,
-            mend_clock=given["mend_clock"],
-            ping=functools.partial(health.ping, timeout=given["timeout"]),
-        )
-    except ensure.Refused as error:
-        for text in error.result.pop("warnings"):
-            module.warn(text)
-        module.fail_json(msg=str(error), **error.result)
-    except (MachineError, process.CommandError) as error:
-        module.fail_json(msg=str(error))
-    for text in result.pop("warnings"):
-        module.warn(text)
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

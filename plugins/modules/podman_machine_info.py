@@ -70,38 +70,36 @@ machines:
       disk_gib: 93
 """
 
-import functools
-import os
 import sys
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
-from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import health, read
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import paths as places
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import paths, read
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.client import Podman
 
 
+def _run(module: AnsibleModule) -> dict[str, t.Any]:
+    given = module.params
+    world = World.real()
+    extra = {str(key): str(value) for key, value in given["environment"].items()}
+    env = paths.environment(extra, world, system=sys.platform)
+    found = read.machines(Podman(given["executable"], env, given["timeout"], world))
+    rows = [one.as_dict() for one in found if given["name"] in (None, one.name)]
+    return {"changed": False, "machines": rows}
+
+
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        _run,
         argument_spec={
             "name": {"type": "str"},
             "timeout": {"type": "float", "default": 30.0},
             "executable": {"type": "str", "default": "podman"},
             "environment": {"type": "dict", "default": {}},
         },
-        supports_check_mode=True,
     )
-    given = module.params
-    extra = {str(key): str(value) for key, value in given["environment"].items()}
-    try:
-        env = places.environment(extra, os.environ, system=sys.platform, uid=os.geteuid())
-        ping = functools.partial(health.ping, timeout=given["timeout"])
-        found = read.machines(Podman(given["executable"], env, given["timeout"]), ping)
-    except (MachineError, process.CommandError) as error:
-        module.fail_json(msg=str(error))
-    rows = [one.as_dict() for one in found if given["name"] in (None, one.name)]
-    module.exit_json(changed=False, machines=rows)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import health, model
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.client import Podman
 
@@ -56,16 +58,22 @@ def home_with(tmp_path: pathlib.Path, *configs: tuple[str, t.Mapping[str, t.Any]
     return {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path / "tmp")}
 
 
-def client(recorded: Recorded, env: t.Mapping[str, str]) -> Podman:
-    return Podman("podman", env, 10.0, recorded)
-
-
 def dead(socket: str) -> health.Health:
     return health.DEAD
 
 
 def alive(socket: str) -> health.Health:
     return health.Health(True, "5.8.6", 0.0)
+
+
+def world(**changes: t.Any) -> World:
+    """This host, with what a test replaces."""
+    return dataclasses.replace(World.real(), **changes)
+
+
+def client(recorded: process.Runner, env: t.Mapping[str, str], ping: health.Ping = dead, **changes: t.Any) -> Podman:
+    """A client whose processes are ``recorded``; ``changes`` replace more of its world."""
+    return Podman("podman", env, 10.0, world(run=recorded, **changes), ping)
 
 
 SEED = data("derived-macos", "config-libkrun-97layerOS.json")

@@ -22,6 +22,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import Mach
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import filesystems
 from hypothesis import given
 from hypothesis import strategies as st
+from recorded import world
 
 TESTS = pathlib.Path(__file__).resolve().parents[2]
 HOME = "/Users/omni"
@@ -326,24 +327,27 @@ def test_the_external_disk_of_the_seed(tmp_path: pathlib.Path, monkeypatch: pyte
         assert list(argv) == ["/sbin/mount"]
         return process.Result(tuple(argv), 0, MOUNTS, "", 0.0)
 
-    found = filesystems.diagnose(project, engine="colima", shared=[HOME], system="darwin", spaces_work=False, run=run)
+    found = filesystems.diagnose(
+        project, engine="colima", shared=[HOME], system="darwin", spaces_work=False, world=world(run=run)
+    )
     assert (found["filesystem"], found["mount_point"]) == ("exfat", "/Volumes/Extreme SSD")
     assert found["problems"] == ["not_shared", "space_in_path", "no_unix_permissions"]
     assert found["ways_out"][0] == "move the project to the Mac's own APFS disk, for example ~/Projects/30_OmniVibePro"
     assert found["ways_out"][1].startswith("rename the disk: diskutil rename '/Volumes/Extreme SSD' ExtremeSSD")
     assert "Podman 5.5" in found["ways_out"][2]
     good = filesystems.diagnose("/Volumes/Work/x", engine="podman", shared=["/Volumes/Work"], system="darwin",
-                                spaces_work=True, run=run)  # fmt: skip
+                                spaces_work=True, world=world(run=run))  # fmt: skip
     assert (good["ok"], good["problems"], good["ways_out"]) == (True, [], [])
     bare = filesystems.diagnose("/Volumes/Work/x", engine="podman", shared=["/Users"], system="darwin",
-                                spaces_work=True, run=run)  # fmt: skip
+                                spaces_work=True, world=world(run=run))  # fmt: skip
     assert bare["problems"] == ["not_shared"]
     assert "make the machine again with /Volumes/Work/x in volumes" in bare["ways_out"][0]
 
 
 def test_a_real_directory_of_this_host(tmp_path: pathlib.Path) -> None:
-    found = filesystems.of(str(tmp_path), system="linux")
+    found = filesystems.of(str(tmp_path), system="linux", world=world())
     assert found.kind
     assert str(tmp_path).startswith(found.mount_point)
-    missing = filesystems.diagnose("/nowhere", engine="colima", shared=[], system="linux", spaces_work=False)
+    missing = filesystems.diagnose("/nowhere", engine="colima", shared=[], system="linux", spaces_work=False,
+                                   world=world())  # fmt: skip
     assert missing["problems"] == ["missing"]

@@ -10,7 +10,8 @@ import typing as t
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import ensure, health, plan
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import ensure, health
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.wanted import Host, Wanted
 from recorded import SEED, Recorded, client, home_with
 
 
@@ -30,19 +31,14 @@ class Guest(Recorded):
 
 def run(tmp_path: pathlib.Path, drift: float, **given: t.Any) -> tuple[dict[str, t.Any], Guest]:
     guest = Guest()
-    podman = client(guest, home_with(tmp_path, ("libkrun", SEED)))
-    host = plan.Host(podman.version, str(tmp_path), 8, 16384, 500, lambda _path: True)
+    home = home_with(tmp_path, ("libkrun", SEED))
+    podman = client(
+        guest, home, lambda _socket: health.Health(True, "5.8.6", drift), uid=501, epoch=lambda: 1764115200.4
+    )
+    host = Host(podman.version, str(tmp_path), 8, 16384, 500, lambda _path: True)
     image = tmp_path / "image"
     image.touch()
-    result = ensure.ensure(
-        podman,
-        plan.Wanted("97layerOS"),
-        ensure.Limits(),
-        **{"check": False, "system": "darwin", "uid": 501, "host": host, **given},
-        ping=lambda _socket: health.Health(True, "5.8.6", drift),
-        epoch=lambda: 1764115200.4,
-    )
-    return result, guest
+    return ensure.ensure(podman, Wanted("97layerOS"), ensure.Options("darwin", **given), host), guest
 
 
 @pytest.fixture(autouse=True)

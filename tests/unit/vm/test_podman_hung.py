@@ -16,8 +16,9 @@ import typing as t
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import Hung
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import ensure, plan
-from recorded import Recorded, client, data, dead, home_with
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import ensure
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.wanted import Wanted
+from recorded import Recorded, client, data, home_with
 
 
 @pytest.fixture
@@ -50,12 +51,9 @@ class Silent(Recorded):
 
 def want_stopped(tmp_path: pathlib.Path, vm: subprocess.Popen[bytes], recover: str, check: bool) -> dict[str, t.Any]:
     config = {**data("5.4.2", "config-97layerOS.json"), "ImagePath": {"Path": str(tmp_path / "disk.qcow2")}}
-    podman = Silent(vm)
-    return ensure.ensure(
-        client(podman, home_with(tmp_path, ("qemu", config))),
-        plan.Wanted("97layerOS", state="stopped", recover=recover), ensure.Limits(),
-        check=check, system="darwin", uid=os.getuid(), run=podman, ping=dead,
-    )  # fmt: skip
+    podman = client(Silent(vm), home_with(tmp_path, ("qemu", config)))
+    wanted = Wanted("97layerOS", state="stopped", recover=recover)
+    return ensure.ensure(podman, wanted, ensure.Options("darwin", check=check), ensure.host_facts(podman))
 
 
 @pytest.mark.parametrize(("recover", "check"), [("none", False), ("none", True), ("kill_stale", True)])

@@ -11,14 +11,15 @@ import typing as t
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import plan
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.volumes import Volume
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.wanted import Host, Wanted
 from recorded import seed
 
-HOST = plan.Host((5, 8, 6), "/Users/97layer", 8, 32768, 500, lambda path: path != "/nowhere")
+HOST = Host((5, 8, 6), "/Users/97layer", 8, 32768, 500, lambda path: path != "/nowhere")
 DEFAULTS = (Volume("/Users", "/Users"), Volume("/private", "/private"), Volume("/var/folders", "/var/folders"))
 
 
-def decide(current: t.Any, host: plan.Host = HOST, **wishes: t.Any) -> plan.Plan:
-    return plan.make(plan.Wanted("97layerOS", **wishes), current, host)
+def decide(current: t.Any, host: Host = HOST, **wishes: t.Any) -> plan.Plan:
+    return plan.make(Wanted("97layerOS", **wishes), current, host)
 
 
 def verbs(decided: plan.Plan) -> list[str]:
@@ -183,12 +184,12 @@ def test_refused_before_podman_is_asked(wish: dict[str, t.Any], words: str) -> N
 
 @pytest.mark.parametrize("name", ["bad name", "-x", "a" * 31, "libkrun", ""])
 def test_names(name: str) -> None:
-    assert plan.make(plan.Wanted(name), None, HOST).refusal.startswith("name: ")
+    assert plan.make(Wanted(name), None, HOST).refusal.startswith("name: ")
 
 
 def test_what_depends_on_the_version() -> None:
     def on(version: tuple[int, int, int], **wishes: t.Any) -> plan.Plan:
-        return decide(None, plan.Host(version, "/Users/97layer", 2, 32768, 500, lambda path: True), **wishes)
+        return decide(None, Host(version, "/Users/97layer", 2, 32768, 500, lambda path: True), **wishes)
 
     space = (Volume("/Volumes/Extreme SSD", "/mnt/ssd"),)
     assert "diskutil rename" in on((5, 4, 2), volumes=space).refusal
@@ -204,7 +205,7 @@ def test_what_depends_on_the_version() -> None:
 
 
 def test_podman_4_is_read_only_also_for_a_machine_that_is_there() -> None:
-    old = plan.Host((4, 9, 4), "/Users/97layer", 8, None, None, lambda path: True)
+    old = Host((4, 9, 4), "/Users/97layer", 8, None, None, lambda path: True)
     assert decide(seed(), old).refusal == ""
     for wish in ({"state": "stopped"}, {"state": "absent"}, {"cpus": 4, "allow_restart": True}):
         assert "only read" in decide(seed(), old, **wish).refusal

@@ -8,19 +8,20 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import typing as t
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import model, read
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import paths as places
-from recorded import SEED, VERSIONS, Recorded, alive, client, data, dead, home_with
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import model, paths, read
+from recorded import SEED, VERSIONS, Recorded, alive, client, data, home_with, world
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_recorded_machine_is_read_the_same_from_every_version(version: str, tmp_path: pathlib.Path) -> None:
     env = home_with(tmp_path, ("qemu", data(version, "config-97layerOS.json")))
     recorded = Recorded(version, {"inspect": (version, "13-inspect")})
-    found = read.machine(client(recorded, env), "97layerOS", ping=dead)
+    found = read.machine(client(recorded, env), "97layerOS")
     assert found is not None
     assert (found.provider, found.state, found.healthy, found.rootful) == ("qemu", "stopped", False, False)
     assert (found.cpus, found.memory_mib, found.disk_gib) == (2, 4656, 20)
@@ -50,7 +51,7 @@ def test_an_unknown_name_beside_a_known_one_is_left_out(version: str, tmp_path: 
 def test_the_seed_machine_in_its_own_numbers(tmp_path: pathlib.Path) -> None:
     env = home_with(tmp_path, ("libkrun", SEED))
     recorded = Recorded("5.8.6", {"inspect": ("derived-macos", "inspect-libkrun-seed-running.json")})
-    found = read.machine(client(recorded, env), "97layerOS", ping=alive)
+    found = read.machine(client(recorded, env, alive), "97layerOS")
     assert found is not None
     assert found.healthy
     row = found.as_dict()
@@ -62,7 +63,7 @@ def test_the_seed_machine_in_its_own_numbers(tmp_path: pathlib.Path) -> None:
 def test_a_libkrun_machine_is_found_although_the_environment_says_applehv(tmp_path: pathlib.Path) -> None:
     env = {**home_with(tmp_path, ("libkrun", SEED)), "CONTAINERS_MACHINE_PROVIDER": "applehv"}
     recorded = Recorded("5.4.2", {"inspect": ("derived-macos", "inspect-libkrun-seed-stopped.json")})
-    found = read.machine(client(recorded, env), "97layerOS", ping=dead)
+    found = read.machine(client(recorded, env), "97layerOS")
     assert found is not None
     assert found.provider == "libkrun"
     assert recorded.asked[-1][1]["CONTAINERS_MACHINE_PROVIDER"] == "libkrun"
@@ -75,7 +76,7 @@ def test_the_same_name_in_two_providers_must_be_settled_by_the_user(tmp_path: pa
     podman = client(recorded, env)
     with pytest.raises(MachineError, match="applehv, libkrun: say which one in provider"):
         read.machine(podman, "97layerOS")
-    found = read.machine(podman, "97layerOS", "libkrun", ping=dead)
+    found = read.machine(podman, "97layerOS", "libkrun")
     assert found is not None
     assert found.provider == "libkrun"
 
@@ -123,8 +124,8 @@ def test_podman_that_does_not_know_the_file_it_should_know(tmp_path: pathlib.Pat
 
 def test_starting_is_not_healthy_even_when_the_api_answers(tmp_path: pathlib.Path) -> None:
     env = home_with(tmp_path, ("qemu", {**data("5.4.2", "config-97layerOS.json"), "Starting": True}))
-    podman = client(Recorded("5.4.2", {"inspect": ("5.4.2", "86-inspect-while-starting")}), env)
-    found = read.machine(podman, "97layerOS", ping=alive)
+    podman = client(Recorded("5.4.2", {"inspect": ("5.4.2", "86-inspect-while-starting")}), env, alive)
+    found = read.machine(podman, "97layerOS")
     assert found is not None
     assert (found.state, found.starting, found.healthy) == ("running", True, False)
 
@@ -134,11 +135,11 @@ def test_default_means_the_connection_of_the_store_in_use(tmp_path: pathlib.Path
     file = tmp_path / ".config/containers/podman-connections.json"
     file.write_text(json.dumps({"Connection": {"Default": "97layerOS-root"}}))
     rootful = client(Recorded("5.4.2", {"inspect": ("5.4.2", "29-inspect-rootful")}), env)
-    found = read.machine(rootful, "97layerOS", ping=dead)
+    found = read.machine(rootful, "97layerOS")
     assert found is not None
     assert (found.rootful, found.default, found.connection) == (True, True, "97layerOS-root")
     rootless = client(Recorded("5.4.2", {"inspect": ("5.4.2", "13-inspect")}), env)
-    found = read.machine(rootless, "97layerOS", ping=dead)
+    found = read.machine(rootless, "97layerOS")
     assert found is not None
     assert not found.default
 
@@ -146,43 +147,45 @@ def test_default_means_the_connection_of_the_store_in_use(tmp_path: pathlib.Path
 def test_machines_of_every_provider_with_one_call_each(tmp_path: pathlib.Path) -> None:
     env = home_with(tmp_path, ("libkrun", SEED), ("qemu", data("5.8.6", "config-97layerOS.json")))
     recorded = Recorded("5.8.6", {"inspect": ("5.8.6", "13-inspect")})
-    found = read.machines(client(recorded, env), ping=dead)
+    found = read.machines(client(recorded, env))
     assert [one.provider for one in found] == ["libkrun", "qemu"]
     assert len(recorded.asked) == 3
 
 
+def environment(given: dict[str, str], environ: dict[str, str], system: str, **changes: t.Any) -> dict[str, str]:
+    """The environment for podman of user 501, where processes are ``changes["run"]``."""
+    return paths.environment(given, world(environ=environ, **{"uid": 501, **changes}), system=system)
+
+
 def test_root_is_told_whose_task_it_is() -> None:
     with pytest.raises(MachineError, match="run this task as that user, without become"):
-        places.environment({}, {"HOME": "/root"}, system="darwin", uid=0)
+        environment({}, {"HOME": "/root"}, "darwin", uid=0)
 
 
-class Getconf:
+def getconf(text: str, rc: int = 0) -> process.Runner:
     """What getconf says on a Mac (from its manual page: a path and a newline)."""
 
-    def __init__(self, text: str, rc: int = 0) -> None:
-        self.text, self.rc = text, rc
-
-    def __call__(self, argv: list[str], **options: object) -> read.Podman:
-        from ansible_collections.onebox.stack.plugins.module_utils.core import process
-
+    def run(argv: t.Sequence[str], **options: t.Any) -> process.Result:
         assert argv == ["/usr/bin/getconf", "DARWIN_USER_TEMP_DIR"]
-        return process.Result(tuple(argv), self.rc, self.text, "", 0.0)  # type: ignore[return-value]
+        return process.Result(tuple(argv), rc, text, "", 0.0)
+
+    return run
 
 
 def test_a_missing_tmpdir_is_taken_from_the_system_on_a_mac() -> None:
-    run = Getconf("/var/folders/zz/abc/T/\n")
-    env = places.environment({}, {"HOME": "/Users/x", "PATH": "/usr/bin"}, system="darwin", uid=501, run=run)
+    run = getconf("/var/folders/zz/abc/T/\n")
+    env = environment({}, {"HOME": "/Users/x", "PATH": "/usr/bin"}, "darwin", run=run)
     assert env["TMPDIR"] == "/var/folders/zz/abc/T/"
-    assert places.runtime_dir(env, system="darwin", uid=501) == "/var/folders/zz/abc/T/podman"
-    assert env["PATH"].split(":") == ["/usr/bin", *places.EXTRA_PATH]
-    given = places.environment({"TMPDIR": "/t"}, {"HOME": "/Users/x"}, system="darwin", uid=501, run=Getconf("", 1))
+    assert paths.runtime_dir(env, system="darwin", uid=501) == "/var/folders/zz/abc/T/podman"
+    assert env["PATH"].split(":") == ["/usr/bin", *paths.EXTRA_PATH]
+    given = environment({"TMPDIR": "/t"}, {"HOME": "/Users/x"}, "darwin", run=getconf("", 1))
     assert given["TMPDIR"] == "/t"
     with pytest.raises(MachineError, match="set TMPDIR in environment"):
-        places.environment({}, {"HOME": "/Users/x"}, system="darwin", uid=501, run=Getconf("", 1))
+        environment({}, {"HOME": "/Users/x"}, "darwin", run=getconf("", 1))
 
 
 def test_linux_uses_the_runtime_directory_and_needs_no_tmpdir() -> None:
-    env = places.environment({}, {"HOME": "/home/x"}, system="linux", uid=1001, run=Getconf("", 1))
+    env = environment({}, {"HOME": "/home/x"}, "linux", run=getconf("", 1))
     assert "TMPDIR" not in env
-    assert places.runtime_dir(env, system="linux", uid=1001) == "/run/user/1001/podman"
-    assert os.path.isabs(places.config_root({**env, "XDG_CONFIG_HOME": "/c"}))
+    assert paths.runtime_dir(env, system="linux", uid=1001) == "/run/user/1001/podman"
+    assert os.path.isabs(paths.config_root({**env, "XDG_CONFIG_HOME": "/c"}))

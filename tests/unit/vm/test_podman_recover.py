@@ -17,10 +17,10 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.core import ps as processes
+from ansible_collections.onebox.stack.plugins.module_utils.core import ps
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import apply, health, model, recover
-from recorded import data
+from recorded import data, world
 
 SLEEPER = "import signal, sys, time; {ignore}print(flush=True); time.sleep(60)"
 
@@ -72,7 +72,7 @@ def test_exactly_the_machines_own_processes_end(tmp_path: pathlib.Path, start: t
         start("-pidfile", f"{runtime}/x97layerOS_vm.pid"),
         start("97layerOS"),
     ]
-    ended = recover.end(config, str(runtime), uid=os.getuid(), patience=2.0)
+    ended = recover.end(config, str(runtime), world=world(), timeout=2.0)
     assert len(ended) == 3
     assert [one.wait(5) is not None for one in (vm, proxy, shares)] == [True] * 3
     assert [one.poll() for one in others] == [None] * 4
@@ -83,9 +83,9 @@ def test_other_peoples_processes_and_our_own_ancestors_are_spared(tmp_path: path
     config = machine(tmp_path)
     line = f"vm {config.image_path}"
     found = [
-        processes.Process(10, 1, 501, line),
-        processes.Process(11, 1, 502, line),
-        processes.Process(12, 1, 501, line),
+        ps.Process(10, 1, 501, line),
+        ps.Process(11, 1, 502, line),
+        ps.Process(12, 1, 501, line),
     ]
     assert [one.pid for one in recover.belonging(config, "/r/podman", found, 501, {12})] == [10]
 
@@ -95,13 +95,13 @@ def test_a_process_that_cannot_be_ended_is_named(tmp_path: pathlib.Path, start: 
     config = machine(tmp_path)
     stuck = start(config.image_path)
     with pytest.raises(MachineError, match=f"process {stuck.pid} of the machine 97layerOS"):
-        recover.end(config, str(tmp_path / "podman"), uid=os.getuid(), kill=lambda pid, number: None, patience=0.2)
+        recover.end(config, str(tmp_path / "podman"), world=world(), kill=lambda pid, number: None, timeout=0.2)
 
 
 def test_the_image_is_never_removed(tmp_path: pathlib.Path) -> None:
     config = machine(tmp_path)
     pathlib.Path(config.image_path).touch()
-    assert recover.end(config, str(tmp_path), uid=os.getuid(), patience=0.2) == []
+    assert recover.end(config, str(tmp_path), world=world(), timeout=0.2) == []
     assert os.path.exists(config.image_path)
 
 
@@ -142,14 +142,14 @@ def serve(path: pathlib.Path, handler: type[Api]) -> t.Iterator[None]:
 
 def test_health_is_an_answer_of_the_api(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "api.sock"
-    assert health.ping("") == health.DEAD
-    assert health.ping(str(path)) == health.DEAD
+    assert health.ping("", timeout=30, world=world()) == health.DEAD
+    assert health.ping(str(path), timeout=30, world=world()) == health.DEAD
     with serve(path, Api):
-        alive = health.ping(str(path))
+        alive = health.ping(str(path), timeout=30, world=world())
     assert (alive.ok, alive.server) == (True, "5.8.6")
     assert alive.drift is not None
     assert -62 < alive.drift < -58
-    assert health.ping(str(path)) == health.DEAD
+    assert health.ping(str(path), timeout=30, world=world()) == health.DEAD
 
 
 def test_an_api_that_accepts_and_says_nothing_is_dead(tmp_path: pathlib.Path) -> None:
@@ -159,19 +159,19 @@ def test_an_api_that_accepts_and_says_nothing_is_dead(tmp_path: pathlib.Path) ->
     silent.bind(str(tmp_path / "api.sock"))
     silent.listen(1)
     began = time.monotonic()
-    assert health.ping(str(tmp_path / "api.sock"), timeout=0.2) == health.DEAD
+    assert health.ping(str(tmp_path / "api.sock"), timeout=0.2, world=world()) == health.DEAD
     assert time.monotonic() - began < 2
     silent.close()
 
 
 def test_two_runs_do_not_change_one_machine_at_once(tmp_path: pathlib.Path) -> None:
-    with apply.alone(str(tmp_path / "podman"), "m", 1.0):
+    with apply.alone(str(tmp_path / "podman"), "m", 1.0, world()):
         with (
             pytest.raises(MachineError, match="another run is changing the machine m"),
-            apply.alone(str(tmp_path / "podman"), "m", 0.3),
+            apply.alone(str(tmp_path / "podman"), "m", 0.3, world()),
         ):
             raise AssertionError("two at once")
-        with apply.alone(str(tmp_path / "podman"), "other", 0.1):
+        with apply.alone(str(tmp_path / "podman"), "other", 0.1, world()):
             pass
-    with apply.alone(str(tmp_path / "podman"), "m", 0.1):
+    with apply.alone(str(tmp_path / "podman"), "m", 0.1, world()):
         pass

@@ -13,8 +13,10 @@ import typing as t
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import ensure, plan
-from recorded import Recorded, client, data, dead, home_with
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import ensure
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.apply import Limits
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.wanted import Wanted
+from recorded import Recorded, client, data, home_with
 
 STARTING = {**data("5.4.2", "config-97layerOS.json"), "Starting": True}
 
@@ -37,10 +39,9 @@ def wait_or_refuse(tmp_path: pathlib.Path, age: float) -> None:
     def sleep(seconds: float) -> t.NoReturn:
         raise Waited
 
-    ensure.ensure(
-        client(recorded, env), plan.Wanted("97layerOS", state="started"), ensure.Limits(start=300.0),
-        check=False, system="linux", uid=os.getuid(), run=run, ping=dead, sleep=sleep,
-    )  # fmt: skip
+    podman = client(run, env, sleep=sleep)
+    options = ensure.Options("linux", limits=Limits(start=300.0))
+    ensure.ensure(podman, Wanted("97layerOS", state="started"), options, ensure.host_facts(podman))
 
 
 def test_a_start_of_which_nothing_lives_is_not_waited_for(tmp_path: pathlib.Path) -> None:

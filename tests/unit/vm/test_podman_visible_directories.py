@@ -15,7 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import visible
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.volumes import Volume
-from recorded import Recorded, client, home_with, seed
+from recorded import Recorded, client, home_with, seed, world
 
 
 def test_paths_in_the_guest() -> None:
@@ -37,7 +37,8 @@ def look(tmp_path: pathlib.Path, paths: list[str], shared: tuple[Volume, ...]) -
         return process.Result(tuple(argv), 0, done.stdout, done.stderr, 0.0)
 
     podman = client(Recorded("5.8.6", {}), home_with(tmp_path))
-    rows = visible.check(podman, seed(config_volumes=shared), paths, "abc123", run)
+    podman.world = world(run=run)
+    rows = visible.check(podman, seed(config_volumes=shared), paths, "abc123")
     assert len(asked) <= 1
     return rows
 
@@ -61,6 +62,7 @@ def test_a_guest_that_cannot_be_asked_leaves_no_token(tmp_path: pathlib.Path) ->
     folder = tmp_path / "x"
     folder.mkdir()
     podman = client(Recorded("5.8.6", {}), home_with(tmp_path))
+    podman.world = world(run=run)
     with pytest.raises(MachineError, match="cannot be asked what it sees"):
-        visible.check(podman, seed(config_volumes=(Volume("/", "/"),)), [str(folder)], "abc", run)
+        visible.check(podman, seed(config_volumes=(Volume("/", "/"),)), [str(folder)], "abc")
     assert os.listdir(folder) == []

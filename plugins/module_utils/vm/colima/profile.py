@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import settings, yaml_text
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima.yaml_text import Document, Mount
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
@@ -261,19 +262,17 @@ def _shown(config: Document, profile: str, word: str, socket: str) -> dict[str, 
 class Colima:
     """The command: each call bounded in time. ``actions`` collects what was run."""
 
-    def __init__(
-        self, executable: str, env: t.Mapping[str, str], timeout: float, run: process.Runner = process.run
-    ) -> None:
+    def __init__(self, executable: str, env: t.Mapping[str, str], timeout: float, world: World) -> None:
         self._executable = executable
         self._env = env
         self._timeout = timeout
-        self._run = run
+        self._world = world
         self.actions: list[list[str]] = []
 
     def status(self, profile: str) -> str:
         """See :func:`status`. Raises MachineError when Colima is not there or answers nonsense."""
         try:
-            done = self._run([self._executable, "list", "--json"], timeout=30.0, env=self._env)
+            done = self._world.run([self._executable, "list", "--json"], timeout=30.0, env=self._env)
             return status(done.stdout, profile)
         except process.CommandMissing as error:
             raise MachineError(f"{error}; install it with: brew install colima docker") from error
@@ -284,6 +283,6 @@ class Colima:
         """``stop`` or ``start``. Raises MachineError when it fails or takes too long."""
         self.actions.append(["colima", *words])
         try:
-            self._run([self._executable, *words], timeout=self._timeout, env=self._env)
+            self._world.run([self._executable, *words], timeout=self._timeout, env=self._env)
         except process.CommandError as error:
             raise MachineError(str(error)) from error

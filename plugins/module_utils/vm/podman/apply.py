@@ -6,18 +6,31 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import time
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, lock, process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import health, model, read, recover
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import paths as places
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import model, read, recover
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.client import Podman
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.plan import Plan, Step
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds for each kind of step.
+
+    Attributes:
+        start: a start, the API included.
+        stop: a stop; Apple's machines take up to 90 before podman stops them hard.
+        init: the creation of a machine, the download of its image included.
+    """
+
+    start: float = 300.0
+    stop: float = 120.0
+    init: float = 1800.0
 
 
 @dataclass
@@ -29,28 +42,19 @@ class Applier:
         name: the machine.
         provider: where it is or will be; "" leaves it to podman.
         runtime: podman's runtime directory.
-        uid: who we are.
-        timeout_start: seconds for a start, the API included.
-        timeout_stop: seconds for a stop; Apple's machines take up to 90 before podman stops them hard.
-        timeout_init: seconds for making a machine; it downloads an image.
+        limits: seconds for the steps.
         next_provider: where a machine that is made again goes, when that is another one.
         wait_api: whether a start is done only when the API answers.
+        ended: command lines of the processes that were ended.
     """
 
     podman: Podman
     name: str
     provider: str
     runtime: str
-    uid: int
-    timeout_start: float
-    timeout_stop: float
-    timeout_init: float
+    limits: Limits
     next_provider: str = ""
     wait_api: bool = True
-    ping: health.Ping = health.ping
-    run: process.Runner = process.run
-    clock: t.Callable[[], float] = time.monotonic
-    sleep: t.Callable[[float], None] = time.sleep
     ended: list[str] = field(default_factory=list)
 
     def apply(self, plan: Plan) -> None:
@@ -63,12 +67,12 @@ class Applier:
             getattr(self, "_" + step.verb)(step)
 
     def _config(self) -> model.ConfigFile | None:
-        return read.choose(read.config_files(places.config_root(self.podman.env)), self.name, self.provider or None)
+        return read.choose(read.configurations(self.podman), self.name, self.provider or None)
 
     def _init(self, step: Step) -> None:
         self.provider = self.next_provider or self.provider
         try:
-            self.podman.change(self.provider, step.words, self.timeout_init)
+            self.podman.change(self.provider, step.words, self.limits.init)
         except process.CommandTimeout as error:
             raise MachineError(
                 f"{error}: making a machine downloads its image; raise timeout_init, or give a local file in image"
@@ -106,7 +110,7 @@ class Applier:
 
     def _stop(self, step: Step) -> None:
         try:
-            self.podman.change(self.provider, step.words, self.timeout_stop)
+            self.podman.change(self.provider, step.words, self.limits.stop)
         except process.CommandTimeout as error:
             raise MachineError(
                 f"{error}: the guest of {self.name} does not shut down. Set recover: kill_stale to end its processes, "
@@ -118,12 +122,12 @@ class Applier:
         if self.podman.version >= (6, 0, 0):
             words.insert(2, "--update-connection=false")
         self._alone()
-        until = self.clock() + self.timeout_start
+        until = self.podman.world.monotonic() + self.limits.start
         try:
-            self.podman.change(self.provider, words, self.timeout_start)
+            self.podman.change(self.provider, words, self.limits.start)
         except process.CommandTimeout as error:
             raise MachineError(
-                f"the guest of {self.name} was not ready after {self.timeout_start:g} s, and podman would wait for "
+                f"the guest of {self.name} was not ready after {self.limits.start:g} s, and podman would wait for "
                 "ever; its state is 'starting'. Run again with recover: kill_stale to clear it away and try once "
                 "more, or with a larger timeout_start"
             ) from error
@@ -133,17 +137,15 @@ class Applier:
             ) from error
         if not self.wait_api:
             return
-        while not self._answers():
-            if self.clock() >= until:
-                raise MachineError(
-                    f"{self.name} started, but its API did not answer within {self.timeout_start:g} s: gvproxy may "
-                    f"have ended; run again with recover: kill_stale, or look with: podman machine ssh {self.name}"
-                )
-            self.sleep(0.2)
+        if not self.podman.world.wait_until(self._answers, until - self.podman.world.monotonic()):
+            raise MachineError(
+                f"{self.name} started, but its API did not answer within {self.limits.start:g} s: gvproxy may "
+                f"have ended; run again with recover: kill_stale, or look with: podman machine ssh {self.name}"
+            )
 
     def _answers(self) -> bool:
         seen = self.podman.inspect(self.provider, [self.name])
-        return bool(seen) and self.ping(seen[0].socket).ok
+        return bool(seen) and self.podman.ping(seen[0].socket).ok
 
     def _alone(self) -> None:
         """Only one machine can be up, over all providers; another one is the user's and is never stopped for them."""
@@ -166,7 +168,7 @@ class Applier:
             return []  # a folder left by a provider that this podman does not support: nothing of it can run
 
     def _has(self, provider: str) -> bool:
-        return any(file.provider == provider for file in read.config_files(places.config_root(self.podman.env)))
+        return any(file.provider == provider for file in read.configurations(self.podman))
 
     def _recover(self, step: Step) -> None:
         """Stop a machine that hangs: ask, and when asking does not help, end its processes."""
@@ -176,8 +178,8 @@ class Applier:
         if not config.starting:
             # While a start holds the lock, stop waits for ever: then asking is no use.
             with contextlib.suppress(process.CommandTimeout, MachineError):
-                self.podman.change(self.provider, ("machine", "stop", self.name), self.timeout_stop)
-        self.ended += recover.end(config, self.runtime, uid=self.uid, run=self.run, clock=self.clock, sleep=self.sleep)
+                self.podman.change(self.provider, ("machine", "stop", self.name), self.limits.stop)
+        self.ended += recover.end(config, self.runtime, world=self.podman.world)
         if self.ended:
             self.podman.actions.append(["kill", *(command.split(" ")[0] for command in self.ended)])
         seen = self.podman.inspect(self.provider, [self.name])
@@ -189,31 +191,18 @@ class Applier:
 
 
 @contextlib.contextmanager
-def alone(
-    runtime: str,
-    name: str,
-    patience: float,
-    clock: t.Callable[[], float] = time.monotonic,
-    sleep: t.Callable[[float], None] = time.sleep,
-) -> t.Iterator[None]:
+def alone(runtime: str, name: str, timeout: float, world: World) -> t.Iterator[None]:
     """Keep a second run of ours out between stop, set and start. The lock ends with the process, however it ends.
 
     Raises:
-        MachineError: another run held it for longer than ``patience`` seconds.
+        MachineError: another run held it for longer than ``timeout`` seconds.
+        FileError, LockError: podman's runtime directory cannot be used.
     """
-    os.makedirs(runtime, mode=0o700, exist_ok=True)
+    files.make_directories(runtime, 0o700)
     path = os.path.join(runtime, f"onebox-{name}.lock")
-    with open(path, "a", encoding="utf-8") as file:
-        until = clock() + patience
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if clock() >= until:
-                    raise MachineError(
-                        f"another run is changing the machine {name} ({path} has been locked for {patience:g} s): "
-                        "wait for it, or end it"
-                    ) from None
-                sleep(0.2)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(lock.held(path, purpose="podman_machine", timeout=timeout, world=world, mode=0o644))
+        except lock.LockHeld as error:
+            raise MachineError(f"another run is changing the machine {name}: {error}") from error
         yield

@@ -9,42 +9,51 @@ podman itself has no time limits: ``start`` waits for ever for a guest that neve
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shutil
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import Hung, MachineError
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import model
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import health, model
 
 Version = tuple[int, int, int]
 
 
 class Podman:
-    """The client. ``actions`` collects the commands that changed something, as they were given.
+    """The client: its commands, and the APIs of its machines. ``actions`` collects the commands that changed something.
 
     Args:
         executable: a path, or a name looked up in PATH.
-        env: the whole environment, from :func:`places.environment`.
-        timeout: seconds for a call that only reads or writes files.
-        run: starts a process.
+        env: the whole environment, from :func:`paths.environment`.
+        timeout: seconds for a call that only reads or writes files, and for an answer of an API.
+        world: processes and clocks.
+        ping: checks the API behind a socket; default :func:`health.ping`.
     """
 
     def __init__(
-        self, executable: str, env: t.Mapping[str, str], timeout: float, run: process.Runner = process.run
+        self,
+        executable: str,
+        env: t.Mapping[str, str],
+        timeout: float,
+        world: World,
+        ping: health.Ping | None = None,
     ) -> None:
         self.env = dict(env)
         self.timeout = timeout
+        self.world = world
+        self.ping = ping or functools.partial(health.ping, timeout=timeout, world=world)
         self.actions: list[list[str]] = []
-        self._run = run
         self.executable = shutil.which(executable, path=self.env.get("PATH")) or executable
         self.version_text = self._version_text()
         self.version = parse_version(self.version_text)
 
     def _version_text(self) -> str:
         try:
-            return self._run([self.executable, "--version"], timeout=self.timeout, env=self.env).stdout.split()[-1]
+            return self.world.run([self.executable, "--version"], timeout=self.timeout, env=self.env).stdout.split()[-1]
         except process.CommandMissing as error:
             raise MachineError(
                 f"{error}; install podman (on a Mac: brew install podman), or give its path in executable"
@@ -71,7 +80,7 @@ class Podman:
     def _read(self, provider: str, *words: str) -> process.Result:
         argv = [self.executable, "machine", *words]
         try:
-            return self._run(argv, timeout=self.timeout, check=False, env=self._environment(provider))
+            return self.world.run(argv, timeout=self.timeout, check=False, env=self._environment(provider))
         except process.CommandTimeout as error:
             raise Hung(
                 f"{error}: the virtual machine's own process does not answer podman. Run again with "
@@ -97,7 +106,7 @@ class Podman:
         self.actions.append(["podman", *words])
         argv = [self.executable, *words]
         try:
-            self._run(argv, timeout=timeout or self.timeout, env=self._environment(provider))
+            self.world.run(argv, timeout=timeout or self.timeout, env=self._environment(provider))
         except process.CommandTimeout:
             raise
         except process.CommandError as error:

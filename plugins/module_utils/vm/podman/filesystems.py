@@ -17,6 +17,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
 
 _WITHOUT_OWNERS = ("exfat", "msdos", "vfat", "fat32", "fuseblk", "ntfs")
@@ -50,7 +51,7 @@ def parse_findmnt(text: str) -> FileSystem:
     return FileSystem(row["target"], str(row["fstype"]).lower(), "ro" in str(row["options"]).split(","))
 
 
-def of(path: str, *, system: str, run: process.Runner = process.run) -> FileSystem:
+def of(path: str, *, system: str, world: World) -> FileSystem:
     """The file system of a path that exists.
 
     Raises:
@@ -59,11 +60,11 @@ def of(path: str, *, system: str, run: process.Runner = process.run) -> FileSyst
     real = os.path.realpath(path)
     try:
         if system == "darwin":
-            mounts = parse_mount(run(["/sbin/mount"], timeout=20.0).stdout)
+            mounts = parse_mount(world.run(["/sbin/mount"], timeout=20.0).stdout)
             fitting = [one for one in mounts if (real + "/").startswith(one.mount_point.rstrip("/") + "/")]
             return max(fitting, key=lambda one: len(one.mount_point))
         argv = ["findmnt", "-J", "-T", real, "-o", "TARGET,FSTYPE,OPTIONS"]
-        return parse_findmnt(run(argv, timeout=20.0).stdout)
+        return parse_findmnt(world.run(argv, timeout=20.0).stdout)
     except (process.CommandError, ValueError, KeyError, IndexError) as error:
         raise MachineError(f"the file system of {path} cannot be told: {error}") from error
 
@@ -75,7 +76,7 @@ def diagnose(
     shared: t.Iterable[str],
     system: str,
     spaces_work: bool,
-    run: process.Runner = process.run,
+    world: World,
 ) -> dict[str, t.Any]:
     """Whether a directory can be bound into containers, and the ways out in the order to try them.
 
@@ -85,7 +86,7 @@ def diagnose(
         shared: directories that the VM sees.
         system: ``sys.platform``.
         spaces_work: whether this engine can share a path with a space.
-        run: starts a process.
+        world: starts processes.
 
     Returns:
         ``path``, ``ok``, ``filesystem``, ``mount_point``, ``problems`` (missing, not_shared, space_in_path,
@@ -94,7 +95,7 @@ def diagnose(
     if not os.path.isdir(path):
         return {"path": path, "ok": False, "filesystem": "", "mount_point": "", "problems": ["missing"],
                 "ways_out": [f"make {path}, or connect the disk it lies on"]}  # fmt: skip
-    disk = of(path, system=system, run=run)
+    disk = of(path, system=system, world=world)
     problems = []
     covered = any((path.rstrip("/") + "/").startswith(one.rstrip("/") + "/") for one in shared)
     if not covered:

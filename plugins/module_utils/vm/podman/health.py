@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import email.utils
 import re
-import time
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import socket_http
 
 
@@ -28,7 +28,7 @@ DEAD = Health(False)
 Ping = t.Callable[[str], Health]
 
 
-def ping(path: str, timeout: float = 30.0, clock: t.Callable[[], float] = time.time) -> Health:
+def ping(path: str, *, timeout: float, world: World) -> Health:
     """One ``GET /_ping`` over the unix socket at ``path``; a socket nobody serves is not healthy, not an error.
 
     In the guest this may start podman's service, which takes some seconds on a busy host: too short a ``timeout``
@@ -49,5 +49,5 @@ def ping(path: str, timeout: float = 30.0, clock: t.Callable[[], float] = time.t
         return DEAD
     version = re.search(r"Libpod/([\w.-]+)", answer.headers.get("server", ""))
     date = email.utils.parsedate_tz(answer.headers.get("date", ""))
-    drift = None if date is None else float(round(email.utils.mktime_tz(date) - clock()))
+    drift = None if date is None else float(round(email.utils.mktime_tz(date) - world.epoch()))
     return Health(True, version.group(1) if version else "", drift)

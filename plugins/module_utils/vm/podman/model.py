@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.volumes import Volume
 
 PROVIDERS = ("applehv", "libkrun", "qemu", "wsl", "hyperv")
-# What each provider's part of a configuration file is called (pkg/machine/vmconfigs, podman 5 and 6).
-HYPERVISOR_KEYS = ("AppleHypervisor", "LibKrunHypervisor", "QEMUHypervisor", "WSLHypervisor", "HyperVHypervisor")
 
 # The time podman writes for a machine that was never up.
 NEVER = "0001-01-01T00:00:00Z"

@@ -11,48 +11,38 @@ and ``start`` uses other pid files. So TMPDIR is set from the system when it is 
 from __future__ import annotations
 
 import os
-import pwd
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
 
 # Homebrew's two places and the installer package's: a login shell has them on PATH, an ssh command or an agent has not.
 EXTRA_PATH = ("/opt/homebrew/bin", "/usr/local/bin", "/opt/podman/bin")
 
 
-def environment(
-    given: t.Mapping[str, str],
-    environ: t.Mapping[str, str],
-    *,
-    system: str,
-    uid: int,
-    run: process.Runner = process.run,
-) -> dict[str, str]:
+def environment(given: t.Mapping[str, str], world: World, *, system: str) -> dict[str, str]:
     """The whole environment for podman.
 
     Args:
         given: what the task adds.
-        environ: the environment of this process.
+        world: the environment of this process, and its user.
         system: ``sys.platform``.
-        uid: who we are.
-        run: starts a process.
 
     Raises:
         MachineError: we are root, for whom podman machines do not exist.
     """
-    full = {**environ, **given}
-    if uid == 0:
+    full = {**world.environ, **given}
+    if world.is_root:
         raise MachineError(
             "podman machine refuses to run as root, and a machine belongs to the user who made it: "
             "run this task as that user, without become"
         )
     if not full.get("HOME"):
-        full["HOME"] = pwd.getpwuid(uid).pw_dir
+        full["HOME"] = world.home
     known = full.get("PATH", "/usr/bin:/bin").split(":")
     full["PATH"] = ":".join([*known, *(path for path in EXTRA_PATH if path not in known)])
     if system == "darwin" and not full.get("TMPDIR"):
-        asked = run(["/usr/bin/getconf", "DARWIN_USER_TEMP_DIR"], timeout=10.0, check=False, env=full)
+        asked = world.run(["/usr/bin/getconf", "DARWIN_USER_TEMP_DIR"], timeout=10.0, check=False, env=full)
         if asked.rc != 0 or not asked.stdout.strip():
             raise MachineError(
                 "TMPDIR is not set and getconf DARWIN_USER_TEMP_DIR does not know it: podman would look for its "

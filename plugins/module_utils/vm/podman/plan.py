@@ -13,58 +13,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import rules, volumes
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.client import Version
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.model import Machine
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.volumes import Volume
-
-STATES = ("present", "started", "stopped", "restarted", "absent")
-APPLY = ("never", "when_stopped", "restart")
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What the task asks for; None is "not said". Sizes: MiB for memory and swap, GiB for the disk."""
-
-    name: str
-    state: str = "started"
-    provider: str | None = None
-    cpus: int | None = None
-    memory_mib: int | None = None
-    disk_gib: int | None = None
-    swap_mib: int | None = None
-    rootful: bool | None = None
-    volumes: tuple[Volume, ...] | None = None
-    image: str | None = None
-    username: str | None = None
-    timezone: str | None = None
-    default_connection: bool | None = None
-    apply: str | None = None
-    allow_restart: bool = False
-    recreate: bool = False
-    allow_destroy: bool = False
-    recover: str = "none"
-
-    @property
-    def may_restart(self) -> bool:
-        return self.apply == "restart" or (self.apply is None and self.allow_restart)
-
-
-@dataclass(frozen=True)
-class Host:
-    """What the rules need to know of the host. Sizes in MiB and GiB; None when the host does not tell.
-
-    ``leftovers`` are connections that a half-removed machine of this name left; with them podman makes no new one.
-    ``orphans`` are processes of a machine that is stopped, as a killed command leaves them.
-    """
-
-    version: Version
-    home: str
-    cpus: int
-    memory_mib: int | None
-    free_disk_gib: int | None
-    exists: t.Callable[[str], bool]
-    leftovers: tuple[str, ...] = ()
-    orphans: int = 0
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.wanted import Host, Wanted
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import health, model
-from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import paths as places
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import health, model, paths
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.client import Podman
 
 
-def config_files(root: str, clock: t.Callable[[], float] = time.time) -> list[model.ConfigFile]:
-    """Every machine's configuration below ``root``, by provider and name.
+def config_files(root: str, now: float) -> list[model.ConfigFile]:
+    """Every machine's configuration below ``root``, by provider and name. ``now`` is in seconds since 1970.
 
     Raises:
         MachineError: a file cannot be read or is no machine's configuration; the text names it.
@@ -41,7 +39,7 @@ def config_files(root: str, clock: t.Callable[[], float] = time.time) -> list[mo
                 with open(path, encoding="utf-8") as file:
                     data = json.load(file)
                     written = os.fstat(file.fileno()).st_mtime
-                found.append(model.parse_config(data, provider, path, max(0.0, clock() - written)))
+                found.append(model.parse_config(data, provider, path, max(0.0, now - written)))
             except FileNotFoundError:
                 continue  # removed between the list and the look
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -74,7 +72,7 @@ def choose(files: t.Sequence[model.ConfigFile], name: str, provider: str | None)
 def leftovers(environ: t.Mapping[str, str], name: str) -> tuple[str, ...]:
     """Connections to a machine ``name``; what they are when there is no such machine."""
     try:
-        with open(places.connections_file(environ), encoding="utf-8") as file:
+        with open(paths.connections_file(environ), encoding="utf-8") as file:
             known = (json.load(file).get("Connection") or {}).get("Connections") or {}
         return tuple(one for one in (name, f"{name}-root") if known.get(one, {}).get("IsMachine"))
     except (OSError, ValueError, AttributeError):
@@ -84,17 +82,15 @@ def leftovers(environ: t.Mapping[str, str], name: str) -> tuple[str, ...]:
 def default_connection(environ: t.Mapping[str, str]) -> str:
     """The default system connection of podman 5 and later, "" when there is none."""
     try:
-        with open(places.connections_file(environ), encoding="utf-8") as file:
+        with open(paths.connections_file(environ), encoding="utf-8") as file:
             return str(((json.load(file) or {}).get("Connection") or {}).get("Default") or "")
     except (OSError, ValueError, AttributeError):
         return ""
 
 
-def complete(
-    podman: Podman, config: model.ConfigFile, seen: model.Inspected, ping: health.Ping, default: str
-) -> model.Machine:
+def complete(podman: Podman, config: model.ConfigFile, seen: model.Inspected, default: str) -> model.Machine:
     """Join what the file and ``inspect`` say with whether the API answers."""
-    alive = health.DEAD if seen.state == "stopped" else ping(seen.socket)
+    alive = health.DEAD if seen.state == "stopped" else podman.ping(seen.socket)
     return model.Machine(
         config=config,
         state=seen.state,
@@ -116,15 +112,18 @@ def complete(
     )
 
 
-def machine(
-    podman: Podman, name: str, provider: str | None = None, ping: health.Ping = health.ping
-) -> model.Machine | None:
+def configurations(podman: Podman) -> list[model.ConfigFile]:
+    """Every machine's configuration of the client's user. Raises MachineError as :func:`config_files`."""
+    return config_files(paths.config_root(podman.env), podman.world.epoch())
+
+
+def machine(podman: Podman, name: str, provider: str | None = None) -> model.Machine | None:
     """The machine ``name``, or None. One call of podman, none when no provider has it.
 
     Raises:
         MachineError: it cannot be read, is of podman 4 under a later podman, or the name is in several providers.
     """
-    config = choose(config_files(places.config_root(podman.env)), name, provider)
+    config = choose(configurations(podman), name, provider)
     if config is None:
         return None
     _usable(podman, config)
@@ -134,12 +133,12 @@ def machine(
             f"{config.path} is there, but podman does not know the machine {name}: it cannot use provider "
             f"{config.provider} here, or is older than the file; try: podman machine inspect {name}"
         )
-    return complete(podman, config, seen[0], ping, default_connection(podman.env))
+    return complete(podman, config, seen[0], default_connection(podman.env))
 
 
-def machines(podman: Podman, ping: health.Ping = health.ping) -> list[model.Machine]:
+def machines(podman: Podman) -> list[model.Machine]:
     """Every machine of every provider; one call of podman for each provider that has one."""
-    files = config_files(places.config_root(podman.env))
+    files = configurations(podman)
     default = default_connection(podman.env)
     found = []
     for provider in model.PROVIDERS:
@@ -149,7 +148,7 @@ def machines(podman: Podman, ping: health.Ping = health.ping) -> list[model.Mach
         for file in here.values():
             _usable(podman, file)
         for seen in podman.inspect(provider, list(here)):
-            found.append(complete(podman, here[seen.name], seen, ping, default))
+            found.append(complete(podman, here[seen.name], seen, default))
     return sorted(found, key=lambda one: (one.name, one.provider))
 
 

@@ -14,11 +14,10 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
-from ansible_collections.onebox.stack.plugins.module_utils.core import ps as processes
+from ansible_collections.onebox.stack.plugins.module_utils.core import ps
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.model import ConfigFile
 
@@ -36,8 +35,8 @@ def own_files(config: ConfigFile, runtime: str) -> list[str]:
 
 
 def belonging(
-    config: ConfigFile, runtime: str, found: t.Sequence[processes.Process], uid: int, spare: t.Container[int]
-) -> list[processes.Process]:
+    config: ConfigFile, runtime: str, found: t.Sequence[ps.Process], uid: int, spare: t.Container[int]
+) -> list[ps.Process]:
     """The processes of this machine.
 
     Only one machine can be up at a time, so the virtiofsd of the same runtime directory are this machine's as well.
@@ -45,7 +44,7 @@ def belonging(
     Args:
         config: the machine.
         runtime: podman's runtime directory.
-        found: the host's processes.
+        found: the host's ps.
         uid: whose processes may be ended.
         spare: ourselves and what started us.
     """
@@ -69,24 +68,21 @@ def _remove_dead(config: ConfigFile, runtime: str) -> None:
             os.unlink(os.path.join(runtime, name))
 
 
-def end(
-    config: ConfigFile,
-    runtime: str,
-    *,
-    uid: int,
-    run: process.Runner = process.run,
-    kill: Kill = os.kill,
-    clock: t.Callable[[], float] = time.monotonic,
-    sleep: t.Callable[[float], None] = time.sleep,
-    patience: float = 10.0,
-) -> list[str]:
-    """End the processes of a machine: politely, then for good; then remove its dead sockets.
+def running(config: ConfigFile, runtime: str, world: World) -> list[ps.Process]:
+    """The processes of a machine that this user may end. Raises process.CommandError when ps fails."""
+    found = ps.listing(world.run)
+    return belonging(config, runtime, found, world.uid, ps.family(os.getpid(), found))
+
+
+def end(config: ConfigFile, runtime: str, *, world: World, kill: Kill = os.kill, timeout: float = 10.0) -> list[str]:
+    """End the processes of a machine: by SIGTERM, then by SIGKILL; then remove its dead sockets.
 
     Args:
         config: the machine.
         runtime: podman's runtime directory.
-        uid: whose processes may be ended.
-        patience: seconds each between asking, killing and giving up.
+        world: whose processes may be ended, and the clock.
+        kill: sends a signal.
+        timeout: seconds to wait after each of the two signals.
 
     Returns:
         The command lines of what was ended.
@@ -94,25 +90,23 @@ def end(
     Raises:
         MachineError: something of it is still there.
     """
+    remaining: list[ps.Process] = []
 
-    def left() -> list[processes.Process]:
-        found = processes.listing(run)
-        return belonging(config, runtime, found, uid, processes.family(os.getpid(), found))
+    def gone() -> bool:
+        remaining[:] = running(config, runtime, world)
+        return not remaining
 
     ended: dict[int, str] = {}
     for number in (signal.SIGTERM, signal.SIGKILL):
-        remaining = left()
+        if gone():
+            break
         ended.update({one.pid: one.command for one in remaining})
         for one in remaining:
             try:
                 kill(one.pid, number)
             except ProcessLookupError:
                 continue  # it ended by itself
-        until = clock() + patience
-        while remaining and clock() < until:
-            sleep(0.1)
-            remaining = left()
-        if not remaining:
+        if world.wait_until(gone, timeout, 0.1):
             break
     else:
         raise MachineError(

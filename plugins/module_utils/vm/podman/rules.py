@@ -10,12 +10,9 @@ fails after the machine has been stopped.
 from __future__ import annotations
 
 import re
-import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.model import PROVIDERS, Machine
-
-if t.TYPE_CHECKING:
-    from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.plan import Host, Wanted
+from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.wanted import Host, Wanted
 
 _NAME = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")
 _NAME_LENGTH = 30

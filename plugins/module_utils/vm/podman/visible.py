@@ -31,13 +31,7 @@ def guest_path(path: str, machine: Machine) -> str:
     return found
 
 
-def check(
-    podman: Podman,
-    machine: Machine,
-    paths: t.Sequence[str],
-    token: str,
-    run: process.Runner = process.run,
-) -> list[dict[str, t.Any]]:
+def check(podman: Podman, machine: Machine, paths: t.Sequence[str], token: str) -> list[dict[str, t.Any]]:
     """For each directory whether the guest sees it. One ssh call for all.
 
     Args:
@@ -45,7 +39,6 @@ def check(
         machine: a machine that answers.
         paths: absolute directories of the host.
         token: random text; also the name of the file that is written for a moment.
-        run: starts a process.
 
     Returns:
         Rows of ``path``, ``guest_path``, ``ok`` and ``message``.
@@ -75,7 +68,7 @@ def check(
             else:
                 written.append(os.path.join(row["path"], name))
                 asked.append(row)
-        for row, answer in zip(asked, _read(podman, machine, [one["guest_path"] for one in asked], name, run)):
+        for row, answer in zip(asked, _read(podman, machine, [one["guest_path"] for one in asked], name)):
             row["ok"] = answer == token
             if not row["ok"]:
                 row["message"] = (
@@ -98,7 +91,7 @@ def _write(path: str, token: str) -> str:
     return ""
 
 
-def _read(podman: Podman, machine: Machine, folders: t.Sequence[str], name: str, run: process.Runner) -> list[str]:
+def _read(podman: Podman, machine: Machine, folders: t.Sequence[str], name: str) -> list[str]:
     if not folders:
         return []
     files = [shlex.quote(os.path.join(folder, name)) for folder in folders]
@@ -107,7 +100,7 @@ def _read(podman: Podman, machine: Machine, folders: t.Sequence[str], name: str,
     argv = [podman.executable, "machine", "ssh", machine.name, script]
     env = {**podman.env, "CONTAINERS_MACHINE_PROVIDER": machine.provider}
     try:
-        lines = run(argv, timeout=podman.timeout, env=env).stdout.splitlines()
+        lines = podman.world.run(argv, timeout=podman.timeout, env=env).stdout.splitlines()
     except process.CommandError as error:
         raise MachineError(f"the guest of {machine.name} cannot be asked what it sees: {error}") from error
     return [*lines, *[""] * len(folders)][: len(folders)]
