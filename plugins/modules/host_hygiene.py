@@ -134,17 +134,76 @@ processes:
 
 import re
 import sys
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.mac import clutter, hostprocs
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 
 _SECRET = re.compile(r"((?:token|secret|password|passwd|api[_-]?key)[=\s]+)\S+", re.IGNORECASE)
 
 
+def _check_patterns(given: t.Mapping[str, t.Any]) -> None:
+    for option in ("process_patterns", "keep_processes"):
+        for text in given[option]:
+            try:
+                re.compile(text)
+            except re.error as error:
+                raise MacError(f"{option}: {text!r} is not a regular expression: {error}") from error
+
+
+def _processes(given: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    if not given["processes"]:
+        return []
+    found = hostprocs.find(
+        given["paths"],
+        given["process_patterns"],
+        only_python=given["only_python"],
+        keep=given["keep_processes"],
+        system=sys.platform,
+        world=World.real(),
+    )
+    return [
+        {
+            "pid": one.pid,
+            "command": _SECRET.sub(r"\1********", one.command),
+            "cwd": one.cwd,
+            "reasons": list(one.reasons),
+        }
+        for one in found
+    ]
+
+
+def _run(module: AnsibleModule) -> dict[str, t.Any]:
+    given = module.params
+    _check_patterns(given)
+    found = clutter.find(given["paths"], given["kinds"], given["exclude"], given["foreign_filesystem"])
+    removing = given["state"] == "absent" and bool(found)
+    result: dict[str, t.Any] = {
+        "changed": removing,
+        "clutter": [{"path": one.path, "kind": one.kind, "bytes": one.bytes} for one in found],
+        "bytes": sum(one.bytes for one in found),
+        "processes": _processes(given),
+        "diff": {"before": "".join(f"{one.path}\n" for one in found) if removing else "", "after": ""},
+    }
+    if removing and not module.check_mode:
+        failed = clutter.remove(found)
+        if failed:
+            more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+            result["changed"] = len(failed) < len(found)
+            raise MacError(
+                f"{len(failed)} of {len(found)} could not be removed: {'; '.join(failed[:3])}{more}; "
+                "run it as their owner",
+                facts=result,
+            )
+    return result
+
+
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        _run,
         argument_spec={
             "paths": {"type": "list", "elements": "path", "required": True},
             "state": {"type": "str", "choices": ["listed", "absent"], "default": "listed"},
@@ -161,55 +220,7 @@ def main() -> None:
             "only_python": {"type": "bool", "default": True},
             "keep_processes": {"type": "list", "elements": "str", "default": []},
         },
-        supports_check_mode=True,
     )
-    given = module.params
-    for option in ("process_patterns", "keep_processes"):
-        for text in given[option]:
-            try:
-                re.compile(text)
-            except re.error as error:
-                module.fail_json(msg=f"{option}: {text!r} is not a regular expression: {error}")
-    try:
-        found = clutter.find(given["paths"], given["kinds"], given["exclude"], given["foreign_filesystem"])
-        running = []
-        if given["processes"]:
-            running = hostprocs.find(
-                given["paths"],
-                given["process_patterns"],
-                only_python=given["only_python"],
-                keep=given["keep_processes"],
-                system=sys.platform,
-            )
-    except (MacError, process.CommandError) as error:
-        module.fail_json(msg=str(error))
-    rows = [{"path": one.path, "kind": one.kind, "bytes": one.bytes} for one in found]
-    removing = given["state"] == "absent" and bool(found)
-    result = {
-        "changed": removing,
-        "clutter": rows,
-        "bytes": sum(one.bytes for one in found),
-        "processes": [
-            {
-                "pid": one.pid,
-                "command": _SECRET.sub(r"\1********", one.command),
-                "cwd": one.cwd,
-                "reasons": list(one.reasons),
-            }
-            for one in running
-        ],
-        "diff": {"before": "".join(f"{one.path}\n" for one in found) if removing else "", "after": ""},
-    }
-    if removing and not module.check_mode:
-        failed = clutter.remove(found)
-        if failed:
-            more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
-            module.fail_json(
-                msg=f"{len(failed)} of {len(found)} could not be removed: {'; '.join(failed[:3])}{more}; "
-                "run it as their owner",
-                **{**result, "changed": len(failed) < len(found)},
-            )
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

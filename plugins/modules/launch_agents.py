@@ -234,12 +234,13 @@ agents:
       elements: int
 """
 
-import datetime
-import os
 import shutil
+import time
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.mac import agents, bringback, logs
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 from ansible_collections.onebox.stack.plugins.module_utils.mac.launchd import Launchctl
@@ -283,36 +284,50 @@ def _load(module: AnsibleModule, launchctl: Launchctl) -> agents.Result:
         label=given["labels"][0],
         definition=definition,
         domain=given["domain"],
-        patience=given["timeout"],
+        timeout=given["timeout"],
         check=module.check_mode,
     )
     return agents.Result(result.changed or written, result.agents, result.warnings)
 
 
-def _run(module: AnsibleModule) -> agents.Result:
+def _change(module: AnsibleModule, world: World) -> agents.Result:
     given = module.params
-    launchctl = Launchctl(os.getuid(), given["executable"])
-    common = {"patience": given["timeout"], "check": module.check_mode}
-    if given["state"] == "retired":
-        return agents.retire(
-            launchctl,
-            folder=given["directory"],
-            archive=given["archive_dir"],
-            patterns=given["labels"],
-            keep=given["keep"],
-            domain=given["domain"],
-            stamp=datetime.datetime.now().strftime("%Y%m%d-%H%M%S"),
-            **common,
-        )
+    launchctl = Launchctl(world, given["executable"])
+    if given["state"] == "loaded":
+        return _load(module, launchctl)
+    selection = agents.Selection(given["directory"], given["archive_dir"], tuple(given["labels"]), tuple(given["keep"]))
     if given["state"] == "present":
-        return agents.restore(
-            launchctl, archive=given["archive_dir"], patterns=given["labels"], keep=given["keep"], **common
+        return agents.restore(launchctl, selection, timeout=given["timeout"], check=module.check_mode)
+    return agents.retire(
+        launchctl,
+        selection,
+        domain=given["domain"],
+        stamp=time.strftime("%Y%m%d-%H%M%S", time.localtime(world.epoch())),
+        timeout=given["timeout"],
+        check=module.check_mode,
+    )
+
+
+def _run(module: AnsibleModule) -> dict[str, t.Any]:
+    world = World.real()
+    if world.is_root:
+        raise MacError(
+            "LaunchAgents belong to the user who is logged in, and root has others: run this task without become"
         )
-    return _load(module, launchctl)
+    result = _change(module, world)
+    target = {"retired": "retired", "present": "as before", "loaded": "loaded"}[module.params["state"]]
+    labels = [row["label"] for row in result.agents] if result.changed else []
+    return {
+        "changed": result.changed,
+        "agents": result.agents,
+        "diff": {"before": "", "after": "".join(f"{label}: {target}\n" for label in labels)},
+        "warnings": result.warnings,
+    }
 
 
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        _run,
         argument_spec={
             "labels": {"type": "list", "elements": "str", "required": True, "aliases": ["patterns"]},
             "keep": {"type": "list", "elements": "str", "default": []},
@@ -355,24 +370,6 @@ def main() -> None:
         },
         required_if=[("state", "loaded", ["definition", "bring_back", "rotate_logs"], True)],
         mutually_exclusive=[("definition", "bring_back", "rotate_logs")],
-        supports_check_mode=True,
-    )
-    if os.getuid() == 0:
-        module.fail_json(
-            msg="LaunchAgents belong to the user who is logged in, and root has others: run this task without become"
-        )
-    try:
-        result = _run(module)
-    except (MacError, process.CommandError) as error:
-        module.fail_json(msg=str(error))
-    for text in result.warnings:
-        module.warn(text)
-    target = {"retired": "retired", "present": "as before", "loaded": "loaded"}[module.params["state"]]
-    rows = [row["label"] for row in result.agents] if result.changed else []
-    module.exit_json(
-        changed=result.changed,
-        agents=result.agents,
-        diff={"before": "", "after": "".join(f"{label}: {target}\n" for label in rows)},
     )
 
 

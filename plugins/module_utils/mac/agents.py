@@ -18,7 +18,7 @@ import typing as t
 import xml.parsers.expat
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.core import ps as processes
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, ps
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 from ansible_collections.onebox.stack.plugins.module_utils.mac.launchd import Launchctl
 
@@ -62,14 +62,8 @@ def write_plist(path: str, content: t.Mapping[str, t.Any]) -> None:
         with open(path, "rb") as old:
             binary = old.read(len(BINARY)) == BINARY
     data = plistlib.dumps(dict(content), fmt=plistlib.FMT_BINARY if binary else plistlib.FMT_XML)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    scratch = path + ".onebox-new"
-    with open(scratch, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(scratch, 0o644)  # launchd ignores agents that others may write
-    os.replace(scratch, path)
+    files.make_directories(os.path.dirname(path), 0o755)
+    files.replace(path, data, 0o644, durable=True)  # launchd ignores agents that others may write
 
 
 def discover(folder: str) -> tuple[list[AgentFile], list[str]]:
@@ -120,74 +114,59 @@ def _jobs(launchctl: Launchctl, domains: t.Sequence[str], label: str) -> dict[st
     return {"loaded": [job.domain for job in loaded], "pid": loaded[0].pid if loaded else 0}
 
 
+@dataclass(frozen=True)
+class Selection:
+    """The agents a task means, and where their files are.
+
+    Attributes:
+        folder: the LaunchAgents folder.
+        archive: where retired files go, each retirement in a folder of its own.
+        patterns: labels, or shell patterns of them.
+        keep: labels or patterns that stay, whatever ``patterns`` include.
+    """
+
+    folder: str
+    archive: str
+    patterns: tuple[str, ...]
+    keep: tuple[str, ...] = ()
+
+    def has(self, label: str) -> bool:
+        """Whether the label is meant."""
+        return matches(label, self.patterns, self.keep)
+
+
 def retire(
-    launchctl: Launchctl,
-    *,
-    folder: str,
-    archive: str,
-    patterns: t.Sequence[str],
-    keep: t.Sequence[str],
-    domain: str,
-    stamp: str,
-    patience: float,
-    check: bool,
-    list_processes: t.Callable[[], list[processes.Process]] = processes.listing,
+    launchctl: Launchctl, selection: Selection, *, domain: str, stamp: str, timeout: float, check: bool
 ) -> Result:
     """Take agents out of service.
 
     Args:
         launchctl: launchd.
-        folder: the LaunchAgents folder.
-        archive: where retired files go, in a folder named ``stamp``.
-        patterns: labels, or shell patterns of them.
-        keep: labels or patterns that stay, whatever ``patterns`` say.
+        selection: which agents.
         domain: ``gui``, ``user`` or ``auto``.
         stamp: the name of this retirement, for example a date and time.
-        patience: seconds for a job to stop.
-        check: only say what would be done.
-        list_processes: the host's processes, to find what survived.
+        timeout: seconds for a job to stop.
+        check: only report what would be done.
 
     Raises:
         MacError: a job does not stop, or a file cannot be moved. What was done until then is in the manifest.
     """
     domains = launchctl.domains(domain)
-    files, problems = discover(folder)
-    by_label = {one.label: one for one in files}
-    wanted = {label for label in [*by_label, *launchctl.loaded_labels()] if matches(label, patterns, keep)}
-    disabled = {one: launchctl.disabled(one) for one in domains}
-    rows: list[dict[str, t.Any]] = []
-    for label in sorted(wanted):
-        state = _jobs(launchctl, domains, label)
-        file = by_label.get(label)
-        was = {one: disabled[one].get(label, False) for one in domains}
-        rows.append(
-            {
-                "label": label,
-                "loaded_before": bool(state["loaded"]),
-                "domains": state["loaded"],
-                "disabled_before": any(was.values()),
-                "disabled_in": [one for one in domains if was[one]],
-                "pid": state["pid"],
-                "plist_from": file.path if file else "",
-                "plist_to": os.path.join(archive, stamp, os.path.basename(file.path)) if file else "",
-                "arguments": list(file.arguments) if file else [],
-                "survivors": [],
-            }
-        )
-    warnings = list(problems)
+    archive = os.path.join(selection.archive, stamp)
+    rows, warnings = _retirement(launchctl, selection, domains, archive)
     if not rows or check:
         return Result(bool(rows), rows, warnings)
-    _write_manifest(os.path.join(archive, stamp), rows)
+    _write_manifest(archive, rows)
     for row in rows:
         for one in domains:
             if one not in row["disabled_in"]:
                 launchctl.set_disabled(one, row["label"], True)
         for one in row["domains"]:
-            launchctl.unload(one, row["label"], patience)
+            launchctl.unload(one, row["label"], timeout)
         if row["plist_from"]:
             _move(row["plist_from"], row["plist_to"])
-    found = list_processes()
-    spare = processes.family(os.getpid(), found)
+    found = ps.listing(launchctl.world.run)
+    spare = ps.family(os.getpid(), found)
     for row in rows:
         row["survivors"] = survivors(row, found, spare)
         for pid in row["survivors"]:
@@ -195,7 +174,36 @@ def retire(
     return Result(True, rows, warnings)
 
 
-def survivors(row: t.Mapping[str, t.Any], found: t.Iterable[processes.Process], spare: t.Container[int]) -> list[int]:
+def _retirement(
+    launchctl: Launchctl, selection: Selection, domains: t.Sequence[str], archive: str
+) -> tuple[list[dict[str, t.Any]], list[str]]:
+    """One row for each agent to retire, and the problems of the files in the folder."""
+    found, problems = discover(selection.folder)
+    by_label = {one.label: one for one in found}
+    disabled = {one: launchctl.disabled(one) for one in domains}
+    rows: list[dict[str, t.Any]] = []
+    for label in sorted({label for label in [*by_label, *launchctl.loaded_labels()] if selection.has(label)}):
+        state = _jobs(launchctl, domains, label)
+        file = by_label.get(label)
+        disabled_in = [one for one in domains if disabled[one].get(label, False)]
+        rows.append(
+            {
+                "label": label,
+                "loaded_before": bool(state["loaded"]),
+                "domains": state["loaded"],
+                "disabled_before": bool(disabled_in),
+                "disabled_in": disabled_in,
+                "pid": state["pid"],
+                "plist_from": file.path if file else "",
+                "plist_to": os.path.join(archive, os.path.basename(file.path)) if file else "",
+                "arguments": list(file.arguments) if file else [],
+                "survivors": [],
+            }
+        )
+    return rows, problems
+
+
+def survivors(row: t.Mapping[str, t.Any], found: t.Iterable[ps.Process], spare: t.Container[int]) -> list[int]:
     """Processes that have an agent's command line, or its former process id with one, and are not ours."""
     line = " ".join(row["arguments"])
     if len(row["arguments"]) < 2:
@@ -204,16 +212,12 @@ def survivors(row: t.Mapping[str, t.Any], found: t.Iterable[processes.Process], 
 
 
 def _write_manifest(folder: str, rows: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    data = json.dumps({"version": 1, "agents": list(rows)}, indent=1).encode()
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        with open(os.path.join(folder, MANIFEST), "w", encoding="utf-8") as file:
-            json.dump({"version": 1, "agents": list(rows)}, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise MacError(
-            f"{folder} cannot be written, and nothing is retired that could not be undone: {error}"
-        ) from error
+        files.make_directories(folder, 0o700)
+        files.replace(os.path.join(folder, MANIFEST), data, 0o644, durable=True)
+    except files.FileError as error:
+        raise MacError(f"{error}; nothing was retired, since it could not be undone") from error
 
 
 def _move(source: str, target: str) -> None:
@@ -245,15 +249,7 @@ def retired(archive: str) -> list[dict[str, t.Any]]:
     return rows
 
 
-def restore(
-    launchctl: Launchctl,
-    *,
-    archive: str,
-    patterns: t.Sequence[str],
-    keep: t.Sequence[str],
-    patience: float,
-    check: bool,
-) -> Result:
+def restore(launchctl: Launchctl, selection: Selection, *, timeout: float, check: bool) -> Result:
     """Undo :func:`retire` for the agents meant: file back, enabled and loaded if it was.
 
     Raises:
@@ -262,9 +258,9 @@ def restore(
     rows: list[dict[str, t.Any]] = []
     domains = launchctl.domains("auto")
     disabled = {one: launchctl.disabled(one) for one in domains}
-    for row in retired(archive):
+    for row in retired(selection.archive):
         known = {one["label"] for one in rows}
-        if row["label"] in known or not matches(row["label"], patterns, keep):
+        if row["label"] in known or not selection.has(row["label"]):
             continue
         if row["plist_to"] and not os.path.exists(row["plist_to"]):
             continue  # brought back before
@@ -280,7 +276,7 @@ def restore(
         for domain in domains:
             launchctl.set_disabled(domain, row["label"], False)
         for domain in row["domains"] if row["plist_from"] else ():
-            launchctl.load(domain, row["label"], row["plist_to"], patience)
+            launchctl.load(domain, row["label"], row["plist_to"], timeout)
         for domain in row["disabled_in"]:
             # It ran although it was disabled since; a disabled job cannot be loaded, so that comes last again.
             launchctl.set_disabled(domain, row["label"], True)
@@ -289,23 +285,9 @@ def restore(
 
 def ensure_file(path: str, text: str, check: bool) -> bool:
     """A script with exactly this text, executable by its owner. Returns whether it changed or would."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            if file.read() == text and os.stat(path).st_mode & 0o777 == 0o700:
-                return False
-    except (FileNotFoundError, UnicodeDecodeError):
-        pass  # then it is written
-    if check:
-        return True
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    scratch = path + ".onebox-new"
-    with open(scratch, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(scratch, 0o700)
-    os.replace(scratch, path)
-    return True
+    if not check:
+        files.make_directories(os.path.dirname(path), 0o755)
+    return files.write_if_changed(path, text.encode(), 0o700, durable=True, check=check)
 
 
 def ensure_loaded(
@@ -315,7 +297,7 @@ def ensure_loaded(
     label: str,
     definition: t.Mapping[str, t.Any],
     domain: str,
-    patience: float,
+    timeout: float,
     check: bool,
 ) -> Result:
     """One agent with exactly this definition, enabled and loaded; reloaded when the definition changed.
@@ -349,18 +331,18 @@ def ensure_loaded(
     for one in blocked:
         launchctl.set_disabled(one, label, False)
     if state["loaded"] and not same:
-        launchctl.unload(state["loaded"][0], label, patience)
+        launchctl.unload(state["loaded"][0], label, timeout)
     if not state["loaded"] or not same:
-        _load_anywhere(launchctl, state["loaded"][:1] or domains, label, path, patience)
+        _load_anywhere(launchctl, state["loaded"][:1] or domains, label, path, timeout)
     return Result(True, [row], [])
 
 
-def _load_anywhere(launchctl: Launchctl, domains: t.Sequence[str], label: str, path: str, patience: float) -> None:
+def _load_anywhere(launchctl: Launchctl, domains: t.Sequence[str], label: str, path: str, timeout: float) -> None:
     """The first domain that takes it; ``gui`` is not there when nobody is logged in."""
     for domain in domains[:-1]:
         try:
-            launchctl.load(domain, label, path, min(patience, 2.0))
+            launchctl.load(domain, label, path, min(timeout, 2.0))
             return
         except MacError:
             continue
-    launchctl.load(domains[-1], label, path, patience)
+    launchctl.load(domains[-1], label, path, timeout)

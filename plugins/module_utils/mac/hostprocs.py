@@ -14,8 +14,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
-from ansible_collections.onebox.stack.plugins.module_utils.core import ps as processes
+from ansible_collections.onebox.stack.plugins.module_utils.core import ps
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 _PYTHON = re.compile(r"(?:^|/)[Pp]ython[\d.]*$")
 _CONTAINER_WORD = re.compile(r"/(?:docker|libpod|containerd|crio|machine\.slice|kubepods)")
@@ -47,13 +47,13 @@ def cwds_linux(pids: t.Iterable[int], proc: str = "/proc") -> dict[int, str]:
     return found
 
 
-def cwds_macos(pids: t.Iterable[int], run: process.Runner = process.run) -> dict[int, str]:
+def cwds_macos(pids: t.Iterable[int], world: World) -> dict[int, str]:
     """Working directories by lsof, one call for all; a process that ended meanwhile is left out."""
     wanted = ",".join(str(pid) for pid in pids)
     if not wanted:
         return {}
     # -F prints one field a line: p<pid>, f<descriptor>, n<name>. The code is 1 as soon as one process has gone.
-    done = run(["/usr/sbin/lsof", "-a", "-d", "cwd", "-F", "pn", "-p", wanted], timeout=30.0, check=False)
+    done = world.run(["/usr/sbin/lsof", "-a", "-d", "cwd", "-F", "pn", "-p", wanted], timeout=30.0, check=False)
     return parse_lsof(done.stdout)
 
 
@@ -92,7 +92,7 @@ def find(
     only_python: bool = True,
     keep: t.Sequence[str] = (),
     system: str,
-    run: process.Runner = process.run,
+    world: World,
     me: int | None = None,
     proc: str = "/proc",
 ) -> list[HostProcess]:
@@ -104,7 +104,7 @@ def find(
         only_python: whether roots catch Python programs only, and not for example an editor.
         keep: regular expressions of command lines that never count.
         system: ``sys.platform``.
-        run: starts a process.
+        world: starts processes.
         me: our process id.
         proc: where /proc is.
 
@@ -112,8 +112,8 @@ def find(
         process.CommandError: ps fails.
         re.error: a pattern is not a regular expression.
     """
-    listed = processes.listing(run)
-    spare = processes.family(os.getpid() if me is None else me, listed)
+    listed = ps.listing(world.run)
+    spare = ps.family(os.getpid() if me is None else me, listed)
     wanted = [re.compile(one) for one in patterns]
     kept = [re.compile(one) for one in keep]
     real = [os.path.realpath(root) for root in roots]
@@ -126,7 +126,7 @@ def find(
         and (not only_python or is_python(one.command) or any(pattern.search(one.command) for pattern in wanted))
     ]
     if system == "darwin":
-        cwds = cwds_macos([one.pid for one in candidates], run)
+        cwds = cwds_macos([one.pid for one in candidates], world)
     else:
         candidates = [one for one in candidates if not in_container(one.pid, proc)]
         cwds = cwds_linux([one.pid for one in candidates], proc)

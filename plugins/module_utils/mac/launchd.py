@@ -11,11 +11,10 @@ job is 113. So no code but those of ``print`` decides anything; a change is aske
 from __future__ import annotations
 
 import re
-import time
-import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 
 NOT_FOUND = (3, 113, 125)  # no such process; no such service; the domain is not there (nobody logged in)
@@ -34,32 +33,20 @@ class Job:
 
 
 class Launchctl:
-    """The command, for one user.
+    """The command, for the agents of one user.
 
     Args:
-        uid: whose agents.
+        world: the user, processes and clocks.
         executable: a path, or a name.
-        run: starts a process.
-        clock, sleep: time, for waiting.
     """
 
-    def __init__(
-        self,
-        uid: int,
-        executable: str = "/bin/launchctl",
-        run: process.Runner = process.run,
-        clock: t.Callable[[], float] = time.monotonic,
-        sleep: t.Callable[[float], None] = time.sleep,
-    ) -> None:
-        self.uid = uid
+    def __init__(self, world: World, executable: str = "/bin/launchctl") -> None:
+        self.world = world
         self._executable = executable
-        self._run = run
-        self._clock = clock
-        self._sleep = sleep
 
     def _call(self, *words: str) -> process.Result:
         try:
-            return self._run([self._executable, *words], timeout=30.0, check=False)
+            return self.world.run([self._executable, *words], timeout=30.0, check=False)
         except process.CommandMissing as error:
             raise MacError(f"{error}: LaunchAgents are a part of macOS; there are none on this host") from error
         except process.CommandError as error:
@@ -68,7 +55,7 @@ class Launchctl:
     def domains(self, wanted: str) -> list[str]:
         """Where to look. ``gui`` is there only while the user is logged in at the screen; ``user`` always is."""
         kinds = ("gui", "user") if wanted == "auto" else (wanted,)
-        return [f"{kind}/{self.uid}" for kind in kinds]
+        return [f"{kind}/{self.world.uid}" for kind in kinds]
 
     def job(self, domain: str, label: str) -> Job:
         """What launchd knows of a job now.
@@ -101,41 +88,38 @@ class Launchctl:
         if done.rc not in (0, *NOT_FOUND):
             raise MacError(f"launchctl {verb} {domain}/{label} failed: {process.last_words(done.stderr)}")
 
-    def unload(self, domain: str, label: str, patience: float) -> None:
+    def unload(self, domain: str, label: str, timeout: float) -> None:
         """``bootout`` by name, then wait until it is gone; a stopping job is still shown for a while.
 
         Raises:
-            MacError: it is still there after ``patience`` seconds.
+            MacError: it is still there after ``timeout`` seconds.
         """
         done = self._call("bootout", f"{domain}/{label}")
-        until = self._clock() + patience
-        while self.job(domain, label).loaded:
-            if self._clock() >= until:
-                raise MacError(
-                    f"{domain}/{label} is still loaded {patience:g} s after launchctl bootout "
-                    f"(exit code {done.rc}: {process.last_words(done.stderr) or 'no message'}); look with: "
-                    f"launchctl print {domain}/{label}"
-                )
-            self._sleep(0.1)
+        if not self.world.wait_until(lambda: not self.job(domain, label).loaded, timeout, 0.1):
+            raise MacError(
+                f"{domain}/{label} is still loaded {timeout:g} s after launchctl bootout "
+                f"(exit code {done.rc}: {process.last_words(done.stderr) or 'no message'}); look with: "
+                f"launchctl print {domain}/{label}"
+            )
 
-    def load(self, domain: str, label: str, path: str, patience: float) -> None:
-        """``bootstrap`` the file, then wait until the job is there; half-unloaded jobs make it fail with 5 for a while.
+    def load(self, domain: str, label: str, path: str, timeout: float) -> None:
+        """``bootstrap`` the file until the job is there; a half-unloaded job makes it fail with 5 for a while.
 
         Raises:
-            MacError: it is not there after ``patience`` seconds.
+            MacError: it is not there after ``timeout`` seconds.
         """
-        until = self._clock() + patience
-        while True:
-            done = self._call("bootstrap", domain, path)
-            if self.job(domain, label).loaded:
-                return
-            if self._clock() >= until:
-                raise MacError(
-                    f"launchctl bootstrap {domain} {path} does not load {label} "
-                    f"(exit code {done.rc}: {process.last_words(done.stderr) or 'no message'}); is somebody logged in "
-                    "at the screen? Without that, only the domain user is there"
-                )
-            self._sleep(0.2)
+        last: list[process.Result] = []
+
+        def loaded() -> bool:
+            last[:] = [self._call("bootstrap", domain, path)]
+            return self.job(domain, label).loaded
+
+        if not self.world.wait_until(loaded, timeout):
+            raise MacError(
+                f"launchctl bootstrap {domain} {path} does not load {label} "
+                f"(exit code {last[0].rc}: {process.last_words(last[0].stderr) or 'no message'}); is somebody logged "
+                "in at the screen? Without that, only the domain user is there"
+            )
 
 
 def parse_disabled(text: str) -> dict[str, bool]:

@@ -118,6 +118,7 @@ def test_the_agent_lets_the_machine_live(tmp_path: pathlib.Path) -> None:
     assert "KeepAlive" not in content
     path = tmp_path / "agents" / "one.plist"
     agents.write_plist(str(path), content)
+    assert path.stat().st_mode & 0o777 == 0o644  # launchd ignores agents that others may write
     assert plistlib.loads(path.read_bytes()) == content
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import subprocess
@@ -12,8 +13,8 @@ import sys
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
-from ansible_collections.onebox.stack.plugins.module_utils.core import ps as processes
+from ansible_collections.onebox.stack.plugins.module_utils.core import process, ps
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.mac import clutter, hostprocs
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 
@@ -130,15 +131,17 @@ def test_host_daemons_are_found_by_directory_path_and_pattern(project: pathlib.P
     by_path = daemon(sys.executable, str(project / "snapshot_daemon.py"))
     shell = daemon("sh", "-c", "echo; sleep 60 & wait", cwd=str(project))
     elsewhere = daemon(sys.executable, "-c", LOOP, str(project) + "2")
-    found = {one.pid: one for one in hostprocs.find([str(project)], system="linux")}
+    found = {one.pid: one for one in hostprocs.find([str(project)], system="linux", world=World.real())}
     assert set(found) & {by_cwd.pid, by_path.pid, shell.pid, elsewhere.pid} == {by_cwd.pid, by_path.pid}
     assert found[by_cwd.pid].reasons == ("cwd",)
     assert found[by_path.pid].reasons == ("argv",)
-    everyone = {one.pid for one in hostprocs.find([str(project)], system="linux", only_python=False)}
+    everyone = {
+        one.pid for one in hostprocs.find([str(project)], system="linux", world=World.real(), only_python=False)
+    }
     assert shell.pid in everyone
-    pattern = hostprocs.find([], [r"97layer OS2$"], system="linux")
+    pattern = hostprocs.find([], [r"97layer OS2$"], system="linux", world=World.real())
     assert [one.pid for one in pattern] == [elsewhere.pid]
-    kept = hostprocs.find([str(project)], system="linux", keep=["snapshot_daemon"])
+    kept = hostprocs.find([str(project)], system="linux", world=World.real(), keep=["snapshot_daemon"])
     assert by_path.pid not in {one.pid for one in kept}
 
 
@@ -146,8 +149,9 @@ def test_we_do_not_count_ourselves(project: pathlib.Path) -> None:
     """A child that looks, with the project in its own arguments and as its directory, started by a shell there."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[2]); import conftest\n"
+        "from ansible_collections.onebox.stack.plugins.module_utils.core.world import World\n"
         "from ansible_collections.onebox.stack.plugins.module_utils.mac import hostprocs\n"
-        "print([one.command for one in hostprocs.find([sys.argv[1]], system='linux')])"
+        "print([one.command for one in hostprocs.find([sys.argv[1]], system='linux', world=World.real())])"
     )
     tests = str(pathlib.Path(__file__).resolve().parents[2])
     done = subprocess.run(
@@ -190,14 +194,16 @@ def test_a_mac_is_asked_by_ps_and_lsof() -> None:
         assert list(argv)[:7] == ["/usr/sbin/lsof", "-a", "-d", "cwd", "-F", "pn", "-p"]
         return process.Result(tuple(argv), 1, LSOF_MACOS, "", 0.0)
 
-    found = hostprocs.find(["/Users/97layer/97layerOS"], system="darwin", run=run, me=700)
+    found = hostprocs.find(
+        ["/Users/97layer/97layerOS"], system="darwin", world=dataclasses.replace(World.real(), run=run), me=700
+    )
     assert [(one.pid, one.reasons) for one in found] == [(2960, ("cwd",)), (91676, ("argv",))]
     assert asked[1][-1] == "2960,91676,91700"
     assert len(asked) == 2
 
 
 def test_ps_lines_that_are_none_are_skipped() -> None:
-    found = processes.parse("  1 0 0 init\nnot a line\n 2 1 501 cmd  with  spaces \n\n")
+    found = ps.parse("  1 0 0 init\nnot a line\n 2 1 501 cmd  with  spaces \n\n")
     assert [(one.pid, one.command) for one in found] == [(1, "init"), (2, "cmd  with  spaces")]
-    assert processes.family(2, found) == {2, 1}
-    assert processes.family(5, [processes.Process(5, 5, 0, "loop")]) == {5}
+    assert ps.family(2, found) == {2, 1}
+    assert ps.family(5, [ps.Process(5, 5, 0, "loop")]) == {5}

@@ -9,6 +9,7 @@ There is no launchd on Linux; the exit codes and texts are those of macOS 12 and
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import itertools
 import json
@@ -19,8 +20,8 @@ import sys
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
-from ansible_collections.onebox.stack.plugins.module_utils.core import ps as processes
+from ansible_collections.onebox.stack.plugins.module_utils.core import process, ps
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.mac import agents, launchd
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 
@@ -58,8 +59,13 @@ class Mac:
     def _write(self, state: dict[str, t.Any]) -> None:
         self.state.write_text(json.dumps(state))
 
-    def launchctl(self) -> launchd.Launchctl:
+    def launchctl(self, running: t.Sequence[ps.Process] = ()) -> launchd.Launchctl:
+        """launchd, on a host where ``running`` are all processes."""
+
         def run(argv: t.Sequence[str], **options: t.Any) -> process.Result:
+            if argv[0] == "ps":
+                text = "".join(f"{one.pid} {one.parent} {one.uid} {one.command}\n" for one in running)
+                return process.Result(tuple(argv), 0, text, "", 0.0)
             out, err = io.StringIO(), io.StringIO()
             os.environ["FAKE_LAUNCHD"] = str(self.state)
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -67,26 +73,20 @@ class Mac:
             return process.Result(tuple(argv), code, out.getvalue(), err.getvalue(), 0.0)
 
         ticks = itertools.count()
-        return launchd.Launchctl(501, "/bin/launchctl", run, lambda: next(ticks) * 0.5, lambda seconds: None)
-
-    def retire(self, check: bool = False, stamp: str = "one", **options: t.Any) -> agents.Result:
-        return agents.retire(
-            self.launchctl(),
-            folder=str(self.folder),
-            archive=str(self.archive),
-            patterns=["com.97layer.*"],
-            keep=["com.97layer.podman"],
-            domain="auto",
-            stamp=stamp,
-            patience=5.0,
-            check=check,
-            list_processes=options.pop("list_processes", list),
+        world = dataclasses.replace(
+            World.real(), uid=501, run=run, monotonic=lambda: next(ticks) * 0.5, sleep=lambda seconds: None
         )
+        return launchd.Launchctl(world)
+
+    def selection(self, *patterns: str, keep: t.Sequence[str] = ()) -> agents.Selection:
+        return agents.Selection(str(self.folder), str(self.archive), patterns, tuple(keep))
+
+    def retire(self, check: bool = False, stamp: str = "one", running: t.Sequence[ps.Process] = ()) -> agents.Result:
+        selection = self.selection("com.97layer.*", keep=["com.97layer.podman"])
+        return agents.retire(self.launchctl(running), selection, domain="auto", stamp=stamp, timeout=5.0, check=check)
 
     def restore(self, check: bool = False) -> agents.Result:
-        return agents.restore(
-            self.launchctl(), archive=str(self.archive), patterns=["com.97layer.*"], keep=[], patience=5.0, check=check
-        )
+        return agents.restore(self.launchctl(), self.selection("com.97layer.*"), timeout=5.0, check=check)
 
     def snapshot(self) -> tuple[dict[str, t.Any], dict[str, bytes]]:
         state = json.loads(self.state.read_text())
@@ -151,21 +151,30 @@ def test_a_job_that_does_not_stop_is_named_and_its_file_stays(tmp_path: pathlib.
     mac = Mac(tmp_path, 15, slow=10**9)
     with pytest.raises(MacError, match="still loaded 5 s after launchctl bootout"):
         agents.retire(
-            mac.launchctl(), folder=str(mac.folder), archive=str(mac.archive), patterns=["com.97layer.os"], keep=[],
-            domain="auto", stamp="one", patience=5.0, check=False,
-        )  # fmt: skip
+            mac.launchctl(), mac.selection("com.97layer.os"), domain="auto", stamp="one", timeout=5.0, check=False
+        )
     assert (mac.folder / "something else.plist").exists()
     assert (mac.archive / "one" / "manifest.json").exists()
+
+
+def test_nothing_is_retired_when_the_archive_cannot_be_written(tmp_path: pathlib.Path) -> None:
+    mac = Mac(tmp_path, 15)
+    mac.archive.write_text("a file where the folder belongs")
+    before = mac.snapshot()
+    with pytest.raises(MacError, match=rf"{mac.archive}/one.*nothing was retired, since it could not be undone"):
+        mac.retire()
+    assert mac.snapshot() == before
+    assert set(mac.verbs()) <= {"print", "print-disabled", "list"}
 
 
 def test_survivors_are_named_and_not_ended(tmp_path: pathlib.Path) -> None:
     mac = Mac(tmp_path, 15)
     found = [
-        processes.Process(700, 1, 501, "/usr/bin/python3 /p/os.py --daemon"),
-        processes.Process(701, 1, 501, "/usr/bin/python3 /p/os.py2"),
-        processes.Process(702, 1, 501, "vim /p/os.py"),
+        ps.Process(700, 1, 501, "/usr/bin/python3 /p/os.py --daemon"),
+        ps.Process(701, 1, 501, "/usr/bin/python3 /p/os.py2"),
+        ps.Process(702, 1, 501, "vim /p/os.py"),
     ]
-    result = mac.retire(list_processes=lambda: found)
+    result = mac.retire(running=found)
     assert {row["label"]: row["survivors"] for row in result.agents}["com.97layer.os"] == [700]
     assert any("process 700 of com.97layer.os still runs" in text for text in result.warnings)
 
@@ -194,7 +203,7 @@ def test_nothing_is_overwritten(tmp_path: pathlib.Path) -> None:
 def test_one_agent_is_written_loaded_and_reloaded_when_it_changes(mac: Mac) -> None:
     def ensure(check: bool = False, **definition: t.Any) -> agents.Result:
         return agents.ensure_loaded(
-            mac.launchctl(), folder=str(mac.folder), label="com.97layer.new", domain="auto", patience=5.0, check=check,
+            mac.launchctl(), folder=str(mac.folder), label="com.97layer.new", domain="auto", timeout=5.0, check=check,
             definition={"ProgramArguments": ["/bin/sh", "/x y.sh"], "RunAtLoad": True, **definition},
         )  # fmt: skip
 
@@ -236,4 +245,4 @@ def test_the_fake_refuses_what_the_real_one_refuses(tmp_path: pathlib.Path) -> N
 
 def test_a_host_without_launchd_is_told_so() -> None:
     with pytest.raises(MacError, match="LaunchAgents are a part of macOS"):
-        launchd.Launchctl(501, "/nowhere/launchctl").job("gui/501", "x")
+        launchd.Launchctl(World.real(), "/nowhere/launchctl").job("gui/501", "x")
