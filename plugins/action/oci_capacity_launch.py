@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import datetime
 import json
 import os
-import random
 import signal
 import threading
-import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.onebox.stack.plugins.module_utils.core import files
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, sdk
 from ansible_collections.onebox.stack.plugins.module_utils.oci import options as arguments
 from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
@@ -31,7 +33,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context im
 display = Display()
 
 
-class Interrupted(Exception):
+class Interrupted(OneboxError):
     """Somebody wants this process to end. The state is saved whenever this is raised."""
 
 
@@ -41,8 +43,9 @@ class Patience:
     A signal that comes during a request waits for its answer: what Oracle says is then in the state file.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, world: World) -> None:
         self.signal = 0
+        self._world = world
         self._former: dict[int, t.Any] = {}
         self._parent = os.getppid()
 
@@ -60,14 +63,14 @@ class Patience:
 
     def sleep(self, seconds: float) -> None:
         """Wait. Raises :class:`Interrupted`."""
-        end = time.monotonic() + seconds
+        end = self._world.monotonic() + seconds
         while True:
             if self.signal or os.getppid() != self._parent:
                 raise Interrupted
-            rest = end - time.monotonic()
+            rest = end - self._world.monotonic()
             if rest <= 0:
                 return
-            time.sleep(min(rest, 0.5))
+            self._world.sleep(min(rest, 0.5))
 
     def _note(self, number: int, unused: object) -> None:
         self.signal = number
@@ -89,23 +92,24 @@ class ActionModule(ActionBase):
         self._state: states.State | None = None
         self._notifier: notify.Notifier | None = None
         try:
-            with Patience() as patience:
-                result.update(self._work(params, patience))
+            world = World.real()
+            with Patience(world) as patience:
+                result.update(self._work(params, dataclasses.replace(world, sleep=patience.sleep)))
         except Interrupted:
             result.update(failed=True, msg=f"interrupted; the same command goes on from {params['state_file']}")
-        except OciError as error:
-            result.update(failed=True, msg=str(error), **self._facts())
-            if error.answer is not None:
-                result["last_error"] = error.answer.as_result()
         except CallFailed as failed:
             unused, rule = errors.classify(failed.answer, launch=False)
             text = errors.explain(failed.answer, rule, f"Asking about {params['name']}")
             result.update(failed=True, msg=text, last_error=failed.answer.as_result())
+        except OneboxError as error:
+            result.update(failed=True, msg=str(error), **self._facts())
+            if isinstance(error, OciError) and error.answer is not None:
+                result["last_error"] = error.answer.as_result()
         return result
 
-    def _work(self, params: dict[str, t.Any], patience: Patience) -> dict[str, t.Any]:
+    def _work(self, params: dict[str, t.Any], world: World) -> dict[str, t.Any]:
         absent = params["state"] == "absent"
-        path = params["state_file"] = arguments.state_file(params, os.environ)
+        path = params["state_file"] = arguments.state_file(params, world)
         waits = arguments.policy(params)
         wanted = None if absent else arguments.wish(params)
         if absent and params["confirm"] != params["name"] and not self._task.check_mode:
@@ -115,21 +119,20 @@ class ActionModule(ActionBase):
             )
         session = sdk.Session(arguments.account(params))
         cloud = Api(session, params["compartment_id"])
-        with contextlib.nullcontext() if self._task.check_mode else states.locked(path):
+        with contextlib.nullcontext() if self._task.check_mode else states.locked(path, world):
             place = {"name": params["name"], "compartment_id": params["compartment_id"], "place": session.place}
-            self._state = states.load(path, now=time.time(), **place)
+            self._state = states.load(path, now=world.epoch(), **place)
             if wanted is None:
-                return self._remove(cloud, path, waits.poll, patience)
+                return self._remove(cloud, path, waits.poll, world)
             if self._state is None:
-                self._state = launcher.new_state(**place, now=time.time())
+                self._state = launcher.new_state(**place, now=world.epoch())
             hunt = Hunt(
                 wish=wanted,
                 policy=waits,
                 cloud=cloud,
                 state=self._state,
-                save=lambda state: self._save(path, state),
-                now=time.time,
-                chance=random.Random(),
+                world=world,
+                save=lambda state: _save(path, state, world),
                 tell=self._tell,
                 domains=params["availability_domains"],
                 max_attempts=params["max_attempts"],
@@ -137,9 +140,9 @@ class ActionModule(ActionBase):
             )
             if self._task.check_mode:
                 return self._plan(hunt)
-            return self._launch(hunt, patience)
+            return self._launch(hunt)
 
-    def _launch(self, hunt: Hunt, patience: Patience) -> dict[str, t.Any]:
+    def _launch(self, hunt: Hunt) -> dict[str, t.Any]:
         params, state = self._params, hunt.state
         if params["discord_webhook"]:
             post = notify.discord(params["discord_webhook"])
@@ -149,12 +152,12 @@ class ActionModule(ActionBase):
                 f"[{state.name}] the hunt may take days. Ctrl-C is safe at any time: the same command goes on from "
                 f"{params['state_file']}"
             )
-        runner = launcher.Launcher(hunt, sleep=patience.sleep, monotonic=time.monotonic)
+        runner = launcher.Launcher(hunt)
         try:
             outcome = runner.run(block=params["mode"] == "block", max_duration=params["max_duration"])
         except OciError as error:
             hunt.say(events.ABORTED, str(error))
-            self._save(params["state_file"], state)
+            hunt.save(state)
             raise
         when = outcome.next_attempt_at
         changes: dict[str, t.Any] = {}
@@ -208,15 +211,12 @@ class ActionModule(ActionBase):
             "diff": {"before": "", "after": shown + "\n"},
         }
 
-    def _remove(self, cloud: Api, path: str, poll: float, patience: Patience) -> dict[str, t.Any]:
+    def _remove(self, cloud: Api, path: str, poll: float, world: World) -> dict[str, t.Any]:
         name = self._params["name"]
         rows = teardown.targets(cloud, self._state, name)
         if not self._task.check_mode:
-            teardown.remove(
-                cloud, rows, poll=poll, sleep=patience.sleep, say=lambda text: display.display(f"[{name}] {text}")
-            )
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+            teardown.remove(cloud, rows, poll=poll, world=world, say=lambda text: display.display(f"[{name}] {text}"))
+            files.remove(path)
         ids = ", ".join(str(row["id"]) for row in rows)
         return {
             "changed": bool(rows),
@@ -239,16 +239,16 @@ class ActionModule(ActionBase):
             "state_file": self._params["state_file"],
         }
 
-    @staticmethod
-    def _save(path: str, state: states.State) -> None:
-        state.updated_at = time.time()
-        states.save(path, state)
-
     def _tell(self, event: events.Event) -> None:
         if event.kind != events.ABORTED:  # that one becomes the task's error
             display.display(events.line(event))
         if self._notifier is not None:
             self._notifier(event)
+
+
+def _save(path: str, state: states.State, world: World) -> None:
+    state.updated_at = world.epoch()
+    states.save(path, state)
 
 
 def _utc(moment: float) -> str:

@@ -83,12 +83,12 @@ actions:
 """
 
 import ipaddress
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.oci import network, sdk
-from ansible_collections.onebox.stack.plugins.module_utils.oci import options as arguments
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.oci import network, options, sdk
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import check_ocid
 
@@ -111,30 +111,30 @@ def check(params: dict[str, t.Any], changes: bool) -> None:
         )
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=arguments.NETWORK, supports_check_mode=True)
+def _run(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
-    try:
-        check(params, not module.check_mode)
-        wanted = network.Wanted(
-            name=params["name"],
-            compartment_id=params["compartment_id"],
-            cidr=params["cidr"],
-            subnet_cidr=params["subnet_cidr"],
-            ssh_sources=params["ssh_sources"],
-        )
-        session = sdk.Session(arguments.account(params))
-        work = network.Network(session, wanted, dry=module.check_mode, sleep=time.sleep)
-        result = work.present() if params["state"] == "present" else work.absent()
-    except OciError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=bool(result.actions),
-        actions=result.actions,
-        vcn_id=result.vcn_id,
-        subnet_id=result.subnet_id,
-        diff={"before": "", "after": "".join(f"{action}\n" for action in result.actions)},
+    check(params, not module.check_mode)
+    wanted = network.Wanted(
+        name=params["name"],
+        compartment_id=params["compartment_id"],
+        cidr=params["cidr"],
+        subnet_cidr=params["subnet_cidr"],
+        ssh_sources=params["ssh_sources"],
     )
+    session = sdk.Session(options.account(params))
+    work = network.Network(session, wanted, dry=module.check_mode, world=World.real())
+    result = work.present() if params["state"] == "present" else work.absent()
+    return {
+        "changed": bool(result.actions),
+        "actions": result.actions,
+        "vcn_id": result.vcn_id,
+        "subnet_id": result.subnet_id,
+        "diff": {"before": "", "after": "".join(f"{action}\n" for action in result.actions)},
+    }
+
+
+def main() -> None:
+    run_module(_run, argument_spec=options.NETWORK)
 
 
 if __name__ == "__main__":

@@ -143,37 +143,39 @@ instance:
   type: dict
 """
 
-import time
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
-from ansible_collections.onebox.stack.plugins.module_utils.oci import options as arguments
-from ansible_collections.onebox.stack.plugins.module_utils.oci import preflight, sdk
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.oci import options, preflight, sdk
 from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=arguments.PREFLIGHT, supports_check_mode=True)
-    params = module.params
+def _run(module: AnsibleModule) -> dict[str, t.Any]:
+    params, world = module.params, World.real()
     found = preflight.Findings()
-    preflight.offline(params, found, process.run)
+    preflight.offline(params, found, world)
     signs_in = not any(problem["parameter"] in ("config_file", "config_profile") for problem in found.problems)
     if signs_in:
         try:
-            session = sdk.Session(arguments.account(params))
-            api = Api(session, params["compartment_id"])
-            preflight.online(params, api, session.region, time.time(), found)
+            session = sdk.Session(options.account(params))
+            preflight.online(params, Api(session, params["compartment_id"]), session.region, world, found)
         except OciError as error:
             found.error("config_file", str(error), "See the text.")
+    lines: dict[str, list[str]] = {"error": [], "warning": []}
     for problem in found.problems:
-        if problem["severity"] == "warning":
-            module.warn(f"{problem['parameter']}: {problem['problem']}. {problem['fix']}")
+        lines[problem["severity"]].append(f"{problem['parameter']}: {problem['problem']}. {problem['fix']}")
+    result = {**found.as_result(), "warnings": lines["warning"]}
     if found.failed:
-        wrong = [row for row in found.problems if row["severity"] == "error"]
-        lines = [f"{row['parameter']}: {row['problem']}. {row['fix']}" for row in wrong]
-        module.fail_json(msg="The launch cannot work like this.\n" + "\n".join(lines), **found.as_result())
-    module.exit_json(changed=False, **found.as_result())
+        why = "The launch cannot work like this.\n" + "\n".join(lines["error"])
+        return {**result, "failed": True, "msg": why}
+    return {**result, "changed": False}
+
+
+def main() -> None:
+    run_module(_run, argument_spec=options.PREFLIGHT)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+
 # No capacity now: next availability domain, then wait.
 CAPACITY = "capacity"
 # Too many requests of this user: no other domain either, wait longer each time.
@@ -74,7 +76,7 @@ class Answer:
         }
 
 
-class OciError(Exception):
+class OciError(OneboxError):
     """Something the user has to know about. The text says what is wrong, where, and what to do next.
 
     Attributes:
@@ -86,7 +88,7 @@ class OciError(Exception):
         self.answer = answer
 
 
-class CallFailed(Exception):
+class CallFailed(OneboxError):
     """A call did not succeed; ``answer`` says how."""
 
     def __init__(self, answer: Answer) -> None:

@@ -15,9 +15,10 @@ import typing as t
 import uuid
 from dataclasses import dataclass, field
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.protocol import Json
-from ansible_collections.onebox.stack.plugins.module_utils.oci.retry import patiently
+from ansible_collections.onebox.stack.plugins.module_utils.oci.retry import with_retries
 from ansible_collections.onebox.stack.plugins.module_utils.oci.sdk import Session
 
 TAG = "onebox-network"
@@ -50,11 +51,11 @@ class Result:
 class Network:
     """Make or remove one network over a session. ``dry`` changes nothing."""
 
-    def __init__(self, session: Session, wanted: Wanted, *, dry: bool, sleep: t.Callable[[float], None]) -> None:
+    def __init__(self, session: Session, wanted: Wanted, *, dry: bool, world: World) -> None:
         self._session = session
         self._wanted = wanted
         self._dry = dry
-        self._sleep = sleep
+        self._world = world
         self._result = Result()
 
     def present(self) -> Result:
@@ -99,7 +100,7 @@ class Network:
 
     def _ours(self, kind: str, vcn: Json | None) -> list[Json]:
         query = {"compartmentId": self._wanted.compartment_id, "vcnId": vcn["id"] if vcn else None}
-        rows = patiently(lambda: self._session.pages(f"/{kind}", query=query), f"Listing {kind}", self._sleep)
+        rows = with_retries(lambda: self._session.pages(f"/{kind}", query=query), f"Listing {kind}", self._world)
         return [
             row
             for row in rows
@@ -135,27 +136,27 @@ class Network:
 
         try:
             first = next(tokens)
-            return patiently(lambda: send(first), f"Creating {kind}", self._sleep)
+            return with_retries(lambda: send(first), f"Creating {kind}", self._world)
         except OciError as error:
             # It had been made with this token and removed since.
             if error.answer is None or error.answer.code != "InvalidatedRetryToken":
                 raise
             fresh = next(tokens)
-            return patiently(lambda: send(fresh), f"Creating {kind}", self._sleep)
+            return with_retries(lambda: send(fresh), f"Creating {kind}", self._world)
 
     def _ready(self, kind: str, row: Json) -> Json:
         waited = 0.0
         while row["lifecycleState"] == "PROVISIONING":
             if waited > WAIT_SECONDS:
                 raise OciError(f"{row['id']} is still PROVISIONING after {waited:.0f} s: look in the console")
-            self._sleep(POLL_SECONDS)
+            self._world.sleep(POLL_SECONDS)
             waited += POLL_SECONDS
             row = self._get(kind, str(row["id"]))[0]
         return row
 
     def _get(self, kind: str, identity: str) -> tuple[Json, str]:
-        reply = patiently(
-            lambda: self._session.call("GET", f"/{kind}/{identity}"), f"Reading {kind} {identity}", self._sleep
+        reply = with_retries(
+            lambda: self._session.call("GET", f"/{kind}/{identity}"), f"Reading {kind} {identity}", self._world
         )
         return dict(reply.data), reply.headers.get("etag", "")
 
@@ -164,10 +165,10 @@ class Network:
         self._result.actions.append(f"update {kind}")
         if not self._dry:
             headers = {"if-match": etag} if etag else {}
-            patiently(
+            with_retries(
                 lambda: self._session.call("PUT", f"/{kind}/{identity}", body=body, headers=headers),
                 f"Updating {kind} {identity}",
-                self._sleep,
+                self._world,
             )
 
     def _delete(self, kind: str, row: Json) -> None:
@@ -182,7 +183,7 @@ class Network:
                 if failed.answer.status != 404:
                     raise
 
-        patiently(work, f"Removing {kind} {row['id']} (is an instance still using it?)", self._sleep)
+        with_retries(work, f"Removing {kind} {row['id']} (is an instance still using it?)", self._world)
 
     def _route(self, identity: str, gateway: Json | None) -> None:
         table, etag = self._get("routeTables", identity)

@@ -9,6 +9,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.oci import freetier, sdk
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import HARD_FLOOR, Policy
@@ -125,11 +126,11 @@ def wish(params: t.Mapping[str, t.Any]) -> Wish:
     return wanted
 
 
-def state_file(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> str:
+def state_file(params: t.Mapping[str, t.Any], world: World) -> str:
     """Where the state is kept: as given, or below the user's state directory, named after the instance."""
     if params["state_file"]:
         return os.path.abspath(params["state_file"])
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", params["name"]):
         raise OciError(f"name must be 1 to 63 letters, digits, dots, dashes or underscores, not {params['name']!r}")
-    base = environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    base = world.environ.get("XDG_STATE_HOME") or os.path.join(world.home, ".local", "state")
     return os.path.join(base, "onebox", "oci", f"{params['name']}.json")

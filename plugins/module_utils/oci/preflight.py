@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import asdict, dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, freetier
 from ansible_collections.onebox.stack.plugins.module_utils.oci import protocol as clouds
 from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
@@ -57,7 +58,7 @@ class Findings:
 Params = t.Mapping[str, t.Any]
 
 
-def offline(params: Params, found: Findings, run: process.Runner) -> None:
+def offline(params: Params, found: Findings, world: World) -> None:
     """What can be seen without asking Oracle: the form of OCIDs and keys, files and their modes, the free allowance."""
     for option, kinds in (
         ("compartment_id", ("compartment", "tenancy")),
@@ -69,7 +70,7 @@ def offline(params: Params, found: Findings, run: process.Runner) -> None:
     if params["ssh_public_key"]:
         _try(found, "ssh_public_key", lambda: check_public_key("ssh_public_key", params["ssh_public_key"]))
     if params["ssh_private_key_file"]:
-        _key_pair(params, found, run)
+        _key_pair(params, found, world)
     if not params["allow_paid"]:
         sizes = (params["ocpus"], params["memory_gb"], params["boot_volume_gb"])
         for reason in freetier.over_allowance(params["shape"], *sizes):
@@ -85,7 +86,7 @@ def _try(found: Findings, option: str, check: t.Callable[[], None]) -> None:
         found.error(option, str(error), f"Correct {option}.")
 
 
-def _key_pair(params: Params, found: Findings, run: process.Runner) -> None:
+def _key_pair(params: Params, found: Findings, world: World) -> None:
     """The private key must be there, private, and fit the public one: it is needed weeks later."""
     path = params["ssh_private_key_file"]
     option = "ssh_private_key_file"
@@ -98,7 +99,7 @@ def _key_pair(params: Params, found: Findings, run: process.Runner) -> None:
         found.error(option, f"{path} has mode {mode:04o}", f"ssh refuses such a key: chmod 600 {path}")
         return
     try:
-        result = run(["ssh-keygen", "-y", "-P", "", "-f", path], timeout=10, check=False)
+        result = world.run(["ssh-keygen", "-y", "-P", "", "-f", path], timeout=10, check=False)
     except process.CommandError as error:
         found.warning(option, f"cannot be compared with the public key: {error}", "Install OpenSSH's client.")
         return
@@ -180,10 +181,10 @@ def _fingerprint(section: configparser.SectionProxy, path: str, content: bytes, 
         found.error("config_file", f"fingerprint {said or '(none)'} does not belong to key_file {path}", fix)
 
 
-def online(params: Params, api: Api, place: str, now: float, found: Findings) -> None:
-    """What only Oracle knows. ``place`` is the region in use; ``now`` this machine's clock in epoch seconds."""
+def online(params: Params, api: Api, region: str, world: World, found: Findings) -> None:
+    """What only Oracle knows. ``region`` is the one in use."""
     try:
-        _clock(api, now, found)
+        _clock(api, world.epoch(), found)
         domains = api.domains()
     except CallFailed as failed:
         verdict, rule = errors.classify(failed.answer, launch=False)
@@ -192,7 +193,7 @@ def online(params: Params, api: Api, place: str, now: float, found: Findings) ->
         return
     found.availability_domains = _domains(params, api, domains, found)
     for parameter, check in (
-        ("config_file", lambda: _home(params, api, place, found)),
+        ("config_file", lambda: _home(params, api, region, found)),
         ("subnet_id", lambda: _subnet(params, api, found)),
         ("image_id", lambda: _image(params, api, found)),
         ("name", lambda: _instances(params, api, found)),
@@ -242,12 +243,12 @@ def _domains(params: Params, api: Api, domains: list[str], found: Findings) -> l
     return fit
 
 
-def _home(params: Params, api: Api, place: str, found: Findings) -> None:
+def _home(params: Params, api: Api, region: str, found: Findings) -> None:
     home = api.home_region()
-    if home and home != place and not params["allow_paid"]:
+    if home and home != region and not params["allow_paid"]:
         found.error(
             "config_file",
-            f"the region is {place}, the tenancy's home region is {home}",
+            f"the region is {region}, the tenancy's home region is {home}",
             f"Always Free compute exists only in the home region: set region={home}, or allow_paid.",
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
 
@@ -15,12 +16,12 @@ LONGEST_WAIT = 60.0
 _Result = t.TypeVar("_Result")
 
 
-def patiently(work: t.Callable[[], _Result], doing: str, sleep: t.Callable[[float], None]) -> _Result:
+def with_retries(work: t.Callable[[], _Result], doing: str, world: World) -> _Result:
     """Call ``work`` up to five times while Oracle is busy or out of reach.
 
     Args:
         doing: what is being done, for the error text.
-        sleep: waits that many seconds.
+        world: waits between the tries.
 
     Raises:
         OciError: it was refused, or did not succeed in five tries.
@@ -34,4 +35,4 @@ def patiently(work: t.Callable[[], _Result], doing: str, sleep: t.Callable[[floa
             tries += 1
             if verdict not in (errors.NETWORK, errors.THROTTLE) or tries >= TRIES:
                 raise OciError(errors.explain(failed.answer, rule, doing), failed.answer) from failed
-            sleep(min(LONGEST_WAIT, max(failed.answer.retry_after or 0.0, 2.0**tries)))
+            world.sleep(min(LONGEST_WAIT, max(failed.answer.retry_after or 0.0, 2.0**tries)))

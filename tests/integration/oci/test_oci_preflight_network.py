@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
@@ -9,6 +10,7 @@ import pytest
 
 pytest.importorskip("oci.base_client", reason="Oracle's SDK is not installed (requirements-oci.txt)")
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.oci import options as arguments
 from ansible_collections.onebox.stack.plugins.module_utils.oci import preflight
 from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
@@ -34,7 +36,8 @@ def look(server: Server, account: TestAccount, now: float | None = None, **chang
     params.update(changes)
     session = open_session(server, account)
     found = preflight.Findings()
-    preflight.online(params, Api(session, COMPARTMENT), session.region, now or time.time(), found)
+    world = World.real() if now is None else dataclasses.replace(World.real(), epoch=lambda: now)
+    preflight.online(params, Api(session, COMPARTMENT), session.region, world, found)
     return found
 
 
@@ -134,7 +137,8 @@ def test_existing_instances(server: Server, account: TestAccount) -> None:
 def work(server: Server, account: TestAccount, dry: bool = False, absent: bool = False, **changes: t.Any) -> Result:
     values = {"cidr": "10.0.0.0/16", "subnet_cidr": "10.0.0.0/24", "ssh_sources": ["0.0.0.0/0"], **changes}
     wanted = Wanted(name="onebox", compartment_id=COMPARTMENT, **values)
-    network = Network(open_session(server, account), wanted, dry=dry, sleep=lambda seconds: None)
+    world = dataclasses.replace(World.real(), sleep=lambda seconds: None)
+    network = Network(open_session(server, account), wanted, dry=dry, world=world)
     return network.absent() if absent else network.present()
 
 

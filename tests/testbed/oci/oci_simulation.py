@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core import world as outside
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import backoff as policy
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import context as hunt
@@ -150,7 +152,6 @@ class Run:
         discover: bool = False,
     ) -> None:
         self.world, self.clock, self.hook = world, clock, hook
-        self.chance = random.Random(seed)
         self.wish = wanted or make_wish()
         self.policy = waits or policy.Policy()
         self.cloud = SimulatedCloud(world, hook, reads)
@@ -159,6 +160,13 @@ class Run:
         self.sleeps: list[float] = []
         self.max_attempts, self.replace, self.discover = max_attempts, replace, discover
         self._tokens = 0
+        self._outside = dataclasses.replace(
+            outside.World.real(),
+            epoch=lambda: self.clock.wall,
+            monotonic=lambda: self.clock.steady,
+            sleep=self._sleep,
+            random=random.Random(seed).random,
+        )
 
     def _save(self, current: state.State) -> None:
         self.hook("before save")
@@ -182,19 +190,18 @@ class Run:
         else:
             current = launcher.new_state(self.wish.name, COMPARTMENT, "ap-chuncheon-1", self.clock.wall)
         self.hunt = hunt.Hunt(
-            self.wish,
-            self.policy,
-            self.cloud,
-            current,
-            self._save,
-            lambda: self.clock.wall,
-            self.chance,
-            self.events.append,
-            [] if self.discover else list(self.world.domains),
-            self.max_attempts,
-            self.replace,
+            wish=self.wish,
+            policy=self.policy,
+            cloud=self.cloud,
+            state=current,
+            world=self._outside,
+            save=self._save,
+            tell=self.events.append,
+            domains=[] if self.discover else list(self.world.domains),
+            max_attempts=self.max_attempts,
+            replace=self.replace,
         )
-        return launcher.Launcher(self.hunt, sleep=self._sleep, monotonic=lambda: self.clock.steady, token=self._token)
+        return launcher.Launcher(self.hunt, self._token)
 
     def block(self, max_duration: float = 40 * DAY) -> launcher.Outcome:
         return self.start().run(block=True, max_duration=max_duration)

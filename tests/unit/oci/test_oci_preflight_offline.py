@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.oci import options as arguments
 from ansible_collections.onebox.stack.plugins.module_utils.oci import preflight
 from oci_signature import TestAccount, fingerprint, make_account, new_key, pem
@@ -25,7 +26,7 @@ def look(account: TestAccount, **changes: t.Any) -> list[tuple[str, str]]:
     params.update(name="vm", compartment_id=COMPARTMENT, subnet_id=SUBNET, image_id=IMAGE, ssh_public_key=KEY)
     params.update({"config_file": str(account.config_file), **changes})
     found = preflight.Findings()
-    preflight.offline(params, found, process.run)
+    preflight.offline(params, found, World.real())
     return [(problem["parameter"], f"{problem['problem']} {problem['fix']}") for problem in found.problems]
 
 

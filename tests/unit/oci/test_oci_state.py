@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import state as states
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.launcher import new_state
@@ -112,7 +114,7 @@ def test_not_utf8_and_a_directory(tmp_path: pathlib.Path) -> None:
 def test_no_room_means_no_request(tmp_path: pathlib.Path) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("")
-    with pytest.raises(OciError, match="no request is sent without it"):
+    with pytest.raises(OciError, match="No request is sent without the state file"):
         states.save(str(blocker / "vm.json"), make())
 
 
@@ -123,7 +125,7 @@ def test_a_failed_save_leaves_the_old_one(tmp_path: pathlib.Path, monkeypatch: p
     def no_sync(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(states.os, "fsync", no_sync)
+    monkeypatch.setattr(os, "fsync", no_sync)
     changed = make()
     changed.attempts = 99
     with pytest.raises(OciError, match="No space left"):
@@ -137,7 +139,7 @@ import fcntl, sys, time
 stream = open(sys.argv[1], "a+")
 fcntl.flock(stream, fcntl.LOCK_EX)
 stream.truncate(0)
-stream.write("4711")
+stream.write('{"pid": 4711}')
 stream.flush()
 print("held", flush=True)
 time.sleep(60)
@@ -149,17 +151,34 @@ def test_two_launchers(tmp_path: pathlib.Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLDER, f"{path}.lock"], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
-        waits: list[float] = []
+        now = [0.0]
+
+        def sleep(seconds: float) -> None:
+            now[0] += seconds
+
+        world = dataclasses.replace(World.real(), monotonic=lambda: now[0], sleep=sleep)
         with (
-            pytest.raises(OciError, match=r"process 4711.*at work"),
-            states.locked(str(path), patience=1, sleep=waits.append),
+            pytest.raises(OciError, match=r"process 4711.*at work.*it can be resumed at any time"),
+            states.locked(str(path), world, timeout=1),
         ):
             pytest.fail("two launchers at once")
-        assert sum(waits) == 1
+        assert now == [pytest.approx(1)]
         other.kill()
         other.wait()
-        with states.locked(str(path), patience=5):  # the system freed it
-            assert (tmp_path / "vm.json.lock").read_text() == str(os.getpid())
+        with states.locked(str(path), World.real(), timeout=5):  # the system freed it
+            assert json.loads((tmp_path / "vm.json.lock").read_text())["pid"] == os.getpid()
+
+
+def test_a_lock_file_that_cannot_be_made_is_named(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "vm.json.lock").mkdir()
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    for path in (tmp_path / "vm.json", blocker / "vm.json"):
+        with (
+            pytest.raises(OciError, match=rf"{path.parent}.*Give another state_file"),
+            states.locked(str(path), World.real()),
+        ):
+            pytest.fail("locked without a lock")
 
 
 def test_a_clock_set_back_cannot_stretch_a_wait() -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long to wait. All durations are seconds; randomness comes in as a parameter.
+"""How long to wait. All durations are seconds; ``random`` gives numbers from 0 up to 1.
 
 Oracle publishes no number of requests that is safe. People were throttled at one request a minute and had accounts
 restricted at 45 seconds and at 10 minutes; the authors of the better known launchers name five minutes as their lower
@@ -11,7 +11,7 @@ counts against a user seems to be requests in a row, and those are what benchmar
 
 from __future__ import annotations
 
-import random
+import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
@@ -29,6 +29,8 @@ RETRY_AFTER_MAX = 24 * 3600.0
 # An instance that neither runs nor fails for this long was never placed.
 LAUNCH_SECONDS = 1200.0
 BUSY_MAX = 10
+
+Random = t.Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -60,24 +62,24 @@ class Policy:
                 f"throttle_max ({self.throttle_max:g}) is below throttle_base ({self.throttle_base:g}): raise it"
             )
 
-    def capacity_wait(self, requests: int, chance: random.Random) -> float:
+    def capacity_wait(self, requests: int, random: Random) -> float:
         """From one request to the next while there is no room, in a round of so many ``requests``.
 
         No region has more than three domains; what makes a round longer, a ladder of sizes, makes it last longer.
         """
         whole = max(self.capacity_interval, self.interval_floor)
-        return max((whole + self._jitter(whole, chance)) / requests, self.interval_floor / 3)
+        return max((whole + self._jitter(whole, random)) / requests, self.interval_floor / 3)
 
-    def throttle_wait(self, level: int, retry_after: float | None, chance: random.Random) -> float:
+    def throttle_wait(self, level: int, retry_after: float | None, random: Random) -> float:
         """After the ``level``-th 429 in a row (0 is the first): doubled each time, never before ``Retry-After``."""
         doubled = min(self.throttle_max, self.throttle_base * 2 ** min(level, 20))
         asked = min(retry_after or 0.0, RETRY_AFTER_MAX)
         whole = max(doubled, asked, self.interval_floor)
-        return whole + self._jitter(whole, chance)
+        return whole + self._jitter(whole, random)
 
-    def _jitter(self, wait: float, chance: random.Random) -> float:
+    def _jitter(self, wait: float, random: Random) -> float:
         """Something that keeps us from the full minute, where everybody's cron is: at most a tenth of the wait."""
-        return chance.uniform(0, min(self.jitter_max, wait / 10))
+        return min(self.jitter_max, wait / 10) * random()
 
     def network_wait(self, failures: int) -> float:
         """After the ``failures``-th transport failure in a row (1 is the first); nothing reached Oracle."""

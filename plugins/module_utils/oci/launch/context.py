@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import random
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
 from ansible_collections.onebox.stack.plugins.module_utils.oci import protocol as clouds
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
@@ -37,7 +37,7 @@ class Target:
 class Hunt:
     """One launcher at work.
 
-    ``save`` writes the state and returns when it is on the disk. ``now`` gives epoch seconds. ``replace`` allows a new
+    ``save`` writes the state and returns when it is on the disk. ``replace`` allows a new
     instance in place of one that ran and was terminated by somebody. ``domains`` may be empty, for all of the region.
     """
 
@@ -46,13 +46,16 @@ class Hunt:
     cloud: clouds.Cloud
     state: State
     save: t.Callable[[State], None]
-    now: t.Callable[[], float]
-    chance: random.Random
+    world: World
     tell: events.Teller
     domains: t.Sequence[str]
     max_attempts: int = 0
     replace: bool = False
     looked: bool = False
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self.world.epoch()
 
     def say(self, kind: str, text: str, wait: float | None = None) -> None:
         """Report one event."""
@@ -108,7 +111,7 @@ class Hunt:
         self.state.turn += 1
         target = self.next_target()
         asked = [each for each in self.targets() if each.domain not in self.state.skipped]
-        wait = self.policy.capacity_wait(len(asked), self.chance)
+        wait = self.policy.capacity_wait(len(asked), self.world.random)
         if target is None:
             self.state.round += 1
             self.state.turn = 0

@@ -52,23 +52,12 @@ class Launcher:
     """Runs steps until the instance is captured or the time is up.
 
     Args:
-        hunt: what to launch, and where the outside world comes in.
-        sleep: waits that many seconds; may raise to end the run, the state is saved by then.
-        monotonic: a clock that is never set.
+        hunt: what to launch. Its world's ``sleep`` may raise to end the run; the state is saved by then.
         token: makes retry tokens.
     """
 
-    def __init__(
-        self,
-        hunt: Hunt,
-        *,
-        sleep: t.Callable[[float], None],
-        monotonic: t.Callable[[], float],
-        token: t.Callable[[], str] = new_token,
-    ) -> None:
+    def __init__(self, hunt: Hunt, token: t.Callable[[], str] = new_token) -> None:
         self._hunt = hunt
-        self._sleep = sleep
-        self._monotonic = monotonic
         self._token = token
 
     def run(self, *, block: bool, max_duration: float = 0.0) -> Outcome:
@@ -85,7 +74,7 @@ class Launcher:
         hunt = self._hunt
         before = hunt.state.instance.id if hunt.state.instance else ""
         limit = max_duration if block else TICK_SECONDS
-        began = self._monotonic()
+        began = hunt.world.monotonic()
         waiting = hunt.state.remaining(hunt.now())
         if waiting >= 1 and block:
             hunt.say(events.STARTED, f"going on after {_attempts(hunt.state)}", waiting)
@@ -93,10 +82,10 @@ class Launcher:
         captured = None
         while not over:
             waiting = hunt.state.remaining(hunt.now())
-            if limit and self._monotonic() - began + waiting > limit:
+            if limit and hunt.world.monotonic() - began + waiting > limit:
                 break
             if waiting > 0:
-                self._sleep(waiting)
+                hunt.world.sleep(waiting)
                 hunt.state.wait_for(0.0, hunt.now(), "")  # served, whatever was done to the clock meanwhile
             step = self.step()
             captured = step.captured
@@ -155,7 +144,7 @@ def _read_failed(hunt: Hunt, answer: Answer) -> bool:
     state = hunt.state
     hunt.remember(answer)
     if verdict == errors.THROTTLE:
-        wait = hunt.policy.throttle_wait(state.throttle_level, answer.retry_after, hunt.chance)
+        wait = hunt.policy.throttle_wait(state.throttle_level, answer.retry_after, hunt.world.random)
         state.throttle_level += 1
         hunt.rest(wait, "throttle", events.ANSWERED, "too many requests")
         return True

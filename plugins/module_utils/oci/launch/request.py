@@ -25,7 +25,7 @@ def launch(hunt: Hunt, new_token: t.Callable[[], str]) -> bool:
     if target is None:  # every domain that was left in this round is skipped by now
         hunt.state.turn = 0
         hunt.state.round += 1
-        wait = hunt.policy.capacity_wait(1, hunt.chance)
+        wait = hunt.policy.capacity_wait(1, hunt.world.random)
         hunt.rest(wait, "capacity", events.ANSWERED, "no domain left in this round")
         return True
     state = hunt.state
@@ -83,7 +83,7 @@ def _capacity(hunt: Hunt, pending: Pending, answer: Answer, rule: Rule) -> bool:
 def _throttle(hunt: Hunt, pending: Pending, answer: Answer, rule: Rule) -> bool:
     state = hunt.state
     _refused_unread(hunt, pending)
-    wait = hunt.policy.throttle_wait(state.throttle_level, answer.retry_after, hunt.chance)
+    wait = hunt.policy.throttle_wait(state.throttle_level, answer.retry_after, hunt.world.random)
     state.throttle_level += 1
     # The limit is per user, so the other domains wait too; the round goes on with this one.
     hunt.rest(wait, "throttle", events.ANSWERED, f"{_domain(pending)}: too many requests")
@@ -120,7 +120,7 @@ def _busy(hunt: Hunt, pending: Pending, answer: Answer, rule: Rule) -> bool:
     if state.busy > BUSY_MAX:
         hunt.save(state)
         raise OciError(errors.explain(answer, rule, f"Launching {state.name} ({state.busy} times)"), answer)
-    hunt.rest(hunt.policy.capacity_wait(1, hunt.chance), "busy", events.ANSWERED, f"{_domain(pending)}: {answer}")
+    hunt.rest(hunt.policy.capacity_wait(1, hunt.world.random), "busy", events.ANSWERED, f"{_domain(pending)}: {answer}")
     return True
 
 

@@ -11,14 +11,13 @@ forgotten request could mean two instances.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import tempfile
-import time
 import typing as t
 from dataclasses import asdict, dataclass, field, fields
 
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, lock
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 
 FORMAT = 1
@@ -150,70 +149,46 @@ def load(path: str, *, name: str, compartment_id: str, place: str, now: float) -
 
 def save(path: str, state: State) -> None:
     """Write the state file; it is on the disk when this returns. Raises :class:`OciError` when it cannot be."""
-    data = encode(state)
-    folder = os.path.dirname(os.path.abspath(path))
+    data = json.dumps(encode(state), indent=1).encode()
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        # mkstemp makes it 0600: user_data may hold secrets.
-        handle, scratch = tempfile.mkstemp(prefix=os.path.basename(path) + ".", dir=folder)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(data, stream, indent=1)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(scratch, path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(scratch)
-            raise
-        directory = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except OSError as error:
+        _make_folder(path)
+        # Private, since user_data may hold secrets.
+        files.replace(path, data, 0o600, durable=True)
+    except files.FileError as error:
         raise OciError(
-            f"the state file {path} cannot be written ({error.strerror or error}): no request is sent without it. "
-            "Make room or give another state_file."
+            f"{error}. No request is sent without the state file: make room or give another state_file."
         ) from error
 
 
+def _make_folder(path: str) -> None:
+    files.make_directories(os.path.dirname(os.path.abspath(path)), 0o700)
+
+
 @contextlib.contextmanager
-def locked(path: str, patience: float = 10.0, sleep: t.Callable[[float], None] = time.sleep) -> t.Iterator[None]:
+def locked(path: str, world: World, timeout: float = 10.0) -> t.Iterator[None]:
     """Hold the lock of a state file. The system frees it when the process ends, however it ends.
 
     Args:
-        patience: seconds to wait for a launcher that is just finishing its last request.
+        path: the state file; the lock is ``<path>.lock``.
+        world: clock and waiting.
+        timeout: seconds to wait for a launcher that is just finishing its last request.
 
     Raises:
-        OciError: another launcher works with the same state file.
+        OciError: another launcher works with the same state file, or there can be no lock file.
     """
-    place = path + ".lock"
-    try:
-        os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
-        stream = os.fdopen(os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+", encoding="utf-8")
-    except OSError as error:
-        raise OciError(f"the lock file {place} cannot be opened: {error.strerror or error}") from error
-    with stream:
-        waited = 0.0
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if waited >= patience:
-                    stream.seek(0)
-                    holder = stream.read().strip() or "unknown"
-                    raise OciError(
-                        f"another launcher (process {holder}) is at work with {path}: two at once could make two "
-                        "instances. Wait for it or stop it; it can be resumed at any time."
-                    ) from None
-                sleep(0.25)
-                waited += 0.25
-        stream.seek(0)
-        stream.truncate()
-        stream.write(str(os.getpid()))
-        stream.flush()
+    name = path + ".lock"
+    with contextlib.ExitStack() as stack:
+        try:
+            _make_folder(path)
+            stack.enter_context(lock.held(name, purpose="oci_capacity_launch", timeout=timeout, world=world))
+        except lock.LockHeld as error:
+            holder = lock.holder(name).get("pid", "unknown")
+            raise OciError(
+                f"another launcher (process {holder}) is at work with {path}: two at once could make two "
+                "instances. Wait for it or stop it; it can be resumed at any time."
+            ) from error
+        except (files.FileError, lock.LockError) as error:
+            raise OciError(f"{error}. Give another state_file.") from error
         yield
 
 

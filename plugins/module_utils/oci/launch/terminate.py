@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
 from ansible_collections.onebox.stack.plugins.module_utils.oci import protocol as clouds
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
@@ -37,7 +38,7 @@ def remove(
     rows: t.Sequence[clouds.Json],
     *,
     poll: float,
-    sleep: t.Callable[[float], None],
+    world: World,
     say: t.Callable[[str], None],
 ) -> None:
     """Terminate ``rows`` with their boot volumes and wait until they are gone. ``poll`` is in seconds.
@@ -49,16 +50,19 @@ def remove(
         identity = str(row["id"])
         say(f"terminating {identity} and its boot volume")
         try:
-            cloud.terminate(identity)
-            waited = 0.0
-            while cloud.instance(identity).get("lifecycleState") != "TERMINATED":
-                if waited > LAUNCH_SECONDS:
-                    raise OciError(f"{identity} is still there after {events.duration(waited)}: look in the console")
-                sleep(poll)
-                waited += poll
+            _terminate(cloud, identity, poll, world)
         except CallFailed as failed:
             if failed.answer.status != 404:  # gone, and forgotten already
                 raise OciError(_explain(failed, f"Terminating {identity}")) from failed
+
+
+def _terminate(cloud: clouds.Cloud, identity: str, poll: float, world: World) -> None:
+    cloud.terminate(identity)
+    gone = world.wait_until(
+        lambda: cloud.instance(identity).get("lifecycleState") == "TERMINATED", LAUNCH_SECONDS, poll
+    )
+    if not gone:
+        raise OciError(f"{identity} still exists after {events.duration(LAUNCH_SECONDS)}: inspect it in the console")
 
 
 def _explain(failed: CallFailed, doing: str) -> str:
