@@ -1,4 +1,4 @@
-"""What a hunt costs: requests sent for one attempt, memory while it waits, seconds until a killed one goes on.
+"""What a launch loop costs: requests sent for one attempt, memory while it waits, seconds until a killed one goes on.
 
 All real: ansible-playbook, Oracle's SDK, and the fake cloud on loopback, which counts what arrives. The other side is
 what a task of oracle.oci.oci_compute_instance does for one launch: the SDK's client with its default retry strategy
@@ -35,7 +35,7 @@ RESUME_SECONDS = 2.0
 KILLS = 5
 
 
-class Hunt:
+class LaunchLoop:
     """One launch by ansible-playbook that never gets anything but "Out of host capacity"."""
 
     def __init__(self, folder: pathlib.Path, endpoint: str, config_file: pathlib.Path) -> None:
@@ -118,19 +118,19 @@ def main() -> None:
         folder = pathlib.Path(place)
         account = signature.make_account(folder)
         with server_module.Server(World(time.time, otherwise="cap"), account.keys) as server:
-            hunt = Hunt(folder, server.endpoint, account.config_file)
-            process = hunt.start()
+            loop = LaunchLoop(folder, server.endpoint, account.config_file)
+            process = loop.start()
             until(process, "out of capacity")
             own, held = server.posts(), memory_mb(process.pid)
             resumed, used = [], []
             for _unused in range(KILLS):
                 kill(process)
-                process = hunt.start()
+                process = loop.start()
                 resumed.append(until(process, "going on after 1 attempt"))
                 used.append(processor_seconds(process.pid))
             kill(process)
             if server.posts() != own:
-                problems.append("a killed hunt asked again before its time")
+                problems.append("a killed launch loop asked again before its time")
             posts_of_the_sdk(server.endpoint, account.config_file)
             theirs = server.posts() - own
     # What else runs on the machine can only add to it, so the fastest counts.

@@ -1,4 +1,4 @@
-"""10,000 random histories with a kill at random steps, doubt of every kind and clock jumps.
+"""10,000 random histories with a kill at random steps, unknown outcomes of every kind and clock jumps.
 
 How many double or lost instances? The answer must be 0 and 0; anything else ends with exit code 1 and the seeds.
 """

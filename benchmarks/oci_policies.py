@@ -183,7 +183,7 @@ def play(policy: Policy, histories: t.Sequence[History], slower: float = 1.0) ->
 
 
 def rate(outcomes: t.Sequence[Outcome]) -> float:
-    """Requests a day while it was hunting."""
+    """Requests a day while the launch loop ran."""
     return sum(one.requests for one in outcomes) / (sum(one.lasted for one in outcomes) / DAY)
 
 

@@ -20,15 +20,18 @@ from ansible.utils.display import Display
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, sdk
-from ansible_collections.onebox.stack.plugins.module_utils.oci import options as arguments
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, options, sdk
 from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events, launcher, notify
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import (
+    events,
+    launcher,
+    notify,
+    terminate,
+    wait_running,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import state as states
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import terminate as teardown
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import wait_running as arrival
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Hunt
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Context
 
 display = Display()
 
@@ -37,7 +40,7 @@ class Interrupted(OneboxError):
     """Somebody wants this process to end. The state is saved whenever this is raised."""
 
 
-class Patience:
+class InterruptibleSleep:
     """Sleeps in short pieces, so that a signal or the end of ansible-playbook is noticed within a second.
 
     A signal that comes during a request waits for its answer: what Oracle says is then in the state file.
@@ -49,7 +52,7 @@ class Patience:
         self._former: dict[int, t.Any] = {}
         self._parent = os.getppid()
 
-    def __enter__(self) -> Patience:
+    def __enter__(self) -> InterruptibleSleep:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._former[number] = signal.signal(number, self._note)
@@ -85,7 +88,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         unused, params = self.validate_argument_spec(
-            copy.deepcopy(arguments.LAUNCH),
+            copy.deepcopy(options.LAUNCH),
             required_if=[("state", "present", ("subnet_id", "image_id", "ssh_public_key"))],
         )
         self._params = params
@@ -93,8 +96,8 @@ class ActionModule(ActionBase):
         self._notifier: notify.Notifier | None = None
         try:
             world = World.real()
-            with Patience(world) as patience:
-                result.update(self._work(params, dataclasses.replace(world, sleep=patience.sleep)))
+            with InterruptibleSleep(world) as waiting:
+                result.update(self._work(params, dataclasses.replace(world, sleep=waiting.sleep)))
         except Interrupted:
             result.update(failed=True, msg=f"interrupted; the same command goes on from {params['state_file']}")
         except CallFailed as failed:
@@ -109,15 +112,15 @@ class ActionModule(ActionBase):
 
     def _work(self, params: dict[str, t.Any], world: World) -> dict[str, t.Any]:
         absent = params["state"] == "absent"
-        path = params["state_file"] = arguments.state_file(params, world)
-        waits = arguments.policy(params)
-        wanted = None if absent else arguments.wish(params)
+        path = params["state_file"] = options.state_file(params, world)
+        waits = options.policy(params)
+        wanted = None if absent else options.launch_spec(params)
         if absent and params["confirm"] != params["name"] and not self._task.check_mode:
             raise OciError(
                 f"state: absent terminates the instance {params['name']} and deletes its disk for good. Nothing was "
                 f"done. If you mean it, set confirm: {params['name']}"
             )
-        session = sdk.Session(arguments.account(params))
+        session = sdk.Session(options.account(params))
         cloud = Api(session, params["compartment_id"])
         with contextlib.nullcontext() if self._task.check_mode else states.locked(path, world):
             place = {"name": params["name"], "compartment_id": params["compartment_id"], "place": session.place}
@@ -126,8 +129,8 @@ class ActionModule(ActionBase):
                 return self._remove(cloud, path, waits.poll, world)
             if self._state is None:
                 self._state = launcher.new_state(**place, now=world.epoch())
-            hunt = Hunt(
-                wish=wanted,
+            context = Context(
+                spec=wanted,
                 policy=waits,
                 cloud=cloud,
                 state=self._state,
@@ -139,25 +142,25 @@ class ActionModule(ActionBase):
                 replace=params["replace"],
             )
             if self._task.check_mode:
-                return self._plan(hunt)
-            return self._launch(hunt)
+                return self._plan(context)
+            return self._launch(context)
 
-    def _launch(self, hunt: Hunt) -> dict[str, t.Any]:
-        params, state = self._params, hunt.state
+    def _launch(self, context: Context) -> dict[str, t.Any]:
+        params, state = self._params, context.state
         if params["discord_webhook"]:
             post = notify.discord(params["discord_webhook"])
             self._notifier = notify.Notifier(post, state.notified, display.warning)
         if params["mode"] == "block" and (state.instance is None or not state.instance.running):
             display.display(
-                f"[{state.name}] the hunt may take days. Ctrl-C is safe at any time: the same command goes on from "
+                f"[{state.name}] the launch may take days. Ctrl-C is safe at any time: the same command goes on from "
                 f"{params['state_file']}"
             )
-        runner = launcher.Launcher(hunt)
+        runner = launcher.Launcher(context)
         try:
             outcome = runner.run(block=params["mode"] == "block", max_duration=params["max_duration"])
         except OciError as error:
-            hunt.say(events.ABORTED, str(error))
-            hunt.save(state)
+            context.say(events.ABORTED, str(error))
+            context.save(state)
             raise
         when = outcome.next_attempt_at
         changes: dict[str, t.Any] = {}
@@ -176,14 +179,14 @@ class ActionModule(ActionBase):
             "changed": outcome.created,
             "captured": outcome.captured is not None,
             "msg": text,
-            "instance": arrival.as_result(outcome.captured, state.instance),
+            "instance": wait_running.as_result(outcome.captured, state.instance),
             "next_attempt_at": "" if when is None else _utc(when),
             **changes,
         }
 
-    def _plan(self, hunt: Hunt) -> dict[str, t.Any]:
+    def _plan(self, context: Context) -> dict[str, t.Any]:
         """Check mode: what would be sent, and whether anything would. Reads, and changes nothing."""
-        row = hunt.look()
+        row = context.look()
         if row is not None:
             exists = {"id": row["id"], "state": row["lifecycleState"], "public_ip": ""}
             exists["availability_domain"] = row.get("availabilityDomain")
@@ -195,27 +198,27 @@ class ActionModule(ActionBase):
                 "msg": f"{row['id']} exists",
                 "instance": exists,
             }
-        if not hunt.domains:
-            hunt.find_domains()
-        target = hunt.next_target() or hunt.targets()[0]
-        body = hunt.wish.body(target.domain, target.fault_domain, target.size, hunt.state.intent)
+        if not context.domains:
+            context.find_domains()
+        target = context.next_target() or context.targets()[0]
+        body = context.spec.body(target.domain, target.fault_domain, target.size, context.state.intent)
         if "user_data" in body["metadata"]:
             body["metadata"]["user_data"] = f"({len(body['metadata']['user_data'])} characters of base64, not shown)"
         shown = json.dumps(body, indent=2)
-        display.display(f"[{hunt.state.name}] would send POST /20160918/instances with opc-retry-token and\n{shown}")
+        display.display(f"[{context.state.name}] would send POST /20160918/instances with opc-retry-token and\n{shown}")
         return {
             **self._facts(),
             "changed": True,
-            "msg": f"would ask for {target.size} in {', '.join(hunt.domains)}",
+            "msg": f"would ask for {target.size} in {', '.join(context.domains)}",
             "request": body,
             "diff": {"before": "", "after": shown + "\n"},
         }
 
     def _remove(self, cloud: Api, path: str, poll: float, world: World) -> dict[str, t.Any]:
         name = self._params["name"]
-        rows = teardown.targets(cloud, self._state, name)
+        rows = terminate.targets(cloud, self._state, name)
         if not self._task.check_mode:
-            teardown.remove(cloud, rows, poll=poll, world=world, say=lambda text: display.display(f"[{name}] {text}"))
+            terminate.remove(cloud, rows, poll=poll, world=world, say=lambda text: display.display(f"[{name}] {text}"))
             files.remove(path)
         ids = ", ".join(str(row["id"]) for row in rows)
         return {
@@ -234,7 +237,7 @@ class ActionModule(ActionBase):
             "captured": False,
             "attempts": state.attempts if state else 0,
             "last_error": (state.last_error if state else None) or {},
-            "instance": arrival.as_result(None, state.instance if state else None),
+            "instance": wait_running.as_result(None, state.instance if state else None),
             "next_attempt_at": "",
             "state_file": self._params["state_file"],
         }

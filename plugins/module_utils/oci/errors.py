@@ -28,8 +28,8 @@ NETWORK = "network"
 BUSY = "busy"
 # What was made a moment ago is not known everywhere yet: one more try.
 SETTLING = "settling"
-# Nobody knows whether an instance was created: find out before anything else is sent.
-DOUBT = "doubt"
+# Nobody knows whether an instance was created: find out before anything else is sent. The word is in state files.
+UNKNOWN_OUTCOME = "doubt"
 # A limit, real or not: look at what exists, then decide.
 VERIFY = "verify"
 # The entity made with this retry token is gone: look, then go on with a new token.
@@ -262,7 +262,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "server error",
-        DOUBT,
+        UNKNOWN_OUTCOME,
         NETWORK,
         statuses=tuple(status for status in range(500, 600) if status != 501),
         seen="mohankumarpaluru/oracle-freetier-instance-creation (502 with HTML); OCI retry token documentation",
@@ -287,7 +287,7 @@ def classify(answer: Answer, *, launch: bool) -> tuple[str, Rule]:
     if answer.how == UNSENT:
         return NETWORK, _TRANSPORT
     if answer.how == LOST:
-        return (DOUBT if launch else NETWORK), _TRANSPORT
+        return (UNKNOWN_OUTCOME if launch else NETWORK), _TRANSPORT
     for rule in RULES:
         if rule.matches(answer):
             return (rule.launch if launch else rule.read), rule
@@ -296,7 +296,7 @@ def classify(answer: Answer, *, launch: bool) -> tuple[str, Rule]:
 
 _TRANSPORT = Rule(
     "no answer",
-    DOUBT,
+    UNKNOWN_OUTCOME,
     NETWORK,
     seen="mohankumarpaluru/oracle-freetier-instance-creation#11, #55, #61",
 )

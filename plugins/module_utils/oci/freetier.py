@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Oracle gives away, as data with its date, and the check that a wish stays within it.
+"""What Oracle gives away, as data with its date, and the check that an instance stays within it.
 
 Since 15 June 2026 the Arm allowance is 1,500 OCPU-hours and 9,000 GB-hours a month: 2 OCPU and 12 GB in all. Before
 that it was twice as much, and most tools still ask for the old figures, which are now refused or billed. Instances over
@@ -32,7 +32,7 @@ def over_allowance(
     boot_volume_gb: float,
     others: t.Iterable[t.Mapping[str, t.Any]] = (),
 ) -> list[str]:
-    """Why the wish would not be free beside ``others`` (instances as the API returns them); empty when it is."""
+    """Why an instance would not be free beside ``others`` (instances as the API returns them); empty when it is."""
     alive = [row for row in others if row.get("lifecycleState") not in GONE and row.get("shape") == shape]
     found = []
     if shape == ARM_SHAPE:

@@ -13,11 +13,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from ansible_collections.onebox.stack.plugins.module_utils.oci import freetier, sdk
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import HARD_FLOOR, Policy
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import Size, Wish
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import LaunchSpec, Size
 
-Spec = dict[str, dict[str, t.Any]]
+ArgumentSpec = dict[str, dict[str, t.Any]]
 
-ACCOUNT: Spec = {
+ACCOUNT: ArgumentSpec = {
     "config_file": {"type": "path", "default": "~/.oci/config"},
     "config_profile": {"type": "str", "default": "DEFAULT"},
     "auth": {"type": "str", "choices": list(sdk.AUTH_FORMS), "default": "auto"},
@@ -25,7 +25,7 @@ ACCOUNT: Spec = {
 }
 
 # What an instance is made of: the launcher and the preflight share it.
-INSTANCE: Spec = {
+INSTANCE: ArgumentSpec = {
     "name": {"type": "str", "required": True},
     "compartment_id": {"type": "str", "required": True},
     "availability_domains": {"type": "list", "elements": "str", "default": []},
@@ -39,7 +39,7 @@ INSTANCE: Spec = {
     "allow_paid": {"type": "bool", "default": False},
 }
 
-LAUNCH: Spec = {
+LAUNCH: ArgumentSpec = {
     **INSTANCE,
     **ACCOUNT,
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -70,7 +70,7 @@ LAUNCH: Spec = {
     "discord_webhook": {"type": "str", "default": "", "no_log": True},
 }
 
-PREFLIGHT: Spec = {
+PREFLIGHT: ArgumentSpec = {
     **INSTANCE,
     **ACCOUNT,
     "operating_system": {"type": "str", "default": "Canonical Ubuntu"},
@@ -78,7 +78,7 @@ PREFLIGHT: Spec = {
     "ssh_private_key_file": {"type": "path", "default": ""},
 }
 
-NETWORK: Spec = {
+NETWORK: ArgumentSpec = {
     **ACCOUNT,
     "name": {"type": "str", "required": True},
     "compartment_id": {"type": "str", "required": True},
@@ -104,10 +104,10 @@ def policy(params: t.Mapping[str, t.Any]) -> Policy:
     return Policy(**{name: params[name] for name in names}, private=bool(params["endpoint"]))
 
 
-def wish(params: t.Mapping[str, t.Any]) -> Wish:
+def launch_spec(params: t.Mapping[str, t.Any]) -> LaunchSpec:
     """The instance. Raises :class:`OciError` when it cannot be had, or not for free."""
     smaller = [Size(row["ocpus"], row["memory_gb"]) for row in params.get("smaller_sizes") or ()]
-    wanted = Wish(
+    wanted = LaunchSpec(
         name=params["name"],
         compartment_id=params["compartment_id"],
         subnet_id=params["subnet_id"] or "",

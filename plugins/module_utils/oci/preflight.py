@@ -17,8 +17,7 @@ from dataclasses import asdict, dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, freetier
-from ansible_collections.onebox.stack.plugins.module_utils.oci import protocol as clouds
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, freetier, protocol
 from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import check_ocid, check_public_key
@@ -290,8 +289,8 @@ def _image(params: Params, api: Api, found: Findings) -> None:
 
 
 def _instances(params: Params, api: Api, found: Findings) -> None:
-    rows = clouds.alive(api.instances())
-    ours = [row for row in rows if clouds.is_ours(row, params["name"])]
+    rows = protocol.alive(api.instances())
+    ours = [row for row in rows if protocol.is_ours(row, params["name"])]
     if ours:
         found.instance = {"id": str(ours[0]["id"]), "state": str(ours[0]["lifecycleState"])}
         return

@@ -92,7 +92,7 @@ class Session:
             OciError: it cannot succeed from this machine.
         """
         client = self._client(service)
-        # A connection that idled through a quarter of an hour may be dead unknowingly: that would be a needless doubt.
+        # A connection that idled for a quarter of an hour may be dead: the outcome would be unknown for no reason.
         client.session.close()
         exceptions = self._oci.exceptions
         try:

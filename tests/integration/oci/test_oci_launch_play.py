@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("oci.base_client", reason="Oracle's SDK is not installed (requirements-oci.txt)")
 
 import yaml
-from ansible_collections.onebox.stack.plugins.module_utils.oci import options as arguments
+from ansible_collections.onebox.stack.plugins.module_utils.oci import options
 from oci_server import Server
 from oci_signature import TestAccount
 from oci_simulation import KEY
@@ -293,7 +293,7 @@ def test_the_documentation_agrees_with_the_options(name: str) -> None:
     command = [str(pathlib.Path(sys.executable).parent / "ansible-doc"), "-j", f"onebox.stack.{module}"]
     shown = json.loads(subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=True).stdout)
     documented = shown[f"onebox.stack.{module}"]["doc"]["options"]
-    spec: arguments.Spec = getattr(arguments, name)
+    spec: options.ArgumentSpec = getattr(options, name)
     assert set(documented) == set(spec)
     for option, row in spec.items():
         for key in ("type", "default", "choices", "elements", "required"):

@@ -11,8 +11,7 @@ import pytest
 pytest.importorskip("oci.base_client", reason="Oracle's SDK is not installed (requirements-oci.txt)")
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.oci import options as arguments
-from ansible_collections.onebox.stack.plugins.module_utils.oci import preflight
+from ansible_collections.onebox.stack.plugins.module_utils.oci import options, preflight
 from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import Size
@@ -20,7 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.network import TA
 from ansible_collections.onebox.stack.plugins.module_utils.oci.sdk import Account, Session
 from oci_server import Server, image
 from oci_signature import TestAccount
-from oci_simulation import make_wish
+from oci_simulation import make_spec
 from oci_world import COMPARTMENT, IMAGE, SUBNET, Refused
 
 AD1 = "Uocm:AP-CHUNCHEON-1-AD-1"
@@ -31,7 +30,7 @@ def open_session(server: Server, account: TestAccount) -> Session:
 
 
 def look(server: Server, account: TestAccount, now: float | None = None, **changes: t.Any) -> preflight.Findings:
-    params = {name: option.get("default") for name, option in arguments.PREFLIGHT.items()}
+    params = {name: option.get("default") for name, option in options.PREFLIGHT.items()}
     params.update(name="coinpilot-ins", compartment_id=COMPARTMENT, subnet_id=SUBNET)
     params.update(changes)
     session = open_session(server, account)
@@ -121,7 +120,7 @@ def test_storage_and_limits(server: Server, account: TestAccount) -> None:
 
 
 def test_existing_instances(server: Server, account: TestAccount) -> None:
-    body = make_wish().body(AD1, "", Size(1, 6), "i")
+    body = make_spec().body(AD1, "", Size(1, 6), "i")
     server.world.launch({**body, "displayName": "other", "freeformTags": {}}, "t1")
     found = look(server, account)
     assert "2 OCPU asked and 1 in use" in found.problems[0]["problem"]

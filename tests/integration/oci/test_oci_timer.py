@@ -235,7 +235,7 @@ def test_launchd_until_it_is_won(cloud: tuple[Server, Laptop]) -> None:
     assert server.posts() == 3
 
 
-def test_launchd_is_left_at_once_when_a_person_ends_the_hunt(cloud: tuple[Server, Laptop]) -> None:
+def test_launchd_is_left_at_once_when_a_person_ends_the_launch_loop(cloud: tuple[Server, Laptop]) -> None:
     server, laptop = cloud
     environ = be_a_mac(laptop)
     server.world.otherwise = "cap"

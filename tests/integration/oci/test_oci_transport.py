@@ -28,10 +28,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from oci_server import Server
 from oci_signature import TestAccount, fingerprint, new_key, pem
-from oci_simulation import make_wish
+from oci_simulation import make_spec
 from oci_world import COMPARTMENT, TENANCY
 
-BODY = make_wish().body("Uocm:AP-CHUNCHEON-1-AD-1", "", Size(2, 12), "intent")
+BODY = make_spec().body("Uocm:AP-CHUNCHEON-1-AD-1", "", Size(2, 12), "intent")
 
 
 def session(server: Server, account: TestAccount, **changes: t.Any) -> Session:
@@ -104,7 +104,7 @@ def test_refusals_arrive_as_they_were_sent(server: Server, account: TestAccount)
     assert (empty.status, empty.code, empty.message) == (504, "", "")
 
 
-def test_no_answer_is_doubt_and_unsent_is_not(server: Server, account: TestAccount) -> None:
+def test_no_answer_is_an_unknown_outcome_and_unsent_is_not(server: Server, account: TestAccount) -> None:
     server.world.script[:] = ["reset-after-create", "slow"]
     assert failure(server, account, "a").how == errors.LOST
     assert failure(server, account, "b").how == errors.LOST

@@ -28,7 +28,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import heal
 from machine_lab import AS_USER, Lab  # noqa: E402
 
 NAME = "97layerOS"
-PATIENCE = 500
+START_TIMEOUT = 500
 # The kernel finds no init and panics: a guest that never gets ready.
 PANIC = "root=/dev/vda rw console=ttyS0 init=/nowhere"
 
@@ -52,7 +52,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Lab]:
 
 def ask(lab: Lab, **args: t.Any) -> t.Any:
     size = {"cpus": 2, "memory_mib": "2048", "disk_gib": "10", "timezone": "UTC", "provider": "qemu"}
-    given = {"image": str(lab.bin.parent / "vm/disk.qcow2"), "timeout_start": PATIENCE, "timeout_stop": 200}
+    given = {"image": str(lab.bin.parent / "vm/disk.qcow2"), "timeout_start": START_TIMEOUT, "timeout_stop": 200}
     return lab.module(name=NAME, **{**size, **given, **args})
 
 
@@ -215,11 +215,11 @@ def test_the_stack_comes_back_and_what_its_user_stopped_stays_down(lab: Lab) -> 
     )  # fmt: skip
     script = lab.home / "bring-back.sh"
     script.write_text(bringback.script(stack))
-    done = lab.call("/bin/sh", str(script), seconds=PATIENCE)
+    done = lab.call("/bin/sh", str(script), seconds=START_TIMEOUT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert states(lab) == {"web": "running", "plain": "running", "stopped": "exited"}
     assert _get() == "from the host\n"
-    again = lab.call("/bin/sh", str(script), seconds=PATIENCE)
+    again = lab.call("/bin/sh", str(script), seconds=START_TIMEOUT)
     assert (again.returncode, "starting" in again.stdout) == (0, False)
 
 

@@ -24,7 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts import bundle
 MOUNTS = pathlib.Path(__file__).resolve().parents[1] / "mounts"
 sys.path.insert(0, str(MOUNTS))
 
-from boot_machine import NAME, PATIENCE, ask, guest  # noqa: E402
+from boot_machine import NAME, START_TIMEOUT, ask, guest  # noqa: E402
 from boot_machine import lab as machine_lab  # noqa: E402
 from machine_lab import AS_USER, ROOT, RUN_MODULE, Lab  # noqa: E402
 from mounts_lab import APPLETS  # noqa: E402
@@ -74,8 +74,15 @@ def proof(lab: Lab, *names: str, **options: t.Any) -> t.Any:
     given.pop("env", None)
     argv = [*AS_USER, str(ROOT / ".venv/bin/python"), str(RUN_MODULE), "bind_mount_verify"]
     done = subprocess.run(
-        argv, input=json.dumps(given), env=env, text=True, capture_output=True, timeout=PATIENCE, check=False, cwd=ROOT
-    )
+        argv,
+        input=json.dumps(given),
+        env=env,
+        text=True,
+        capture_output=True,
+        timeout=START_TIMEOUT,
+        check=False,
+        cwd=ROOT,
+    )  # fmt: skip
     result = json.loads(done.stdout or "{}")
     assert "containers" in result, done.stdout + done.stderr
     print(*result["table"], f"{result['duration_ms']:.0f} ms", sep="\n")
@@ -213,7 +220,7 @@ def test_each_verdict_on_rootless_podman(machine: Lab) -> None:
     program = f"python3 '{work}/rootless_mounts.py' '{work}/onebox-verify' {BOX} core /home/core/mounts"
     done = machine.call(
         *("podman", "machine", "ssh", NAME, f"mkdir -p mounts && sudo -n env {environment} {program}"),
-        seconds=PATIENCE,
+        seconds=START_TIMEOUT,
         CONTAINERS_MACHINE_PROVIDER="qemu",
     )
     print(done.stdout, done.stderr, f"{time.monotonic() - began:.0f} s", sep="\n")

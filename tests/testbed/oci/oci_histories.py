@@ -1,6 +1,7 @@
-"""Random histories of a launch: capacity that comes and goes, throttling, doubt of every kind, processes that die at
-any step, clocks that jump, people who run it again. Counts what must never happen: two instances at once, or one that
-nobody knows."""
+"""Random histories of a launch: capacity that comes and goes, throttling, unknown outcomes of every kind, processes
+that die at any step, clocks that jump, people who run it again.
+
+Counts what must never happen: two instances at once, or one that nobody knows."""
 
 from __future__ import annotations
 
@@ -101,7 +102,7 @@ def play(seed: int, *, kill_rate: float = 0.01, jumps: bool = True) -> Verdict:
         # A timer, a reboot, or a person the day after.
         clock.sleep(chance.choice((1, 30, 600, 1200, 4 * 3600, 2 * DAY)))
     alive = [one.id for one in world.alive()]
-    known = run.hunt.state.instance.id if run.hunt.state.instance else ""
+    known = run.context.state.instance.id if run.context.state.instance else ""
     verdict.doubles += len(alive) > 1
     verdict.lost = bool(alive) and (not verdict.captured or alive != [known])
     verdict.launches = len(world.launches)
@@ -139,7 +140,7 @@ def play_with_kill(script: t.Sequence[str], at: int, domains: int = 1, lag: floa
             clock.sleep(1)
     alive = [one.id for one in world.alive()]
     verdict.doubles += len(alive) > 1
-    known = run.hunt.state.instance.id if run.hunt.state.instance else ""
+    known = run.context.state.instance.id if run.context.state.instance else ""
     verdict.lost = not verdict.captured or alive != [known]
     verdict.launches = len(world.launches)
     return verdict, steps

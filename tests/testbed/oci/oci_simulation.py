@@ -9,10 +9,10 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import world as outside
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import backoff as policy
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import context as hunt
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events, launcher, state
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import spec as wish
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import Policy
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import LaunchSpec, Size
 from oci_world import COMPARTMENT, IMAGE, SUBNET, Json, Refused, Reset, Unreachable, World
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEVTnMjUvZ2xq0cQ2Yx8kK3sZs0Zb6m8Q2rQ2rQ2rQ2r test"
@@ -116,7 +116,7 @@ class SimulatedCloud:
         self._call("delete volume", lambda: self._world.delete_boot_volume(identity))
 
 
-def make_wish(**changes: t.Any) -> wish.Wish:
+def make_spec(**changes: t.Any) -> LaunchSpec:
     """A free instance, with some fields changed."""
     values: dict[str, t.Any] = {
         "name": "coinpilot-ins",
@@ -124,11 +124,11 @@ def make_wish(**changes: t.Any) -> wish.Wish:
         "subnet_id": SUBNET,
         "image_id": IMAGE,
         "shape": "VM.Standard.A1.Flex",
-        "sizes": (wish.Size(2, 12),),
+        "sizes": (Size(2, 12),),
         "boot_volume_gb": 50,
         "ssh_public_key": KEY,
     }
-    return wish.Wish(**{**values, **changes})
+    return LaunchSpec(**{**values, **changes})
 
 
 class Run:
@@ -143,8 +143,8 @@ class Run:
         clock: Clock,
         seed: int = 0,
         *,
-        wanted: wish.Wish | None = None,
-        waits: policy.Policy | None = None,
+        spec: LaunchSpec | None = None,
+        waits: Policy | None = None,
         hook: t.Callable[[str], None] = lambda place: None,
         reads: t.Callable[[], str] = lambda: "",
         max_attempts: int = 0,
@@ -152,8 +152,8 @@ class Run:
         discover: bool = False,
     ) -> None:
         self.world, self.clock, self.hook = world, clock, hook
-        self.wish = wanted or make_wish()
-        self.policy = waits or policy.Policy()
+        self.spec = spec or make_spec()
+        self.policy = waits or Policy()
         self.cloud = SimulatedCloud(world, hook, reads)
         self.disk = ""
         self.events: list[events.Event] = []
@@ -188,9 +188,9 @@ class Run:
         if self.disk:
             current = state.decode(json.loads(self.disk))
         else:
-            current = launcher.new_state(self.wish.name, COMPARTMENT, "ap-chuncheon-1", self.clock.wall)
-        self.hunt = hunt.Hunt(
-            wish=self.wish,
+            current = launcher.new_state(self.spec.name, COMPARTMENT, "ap-chuncheon-1", self.clock.wall)
+        self.context = Context(
+            spec=self.spec,
             policy=self.policy,
             cloud=self.cloud,
             state=current,
@@ -201,7 +201,7 @@ class Run:
             max_attempts=self.max_attempts,
             replace=self.replace,
         )
-        return launcher.Launcher(self.hunt, self._token)
+        return launcher.Launcher(self.context, self._token)
 
     def block(self, max_duration: float = 40 * DAY) -> launcher.Outcome:
         return self.start().run(block=True, max_duration=max_duration)

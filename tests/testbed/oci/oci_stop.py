@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 
-PATIENCE = 120.0
+TIMEOUT = 120.0
 
 
 def running(pid: int, folder: pathlib.Path) -> bool:
@@ -29,10 +29,10 @@ def main() -> None:
     if not pid or not running(pid, folder):
         return
     os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while running(pid, folder):
         if time.monotonic() > deadline:
-            sys.exit(f"process {pid} has not ended within {PATIENCE:.0f} s")
+            sys.exit(f"process {pid} has not ended within {TIMEOUT:.0f} s")
         time.sleep(0.1)
 
 

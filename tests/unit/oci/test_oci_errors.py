@@ -30,9 +30,9 @@ RIGHT = {
     "400-parse": errors.ABORT,
     "401": errors.ABORT,
     "403-home": errors.ABORT,
-    "500-other": errors.DOUBT,
-    "502-html": errors.DOUBT,
-    "504-empty": errors.DOUBT,
+    "500-other": errors.UNKNOWN_OUTCOME,
+    "502-html": errors.UNKNOWN_OUTCOME,
+    "504-empty": errors.UNKNOWN_OUTCOME,
 }
 
 
@@ -56,13 +56,13 @@ def test_a_read_that_fails_in_passing_is_only_tried_again(word: str) -> None:
     ("answer", "launch", "verdict"),
     [
         (Answer(0, message="name resolution", how=errors.UNSENT), True, errors.NETWORK),
-        (Answer(0, message="read timed out", how=errors.LOST), True, errors.DOUBT),
+        (Answer(0, message="read timed out", how=errors.LOST), True, errors.UNKNOWN_OUTCOME),
         (Answer(0, message="read timed out", how=errors.LOST), False, errors.NETWORK),
         (Answer(500, "InternalError", "OUT OF HOST CAPACITY"), True, errors.CAPACITY),
         (Answer(400, "LimitExceeded", "Out of host capacity."), True, errors.CAPACITY),
         (Answer(409, "OutOfCapacity", "no room"), True, errors.CAPACITY),
         (Answer(429, "", "<html>slow down</html>"), True, errors.THROTTLE),
-        (Answer(503, "", ""), True, errors.DOUBT),
+        (Answer(503, "", ""), True, errors.UNKNOWN_OUTCOME),
         (Answer(501, "NotImplemented", ""), True, errors.ABORT),
         (Answer(418, "Teapot", "short and stout"), True, errors.ABORT),
         (Answer(302, "", "moved"), True, errors.ABORT),

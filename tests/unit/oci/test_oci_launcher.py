@@ -9,7 +9,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci import freetier
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import NAME_TAG, Size
-from oci_simulation import DAY, Clock, Run, make_wish
+from oci_simulation import DAY, Clock, Run, make_spec
 from oci_world import COMPARTMENT, World
 
 
@@ -58,7 +58,7 @@ def test_capacity_takes_turns_and_the_first_domain_shifts() -> None:
 
 
 def test_a_ladder_of_sizes_makes_a_round_longer_and_not_denser() -> None:
-    run = start(otherwise="cap", domains=3, wanted=make_wish(sizes=(Size(2, 12), Size(1, 6))))
+    run = start(otherwise="cap", domains=3, spec=make_spec(sizes=(Size(2, 12), Size(1, 6))))
     run.block(max_duration=3600)
     gaps = [later - earlier for earlier, later in zip(times(run), times(run)[1:])]
     assert len(gaps) > 20
@@ -182,7 +182,7 @@ def test_network_down_for_hours() -> None:
     run = start(*["unreachable"] * 60)
     assert run.block().captured is not None
     assert run.clock.steady > 4 * 3600
-    assert run.hunt.state.attempts == 1  # what never left does not count
+    assert run.context.state.attempts == 1  # what never left does not count
 
 
 def test_reads_that_fail_never_become_launches() -> None:
@@ -199,7 +199,7 @@ def test_a_list_that_is_refused_stops() -> None:
     assert words(run) == []
 
 
-# --- doubt ---
+# --- unknown outcomes ---
 
 
 @pytest.mark.parametrize("word", ["reset-after-create", "slow", "500-created", "limit-created"])
@@ -214,7 +214,7 @@ def test_created_though_it_did_not_look_so(word: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["reset-before-create", "500-other", "502-html", "504-empty"])
-def test_doubt_is_settled_by_the_same_request(word: str) -> None:
+def test_unknown_outcome_is_settled_by_the_same_request(word: str) -> None:
     run = start(word, "cap", "cap", domains=2)
     assert run.block().captured is not None
     first, second, third = run.world.launches[:3]
@@ -223,7 +223,7 @@ def test_doubt_is_settled_by_the_same_request(word: str) -> None:
     assert second[0] - first[0] >= 300
 
 
-def test_a_429_on_the_replay_keeps_the_doubt() -> None:
+def test_429_on_the_replay_keeps_the_outcome_unknown() -> None:
     run = start("reset-before-create", "429", "cap", "ok")
     run.block()
     tokens = [token for unused, unused, token, unused in run.world.launches]
@@ -242,7 +242,7 @@ def test_a_spent_token_is_replaced() -> None:
 
 
 def stop_after(run: Run, kind: str, action: t.Callable[[], None]) -> None:
-    """Run until the first doubt, do something to the world, and end this process."""
+    """Run until the first unknown outcome, do something to the world, and end this process."""
     launcher = run.start()
     launcher.step()
     action()
@@ -267,7 +267,7 @@ def test_a_limit_that_lasts_is_believed() -> None:
 def test_a_real_limit_by_our_own_count() -> None:
     run = start("cap", "limit")
     run.world._create({"shape": freetier.ARM_SHAPE, "compartmentId": COMPARTMENT, "displayName": "other"}, "ok", 0)
-    run.wish = make_wish(sizes=(Size(2, 12),))
+    run.spec = make_spec(sizes=(Size(2, 12),))
     with pytest.raises(OciError, match=r"2 OCPU asked and 1 in use, 2 are free"):
         run.block()
     assert words(run) == []
@@ -276,7 +276,7 @@ def test_a_real_limit_by_our_own_count() -> None:
 # --- late failures ---
 
 
-def test_late_capacity_failure_is_cleaned_up_and_the_hunt_goes_on() -> None:
+def test_late_capacity_failure_is_cleaned_up_and_the_launch_loop_goes_on() -> None:
     run = start("wr-capacity", "cap", "ok", domains=2)
     outcome = run.block()
     assert outcome.captured is not None
@@ -353,7 +353,7 @@ def test_an_address_that_changes_is_reported() -> None:
 
 
 def existing(run: Run, name: str, tag: str, ocpus: float = 2) -> None:
-    body = run.wish.body(run.world.domains[0], "", Size(ocpus, 12), "old")
+    body = run.spec.body(run.world.domains[0], "", Size(ocpus, 12), "old")
     body["displayName"], body["freeformTags"] = name, {NAME_TAG: tag}
     run.world._create(body, "ok", 0)
 
@@ -394,7 +394,7 @@ def test_another_size_is_not_a_success() -> None:
 
 
 def test_size_ladder() -> None:
-    run = start("cap", "cap", "cap", "ok", domains=2, wanted=make_wish(sizes=(Size(2, 12), Size(1, 6))))
+    run = start("cap", "cap", "cap", "ok", domains=2, spec=make_spec(sizes=(Size(2, 12), Size(1, 6))))
     outcome = run.block()
     assert outcome.captured is not None
     assert outcome.captured.ocpus == 1
@@ -403,13 +403,13 @@ def test_size_ladder() -> None:
 
 
 def test_fault_domains() -> None:
-    run = start("cap", "ok", wanted=make_wish(fault_domains=("FAULT-DOMAIN-1", "FAULT-DOMAIN-2")))
+    run = start("cap", "ok", spec=make_spec(fault_domains=("FAULT-DOMAIN-1", "FAULT-DOMAIN-2")))
     assert run.block().captured is not None
     assert [body["faultDomain"][-1] for unused, unused, unused, body in run.world.launches] == ["1", "2"]
 
 
 def test_a_fixed_shape() -> None:
-    run = start("ok", wanted=make_wish(shape=freetier.MICRO_SHAPE))
+    run = start("ok", spec=make_spec(shape=freetier.MICRO_SHAPE))
     assert run.block().captured is not None
 
 
@@ -453,7 +453,7 @@ def test_lines_read_well() -> None:
     event = events.Event(events.ANSWERED, "vm", "AD-1: out of capacity", 3, 1_780_000_000, 1_779_990_000, 901)
     shown = events.line(event)
     assert shown.startswith("[vm] AD-1: out of capacity; next request at ")
-    assert shown.endswith("(in 15 min); hunting for 2 h 46 min")
+    assert shown.endswith("(in 15 min); launching for 2 h 46 min")
     assert [events.duration(value) for value in (0, 119, 121, 7300, 190000)] == [
         "0 s",
         "119 s",

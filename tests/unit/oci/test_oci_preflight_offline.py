@@ -9,8 +9,7 @@ import typing as t
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.oci import options as arguments
-from ansible_collections.onebox.stack.plugins.module_utils.oci import preflight
+from ansible_collections.onebox.stack.plugins.module_utils.oci import options, preflight
 from oci_signature import TestAccount, fingerprint, make_account, new_key, pem
 from oci_simulation import KEY
 from oci_world import COMPARTMENT, IMAGE, SUBNET
@@ -22,7 +21,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> TestAccount:
 
 
 def look(account: TestAccount, **changes: t.Any) -> list[tuple[str, str]]:
-    params = {name: option.get("default") for name, option in arguments.PREFLIGHT.items()}
+    params = {name: option.get("default") for name, option in options.PREFLIGHT.items()}
     params.update(name="vm", compartment_id=COMPARTMENT, subnet_id=SUBNET, image_id=IMAGE, ssh_public_key=KEY)
     params.update({"config_file": str(account.config_file), **changes})
     found = preflight.Findings()

@@ -9,14 +9,14 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.oci import freetier
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import Size
-from oci_simulation import KEY, make_wish
+from oci_simulation import KEY, make_spec
 from oci_world import COMPARTMENT, IMAGE, SUBNET
 
 ARM = "VM.Standard.A1.Flex"
 
 
 def test_the_request() -> None:
-    wanted = make_wish(user_data="#cloud-config\n", tags={"owner": "me"})
+    wanted = make_spec(user_data="#cloud-config\n", tags={"owner": "me"})
     wanted.check()
     assert wanted.body("AD-1", "", Size(2, 12), "intent1") == {
         "availabilityDomain": "AD-1",
@@ -37,10 +37,10 @@ def test_the_request() -> None:
 
 
 def test_fault_domain_only_when_asked_and_no_size_for_a_fixed_shape() -> None:
-    body = make_wish(shape=freetier.MICRO_SHAPE).body("AD-1", "FAULT-DOMAIN-2", Size(1, 1), "i")
+    body = make_spec(shape=freetier.MICRO_SHAPE).body("AD-1", "FAULT-DOMAIN-2", Size(1, 1), "i")
     assert body["faultDomain"] == "FAULT-DOMAIN-2"
     assert "shapeConfig" not in body
-    assert "faultDomain" not in make_wish().body("AD-1", "", Size(2, 12), "i")
+    assert "faultDomain" not in make_spec().body("AD-1", "", Size(2, 12), "i")
 
 
 VCN = "ocid1.vcn.oc1.ap-chuncheon-1.aaaa"
@@ -71,12 +71,12 @@ VCN = "ocid1.vcn.oc1.ap-chuncheon-1.aaaa"
 )
 def test_refused(change: dict[str, t.Any], says: str) -> None:
     with pytest.raises(OciError) as caught:
-        make_wish(**change).check()
+        make_spec(**change).check()
     assert says in str(caught.value)
 
 
 def test_paid_is_allowed_when_it_is_meant() -> None:
-    make_wish(shape="VM.Standard.E4.Flex", sizes=(Size(8, 64),), allow_paid=True).check()
+    make_spec(shape="VM.Standard.E4.Flex", sizes=(Size(8, 64),), allow_paid=True).check()
 
 
 def row(ocpus: float, memory: float, state: str = "RUNNING", shape: str = ARM) -> dict[str, t.Any]:
@@ -84,7 +84,7 @@ def row(ocpus: float, memory: float, state: str = "RUNNING", shape: str = ARM) -
 
 
 def test_what_exists_counts() -> None:
-    wanted = make_wish(sizes=(Size(1, 6),))
+    wanted = make_spec(sizes=(Size(1, 6),))
     wanted.check_allowance([row(1, 6), row(2, 12, "TERMINATED"), row(8, 64, shape="VM.Standard.E4.Flex")])
     with pytest.raises(OciError, match=r"1 OCPU asked and 1\.5 in use.*as of 2026-06-15|2026-06-15.*1\.5 in use"):
         wanted.check_allowance([row(1.5, 6)])

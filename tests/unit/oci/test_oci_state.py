@@ -12,6 +12,7 @@ import sys
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import state as states
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.launcher import new_state
@@ -41,6 +42,29 @@ def test_round_trip(tmp_path: pathlib.Path) -> None:
     assert load(path) == make()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert os.listdir(path.parent) == ["vm.json"]
+
+
+# Keys and words as the first release wrote them.
+FIRST_RELEASE = """{
+ "kind": "onebox.stack oci_capacity_launch", "format": 1, "name": "vm", "compartment_id": "ocid1.compartment.oc1..a",
+ "place": "ap-chuncheon-1", "intent": "intent1", "created_at": 1780000000.0, "updated_at": 1780000000.0, "attempts": 3,
+ "round": 1, "turn": 0, "not_before": 1780000300.0, "wait": 300.0, "why": "doubt", "throttle_level": 0,
+ "network_failures": 0, "busy": 0, "settling": 0, "accepted": 2, "limit_since": null, "last_doubt_at": 1780000000.0,
+ "skipped": {}, "instance": null, "discard": "", "last_error": null, "notified": {},
+ "pending": {"token": "t1", "body": {}, "sent_at": 1780000000.0, "verdict": "doubt", "doubt_since": 1780000000.0,
+             "looks": 2, "replays": 0}
+}"""
+
+
+def test_state_file_of_the_first_release_is_read_and_written_alike(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "vm.json"
+    path.write_text(FIRST_RELEASE)
+    state = load(path)
+    assert state is not None
+    assert state.pending is not None
+    assert state.pending.verdict == errors.UNKNOWN_OUTCOME
+    states.save(str(path), state)
+    assert json.loads(path.read_text()) == json.loads(FIRST_RELEASE)
 
 
 def test_no_file_is_no_state(tmp_path: pathlib.Path) -> None:

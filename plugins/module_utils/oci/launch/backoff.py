@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import Oci
 
 HARD_FLOOR = 300.0
 # A limit answer that lasts this long is believed: false ones were seen for a little over an hour.
-LIMIT_PATIENCE = 6 * 3600.0
+LIMIT_BELIEVED_SECONDS = 6 * 3600.0
 LIMIT_REPLAYS = 4
 # A domain without the shape is asked again after a day.
 SKIP_SECONDS = 24 * 3600.0

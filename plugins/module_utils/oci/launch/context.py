@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every step of a launch works with: the wish, the waiting times, the cloud, the state, and the outside world."""
+"""What every step of a launch works with: the spec, the waiting times, the cloud, the state and the world."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
-from ansible_collections.onebox.stack.plugins.module_utils.oci import protocol as clouds
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, protocol
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import SKIP_SECONDS, Policy
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import Size, Wish
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import LaunchSpec, Size
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import Known, State
 
 # After an unknown outcome the list is read before every launch for this long, for a server that was very slow.
@@ -34,16 +33,16 @@ class Target:
 
 
 @dataclass
-class Hunt:
-    """One launcher at work.
+class Context:
+    """One launch loop.
 
     ``save`` writes the state and returns when it is on the disk. ``replace`` allows a new
     instance in place of one that ran and was terminated by somebody. ``domains`` may be empty, for all of the region.
     """
 
-    wish: Wish
+    spec: LaunchSpec
     policy: Policy
-    cloud: clouds.Cloud
+    cloud: protocol.Cloud
     state: State
     save: t.Callable[[State], None]
     world: World
@@ -80,8 +79,8 @@ class Hunt:
         """The requests of one round in order: larger sizes first, the first domain shifting from round to round."""
         shift = self.state.round % len(self.domains)
         domains = [*self.domains[shift:], *self.domains[:shift]]
-        places = [(domain, fault) for domain in domains for fault in self.wish.fault_domains or ("",)]
-        return [Target(domain, fault, size) for size in self.wish.sizes for domain, fault in places]
+        pairs = [(domain, fault) for domain in domains for fault in self.spec.fault_domains or ("",)]
+        return [Target(domain, fault, size) for size in self.spec.sizes for domain, fault in pairs]
 
     def next_target(self) -> Target | None:
         """The next target of this round that is not left out; None when the round is over.
@@ -97,7 +96,7 @@ class Hunt:
         if all(target.domain in self.state.skipped for target in targets):
             self.save(self.state)
             raise OciError(
-                f"no availability domain of {self.state.place} has the shape {self.wish.shape} (asked: "
+                f"no availability domain of {self.state.place} has the shape {self.spec.shape} (asked: "
                 f"{', '.join(self.domains)}). Choose another shape, or another region."
             )
         while self.state.turn < len(targets):
@@ -120,33 +119,33 @@ class Hunt:
         self.rest(wait, "pause", kind, f"{text}; then {target.domain}")
         return False
 
-    def look(self) -> clouds.Json | None:
+    def look(self) -> protocol.Json | None:
         """The instance of ours that exists, found by its tag in all pages of the list.
 
         Raises:
-            OciError: there are several, or one of the same name is not ours, or the wish would not be free any more.
+            OciError: there are several, or one of the same name is not ours, or the spec would not be free any more.
         """
-        rows = clouds.alive(self.cloud.instances())
+        rows = protocol.alive(self.cloud.instances())
         self.looked = True
-        ours = [row for row in rows if clouds.is_ours(row, self.wish.name)]
+        ours = [row for row in rows if protocol.is_ours(row, self.spec.name)]
         if len(ours) > 1:
             ids = ", ".join(str(row["id"]) for row in ours)
             raise OciError(
-                f"{len(ours)} instances carry the tag of {self.wish.name}: {ids}. Nothing was sent. Terminate all but "
+                f"{len(ours)} instances carry the tag of {self.spec.name}: {ids}. Nothing was sent. Terminate all but "
                 "one in the console, then run again."
             )
         if ours:
             return ours[0]
-        same = [row for row in rows if row.get("displayName") == self.wish.name]
+        same = [row for row in rows if row.get("displayName") == self.spec.name]
         if same:
             raise OciError(
-                f"an instance named {self.wish.name} exists that this launcher did not make: {same[0]['id']}. Use it "
+                f"an instance named {self.spec.name} exists that this launcher did not make: {same[0]['id']}. Use it "
                 "as it is (set ansible_host to its address and leave the launch out), or choose another name."
             )
-        self.wish.check_allowance(rows)
+        self.spec.check_allowance(rows)
         return None
 
-    def adopt(self, row: clouds.Json, kind: str, text: str) -> None:
+    def adopt(self, row: protocol.Json, kind: str, text: str) -> None:
         """Remember the instance; from now on only this one is followed."""
         self.state.instance = Known(str(row["id"]), str(row.get("availabilityDomain") or ""), since=self.now())
         self.state.pending = None

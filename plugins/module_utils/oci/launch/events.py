@@ -9,11 +9,11 @@ import datetime
 import typing as t
 from dataclasses import dataclass
 
-# The kinds of events. CAPTURED and ABORTED end a hunt.
+# The kinds of events. CAPTURED and ABORTED end a launch loop.
 STARTED = "started"
 ATTEMPT = "attempt"
 ANSWERED = "answered"
-DOUBT = "doubt"
+UNKNOWN_OUTCOME = "unknown outcome"
 LAUNCHED = "launched"
 ADOPTED = "adopted"
 DISCARDED = "discarded"
@@ -24,14 +24,17 @@ STOPPED = "stopped"
 
 @dataclass(frozen=True)
 class Event:
-    """``wait`` is the number of seconds until the next request, None when none is planned; times are epoch seconds."""
+    """``wait`` is the number of seconds until the next request, None when none is planned; times are epoch seconds.
+
+    ``since`` is when the launch loop began.
+    """
 
     kind: str
     name: str
     text: str
     attempt: int
     at: float
-    hunting_since: float
+    since: float
     wait: float | None = None
 
 
@@ -59,6 +62,6 @@ def line(event: Event) -> str:
     if event.wait is not None and event.wait >= 1:
         when = datetime.datetime.fromtimestamp(event.at + event.wait).strftime("%H:%M:%S")
         parts.append(f"next request at {when} (in {duration(event.wait)})")
-    if event.kind in (ANSWERED, DOUBT):
-        parts.append(f"hunting for {duration(event.at - event.hunting_since)}")
+    if event.kind in (ANSWERED, UNKNOWN_OUTCOME):
+        parts.append(f"launching for {duration(event.at - event.since)}")
     return "; ".join(parts)

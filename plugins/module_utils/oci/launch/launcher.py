@@ -11,11 +11,8 @@ from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import Answer, CallFailed, OciError
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import reconcile as doubt
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import request as send
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import wait_running as arrival
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import WARY_SECONDS, Hunt
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events, reconcile, request, wait_running
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import WARY_SECONDS, Context
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import State
 
 # A tick ends with its round; what takes longer than this before that is left to the next tick.
@@ -26,7 +23,7 @@ TICK_SECONDS = 300.0
 class Outcome:
     """What one run came to. ``next_attempt_at`` is epoch seconds, None when nothing more is to be sent."""
 
-    captured: arrival.Captured | None
+    captured: wait_running.Captured | None
     created: bool
     text: str
     next_attempt_at: float | None
@@ -34,12 +31,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Step:
-    captured: arrival.Captured | None = None
+    captured: wait_running.Captured | None = None
     round_over: bool = False
 
 
 def new_state(name: str, compartment_id: str, place: str, now: float) -> State:
-    """The state of a hunt that begins now."""
+    """The state of a launch loop that begins now."""
     return State(name, compartment_id, place, intent=uuid.uuid4().hex, created_at=now, updated_at=now)
 
 
@@ -52,16 +49,16 @@ class Launcher:
     """Runs steps until the instance is captured or the time is up.
 
     Args:
-        hunt: what to launch. Its world's ``sleep`` may raise to end the run; the state is saved by then.
+        context: what to launch. Its world's ``sleep`` may raise to end the run; the state is saved by then.
         token: makes retry tokens.
     """
 
-    def __init__(self, hunt: Hunt, token: t.Callable[[], str] = new_token) -> None:
-        self._hunt = hunt
+    def __init__(self, context: Context, token: t.Callable[[], str] = new_token) -> None:
+        self._context = context
         self._token = token
 
     def run(self, *, block: bool, max_duration: float = 0.0) -> Outcome:
-        """Hunt.
+        """Run the launch loop.
 
         Args:
             block: go on until captured; else one tick: at most one round of requests.
@@ -71,22 +68,22 @@ class Launcher:
         Raises:
             OciError: trying again cannot help.
         """
-        hunt = self._hunt
-        before = hunt.state.instance.id if hunt.state.instance else ""
+        context = self._context
+        before = context.state.instance.id if context.state.instance else ""
         limit = max_duration if block else TICK_SECONDS
-        began = hunt.world.monotonic()
-        waiting = hunt.state.remaining(hunt.now())
+        began = context.world.monotonic()
+        waiting = context.state.remaining(context.now())
         if waiting >= 1 and block:
-            hunt.say(events.STARTED, f"going on after {_attempts(hunt.state)}", waiting)
-        over = not block and waiting > 0 and hunt.state.instance is None and hunt.state.pending is None
+            context.say(events.STARTED, f"going on after {_attempts(context.state)}", waiting)
+        over = not block and waiting > 0 and context.state.instance is None and context.state.pending is None
         captured = None
         while not over:
-            waiting = hunt.state.remaining(hunt.now())
-            if limit and hunt.world.monotonic() - began + waiting > limit:
+            waiting = context.state.remaining(context.now())
+            if limit and context.world.monotonic() - began + waiting > limit:
                 break
             if waiting > 0:
-                hunt.world.sleep(waiting)
-                hunt.state.wait_for(0.0, hunt.now(), "")  # served, whatever was done to the clock meanwhile
+                context.world.sleep(waiting)
+                context.state.wait_for(0.0, context.now(), "")  # served, whatever was done to the clock meanwhile
             step = self.step()
             captured = step.captured
             if captured is not None:
@@ -96,64 +93,64 @@ class Launcher:
 
     def step(self) -> _Step:
         """Do the one next thing. Never sleeps; afterwards ``state.remaining`` says how long to wait."""
-        hunt, state = self._hunt, self._hunt.state
+        context, state = self._context, self._context.state
         try:
-            if not hunt.domains and (state.instance is None or state.discard):
-                hunt.find_domains()
+            if not context.domains and (state.instance is None or state.discard):
+                context.find_domains()
             if state.instance is not None and state.discard:
-                return _Step(round_over=arrival.clear_away(hunt, state.instance))
+                return _Step(round_over=wait_running.clear_away(context, state.instance))
             if state.instance is not None:
-                captured = arrival.follow(hunt, state.instance)
+                captured = wait_running.follow(context, state.instance)
                 state.network_failures = 0
                 return _Step(captured)
             if state.pending is not None:
-                return _Step(round_over=doubt.settle(hunt, state.pending))
+                return _Step(round_over=reconcile.settle(context, state.pending))
             return _Step(round_over=self._ask())
         except CallFailed as failed:
-            return _Step(round_over=_read_failed(hunt, failed.answer))
+            return _Step(round_over=_read_failed(context, failed.answer))
 
     def _ask(self) -> bool:
-        hunt, state = self._hunt, self._hunt.state
-        wary = state.last_doubt_at is not None and hunt.now() - state.last_doubt_at < WARY_SECONDS
-        if not hunt.looked or wary or state.turn == 0:
-            row = hunt.look()
+        context, state = self._context, self._context.state
+        wary = state.last_doubt_at is not None and context.now() - state.last_doubt_at < WARY_SECONDS
+        if not context.looked or wary or state.turn == 0:
+            row = context.look()
             if row is not None:
-                hunt.adopt(row, events.ADOPTED, f"the instance exists already: {row['id']}")
+                context.adopt(row, events.ADOPTED, f"the instance exists already: {row['id']}")
                 return False
-        return send.launch(hunt, self._token)
+        return request.launch(context, self._token)
 
-    def _outcome(self, captured: arrival.Captured | None, before: str) -> Outcome:
-        hunt, state = self._hunt, self._hunt.state
+    def _outcome(self, captured: wait_running.Captured | None, before: str) -> Outcome:
+        context, state = self._context, self._context.state
         after = state.instance.id if state.instance else ""
         created = bool(after) and after != before
         if captured is not None:
             return Outcome(
                 captured, created, f"{captured.id} is running at {captured.public_ip or captured.private_ip}", None
             )
-        hunt.save(state)
-        wait = state.remaining(hunt.now())
+        context.save(state)
+        wait = state.remaining(context.now())
         said = f": {_said(state)}" if state.last_error else ""
         text = f"not captured after {_attempts(state)}{said}"
-        hunt.say(events.STOPPED, f"{text}; the same command goes on from here", wait)
-        return Outcome(None, created, text, hunt.now() + wait)
+        context.say(events.STOPPED, f"{text}; the same command goes on from here", wait)
+        return Outcome(None, created, text, context.now() + wait)
 
 
-def _read_failed(hunt: Hunt, answer: Answer) -> bool:
+def _read_failed(context: Context, answer: Answer) -> bool:
     """A call that changes nothing failed: wait and do the same step again, or stop."""
     verdict, rule = errors.classify(answer, launch=False)
-    state = hunt.state
-    hunt.remember(answer)
+    state = context.state
+    context.remember(answer)
     if verdict == errors.THROTTLE:
-        wait = hunt.policy.throttle_wait(state.throttle_level, answer.retry_after, hunt.world.random)
+        wait = context.policy.throttle_wait(state.throttle_level, answer.retry_after, context.world.random)
         state.throttle_level += 1
-        hunt.rest(wait, "throttle", events.ANSWERED, "too many requests")
+        context.rest(wait, "throttle", events.ANSWERED, "too many requests")
         return True
     if verdict == errors.NETWORK:
         state.network_failures += 1
-        wait = hunt.policy.network_wait(state.network_failures)
-        hunt.rest(wait, "network", events.ANSWERED, f"Oracle does not answer as it should ({answer})")
+        wait = context.policy.network_wait(state.network_failures)
+        context.rest(wait, "network", events.ANSWERED, f"Oracle does not answer as it should ({answer})")
         return True
-    hunt.save(state)
+    context.save(state)
     text = errors.explain(answer, rule, f"Reading the state of {state.name}")
     if state.accepted and answer.status in (401, 404):
         text = f"Oracle had answered {state.accepted} times before; the account may have been restricted. {text}"

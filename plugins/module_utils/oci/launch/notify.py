@@ -51,7 +51,7 @@ class Notifier:
 
     def _text(self, event: events.Event) -> str:
         memory = self._memory
-        hunting = events.duration(max(0.0, event.at - event.hunting_since))
+        hunting = events.duration(max(0.0, event.at - event.since))
         if event.kind == events.ATTEMPT and not memory.get("started"):
             memory["started"] = True
             memory["digest_at"] = event.at

@@ -7,65 +7,69 @@ The instance list is read (all pages, by our tag) several times, because an inst
 ours. Not found: the very same request is sent again with the same ``opc-retry-token``; Oracle then returns the instance
 of the first request if there was one (for 24 hours, says the SDK's documentation of LaunchInstance), else it is a new
 try. That holds for an old token too: once Oracle has forgotten it, the list has long shown what it made; so its age,
-for which only this machine's clock could vouch, is never asked. Only an answer to the request itself ends the doubt: a
-429 on the replay says nothing about the first one.
+for which only this machine's clock could vouch, is never asked. Only an answer to the request itself settles the
+outcome: a 429 on the replay says nothing about the first one.
 """
 
 from __future__ import annotations
 
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import request as send
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import LIMIT_PATIENCE, LIMIT_REPLAYS
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Hunt
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events, request
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import (
+    LIMIT_BELIEVED_SECONDS,
+    LIMIT_REPLAYS,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import Pending
 
 
-def settle(hunt: Hunt, pending: Pending) -> bool:
+def settle(context: Context, pending: Pending) -> bool:
     """One look, and what follows from it. Returns whether the round is over."""
-    state, now = hunt.state, hunt.now()
-    row = hunt.look()
+    state, now = context.state, context.now()
+    row = context.look()
     if row is not None:
-        hunt.adopt(row, events.ADOPTED, f"the instance exists: {row['id']}")
+        context.adopt(row, events.ADOPTED, f"the instance exists: {row['id']}")
         return False
     if pending.doubt_since is None or pending.doubt_since > now:  # a kill came between; or the clock was set back
         pending.doubt_since = state.last_doubt_at = now
-    due = pending.doubt_since + hunt.policy.settle
+    due = pending.doubt_since + context.policy.settle
     spent = pending.verdict == errors.TOKEN_SPENT
     if not spent:
-        due = max(due, min(pending.sent_at, now) + _interval(hunt, pending))
+        due = max(due, min(pending.sent_at, now) + _interval(context, pending))
     if now < due:
         pending.looks += 1
-        wait = min(hunt.policy.interval_floor / 10 * 2 ** min(pending.looks - 1, 10), due - now)
-        hunt.rest(max(wait, 0.1), "doubt", events.DOUBT, "no instance in the list yet, looking again")
+        wait = min(context.policy.interval_floor / 10 * 2 ** min(pending.looks - 1, 10), due - now)
+        context.rest(
+            max(wait, 0.1), errors.UNKNOWN_OUTCOME, events.UNKNOWN_OUTCOME, "no instance in the list yet, looking again"
+        )
         return False
     if spent:
         # What this token had made is gone, and the list has had its time to show anything else.
         state.pending = None
-        hunt.rest(0.0, "doubt", events.DOUBT, "no instance came of the last request")
+        context.rest(0.0, errors.UNKNOWN_OUTCOME, events.UNKNOWN_OUTCOME, "no instance came of the last request")
         return False
     if pending.verdict == errors.VERIFY:
-        _check_limit(hunt, pending)
-    return send.replay(hunt, pending)
+        _check_limit(context, pending)
+    return request.replay(context, pending)
 
 
-def _interval(hunt: Hunt, pending: Pending) -> float:
+def _interval(context: Context, pending: Pending) -> float:
     if pending.verdict == errors.VERIFY:
-        return max(hunt.policy.capacity_interval, hunt.policy.interval_floor)
-    return hunt.policy.replay_interval(pending.replays)
+        return max(context.policy.capacity_interval, context.policy.interval_floor)
+    return context.policy.replay_interval(pending.replays)
 
 
-def _check_limit(hunt: Hunt, pending: Pending) -> None:
+def _check_limit(context: Context, pending: Pending) -> None:
     """LimitExceeded, no instance of ours, and the allowance is free: one of Oracle's false alarms, unless it lasts.
 
     The clock alone is not believed: the same request must have been answered so several times.
     """
-    state, now = hunt.state, hunt.now()
+    state, now = context.state, context.now()
     lasted = now - (now if state.limit_since is None else state.limit_since)
-    if lasted > LIMIT_PATIENCE and pending.replays >= LIMIT_REPLAYS:
+    if lasted > LIMIT_BELIEVED_SECONDS and pending.replays >= LIMIT_REPLAYS:
         state.pending = None
-        hunt.save(state)
+        context.save(state)
         rule = next(rule for rule in errors.RULES if rule.launch == errors.VERIFY)
         raise OciError(
             f"Oracle has said for {events.duration(lasted)} without a pause that a service limit is exceeded: too long "

@@ -15,157 +15,159 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff im
     SETTLING_SECONDS,
     SKIP_SECONDS,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Hunt
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import Pending
 
 
-def launch(hunt: Hunt, new_token: t.Callable[[], str]) -> bool:
+def launch(context: Context, new_token: t.Callable[[], str]) -> bool:
     """Ask for the instance at the next target: remember the request first, then send it."""
-    target = hunt.next_target()
+    target = context.next_target()
     if target is None:  # every domain that was left in this round is skipped by now
-        hunt.state.turn = 0
-        hunt.state.round += 1
-        wait = hunt.policy.capacity_wait(1, hunt.world.random)
-        hunt.rest(wait, "capacity", events.ANSWERED, "no domain left in this round")
+        context.state.turn = 0
+        context.state.round += 1
+        wait = context.policy.capacity_wait(1, context.world.random)
+        context.rest(wait, "capacity", events.ANSWERED, "no domain left in this round")
         return True
-    state = hunt.state
-    if hunt.max_attempts and state.attempts >= hunt.max_attempts:
+    state = context.state
+    if context.max_attempts and state.attempts >= context.max_attempts:
         raise OciError(
-            f"{state.attempts} launch requests were made without success (max_attempts {hunt.max_attempts}). Raise "
+            f"{state.attempts} launch requests were made without success (max_attempts {context.max_attempts}). Raise "
             "max_attempts and run again to go on; a pay-as-you-go account or another region gets capacity sooner."
         )
     state.pending = Pending(
         token=new_token(),
-        body=hunt.wish.body(target.domain, target.fault_domain, target.size, state.intent),
-        sent_at=hunt.now(),
+        body=context.spec.body(target.domain, target.fault_domain, target.size, state.intent),
+        sent_at=context.now(),
     )
     state.attempts += 1
-    hunt.save(state)
-    hunt.say(events.ATTEMPT, f"attempt {state.attempts}: asking for {target.size} in {target.domain}")
-    return send(hunt, state.pending)
+    context.save(state)
+    context.say(events.ATTEMPT, f"attempt {state.attempts}: asking for {target.size} in {target.domain}")
+    return send(context, state.pending)
 
 
-def replay(hunt: Hunt, pending: Pending) -> bool:
+def replay(context: Context, pending: Pending) -> bool:
     """Send a request of unknown outcome again: same bytes, same token, so that Oracle gives the same instance."""
-    state = hunt.state
-    pending.sent_at = hunt.now()
+    state = context.state
+    pending.sent_at = context.now()
     pending.doubt_since, pending.looks, pending.verdict = None, 0, ""
     pending.replays += 1
     state.attempts += 1
-    hunt.save(state)
-    hunt.say(events.ATTEMPT, f"attempt {state.attempts}: the same request again in {_domain(pending)}")
-    return send(hunt, pending)
+    context.save(state)
+    context.say(events.ATTEMPT, f"attempt {state.attempts}: the same request again in {_domain(pending)}")
+    return send(context, pending)
 
 
-def send(hunt: Hunt, pending: Pending) -> bool:
+def send(context: Context, pending: Pending) -> bool:
     """One POST."""
     try:
-        row = hunt.cloud.launch(pending.body, pending.token)
+        row = context.cloud.launch(pending.body, pending.token)
     except CallFailed as failed:
-        return _judge(hunt, pending, failed.answer)
-    hunt.adopt(row, events.LAUNCHED, f"Oracle accepted the launch in {_domain(pending)}: {row['id']}")
+        return _judge(context, pending, failed.answer)
+    context.adopt(row, events.LAUNCHED, f"Oracle accepted the launch in {_domain(pending)}: {row['id']}")
     return False
 
 
-def _judge(hunt: Hunt, pending: Pending, answer: Answer) -> bool:
+def _judge(context: Context, pending: Pending, answer: Answer) -> bool:
     verdict, rule = errors.classify(answer, launch=True)
-    hunt.remember(answer)
-    return _ACTIONS[verdict](hunt, pending, answer, rule)
+    context.remember(answer)
+    return _ACTIONS[verdict](context, pending, answer, rule)
 
 
-def _capacity(hunt: Hunt, pending: Pending, answer: Answer, rule: Rule) -> bool:
-    hunt.state.pending = None
-    hunt.state.accepted += 1
-    hunt.settled()
-    return hunt.turn_over(events.ANSWERED, f"{_domain(pending)}: out of capacity")
+def _capacity(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
+    context.state.pending = None
+    context.state.accepted += 1
+    context.settled()
+    return context.turn_over(events.ANSWERED, f"{_domain(pending)}: out of capacity")
 
 
-def _throttle(hunt: Hunt, pending: Pending, answer: Answer, rule: Rule) -> bool:
-    state = hunt.state
-    _refused_unread(hunt, pending)
-    wait = hunt.policy.throttle_wait(state.throttle_level, answer.retry_after, hunt.world.random)
+def _throttle(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
+    state = context.state
+    _refused_unread(context, pending)
+    wait = context.policy.throttle_wait(state.throttle_level, answer.retry_after, context.world.random)
     state.throttle_level += 1
     # The limit is per user, so the other domains wait too; the round goes on with this one.
-    hunt.rest(wait, "throttle", events.ANSWERED, f"{_domain(pending)}: too many requests")
+    context.rest(wait, "throttle", events.ANSWERED, f"{_domain(pending)}: too many requests")
     return True
 
 
-def _refused_unread(hunt: Hunt, pending: Pending) -> None:
-    """The request was turned away before it was worked on: if it was a replay, the first one is still in doubt."""
+def _refused_unread(context: Context, pending: Pending) -> None:
+    """The request was turned away before it was worked on: after a replay, the first outcome stays unknown."""
     if not pending.replays:
-        hunt.state.pending = None
+        context.state.pending = None
 
 
-def _skip(hunt: Hunt, pending: Pending, answer: Answer, rule: Rule) -> bool:
-    hunt.state.pending = None
-    hunt.state.skipped[str(pending.body["availabilityDomain"])] = hunt.now() + SKIP_SECONDS
-    hunt.settled()
-    return hunt.turn_over(events.ANSWERED, f"{_domain(pending)} does not have the shape, left out for a day")
+def _skip(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
+    context.state.pending = None
+    context.state.skipped[str(pending.body["availabilityDomain"])] = context.now() + SKIP_SECONDS
+    context.settled()
+    return context.turn_over(events.ANSWERED, f"{_domain(pending)} does not have the shape, left out for a day")
 
 
-def _network(hunt: Hunt, pending: Pending, answer: Answer, rule: Rule) -> bool:
-    state = hunt.state
-    _refused_unread(hunt, pending)
+def _network(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
+    state = context.state
+    _refused_unread(context, pending)
     state.attempts -= 1  # nothing reached Oracle
     state.network_failures += 1
-    wait = hunt.policy.network_wait(state.network_failures)
-    hunt.rest(wait, "network", events.ANSWERED, f"Oracle cannot be reached ({answer.message})")
+    wait = context.policy.network_wait(state.network_failures)
+    context.rest(wait, "network", events.ANSWERED, f"Oracle cannot be reached ({answer.message})")
     return True
 
 
-def _busy(hunt: Hunt, pending: Pending, answer: Answer, rule: Rule) -> bool:
-    state = hunt.state
-    _refused_unread(hunt, pending)
+def _busy(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
+    state = context.state
+    _refused_unread(context, pending)
     state.busy += 1
     if state.busy > BUSY_MAX:
-        hunt.save(state)
+        context.save(state)
         raise OciError(errors.explain(answer, rule, f"Launching {state.name} ({state.busy} times)"), answer)
-    hunt.rest(hunt.policy.capacity_wait(1, hunt.world.random), "busy", events.ANSWERED, f"{_domain(pending)}: {answer}")
+    wait = context.policy.capacity_wait(1, context.world.random)
+    context.rest(wait, "busy", events.ANSWERED, f"{_domain(pending)}: {answer}")
     return True
 
 
-def _settling(hunt: Hunt, pending: Pending, answer: Answer, rule: Rule) -> bool:
-    state = hunt.state
+def _settling(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
+    state = context.state
     state.pending = None
     state.settling += 1
     if state.settling > 1 or state.accepted:
-        hunt.save(state)
+        context.save(state)
         raise OciError(errors.explain(answer, rule, f"Launching {state.name}"), answer)
-    wait = max(hunt.policy.interval_floor, 0 if hunt.policy.private else SETTLING_SECONDS)
-    hunt.rest(wait, "settling", events.ANSWERED, f"{_domain(pending)}: the network is not known everywhere yet")
+    wait = max(context.policy.interval_floor, 0 if context.policy.private else SETTLING_SECONDS)
+    context.rest(wait, "settling", events.ANSWERED, f"{_domain(pending)}: the network is not known everywhere yet")
     return True
 
 
-def _doubt(hunt: Hunt, pending: Pending, answer: Answer, rule: Rule) -> bool:
-    return _look_into(hunt, pending, errors.DOUBT, f"{_domain(pending)}: outcome unknown ({answer})")
+def _unknown_outcome(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
+    return _look_into(context, pending, errors.UNKNOWN_OUTCOME, f"{_domain(pending)}: outcome unknown ({answer})")
 
 
-def _verify(hunt: Hunt, pending: Pending, answer: Answer, rule: Rule) -> bool:
-    if hunt.state.limit_since is None:
-        hunt.state.limit_since = hunt.now()
-    return _look_into(hunt, pending, errors.VERIFY, f"{_domain(pending)}: limit exceeded, looking whether that is true")
+def _verify(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
+    if context.state.limit_since is None:
+        context.state.limit_since = context.now()
+    text = f"{_domain(pending)}: limit exceeded, looking whether that is true"
+    return _look_into(context, pending, errors.VERIFY, text)
 
 
-def _token_spent(hunt: Hunt, pending: Pending, answer: Answer, rule: Rule) -> bool:
-    return _look_into(hunt, pending, errors.TOKEN_SPENT, f"{_domain(pending)}: the instance of this request is gone")
+def _token_spent(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
+    return _look_into(context, pending, errors.TOKEN_SPENT, f"{_domain(pending)}: the instance of this request is gone")
 
 
-def _look_into(hunt: Hunt, pending: Pending, verdict: str, text: str) -> bool:
-    now = hunt.now()
+def _look_into(context: Context, pending: Pending, verdict: str, text: str) -> bool:
+    now = context.now()
     pending.verdict, pending.doubt_since, pending.looks = verdict, now, 0
-    hunt.state.last_doubt_at = now
-    hunt.rest(0.0, verdict, events.DOUBT, text)
+    context.state.last_doubt_at = now
+    context.rest(0.0, verdict, events.UNKNOWN_OUTCOME, text)
     return False
 
 
-def _abort(hunt: Hunt, pending: Pending, answer: Answer, rule: Rule) -> bool:
-    state = hunt.state
+def _abort(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
+    state = context.state
     turned_away = answer.status in (401, 403, 404)  # perhaps before anybody looked at the retry token
     kept = not 400 <= answer.status < 600 or (turned_away and pending.replays > 0)
     if not kept:
         state.pending = None  # refused: nothing was created, and a corrected request may follow
-    state.wait_for(0.0, hunt.now(), "aborted")
-    hunt.save(state)
+    state.wait_for(0.0, context.now(), "aborted")
+    context.save(state)
     text = errors.explain(answer, rule, f"Launching {state.name} in {_domain(pending)}")
     if state.accepted and turned_away:
         text = (
@@ -186,7 +188,7 @@ def _domain(pending: Pending) -> str:
     return str(pending.body["availabilityDomain"])
 
 
-_Action = t.Callable[[Hunt, Pending, Answer, Rule], bool]
+_Action = t.Callable[[Context, Pending, Answer, Rule], bool]
 _ACTIONS: dict[str, _Action] = {
     errors.CAPACITY: _capacity,
     errors.THROTTLE: _throttle,
@@ -194,7 +196,7 @@ _ACTIONS: dict[str, _Action] = {
     errors.NETWORK: _network,
     errors.BUSY: _busy,
     errors.SETTLING: _settling,
-    errors.DOUBT: _doubt,
+    errors.UNKNOWN_OUTCOME: _unknown_outcome,
     errors.VERIFY: _verify,
     errors.TOKEN_SPENT: _token_spent,
     errors.ABORT: _abort,

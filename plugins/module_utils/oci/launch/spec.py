@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The instance that is wished for, and the exact request that asks for it."""
+"""The instance to launch, and the exact request that asks for it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Wish:
+class LaunchSpec:
     """One instance. ``sizes`` are tried in this order within each round; the first is the one that is wanted."""
 
     name: str

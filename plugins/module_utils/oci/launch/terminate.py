@@ -8,15 +8,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
-from ansible_collections.onebox.stack.plugins.module_utils.oci import protocol as clouds
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, protocol
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import LAUNCH_SECONDS
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import State
 
 
-def targets(cloud: clouds.Cloud, state: State | None, name: str) -> list[clouds.Json]:
+def targets(cloud: protocol.Cloud, state: State | None, name: str) -> list[protocol.Json]:
     """The instances of ours that exist, by tag.
 
     Raises:
@@ -28,14 +27,14 @@ def targets(cloud: clouds.Cloud, state: State | None, name: str) -> list[clouds.
             "remove the instance afterwards."
         )
     try:
-        return [row for row in clouds.alive(cloud.instances()) if clouds.is_ours(row, name)]
+        return [row for row in protocol.alive(cloud.instances()) if protocol.is_ours(row, name)]
     except CallFailed as failed:
         raise OciError(_explain(failed, "Listing the instances")) from failed
 
 
 def remove(
-    cloud: clouds.Cloud,
-    rows: t.Sequence[clouds.Json],
+    cloud: protocol.Cloud,
+    rows: t.Sequence[protocol.Json],
     *,
     poll: float,
     world: World,
@@ -56,7 +55,7 @@ def remove(
                 raise OciError(_explain(failed, f"Terminating {identity}")) from failed
 
 
-def _terminate(cloud: clouds.Cloud, identity: str, poll: float, world: World) -> None:
+def _terminate(cloud: protocol.Cloud, identity: str, poll: float, world: World) -> None:
     cloud.terminate(identity)
     gone = world.wait_until(
         lambda: cloud.instance(identity).get("lifecycleState") == "TERMINATED", LAUNCH_SECONDS, poll
