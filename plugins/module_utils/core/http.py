@@ -273,11 +273,11 @@ class _Handler(urllib.request.HTTPHandler):
         super().__init__()
         self._limits = limits
 
-    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._maker(_Plain), request)
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self._maker(_Plain), req)
 
-    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._maker(_Secure), request, context=ssl.create_default_context())
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self._maker(_Secure), req, context=ssl.create_default_context())
 
     def _maker(self, kind: type[_Plain]) -> t.Any:
         def make(host: str, **options: t.Any) -> _Plain:

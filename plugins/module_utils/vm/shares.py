@@ -108,7 +108,7 @@ def shares(machine: Machine, run: process.Runner, home: str, seconds: float) -> 
             rows = json.loads(run(machine.podman("inspect", machine.name), timeout=seconds).stdout)
             return podman_shares(_read(model.config_path(rows[0])))
         if machine.kind == "colima":
-            unused, applied, unused = settings.paths(settings.root({"HOME": home}), machine.name)
+            applied = settings.paths(settings.root({"HOME": home}), machine.name)[1]
             return colima_shares(_read(applied), home)
         return docker_desktop_shares(
             _read(os.path.join(home, "Library", "Group Containers", "group.com.docker", "settings-store.json"))

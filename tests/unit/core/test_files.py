@@ -58,7 +58,11 @@ def test_replace_in_a_directory_named_by_a_link_writes_the_file(tmp_path, durabl
 def test_replace_on_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
     target = tmp_path / "state"
     files.replace(str(target), b"old", durable=True)
-    monkeypatch.setattr(os, "fsync", lambda _fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(files.DiskFull, match=f"cannot write {target}: No space left on device"):
         files.replace(str(target), b"new", durable=True)
     assert target.read_bytes() == b"old"
@@ -83,7 +87,7 @@ def test_readers_beside_writers_never_find_a_part(tmp_path):
                 torn.append(1)
 
     def write(content: bytes) -> None:
-        for _ in range(50):
+        for unused in range(50):
             files.replace(str(target), content, durable=False)
 
     reader = threading.Thread(target=read)
