@@ -15,7 +15,7 @@ import typing as t
 
 import pytest
 from machine_lab import AS_USER, ROOT, RUN_MODULE, Lab
-from test_machine_desired_state import NAME, made
+from test_podman_desired_state import NAME, made
 
 
 @pytest.fixture
