@@ -43,7 +43,7 @@ class CommandError(OneboxError):
 
 
 class CommandMissing(CommandError):
-    """The executable is not there."""
+    """The executable does not exist, or may not be run."""
 
 
 class CommandTimeout(CommandError):
