@@ -9,9 +9,10 @@ import os
 import typing as t
 from dataclasses import dataclass, replace
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, Mount
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import prove
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, shown
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding
 
 _KEYS = ("container", "service", "source", "destination", "read_only", "type", "not_empty")
 # Other types (tmpfs, npipe, cluster) have no directory of the host behind them.

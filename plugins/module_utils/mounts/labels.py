@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
     CONFIG_FILES_LABEL,
     WORKING_DIR_LABEL,
     Container,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import shown
 
 
 def mismatches(

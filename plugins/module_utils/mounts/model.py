@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from dataclasses import dataclass
 
 VERDICTS = (
@@ -32,7 +30,6 @@ VERDICTS = (
     "not_running",
     "unverifiable",
 )
-_SAFE = re.compile(r"[\w@%+=:,./-]+").fullmatch
 FIXES = ("restart", "recreate", "chown", "mount_disk", "edit_compose", "share_with_vm", "none")
 
 
@@ -83,9 +80,3 @@ class Finding:
     @property
     def ok(self) -> bool:
         return self.verdict == "ok"
-
-
-def shown(path: str) -> str:
-    """A path for people: quoted where a shell needs it, control characters and bytes that are no text as escapes."""
-    text = path if path.isprintable() else path.encode("unicode_escape").decode("ascii")
-    return shlex.quote(text) if text != path or not _SAFE(text) else text

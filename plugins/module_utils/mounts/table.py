@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import shown
+from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 
 
 def lines(result: t.Mapping[str, t.Any]) -> list[str]:

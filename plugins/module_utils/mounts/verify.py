@@ -13,6 +13,7 @@ import time
 import typing as t
 from dataclasses import replace
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, NotFound
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts, labels, prove, table
@@ -20,7 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected impor
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool as fence
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls as kernel
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Table
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Finding, shown
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Finding
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted import report as unpersisted
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted.scan import IGNORED
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import prover as vm

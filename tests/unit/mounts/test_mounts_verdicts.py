@@ -7,19 +7,13 @@ import typing as t
 from dataclasses import replace
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import Host, Inside
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.access import Outcome
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Row
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Identity
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.syscalls import Node
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import (
-    FIXES,
-    VERDICTS,
-    Declared,
-    Finding,
-    Times,
-    shown,
-)
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import FIXES, VERDICTS, Declared, Finding, Times
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict.access import judge
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict.decide import decide
 from hypothesis import given, settings

@@ -18,9 +18,9 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls as kernel
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import shown
 
 # Written anew whenever it is needed, or by the engine itself.
 IGNORED = (

@@ -8,10 +8,11 @@ from __future__ import annotations
 import errno
 import os
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import Host
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.access import Outcome
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Identity
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, shown
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding
 
 
 def judge(declared: Declared, host: Host, identity: Identity, outcome: Outcome, file_system_read_only: bool) -> Finding:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import Host
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, shown
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding
 
 
 class Words:
