@@ -102,21 +102,20 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import ENGINES, find
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
-from ansible_collections.onebox.stack.plugins.module_utils.report import collect, render, store
-from ansible_collections.onebox.stack.plugins.module_utils.report import usage as stats
+from ansible_collections.onebox.stack.plugins.module_utils.report import collect, render, store, usage
 
 
 def make(module: AnsibleModule, results: collect.Results) -> dict[str, t.Any]:
     """A report of ``results`` and of what runs now. An engine that does not answer is a note, not a failure."""
     given, now, notes = module.params, datetime.datetime.now(datetime.timezone.utc), []
     containers: list[Container] = []
-    usages: dict[str, stats.Usage] = {}
+    usages: dict[str, usage.Usage] = {}
     try:
         engine = find(given["engine"], given["socket"])
         known = {"name": engine.name, "version": engine.version}
         results = {**results, "container_engine": {**known, **results.get("container_engine", {})}}
         containers = engine.containers(given["project"])
-        usages, why = stats.usage(engine, containers, now)
+        usages, why = usage.usage(engine, containers, now)
         notes += [why] if why else []
     except EngineError as error:
         notes.append(str(error))

@@ -16,7 +16,7 @@ import urllib.parse
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
-from ansible_collections.onebox.stack.plugins.module_utils.engine import socket_http as unix_http
+from ansible_collections.onebox.stack.plugins.module_utils.engine import socket_http
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS, Container, parse_inspect
 
 # What the engines call themselves in the header Server.
@@ -86,7 +86,7 @@ class SocketEngine(Engine):
     def __init__(self, path: str, timeout: float = 30.0) -> None:
         self.socket = path
         self._timeout = timeout
-        self._connection: unix_http.Connection | None = None
+        self._connection: socket_http.Connection | None = None
         (answer,) = self._ask(["/_ping"])
         told = _SERVER.match(answer.headers.get("server", ""))
         if told:
@@ -107,7 +107,7 @@ class SocketEngine(Engine):
         (answer,) = self._ask([path + ("?" + urllib.parse.urlencode(query) if query else "")])
         return self._body(path, answer)
 
-    def _body(self, path: str, answer: unix_http.Answer) -> bytes:
+    def _body(self, path: str, answer: socket_http.Answer) -> bytes:
         if answer.status == 404:
             raise NotFound(_message(answer.body) or f"no such object: {path}")
         if answer.status >= 400:
@@ -115,15 +115,15 @@ class SocketEngine(Engine):
             raise EngineError(f"the engine at {self.socket} answered {answer.status} to {path}: {said}")
         return answer.body
 
-    def _ask(self, targets: t.Sequence[str]) -> t.Iterator[unix_http.Answer]:
+    def _ask(self, targets: t.Sequence[str]) -> t.Iterator[socket_http.Answer]:
         """Yield the answer to each question, in order."""
         done, fresh = 0, False
         while done < len(targets):
-            part = targets[done : done + unix_http.WINDOW]
+            part = targets[done : done + socket_http.WINDOW]
             try:
                 if self._connection is None:
                     fresh = True
-                    self._connection = unix_http.Connection(self.socket, self._timeout)
+                    self._connection = socket_http.Connection(self.socket, self._timeout)
                 self._connection.ask(part)
                 for _target in part:
                     answer = self._connection.answer()

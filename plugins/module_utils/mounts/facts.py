@@ -14,7 +14,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls as kernel
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Row, Table, unescape
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.syscalls import Node
 
@@ -78,11 +78,11 @@ class HostView:
     def look(self, source: str) -> Host:
         """Everything about ``source`` that costs nothing when all is well."""
         try:
-            descriptor = os.open(source, kernel.O_PATH | os.O_CLOEXEC)
+            descriptor = os.open(source, syscalls.O_PATH | os.O_CLOEXEC)
         except OSError as error:
             return Host(error=error.errno or errno.EIO, real=os.path.realpath(source), absent_disk=self._disk(source))
         try:
-            node = kernel.look_at(descriptor)
+            node = syscalls.look_at(descriptor)
             real = os.readlink(f"/proc/self/fd/{descriptor}")
         finally:
             os.close(descriptor)
@@ -130,9 +130,9 @@ def image_ships(image_root: str, destination: str) -> bool:
     if not image_root:
         return False
     try:
-        root = os.open(image_root, kernel.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        root = os.open(image_root, syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            found = kernel.open_in_root(root, destination, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK)
+            found = syscalls.open_in_root(root, destination, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK)
         finally:
             os.close(root)
         try:
@@ -156,7 +156,7 @@ def newest_link(source: str) -> float:
             continue
         path = os.path.join(path, part)
         try:
-            node = kernel.look(path, follow=False)
+            node = syscalls.look(path, follow=False)
             if node.kind != "symlink":
                 continue
             target = os.readlink(path)
@@ -171,11 +171,11 @@ def newest_link(source: str) -> float:
 def look_inside(root: int, table: Table, destination: str, host: Host, host_table: Table) -> Inside:
     """What is at ``destination`` for a process whose root directory is the descriptor ``root``."""
     try:
-        descriptor = kernel.open_in_root(root, destination, kernel.O_PATH)
+        descriptor = syscalls.open_in_root(root, destination, syscalls.O_PATH)
     except OSError as error:
         return Inside(error=error.errno or errno.EIO, listed=_listed(table, destination, host))
     try:
-        node = kernel.look_at(descriptor)
+        node = syscalls.look_at(descriptor)
     finally:
         os.close(descriptor)
     row = table.by_id(node.mount_id)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prove the mounts of one container: hold its process, collect the facts, decide, try the access.
 
-Runs in the child process of :mod:`fence`, so what it returns is plain data.
+Runs in the child process of :mod:`subprocess_pool`, so what it returns is plain data.
 """
 
 from __future__ import annotations

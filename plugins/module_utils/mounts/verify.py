@@ -18,13 +18,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.client import 
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts, labels, prove, table
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation, declare, with_inherited
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool as fence
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls as kernel
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool, syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Table
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Finding
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted import report as unpersisted
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted.scan import IGNORED
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import prover as vm
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
 
 ACCESS = ("none", "read", "write")
 
@@ -41,7 +40,7 @@ def verify(
     working_dir: str = "",
     config_files: t.Sequence[str] = (),
     one_shots: t.Sequence[str] = (),
-    through: vm.Prover | None = None,
+    through: Prover | None = None,
     seconds: float = 10.0,
     fstab: str = "/etc/fstab",
     clock: t.Callable[[], float] = time.monotonic,
@@ -85,7 +84,7 @@ def verify(
         declared, absent = declare(engine.name, container, wanted)
         jobs.append(prove.Job(container, declared, access))
         missing.append(absent)
-    unsupported = "" if through else kernel.supported()
+    unsupported = "" if through else syscalls.supported()
     if through:
         proven = _prove_through(through, jobs, one_shots)
     elif unsupported:
@@ -134,7 +133,7 @@ def _prove_all(
             if not jobs[index].container.running:
                 answers[index] = _not_running(jobs[index], one_shots)
         waiting = []
-        for index, answer in zip(running, fence.each(prover, [jobs[one] for one in running], seconds)):
+        for index, answer in zip(running, subprocess_pool.each(prover, [jobs[one] for one in running], seconds)):
             if answer is None:
                 answers[index] = _unverifiable(
                     jobs[index],
@@ -164,7 +163,7 @@ def _prove_all(
     return [answers[index] for index in range(len(jobs))]
 
 
-def _prove_through(through: vm.Prover, jobs: list[prove.Job], one_shots: t.Sequence[str]) -> list[dict[str, t.Any]]:
+def _prove_through(through: Prover, jobs: list[prove.Job], one_shots: t.Sequence[str]) -> list[dict[str, t.Any]]:
     running = [job for job in jobs if job.container.running]
     answers = dict(zip((job.container.id for job in running), through.prove(running)))
     return [answers[job.container.id] if job.container.running else _not_running(job, one_shots) for job in jobs]

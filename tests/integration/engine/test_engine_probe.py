@@ -10,8 +10,7 @@ import time
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import SocketEngine
-from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import containers_conf as dropin
-from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import preflight, survey
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import containers_conf, preflight, survey
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.probe import Probe
 
 
@@ -63,7 +62,8 @@ def test_a_healthy_container_with_a_port_saves_the_probe(docker_engine, tiny_ima
         while engine.containers(names=[name])[0].health != "healthy":
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        assert survey.prove(engine, dropin.DropIn(str(tmp_path)), lambda argv, **options: calls.append(argv)) is False
+        file = containers_conf.DropIn(str(tmp_path))
+        assert survey.prove(engine, file, lambda argv, **options: calls.append(argv)) is False
         assert calls == []
     finally:
         docker_engine.run("rm", "-f", name)
@@ -71,7 +71,7 @@ def test_a_healthy_container_with_a_port_saves_the_probe(docker_engine, tiny_ima
 
 def test_settings_are_found_and_suffice(tmp_path):
     """Starting from nothing but Podman's defaults, whatever this host needs."""
-    file = dropin.DropIn(str(tmp_path))
+    file = containers_conf.DropIn(str(tmp_path))
 
     def probe():
         conf = file.path if os.path.exists(file.path) else "/dev/null"
@@ -79,10 +79,10 @@ def test_settings_are_found_and_suffice(tmp_path):
 
     needed = bool(probe())
     try:
-        assert file.settle(probe, dropin.choices_here()) is needed
+        assert file.settle(probe, containers_conf.choices_here()) is needed
         assert probe() == ""
         assert bool(preflight.names_in(file.read())) is needed
-        assert file.settle(probe, dropin.choices_here()) is False
+        assert file.settle(probe, containers_conf.choices_here()) is False
     finally:
         subprocess.run(
             ["podman", "image", "rm", "-f", "localhost/onebox-probe-obx-engine-settle"],

@@ -15,7 +15,7 @@ import threading
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.core import ps as processes
+from ansible_collections.onebox.stack.plugins.module_utils.core import ps
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError, SocketEngine
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import cli
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify
@@ -67,7 +67,7 @@ class Daemon:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(60)
         # What a daemon that was killed, or came to grief, leaves to the next one: its containerd and what that started.
-        for process in processes.listing():
+        for process in ps.listing():
             if str(self._folder) in process.command:
                 for pid in (*children(process.pid), process.pid):
                     with contextlib.suppress(ProcessLookupError):

@@ -12,8 +12,7 @@ import threading
 from io import BytesIO
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import containers_conf as dropin
-from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import preflight, probe
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import containers_conf, preflight, probe
 
 CHOICES = preflight.candidates(["runc"], [], 20000, 32768)
 
@@ -21,7 +20,7 @@ CHOICES = preflight.candidates(["runc"], [], 20000, 32768)
 class Host:
     """Works once the drop-in sets limits: it reads the file as Podman would."""
 
-    def __init__(self, file: dropin.DropIn) -> None:
+    def __init__(self, file: containers_conf.DropIn) -> None:
         self.file = file
         self.probes = 0
 
@@ -32,7 +31,7 @@ class Host:
 
 @pytest.fixture
 def file(tmp_path):
-    return dropin.DropIn(str(tmp_path / "containers.conf.d"))
+    return containers_conf.DropIn(str(tmp_path / "containers.conf.d"))
 
 
 def test_what_is_needed_is_written_once(file):
@@ -55,7 +54,7 @@ def test_when_nothing_helps_the_file_is_as_before(file):
     with pytest.raises(preflight.PreflightError):
         file.settle(lambda: "Error: no", CHOICES)
     assert file.read() == "# before\n"
-    assert os.listdir(os.path.dirname(file.path)) == [dropin.NAME]
+    assert os.listdir(os.path.dirname(file.path)) == [containers_conf.NAME]
 
 
 def test_files_of_others_stay(file):

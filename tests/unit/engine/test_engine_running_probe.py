@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
-from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import running_probe as shown
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import running_probe
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
 STARTED = "2026-11-21T09:00:00Z"
@@ -24,7 +24,7 @@ def container(**changes: t.Any):
 
 
 def test_a_healthy_one_with_a_port_shows_it():
-    assert shown.by([container()], epoch_of(STARTED) - 1)
+    assert running_probe.by([container()], epoch_of(STARTED) - 1)
 
 
 @pytest.mark.parametrize(
@@ -39,22 +39,22 @@ def test_a_healthy_one_with_a_port_shows_it():
     ],
 )
 def test_less_than_that_does_not(changes, since):
-    assert not shown.by([container(**changes)], epoch_of(STARTED) + since)
+    assert not running_probe.by([container(**changes)], epoch_of(STARTED) + since)
 
 
 def test_no_container_shows_nothing():
-    assert not shown.by([], 0.0)
+    assert not running_probe.by([], 0.0)
 
 
 def test_settings_that_were_written_or_taken_away_are_a_change(tmp_path):
     folder = tmp_path / "containers.conf.d"
     folder.mkdir()
     drop_in = str(folder / "50-onebox.conf")
-    looked_at = [place for place in shown.places(drop_in) if place.startswith(str(tmp_path))]
-    assert shown.last_change([str(tmp_path / "nowhere")]) == 0.0
+    looked_at = [place for place in running_probe.places(drop_in) if place.startswith(str(tmp_path))]
+    assert running_probe.last_change([str(tmp_path / "nowhere")]) == 0.0
     os.utime(folder, ns=(0, 0))
-    before = shown.last_change(looked_at)
+    before = running_probe.last_change(looked_at)
     (folder / "50-onebox.conf").write_text("[engine]\n")
-    written = shown.last_change(looked_at)
+    written = running_probe.last_change(looked_at)
     (folder / "50-onebox.conf").unlink()
-    assert before < written <= shown.last_change(looked_at)
+    assert before < written <= running_probe.last_change(looked_at)

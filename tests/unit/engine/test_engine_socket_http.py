@@ -10,7 +10,7 @@ import threading
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.engine import socket_http as unix_http
+from ansible_collections.onebox.stack.plugins.module_utils.engine import socket_http
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError, NotFound, SocketEngine
 
 
@@ -81,7 +81,7 @@ def serve(tmp_path: pathlib.Path) -> t.Iterator[t.Callable[..., tuple[Server, So
 @pytest.mark.parametrize("form", [plain, chunked, lambda body: b"HTTP/1.1 100 Continue\r\n\r\n" + plain(body)])
 def test_many_questions_are_answered_in_order(serve: t.Callable[..., t.Any], form: t.Callable[[bytes], bytes]) -> None:
     server, engine = serve(lambda target: form(inspect(target)))
-    names = [f"c{number:03}" for number in range(3 * unix_http.WINDOW + 1)]
+    names = [f"c{number:03}" for number in range(3 * socket_http.WINDOW + 1)]
     assert [one.name for one in engine.containers(names=names)] == names
     assert server.connections == 1
 

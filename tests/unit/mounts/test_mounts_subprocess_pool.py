@@ -10,12 +10,12 @@ import typing as t
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import declared_disks
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool as fence
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.table import lines
 
 
 def test_answers_come_in_order_and_from_a_child() -> None:
-    answers = list(fence.each(lambda number: [number * 2, os.getpid()], range(100), 5))
+    answers = list(subprocess_pool.each(lambda number: [number * 2, os.getpid()], range(100), 5))
     assert [answer[0] for answer in answers] == [number * 2 for number in range(100)]
     assert len({answer[1] for answer in answers} | {os.getpid()}) == 2
 
@@ -27,7 +27,7 @@ def test_one_that_hangs_costs_its_time_and_no_more() -> None:
         return number
 
     began = time.monotonic()
-    assert list(fence.each(work, range(5), 0.7)) == [0, None, 2, None, 4]
+    assert list(subprocess_pool.each(work, range(5), 0.7)) == [0, None, 2, None, 4]
     assert time.monotonic() - began < 10
 
 
@@ -37,17 +37,17 @@ def test_one_that_kills_its_child() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return number
 
-    assert list(fence.each(work, range(2), 5)) == [None, 1]
+    assert list(subprocess_pool.each(work, range(2), 5)) == [None, 1]
 
 
 def test_large_answers_and_none_at_all() -> None:
-    assert list(fence.each(lambda size: "ü" * size, [300_000, 1], 10)) == ["ü" * 300_000, "ü"]
-    assert list(fence.each(lambda size: size, [], 1)) == []
+    assert list(subprocess_pool.each(lambda size: "ü" * size, [300_000, 1], 10)) == ["ü" * 300_000, "ü"]
+    assert list(subprocess_pool.each(lambda size: size, [], 1)) == []
 
 
 def test_no_child_is_left_behind() -> None:
-    list(fence.each(lambda number: number, [1], 5))
-    list(fence.each(lambda number: signal.pause(), [1], 0.1))
+    list(subprocess_pool.each(lambda number: number, [1], 5))
+    list(subprocess_pool.each(lambda number: signal.pause(), [1], 0.1))
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 

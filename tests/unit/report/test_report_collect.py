@@ -10,8 +10,7 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, parse_inspect
-from ansible_collections.onebox.stack.plugins.module_utils.report import collect, store
-from ansible_collections.onebox.stack.plugins.module_utils.report import usage as stats
+from ansible_collections.onebox.stack.plugins.module_utils.report import collect, store, usage
 
 NOW = datetime.datetime(2026, 11, 21, 10, 0, 50, tzinfo=datetime.timezone.utc)
 ID = "08da43588cbf75584081c2c400f093533cbfd7a8ad3f5edac135d2daa20937cf"
@@ -43,7 +42,7 @@ def test_cgroup_v1(tmp_path):
     write(tmp_path / f"cg/memory/docker/{ID}/memory.usage_in_bytes", "585728\n")
     write(tmp_path / f"cg/memory/docker/{ID}/memory.stat", "inactive_file 7\ntotal_inactive_file 85728\n")
     write(tmp_path / f"cg/cpuacct/docker/{ID}/cpuacct.usage", "226698730\n")
-    found = stats.kernel(container(), NOW, str(tmp_path / "proc"), str(tmp_path / "cg"))
+    found = usage.kernel(container(), NOW, str(tmp_path / "proc"), str(tmp_path / "cg"))
     assert found.memory_bytes == 500000
     assert found.cpu_percent == 2.5  # 0.227 s in 9.23 s
 
@@ -55,13 +54,13 @@ def test_cgroup_v2(tmp_path, below):
     write(tmp_path / f"cg{group}/memory.current", "11000000\n")
     write(tmp_path / f"cg{group}/memory.stat", "anon 5\ninactive_file 1000000\n")
     write(tmp_path / f"cg{group}/cpu.stat", "usage_usec 923000\nuser_usec 1\n")
-    found = stats.kernel(container(), NOW, str(tmp_path / "proc"), str(tmp_path / "cg"))
+    found = usage.kernel(container(), NOW, str(tmp_path / "proc"), str(tmp_path / "cg"))
     assert found == (10.0, 10_000_000)
 
 
 def test_a_process_of_that_number_that_is_not_the_container(tmp_path):
     write(tmp_path / "proc/77/cgroup", "0::/user.slice/session-1.scope\n")
-    assert stats.kernel(container(), NOW, str(tmp_path / "proc"), str(tmp_path / "cg")) == stats.NOTHING
+    assert usage.kernel(container(), NOW, str(tmp_path / "proc"), str(tmp_path / "cg")) == usage.NOTHING
 
 
 class Podman(Engine):
@@ -75,7 +74,7 @@ def test_podman_is_asked_when_the_kernel_is_another(tmp_path):
         asked.append(argv)
         return process.Result(tuple(argv), 0, PODMAN, "", 0.1)
 
-    found, why = stats.usage(Podman(), [container()], NOW, run, str(tmp_path), str(tmp_path))
+    found, why = usage.usage(Podman(), [container()], NOW, run, str(tmp_path), str(tmp_path))
     assert (found, why) == ({ID: (5.5, 11_750_000)}, "")
     assert asked == [["podman", "stats", "--no-stream", "--format", "json", ID]]
 
@@ -84,13 +83,13 @@ def test_a_failing_podman_is_a_note_and_a_dash(tmp_path):
     def run(argv, **more):
         raise process.CommandTimeout("podman stats did not finish within 20 s", process.Result((), -1, "", "", 20))
 
-    found, why = stats.usage(Podman(), [container()], NOW, run, str(tmp_path), str(tmp_path))
-    assert found == {ID: stats.NOTHING}
+    found, why = usage.usage(Podman(), [container()], NOW, run, str(tmp_path), str(tmp_path))
+    assert found == {ID: usage.NOTHING}
     assert why == "CPU and memory are not known: podman stats did not finish within 20 s"
 
 
 def test_docker_that_has_nothing_says_nothing():
-    assert stats.docker(DOCKER_NOTHING, "2026-11-21T10:00:40Z", NOW) == stats.NOTHING
+    assert usage.docker(DOCKER_NOTHING, "2026-11-21T10:00:40Z", NOW) == usage.NOTHING
 
 
 def test_docker_figures_leave_the_cache_out():
@@ -100,12 +99,12 @@ def test_docker_figures_leave_the_cache_out():
         "cpu_stats": {"cpu_usage": {"total_usage": 1_000_000_000}},
         "memory_stats": {"usage": 30_000_000, "stats": {"inactive_file": 2_000_000}},
     }
-    assert stats.docker(answer, "2026-11-21T10:00:40Z", NOW) == (10.0, 28_000_000)
+    assert usage.docker(answer, "2026-11-21T10:00:40Z", NOW) == (10.0, 28_000_000)
 
 
 def test_a_container_that_does_not_run_is_not_asked_about(tmp_path):
     stopped = container(Status="exited", Pid=0)
-    assert stats.usage(Podman(), [stopped], NOW, None, str(tmp_path), str(tmp_path)) == ({}, "")
+    assert usage.usage(Podman(), [stopped], NOW, None, str(tmp_path), str(tmp_path)) == ({}, "")
 
 
 def gather(results: dict, containers: list | None = None, **more: object) -> dict:

@@ -13,9 +13,12 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import find
-from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import advice, images
-from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import containers_conf as dropin
-from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import running_probe as shown
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import (
+    advice,
+    containers_conf,
+    images,
+    running_probe,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.preflight import PreflightError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.probe import Probe, ProbeError
 
@@ -45,7 +48,7 @@ def is_rootless(engine: Engine) -> bool:
     return os.geteuid() != 0 and (engine.name == "podman" or not engine.socket.startswith("/var/run/"))
 
 
-def prove(engine: Engine, drop_in: dropin.DropIn, run: process.Runner = process.run) -> bool:
+def prove(engine: Engine, drop_in: containers_conf.DropIn, run: process.Runner = process.run) -> bool:
     """Run the probe, and settle what Podman needs for it. Returns whether settings changed.
 
     Not where a container that runs shows already what the probe would.
@@ -58,12 +61,12 @@ def prove(engine: Engine, drop_in: dropin.DropIn, run: process.Runner = process.
             f"{engine.name} answers at {engine.socket}, but its command is not installed; install {engine.name}'s "
             "command line (Debian: docker-cli or docker.io, podman)"
         )
-    if shown.by(engine.containers(), shown.last_change(shown.places(drop_in.path))):
+    if running_probe.by(engine.containers(), running_probe.last_change(running_probe.places(drop_in.path))):
         return False
     probe = Probe(engine.name, run, command_environment(engine))
     try:
         if engine.name == "podman":
-            return drop_in.settle(probe, dropin.choices_here())
+            return drop_in.settle(probe, containers_conf.choices_here())
         error = probe()
         if error:
             raise PreflightError(

@@ -21,8 +21,7 @@ import secrets
 import typing as t
 from dataclasses import asdict, dataclass, replace
 
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool as fence
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls as kernel
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool, syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Identity, Process
 
 _BLOCK = b"\0" * 4096
@@ -78,7 +77,7 @@ def probe(process: Process, root: int, identity: Identity, wanted: t.Sequence[Wa
         return [asdict(outcome) for outcome in _ask_all(_having_become(identity, inside, namespace), root, questions)]
 
     try:
-        (answers,) = fence.each(work, [list(wanted)], seconds)
+        (answers,) = subprocess_pool.each(work, [list(wanted)], seconds)
     finally:
         os.close(namespace)
     if answers is None:
@@ -97,16 +96,16 @@ def _ask_all(disguise: t.ContextManager[None], root: int, questions: t.Sequence[
 @contextlib.contextmanager
 def _acting_as(identity: Identity) -> t.Iterator[None]:
     """Act on files as ``identity``, of our own user namespace; in all else stay who we are, and be it again after."""
-    groups, (effective, permitted, inheritable) = os.getgroups(), kernel.capabilities()
+    groups, (effective, permitted, inheritable) = os.getgroups(), syscalls.capabilities()
     try:
         if sorted(groups) != sorted(identity.groups):
             os.setgroups(identity.groups)
-        kernel.set_file_ids(identity.uid, identity.gid)
-        kernel.set_capabilities(identity.capabilities, permitted, inheritable)
+        syscalls.set_file_ids(identity.uid, identity.gid)
+        syscalls.set_capabilities(identity.capabilities, permitted, inheritable)
         yield
     finally:
-        kernel.set_capabilities(effective, permitted, inheritable)
-        kernel.set_file_ids(os.geteuid(), os.getegid())
+        syscalls.set_capabilities(effective, permitted, inheritable)
+        syscalls.set_file_ids(os.geteuid(), os.getegid())
         if sorted(os.getgroups()) != sorted(groups):
             os.setgroups(groups)
 
@@ -121,26 +120,26 @@ def _having_become(identity: Identity, inside: Identity, namespace: int) -> t.It
             os.setgroups(identity.groups)
         except PermissionError:
             groups = inside.groups
-    kernel.enter_user_namespace(namespace)
-    kernel.keep_capabilities()
+    syscalls.enter_user_namespace(namespace)
+    syscalls.keep_capabilities()
     if groups is not None:
         os.setgroups(groups)
     os.setresgid(inside.gid, inside.gid, inside.gid)
     os.setresuid(inside.uid, inside.uid, inside.uid)
-    kernel.set_capabilities(identity.capabilities, identity.capabilities)
+    syscalls.set_capabilities(identity.capabilities, identity.capabilities)
     yield
 
 
 def _ask(root: int, question: Wanted) -> Outcome:
     try:
         # With the application's rights, so that a directory on the way that it may not pass is noticed too.
-        descriptor = kernel.open_in_root(root, question.destination, kernel.O_PATH)
+        descriptor = syscalls.open_in_root(root, question.destination, syscalls.O_PATH)
     except OSError as error:
         return Outcome(error.errno or errno.EIO, "path", _blocked_at(root, question.destination))
     step = "read"
     try:
-        kind = kernel.look_at(descriptor).kind
-        kernel.may(descriptor, os.R_OK | (os.X_OK if kind == "dir" else 0))
+        kind = syscalls.look_at(descriptor).kind
+        syscalls.may(descriptor, os.R_OK | (os.X_OK if kind == "dir" else 0))
         if kind == "file":
             os.close(os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
         if question.write:
@@ -148,7 +147,7 @@ def _ask(root: int, question: Wanted) -> Outcome:
             if kind == "dir":
                 _write_in(descriptor)
             else:
-                kernel.may(descriptor, os.W_OK)
+                syscalls.may(descriptor, os.W_OK)
     except OSError as error:
         return Outcome(error.errno or errno.EIO, step)
     finally:
@@ -159,7 +158,7 @@ def _ask(root: int, question: Wanted) -> Outcome:
 def _write_in(directory: int) -> None:
     """Write one block into a nameless file of the directory. Raises OSError as the application would see it."""
     try:
-        descriptor = os.open(".", kernel.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=directory)
+        descriptor = os.open(".", syscalls.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=directory)
     except OSError as error:
         if error.errno not in _NO_NAMELESS:
             raise
@@ -182,7 +181,7 @@ def _blocked_at(root: int, destination: str) -> str:
             continue
         place += "/" + part
         try:
-            os.close(kernel.open_in_root(root, place, kernel.O_PATH))
+            os.close(syscalls.open_in_root(root, place, syscalls.O_PATH))
         except OSError:
             with contextlib.suppress(ValueError):
                 return place[: place.rindex("/")] or "/"

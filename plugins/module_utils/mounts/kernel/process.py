@@ -14,7 +14,7 @@ import errno
 import os
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls as kernel
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Table
 
 # Init processes that engines or images put in front of the application; the application is their only child.
@@ -86,7 +86,7 @@ class Process:
 
     def root(self) -> int:
         """A descriptor of the root directory the process sees."""
-        return self.open("root", kernel.O_PATH)
+        return self.open("root", syscalls.O_PATH)
 
     def table(self) -> Table:
         """The mounts the process sees."""

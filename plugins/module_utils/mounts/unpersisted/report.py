@@ -9,8 +9,8 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool as fence
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted import scan as ephemeral
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted import scan
 
 # A container with more entries than this is reported with what was found until then.
 ENTRIES = 250_000
@@ -22,14 +22,14 @@ def look(
     """The rows of ``ephemeral_writes``.
 
     Args:
-        patterns: paths to leave out, as :class:`ephemeral.Ignored` takes them.
+        patterns: paths to leave out, as :class:`scan.Ignored` takes them.
         seconds: how long one container may take.
         local: whether the containers run on this host, so that their files can be looked at.
 
     Raises:
         EngineError: the engine does not answer.
     """
-    ignored = ephemeral.Ignored(patterns)
+    ignored = scan.Ignored(patterns)
     image_env: dict[str, tuple[str, ...]] = {}
     declared: dict[str, dict[str, str]] = {}
     for container in containers:
@@ -37,10 +37,10 @@ def look(
         if image not in image_env:
             config = (engine.image(image) or {}).get("Config") or {}
             image_env[image] = tuple(config.get("Env") or ())
-        declared[container.id] = ephemeral.data_paths(container, image_env[image], ignored)
+        declared[container.id] = scan.data_paths(container, image_env[image], ignored)
     walked: t.Iterable[t.Any] = [None] * len(containers)
     if local:
-        walked = fence.each(
+        walked = subprocess_pool.each(
             lambda container: _walk(container, ignored, list(declared[container.id]), seconds),
             containers,
             seconds * 1.5 + 1,
@@ -53,18 +53,18 @@ def look(
         named = {
             path: name for path, name in declared[container.id].items() if path in found.groups or path not in shipped
         }
-        rows += ephemeral.rows(container, found, named)
+        rows += scan.rows(container, found, named)
     return rows
 
 
-def _walk(container: Container, ignored: ephemeral.Ignored, homes: list[str], seconds: float) -> dict[str, t.Any]:
-    shipped = [path for path in homes if container.running and ephemeral.is_shipped(container.pid, path)]
+def _walk(container: Container, ignored: scan.Ignored, homes: list[str], seconds: float) -> dict[str, t.Any]:
+    shipped = [path for path in homes if container.running and scan.is_shipped(container.pid, path)]
     upper = ((container.raw.get("GraphDriver") or {}).get("Data") or {}).get("UpperDir") or ""
     answer: dict[str, t.Any] = {"shipped": shipped, "groups": None}
     if not upper:
         return answer
     try:
-        found = ephemeral.walk(upper, ignored, homes, entries=ENTRIES, seconds=seconds)
+        found = scan.walk(upper, ignored, homes, entries=ENTRIES, seconds=seconds)
     except OSError:
         return answer  # not of this host, or not for us to see: the engine is asked instead
     answer["groups"] = {path: [group.files, group.bytes, group.newest] for path, group in found.groups.items()}
@@ -72,16 +72,16 @@ def _walk(container: Container, ignored: ephemeral.Ignored, homes: list[str], se
     return answer
 
 
-def _found(answer: t.Mapping[str, t.Any] | None) -> ephemeral.Found | None:
+def _found(answer: t.Mapping[str, t.Any] | None) -> scan.Found | None:
     if answer is None or answer["groups"] is None:
         return None
-    groups = {path: ephemeral.Group(*numbers) for path, numbers in answer["groups"].items()}
-    return ephemeral.Found(groups, answer["complete"])
+    groups = {path: scan.Group(*numbers) for path, numbers in answer["groups"].items()}
+    return scan.Found(groups, answer["complete"])
 
 
-def _by_engine(engine: Engine, container: Container, ignored: ephemeral.Ignored, homes: list[str]) -> ephemeral.Found:
+def _by_engine(engine: Engine, container: Container, ignored: scan.Ignored, homes: list[str]) -> scan.Found:
     try:
-        return ephemeral.from_changes(engine.changes(container.id), ignored, homes)
+        return scan.from_changes(engine.changes(container.id), ignored, homes)
     except EngineError:
         # Gone since, or an engine without the list: nothing is known, and said so.
-        return ephemeral.Found(complete=False, sized=False)
+        return scan.Found(complete=False, sized=False)

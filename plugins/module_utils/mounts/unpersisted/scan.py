@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls as kernel
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
 
 # Written anew whenever it is needed, or by the engine itself.
 IGNORED = (
@@ -187,9 +187,9 @@ def data_paths(container: Container, image_env: t.Sequence[str], ignored: Ignore
 def is_shipped(pid: int, path: str) -> bool:
     """Whether a running container has something in a directory. False also when that cannot be seen."""
     try:
-        root = os.open(f"/proc/{pid}/root", kernel.O_PATH | os.O_CLOEXEC)
+        root = os.open(f"/proc/{pid}/root", syscalls.O_PATH | os.O_CLOEXEC)
         try:
-            directory = kernel.open_in_root(root, path, os.O_RDONLY | os.O_DIRECTORY)
+            directory = syscalls.open_in_root(root, path, os.O_RDONLY | os.O_DIRECTORY)
         finally:
             os.close(root)
         try:

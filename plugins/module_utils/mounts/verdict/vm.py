@@ -19,7 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import D
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict import access as access_verdicts
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict.decide import decide
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict.messages import Words
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import guest_script as vm_guest
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import guest_script
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine
 
 _POOR = {
@@ -70,7 +70,7 @@ class Judge:
         machine: Machine,
         shared: t.Sequence[tuple[str, str]] | None,
         share_types: t.Sequence[str],
-        report: vm_guest.Report,
+        report: guest_script.Report,
     ) -> None:
         self._machine = machine
         self._shared = shared
@@ -78,12 +78,12 @@ class Judge:
         self._report = report
         self._guest = report.tables.get("self", Table(""))
 
-    def __call__(self, declared: Declared, host: OnHost, question: vm_guest.Question, index: int) -> Answer:
+    def __call__(self, declared: Declared, host: OnHost, question: guest_script.Question, index: int) -> Answer:
         """The verdict on one mount; ``index`` is the number of its question."""
         seen = self._report.seen.get(index)
         if seen is None:
             return Answer(_unverifiable(f"{self._machine.title} gave no answer about {_inside(declared)}"))
-        row = vm_guest.row_of(self._guest, seen.real) if seen.real else None
+        row = guest_script.row_of(self._guest, seen.real) if seen.real else None
         inside = _inside(declared)
         if seen.guest is not None and row is None:
             return Answer(_unverifiable(f"{self._machine.title} does not tell what {inside} lies on"))
@@ -115,7 +115,7 @@ class Judge:
             f"written there never reaches this host.{table} {self._machine.how_to_share(host.place)}",
         )
 
-    def _in_guest(self, declared: Declared, seen: vm_guest.Seen, host_row: Row | None, table: Table) -> Finding:
+    def _in_guest(self, declared: Declared, seen: guest_script.Seen, host_row: Row | None, table: Table) -> Finding:
         """The proof by device and inode between guest and container."""
         place = seen.place or os.path.normpath(declared.destination)
         spots = table.at(place)
@@ -150,7 +150,7 @@ class Judge:
             Times(),
         )
 
-    def _through_share(self, declared: Declared, host: OnHost, seen: vm_guest.Seen) -> Finding:
+    def _through_share(self, declared: Declared, host: OnHost, seen: guest_script.Seen) -> Finding:
         """Guest and container have the same. Is it what this host has?"""
         if host.made and seen.token != {"guest", "inside"}:
             where = "the container" if "guest" in seen.token else "the virtual machine"
@@ -173,7 +173,9 @@ class Judge:
         text = f"{_inside(declared)} is {shown(host.place)} through {self._machine.title}{remark}"
         return Finding("ok", "canary" if host.made else "fstype", "none", text)
 
-    def _tried(self, declared: Declared, host: OnHost, seen: vm_guest.Seen, row: Row | None, found: Finding) -> Answer:
+    def _tried(
+        self, declared: Declared, host: OnHost, seen: guest_script.Seen, row: Row | None, found: Finding
+    ) -> Answer:
         """What the application could do there."""
         uid, gid, own = seen.user or (0, 0, False)
         step, error = seen.tried or ("self", errno.EPERM)
@@ -201,7 +203,7 @@ class Judge:
         return Answer(finding, user, said)
 
     def _foreign(
-        self, declared: Declared, host: OnHost, seen: vm_guest.Seen, identity: Identity, finding: Finding
+        self, declared: Declared, host: OnHost, seen: guest_script.Seen, identity: Identity, finding: Finding
     ) -> Finding:
         """A user of the container who is nobody to the share, or to a directory of the guest."""
         if declared.type != "bind":
@@ -232,7 +234,7 @@ def _unverifiable(why: str) -> Finding:
     return Finding("unverifiable", "none", "none", why)
 
 
-def _alike(status: os.stat_result | None, seen: vm_guest.Seen) -> bool:
+def _alike(status: os.stat_result | None, seen: guest_script.Seen) -> bool:
     """Whether host and guest see the same size and time of change, for what no file can be made in."""
     if status is None:
         return False

@@ -21,7 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.prove import Job, row
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict import vm as vm_verdicts
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import guest_script as vm_guest
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import guest_script
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import SHARE_TYPES, Machine, host_path, shares
 
 # The whole script is one argument of a command, which may have 128 KiB on Linux; quoting makes names longer.
@@ -73,7 +73,7 @@ class Prover:
                 tokens = self._tokens(files, part)
                 hosts = [self._on_host(tokens, disks, declared) for _number, _job, declared in part]
                 questions = [_question(job, declared, host) for (_number, job, declared), host in zip(part, hosts)]
-                report = vm_guest.parse(self._machine.ask(vm_guest.script(questions), self._run, self._seconds))
+                report = guest_script.parse(self._machine.ask(guest_script.script(questions), self._run, self._seconds))
             judge = vm_verdicts.Judge(self._machine, self._shared, self._types, report)
             for index, (number, _job, declared) in enumerate(part):
                 answer = judge(declared, hosts[index], questions[index], index)
@@ -113,11 +113,11 @@ class Prover:
         )
 
 
-def _question(job: Job, declared: Declared, host: vm_verdicts.OnHost) -> vm_guest.Question:
+def _question(job: Job, declared: Declared, host: vm_verdicts.OnHost) -> guest_script.Question:
     mode = "" if job.access == "none" else "read"
     if job.access == "write" and declared.read_write:
         mode = "write"
-    return vm_guest.Question(job.container.pid, declared.source, declared.destination, host.token, mode)
+    return guest_script.Question(job.container.pid, declared.source, declared.destination, host.token, mode)
 
 
 def _fitting(mounts: t.Sequence[Declared]) -> int:
