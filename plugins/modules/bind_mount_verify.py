@@ -305,6 +305,7 @@ duration_ms:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import ENGINES, find
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import metrics
@@ -356,7 +357,7 @@ def main() -> None:
         if given["vm"] != "none":
             through = Prover(Machine.of(given["vm"], given["vm_name"], given["vm_image"]))
         result = verify(
-            find(given["engine"], given["socket"]),
+            find(given["engine"], given["socket"], world=World.real()),
             project=given["project"],
             names=given["containers"],
             expected=given["expected"],

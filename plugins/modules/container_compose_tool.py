@@ -76,7 +76,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.module import ru
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import survey
-from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.compose_tool import Installer, ToolError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.compose_tool import Installer
 
 # Those of the newer release's packages that hold docker's plugins.
 PLUGINS = ("docker-compose", "docker-buildx")
@@ -94,26 +94,22 @@ def tool_here(engine: Engine, world: World) -> str:
 def install(engine: str, requirement: str, suite: str, base: str, world: World) -> str:
     if engine == "podman":
         links = "/usr/local/bin" if world.is_root else os.path.join(world.home, ".local/bin")
-        return Installer(base, links).podman_compose(requirement, PYTHON)
+        return Installer(base, links, world).podman_compose(requirement, PYTHON)
     plugins = "/usr/local/lib/docker" if world.is_root else os.path.join(world.home, ".docker")
-    return Installer(base, os.path.join(plugins, "cli-plugins")).docker_compose(suite, PLUGINS)
+    return Installer(base, os.path.join(plugins, "cli-plugins"), world).docker_compose(suite, PLUGINS)
 
 
 def _run(module: AnsibleModule) -> dict[str, t.Any]:
     given, world = module.params, World.real()
     usual = "/opt/onebox" if world.is_root else os.path.join(world.home, ".local/share/onebox")
     base = given["base"] or usual
-    engine, _problem = survey.look(given["engine"])
+    engine, _problem = survey.look(given["engine"], world)
     if engine is None:
         return {"changed": False, "path": ""}
     path = tool_here(engine, world)
     if path or module.check_mode:
         return {"changed": not path, "path": path}
-    try:
-        path = install(engine.name, given["requirement"], given["suite"], base, world)
-    except OSError as error:
-        raise ToolError(f"cannot write below {base}: {error.strerror}; check the permissions and the disk") from error
-    return {"changed": True, "path": path}
+    return {"changed": True, "path": install(engine.name, given["requirement"], given["suite"], base, world)}
 
 
 def main() -> None:

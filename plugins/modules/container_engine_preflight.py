@@ -192,7 +192,7 @@ def look(module: AnsibleModule, drop_in: containers_conf.DropIn, world: World) -
         "starts_at_boot": False,
         "notes": [],
     }
-    engine, result["problem"] = survey.look(module.params["engine"])
+    engine, result["problem"] = survey.look(module.params["engine"], world)
     if engine is not None:
         describe(module, drop_in, engine, world, result)
     lacking = [command for command in module.params["commands"] if shutil.which(command) is None]
@@ -200,9 +200,9 @@ def look(module: AnsibleModule, drop_in: containers_conf.DropIn, world: World) -
         result["problem"] = f"{', '.join(lacking)} is not installed on this host; install it"
     if result["problem"]:
         wanted = list(module.params["packages"])
-        if survey.builder_is_wanted(module.params["standins"]):
+        if survey.builder_is_wanted(module.params["standins"], world):
             wanted += module.params["builder_packages"]
-        result["missing_packages"] = survey.missing_packages(wanted)
+        result["missing_packages"] = survey.missing_packages(wanted, world)
         if module.check_mode and result["missing_packages"]:
             result["changed"] = True
             result["notes"].append("would install " + ", ".join(result["missing_packages"]))
@@ -212,7 +212,8 @@ def look(module: AnsibleModule, drop_in: containers_conf.DropIn, world: World) -
 def describe(
     module: AnsibleModule, drop_in: containers_conf.DropIn, engine: Engine, world: World, result: dict[str, t.Any]
 ) -> None:
-    result.update(name=engine.name, version=engine.version, socket=engine.socket, rootless=survey.is_rootless(engine))
+    rootless = survey.is_rootless(engine, world)
+    result.update(name=engine.name, version=engine.version, socket=engine.socket, rootless=rootless)
     try:
         tool = provider.find("auto", engine, environment.clean(world.environ), world)
         result["provider"] = {"name": tool.kind, "version": tool.version_text, "path": " ".join(tool.argv)}
@@ -221,7 +222,7 @@ def describe(
     result["images"] = [row for row in (images.present(engine, name) for name in module.params["images"]) if row]
     before = drop_in.read()
     if not module.check_mode:
-        result["changed"] = survey.prove(engine, drop_in)
+        result["changed"] = survey.prove(engine, drop_in, world)
     after = drop_in.read()
     if before != after:
         result["diff"] = {"before": before, "after": after, "before_header": drop_in.path, "after_header": drop_in.path}
@@ -231,7 +232,7 @@ def describe(
         if not module.check_mode:
             result["runtime"], result["cgroup_manager"] = podman_facts(world)
     elif advice.has_systemd():
-        result["starts_at_boot"] = survey.docker_starts_at_boot()
+        result["starts_at_boot"] = survey.docker_starts_at_boot(world)
     if not advice.has_systemd():
         result["notes"].append("no systemd here: nothing starts containers again after a reboot but another run")
 
@@ -252,13 +253,9 @@ def forget(module: AnsibleModule, drop_in: containers_conf.DropIn) -> dict[str, 
 def _run(module: AnsibleModule) -> dict[str, t.Any]:
     world = World.real()
     drop_in = containers_conf.DropIn(containers_conf.folder_of(world.uid, world.home))
-    try:
-        if module.params["state"] == "absent":
-            return forget(module, drop_in)
-        return look(module, drop_in, world)
-    except OSError as error:
-        why = f"cannot write {drop_in.path}: {error.strerror}; check the permissions and the disk"
-        raise preflight.PreflightError(why) from error
+    if module.params["state"] == "absent":
+        return forget(module, drop_in)
+    return look(module, drop_in, world)
 
 
 def main() -> None:

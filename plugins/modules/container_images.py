@@ -85,32 +85,33 @@ builder_missing:
   type: bool
 """
 
-import fcntl
 import os
-import pathlib
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import find
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.images import (
     BuilderMissing,
-    ImageError,
     Images,
     StandIn,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.survey import command_environment
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.survey import command_world
 
 
-def have(module: AnsibleModule, scratch: str) -> dict[str, t.Any]:
+def have(module: AnsibleModule) -> dict[str, t.Any]:
+    """Each image of the list, and what was done for it."""
+    world = World.real()
+    usual = "/var/cache/onebox" if world.is_root else os.path.join(world.home, ".cache/onebox")
     stand_ins = {name: StandIn.parse(name, data) for name, data in module.params["standins"].items()}
-    engine = find(module.params["engine"])
+    engine = find(module.params["engine"], world=world)
     images = Images(
         engine,
-        environ=command_environment(engine),
+        world=command_world(engine, world),
         registry_timeout=module.params["registry_timeout"],
         pull_timeout=module.params["pull_timeout"],
-        scratch=scratch,
+        scratch=module.params["scratch"] or usual,
     )
     rows = []
     changed = builder_missing = False
@@ -121,7 +122,7 @@ def have(module: AnsibleModule, scratch: str) -> dict[str, t.Any]:
             changed = True
         elif row is None:
             try:
-                row = obtain(images, scratch, reference, stand_ins.get(reference))
+                row = images.ensure(reference, stand_ins.get(reference))
                 changed = True
             except BuilderMissing as missing:
                 row = {"reference": reference, "id": "", "how": "missing", "standin": False, "note": str(missing)}
@@ -130,16 +131,9 @@ def have(module: AnsibleModule, scratch: str) -> dict[str, t.Any]:
     return {"changed": changed, "images": rows, "builder_missing": builder_missing}
 
 
-def obtain(images: Images, scratch: str, reference: str, stand_in: StandIn | None) -> dict[str, t.Any]:
-    """One at a time on this host: a second run waits and finds the image there."""
-    os.makedirs(scratch, mode=0o700, exist_ok=True)
-    with open(os.path.join(scratch, "lock"), "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return images.present(reference) or images.obtain(reference, stand_in)
-
-
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        have,
         argument_spec={
             "images": {"type": "list", "elements": "str", "required": True},
             "engine": {"type": "str", "choices": ["auto", "docker", "podman"], "default": "auto"},
@@ -148,16 +142,7 @@ def main() -> None:
             "pull_timeout": {"type": "float", "default": 600},
             "scratch": {"type": "path"},
         },
-        supports_check_mode=True,
     )
-    usual = "/var/cache/onebox" if os.geteuid() == 0 else str(pathlib.Path.home() / ".cache/onebox")
-    scratch = module.params["scratch"] or usual
-    try:
-        module.exit_json(**have(module, scratch))
-    except (EngineError, ImageError) as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"cannot use {scratch}: {error.strerror}; give another scratch directory")
 
 
 if __name__ == "__main__":

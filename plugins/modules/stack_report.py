@@ -99,6 +99,7 @@ import datetime
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import ENGINES, find
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
@@ -111,7 +112,7 @@ def make(module: AnsibleModule, results: collect.Results) -> dict[str, t.Any]:
     containers: list[Container] = []
     usages: dict[str, usage.Usage] = {}
     try:
-        engine = find(given["engine"], given["socket"])
+        engine = find(given["engine"], given["socket"], world=World.real())
         known = {"name": engine.name, "version": engine.version}
         results = {**results, "container_engine": {**known, **results.get("container_engine", {})}}
         containers = engine.containers(given["project"])

@@ -22,6 +22,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.files import FilesStore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic import ResticStore
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
 def _now() -> dt.datetime:
@@ -101,7 +102,9 @@ class Context:
             from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 
             try:
-                engine = find.find(self.declaration.container_engine, self.declaration.socket or None)
+                engine = find.find(
+                    self.declaration.container_engine, self.declaration.socket or None, world=World.real()
+                )
             except EngineError as error:
                 raise SourceError(str(error)) from error
             self._cli = Cli(engine, self.declaration.timeout)

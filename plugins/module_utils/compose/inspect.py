@@ -59,9 +59,9 @@ def find_engine(request: Request, world: World) -> Engine:
     """
     known = str(state_file.load(request.state_folder).get("engine") or "")
     if request.engine != "auto" or request.socket or known not in discover.ENGINES:
-        return discover.find(request.engine, request.socket, run=world.run, environ=world.environ)
+        return discover.find(request.engine, request.socket, world=world)
     try:
-        return discover.find(known, run=world.run, environ=world.environ)
+        return discover.find(known, world=world)
     except EngineError as error:
         raise EngineError(
             f"stack {request.name} was deployed on {known}, and that does not answer: {error} To move the stack to "

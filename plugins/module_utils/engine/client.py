@@ -16,6 +16,7 @@ import urllib.parse
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import socket_http
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS, Container, parse_inspect
 
@@ -197,15 +198,15 @@ class PodmanCli(Engine):
     """Podman without a service: its own command line, one call for any number of containers.
 
     Args:
-        run: starts a process, as :func:`process.run`.
+        world: starts processes.
         executable: the podman to use.
         timeout: seconds for one call.
     """
 
     name = "podman"
 
-    def __init__(self, run: process.Runner = process.run, executable: str = "podman", timeout: float = 60.0) -> None:
-        self._run = run
+    def __init__(self, world: World, executable: str = "podman", timeout: float = 60.0) -> None:
+        self._run = world.run
         self._executable = executable
         self._timeout = timeout
         self.version = self._call("version", "--format", "{{.Client.Version}}").strip()

@@ -10,9 +10,9 @@ import os
 import re
 import shutil
 import sys
-import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import (
     Engine,
     EngineError,
@@ -23,10 +23,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.client import 
 ENGINES = ("auto", "docker", "podman")
 
 
-def sockets(engine: str, environ: t.Mapping[str, str], uid: int, system: str = sys.platform) -> list[str]:
-    """Where the sockets of ``engine`` are looked for, best first."""
+def sockets(engine: str, world: World, system: str = sys.platform) -> list[str]:
+    """Paths at which a socket of ``engine`` may be, best first."""
     places: list[str] = []
-    runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
+    environ = world.environ
+    runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{world.uid}"
     if engine == "docker":
         host = environ.get("DOCKER_HOST", "")
         if host.startswith("unix://"):
@@ -39,17 +40,18 @@ def sockets(engine: str, environ: t.Mapping[str, str], uid: int, system: str = s
         host = environ.get("CONTAINER_HOST", "")
         if host.startswith("unix://"):
             places.append(host[len("unix://") :])
-        places.append("/run/podman/podman.sock" if uid == 0 else os.path.join(runtime, "podman/podman.sock"))
-        places += machine_sockets(environ, uid, system)
+        places.append("/run/podman/podman.sock" if world.is_root else os.path.join(runtime, "podman/podman.sock"))
+        places += machine_sockets(world, system)
     return places
 
 
-def machine_sockets(environ: t.Mapping[str, str], uid: int, system: str = sys.platform) -> list[str]:
+def machine_sockets(world: World, system: str = sys.platform) -> list[str]:
     """The API socket of the machine that a remote ``podman`` talks to, none where podman runs containers itself.
 
     Containers of a Mac live in a virtual machine; podman reaches it by the default connection, which has the machine's
     name, and keeps the machine's socket on the host in its runtime directory.
     """
+    environ = world.environ
     config = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "/"), ".config")
     folder = os.path.join(config, "containers")
     if system != "darwin" and not re.search(r"(?m)^\s*remote\s*=\s*true\b", _text(f"{folder}/containers.conf")):
@@ -60,19 +62,19 @@ def machine_sockets(environ: t.Mapping[str, str], uid: int, system: str = sys.pl
     except (ValueError, KeyError, TypeError):
         return []
     if system == "darwin":
-        runtime = environ.get("TMPDIR") or _mac_tmpdir()
+        runtime = environ.get("TMPDIR") or _mac_tmpdir(world)
     else:
-        runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
+        runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{world.uid}"
     # The store of root in the machine has a connection of its own, and the same socket.
     names = dict.fromkeys((default, default[: -len("-root")] if default.endswith("-root") else default))
     places = [os.path.join(runtime, "podman", f"{name}-api.sock") for name in names]
     return [place for place in places if os.path.exists(place)]
 
 
-def _mac_tmpdir(run: process.Runner = process.run) -> str:
+def _mac_tmpdir(world: World) -> str:
     """Where macOS keeps the user's sockets; ssh sessions and agents do not always have it in TMPDIR."""
     try:
-        return run(["/usr/bin/getconf", "DARWIN_USER_TEMP_DIR"], timeout=10.0).stdout.strip() or "/tmp"
+        return world.run(["/usr/bin/getconf", "DARWIN_USER_TEMP_DIR"], timeout=10.0).stdout.strip() or "/tmp"
     except process.CommandError:
         return "/tmp"
 
@@ -85,27 +87,19 @@ def _text(path: str) -> str:
         return ""
 
 
-def find(
-    engine: str = "auto",
-    socket: str | None = None,
-    *,
-    run: process.Runner = process.run,
-    environ: t.Mapping[str, str] | None = None,
-    uid: int | None = None,
-) -> Engine:
+def find(engine: str = "auto", socket: str | None = None, *, world: World) -> Engine:
     """Return the engine that answers.
 
     Args:
         engine: ``docker``, ``podman``, or ``auto`` (Docker when it answers, else Podman).
         socket: path of the socket to use; nothing else is tried then.
+        world: processes, environment and user.
 
     Raises:
         EngineError: none answers; the text names everything that was tried and why it failed.
     """
     if engine not in ENGINES:
         raise EngineError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
-    environ = os.environ if environ is None else environ
-    uid = os.geteuid() if uid is None else uid
     if socket:
         found = SocketEngine(socket)
         if engine not in ("auto", found.name):
@@ -113,7 +107,7 @@ def find(
         return found
     tried: list[str] = []
     for name in ("docker", "podman") if engine == "auto" else (engine,):
-        for place in sockets(name, environ, uid):
+        for place in sockets(name, world):
             try:
                 candidate = SocketEngine(place)
             except EngineError as error:
@@ -124,7 +118,7 @@ def find(
             tried.append(f"{place} is {candidate.name}")
         if name == "podman":
             if shutil.which("podman"):
-                return PodmanCli(run)
+                return PodmanCli(world)
             tried.append("podman is not installed")
     wanted = "container engine" if engine == "auto" else engine
     raise EngineError(

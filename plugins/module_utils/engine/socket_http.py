@@ -9,16 +9,17 @@ slower of both and not as both together. http.client cannot do that: it wants ea
 
 from __future__ import annotations
 
-import errno
 import socket
 import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 
 # So few that all of them fit the socket's buffer: a question must not wait for an answer that nobody reads yet.
 WINDOW = 64
 
 
-class Broken(OSError):
-    """The other end closed the connection, or does not speak HTTP."""
+class Broken(OneboxError, OSError):
+    """The other end closed the connection, or does not speak HTTP. An OSError, like every other fault of a socket."""
 
 
 class Answer(t.NamedTuple):
@@ -59,7 +60,7 @@ class Connection:
                 if status >= 200:  # below are interim answers: the real one follows
                     return Answer(status, headers, self._body(status, headers))
         except ValueError as error:
-            raise Broken(errno.EPROTO, f"no HTTP: {error}") from error
+            raise Broken(f"it does not speak HTTP: {error}") from error
 
     def _body(self, status: int, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding", "").lower() == "chunked":
@@ -83,13 +84,13 @@ class Connection:
     def _line(self) -> str:
         line = self._stream.readline(1 << 16)
         if not line.endswith(b"\n"):
-            raise Broken(errno.ECONNRESET, "closed in the middle of an answer")
+            raise Broken("it closed the connection in the middle of an answer")
         return line.decode("latin-1").rstrip("\r\n")
 
     def _exactly(self, size: int) -> bytes:
         body = self._stream.read(size)
         if len(body) != size:
-            raise Broken(errno.ECONNRESET, "closed in the middle of an answer")
+            raise Broken("it closed the connection in the middle of an answer")
         return body
 
     def _chunks(self) -> bytes:

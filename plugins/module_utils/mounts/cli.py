@@ -14,6 +14,7 @@ import sys
 import time
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import ENGINES, find
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import metrics
@@ -49,7 +50,7 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
     try:
         through = None if given.vm == "none" else Prover(Machine.of(given.vm, given.vm_name))
         result = verify(
-            find(given.engine, given.socket),
+            find(given.engine, given.socket, world=World.real()),
             project=given.project,
             working_dir=given.working_dir,
             access=given.access,

@@ -127,7 +127,8 @@ class Lab:
         return {row["service"]: (row["action"], tuple(row["reasons"])) for row in result["plan"]}
 
     def containers(self) -> dict[str, list]:
-        engine = discover.find(self.backend.engine, self.backend.socket, environ=self.backend.environ)
+        world = dataclasses.replace(World.real(), environ=self.backend.environ)
+        engine = discover.find(self.backend.engine, self.backend.socket, world=world)
         found: dict[str, list] = {}
         for row in engine.containers(project=self.project):
             found.setdefault(row.service, []).append(row)

@@ -8,6 +8,7 @@ One stack serves all tests of this file: each breaks what the one before it left
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import shutil
@@ -16,6 +17,7 @@ import pytest
 import yaml
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import freeze
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import discover
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import verify
 from real_stack import STACKS, RealStack, ask, eventually, free_port
@@ -169,7 +171,8 @@ def test_run_by_hand_from_another_directory(observer, tmp_path):
 
 def proof(stack: RealStack, **options) -> dict:
     """The proof of the mounts the compose file declares."""
-    engine = discover.find(stack.backend.engine, stack.backend.socket, environ=stack.backend.environ)
+    world = dataclasses.replace(World.real(), environ=stack.backend.environ)
+    engine = discover.find(stack.backend.engine, stack.backend.socket, world=world)
     wanted = [
         {"service": "observer", "source": stack.variables["OBSERVER_DATA_DIR"], "destination": "/app/data"},
         {"service": "observer", "source": stack.variables["OBSERVER_LOG_DIR"], "destination": "/app/logs"},
@@ -317,7 +320,8 @@ def lost(stack: RealStack) -> list[dict]:
 def test_a_secret_the_apps_cannot_read(observer):
     place = os.path.join(observer.variables["OBSERVER_SECRETS_DIR"], "db_password")
     os.chown(place, 0, 0)
-    engine = discover.find("docker", observer.backend.socket, environ=observer.backend.environ)
+    world = dataclasses.replace(World.real(), environ=observer.backend.environ)
+    engine = discover.find("docker", observer.backend.socket, world=world)
     found = verify.verify(engine, project=observer.project)
     os.chown(place, 999, 999)
     rows = [row for each in found["containers"] for row in each["mounts"] if row["source"] == place]

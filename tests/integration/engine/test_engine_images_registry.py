@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images on real engines: registries that hang, refuse or do not exist; stand-ins built from real packages."""
 
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -13,6 +14,7 @@ import sys
 import time
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import PodmanCli, SocketEngine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.images import ImageError, Images, StandIn
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.pull import pull
@@ -32,9 +34,14 @@ def silent_registry():
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
+def world_with(environ):
+    return dataclasses.replace(World.real(), environ=environ)
+
+
 def try_pull(engine, reference, registry_timeout=3.0):
     began = time.monotonic()
-    why = pull(engine.name, reference, environ=engine.environ, registry_timeout=registry_timeout, pull_timeout=60)
+    world = world_with(engine.environ)
+    why = pull(engine.name, reference, world=world, registry_timeout=registry_timeout, pull_timeout=60)
     return why, time.monotonic() - began
 
 
@@ -51,13 +58,14 @@ def test_a_registry_without_an_address_answers_at_once(engine):
 
 
 def test_an_engine_that_is_not_installed():
-    why = pull("nosuch-engine", "x", environ=dict(os.environ), registry_timeout=1, pull_timeout=1)
+    why = pull("nosuch-engine", "x", world=World.real(), registry_timeout=1, pull_timeout=1)
     assert why == "cannot run nosuch-engine: No such file or directory"
 
 
 def images(engine, scratch):
-    reader = SocketEngine(engine.socket) if engine.name == "docker" else PodmanCli()
-    return Images(reader, environ=engine.environ, registry_timeout=10, pull_timeout=60, scratch=str(scratch))
+    reader = SocketEngine(engine.socket) if engine.name == "docker" else PodmanCli(World.real())
+    world = world_with(engine.environ)
+    return Images(reader, world=world, registry_timeout=10, pull_timeout=60, scratch=str(scratch))
 
 
 def test_an_image_nobody_has_is_named_with_what_to_do(engine, tmp_path):
@@ -66,13 +74,14 @@ def test_an_image_nobody_has_is_named_with_what_to_do(engine, tmp_path):
 
 
 BUILD = """
-import os, sys
+import sys
 sys.path.insert(0, sys.argv[1])
 import conftest
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import SocketEngine
-from ansible_collections.onebox.stack.plugins.module_utils.engine.images import Images, StandIn
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.images import Images, StandIn
 engine = SocketEngine(sys.argv[2])
-images = Images(engine, environ=os.environ, registry_timeout=10, pull_timeout=60, scratch=sys.argv[3])
+images = Images(engine, world=World.real(), registry_timeout=10, pull_timeout=60, scratch=sys.argv[3])
 images.obtain(sys.argv[4], StandIn("bookworm", ()))
 """
 

@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The probe on real engines, and Podman's settings found for real on this host."""
 
+import dataclasses
 import os
 import pathlib
 import subprocess
 import time
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import SocketEngine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import containers_conf, preflight, survey
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.probe import Probe
@@ -19,6 +21,10 @@ def engine(request):
     return request.getfixturevalue(f"{request.param}_engine")
 
 
+def world_with(environ):
+    return dataclasses.replace(World.real(), environ=environ)
+
+
 def leftovers(engine, tag):
     listed = engine.run("ps", "-a", "--format", "{{.Names}}").stdout
     listed += engine.run("images", "--format", "{{.Repository}}").stdout
@@ -26,7 +32,7 @@ def leftovers(engine, tag):
 
 
 def test_the_probe_runs_and_leaves_nothing(engine):
-    probe = Probe(engine.name, environ=engine.environ, tag="obx-engine-ok")
+    probe = Probe(engine.name, world_with(engine.environ), tag="obx-engine-ok")
     assert probe() == ""
     assert probe() == ""
     probe.clear()
@@ -45,7 +51,7 @@ def test_a_runtime_that_fails_is_reported_and_leaves_nothing(podman_engine, tmp_
     )
     # The environment is read at each call: later ones are those of an engine that works again.
     environ = {**podman_engine.environ, "CONTAINERS_CONF": str(configuration)}
-    probe = Probe("podman", environ=environ, tag="obx-engine-broken")
+    probe = Probe("podman", world_with(environ), tag="obx-engine-broken")
     assert "no such luck" in probe()
     configuration.write_bytes(pathlib.Path(podman_engine.env["CONTAINERS_CONF"]).read_bytes())
     probe.clear()
@@ -63,7 +69,8 @@ def test_a_healthy_container_with_a_port_saves_the_probe(docker_engine, tiny_ima
             assert time.monotonic() < deadline
             time.sleep(0.1)
         file = containers_conf.DropIn(str(tmp_path))
-        assert survey.prove(engine, file, lambda argv, **options: calls.append(argv)) is False
+        world = dataclasses.replace(World.real(), run=lambda argv, **options: calls.append(argv))
+        assert survey.prove(engine, file, world) is False
         assert calls == []
     finally:
         docker_engine.run("rm", "-f", name)
@@ -75,14 +82,14 @@ def test_settings_are_found_and_suffice(tmp_path):
 
     def probe():
         conf = file.path if os.path.exists(file.path) else "/dev/null"
-        return Probe("podman", environ={**os.environ, "CONTAINERS_CONF": conf}, tag="obx-engine-settle")()
+        return Probe("podman", world_with({**os.environ, "CONTAINERS_CONF": conf}), tag="obx-engine-settle")()
 
     needed = bool(probe())
     try:
-        assert file.settle(probe, containers_conf.choices_here()) is needed
+        assert file.settle(probe, containers_conf.choices_here(), World.real()) is needed
         assert probe() == ""
         assert bool(preflight.names_in(file.read())) is needed
-        assert file.settle(probe, containers_conf.choices_here()) is False
+        assert file.settle(probe, containers_conf.choices_here(), World.real()) is False
     finally:
         subprocess.run(
             ["podman", "image", "rm", "-f", "localhost/onebox-probe-obx-engine-settle"],

@@ -6,6 +6,7 @@
 import json
 import subprocess
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.compose_tool import Installer
 from examples_runner import run_tasks
 
@@ -15,13 +16,13 @@ def version(path):
 
 
 def test_podman_compose(tmp_path):
-    installer = Installer(str(tmp_path / "opt"), str(tmp_path / "bin"))
+    installer = Installer(str(tmp_path / "opt"), str(tmp_path / "bin"), World.real())
     assert version(installer.podman_compose("podman-compose==1.6.0", "/usr/bin/python3")) == "1.6.0"
     assert version(str(tmp_path / "bin" / "podman-compose")) == "1.6.0"
 
 
 def test_docker_compose(tmp_path):
-    installer = Installer(str(tmp_path / "opt"), str(tmp_path / "bin"))
+    installer = Installer(str(tmp_path / "opt"), str(tmp_path / "bin"), World.real())
     assert version(installer.docker_compose("trixie", ["docker-compose", "docker-buildx"])).startswith("2.")
     assert (tmp_path / "bin" / "docker-buildx").exists()
 

@@ -15,6 +15,7 @@ import tempfile
 import typing as t
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import find
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import VERDICTS
@@ -54,7 +55,7 @@ def image_of(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Callable[
     def get(name: str) -> Engine:
         if name not in found:
             try:
-                found[name] = find(name)
+                found[name] = find(name, world=World.real())
             except EngineError as error:
                 pytest.fail(f"{error}\n{ADVICE}")
             _import_image(name, tmp_path_factory.mktemp(f"image-{name}"))

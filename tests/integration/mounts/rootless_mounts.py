@@ -13,6 +13,7 @@ verdict and fix by destination. One container has all the breaks, for in an emul
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import json
 import os
@@ -29,6 +30,7 @@ PROGRAM, IMAGE, USER, PLACE = sys.argv[1:]
 sys.path.insert(0, PROGRAM)
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process  # noqa: E402
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, PodmanCli  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify  # noqa: E402
@@ -36,6 +38,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover impo
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine  # noqa: E402
 
 STAGE = pathlib.Path(PLACE)
+WORLD = World.real()
 ACCOUNT = pwd.getpwnam(USER)
 AS_USER = ["setpriv", f"--reuid={ACCOUNT.pw_uid}", f"--regid={ACCOUNT.pw_gid}", "--clear-groups"]
 API = f"{os.environ['XDG_RUNTIME_DIR']}/obx-mounts.sock"
@@ -88,6 +91,10 @@ def podman(*words: str) -> str:
 
 def as_user(argv: t.Sequence[str], **options: t.Any) -> process.Result:
     return process.run([*AS_USER, *argv], cwd=str(STAGE), **options)
+
+
+def owners_engine() -> Engine:
+    return PodmanCli(dataclasses.replace(WORLD, run=as_user))
 
 
 def start(name: str, *options: str) -> None:
@@ -171,7 +178,7 @@ def proof(engine: Engine, *, user: bool, **options: t.Any) -> dict[str, t.Any]:
 
 
 def look(name: str, *, user: bool = True, **options: t.Any) -> dict[str, Verdict]:
-    engine: Engine = PodmanCli(process.run) if user else Recorded(PodmanCli(as_user).containers(names=[name]))
+    engine: Engine = PodmanCli(WORLD) if user else Recorded(owners_engine().containers(names=[name]))
     return by_place(proof(engine, user=user, names=[name], **options))
 
 
@@ -230,7 +237,7 @@ def seen_by_a_stranger() -> Verdict:
     """Somebody else, who may not look into the user's container."""
     bind = ("-v", f"{STAGE}/ok:/data")
     start("mine", *bind)
-    (mine,) = PodmanCli(as_user).containers(names=["mine"])
+    (mine,) = owners_engine().containers(names=["mine"])
     stranger = 65534 if ACCOUNT.pw_uid != 65534 else 65533
     readable, writable = os.pipe()
     child = os.fork()
@@ -249,7 +256,7 @@ def seen_by_a_stranger() -> Verdict:
 
 
 def chown_as_told() -> Verdict:
-    result = proof(PodmanCli(process.run), user=True, names=["stage"])
+    result = proof(PodmanCli(WORLD), user=True, names=["stage"])
     messages = {row["destination"]: row["message"] for row in result["containers"][0]["mounts"]}
     found = re.search(r"`chown (\d+):(\d+) (\S+)`", messages["/foreign"])
     if found is None or found[3] != f"{STAGE}/foreign":

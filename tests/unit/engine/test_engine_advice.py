@@ -3,8 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a person is told to type."""
 
+import dataclasses
+
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import advice, survey
 
 REFUSED = "no docker answers on this host. Tried: /var/run/docker.sock: [Errno 111] Connection refused"
@@ -70,7 +73,7 @@ def test_rootless_lacks_nothing():
 
 
 def test_an_unknown_name_is_refused():
-    engine, problem = survey.look("lxc")
+    engine, problem = survey.look("lxc", World.real())
     assert engine is None
     assert "docker, podman" in problem
     assert "'lxc'" in problem
@@ -83,11 +86,13 @@ def test_missing_packages():
     def run(words, **options):
         return process.Result(tuple(words), 1, shown, "dpkg-query: no packages found matching nosuch", 0.0)
 
-    assert survey.missing_packages(["python3", "podman", "nosuch"], run) == ["podman", "nosuch"]
+    world = dataclasses.replace(World.real(), run=run)
+    assert survey.missing_packages(["python3", "podman", "nosuch"], world) == ["podman", "nosuch"]
 
 
 def test_without_dpkg_all_are_missing():
     def run(words, **options):
         raise process.CommandMissing("cannot run dpkg-query", process.Result(tuple(words), -1, "", "", 0.0))
 
-    assert survey.missing_packages(["podman"], run) == ["podman"]
+    world = dataclasses.replace(World.real(), run=run)
+    assert survey.missing_packages(["podman"], world) == ["podman"]

@@ -7,11 +7,13 @@ The commands (venv, pip, apt) are played by a function that makes the files they
 integration tests.
 """
 
+import dataclasses
 import os
 import pathlib
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import lock, process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import compose_tool
 
 
@@ -53,8 +55,12 @@ def places(tmp_path):
     return str(tmp_path / "opt"), str(tmp_path / "bin")
 
 
+def installer(places, commands):
+    return compose_tool.Installer(*places, dataclasses.replace(World.real(), run=commands))
+
+
 def install(places, commands, requirement="podman-compose==1.6.0"):
-    return compose_tool.Installer(*places, commands).podman_compose(requirement, "/usr/bin/python3")
+    return installer(places, commands).podman_compose(requirement, "/usr/bin/python3")
 
 
 def test_podman_compose_is_linked_where_commands_are(places):
@@ -98,9 +104,30 @@ def test_what_failed_is_said_with_advice(places):
     assert os.listdir(places[0]) == []
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_directory_that_cannot_be_written_is_named_with_what_to_do(places, place):
+    pathlib.Path(places[place]).write_text("a file")
+    with pytest.raises(compose_tool.ToolError, match=rf"cannot write below {places[place]}: .*; check the permissions"):
+        install(places, Commands())
+
+
+def test_second_installation_waits_for_the_first(places):
+    os.makedirs(places[0])
+    now = [0.0]
+    subject = installer(places, Commands())
+    subject._world = dataclasses.replace(
+        subject._world, monotonic=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds)
+    )
+    with (
+        lock.directory_held(places[0], timeout=0, world=World.real()),
+        pytest.raises(lock.LockHeld, match=r"opt is locked by another run; waited 1800 s"),
+    ):
+        subject.podman_compose("podman-compose==1.6.0", "/usr/bin/python3")
+
+
 def test_docker_compose_comes_from_the_debian_mirror_of_this_host(places):
     commands = Commands()
-    path = compose_tool.Installer(*places, commands).docker_compose("trixie", ["docker-compose", "docker-buildx"])
+    path = installer(places, commands).docker_compose("trixie", ["docker-compose", "docker-buildx"])
     assert pathlib.Path(path).read_text() == "v2"
     assert sorted(os.listdir(places[1])) == ["docker-buildx", "docker-compose"]
     update = next(words for words in commands.calls if words[-1] == "update")
@@ -114,4 +141,4 @@ def test_a_host_without_a_debian_mirror(places):
             return process.Result(tuple(words), 0, "http://mirror.example.org/ubuntu noble\n", "", 0.0)
 
     with pytest.raises(compose_tool.ToolError, match="no Debian archive"):
-        compose_tool.Installer(*places, Ubuntu()).docker_compose("trixie", ["docker-compose"])
+        installer(places, Ubuntu()).docker_compose("trixie", ["docker-compose"])

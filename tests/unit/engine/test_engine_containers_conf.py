@@ -12,9 +12,11 @@ import threading
 from io import BytesIO
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import containers_conf, preflight, probe
 
 CHOICES = preflight.candidates(["runc"], [], 20000, 32768)
+WORLD = World.real()
 
 
 class Host:
@@ -36,15 +38,15 @@ def file(tmp_path):
 
 def test_what_is_needed_is_written_once(file):
     host = Host(file)
-    assert file.settle(host, CHOICES) is True
+    assert file.settle(host, CHOICES, WORLD) is True
     assert preflight.names_in(file.read()) == ["default_ulimits"]
     host.probes = 0
-    assert file.settle(host, CHOICES) is False
+    assert file.settle(host, CHOICES, WORLD) is False
     assert host.probes == 1
 
 
 def test_nothing_is_written_where_the_defaults_work(file):
-    assert file.settle(lambda: "", CHOICES) is False
+    assert file.settle(lambda: "", CHOICES, WORLD) is False
     assert not os.path.exists(os.path.dirname(file.path))
 
 
@@ -52,7 +54,7 @@ def test_when_nothing_helps_the_file_is_as_before(file):
     os.makedirs(os.path.dirname(file.path))
     file.write("# before\n")
     with pytest.raises(preflight.PreflightError):
-        file.settle(lambda: "Error: no", CHOICES)
+        file.settle(lambda: "Error: no", CHOICES, WORLD)
     assert file.read() == "# before\n"
     assert os.listdir(os.path.dirname(file.path)) == [containers_conf.NAME]
 
@@ -62,7 +64,7 @@ def test_files_of_others_stay(file):
     os.makedirs(os.path.dirname(file.path))
     with open(other, "w") as stream:
         stream.write("[engine]\n")
-    file.settle(Host(file), CHOICES)
+    file.settle(Host(file), CHOICES, WORLD)
     file.write("")
     assert os.listdir(os.path.dirname(file.path)) == ["99-theirs.conf"]
 
@@ -74,7 +76,7 @@ def test_of_two_at_once_the_second_waits_and_finds_it_done(file):
     results = []
     first = os.open(folder, os.O_RDONLY)
     fcntl.flock(first, fcntl.LOCK_EX)
-    second = threading.Thread(target=lambda: results.append(file.settle(host, CHOICES)))
+    second = threading.Thread(target=lambda: results.append(file.settle(host, CHOICES, WORLD)))
     second.start()
     second.join(0.5)
     assert second.is_alive()
@@ -84,6 +86,15 @@ def test_of_two_at_once_the_second_waits_and_finds_it_done(file):
     second.join(20)
     assert results == [False]
     assert host.probes == 2
+
+
+def test_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "containers").write_text("a file")
+    file = containers_conf.DropIn(str(tmp_path / "containers" / "containers.conf.d"))
+    with pytest.raises(
+        containers_conf.DropInError, match=r"containers\.conf\.d: .*; check the permissions and the disk"
+    ):
+        file.settle(lambda: "Error: no", CHOICES, WORLD)
 
 
 def test_the_program_runs_and_ends_with_zero(tmp_path):

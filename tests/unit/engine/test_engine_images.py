@@ -3,8 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stand-ins: how they are declared and built, whose registry is asked, what an interrupted build leaves."""
 
+import dataclasses
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import lock, process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import images
 
 PYTHON = images.StandIn("bookworm", ("python3", "ca-certificates"), ("python3",), {"LANG": "C.UTF-8"})
@@ -65,6 +76,119 @@ def test_what_killed_builds_left_goes_and_nothing_else(tmp_path):
     (tmp_path / "other" / "standin-x").mkdir(parents=True)
     images.sweep(str(tmp_path))
     assert [entry.name for entry in tmp_path.rglob("*")] == ["other", "standin-x"]
+
+
+# A builder that ends when the test says so, and an engine that pulls nothing and imports what it is given.
+BUILDER = """#!/bin/sh
+for archive; do :; done
+echo $$ >>"$SCRATCH/../builds"
+until [ -e "$SCRATCH/../go" ]; do sleep 0.02; done
+echo system >"$archive"
+"""
+ENGINE = """#!/bin/sh
+case $1 in import) for reference; do :; done; echo "$reference" >>"$SCRATCH/../images" ;; *) exit 1 ;; esac
+"""
+RUN = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import conftest
+import test_engine_images as tests
+tests.here(sys.argv[2]).ensure("example.invalid/app:1", tests.PYTHON)
+"""
+
+
+class FileEngine(Engine):
+    """An engine whose images are the lines of a file."""
+
+    name = "engine"
+
+    def __init__(self, file: pathlib.Path) -> None:
+        self.file = file
+
+    def image(self, reference):
+        known = self.file.read_text().split() if self.file.exists() else []
+        return (
+            {"Id": "sha256:1", "Config": {"Labels": {images.STAND_IN_LABEL: "Debian"}}} if reference in known else None
+        )
+
+
+def here(scratch: str) -> images.Images:
+    place = pathlib.Path(scratch).parent
+    path = f"{place}/programs:{os.environ['PATH']}"
+    world = dataclasses.replace(World.real(), environ={**os.environ, "PATH": path, "SCRATCH": scratch})
+    engine = FileEngine(place / "images")
+    return images.Images(engine, world=world, registry_timeout=5, pull_timeout=5, scratch=scratch)
+
+
+@pytest.fixture
+def scratch(tmp_path):
+    """The scratch directory of a host with a builder and an engine."""
+    for name, text in (("mmdebstrap", BUILDER), ("engine", ENGINE)):
+        program = tmp_path / "programs" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(text)
+        program.chmod(0o755)
+    return tmp_path / "scratch"
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "the awaited condition did not come about"
+        time.sleep(0.01)
+
+
+def run_in_a_process(scratch: pathlib.Path) -> subprocess.Popen:
+    tests = pathlib.Path(__file__).resolve()
+    argv = [sys.executable, "-c", RUN, str(tests.parents[2]), str(scratch)]
+    return subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": str(tests.parent)})
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_second_run_waits_for_the_build_of_the_first_also_of_a_killed_one(scratch, killed):
+    builds, go = scratch.parent / "builds", scratch.parent / "go"
+    first = run_in_a_process(scratch)
+    rows = []
+    second = threading.Thread(target=lambda: rows.append(here(str(scratch)).ensure("example.invalid/app:1", PYTHON)))
+    try:
+        until(builds.exists)
+        if killed:
+            first.send_signal(signal.SIGKILL)
+            first.wait(10)
+        second.start()
+        # The builder of the first still works: its directory stays, and nobody starts a second builder beside it.
+        second.join(0.5)
+        assert second.is_alive()
+        assert len(builds.read_text().split()) == 1
+        assert len(list(scratch.glob("standin-*"))) == 1
+    finally:
+        go.touch()
+        second.join(30)
+        first.wait(30)
+    # A killed run has told no engine of its archive, so the second builds again; else it finds the image.
+    assert [row["how"] for row in rows] == ["standin" if killed else "present"]
+    assert len(builds.read_text().split()) == (2 if killed else 1)
+    assert sorted(entry.name for entry in scratch.iterdir()) == ["builder.lock", "lock"]
+
+
+def test_run_that_never_ends_is_named_and_not_waited_for_without_end(scratch):
+    scratch.mkdir()
+    now = [0.0]
+    subject = here(str(scratch))
+    subject._world = dataclasses.replace(
+        subject._world, monotonic=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds)
+    )
+    with (
+        lock.held(str(scratch / "lock"), purpose="obtain redis:7", timeout=0, world=World.real()),
+        pytest.raises(lock.LockHeld, match=r"scratch/lock is locked by process \d+ .*obtain redis:7.*waited 1210 s"),
+    ):
+        subject.ensure("example.invalid/app:1", PYTHON)
+
+
+def test_scratch_that_cannot_be_used_is_named_with_what_to_do(scratch):
+    scratch.write_text("a file")
+    with pytest.raises(images.ImageError, match=r"cannot use .*/scratch: .*give another scratch directory"):
+        here(str(scratch)).ensure("example.invalid/app:1", PYTHON)
 
 
 @pytest.mark.parametrize(

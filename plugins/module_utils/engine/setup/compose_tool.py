@@ -10,7 +10,6 @@ at once, leave either the former tool or the new one.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import os
 import re
@@ -18,10 +17,13 @@ import shutil
 import tempfile
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import lock, process
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 _TIMEOUT = 600.0
+# Another run may install meanwhile: three commands, each within the time above.
+_WAIT = 3 * _TIMEOUT
 # Debian's archive by the names of its suites; other archives on the host have other names.
 _DEBIAN = re.compile(r"bookworm|trixie|forky|sid|stable|testing|unstable|oldstable")
 
@@ -36,7 +38,7 @@ class Installer:
     Args:
         base: directory of this collection's own programs, for example ``/opt/onebox``.
         links: directory commands or plugins are linked into.
-        run: starts a process.
+        world: clock and processes.
         pip_wheel: pattern of the wheel pip is run from; without one it is installed into the environment.
     """
 
@@ -44,12 +46,12 @@ class Installer:
         self,
         base: str,
         links: str,
-        run: process.Runner = process.run,
+        world: World,
         pip_wheel: str = "/usr/share/python-wheels/pip-*.whl",
     ) -> None:
         self._base = base
         self._links = links
-        self._run = run
+        self._world = world
         self._pip_wheel = pip_wheel
 
     def podman_compose(self, requirement: str, python: str) -> str:
@@ -60,7 +62,8 @@ class Installer:
             python: the interpreter; it must have ``venv``.
 
         Raises:
-            ToolError: no virtual environment, or pip found no package index.
+            ToolError: no virtual environment, no package index for pip, or a directory that cannot be written.
+            LockHeld: another installation did not end within half an hour.
         """
 
         def build(folder: str) -> None:
@@ -82,7 +85,8 @@ class Installer:
         database are not touched, so nothing else of that suite can ever be installed by it.
 
         Raises:
-            ToolError: apt uses no Debian archive, or it cannot be reached.
+            ToolError: apt uses no Debian archive, it cannot be reached, or a directory cannot be written.
+            LockHeld: another installation did not end within half an hour.
         """
 
         def build(folder: str) -> None:
@@ -102,28 +106,27 @@ class Installer:
         return path
 
     def _install(self, name: str, program: str, build: t.Callable[[str], None]) -> str:
-        os.makedirs(self._base, mode=0o755, exist_ok=True)
-        lock = os.open(self._base, os.O_RDONLY)
+        place = os.path.join(self._base, name)
+        path = os.path.join(place, program)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            place = os.path.join(self._base, name)
-            self._sweep(name)
-            folder = tempfile.mkdtemp(prefix=f"{name}.", dir=self._base)
-            try:
-                os.chmod(folder, 0o755)
-                build(folder)
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-            if os.path.isdir(place) and not os.path.islink(place):
-                os.rename(place, f"{folder}.old")
-            _point(place, os.path.basename(folder))
-            self._sweep(name)
-            path = os.path.join(place, program)
-            self._link(path)
-            return path
-        finally:
-            os.close(lock)
+            os.makedirs(self._base, mode=0o755, exist_ok=True)
+            with lock.directory_held(self._base, timeout=_WAIT, world=self._world):
+                self._sweep(name)
+                folder = tempfile.mkdtemp(prefix=f"{name}.", dir=self._base)
+                try:
+                    os.chmod(folder, 0o755)
+                    build(folder)
+                except BaseException:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    raise
+                if os.path.isdir(place) and not os.path.islink(place):
+                    os.rename(place, f"{folder}.old")
+                _point(place, os.path.basename(folder))
+                self._sweep(name)
+                self._link(path)
+        except OSError as error:
+            raise ToolError(_unwritable(self._base, error)) from error
+        return path
 
     def _sweep(self, name: str) -> None:
         """Remove all installations of ``name`` but the one that is linked."""
@@ -139,8 +142,11 @@ class Installer:
         ours = os.path.islink(link) and os.readlink(link).startswith(self._base + "/")
         if os.path.lexists(link) and not ours:
             return
-        os.makedirs(self._links, mode=0o755, exist_ok=True)
-        _point(link, path)
+        try:
+            os.makedirs(self._links, mode=0o755, exist_ok=True)
+            _point(link, path)
+        except OSError as error:
+            raise ToolError(_unwritable(self._links, error)) from error
 
     def _private_apt(self, suite: str, folder: str) -> list[str]:
         state = os.path.join(folder, "apt")
@@ -169,9 +175,13 @@ class Installer:
 
     def _call(self, words: t.Sequence[str], advice: str, cwd: str | None = None) -> str:
         try:
-            return self._run(words, timeout=_TIMEOUT, cwd=cwd).stdout
+            return self._world.run(words, timeout=_TIMEOUT, cwd=cwd).stdout
         except process.CommandError as error:
             raise ToolError(f"{error}; {advice}") from error
+
+
+def _unwritable(folder: str, error: OSError) -> str:
+    return f"cannot write below {folder}: {error.strerror or error}; check the permissions and the disk"
 
 
 def _point(link: str, target: str) -> None:

@@ -5,16 +5,24 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import os
 import resource
 import shutil
-import tempfile
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, lock
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import preflight
 
 NAME = "50-onebox.conf"
+# A run tries a dozen combinations of settings at most, each for seconds.
+_WAIT = 900.0
+
+
+class DropInError(OneboxError):
+    """The file cannot be written."""
 
 
 class DropIn:
@@ -27,20 +35,21 @@ class DropIn:
     def __init__(self, folder: str) -> None:
         self.path = os.path.join(folder, NAME)
 
-    def settle(self, probe: t.Callable[[], str], choices: t.Sequence[preflight.Setting]) -> bool:
+    def settle(self, probe: t.Callable[[], str], choices: t.Sequence[preflight.Setting], world: World) -> bool:
         """Make ``probe`` work by the fewest of ``choices``. Returns whether the file changed.
 
         Raises:
             preflight.PreflightError: nothing helps; the file is as it was before.
+            DropInError: the file cannot be written.
+            LockHeld: another run did not end within 15 minutes.
         """
         if not probe():
             return False
         folder = os.path.dirname(self.path)
-        os.makedirs(folder, mode=0o755, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY)
-        try:
-            # The folder itself is the lock, so nothing is left behind: of two runs the second finds the work done.
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _advising():
+            files.make_directories(folder, 0o755)
+        # The folder itself is the lock, so nothing is left behind: of two runs the second finds the work done.
+        with lock.directory_held(folder, timeout=_WAIT, world=world):
             before = self.read()
             if before and not probe():
                 return False
@@ -56,33 +65,29 @@ class DropIn:
                 raise
             self.write(text)
             return text != before
-        finally:
-            os.close(lock)
 
     def read(self) -> str:
-        """The file as it is, "" without one."""
-        try:
-            with open(self.path, encoding="utf-8") as stream:
-                return stream.read()
-        except FileNotFoundError:
-            return ""
+        """The text of the file, "" without one. Raises :class:`files.FileError`."""
+        return files.read_text(self.path)
 
     def write(self, text: str) -> None:
-        """Replace the file at once; "" removes it."""
-        if not text:
-            if os.path.lexists(self.path):
-                os.unlink(self.path)
-            return
-        # Podman reads every *.conf there, so a name without that ending is nothing to it while it is written.
-        handle, temporary = tempfile.mkstemp(prefix=".onebox-", dir=os.path.dirname(self.path))
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, self.path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        """Replace the file in one step; "" removes it. Raises :class:`DropInError`.
+
+        Durable: containers that start at boot need it, and then no run of ours writes it again.
+        """
+        with _advising():
+            if text:
+                files.replace(self.path, text.encode(), 0o644, durable=True)
+            else:
+                files.remove(self.path)
+
+
+@contextlib.contextmanager
+def _advising() -> t.Iterator[None]:
+    try:
+        yield
+    except files.FileError as error:
+        raise DropInError(f"{error}; check the permissions and the disk") from error
 
 
 def folder_of(uid: int, home: str) -> str:

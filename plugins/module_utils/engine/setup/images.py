@@ -16,7 +16,9 @@ import tempfile
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import lock, process
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.pull import pull
 
@@ -30,7 +32,7 @@ _BUILD_ROOM = 600 << 20
 _WITHOUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
 
 
-class ImageError(Exception):
+class ImageError(OneboxError):
     """An image cannot be had. Says which, what was tried, and what to do."""
 
 
@@ -92,8 +94,7 @@ class Images:
 
     Args:
         engine: where they are looked for.
-        run: starts a process.
-        environ: the environment for mmdebstrap and the engine's command line.
+        world: clock and processes; its environment is that of mmdebstrap and of the engine's command.
         registry_timeout: seconds until a registry must have answered.
         pull_timeout: seconds the download of one image may take.
         scratch: directory for the build; it needs room for the unpacked image.
@@ -102,16 +103,14 @@ class Images:
     def __init__(
         self,
         engine: Engine,
-        run: process.Runner = process.run,
         *,
-        environ: t.Mapping[str, str],
+        world: World,
         registry_timeout: float,
         pull_timeout: float,
         scratch: str,
     ) -> None:
         self._engine = engine
-        self._run = run
-        self._environ = dict(environ)
+        self._world = world
         self._registry_timeout = registry_timeout
         self._pull_timeout = pull_timeout
         self._scratch = scratch
@@ -119,6 +118,22 @@ class Images:
     def present(self, reference: str) -> dict[str, t.Any] | None:
         """What is here under this name, or None."""
         return present(self._engine, reference)
+
+    def ensure(self, reference: str, stand_in: StandIn | None) -> dict[str, t.Any]:
+        """What is here under this name, else :meth:`obtain`. Runs take turns: the second finds the image of the first.
+
+        Raises:
+            BuilderMissing, ImageError: as :meth:`obtain`.
+            LockHeld: another run did not end in the time one image may take.
+        """
+        try:
+            os.makedirs(self._scratch, mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ImageError(_unusable(self._scratch, error)) from error
+        most = self._registry_timeout + self._pull_timeout + _BUILD_TIMEOUT + _IMPORT_TIMEOUT
+        path = os.path.join(self._scratch, "lock")
+        with lock.held(path, purpose=f"obtain {reference}", timeout=most, world=self._world):
+            return self.present(reference) or self.obtain(reference, stand_in)
 
     def obtain(self, reference: str, stand_in: StandIn | None) -> dict[str, t.Any]:
         """Pull ``reference``, or build its stand-in.
@@ -130,7 +145,7 @@ class Images:
         why = pull(
             self._engine.name,
             reference,
-            environ=self._environ,
+            world=self._world,
             registry_timeout=self._registry_timeout,
             pull_timeout=self._pull_timeout,
         )
@@ -149,42 +164,44 @@ class Images:
         return dict(found, how=how)
 
     def _build(self, reference: str, stand_in: StandIn) -> None:
-        if shutil.which("mmdebstrap", path=self._environ.get("PATH")) is None:
+        if shutil.which("mmdebstrap", path=self._world.environ.get("PATH")) is None:
             raise BuilderMissing(
                 f"no registry answers for {reference}; its stand-in needs mmdebstrap, which is not installed"
             )
-        free = shutil.disk_usage(self._scratch).free
-        if free < _BUILD_ROOM:
-            # mmdebstrap itself only says that apt-get update failed.
-            raise ImageError(
-                f"the stand-in for {reference} needs {_BUILD_ROOM >> 20} MiB in {self._scratch} while it is built, and "
-                f"{free >> 20} MiB are free: the disk is full"
-            )
-        # What a killed build left is of no use. A build that outlived its module holds the lock and is waited for.
-        lock = os.path.join(self._scratch, "builder.lock")
-        guarded = ["flock", "--wait", f"{_BUILD_TIMEOUT:.0f}", lock]
-        folder = ""
+        path = os.path.join(self._scratch, "builder.lock")
         try:
-            self._run([*guarded, "true"], timeout=_BUILD_TIMEOUT + 10, env=self._environ)
-            sweep(self._scratch)
-            folder = tempfile.mkdtemp(prefix=_PREFIX, dir=self._scratch)
-            archive = os.path.join(folder, "image.tar")
-            # The archive is complete before the engine hears of it: a half-built image never has the name.
-            self._run(
-                [*guarded, *build_command(stand_in, archive)],
-                timeout=_BUILD_TIMEOUT,
-                env=dict(self._environ, TMPDIR=folder),
-            )
-            self._run(
-                import_command(self._engine.name, stand_in, archive, reference),
-                timeout=_IMPORT_TIMEOUT,
-                env=self._environ,
-            )
+            free = shutil.disk_usage(self._scratch).free
+            if free < _BUILD_ROOM:
+                # mmdebstrap itself only says that apt-get update failed.
+                raise ImageError(
+                    f"the stand-in for {reference} needs {_BUILD_ROOM >> 20} MiB in {self._scratch} while it is built, "
+                    f"and {free >> 20} MiB are free: the disk is full"
+                )
+            with lock.held(path, purpose=f"build {reference}", timeout=_BUILD_TIMEOUT, world=self._world) as held:
+                self._build_locked(reference, stand_in, held.descriptor)
         except process.CommandError as error:
             raise ImageError(_build_failed(reference, stand_in, self._scratch, error)) from error
+        except OSError as error:
+            raise ImageError(_unusable(self._scratch, error)) from error
+
+    def _build_locked(self, reference: str, stand_in: StandIn, descriptor: int) -> None:
+        # Nothing builds now, not even a builder that outlived its killed run: that one would hold the lock.
+        sweep(self._scratch)
+        folder = tempfile.mkdtemp(prefix=_PREFIX, dir=self._scratch)
+        environ = self._world.environ
+        try:
+            archive = os.path.join(folder, "image.tar")
+            # The archive is complete before the engine hears of it: a half-built image never has the name.
+            self._world.run(
+                build_command(stand_in, archive),
+                timeout=_BUILD_TIMEOUT,
+                env={**environ, "TMPDIR": folder},
+                holding=descriptor,
+            )
+            command = import_command(self._engine.name, stand_in, archive, reference)
+            self._world.run(command, timeout=_IMPORT_TIMEOUT, env=environ)
         finally:
-            if folder:
-                shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep(scratch: str) -> None:
@@ -202,6 +219,10 @@ def sweep(scratch: str) -> None:
         if below:
             raise ImageError(f"an interrupted build left {below[0]} mounted; type: umount {below[0]}")
         shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _unusable(scratch: str, error: OSError) -> str:
+    return f"cannot use {scratch}: {error.strerror or error}; give another scratch directory"
 
 
 def _build_failed(reference: str, stand_in: StandIn, scratch: str, error: process.CommandError) -> str:
@@ -247,7 +268,7 @@ def registry_of(reference: str) -> str:
     return "registry-1.docker.io" if host == "docker.io" else host.partition(":")[0]
 
 
-def unknown_registries(references: t.Iterable[str], run: process.Runner = process.run) -> list[str]:
+def unknown_registries(references: t.Iterable[str], world: World) -> list[str]:
     """Which registries of ``references`` this host has no address for.
 
     It only decides whether the builder of stand-ins is installed along with the engine, to save a second installation;
@@ -257,7 +278,7 @@ def unknown_registries(references: t.Iterable[str], run: process.Runner = proces
     unknown = []
     for host in hosts:
         try:
-            run(["getent", "ahosts", host], timeout=5)
+            world.run(["getent", "ahosts", host], timeout=5)
         except process.CommandError:
             unknown.append(host)
     return unknown

@@ -13,11 +13,13 @@ import tarfile
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 _TIMEOUT = 60.0
 
 
-class ProbeError(Exception):
+class ProbeError(OneboxError):
     """The probe cannot even be made here. Says why."""
 
 
@@ -26,21 +28,13 @@ class Probe:
 
     Args:
         engine: the engine's command, ``docker`` or ``podman``.
-        run: starts a process.
-        environ: the environment of the engine's command; None for this process's own.
+        world: processes; its environment is that of the engine's command.
         tag: keeps two probes at once apart.
     """
 
-    def __init__(
-        self,
-        engine: str,
-        run: process.Runner = process.run,
-        environ: t.Mapping[str, str] | None = None,
-        tag: str | None = None,
-    ) -> None:
+    def __init__(self, engine: str, world: World, tag: str | None = None) -> None:
         self._engine = engine
-        self._run = run
-        self._environ = environ
+        self._world = world
         self._name = f"onebox-probe-{os.getpid() if tag is None else tag}"
         self._image = f"localhost/{self._name}:latest"
         self._loaded = False
@@ -72,7 +66,8 @@ class Probe:
 
     def _call(self, words: t.Sequence[str], stdin: bytes | None = None) -> str:
         try:
-            result = self._run([self._engine, *words], timeout=_TIMEOUT, check=False, env=self._environ, stdin=stdin)
+            argv = [self._engine, *words]
+            result = self._world.run(argv, timeout=_TIMEOUT, check=False, env=self._world.environ, stdin=stdin)
         except process.CommandError as error:
             return str(error)
         if result.rc == 0:

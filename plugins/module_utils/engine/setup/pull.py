@@ -11,30 +11,24 @@ import re
 import selectors
 import signal
 import subprocess
-import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 # What Docker and Podman print once the registry has told them about the image. Seen with Docker 20.10 to 28 and
 # Podman 4.3 to 5.8; an engine with other words is held to the shorter limit.
 _ANSWERED = re.compile(r"Pulling from |Pulling fs layer|Already exists|Getting image source|Copying (blob|config)")
 
 
-def pull(
-    engine: str,
-    reference: str,
-    *,
-    environ: t.Mapping[str, str],
-    registry_timeout: float,
-    pull_timeout: float,
-) -> str:
+def pull(engine: str, reference: str, *, world: World, registry_timeout: float, pull_timeout: float) -> str:
     """Pull ``reference``; returns why not, "" when it is there now.
 
     Args:
         engine: the command, ``docker`` or ``podman``.
-        registry_timeout: seconds until the registry must have told something about the image.
-        pull_timeout: seconds for all of it.
+        world: the clock; its environment is that of the engine's command.
+        registry_timeout: seconds until the registry must have answered.
+        pull_timeout: seconds for the whole download.
     """
     words = [engine, "pull", reference]
     try:
@@ -43,19 +37,19 @@ def pull(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=dict(environ, LC_ALL="C"),
+            env=dict(world.environ, LC_ALL="C"),
             start_new_session=True,
         )
     except OSError as error:
         return f"cannot run {engine}: {error.strerror}"
     printed = b""
     answered = False
-    began = time.monotonic()
+    began = world.monotonic()
     output = t.cast(t.IO[bytes], child.stdout)
     with output, selectors.DefaultSelector() as selector:
         selector.register(output, selectors.EVENT_READ)
         while True:
-            left = began + (pull_timeout if answered else registry_timeout) - time.monotonic()
+            left = began + (pull_timeout if answered else registry_timeout) - world.monotonic()
             if left <= 0 or not selector.select(left):
                 _kill(child)
                 if answered:

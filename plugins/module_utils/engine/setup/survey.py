@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pwd
 import shutil
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import find
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import (
@@ -23,32 +25,32 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.prefligh
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.probe import Probe, ProbeError
 
 
-def look(name: str, run: process.Runner = process.run) -> tuple[Engine | None, str]:
+def look(name: str, world: World) -> tuple[Engine | None, str]:
     """The engine that answers, or None and why not.
 
     Raises:
         EngineError: the name is no engine's.
     """
     try:
-        return find(name, run=run), ""
+        return find(name, world=world), ""
     except EngineError as error:
         dead = advice.dead_docker(str(error), advice.has_systemd()) if name == "docker" else ""
         return None, dead or str(error)
 
 
-def command_environment(engine: Engine) -> dict[str, str]:
-    """The environment in which the engine's command talks to the engine that was found."""
-    environ = dict(os.environ)
+def command_world(engine: Engine, world: World) -> World:
+    """``world`` with an environment in which the engine's command talks to this engine, not to another one."""
     if engine.name == "docker" and engine.socket:
-        environ["DOCKER_HOST"] = f"unix://{engine.socket}"
-    return environ
+        return dataclasses.replace(world, environ={**world.environ, "DOCKER_HOST": f"unix://{engine.socket}"})
+    return world
 
 
-def is_rootless(engine: Engine) -> bool:
-    return os.geteuid() != 0 and (engine.name == "podman" or not engine.socket.startswith("/var/run/"))
+def is_rootless(engine: Engine, world: World) -> bool:
+    """Whether the engine runs containers without root."""
+    return not world.is_root and (engine.name == "podman" or not engine.socket.startswith("/var/run/"))
 
 
-def prove(engine: Engine, drop_in: containers_conf.DropIn, run: process.Runner = process.run) -> bool:
+def prove(engine: Engine, drop_in: containers_conf.DropIn, world: World) -> bool:
     """Run the probe, and settle what Podman needs for it. Returns whether settings changed.
 
     Not where a container that runs shows already what the probe would.
@@ -63,10 +65,10 @@ def prove(engine: Engine, drop_in: containers_conf.DropIn, run: process.Runner =
         )
     if running_probe.by(engine.containers(), running_probe.last_change(running_probe.places(drop_in.path))):
         return False
-    probe = Probe(engine.name, run, command_environment(engine))
+    probe = Probe(engine.name, command_world(engine, world))
     try:
         if engine.name == "podman":
-            return drop_in.settle(probe, containers_conf.choices_here())
+            return drop_in.settle(probe, containers_conf.choices_here(), world)
         error = probe()
         if error:
             raise PreflightError(
@@ -77,45 +79,46 @@ def prove(engine: Engine, drop_in: containers_conf.DropIn, run: process.Runner =
     except ProbeError as error:
         raise PreflightError(str(error)) from error
     except PreflightError as error:
-        raise PreflightError(" ".join([str(error), *_hints(engine)])) from error
+        raise PreflightError(" ".join([str(error), *_hints(engine, world)])) from error
     finally:
         probe.clear()
 
 
-def _hints(engine: Engine) -> list[str]:
+def _hints(engine: Engine, world: World) -> list[str]:
     hints = []
-    if engine.name == "podman" and os.geteuid() != 0:
+    if engine.name == "podman" and not world.is_root:
         tunnel = os.access("/dev/net/tun", os.R_OK | os.W_OK)
-        hints += advice.rootless(pwd.getpwuid(os.geteuid()).pw_name, advice.read_text, may_tunnel=tunnel)
-    if engine.name == "podman" and os.environ.get("CONTAINERS_CONF"):
-        hints.append(f"CONTAINERS_CONF is set, so Podman reads only {os.environ['CONTAINERS_CONF']}: unset it.")
+        # Not the world's user: under sudo that is the caller, and the ranges are those of the user Podman runs as.
+        hints += advice.rootless(pwd.getpwuid(world.uid).pw_name, advice.read_text, may_tunnel=tunnel)
+    if engine.name == "podman" and world.environ.get("CONTAINERS_CONF"):
+        hints.append(f"CONTAINERS_CONF is set, so Podman reads only {world.environ['CONTAINERS_CONF']}: unset it.")
     return hints
 
 
-def missing_packages(wanted: t.Sequence[str], run: process.Runner = process.run) -> list[str]:
+def missing_packages(wanted: t.Sequence[str], world: World) -> list[str]:
     """Which Debian packages of ``wanted`` are not installed; all of them without dpkg."""
     if not wanted:
         return []
     words = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Abbrev}\\n", *wanted]
     try:
-        shown = run(words, timeout=60, check=False).stdout.splitlines()
+        shown = world.run(words, timeout=60, check=False).stdout.splitlines()
     except process.CommandMissing:
         return list(wanted)
     there = {line.split(" ")[0] for line in shown if line.split(" ")[1:2] == ["ii"]}
     return [package for package in wanted if package not in there]
 
 
-def builder_is_wanted(references: t.Sequence[str], run: process.Runner = process.run) -> bool:
+def builder_is_wanted(references: t.Sequence[str], world: World) -> bool:
     """Whether stand-ins will have to be built: their registry has no address here, and the builder is missing."""
     if shutil.which("mmdebstrap") or not references:
         return False
-    return bool(images.unknown_registries(references, run))
+    return bool(images.unknown_registries(references, world))
 
 
-def docker_starts_at_boot(run: process.Runner = process.run) -> bool:
+def docker_starts_at_boot(world: World) -> bool:
     """Whether systemd starts Docker at boot."""
     try:
-        asked = run(["systemctl", "is-enabled", "docker.service", "docker.socket"], timeout=30, check=False)
+        asked = world.run(["systemctl", "is-enabled", "docker.service", "docker.socket"], timeout=30, check=False)
     except process.CommandError:
         return False
     return "enabled" in asked.stdout.split()
