@@ -18,8 +18,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
 importlib.import_module("conftest")  # makes the collection importable
 import proof_floor  # noqa: E402
 import proof_stage  # noqa: E402
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import find  # noqa: E402
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify  # noqa: E402
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import Check, verify  # noqa: E402
 
 BENCHMARK = "the mount proof against exec canaries, 1, 10 and 50 containers x 4 mounts; 200 containers: memory"
 COUNTS = (1, 10, 50)
@@ -92,11 +93,12 @@ def _held(value: float, limit: float) -> str:
 def measure(names: t.Sequence[str]) -> tuple[float, float, float, float, float]:
     """Seconds for the proof, the proof with write probes, the floor, one exec a container, one exec a mount."""
     places = proof_stage.DESTINATIONS
-    socket = find("docker").socket
+    world = World.real()
+    socket = find("docker", world=world).socket
 
     def check(access: str) -> None:
         # A fresh connection each time, as a module run has it.
-        result = verify(find("docker"), names=names, access=access)
+        result = verify(find("docker", world=world), Check(names=names, access=access), world=world)
         assert result["ok"], result["table"]
 
     proof, floor, written = seconds(

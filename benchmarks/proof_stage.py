@@ -66,17 +66,19 @@ def peak_memory() -> tuple[float, float]:
 def _measure() -> None:
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
     import conftest  # noqa: F401
+    from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
     from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import find
-    from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify
+    from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import Check, verify
 
     names = [f"obx-mounts-bench-{MANY}-{number}" for number in range(MANY)]
-    assert verify(find("docker"), names=names, ephemeral=True)["ok"]
+    world = World.real()
+    assert verify(find("docker", world=world), Check(names=names, ephemeral=True), world=world)["ok"]
     used = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     memory = max(used) / 1024
     taken = []
     for _time in range(5):
         began = time.perf_counter()
-        verify(find("docker"), names=names, access="none")
+        verify(find("docker", world=world), Check(names=names, access="none"), world=world)
         taken.append(time.perf_counter() - began)
     print(memory, min(taken))
 

@@ -302,21 +302,45 @@ duration_ms:
   type: float
 """
 
-import time
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import ENGINES, find
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import metrics
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted.scan import IGNORED
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import ACCESS, verify
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import ACCESS, Check, verify
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
-from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import KINDS, Machine, MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import KINDS, Machine
+
+
+def check(module: AnsibleModule) -> dict[str, t.Any]:
+    """The verdict on each mount. Nothing is changed."""
+    given, world = module.params, World.real()
+    through = None
+    if given["vm"] != "none":
+        machine = Machine.of(given["vm"], given["vm_name"], given["vm_image"], environ=world.environ)
+        through = Prover(machine, world)
+    wanted = Check(
+        project=given["project"],
+        names=given["containers"],
+        expected=given["expected"],
+        access=given["access"],
+        ephemeral=given["ephemeral"],
+        ephemeral_ignore=given["ephemeral_ignore"],
+        working_dir=given["working_dir"] or "",
+        config_files=given["config_files"],
+        one_shots=given["one_shots"],
+        seconds=given["timeout"],
+    )
+    result = verify(find(given["engine"], given["socket"], world=world), wanted, world=world, through=through)
+    return {"changed": False, **result, "metrics": metrics.text(result, given["project"] or "", world.epoch())}
 
 
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        check,
         argument_spec={
             "project": {"type": "str"},
             "containers": {"type": "list", "elements": "str", "default": []},
@@ -349,31 +373,7 @@ def main() -> None:
             "timeout": {"type": "float", "default": 10.0},
         },
         mutually_exclusive=[("project", "containers")],
-        supports_check_mode=True,
     )
-    given = module.params
-    try:
-        through = None
-        if given["vm"] != "none":
-            through = Prover(Machine.of(given["vm"], given["vm_name"], given["vm_image"]))
-        result = verify(
-            find(given["engine"], given["socket"], world=World.real()),
-            project=given["project"],
-            names=given["containers"],
-            expected=given["expected"],
-            access=given["access"],
-            ephemeral=given["ephemeral"],
-            ephemeral_ignore=given["ephemeral_ignore"],
-            working_dir=given["working_dir"] or "",
-            config_files=given["config_files"],
-            one_shots=given["one_shots"],
-            through=through,
-            seconds=given["timeout"],
-        )
-    except (EngineError, MachineError, ValueError) as error:
-        module.fail_json(msg=str(error))
-    result["metrics"] = metrics.text(result, given["project"] or "", time.time())
-    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

@@ -51,28 +51,32 @@ path:
   type: str
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import bundle
 
 
+def converge(module: AnsibleModule) -> dict[str, t.Any]:
+    """Install the program, or remove it."""
+    path = module.params["path"]
+    if module.params["state"] == "present":
+        changed = bundle.install(path, module.params["interpreter"], module.check_mode)
+    else:
+        changed = bundle.remove(path, module.check_mode)
+    return {"changed": changed, "path": path}
+
+
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        converge,
         argument_spec={
             "path": {"type": "path", "required": True},
             "interpreter": {"type": "path", "default": "/usr/bin/python3"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
-        supports_check_mode=True,
     )
-    given = module.params
-    try:
-        if given["state"] == "present":
-            changed = bundle.install(given["path"], given["interpreter"], module.check_mode)
-        else:
-            changed = bundle.remove(given["path"], module.check_mode)
-    except bundle.BundleError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=changed, path=given["path"])
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import tempfile
 import typing as t
 import zipfile
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import cli
 
 _PREFIX = "ansible_collections.onebox.stack.plugins.module_utils"
@@ -25,7 +26,7 @@ _MAIN = f"import sys\n\nfrom {cli.__name__} import main\n\nsys.exit(main())\n"
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
-class BundleError(Exception):
+class BundleError(OneboxError):
     """The file cannot be made or written. The text says where and what to do."""
 
 

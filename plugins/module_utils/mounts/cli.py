@@ -11,16 +11,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import ENGINES, find
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import metrics
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import ACCESS, verify
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import ACCESS, Check, verify
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
-from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import KINDS, Machine, MachineError
+from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import KINDS, Machine
 
 PROVEN, BROKEN, UNKNOWN = 0, 1, 2
 
@@ -45,25 +44,24 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
     """Check once and return the exit code."""
     stream = sys.stdout if out is None else out
     given = parser().parse_args(argv)
+    world = World.real()
     result = None
     problem = ""
     try:
-        through = None if given.vm == "none" else Prover(Machine.of(given.vm, given.vm_name))
-        result = verify(
-            find(given.engine, given.socket, world=World.real()),
-            project=given.project,
-            working_dir=given.working_dir,
-            access=given.access,
-            ephemeral=given.ephemeral,
-            through=through,
+        through = None
+        if given.vm != "none":
+            through = Prover(Machine.of(given.vm, given.vm_name, environ=world.environ), world)
+        check = Check(
+            project=given.project, working_dir=given.working_dir, access=given.access, ephemeral=given.ephemeral
         )
-    except (EngineError, MachineError) as error:
+        result = verify(find(given.engine, given.socket, world=world), check, world=world, through=through)
+    except OneboxError as error:
         problem = str(error)
     if given.textfile:
         try:
-            metrics.write(given.textfile, metrics.text(result, given.project or "", time.time()))
-        except OSError as error:
-            problem = problem or f"cannot write {given.textfile}: {error.strerror}; make its directory, or name another"
+            metrics.write(given.textfile, metrics.text(result, given.project or "", world.epoch()))
+        except OneboxError as error:
+            problem = problem or str(error)
     if result is None or problem:
         sys.stderr.write(f"not checked: {problem}\n")
         return UNKNOWN

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, Mount
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import prove
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import CheckError, Declared, Finding
 
 _KEYS = ("container", "service", "source", "destination", "read_only", "type", "not_empty")
 # Other types (tmpfs, npipe, cluster) have no directory of the host behind them.
@@ -33,23 +33,23 @@ class Expectation:
 
     @classmethod
     def parse(cls, data: t.Mapping[str, t.Any]) -> Expectation:
-        """Raises ValueError naming the key that is wrong."""
+        """Raises :class:`CheckError` naming the key that is wrong."""
         unknown = sorted(key for key in data if key not in _KEYS)
         if unknown:
-            raise ValueError(f"expected: unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
+            raise CheckError(f"expected: unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
         container, service = data.get("container") or "", data.get("service") or ""
         if bool(container) == bool(service):
             found = "both" if container else "none"
-            raise ValueError(f"expected: give either container or service, not {found}: {dict(data)}")
+            raise CheckError(f"expected: give either container or service, not {found}: {dict(data)}")
         destination = data.get("destination") or ""
         if not destination.startswith("/"):
-            raise ValueError(f"expected: destination must be an absolute path, not {destination!r}")
+            raise CheckError(f"expected: destination must be an absolute path, not {destination!r}")
         source = data.get("source") or ""
         if source and not source.startswith("/"):
-            raise ValueError(f"expected: source must be an absolute path, not {source!r}")
+            raise CheckError(f"expected: source must be an absolute path, not {source!r}")
         kind = data.get("type") or ""
         if kind not in ("", "file", "dir"):
-            raise ValueError(f"expected: type must be file or dir, not {kind!r}")
+            raise CheckError(f"expected: type must be file or dir, not {kind!r}")
         return cls(
             owner=container or service,
             by_service=bool(service),

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 _HELP = {
     "onebox_mounts_ok": "1 when every mount of the stack was proven at the last check.",
@@ -58,13 +58,13 @@ def _escape(value: str) -> str:
 
 
 def write(path: str, content: str) -> None:
-    """Replace a file at once: the collector must never read half of it. Raises OSError."""
-    descriptor, scratch = tempfile.mkstemp(prefix=".onebox-", dir=os.path.dirname(path) or ".")
+    """Replace a file in one step: the collector must never read half of it. The next check writes it again.
+
+    Raises:
+        FileError: it cannot be written.
+    """
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(content)
-        os.chmod(scratch, 0o644)
-        os.replace(scratch, path)
-    except BaseException:
-        os.unlink(scratch)
-        raise
+        files.replace(path, content.encode(), 0o644, durable=False)
+    except files.FileError as error:
+        advice = "make its directory, or name another"
+        raise files.FileError(f"{error}; {advice}", error.path, error.errno) from error

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+
 VERDICTS = (
     "ok",
     "missing",
@@ -31,6 +33,10 @@ VERDICTS = (
     "unverifiable",
 )
 FIXES = ("restart", "recreate", "chown", "mount_disk", "edit_compose", "share_with_vm", "none")
+
+
+class CheckError(OneboxError):
+    """What is to be verified is not understood. The text names the option."""
 
 
 @dataclass(frozen=True)

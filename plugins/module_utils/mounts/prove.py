@@ -12,6 +12,7 @@ import os
 import typing as t
 from dataclasses import dataclass, replace
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts
@@ -47,11 +48,13 @@ class Prover:
     Args:
         host: the host's mounts.
         seconds: how long one container's access probe may take.
+        world: waiting for children.
     """
 
-    def __init__(self, host: facts.HostView, seconds: float) -> None:
+    def __init__(self, host: facts.HostView, seconds: float, world: World) -> None:
         self._host = host
         self._seconds = seconds
+        self._world = world
 
     def __call__(self, job: Job) -> dict[str, t.Any]:
         """Return ``state`` (proven, doubt, gone), ``user`` and one row for each mount declared.
@@ -133,10 +136,10 @@ class Prover:
             for index in indexes
         ]
         if pid == process.pid:
-            outcomes = access.probe(process, root, identity, wanted, self._seconds)
+            outcomes = access.probe(process, root, identity, wanted, self._seconds, self._world)
         else:
             with Process(pid) as application:
-                outcomes = access.probe(application, root, identity, wanted, self._seconds)
+                outcomes = access.probe(application, root, identity, wanted, self._seconds, self._world)
         return dict(zip(indexes, outcomes))
 
 

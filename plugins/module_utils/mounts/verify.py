@@ -9,18 +9,18 @@ container's main process. Nothing is run in the container, nothing needs to be i
 
 from __future__ import annotations
 
-import time
 import typing as t
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, NotFound
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts, labels, prove, table
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation, declare, with_inherited
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool, syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Table
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Finding
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import CheckError, Finding
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted import report as unpersisted
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted.scan import IGNORED
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
@@ -28,27 +28,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover impo
 ACCESS = ("none", "read", "write")
 
 
-def verify(
-    engine: Engine,
-    *,
-    project: str | None = None,
-    names: t.Sequence[str] = (),
-    expected: t.Sequence[t.Mapping[str, t.Any]] | None = None,
-    access: str = "write",
-    ephemeral: bool = False,
-    ephemeral_ignore: t.Sequence[str] = IGNORED,
-    working_dir: str = "",
-    config_files: t.Sequence[str] = (),
-    one_shots: t.Sequence[str] = (),
-    through: Prover | None = None,
-    seconds: float = 10.0,
-    fstab: str = "/etc/fstab",
-    clock: t.Callable[[], float] = time.monotonic,
-) -> dict[str, t.Any]:
-    """Prove every bind mount and volume of the containers asked for.
+@dataclass(frozen=True)
+class Check:
+    """Which containers to verify, and how far to go.
 
-    Args:
-        engine: where the containers run; it is only read.
+    Attributes:
         project: all containers of this compose project.
         names: these containers instead.
         expected: mounts that must be there, as dictionaries with ``container`` or ``service``, ``source``,
@@ -60,10 +44,32 @@ def verify(
         working_dir: the directory the containers must have been made in, by their labels; "" is not compared.
         config_files: the compose files they must have been made from; none is not compared.
         one_shots: names or services whose containers may have finished with exit code 0.
-        through: proves mounts of containers in a virtual machine.
         seconds: how long one container may take before it is given up as unverifiable.
+    """
+
+    project: str | None = None
+    names: t.Sequence[str] = ()
+    expected: t.Sequence[t.Mapping[str, t.Any]] | None = None
+    access: str = "write"
+    ephemeral: bool = False
+    ephemeral_ignore: t.Sequence[str] = IGNORED
+    working_dir: str = ""
+    config_files: t.Sequence[str] = ()
+    one_shots: t.Sequence[str] = ()
+    seconds: float = 10.0
+
+
+def verify(
+    engine: Engine, check: Check, *, world: World, through: Prover | None = None, fstab: str = "/etc/fstab"
+) -> dict[str, t.Any]:
+    """Prove every bind mount and volume of the containers asked for.
+
+    Args:
+        engine: where the containers run; it is only read.
+        check: which containers, and how far to go.
+        world: the clock.
+        through: proves mounts of containers in a virtual machine.
         fstab: the file that says which disks the host should have mounted.
-        clock: seconds, for the duration.
 
     Returns:
         The module's result: ok, summary, containers, missing_mounts, label_mismatch, ephemeral_writes, message,
@@ -72,25 +78,25 @@ def verify(
     Raises:
         EngineError: the engine does not answer, or has no container of that name.
         MachineError: the virtual machine does not answer.
-        ValueError: an expectation or ``access`` is not understood; the text says which.
+        CheckError: an expectation or ``access`` is not understood; the text says which.
     """
-    began = clock()
-    if access not in ACCESS:
-        raise ValueError(f"access must be one of {', '.join(ACCESS)}, not {access!r}")
-    wanted = [Expectation.parse(one) for one in expected or ()]
-    containers = _with_inherited(engine, engine.containers(project, names))
+    began = world.monotonic()
+    if check.access not in ACCESS:
+        raise CheckError(f"access must be one of {', '.join(ACCESS)}, not {check.access!r}")
+    wanted = [Expectation.parse(one) for one in check.expected or ()]
+    containers = _with_inherited(engine, engine.containers(check.project, check.names))
     jobs, missing = [], []
     for container in containers:
         declared, absent = declare(engine.name, container, wanted)
-        jobs.append(prove.Job(container, declared, access))
+        jobs.append(prove.Job(container, declared, check.access))
         missing.append(absent)
     unsupported = "" if through else syscalls.supported()
     if through:
-        proven = _prove_through(through, jobs, one_shots)
+        proven = _prove_through(through, jobs, check.one_shots)
     elif unsupported:
         proven = [_unverifiable(job, unsupported) for job in jobs]
     else:
-        proven = _prove_all(engine, jobs, seconds, fstab, one_shots)
+        proven = _prove_all(engine, jobs, check, world, fstab)
     reports = []
     for job, answer, absent in zip(jobs, proven, missing):
         rows = answer["rows"] + absent
@@ -106,34 +112,34 @@ def verify(
                 "mounts": rows,
             }
         )
-    result = _result(reports, _without_container(wanted, containers), project, engine)
-    result["label_mismatch"] = labels.mismatches(containers, working_dir, config_files)
+    result = _result(reports, _without_container(wanted, containers), check.project, engine)
+    result["label_mismatch"] = labels.mismatches(containers, check.working_dir, check.config_files)
     result["ok"] = result["ok"] and not result["label_mismatch"]
     result["ephemeral_writes"] = (
-        unpersisted.look(engine, containers, ephemeral_ignore, seconds, local=through is None)
-        if ephemeral and not unsupported
+        unpersisted.look(engine, containers, check.ephemeral_ignore, check.seconds, local=through is None, world=world)
+        if check.ephemeral and not unsupported
         else []
     )
     result["table"] = table.lines(result)
-    result["duration_ms"] = round((clock() - began) * 1000, 1)
+    result["duration_ms"] = round((world.monotonic() - began) * 1000, 1)
     return result
 
 
-def _prove_all(
-    engine: Engine, jobs: list[prove.Job], seconds: float, fstab: str, one_shots: t.Sequence[str]
-) -> list[dict[str, t.Any]]:
+def _prove_all(engine: Engine, jobs: list[prove.Job], check: Check, world: World, fstab: str) -> list[dict[str, t.Any]]:
+    seconds = check.seconds
     with open("/proc/self/mountinfo", "rb") as stream:
         mounted = Table.parse(stream.read())
-    prover = prove.Prover(facts.HostView(mounted, _disks(fstab)), seconds)
+    prover = prove.Prover(facts.HostView(mounted, _disks(fstab)), seconds, world)
     answers: dict[int, dict[str, t.Any]] = {}
     waiting = list(range(len(jobs)))
     for last in (False, True):
         running = [index for index in waiting if jobs[index].container.running]
         for index in waiting:
             if not jobs[index].container.running:
-                answers[index] = _not_running(jobs[index], one_shots)
+                answers[index] = _not_running(jobs[index], check.one_shots)
         waiting = []
-        for index, answer in zip(running, subprocess_pool.each(prover, [jobs[one] for one in running], seconds)):
+        proofs = subprocess_pool.each(prover, [jobs[one] for one in running], seconds, world)
+        for index, answer in zip(running, proofs):
             if answer is None:
                 answers[index] = _unverifiable(
                     jobs[index],
@@ -159,7 +165,7 @@ def _prove_all(
                     "keeps restarting",
                 )
             elif last:
-                answers[index] = _not_running(jobs[index], one_shots)
+                answers[index] = _not_running(jobs[index], check.one_shots)
     return [answers[index] for index in range(len(jobs))]
 
 

@@ -116,7 +116,11 @@ class OnMac(RealStack):
 @pytest.fixture
 def omnivibe(make_lab, mac, standin_images, monkeypatch) -> OnMac:
     """omnivibe with its code mounted from a checkout on the external disk."""
-    monkeypatch.setattr(mounts.prover, "Prover", functools.partial(Prover, share_types=("tmpfs",), home=str(mac.home)))
+
+    def prover(machine, world) -> Prover:
+        return Prover(machine, dataclasses.replace(world, home=str(mac.home)), share_types=("tmpfs",))
+
+    monkeypatch.setattr(mounts.prover, "Prover", prover)
     stack = make_lab("docker+2.40", OnMac)
     stack.take("omnivibe", {"redis": standin_images["redis"]})
     stack.move_to(mac)

@@ -177,7 +177,8 @@ def proof(stack: RealStack, **options) -> dict:
         {"service": "observer", "source": stack.variables["OBSERVER_DATA_DIR"], "destination": "/app/data"},
         {"service": "observer", "source": stack.variables["OBSERVER_LOG_DIR"], "destination": "/app/logs"},
     ]
-    return verify.verify(engine, project=stack.project, expected=wanted, **options)
+    check = verify.Check(project=stack.project, expected=wanted, **options)
+    return verify.verify(engine, check, world=world)
 
 
 def mounts_of(report: dict, service: str) -> list[dict]:
@@ -322,7 +323,7 @@ def test_a_secret_the_apps_cannot_read(observer):
     os.chown(place, 0, 0)
     world = dataclasses.replace(World.real(), environ=observer.backend.environ)
     engine = discover.find("docker", observer.backend.socket, world=world)
-    found = verify.verify(engine, project=observer.project)
+    found = verify.verify(engine, verify.Check(project=observer.project), world=world)
     os.chown(place, 999, 999)
     rows = [row for each in found["containers"] for row in each["mounts"] if row["source"] == place]
     assert {row["verdict"] for row in rows} == {"not_readable"}

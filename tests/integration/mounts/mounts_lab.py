@@ -9,8 +9,10 @@ import subprocess
 import time
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import Check, verify
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
 
 ENGINES = ("docker", "podman")
 ROOTLESS = "podman, rootless"
@@ -35,6 +37,13 @@ def command(*words: str | os.PathLike[str], check: bool = True, **options: t.Any
 
 # What the tests saw so far: engine and verdict, and the mendings that came with it. The summary shows it.
 SEEN: dict[tuple[str, str], set[str]] = collections.defaultdict(set)
+
+
+def proof(
+    engine: Engine, *, through: Prover | None = None, fstab: str = "/etc/fstab", **wanted: t.Any
+) -> dict[str, t.Any]:
+    """What the check of these containers returns; ``wanted`` as :class:`Check` has it."""
+    return verify(engine, Check(**wanted), world=World.real(), through=through, fstab=fstab)
 
 
 class Lab:
@@ -116,7 +125,7 @@ class Lab:
         self._mounted.remove(point)
 
     def proof(self, name: str, **options: t.Any) -> dict[str, t.Any]:
-        result = verify(self.engine, names=[name], **options)
+        result = proof(self.engine, names=[name], **options)
         for container in result["containers"]:
             for row in container["mounts"]:
                 SEEN[self.name, row["verdict"]].add(row["fix"])

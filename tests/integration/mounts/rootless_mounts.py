@@ -33,7 +33,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import process  
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, PodmanCli  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container  # noqa: E402
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify  # noqa: E402
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import Check, verify  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine  # noqa: E402
 
@@ -153,8 +153,9 @@ def shake() -> None:
     (STAGE / "full/big").write_bytes(b"\0" * 65536)
 
 
-def proof(engine: Engine, *, user: bool, **options: t.Any) -> dict[str, t.Any]:
+def proof(engine: Engine, *, user: bool, through: Prover | None = None, **options: t.Any) -> dict[str, t.Any]:
     """What the check says when that user, or root, runs it."""
+    check = Check(seconds=60.0, **options)
     readable, writable = os.pipe()
     child = os.fork()
     if child == 0:
@@ -165,7 +166,7 @@ def proof(engine: Engine, *, user: bool, **options: t.Any) -> dict[str, t.Any]:
                 os.setresgid(*[ACCOUNT.pw_gid] * 3)
                 os.setresuid(*[ACCOUNT.pw_uid] * 3)
             os.chdir("/")
-            os.write(writable, json.dumps(verify(engine, seconds=60.0, **options)).encode())
+            os.write(writable, json.dumps(verify(engine, check, world=WORLD, through=through)).encode())
             code = 0
         finally:
             os._exit(code)
@@ -203,7 +204,8 @@ def through_a_machine() -> dict[str, Verdict]:
             raise process.CommandError("no machine here", process.Result(tuple(argv), 125, "", "", 0.0))
         return process.run(argv, **options)
 
-    return look("stage", user=False, through=Prover(Machine.of("podman"), without_ssh, share_types=("tmpfs",)))
+    world = dataclasses.replace(WORLD, run=without_ssh)
+    return look("stage", user=False, through=Prover(Machine.of("podman"), world, share_types=("tmpfs",)))
 
 
 def made_up() -> Verdict:
@@ -246,7 +248,7 @@ def seen_by_a_stranger() -> Verdict:
         os.setresgid(stranger, stranger, stranger)
         os.setresuid(stranger, stranger, stranger)
         os.chdir("/")
-        os.write(writable, json.dumps(by_place(verify(Recorded([mine])))).encode())
+        os.write(writable, json.dumps(by_place(verify(Recorded([mine]), Check(), world=WORLD))).encode())
         os._exit(0)
     os.close(writable)
     with os.fdopen(readable) as stream:

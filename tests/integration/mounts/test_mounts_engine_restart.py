@@ -18,8 +18,7 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core import ps
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError, SocketEngine
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import cli
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify
-from mounts_lab import Lab, command
+from mounts_lab import Lab, command, proof
 
 
 class Daemon:
@@ -114,7 +113,7 @@ def test_checks_go_on_while_the_engine_is_killed_and_started(daemon: Daemon, doc
         while not stop.is_set():
             for engine in (lambda: kept, lambda: SocketEngine(daemon.socket)):
                 try:
-                    found = verify(engine(), names=names)
+                    found = proof(engine(), names=names)
                 except EngineError as error:
                     told.append(f"error: {error}")
                     continue

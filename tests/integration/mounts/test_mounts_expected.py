@@ -11,8 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import NotFound, SocketEngine
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify
-from mounts_lab import Lab
+from mounts_lab import Lab, proof
 
 
 def expect(row: dict[str, t.Any], verdict: str, fix: str) -> str:
@@ -136,7 +135,7 @@ def test_missing_source_is_made_by_podmans_api(podman_api: tuple[Lab, str], sour
     name = lab.create_by_api(path, "-v", f"{lab.folder}/{source}:/etc/{source}")
     lab.cli("start", name)
     assert lab.verdict(name, f"/etc/{source}")["verdict"] == verdict
-    (report,) = verify(SocketEngine(path), names=[name])["containers"]
+    (report,) = proof(SocketEngine(path), names=[name])["containers"]
     assert report["mounts"][0]["verdict"] == verdict, report
 
 
@@ -217,7 +216,7 @@ def test_unknown_container_is_an_error_that_names_it(lab: Lab) -> None:
 
 
 def test_project_without_containers_is_not_ok(lab: Lab) -> None:
-    result = verify(lab.engine, project="obx-mounts-none")
+    result = proof(lab.engine, project="obx-mounts-none")
     assert not result["ok"]
     assert "obx-mounts-none" in result["message"]
 
@@ -227,7 +226,7 @@ def test_project_and_service_are_found_by_label(lab: Lab) -> None:
     project = f"obx-mounts-{os.getpid()}"
     labels = ("--label", f"com.docker.compose.project={project}", "--label", "com.docker.compose.service=web")
     name = lab.run("-v", f"{data}:/data", *labels)
-    result = verify(
+    result = proof(
         lab.engine, project=project, expected=[{"service": "web", "source": str(data), "destination": "/data"}]
     )
     assert result["ok"], result["table"]

@@ -14,8 +14,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, NotFound
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, Mount
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify
-from mounts_lab import Lab, command
+from mounts_lab import Lab, command, proof
 
 
 class Recorded(Engine):
@@ -60,7 +59,7 @@ def test_probe_never_writes_outside_of_the_container(lab: Lab) -> None:
     (container,) = lab.engine.containers(names=[name])
     liar = replace(container, mounts=(Mount("bind", str(target), "/out", True),))
     before = os.stat(target).st_mtime_ns
-    row = only(verify(Recorded([liar])))
+    row = only(proof(Recorded([liar])))
     assert row["verdict"] != "ok", row
     assert os.stat(target).st_mtime_ns == before
     assert os.listdir(target) == []
@@ -101,9 +100,9 @@ def test_pid_that_belongs_to_somebody_else_by_now(lab: Lab) -> None:
     with subprocess.Popen(["sleep", "100"]) as stranger:
         try:
             old = replace(real, pid=stranger.pid)
-            row = only(verify(Recorded([old], [real])))
+            row = only(proof(Recorded([old], [real])))
             assert row["verdict"] == "ok", row  # looked again, and found the right one
-            row = only(verify(Recorded([old])))
+            row = only(proof(Recorded([old])))
             assert row["verdict"] == "unverifiable", row  # the engine insists: then nothing is proven
         finally:
             stranger.kill()
@@ -113,7 +112,7 @@ def test_pid_of_another_container(lab: Lab) -> None:
     """Both mount the same directory, so the wrong process would look right."""
     data = lab.directory("data")
     one, two = (lab.engine.containers(names=[lab.run("-v", f"{data}:/data")])[0] for _index in range(2))
-    row = only(verify(Recorded([replace(one, pid=two.pid, started_at="2001-01-01T00:00:00Z")])))
+    row = only(proof(Recorded([replace(one, pid=two.pid, started_at="2001-01-01T00:00:00Z")])))
     assert row["verdict"] == "unverifiable", row
 
 
@@ -125,8 +124,8 @@ def test_container_that_dies_between_list_and_look(lab: Lab) -> None:
     lab.until(lambda: not pathlib.Path(f"/proc/{before[0].pid}").exists())
     lab.until(lambda: not lab.engine.containers(names=[name])[0].running)
     after = lab.engine.containers(names=[name])
-    assert only(verify(Recorded(before, after)))["verdict"] == "not_running"
-    assert only(verify(Recorded(before, [])))["verdict"] == "not_running"
+    assert only(proof(Recorded(before, after)))["verdict"] == "not_running"
+    assert only(proof(Recorded(before, [])))["verdict"] == "not_running"
 
 
 def test_container_restarted_between_list_and_look(lab: Lab) -> None:
@@ -134,7 +133,7 @@ def test_container_restarted_between_list_and_look(lab: Lab) -> None:
     name = lab.run("-v", f"{data}:/data")
     before = lab.engine.containers(names=[name])
     lab.restart(name)
-    assert only(verify(Recorded(before, lab.engine.containers(names=[name]))))["verdict"] == "ok"
+    assert only(proof(Recorded(before, lab.engine.containers(names=[name]))))["verdict"] == "ok"
 
 
 def test_unprivileged_caller_is_told_and_nothing_is_ok(lab: Lab) -> None:
@@ -149,7 +148,7 @@ def test_unprivileged_caller_is_told_and_nothing_is_ok(lab: Lab) -> None:
             os.setgroups([])
             os.setresgid(65534, 65534, 65534)
             os.setresuid(65534, 65534, 65534)
-            row = only(verify(Recorded(containers)))
+            row = only(proof(Recorded(containers)))
             code = 0 if row["verdict"] == "unverifiable" and "root" in row["message"] else 2
         finally:
             os._exit(code)
@@ -175,7 +174,7 @@ def test_dead_share_holds_up_neither_the_check_nor_the_other_containers(lab: Lab
     containers = [lab.engine.containers(names=[lab.run("-v", f"{data}:/data")])[0] for _index in range(3)]
     containers[1] = replace(containers[1], mounts=(Mount("bind", f"{dead_share}/journal", "/data", True),))
     began = time.monotonic()
-    result = verify(Recorded(containers), seconds=0.5)
+    result = proof(Recorded(containers), seconds=0.5)
     assert time.monotonic() - began < 5
     verdicts = [report["mounts"][0]["verdict"] for report in result["containers"]]
     assert verdicts == ["ok", "unverifiable", "ok"], result["table"]

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, Mount, parse_inspect
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import verify
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mounts_lab import proof
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mount namespaces need root")
 
@@ -314,7 +314,7 @@ def test_the_verdict_follows_from_how_the_layout_was_built(mounts: list[Layout])
                 make(layout.kind, other)
                 declared["source"] = str(other)
             expected.append(declared)
-        result = verify(Recording(container), expected=expected)
+        result = proof(Recording(container), expected=expected)
         (report,) = result["containers"]
         found = {row["destination"]: (row["verdict"], row["fix"]) for row in report["mounts"]}
         wanted = {stage.inside(index): layout.expected() for index, layout in enumerate(mounts)}

@@ -5,10 +5,12 @@ This host plays the guest, so a tmpfs plays the share: no Linux test host has a 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine
 from mounts_lab import Lab, command
@@ -23,7 +25,8 @@ def without_ssh(argv: t.Sequence[str], **options: t.Any) -> process.Result:
 
 
 def proven(lab: Lab, name: str, **options: t.Any) -> dict[str, dict[str, t.Any]]:
-    through = Prover(Machine.of("podman"), without_ssh, share_types=("tmpfs",))
+    world = dataclasses.replace(World.real(), run=without_ssh)
+    through = Prover(Machine.of("podman"), world, share_types=("tmpfs",))
     (report,) = lab.proof(name, through=through, **options)["containers"]
     return {row["destination"]: row for row in report["mounts"]}
 

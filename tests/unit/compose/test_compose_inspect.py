@@ -27,7 +27,7 @@ def test_the_engine_a_stack_was_deployed_on_is_the_only_one_that_counts(tmp_path
     state_file.save(request.state_folder, {"engine": "docker"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(tmp_path))
-        patch.setattr(inspect.discover, "sockets", lambda name, environ, uid: [f"{tmp_path}/none.sock"])
+        patch.setattr(inspect.discover, "sockets", lambda name, world: [f"{tmp_path}/none.sock"])
         with pytest.raises(EngineError, match="shop was deployed on docker, and that does not answer"):
             inspect.find_engine(request, world)
         named = dataclasses.replace(request, engine="podman")

@@ -8,6 +8,7 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import cli, metrics
 
@@ -66,8 +67,8 @@ def test_file_is_replaced_at_once_and_readable_for_the_exporter(tmp_path: pathli
 def test_exit_code_tells_a_monitor(
     monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, ok: bool, code: int
 ) -> None:
-    monkeypatch.setattr(cli, "find", lambda engine, socket: (engine, socket))
-    monkeypatch.setattr(cli, "verify", lambda engine, **options: {**RESULT, "ok": ok, "asked": options})
+    monkeypatch.setattr(cli, "find", lambda engine, socket, world: (engine, socket))
+    monkeypatch.setattr(cli, "verify", lambda engine, check, **options: {**RESULT, "ok": ok})
     out = io.StringIO()
     assert cli.main(["--project", "p", "--engine", "podman", "--textfile", str(tmp_path / "m.prom")], out) == code
     assert out.getvalue() == "one\ntwo\n"
@@ -77,7 +78,7 @@ def test_exit_code_tells_a_monitor(
 def test_engine_that_does_not_answer(
     monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def none(engine: str, socket: str | None) -> t.NoReturn:
+    def none(engine: str, socket: str | None, world: World) -> t.NoReturn:
         raise EngineError("no engine here")
 
     monkeypatch.setattr(cli, "find", none)
@@ -85,3 +86,13 @@ def test_engine_that_does_not_answer(
     assert "no engine here" in capsys.readouterr().err
     assert "onebox_mounts_ok" in (tmp_path / "m.prom").read_text()
     assert cli.main(["--textfile", str(tmp_path / "none" / "m.prom")]) == 2
+
+
+def test_file_that_cannot_be_written_is_named_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "find", lambda engine, socket, world: (engine, socket))
+    monkeypatch.setattr(cli, "verify", lambda engine, check, **options: {**RESULT, "ok": True})
+    assert cli.main(["--textfile", str(tmp_path / "none" / "m.prom")]) == 2
+    said = capsys.readouterr().err
+    assert f"cannot write {tmp_path}/none/m.prom: No such file or directory; make its directory" in said

@@ -8,14 +8,20 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import declared_disks
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import CheckError
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.table import lines
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import Check, verify
+
+WORLD = World.real()
 
 
 def test_answers_come_in_order_and_from_a_child() -> None:
-    answers = list(subprocess_pool.each(lambda number: [number * 2, os.getpid()], range(100), 5))
+    answers = list(subprocess_pool.each(lambda number: [number * 2, os.getpid()], range(100), 5, WORLD))
     assert [answer[0] for answer in answers] == [number * 2 for number in range(100)]
     assert len({answer[1] for answer in answers} | {os.getpid()}) == 2
 
@@ -27,7 +33,7 @@ def test_one_that_hangs_costs_its_time_and_no_more() -> None:
         return number
 
     began = time.monotonic()
-    assert list(subprocess_pool.each(work, range(5), 0.7)) == [0, None, 2, None, 4]
+    assert list(subprocess_pool.each(work, range(5), 0.7, WORLD)) == [0, None, 2, None, 4]
     assert time.monotonic() - began < 10
 
 
@@ -37,17 +43,17 @@ def test_one_that_kills_its_child() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return number
 
-    assert list(subprocess_pool.each(work, range(2), 5)) == [None, 1]
+    assert list(subprocess_pool.each(work, range(2), 5, WORLD)) == [None, 1]
 
 
 def test_large_answers_and_none_at_all() -> None:
-    assert list(subprocess_pool.each(lambda size: "ü" * size, [300_000, 1], 10)) == ["ü" * 300_000, "ü"]
-    assert list(subprocess_pool.each(lambda size: size, [], 1)) == []
+    assert list(subprocess_pool.each(lambda size: "ü" * size, [300_000, 1], 10, WORLD)) == ["ü" * 300_000, "ü"]
+    assert list(subprocess_pool.each(lambda size: size, [], 1, WORLD)) == []
 
 
 def test_no_child_is_left_behind() -> None:
-    list(subprocess_pool.each(lambda number: number, [1], 5))
-    list(subprocess_pool.each(lambda number: signal.pause(), [1], 0.1))
+    list(subprocess_pool.each(lambda number: number, [1], 5, WORLD))
+    list(subprocess_pool.each(lambda number: signal.pause(), [1], 0.1, WORLD))
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 
@@ -72,8 +78,13 @@ def test_disks_an_fstab_promises() -> None:
     ],
 )
 def test_expectation_that_is_not_understood_names_the_key(data: dict[str, t.Any], word: str) -> None:
-    with pytest.raises(ValueError, match=word):
+    with pytest.raises(CheckError, match=word):
         Expectation.parse(data)
+
+
+def test_unknown_access_is_refused_before_the_engine_is_asked() -> None:
+    with pytest.raises(CheckError, match="access must be one of none, read, write, not 'all'"):
+        verify(Engine(), Check(access="all"), world=WORLD)
 
 
 def test_table_shows_findings_first_and_what_to_do() -> None:

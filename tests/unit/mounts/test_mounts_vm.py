@@ -6,6 +6,7 @@ own ext4 disk); the script itself runs for real in tests/integration/mounts/test
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import shlex
@@ -13,6 +14,7 @@ import typing as t
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import declare
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.prove import Job
@@ -154,7 +156,8 @@ def judged(guest: Guest, access: str = "write") -> dict[str, t.Any]:
     state = {"Status": "running", "Pid": 874}
     container = parse_inspect({"Id": "c" * 64, "Name": "/web", "State": state, "Mounts": mounts})
     declared, _absent = declare("podman", container, [])
-    prover = vm.Prover(vm_machines.Machine.of("podman", "97layerOS"), guest, home="/home/mac", random=lambda: "r4nd0m")
+    world = dataclasses.replace(World.real(), run=guest, home="/home/mac", random=lambda: 0.5)
+    prover = vm.Prover(vm_machines.Machine.of("podman", "97layerOS"), world)
     (answer,) = prover.prove([Job(container, declared, access)])
     (row,) = answer["rows"]
     return row
@@ -170,7 +173,7 @@ def test_shared_directory_is_proven_by_a_fresh_file_that_is_gone_afterwards(home
     guest = Guest(home / "app", home)
     row = judged(guest)
     assert (row["verdict"], row["proof"]) == ("ok", "canary")
-    assert guest.files == [".onebox-probe-r4nd0m"]
+    assert guest.files == [".onebox-probe-800000000000"]
     assert os.listdir(home / "app") == []
     assert "exFAT" in row["message"]  # what the disk cannot do is said
 

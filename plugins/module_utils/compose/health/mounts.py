@@ -29,8 +29,8 @@ def prove(engine: Engine, request: Request, world: World, **wanted: t.Any) -> di
     try:
         through = None
         if request.vm != "none":
-            through = prover.Prover(shares.Machine.of(request.vm, request.vm_name, environ=world.environ), world.run)
-        return verify.verify(engine, through=through, **wanted)
+            through = prover.Prover(shares.Machine.of(request.vm, request.vm_name, environ=world.environ), world)
+        return verify.verify(engine, verify.Check(**wanted), world=world, through=through)
     except shares.MachineError as error:
         raise ComposeError(f"the mounts of stack {request.name} cannot be proven: {error}") from error
 

@@ -21,6 +21,7 @@ import secrets
 import typing as t
 from dataclasses import asdict, dataclass, replace
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool, syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Identity, Process
 
@@ -50,7 +51,9 @@ class Outcome:
     place: str = ""
 
 
-def probe(process: Process, root: int, identity: Identity, wanted: t.Sequence[Wanted], seconds: float) -> list[Outcome]:
+def probe(
+    process: Process, root: int, identity: Identity, wanted: t.Sequence[Wanted], seconds: float, world: World
+) -> list[Outcome]:
     """Answer all questions about one container.
 
     Args:
@@ -58,6 +61,7 @@ def probe(process: Process, root: int, identity: Identity, wanted: t.Sequence[Wa
         root: descriptor of the root directory it sees.
         identity: as whom it acts.
         seconds: how long a child may take, where one is needed.
+        world: waiting for the child.
 
     Raises:
         Gone, Refused: from reading the process.
@@ -77,7 +81,7 @@ def probe(process: Process, root: int, identity: Identity, wanted: t.Sequence[Wa
         return [asdict(outcome) for outcome in _ask_all(_having_become(identity, inside, namespace), root, questions)]
 
     try:
-        (answers,) = subprocess_pool.each(work, [list(wanted)], seconds)
+        (answers,) = subprocess_pool.each(work, [list(wanted)], seconds, world)
     finally:
         os.close(namespace)
     if answers is None:

@@ -14,6 +14,7 @@ import errno
 import os
 from dataclasses import dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Table
 
@@ -22,11 +23,11 @@ INITS = ("docker-init", "podman-init", "catatonit", "tini", "tini-static", "dumb
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
-class Gone(Exception):
+class Gone(OneboxError):
     """The process has ended."""
 
 
-class Refused(Exception):
+class Refused(OneboxError):
     """The caller may not look into the process."""
 
 

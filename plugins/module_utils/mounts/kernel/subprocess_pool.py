@@ -16,8 +16,9 @@ import os
 import select
 import signal
 import tempfile
-import time
 import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 Item = t.TypeVar("Item")
 
@@ -26,6 +27,7 @@ def each(
     work: t.Callable[[Item], t.Any],
     items: t.Sequence[Item],
     seconds: float,
+    world: World,
 ) -> t.Iterator[t.Any]:
     """Yield ``work(item)`` for each item, made by a child; None for an item that took too long or killed the child.
 
@@ -33,6 +35,7 @@ def each(
         work: must return what JSON can hold, and must not raise.
         seconds: what one item may take; it is noticed after twice that at the latest. A child that hangs is left
             behind and the next item gets a new one.
+        world: waiting for the end of a killed child.
     """
     done = 0
     while done < len(items):
@@ -42,7 +45,7 @@ def each(
                 _wait(ended, answers, seconds)
             finally:
                 os.close(ended)
-                _give_up(child)
+                _give_up(child, world)
             complete = os.pread(answers, os.fstat(answers).st_size, 0).split(b"\n")[:-1]
         for line in complete:
             yield json.loads(line)
@@ -104,7 +107,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _give_up(child: int) -> None:
+def _give_up(child: int, world: World) -> None:
     """Kill the child with all it started and collect it; one that cannot die is left to the kernel."""
     with contextlib.suppress(OSError):
         os.killpg(child, signal.SIGKILL)
@@ -114,7 +117,7 @@ def _give_up(child: int) -> None:
     while pause < 0.1:
         with contextlib.suppress(ChildProcessError):
             if os.waitpid(child, os.WNOHANG)[0] == 0:
-                time.sleep(pause)
+                world.sleep(pause)
                 pause *= 1.5
                 continue
         return

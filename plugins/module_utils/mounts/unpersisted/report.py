@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool
@@ -17,7 +18,13 @@ ENTRIES = 250_000
 
 
 def look(
-    engine: Engine, containers: t.Sequence[Container], patterns: t.Sequence[str], seconds: float, *, local: bool
+    engine: Engine,
+    containers: t.Sequence[Container],
+    patterns: t.Sequence[str],
+    seconds: float,
+    *,
+    local: bool,
+    world: World,
 ) -> list[dict[str, t.Any]]:
     """The rows of ``ephemeral_writes``.
 
@@ -25,6 +32,7 @@ def look(
         patterns: paths to leave out, as :class:`scan.Ignored` takes them.
         seconds: how long one container may take.
         local: whether the containers run on this host, so that their files can be looked at.
+        world: the clock.
 
     Raises:
         EngineError: the engine does not answer.
@@ -41,9 +49,10 @@ def look(
     walked: t.Iterable[t.Any] = [None] * len(containers)
     if local:
         walked = subprocess_pool.each(
-            lambda container: _walk(container, ignored, list(declared[container.id]), seconds),
+            lambda container: _walk(container, ignored, list(declared[container.id]), seconds, world),
             containers,
             seconds * 1.5 + 1,
+            world,
         )
     rows = []
     for container, answer in zip(containers, walked):
@@ -57,14 +66,16 @@ def look(
     return rows
 
 
-def _walk(container: Container, ignored: scan.Ignored, homes: list[str], seconds: float) -> dict[str, t.Any]:
+def _walk(
+    container: Container, ignored: scan.Ignored, homes: list[str], seconds: float, world: World
+) -> dict[str, t.Any]:
     shipped = [path for path in homes if container.running and scan.is_shipped(container.pid, path)]
     upper = ((container.raw.get("GraphDriver") or {}).get("Data") or {}).get("UpperDir") or ""
     answer: dict[str, t.Any] = {"shipped": shipped, "groups": None}
     if not upper:
         return answer
     try:
-        found = scan.walk(upper, ignored, homes, entries=ENTRIES, seconds=seconds)
+        found = scan.walk(upper, ignored, homes, entries=ENTRIES, seconds=seconds, world=world)
     except OSError:
         return answer  # not of this host, or not for us to see: the engine is asked instead
     answer["groups"] = {path: [group.files, group.bytes, group.newest] for path, group in found.groups.items()}

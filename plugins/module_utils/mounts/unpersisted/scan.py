@@ -19,6 +19,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
 
@@ -80,7 +81,7 @@ def walk(
     *,
     entries: int,
     seconds: float,
-    clock: t.Callable[[], float] = time.monotonic,
+    world: World,
 ) -> Found:
     """Add up the files of an overlay's upper directory.
 
@@ -92,12 +93,13 @@ def walk(
         homes: directories of the container that are groups of their own, such as declared data paths.
         entries: how many directory entries to look at, at most.
         seconds: how long to look, at most.
+        world: the clock.
 
     Raises:
         OSError: the directory cannot be read.
     """
     found = Found()
-    deadline = clock() + seconds
+    deadline = world.monotonic() + seconds
     seen = 0
     waiting = [("/", os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))]
     try:
@@ -107,7 +109,7 @@ def walk(
                 with os.scandir(directory) as listing:
                     for entry in listing:
                         seen += 1
-                        if seen > entries or (seen % 256 == 0 and clock() > deadline):
+                        if seen > entries or (seen % 256 == 0 and world.monotonic() > deadline):
                             found.complete = False
                             return found
                         path = os.path.join(place, entry.name)

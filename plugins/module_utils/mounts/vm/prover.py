@@ -14,10 +14,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.prove import Job, row
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict import vm as vm_verdicts
@@ -33,29 +33,19 @@ class Prover:
 
     Args:
         machine: the machine.
-        run: starts a process.
+        world: processes, the user's home directory, and the random part of a name.
         seconds: how long the machine may take for one answer.
-        home: the user's home directory.
         share_types: file-system types that count as a share.
-        random: makes the random part of a name.
     """
 
     def __init__(
-        self,
-        machine: Machine,
-        run: process.Runner = process.run,
-        *,
-        seconds: float = 60.0,
-        home: str = "",
-        share_types: t.Sequence[str] = SHARE_TYPES,
-        random: t.Callable[[], str] = lambda: secrets.token_hex(12),
+        self, machine: Machine, world: World, *, seconds: float = 60.0, share_types: t.Sequence[str] = SHARE_TYPES
     ) -> None:
         self._machine = machine
-        self._run = run
+        self._world = world
         self._seconds = seconds
         self._types = share_types
-        self._random = random
-        self._shared = shares(machine, run, home or os.path.expanduser("~"), seconds)
+        self._shared = shares(machine, world.run, world.home, seconds)
 
     def prove(self, jobs: t.Sequence[Job]) -> list[dict[str, t.Any]]:
         """``user`` and ``rows`` of each job, as the proof on the host itself has them; of running containers only.
@@ -65,7 +55,7 @@ class Prover:
         """
         wanted = [(number, job, declared) for number, job in enumerate(jobs) for declared in job.declared]
         answers: list[dict[str, t.Any]] = [{"user": None, "rows": []} for _job in jobs]
-        disks = mounted(self._run)
+        disks = mounted(self._world.run)
         while wanted:
             part = wanted[: _fitting([declared for _number, _job, declared in wanted])]
             wanted = wanted[len(part) :]
@@ -73,7 +63,8 @@ class Prover:
                 tokens = self._tokens(files, part)
                 hosts = [self._on_host(tokens, disks, declared) for _number, _job, declared in part]
                 questions = [_question(job, declared, host) for (_number, job, declared), host in zip(part, hosts)]
-                report = guest_script.parse(self._machine.ask(guest_script.script(questions), self._run, self._seconds))
+                script = guest_script.script(questions)
+                report = guest_script.parse(self._machine.ask(script, self._world.run, self._seconds))
             judge = vm_verdicts.Judge(self._machine, self._shared, self._types, report)
             for index, (number, _job, declared) in enumerate(part):
                 answer = judge(declared, hosts[index], questions[index], index)
@@ -89,13 +80,16 @@ class Prover:
             place = host_path(declared.source, self._shared)
             if job.access != "write" or declared.type != "bind" or not declared.read_write or place in tokens:
                 continue
-            name = f".onebox-probe-{self._random()}"
+            name = self._fresh_name()
             if os.path.isdir(place):
                 # Not ours to write to: then the file system's type has to do.
                 with contextlib.suppress(OSError):
                     files.enter_context(_file(os.path.join(place, name)))
                     tokens[place] = name
         return tokens
+
+    def _fresh_name(self) -> str:
+        return f".onebox-probe-{int(self._world.random() * 16**12):012x}"
 
     def _on_host(
         self, tokens: t.Mapping[str, str], disks: t.Sequence[tuple[str, str]], declared: Declared
@@ -104,7 +98,7 @@ class Prover:
         wanted = declared.wanted_source
         return vm_verdicts.OnHost(
             place=place,
-            token=tokens.get(place) or f".onebox-probe-{self._random()}",
+            token=tokens.get(place) or self._fresh_name(),
             made=place in tokens,
             status=_status(place),
             fstype=fstype_of(place, disks),
