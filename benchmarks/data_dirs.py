@@ -26,7 +26,9 @@ import yaml
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 importlib.import_module("conftest")  # makes the collection importable
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.ensure import ensure  # noqa: E402
+from ansible_collections.onebox.stack.plugins.module_utils.dirs.filesystem import Mounts  # noqa: E402
 
 BENCHMARK = "200 directories against a loop of ansible.builtin.file; 1,000 against bare Python"
 LOOP, BARE = 200, 1000
@@ -119,7 +121,8 @@ def seconds(work: t.Callable[[], object]) -> float:
 def against_bare_python(place: pathlib.Path) -> None:
     def module(base: pathlib.Path) -> None:
         entries = [{"path": f"dir{number}", "owner": "999", "group": "999"} for number in range(BARE)]
-        result = ensure(entries, base=str(base), deploy_dir="/opt/x", state_dir=str(place / "state"), check=False)
+        state, mounts = str(place / "state"), Mounts(World.real())
+        result = ensure(entries, base=str(base), deploy_dir="/opt/x", state_dir=state, check=False, mounts=mounts)
         assert not result["problems"]
 
     # An AnsibleModule with one directory, in a Python of its own: what any module costs before it does anything.

@@ -165,21 +165,40 @@ problems:
 """
 
 import os
-import pathlib
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.ensure import ensure
+from ansible_collections.onebox.stack.plugins.module_utils.dirs.filesystem import Mounts
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.request import MODES
 
 
-def default_state_dir() -> str:
-    if os.geteuid() == 0:
-        return "/var/lib/onebox"
-    return str(pathlib.Path.home() / ".local" / "state" / "onebox")
+def converge(module: AnsibleModule) -> dict[str, t.Any]:
+    """Make the directories right. With problems the result is a failure that lists them."""
+    given, world = module.params, World.real()
+    usual = "/var/lib/onebox" if world.is_root else os.path.join(world.home, ".local", "state", "onebox")
+    result = ensure(
+        given["directories"],
+        base=given["base"],
+        deploy_dir=given["deploy_dir"],
+        state_dir=given["state_dir"] or usual,
+        check=module.check_mode,
+        mounts=Mounts(world),
+    )
+    problems = result["problems"]
+    if problems:
+        done = "some directories were changed" if result["changed"] else "nothing was changed"
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        text = f"{count}, {done}: " + "; ".join(row["message"] for row in problems)
+        return {**result, "failed": True, "msg": text}
+    return result
 
 
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        converge,
         argument_spec={
             "directories": {
                 "type": "list",
@@ -199,24 +218,7 @@ def main() -> None:
             "deploy_dir": {"type": "path"},
             "state_dir": {"type": "path"},
         },
-        supports_check_mode=True,
     )
-    given = module.params
-    result = ensure(
-        given["directories"],
-        base=given["base"],
-        deploy_dir=given["deploy_dir"],
-        state_dir=given["state_dir"] or default_state_dir(),
-        check=module.check_mode,
-    )
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    problems = result["problems"]
-    if problems:
-        done = "some directories were changed" if result["changed"] else "nothing was changed"
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        module.fail_json(msg=f"{count}, {done}: " + "; ".join(row["message"] for row in problems), **result)
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ import pwd
 import stat
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError, Problem
 from ansible_collections.onebox.stack.plugins.module_utils.dirs import own, records, request
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.filesystem import OWNERLESS, Mounts
-from ansible_collections.onebox.stack.plugins.module_utils.dirs.look import Found, Looker, owned
-from ansible_collections.onebox.stack.plugins.module_utils.dirs.request import Problem
-from ansible_collections.onebox.stack.plugins.module_utils.dirs.walk import Cursor, Place, WalkError, opened
+from ansible_collections.onebox.stack.plugins.module_utils.dirs.look import CODE, Found, Looker, owned
+from ansible_collections.onebox.stack.plugins.module_utils.dirs.walk import Cursor, Place, opened
 
 # What the engine does for a missing parent is the same: everybody may pass through, root owns it.
 _PARENT_MODE = 0o755
@@ -29,7 +29,7 @@ def ensure(
     deploy_dir: str | None,
     state_dir: str,
     check: bool,
-    mounts: Mounts | None = None,
+    mounts: Mounts,
 ) -> dict[str, t.Any]:
     """Make ``directories`` as they are wanted.
 
@@ -37,6 +37,7 @@ def ensure(
         directories: as the option of the module; every key but ``path`` may be missing or None.
         state_dir: where facts are remembered between runs.
         check: change nothing, and return what would be.
+        mounts: the mount table.
 
     Returns:
         ``changed``, ``directories``, ``problems`` (nothing was changed when the first look found any), ``warnings``
@@ -44,7 +45,7 @@ def ensure(
     """
     wanted, problems = request.read(directories, base, deploy_dir)
     memory = records.Records(state_dir)
-    look = Looker(mounts or Mounts(), memory, deploy_dir, os.geteuid()).look(wanted)
+    look = Looker(mounts, memory, deploy_dir, os.geteuid()).look(wanted)
     problems += look.problems
     before = {found.wanted.path: _state(found.stat) for found in look.found if found.changes}
     rows = [_row(found) for found in look.found]
@@ -62,10 +63,10 @@ def ensure(
                 if found.changes:
                     try:
                         _change(cursor, found, memory)
-                    except (WalkError, records.RecordError) as error:
-                        problems.append(Problem(found.wanted.path, str(error)))
+                    except OneboxError as error:
+                        problems.append(Problem(CODE, found.wanted.path, str(error)))
                     except OSError as error:
-                        problems.append(Problem(found.wanted.path, _explain(found, error)))
+                        problems.append(Problem(CODE, found.wanted.path, _explain(found, error)))
                     row.update(_row(found, changed=_state(found.stat) != before[found.wanted.path] or _lasting(found)))
                     after[found.wanted.path] = _planned(row) if found.stat else _state(None)
                     after.update({path: _state(None) for path in found.parents if not os.path.lexists(path)})
@@ -205,7 +206,7 @@ def _result(
     return {
         "changed": changed,
         "directories": rows,
-        "problems": [problem._asdict() for problem in problems],
+        "problems": [{"path": problem.where, "message": problem.message} for problem in problems],
         "warnings": warnings,
         "diff": {
             "before": {path: state for path, state in before.items() if path not in same},

@@ -10,7 +10,7 @@ import re
 import sys
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.walk import Place
 
 # They keep neither owner nor mode. FUSE's drivers for exFAT and NTFS both call themselves fuseblk.
@@ -32,13 +32,13 @@ class Mounts:
     """Questions to the mount table, asked once for each file system.
 
     Args:
+        world: processes.
         proc: where the kernel shows the caller's own process; without it (macOS), ``mount`` is asked.
-        run: starts a process, as :func:`process.run`.
     """
 
-    def __init__(self, proc: str = "/proc/self", run: process.Runner = process.run) -> None:
+    def __init__(self, world: World, proc: str = "/proc/self") -> None:
         self._proc = proc if os.path.exists(f"{proc}/mountinfo") else ""
-        self._run = run
+        self._run = world.run
         self._spaces: dict[int, Space] = {}
         self._types: dict[str, str] | None = None
 

@@ -10,6 +10,7 @@ import stat
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError, Problem
 from ansible_collections.onebox.stack.plugins.module_utils.dirs import own, records
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.filesystem import (
     OWNERLESS,
@@ -20,15 +21,16 @@ from ansible_collections.onebox.stack.plugins.module_utils.dirs.filesystem impor
 )
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.request import (
     Parts,
-    Problem,
     Wanted,
     in_deploy_dir,
     join,
     split,
     twin_in_deploy_dir,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.dirs.walk import Cursor, Place, WalkError, opened
+from ansible_collections.onebox.stack.plugins.module_utils.dirs.walk import Cursor, Place, opened
 
+# The code of every problem with a directory.
+CODE = "directory"
 # Of a directory of secrets, so many files are looked at.
 _SECRETS = 1000
 
@@ -90,14 +92,14 @@ class Looker:
             for wanted in directories:
                 try:
                     self._one(cursor, wanted)
-                except (WalkError, records.RecordError) as error:
+                except OneboxError as error:
                     self._problem(wanted, str(error))
                 except OSError as error:
                     self._problem(wanted, f"{wanted.path}: {error.strerror}")
         return self._look
 
     def _problem(self, wanted: Wanted, message: str) -> None:
-        self._look.problems.append(Problem(wanted.path, message))
+        self._look.problems.append(Problem(CODE, wanted.path, message))
 
     def _warn(self, topic: str, device: int, message: str) -> None:
         """Warn once for each file system."""

@@ -9,16 +9,18 @@ One small file a fact below the state directory, named after the path it is abou
 from __future__ import annotations
 
 import os
-import tempfile
 import typing as t
 import urllib.parse
 import uuid
 
+from ansible_collections.onebox.stack.plugins.module_utils.core import files
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+
 SENTINEL = ".onebox-disk"
 
 
-class RecordError(Exception):
-    """Something remembered cannot be read or written; the text says which file."""
+class RecordError(OneboxError):
+    """The mark of a disk cannot be read or written; the text says why."""
 
 
 class Records:
@@ -31,29 +33,14 @@ class Records:
         return os.path.join(self.directory, topic, urllib.parse.quote(path, safe=""))
 
     def get(self, topic: str, path: str) -> str:
-        """What is remembered, or ""."""
-        name = self.file(topic, path)
-        try:
-            with open(name) as file:
-                return file.read(1000).strip()
-        except FileNotFoundError:
-            return ""
-        except (OSError, ValueError) as error:
-            raise RecordError(f"{name} cannot be read: {error}") from error
+        """What is remembered, or "". Raises :class:`files.FileError`."""
+        return files.read_text(self.file(topic, path)).strip()
 
     def put(self, topic: str, path: str, value: str) -> None:
-        """Remember ``value``, durably."""
+        """Remember ``value``, durably. Raises :class:`files.FileError`."""
         name = self.file(topic, path)
-        try:
-            os.makedirs(os.path.dirname(name), mode=0o700, exist_ok=True)
-            fd, temporary = tempfile.mkstemp(prefix=".tmp-", dir=os.path.dirname(name))
-            with os.fdopen(fd, "w") as file:
-                file.write(value + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, name)
-        except OSError as error:
-            raise RecordError(f"{name} cannot be written: {error.strerror}") from error
+        files.make_directories(os.path.dirname(name), 0o700)
+        files.replace(name, f"{value}\n".encode(), 0o600, durable=True)
 
 
 def sentinel(fd: int) -> str:

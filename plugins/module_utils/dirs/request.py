@@ -11,6 +11,8 @@ import os
 import pwd
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+
 # A data or log directory may be read by its group (a backup, a log shipper); a secret by nobody else at all.
 MODES = {"data": 0o750, "log": 0o750, "config": 0o750, "secret": 0o700}
 
@@ -18,11 +20,8 @@ Parts = tuple[str, ...]
 Lookup = t.Callable[[str], int]
 
 
-class Problem(t.NamedTuple):
-    """Something that keeps a directory from being right. ``path`` is "" when it concerns them all."""
-
-    path: str
-    message: str
+# The code of every problem found here: an option is not understood or not allowed.
+_CODE = "option"
 
 
 class Wanted(t.NamedTuple):
@@ -52,7 +51,7 @@ def read(
 ) -> tuple[list[Wanted], list[Problem]]:
     """Make :class:`Wanted` of the option ``directories``, parents before children, and say all that is wrong."""
     problems = [
-        Problem(value, f"{option} must be an absolute path without '..', not {value!r}")
+        Problem(_CODE, value, f"{option} must be an absolute path without '..', not {value!r}")
         for option, value in (("base", base), ("deploy_dir", deploy_dir))
         if value is not None and (not value.startswith("/") or ".." in split(value))
     ]
@@ -68,12 +67,12 @@ def read(
         try:
             wanted = _one(given, around, user, group)
         except ValueError as error:
-            problems.append(Problem(str(given["path"]), f"directories[{number}]: {error}"))
+            problems.append(Problem(_CODE, str(given["path"]), f"directories[{number}]: {error}"))
             continue
         if wanted.parts in found:
-            problems.append(Problem(wanted.path, f"directories[{number}]: {wanted.path} is listed twice"))
+            problems.append(Problem(_CODE, wanted.path, f"directories[{number}]: {wanted.path} is listed twice"))
         elif deployed and wanted.parts[: len(deployed)] == deployed:
-            problems.append(Problem(wanted.path, in_deploy_dir(wanted, deployed)))
+            problems.append(Problem(_CODE, wanted.path, in_deploy_dir(wanted, deployed)))
         else:
             found[wanted.parts] = wanted
     return [found[parts] for parts in sorted(found)], problems

@@ -11,6 +11,7 @@ import os
 import stat
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.request import Parts, join
 
 # O_PATH needs only the right to pass through; where it does not exist (macOS), one must be able to read as well.
@@ -18,7 +19,7 @@ _PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os
 _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class WalkError(Exception):
+class WalkError(OneboxError):
     """A path cannot be walked; the text says where and why."""
 
 

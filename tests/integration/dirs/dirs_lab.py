@@ -17,7 +17,9 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "testbed"))
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.ensure import ensure  # noqa: E402
+from ansible_collections.onebox.stack.plugins.module_utils.dirs.filesystem import Mounts  # noqa: E402
 from onebox_testbed import packages  # noqa: E402
 from onebox_testbed.base import CACHE  # noqa: E402
 
@@ -45,6 +47,7 @@ class Lab:
             "base": str(self.place / "srv"),
             "deploy_dir": None,
             "state_dir": str(self.place / "state"),
+            "mounts": Mounts(World.real()),
             **options,
         }
         return ensure(entries, check=check, **options)

@@ -6,7 +6,9 @@ import os
 import pathlib
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.ensure import ensure
+from ansible_collections.onebox.stack.plugins.module_utils.dirs.filesystem import Mounts
 from dirs_lab import APP, as_user, kill_when
 
 
@@ -135,12 +137,12 @@ def unprivileged(lab, *entries: dict, uid: int = 12345, groups: tuple[int, ...] 
     if not own.exists():
         own.mkdir(mode=0o711)
         os.chown(own, uid, uid)
-    return as_user(
-        uid,
-        uid,
-        lambda: ensure(entries, base=str(own), deploy_dir=None, state_dir=str(own / "state"), check=False),
-        groups,
-    )
+
+    def run() -> dict:
+        state, mounts = str(own / "state"), Mounts(World.real())
+        return ensure(entries, base=str(own), deploy_dir=None, state_dir=state, check=False, mounts=mounts)
+
+    return as_user(uid, uid, run, groups)
 
 
 def test_an_ordinary_user(lab):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import stat
@@ -9,6 +10,7 @@ import threading
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.dirs import filesystem, walk
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.ensure import ensure
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +25,13 @@ class Stack:
         self.base = place / "srv"
 
     def run(self, *entries: dict, check: bool = False, **options) -> dict:
-        options = {"base": str(self.base), "deploy_dir": None, "state_dir": str(self.place / "state"), **options}
+        options = {
+            "base": str(self.base),
+            "deploy_dir": None,
+            "state_dir": str(self.place / "state"),
+            "mounts": filesystem.Mounts(World.real()),
+            **options,
+        }
         return ensure(entries, check=check, **options)
 
     def problems(self, *entries: dict, **options) -> list[str]:
@@ -176,7 +184,7 @@ class FakeMounts(filesystem.Mounts):
     """Says what exFAT and tmpfs would: this kernel has no exFAT (the integration test has a real one, by FUSE)."""
 
     def __init__(self, **facts: object) -> None:
-        super().__init__()
+        super().__init__(World.real())
         self._facts = facts
 
     def space(self, place: walk.Place) -> filesystem.Space:
@@ -252,6 +260,20 @@ def test_recursive_is_done_once_and_again_when_the_directory_is_another(stack):
     place.mkdir(0o700)
     (place / "file").touch(0o644)
     assert stack.run(entry)["directories"][0]["given"] == 1
+
+
+@pytest.mark.parametrize("unreadable", [False, True])
+def test_state_that_cannot_be_kept_is_a_problem_that_names_its_file(stack, unreadable):
+    entry = {"path": "a", "owner": str(os.geteuid()), "recursive": True}
+    if unreadable:
+        stack.run(entry)
+        (kept,) = (stack.place / "state" / "owned").iterdir()
+        kept.write_bytes(b"\xff\xfe")
+    else:
+        (stack.place / "state").write_text("a file")
+    (row,) = stack.run(entry)["problems"]
+    assert row["path"] == f"{stack.base}/a"
+    assert f"{stack.place}/state/owned" in row["message"]
 
 
 def test_recursive_does_not_follow_links_and_leaves_hard_links(stack):
@@ -385,7 +407,7 @@ def test_file_systems_where_there_is_no_proc(stack):
         ]
         return process.Result(tuple(argv), 0, "\n".join(lines), "", 0.0)
 
-    mounts = filesystem.Mounts(proc="/nonexistent", run=run)
+    mounts = filesystem.Mounts(dataclasses.replace(World.real(), run=run), proc="/nonexistent")
     entries = [{"path": str(odd / name), "class": "log"} for name in "ab"]
     result = stack.run(*entries, mounts=mounts)
     assert [row["fstype"] for row in result["directories"]] == ["exfat", "exfat"]
