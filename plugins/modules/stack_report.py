@@ -99,6 +99,7 @@ import datetime
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import ENGINES, find
@@ -108,34 +109,43 @@ from ansible_collections.onebox.stack.plugins.module_utils.report import collect
 
 def make(module: AnsibleModule, results: collect.Results) -> dict[str, t.Any]:
     """A report of ``results`` and of what runs now. An engine that does not answer is a note, not a failure."""
-    given, now, notes = module.params, datetime.datetime.now(datetime.timezone.utc), []
+    given, world = module.params, World.real()
+    now, notes = datetime.datetime.fromtimestamp(world.epoch(), datetime.timezone.utc), []
     containers: list[Container] = []
     usages: dict[str, usage.Usage] = {}
     try:
-        engine = find(given["engine"], given["socket"], world=World.real())
+        engine = find(given["engine"], given["socket"], world=world)
         known = {"name": engine.name, "version": engine.version}
         results = {**results, "container_engine": {**known, **results.get("container_engine", {})}}
         containers = engine.containers(given["project"])
-        usages, why = usage.usage(engine, containers, now)
+        usages, why = usage.usage(engine, containers, now, world)
         notes += [why] if why else []
     except EngineError as error:
         notes.append(str(error))
     return collect.collect(
-        project=given["project"],
-        host=given["host"],
-        results=results,
-        containers=containers,
-        usages=usages,
-        steps=given["steps"],
-        next_steps=given["next"],
-        notes=notes,
-        now=now,
-        check=module.check_mode,
+        given["project"],
+        given["host"],
+        collect.Run(results, given["steps"], given["next"], notes, module.check_mode),
+        collect.Running(now, containers, usages),
     )
 
 
+def report(module: AnsibleModule) -> dict[str, t.Any]:
+    """Make the report of this run and keep it; without results, the report that was kept."""
+    path = store.path_of(module.params["state_dir"], module.params["project"])
+    results = {role: result for role, result in module.params["results"].items() if result}
+    if results:
+        made = make(module, results)
+        if not module.check_mode:
+            store.save(path, made)
+    else:
+        made = store.load(path)
+    return {"changed": False, "report": made, "text": render.render(made), "path": path}
+
+
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        report,
         argument_spec={
             "project": {"type": "str", "required": True},
             "state_dir": {"type": "path", "default": "/var/lib/onebox"},
@@ -146,20 +156,7 @@ def main() -> None:
             "steps": {"type": "dict", "default": {}},
             "next": {"type": "list", "elements": "str", "default": []},
         },
-        supports_check_mode=True,
     )
-    path = store.path_of(module.params["state_dir"], module.params["project"])
-    results = {role: result for role, result in module.params["results"].items() if result}
-    try:
-        if results:
-            report = make(module, results)
-            if not module.check_mode:
-                store.save(path, report)
-        else:
-            report = store.load(path)
-    except store.ReportError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, report=report, text=render.render(report), path=path)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import typing as t
+from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.report.usage import NOTHING, Usage
@@ -15,30 +16,40 @@ VERSION = 1
 Results = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
-def collect(
-    *,
-    project: str,
-    host: str,
-    results: Results,
-    containers: t.Sequence[Container],
-    usages: t.Mapping[str, Usage],
-    steps: t.Mapping[str, float],
-    next_steps: t.Sequence[str],
-    notes: t.Sequence[str],
-    now: datetime.datetime,
-    check: bool = False,
-) -> dict[str, t.Any]:
-    """The report as it is stored.
+@dataclass(frozen=True)
+class Run:
+    """One run of the roles.
 
-    Args:
+    Attributes:
         results: what the roles registered, by role; any may be missing, when only some ran.
-        containers: those of the project as they are now.
+        steps: seconds each role took.
+        next_steps: commands the reader may want to type next.
         notes: what came up while the report was made.
         check: the run changed nothing and says what it would have.
     """
+
+    results: Results
+    steps: t.Mapping[str, float] = field(default_factory=dict)
+    next_steps: t.Sequence[str] = ()
+    notes: t.Sequence[str] = ()
+    check: bool = False
+
+
+@dataclass(frozen=True)
+class Running:
+    """The containers of the project at one moment, and their usage by id."""
+
+    at: datetime.datetime
+    containers: t.Sequence[Container] = ()
+    usages: t.Mapping[str, Usage] = field(default_factory=dict)
+
+
+def collect(project: str, host: str, run: Run, running: Running) -> dict[str, t.Any]:
+    """The report as it is stored."""
+    results, now = run.results, running.at
     engine, stack = results.get("container_engine", {}), results.get("compose_stack", {})
     dirs = results.get("data_dirs", {})
-    services = [_service(container, usages.get(container.id, NOTHING)) for container in containers]
+    services = [_service(container, running.usages.get(container.id, NOTHING)) for container in running.containers]
     mounts = _mounts(stack.get("mounts") or {})
     endpoints = [{key: row.get(key) for key in ("url", "ok", "status", "ms")} for row in stack.get("endpoints") or ()]
     changes = _changes(results)
@@ -53,9 +64,9 @@ def collect(
         and len(good) == len(services)
         and all(row["verdict"] == "ok" for row in mounts)
         and all(row["ok"] for row in endpoints)
-        and (check or not backups.get("problems")),
+        and (run.check or not backups.get("problems")),
         "changed": bool(changes),
-        "check": check,
+        "check": run.check,
         "engine": _engine(engine, stack),
         "machine": _machine(results.get("podman_machine", {}).get("machine") or {}),
         "services": services,
@@ -70,9 +81,9 @@ def collect(
         "endpoints": endpoints,
         "backups": backups,
         "changes": changes,
-        "notes": _notes(results, notes),
-        "steps": dict(steps),
-        "next": list(next_steps),
+        "notes": _notes(results, run.notes),
+        "steps": dict(run.steps),
+        "next": list(run.next_steps),
     }
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core import files
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.report.collect import VERSION
 
 
-class ReportError(Exception):
+class ReportError(OneboxError):
     """A report cannot be kept or shown; the text says why, and what to do."""
 
 
@@ -22,30 +23,28 @@ def path_of(state_dir: str, project: str) -> str:
 
 
 def save(path: str, report: t.Mapping[str, t.Any]) -> None:
-    """Keep ``report`` at ``path``, in one step, readable for its owner only."""
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        fd, temporary = tempfile.mkstemp(prefix=".report-", dir=os.path.dirname(path))
-        try:
-            with os.fdopen(fd, "w") as file:
-                json.dump(report, file, indent=1)
-                file.write("\n")
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise ReportError(f"the report cannot be written to {path}: {error.strerror}") from error
+    """Keep ``report`` at ``path``, in one step, readable for its owner only. The next run writes it again.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    files.make_directories(os.path.dirname(path), 0o755)
+    files.replace(path, (json.dumps(report, indent=1) + "\n").encode(), 0o600, durable=False)
 
 
 def load(path: str) -> dict[str, t.Any]:
-    """The report kept at ``path``."""
+    """The report kept at ``path``.
+
+    Raises:
+        ReportError: there is none, or it is not one of this version.
+        FileError: it cannot be read.
+    """
+    text = files.read_text(path)
+    if not text:
+        raise ReportError(f"there is no report at {path} yet: run site.yml first")
     try:
-        with open(path) as file:
-            report = json.load(file)
-    except FileNotFoundError:
-        raise ReportError(f"there is no report at {path} yet: run site.yml first") from None
-    except (OSError, ValueError) as error:
+        report = json.loads(text)
+    except ValueError as error:
         raise ReportError(f"the report at {path} cannot be read ({error}): run site.yml to make a new one") from error
     if not isinstance(report, dict) or report.get("version") != VERSION:
         raise ReportError(f"the report at {path} is of another version: run site.yml to make a new one")

@@ -12,6 +12,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError, SocketEngine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
@@ -34,7 +35,7 @@ def usage(
     engine: Engine,
     containers: t.Sequence[Container],
     now: datetime.datetime,
-    run: process.Runner = process.run,
+    world: World,
     proc: str = "/proc",
     cgroups: str = "/sys/fs/cgroup",
 ) -> tuple[dict[str, Usage], str]:
@@ -49,7 +50,7 @@ def usage(
     if not rest:
         return found, ""
     try:
-        found.update(_by_engine(engine, rest, now, run))
+        found.update(_by_engine(engine, rest, now, world))
     except (process.CommandError, EngineError, ValueError) as error:
         return found, f"CPU and memory are not known: {error}"
     return found, ""
@@ -100,11 +101,11 @@ def _average(spent: float, started_at: str, now: datetime.datetime) -> float | N
 
 
 def _by_engine(
-    engine: Engine, containers: t.Sequence[Container], now: datetime.datetime, run: process.Runner
+    engine: Engine, containers: t.Sequence[Container], now: datetime.datetime, world: World
 ) -> dict[str, Usage]:
     if engine.name == "podman":
         words = ["podman", "stats", "--no-stream", "--format", "json", *(container.id for container in containers)]
-        rows = podman(run(words, timeout=20).stdout)
+        rows = podman(world.run(words, timeout=20).stdout)
         return {one.id: row for one in containers for key, row in rows.items() if one.id.startswith(key)}
     found: dict[str, Usage] = {}
     if not isinstance(engine, SocketEngine):

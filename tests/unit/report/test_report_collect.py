@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import pathlib
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, parse_inspect
 from ansible_collections.onebox.stack.plugins.module_utils.report import collect, store, usage
@@ -74,7 +77,8 @@ def test_podman_is_asked_when_the_kernel_is_another(tmp_path):
         asked.append(argv)
         return process.Result(tuple(argv), 0, PODMAN, "", 0.1)
 
-    found, why = usage.usage(Podman(), [container()], NOW, run, str(tmp_path), str(tmp_path))
+    world = dataclasses.replace(World.real(), run=run)
+    found, why = usage.usage(Podman(), [container()], NOW, world, str(tmp_path), str(tmp_path))
     assert (found, why) == ({ID: (5.5, 11_750_000)}, "")
     assert asked == [["podman", "stats", "--no-stream", "--format", "json", ID]]
 
@@ -83,7 +87,8 @@ def test_a_failing_podman_is_a_note_and_a_dash(tmp_path):
     def run(argv, **more):
         raise process.CommandTimeout("podman stats did not finish within 20 s", process.Result((), -1, "", "", 20))
 
-    found, why = usage.usage(Podman(), [container()], NOW, run, str(tmp_path), str(tmp_path))
+    world = dataclasses.replace(World.real(), run=run)
+    found, why = usage.usage(Podman(), [container()], NOW, world, str(tmp_path), str(tmp_path))
     assert found == {ID: usage.NOTHING}
     assert why == "CPU and memory are not known: podman stats did not finish within 20 s"
 
@@ -104,12 +109,11 @@ def test_docker_figures_leave_the_cache_out():
 
 def test_a_container_that_does_not_run_is_not_asked_about(tmp_path):
     stopped = container(Status="exited", Pid=0)
-    assert usage.usage(Podman(), [stopped], NOW, None, str(tmp_path), str(tmp_path)) == ({}, "")
+    assert usage.usage(Podman(), [stopped], NOW, World.real(), str(tmp_path), str(tmp_path)) == ({}, "")
 
 
 def gather(results: dict, containers: list | None = None, **more: object) -> dict:
-    given = {"steps": {}, "next_steps": [], "notes": [], "usages": {}, **more}
-    return collect.collect(project="p", host="h", results=results, containers=containers or [], now=NOW, **given)
+    return collect.collect("p", "h", collect.Run(results, **more), collect.Running(NOW, containers or []))
 
 
 def test_a_report_without_any_role_is_empty_and_not_ok():
@@ -258,6 +262,12 @@ def test_kept_and_shown_again(tmp_path):
     pathlib.Path(path).write_text("[]")
     with pytest.raises(store.ReportError, match="of another version"):
         store.load(path)
+
+
+def test_report_that_cannot_be_kept_names_its_file(tmp_path):
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(FileError, match="cannot create the directory .*/state/97layer"):
+        store.save(store.path_of(str(tmp_path / "state"), "97layer"), gather({}))
 
 
 MACHINE = {
