@@ -94,7 +94,6 @@ def run(
     words = tuple(str(word) for word in argv)
     if holding is not None and stdin is not None:
         raise ValueError("a command is given either input or a descriptor to hold")
-    full_env = dict(os.environ if env is None else env, LC_ALL="C")
     began = time.monotonic()
     try:
         process = subprocess.Popen(
@@ -102,16 +101,14 @@ def run(
             stdin=_input(stdin, holding),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=full_env,
+            env=dict(os.environ if env is None else env, LC_ALL="C"),
             cwd=cwd,
             pass_fds=pass_fds,
             start_new_session=True,  # so that a timeout reaches grandchildren too
         )
     except OSError as error:
-        where = f" in {cwd}" if cwd else ""
-        raise CommandMissing(
-            f"cannot run {words[0]}{where}: {error.strerror or error}", Result(words, -1, "", "", 0.0)
-        ) from error
+        text = f"cannot run {words[0]}{f' in {cwd}' if cwd else ''}: {error.strerror or error}"
+        raise CommandMissing(text, Result(words, -1, "", "", 0.0)) from error
     try:
         out, err = process.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired as expired:

@@ -97,21 +97,7 @@ def verify(
         proven = [_unverifiable(job, unsupported) for job in jobs]
     else:
         proven = _prove_all(engine, jobs, check, world, fstab)
-    reports = []
-    for job, answer, absent in zip(jobs, proven, missing):
-        rows = answer["rows"] + absent
-        container = job.container
-        reports.append(
-            {
-                "name": container.name,
-                "id": container.id,
-                "service": container.service,
-                "status": container.status,
-                "pid": container.pid,
-                "user": answer["user"],
-                "mounts": rows,
-            }
-        )
+    reports = [_report(job.container, answer, absent) for job, answer, absent in zip(jobs, proven, missing)]
     result = _result(reports, _without_container(wanted, containers), check.project, engine)
     result["label_mismatch"] = labels.mismatches(containers, check.working_dir, check.config_files)
     result["ok"] = result["ok"] and not result["label_mismatch"]
@@ -123,6 +109,18 @@ def verify(
     result["table"] = table.lines(result)
     result["duration_ms"] = round((world.monotonic() - began) * 1000, 1)
     return result
+
+
+def _report(container: Container, answer: t.Mapping[str, t.Any], absent: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    return {
+        "name": container.name,
+        "id": container.id,
+        "service": container.service,
+        "status": container.status,
+        "pid": container.pid,
+        "user": answer["user"],
+        "mounts": answer["rows"] + absent,
+    }
 
 
 def _prove_all(engine: Engine, jobs: list[prove.Job], check: Check, world: World, fstab: str) -> list[dict[str, t.Any]]:

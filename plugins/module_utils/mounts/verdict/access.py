@@ -20,52 +20,55 @@ def judge(declared: Declared, host: Host, identity: Identity, outcome: Outcome, 
     inside = f"{shown(declared.destination)} in {shown(declared.container)}"
     source = shown(declared.source)
     who = f"uid {identity.uid}, gid {identity.gid}"
-    reason = os.strerror(outcome.error) if outcome.error else ""
-    restart = f"`{declared.engine} restart {shown(declared.container)}`"
-
-    def finding(verdict: str, fix: str, message: str) -> Finding:
-        return Finding(verdict, "probe", fix, message)
-
     if not outcome.error:
         return Finding("ok", "inode", "none", f"{inside} is {source}, and the application ({who}) can use it")
     if outcome.step == "self":
+        reason = os.strerror(outcome.error)
+        what = f"but the caller may not act as the application ({who}): {reason}; run the check as root"
         if outcome.error == errno.ETIMEDOUT:
-            return finding("unverifiable", "none", f"{inside} is {source}, but it does not answer: is its disk alive?")
-        return finding(
-            "unverifiable",
-            "none",
-            f"{inside} is {source}, but the caller may not act as the application ({who}): {reason}; "
-            f"run the check as root",
-        )
-    verdict = "not_writable" if outcome.step == "write" else "not_readable"
-    verb = "write to" if outcome.step == "write" else "read"
+            what = "but it does not answer: is its disk alive?"
+        return _finding("unverifiable", "none", f"{inside} is {source}, {what}")
     if outcome.step == "path":
-        return finding(
+        return _finding(
             "not_readable",
             "none",
             f"the application ({who}) cannot reach {inside}: it may not pass {shown(outcome.place)}, a directory of "
             f"the image. Change that directory's mode in the image, or the destination",
         )
     if outcome.error == errno.ENOSPC:
-        return finding(
+        return _finding(
             "no_space",
             "none",
             f"no space or no inodes left for {inside} ({source}): see `df -h {source}` and `df -i {source}`, "
             f"then make room",
         )
     if outcome.error == errno.EDQUOT:
-        return finding("no_space", "none", f"the disk quota of {who} is used up at {source}: raise it or make room")
+        return _finding("no_space", "none", f"the disk quota of {who} is used up at {source}: raise it or make room")
+    return _refused(declared, host, identity, outcome, file_system_read_only)
+
+
+def _refused(
+    declared: Declared, host: Host, identity: Identity, outcome: Outcome, file_system_read_only: bool
+) -> Finding:
+    """The verdict when the file system refused the application to read or to write."""
+    inside = f"{shown(declared.destination)} in {shown(declared.container)}"
+    source = shown(declared.source)
+    who = f"uid {identity.uid}, gid {identity.gid}"
+    restart = f"`{declared.engine} restart {shown(declared.container)}`"
+    verdict, verb = ("not_writable", "write to") if outcome.step == "write" else ("not_readable", "read")
     if outcome.error == errno.EROFS:
         if file_system_read_only:
-            return finding(
+            return _finding(
                 verdict,
                 "mount_disk",
                 f"the whole file system of {source} has become read-only, often after a disk error: see `dmesg`, mend "
                 f"it, mount it read-write, then {restart}",
             )
-        return finding(verdict, "restart", f"{inside} is mounted read-only though declared read-write. Type: {restart}")
+        return _finding(
+            verdict, "restart", f"{inside} is mounted read-only though declared read-write. Type: {restart}"
+        )
     if outcome.error == errno.EPERM:
-        return finding(
+        return _finding(
             verdict,
             "none",
             f"{source} is immutable or protected: the application ({who}) may not {verb} it. See `lsattr -d {source}`; "
@@ -75,10 +78,15 @@ def judge(declared: Declared, host: Host, identity: Identity, outcome: Outcome, 
         node = host.node
         owner = f" (owner {node.uid}:{node.gid}, mode {node.mode & 0o7777:04o})" if node else ""
         only = "; if it only reads there, declare the mount read-only" if outcome.step == "write" else ""
-        return finding(
+        return _finding(
             verdict,
             "chown",
             f"the application ({who}) may not {verb} {inside}: {source}{owner}. "
             f"Type: `chown {identity.uid}:{identity.gid} {source}`{only}",
         )
-    return finding(verdict, "none", f"the application ({who}) cannot {verb} {inside}: {reason}; see `dmesg`")
+    reason = os.strerror(outcome.error)
+    return _finding(verdict, "none", f"the application ({who}) cannot {verb} {inside}: {reason}; see `dmesg`")
+
+
+def _finding(verdict: str, fix: str, message: str) -> Finding:
+    return Finding(verdict, "probe", fix, message)
