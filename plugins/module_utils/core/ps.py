@@ -1,14 +1,14 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The processes of this host, as ``ps`` tells them: the one list that Linux and macOS both have."""
+"""The processes of this host, as ``ps`` lists them on both Linux and macOS."""
 
 from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 # The same words for procps and for the BSD ps of macOS: every process, nothing cut off, no headings.
 _PS = ("ps", "-A", "-ww", "-o", "pid=,ppid=,uid=,command=")
@@ -24,9 +24,9 @@ class Process:
     command: str
 
 
-def listing(run: process.Runner = process.run) -> list[Process]:
-    """Every process of the host. Raises process.CommandError when ps fails."""
-    return parse(run(_PS, timeout=20.0).stdout)
+def listing(world: World) -> list[Process]:
+    """Every process of the host. Raises :class:`process.CommandError` when ps fails."""
+    return parse(world.run(_PS, timeout=20.0).stdout)
 
 
 def parse(text: str) -> list[Process]:

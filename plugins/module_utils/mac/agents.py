@@ -165,7 +165,7 @@ def retire(
             launchctl.unload(one, row["label"], timeout)
         if row["plist_from"]:
             _move(row["plist_from"], row["plist_to"])
-    found = ps.listing(launchctl.world.run)
+    found = ps.listing(launchctl.world)
     spare = ps.family(os.getpid(), found)
     for row in rows:
         row["survivors"] = survivors(row, found, spare)

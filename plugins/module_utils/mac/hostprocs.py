@@ -112,7 +112,7 @@ def find(
         process.CommandError: ps fails.
         re.error: a pattern is not a regular expression.
     """
-    listed = ps.listing(world.run)
+    listed = ps.listing(world)
     spare = ps.family(os.getpid() if me is None else me, listed)
     wanted = [re.compile(one) for one in patterns]
     kept = [re.compile(one) for one in keep]

@@ -16,6 +16,7 @@ import typing as t
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core import ps
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError, SocketEngine
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import cli
 from mounts_lab import Lab, command, proof
@@ -66,7 +67,7 @@ class Daemon:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(60)
         # What a daemon that was killed, or came to grief, leaves to the next one: its containerd and what that started.
-        for process in ps.listing():
+        for process in ps.listing(World.real()):
             if str(self._folder) in process.command:
                 for pid in (*children(process.pid), process.pid):
                     with contextlib.suppress(ProcessLookupError):

@@ -16,6 +16,7 @@ import subprocess
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import ps as processes
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 RUN_MODULE = pathlib.Path(__file__).resolve().parent / "run_module.py"
@@ -62,7 +63,7 @@ class Lab:
 
     def own_processes(self) -> list[processes.Process]:
         """Those of this lab's machine: VM, network, shared directories."""
-        return [one for one in processes.listing() if f"{self.home}/run/podman" in one.command]
+        return [one for one in processes.listing(World.real()) if f"{self.home}/run/podman" in one.command]
 
     def module(
         self, module: str = "podman_machine", /, *, check: bool = False, root: bool = False, **args: t.Any

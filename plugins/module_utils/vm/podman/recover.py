@@ -70,7 +70,7 @@ def _remove_dead(config: ConfigFile, runtime: str) -> None:
 
 def running(config: ConfigFile, runtime: str, world: World) -> list[ps.Process]:
     """The processes of a machine that this user may end. Raises process.CommandError when ps fails."""
-    found = ps.listing(world.run)
+    found = ps.listing(world)
     return belonging(config, runtime, found, world.uid, ps.family(os.getpid(), found))
 
 
