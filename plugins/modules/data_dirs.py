@@ -176,7 +176,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.dirs.request import M
 
 
 def converge(module: AnsibleModule) -> dict[str, t.Any]:
-    """Make the directories right. With problems the result is a failure that lists them."""
+    """Create and correct the directories. Problems fail the module and are listed."""
     given, world = module.params, World.real()
     usual = "/var/lib/onebox" if world.is_root else os.path.join(world.home, ".local", "state", "onebox")
     result = ensure(

@@ -131,7 +131,7 @@ def make(module: AnsibleModule, results: collect.Results) -> dict[str, t.Any]:
 
 
 def report(module: AnsibleModule) -> dict[str, t.Any]:
-    """Make the report of this run and keep it; without results, the report that was kept."""
+    """Build the report of this run and store it. Without results, return the stored report."""
     path = store.path_of(module.params["state_dir"], module.params["project"])
     results = {role: result for role, result in module.params["results"].items() if result}
     if results:

@@ -120,7 +120,7 @@ class Images:
         return present(self._engine, reference)
 
     def ensure(self, reference: str, stand_in: StandIn | None) -> dict[str, t.Any]:
-        """What is here under this name, else :meth:`obtain`. Runs take turns: the second finds the image of the first.
+        """Return the image of this name, else :meth:`obtain` it. One run at a time: a second one finds the image.
 
         Raises:
             BuilderMissing, ImageError: as :meth:`obtain`.
