@@ -87,7 +87,7 @@ def test_readers_beside_writers_never_find_a_part(tmp_path):
                 torn.append(1)
 
     def write(content: bytes) -> None:
-        for unused in range(50):
+        for _unused in range(50):
             files.replace(str(target), content, durable=False)
 
     reader = threading.Thread(target=read)
