@@ -265,11 +265,30 @@ class HashedFile:
         return self._hash.hexdigest()
 
     def sync(self) -> None:
-        """Put the content on the disk; the name follows with :func:`sync_directory`."""
-        sync(self._descriptor)
+        """Put the content on the disk; the name follows with :func:`sync_directory`. Raises as :meth:`write`."""
+        try:
+            sync(self._descriptor)
+        except OSError as error:
+            raise error_of("write", self.path, error) from error
 
     def __enter__(self) -> HashedFile:
         return self
 
     def __exit__(self, *unused: object) -> None:
         os.close(self._descriptor)
+
+
+def write_new(path: str, data: bytes, *, durable: bool) -> str:
+    """Create the private file ``path`` with ``data``. Returns its SHA-256 as hex digits.
+
+    Args:
+        durable: whether the content is on the disk when the call returns; the name follows with :func:`sync_directory`.
+
+    Raises:
+        DiskFull, FileError: it cannot be written, or there is something at ``path``, be it a link.
+    """
+    with HashedFile(path) as stream:
+        stream.write(data)
+        if durable:
+            stream.sync()
+    return stream.sha256()

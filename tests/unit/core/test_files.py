@@ -165,3 +165,27 @@ def test_hashed_file_refuses_an_existing_name(tmp_path):
     assert stream.sha256().startswith("ba7816bf")
     with pytest.raises(files.FileError, match="cannot create"):
         files.HashedFile(str(path))
+
+
+def test_write_new_refuses_what_exists_and_syncs_only_when_asked(tmp_path, monkeypatch):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "link").symlink_to(victim)
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with pytest.raises(files.FileError, match="cannot create .*/link: File exists"):
+        files.write_new(str(tmp_path / "link"), b"x", durable=True)
+    assert victim.read_text() == "precious"
+    assert files.write_new(str(tmp_path / "new"), b"abc", durable=False).startswith("ba7816bf")
+    assert synced == []
+    files.write_new(str(tmp_path / "kept"), b"abc", durable=True)
+    assert len(synced) == 1
+    assert _mode(tmp_path / "kept") == 0o600
+
+
+def test_write_new_on_a_full_disk_is_told_apart(tmp_path, monkeypatch):
+    for call in ("write", "fsync"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, lambda *_words: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+            with pytest.raises(files.DiskFull, match=f"cannot write {tmp_path}/{call}: No space left on device"):
+                files.write_new(str(tmp_path / call), b"x", durable=True)
