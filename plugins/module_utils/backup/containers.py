@@ -17,9 +17,8 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, process
 
 if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
@@ -83,7 +82,7 @@ class Cli:
         self,
         container: str,
         words: t.Sequence[str],
-        target: safefs.HashedFile | None,
+        target: files.HashedFile | None,
         *,
         env: t.Mapping[str, str] | None = None,
         source: t.BinaryIO | None = None,
@@ -97,7 +96,7 @@ class Cli:
         with _Child(self.exec_argv(container, words, env, source is not None), env, source, self.timeout) as child:
             try:
                 while True:
-                    chunk = child.process.stdout.read1(safefs.CHUNK)  # type: ignore[union-attr]
+                    chunk = child.process.stdout.read1(files.CHUNK)  # type: ignore[union-attr]
                     if not chunk:
                         break
                     if target is not None:
@@ -161,7 +160,7 @@ class Cli:
         The engine's own ``cp`` makes it root's, and does not see what is mounted as a tmpfs.
         """
         try:
-            source = safefs.open_regular(path)
+            source = files.open_regular(path)
         except OSError as error:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from error
         with source:
@@ -268,7 +267,7 @@ class Session:
             if not select.select([out], [], [], max(deadline - time.monotonic(), 0))[0]:
                 self._child.kill()
                 raise SourceError(f"{self._where} gave no answer within {self._timeout:g} s")
-            chunk = os.read(out.fileno(), safefs.CHUNK)
+            chunk = os.read(out.fileno(), files.CHUNK)
             if not chunk:
                 self._failed()
             self._buffer += chunk

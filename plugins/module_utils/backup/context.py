@@ -13,15 +13,18 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import lock
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError, SpaceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
+    SourceError,
+    SpaceError,
+    file_errors,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.backup.state import State
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.files import FilesStore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic import ResticStore
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import process, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
@@ -57,23 +60,26 @@ class Context:
 
     @contextlib.contextmanager
     def locked(self, what: str, wait: float) -> t.Iterator[None]:
-        """Hold the lock of this stack's backups, and make what the state directory needs.
+        """Hold the lock of this stack's backups, and create what the state directory needs.
+
+        Errors of files and of the system inside the block become errors of this domain.
 
         Args:
-            what: what this run does, told to whoever finds the lock taken.
+            what: what this run does, for the message of whoever finds the lock taken.
             wait: seconds to wait for another run to end.
 
         Raises:
             Busy: another run holds it; the text says which.
             StoreError: the state directory cannot be used.
         """
-        self.state.prepare()
-        with lock.held(self.state.lock, what, wait) as descriptor:
-            self._give_lock(descriptor)
-            try:
-                yield
-            finally:
-                self._give_lock(-1)
+        with file_errors():
+            self.state.prepare()
+            with lock.held(self.state.lock, what, wait) as descriptor:
+                self._give_lock(descriptor)
+                try:
+                    yield
+                finally:
+                    self._give_lock(-1)
 
     def require_room(self, place: str, size: int, what: str) -> None:
         """Refuse to begin where ``place`` has no room for 1.2 times ``size`` bytes and the reserve.
@@ -82,7 +88,7 @@ class Context:
             SpaceError: with what is free and what is needed.
         """
         needed = int(size * 1.2) + (self.declaration.reserve_mib << 20)
-        free = safefs.free_bytes(place)
+        free = trees.free_bytes(place)
         if free < needed:
             raise SpaceError(
                 f"{place} has {free >> 20} MiB free and {what} needs {needed >> 20} MiB (1.2 times the set and "

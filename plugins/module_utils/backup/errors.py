@@ -5,8 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import typing as t
 
-class BackupError(Exception):
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
+
+
+class BackupError(OneboxError):
     """A backup, restore or rehearsal did not do what was asked. The text says what, where, and what to do next."""
 
     exit_code = 1
@@ -64,3 +71,24 @@ class MigrationError(BackupError):
     """Data or SQL could not come into the stack; what was there before is there, or aside."""
 
     exit_code = 11
+
+
+def of_files(error: FileError | OSError, text: str = "") -> BackupError:
+    """The error of this domain for one of a file: :class:`SpaceError` on a full disk, else :class:`StoreError`.
+
+    Args:
+        text: the message; default that of ``error``.
+    """
+    kind = SpaceError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
+    return kind(text or str(error))
+
+
+@contextlib.contextmanager
+def file_errors() -> t.Iterator[None]:
+    """Raise errors of files and of the system as errors of this domain, so that each has its exit code."""
+    try:
+        yield
+    except (FileError, OSError) as error:
+        denied = error.errno in (errno.EACCES, errno.EPERM)
+        advice = "; run it as the user the declaration was made for" if denied else ""
+        raise of_files(error, f"{error}{advice}") from error

@@ -12,20 +12,17 @@ import os
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, sources
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import listing
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
-    BackupError,
-    MigrationError,
-    MismatchError,
-)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import MigrationError, MismatchError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redislab
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis.restore import restore_redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 
 _NOTE = "arrivals"
 
@@ -65,13 +62,13 @@ class Rdb(_Arrival):
     def __init__(self, context: Context, spec: SourceSpec, file: str, scratch: str) -> None:
         super().__init__(context, spec, file, scratch)
         try:
-            with safefs.open_regular(file) as rdb:
+            with files.open_regular(file) as rdb:
                 magic = rdb.read(9)
         except OSError as error:
             raise MigrationError(f"the RDB {file} cannot be read: {error.strerror}") from error
         if not magic.startswith((b"REDIS", b"VALKEY")):
             raise MigrationError(f"{file} is no RDB; at the old place make one with: redis-cli --rdb FILE")
-        self.sha256 = safefs.digest(file)[0]
+        self.sha256 = files.digest(file)[0]
 
     def try_out(self) -> dict[str, t.Any]:
         """Load it in a throwaway container of the service's own image: one of another version may refuse it."""
@@ -126,7 +123,7 @@ class Tree(_Arrival):
     def _read(self, name: str, archive: bool) -> directories.Captured:
         """Read it as a source is: SQLite files by SQLite's own interface, everything with its hash."""
         self._staged = os.path.join(self.scratch, name)
-        safefs.private_dir(self._staged)
+        trees.private_dir(self._staged)
         return directories.capture(self.file, (), self.spec.sqlite, self._staged, self.spec.name, archive=archive)
 
     def _digest(self, got: directories.Captured) -> str:
@@ -147,11 +144,11 @@ class Tree(_Arrival):
         target = self.spec.path
         owners = os.geteuid() == 0
         fresh = f"{target}.onebox-arriving"
-        safefs.remove_tree(fresh)  # what a killed run left
+        trees.remove_tree(fresh)  # what a killed run left
         parent = os.path.dirname(target)
-        os.makedirs(parent, mode=0o755, exist_ok=True)
+        files.make_directories(parent, 0o755)
         try:
-            safefs.private_dir(fresh)
+            trees.private_dir(fresh)
             directories.extract(os.path.join(self._staged, self._facts["archive"]), fresh, owners)
             directories.overlay_databases(self._facts, self._staged, fresh, owners)
             directories.dress_root(self._facts, self._staged, fresh, owners)
@@ -160,8 +157,8 @@ class Tree(_Arrival):
                 raise MismatchError(
                     f"{target} is untouched, the copy of {self.file} differs: {'; '.join(problems[:5])}"
                 )
-        except (BackupError, OSError):
-            safefs.remove_tree(fresh)
+        except (OneboxError, OSError):
+            trees.remove_tree(fresh)
             raise
         aside = f"{target}.before-{stamp}" if os.path.lexists(target) else ""
         # Killed between the two renames, the next run finishes: see finish_tree().
@@ -169,7 +166,7 @@ class Tree(_Arrival):
         if aside:
             os.rename(target, aside)
         os.rename(fresh, target)
-        safefs.sync_dir(parent)
+        files.sync_directory(parent)
         self._note()
         self.context.state.write(_swap_note(self.spec), {})
         return aside
@@ -184,7 +181,7 @@ def finish_tree(context: Context, spec: SourceSpec) -> str:
     if not os.path.lexists(spec.path) and os.path.isdir(note["fresh"]):
         # It was compared before the first rename.
         os.rename(note["fresh"], spec.path)
-        safefs.sync_dir(os.path.dirname(spec.path))
+        files.sync_directory(os.path.dirname(spec.path))
         done = f"{spec.path}: the change of names that was interrupted is done"
     if done or not os.path.lexists(note["fresh"]):
         known = context.state.read(_NOTE).get("sources") or {}

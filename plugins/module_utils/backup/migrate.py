@@ -15,7 +15,6 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import import_files as otherarrivals
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup import sources, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
@@ -24,6 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     DeclarationError,
     MigrationError,
     RestoreRefused,
+    of_files,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import import_dump as pgarrive
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sqlmigrations
@@ -31,9 +31,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.migrations import Migration
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import restore as redisrestore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
+from ansible_collections.onebox.stack.plugins.module_utils.core import trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
 
 MOVE, THERE, MOVED = "move", "there", "moved"
 _KINDS = ("postgresql", "redis", "directory")
+_AGAIN = "what was moved aside is untouched, run it again"
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,8 @@ def migrate(context: Context, request: Request, *, confirm: str = "", wait: floa
     with context.locked("migration", wait):
         began = time.monotonic()
         scratch = os.path.join(context.declaration.state_dir, "migration")
-        safefs.remove_tree(scratch)
-        safefs.private_dir(scratch)
+        trees.remove_tree(scratch)
+        trees.private_dir(scratch)
         report: Report = {
             "stack": stack, "steps": [], "data": [], "migrations": [], "aside": [], "warnings": [], "done": False,
             "changed": False, "error": "", "exit_code": 0,
@@ -125,7 +128,7 @@ def migrate(context: Context, request: Request, *, confirm: str = "", wait: floa
                 if report["changed"] or report["error"]:
                     status.finish(context, "migration", report)
         finally:
-            safefs.remove_tree(scratch)
+            trees.remove_tree(scratch)
         return report
 
 
@@ -135,9 +138,10 @@ def _run(work: _Migration, report: Report) -> None:
         report["done"] = True
     except BackupError as error:
         report["error"], report["exit_code"] = str(error), error.exit_code
+    except FileError as error:
+        report["error"], report["exit_code"] = f"the migration stopped: {error}; {_AGAIN}", of_files(error).exit_code
     except OSError as error:
-        report["error"] = f"the migration stopped: {error}; what was moved aside is untouched, run it again"
-        report["exit_code"] = MigrationError.exit_code
+        report["error"], report["exit_code"] = f"the migration stopped: {error}; {_AGAIN}", MigrationError.exit_code
 
 
 def _check(context: Context, request: Request) -> None:
@@ -196,12 +200,12 @@ class _Migration:
         for number, datum in enumerate(self.request.data):
             spec = self.specs[datum.source]
             place = os.path.join(self.scratch, str(number))
-            safefs.private_dir(place)
+            trees.private_dir(place)
             arrival: _Arrival
             if spec.kind == "postgresql":
                 pgarrive.open_dump(datum.file, place)
-                safefs.remove_tree(place)
-                safefs.private_dir(place)
+                trees.remove_tree(place)
+                trees.private_dir(place)
                 arrival = pgarrive.Arrival(self.context, spec, datum.database, datum.file, place)
             elif spec.kind == "redis":
                 arrival = otherarrivals.Rdb(self.context, spec, datum.file, place)

@@ -15,6 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     BackupError,
     DeclarationError,
     StoreError,
+    file_errors,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.status import status as compute
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import pick
@@ -41,6 +42,7 @@ def surroundings(name: str, config: str | None) -> Context:
     return contexts.make(found)
 
 
+@file_errors()
 def chosen(context: Context, where: str, wanted: str) -> dict[str, t.Any]:
     """The set called ``wanted`` as the modules return it. Raises :class:`StoreError` when there is none."""
     store = context.store if where == "local" else context.offsite
@@ -79,7 +81,8 @@ def outlook(context: Context) -> dict[str, t.Any]:
     found: dict[str, t.Any] = {**info(status), "wants_first": not status["rows"]}
     if found["wants_first"] and context.offsite is not None:
         try:
-            away = context.offsite.sets()
+            with file_errors():
+                away = context.offsite.sets()
         except BackupError as error:
             return {
                 **found,
@@ -98,8 +101,9 @@ def outlook(context: Context) -> dict[str, t.Any]:
 def returned(report: t.Mapping[str, t.Any], context: Context) -> dict[str, t.Any]:
     """The report of a run as stack_backup returns it."""
     try:
-        usable = [found.seq for found in context.store.sets() if found.manifest]
-    except (BackupError, OSError):
+        with file_errors():
+            usable = [found.seq for found in context.store.sets() if found.manifest]
+    except BackupError:
         usable = []  # the report's own error says why
     return {
         "snapshot": report["snapshot"],

@@ -14,7 +14,6 @@ import secrets
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup import sources, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
@@ -24,6 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     MismatchError,
     SourceError,
     StoreError,
+    of_files,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import throwaway as pglab
@@ -31,6 +31,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import l
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet, pick
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
+from ansible_collections.onebox.stack.plugins.module_utils.core import trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
 
 
 def rehearse(context: Context, *, wanted: str = "latest", where: str = "local", wait: float = 0.0) -> Report:
@@ -92,9 +94,9 @@ def _try(context: Context, store: Store, chosen: StoredSet, where: str) -> Repor
     except BackupError as error:
         report["error"] = str(error)
         report["exit_code"] = error.exit_code
-    except OSError as error:
+    except (FileError, OSError) as error:
         report["error"] = str(error)
-        report["exit_code"] = StoreError.exit_code
+        report["exit_code"] = of_files(error).exit_code
         judged = False
     if report["error"]:
         differs = report["exit_code"] == MismatchError.exit_code
@@ -109,18 +111,18 @@ def _try(context: Context, store: Store, chosen: StoredSet, where: str) -> Repor
 def _all_sources(context: Context, store: Store, chosen: StoredSet, report: Report) -> float:
     manifest = chosen.understood()
     scratch = os.path.join(context.declaration.state_dir, "scratch")
-    safefs.remove_tree(scratch)
+    trees.remove_tree(scratch)
     # One directory after the other is restored there, and removed.
-    trees = [int(source.facts["bytes"]) for source in manifest.sources if source.kind == "directory"]
-    context.require_room(scratch, manifest.size + max(trees, default=0), "a rehearsal")
-    safefs.private_dir(scratch)
+    sizes = [int(source.facts["bytes"]) for source in manifest.sources if source.kind == "directory"]
+    context.require_room(scratch, manifest.size + max(sizes, default=0), "a rehearsal")
+    trees.private_dir(scratch)
     if any(source.kind in ("postgresql", "redis") for source in manifest.sources):
         context.open_cli().remove_leftovers(context.declaration.stack)
     restoring = 0.0
     try:
         began = time.monotonic()
         staged = os.path.join(scratch, "set")
-        safefs.private_dir(staged)
+        trees.private_dir(staged)
         context.log(f"fetching set {chosen.seq} from {store.place}")
         store.fetch(chosen, staged)
         restoring += time.monotonic() - began
@@ -135,10 +137,12 @@ def _all_sources(context: Context, store: Store, chosen: StoredSet, report: Repo
                 report["warnings"] += [f"{source.name}: {warning}" for warning in facts.pop("warnings", ())]
             except BackupError as error:
                 row.update(error=str(error), exit_code=error.exit_code)
+            except FileError as error:
+                row.update(error=str(error), exit_code=of_files(error).exit_code)
             row["seconds"] = round(time.monotonic() - began, 3)
             restoring += row["seconds"]
     finally:
-        safefs.remove_tree(scratch)
+        trees.remove_tree(scratch)
     return restoring
 
 
@@ -243,12 +247,12 @@ def _directory(
         warnings = [f"{len(moved)} files changed during the backup: {', '.join(moved[:5])}"] if moved else []
         return {"entries": source.facts["entries"], "bytes": source.facts["bytes"], "warnings": warnings}
     finally:
-        safefs.remove_tree(target)
+        trees.remove_tree(target)
 
 
 def put_directory(store: Store, chosen: StoredSet, source: Source, staged: str, target: str, owners: bool) -> None:
     """Restore a directory source into ``target``, which must not exist yet."""
-    safefs.private_dir(target)
+    trees.private_dir(target)
     facts = source.facts
     if facts["archive"]:
         directories.extract(os.path.join(staged, facts["archive"]), target, owners)

@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, sources, status
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
@@ -23,6 +22,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     MismatchError,
     RestoreRefused,
     StoreError,
+    file_errors,
+    of_files,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
@@ -30,6 +31,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.redis.restore 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet, pick
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
 
 # The kinds that can go into another directory, beside the stack.
 _FILES = ("directory", "compose")
@@ -62,7 +65,8 @@ def restore(context: Context, request: Request, *, confirm: str = "", wait: floa
             return report
         began = time.monotonic()
         try:
-            work.run(report)
+            with file_errors():
+                work.run(report)
             report["done"] = True
         except BackupError as error:
             report["error"] = str(error)
@@ -72,6 +76,7 @@ def restore(context: Context, request: Request, *, confirm: str = "", wait: floa
         return report
 
 
+@file_errors()
 def preview(context: Context, request: Request, confirm: str) -> Report:
     """The report with the steps and nothing done; takes no lock and writes nothing. Raises as :func:`restore`."""
     return _prepare(context, request, confirm)[1]
@@ -163,7 +168,7 @@ class _Restore:
                     f"{place}: stopped, its data moved to pre-restore-{self.stamp}, {source.count} keys loaded, started"
                 )
             elif source.kind == "directory":
-                if safefs.is_mount_point(self.target(spec)):
+                if trees.is_mount_point(self.target(spec)):
                     raise RestoreRefused(
                         f"{self.target(spec)} is a mount point, which cannot be moved aside: restore with --into "
                         "another directory and copy what is wanted, or unmount it first; nothing was changed"
@@ -189,16 +194,16 @@ class _Restore:
     def run(self, report: Report) -> None:
         """Do it, source by source; the first failure stops, what was restored stays, what was aside stays aside."""
         scratch = os.path.join(self.context.declaration.state_dir, "scratch")
-        safefs.remove_tree(scratch)
+        trees.remove_tree(scratch)
         size = sum(artefact.size for _spec, source in self.work for artefact in source.artefacts)
         self.context.require_room(scratch, size, "a restore")
         for spec, source in self.work:
             if source.kind == "directory":
                 parent = os.path.dirname(self.target(spec))
                 self.context.require_room(parent, int(source.facts["bytes"]), "a restore")
-        safefs.private_dir(scratch)
+        trees.private_dir(scratch)
         staged = os.path.join(scratch, "set")
-        safefs.private_dir(staged)
+        trees.private_dir(staged)
         if any(source.kind in ("postgresql", "redis") for _spec, source in self.work):
             self.context.open_cli().remove_leftovers(self.context.declaration.stack)
         try:
@@ -217,15 +222,15 @@ class _Restore:
                 self.context.log(f"restoring {source.kind} {source.name}")
                 try:
                     self._one(spec, source, staged, report)
-                except OSError as error:
+                except (FileError, OSError) as error:
                     row["error"] = f"{error}; what was moved aside is untouched"
-                    raise StoreError(f"source {source.name}: {row['error']}") from error
+                    raise of_files(error, f"source {source.name}: {row['error']}") from error
                 except BackupError as error:
                     row["error"] = str(error)
                     raise
                 row["ok"] = True
         finally:
-            safefs.remove_tree(scratch)
+            trees.remove_tree(scratch)
 
     def _one(self, spec: SourceSpec, source: Source, staged: str, report: Report) -> None:
         if source.kind == "postgresql":
@@ -295,29 +300,29 @@ class _Restore:
                 report["warnings"].append(
                     f"{source.name}: {len(moved)} files changed during the backup: {', '.join(moved[:5])}"
                 )
-            safefs.sync_tree(fresh)
+            trees.sync_tree(fresh)
             if os.path.lexists(target):
                 os.rename(target, self.aside(target))
                 report["aside"].append(self.aside(target))
         except BaseException:
             if ours:
-                safefs.remove_tree(fresh)
+                trees.remove_tree(fresh)
             raise
         os.rename(fresh, target)
-        safefs.sync_dir(parent)
+        files.sync_directory(parent)
 
     def _files(self, source: Source, staged: str, report: Report) -> None:
         for path, row in source.facts["files"].items():
             target = self.file(path)
             os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
-            with safefs.open_regular(os.path.join(staged, row["artefact"])) as file:
+            with files.open_regular(os.path.join(staged, row["artefact"])) as file:
                 data = file.read()
             if os.path.lexists(target):
-                if os.path.isfile(target) and not os.path.islink(target) and safefs.digest(target)[0] == row["sha256"]:
+                if os.path.isfile(target) and not os.path.islink(target) and files.digest(target)[0] == row["sha256"]:
                     continue
                 os.rename(target, self.aside(target))
                 report["aside"].append(self.aside(target))
-            safefs.write_new(target, data)
+            files.write_new(target, data, durable=True)
             os.chmod(target, row["mode"])
             if self.owners:
                 os.chown(target, row["uid"], row["gid"])

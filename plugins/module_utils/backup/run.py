@@ -13,7 +13,6 @@ import os
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup import sources, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
@@ -22,11 +21,15 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     OffsiteError,
     SourceError,
     StoreError,
+    file_errors,
+    of_files,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import retention
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest, Source
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic import ResticStore
+from ansible_collections.onebox.stack.plugins.module_utils.core import trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
 
 Report = t.Dict[str, t.Any]  # noqa: UP006
 # Freed space is only handed back every so many sets: a prune rewrites packs, and is the longest part of a run.
@@ -69,9 +72,9 @@ def backup(
         except BackupError as error:
             report["error"] = str(error)
             report["exit_code"] = error.exit_code
-        except OSError as error:
+        except (FileError, OSError) as error:
             report["error"] = f"the run stopped: {error}; nothing that was committed is lost"
-            report["exit_code"] = StoreError.exit_code
+            report["exit_code"] = of_files(error).exit_code
         if context.offsite is not None and not report["offsite"]:
             # It did not come so far: what was missing there still is, and must not fall silent.
             report["offsite"] = {"lag": status.offsite_lag(context)}
@@ -101,7 +104,7 @@ def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_p
         capturer.keep_lists(staging, manifest.sources)
     finally:
         store.abandon()
-        safefs.remove_tree(staging)
+        trees.remove_tree(staging)
     report["snapshot"] = {"seq": seq, "id": identity, "taken": manifest.taken, "size": manifest.size}
     context.log(f"verifying set {seq}")
     store.verify(StoredSet(seq, identity, manifest))
@@ -132,7 +135,8 @@ def _before(context: Context, there: t.Sequence[StoredSet], report: Report) -> t
     if there or context.offsite is None:
         return there
     try:
-        return context.offsite.sets()
+        with file_errors():
+            return context.offsite.sets()
     except StoreError as error:
         report["warnings"].append(f"whether there are sets off-site could not be asked: {error}")
         return []
@@ -160,7 +164,8 @@ def _capture(
         row: Report = {"name": spec.name, "kind": spec.kind, "ok": False, "error": "", "count": 0, "size": 0}
         report["sources"].append(row)
         try:
-            source = capturer.capture(spec, staging)
+            with file_errors():
+                source = capturer.capture(spec, staging)
             row.update(
                 count=source.count,
                 size=sum(artefact.size for artefact in source.artefacts),
@@ -209,40 +214,47 @@ def _offsite(context: Context, report: Report) -> OffsiteError | None:
     if context.offsite is None:
         return None
     try:
-        context.log(f"copying to {context.offsite.place}")
-        context.offsite.prepare_copy()
-        away = {found.seq: found for found in context.offsite.sets()}
-        here = [found for found in context.store.sets() if found.manifest]
-        for found in here:
-            other = away.get(found.seq)
-            if other and other.manifest and other.manifest != found.manifest:
-                raise StoreError(
-                    f"set {found.seq} there is another than set {found.seq} here: the place belongs to another box, or "
-                    "to this one before it was rebuilt; name a new place off-site and keep the old one to restore from"
-                )
-        missing = [found for found in here if found.seq not in away]
-        if missing:
-            # A declaration with off-site has restic here, too.
-            local = t.cast(ResticStore, context.store)
-            context.offsite.copy_from(local, [found.id for found in missing])
-        # One that cannot be read there is none: the copy here must not be deleted for it.
-        good = {found.seq for found in context.offsite.sets() if found.manifest}
-        lag = [found.seq for found in here if found.seq not in good]
-        copied = sum(found.seq in good for found in missing)
-        report["offsite"] = {"place": context.offsite.place, "copied": copied, "lag": len(lag)}
-        if lag:
-            raise StoreError(f"after the copy it lacks, or cannot read, {len(lag)} of the sets here, such as {lag[0]}")
+        with file_errors():
+            _copy(context, context.offsite, report)
     except StoreError as error:
         # Where it cannot be asked, it lacks what it lacked before and the set of this run.
         report["offsite"].setdefault("lag", (status.offsite_lag(context) or 0) + 1)
         report["offsite"]["error"] = str(error)
         return OffsiteError(f"the set is committed here, but not off-site: {error}")
     try:
-        _prune(context, context.offsite, report["offsite"], "offsite", False)
+        with file_errors():
+            _prune(context, context.offsite, report["offsite"], "offsite", False)
     except StoreError as error:
         report["offsite"]["error"] = str(error)
         return OffsiteError(f"the set is committed here and off-site, but old ones there could not be deleted: {error}")
     return None
+
+
+def _copy(context: Context, offsite: ResticStore, report: Report) -> None:
+    """Copy to off-site what it lacks, and note what it lacks then. Raises :class:`StoreError`."""
+    context.log(f"copying to {offsite.place}")
+    offsite.prepare_copy()
+    away = {found.seq: found for found in offsite.sets()}
+    here = [found for found in context.store.sets() if found.manifest]
+    for found in here:
+        other = away.get(found.seq)
+        if other and other.manifest and other.manifest != found.manifest:
+            raise StoreError(
+                f"set {found.seq} there is another than set {found.seq} here: the place belongs to another box, or "
+                "to this one before it was rebuilt; name a new place off-site and keep the old one to restore from"
+            )
+    missing = [found for found in here if found.seq not in away]
+    if missing:
+        # A declaration with off-site has restic here, too.
+        local = t.cast(ResticStore, context.store)
+        offsite.copy_from(local, [found.id for found in missing])
+    # One that cannot be read there is none: the copy here must not be deleted for it.
+    good = {found.seq for found in offsite.sets() if found.manifest}
+    lag = [found.seq for found in here if found.seq not in good]
+    copied = sum(found.seq in good for found in missing)
+    report["offsite"] = {"place": offsite.place, "copied": copied, "lag": len(lag)}
+    if lag:
+        raise StoreError(f"after the copy it lacks, or cannot read, {len(lag)} of the sets here, such as {lag[0]}")
 
 
 def _prune(context: Context, store: Store, report: Report, where: str, force: bool) -> None:
@@ -295,6 +307,7 @@ def plan_retention(
     return found if not found.delete or context.clock_trusted() else plan(False)
 
 
+@file_errors()
 def preview(context: Context, *, force_prune: bool = False) -> Report:
     """What a run would find and delete, without doing it; in the shape stack_backup returns.
 

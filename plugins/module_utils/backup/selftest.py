@@ -14,14 +14,19 @@ import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, MismatchError, SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
+    BackupError,
+    MismatchError,
+    SourceError,
+    file_errors,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import StoredSet, pick
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.files import FilesStore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
 
 # Changes the first value of a kind that can be changed in general, in the first row of the first table that has one.
 _ALTER = """
@@ -73,12 +78,13 @@ def self_test(context: Context, *, wait: float = 0.0) -> Report:
         }
         scratch = os.path.join(context.declaration.state_dir, "scratch")
         try:
-            _controls(context, chosen, scratch, report)
+            with file_errors():
+                _controls(context, chosen, scratch, report)
         except BackupError as error:
             report["error"] = f"the self-test could not be run: {error}"
             report["exit_code"] = error.exit_code
         finally:
-            safefs.remove_tree(scratch)
+            trees.remove_tree(scratch)
         missed = [row["damage"] for row in report["controls"] if not row["caught"]]
         if missed:
             report["error"] = f"damage was not found: {', '.join(missed)}; do not trust rehearsals of this version"
@@ -118,20 +124,20 @@ def _controls(context: Context, chosen: StoredSet, scratch: str, report: Report)
 
 
 def _fresh(scratch: str) -> str:
-    safefs.remove_tree(scratch)
-    safefs.private_dir(scratch)
+    trees.remove_tree(scratch)
+    trees.private_dir(scratch)
     staged = os.path.join(scratch, "set")
-    safefs.private_dir(staged)
+    trees.private_dir(staged)
     return staged
 
 
 def _record(report: Report, damage: str, work: t.Callable[[], t.Any]) -> None:
     row = {"damage": damage, "caught": False, "said": ""}
-    report["controls"].append(row)
     try:
         work()
-    except BackupError as error:
+    except BackupError as error:  # not FileError: a full disk is not a damage that was found
         row.update(caught=True, said=str(error))
+    report["controls"].append(row)
 
 
 def _stored(
@@ -218,7 +224,7 @@ def _altered_file(context: Context, chosen: StoredSet, source: Source, scratch: 
     context.store.fetch(chosen, staged, [artefact.path for artefact in source.artefacts])
     _require_good(context, chosen, source, staged, scratch)
     path = os.path.join(staged, source.facts["list"])
-    with safefs.open_regular(path) as file, safefs.HashedFile(f"{path}.altered") as altered:
+    with files.open_regular(path) as file, files.HashedFile(f"{path}.altered") as altered:
         done = False
         for line in file:
             row = json.loads(line)
@@ -254,4 +260,4 @@ def _cut(path: str) -> None:
 def _empty_rdb(path: str) -> None:
     # A valid RDB without a key: header of version 9, end of file, checksum 0 (= not checked).
     os.unlink(path)
-    safefs.write_new(path, b"REDIS0009\xff" + b"\0" * 8)
+    files.write_new(path, b"REDIS0009\xff" + b"\0" * 8, durable=False)

@@ -10,7 +10,6 @@ import stat
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration, SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
@@ -18,6 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Source
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
 from ansible_collections.onebox.stack.plugins.module_utils.engine import databases
 
 if t.TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Capturer:
         """Keep the lists of a committed set: the next run hashes only what differs from them."""
         if self._archive:
             return
-        safefs.private_dir(self._lists)
+        trees.private_dir(self._lists)
         for source in good:
             if source.kind == "directory":
                 os.replace(
@@ -102,18 +102,18 @@ class Capturer:
 
     def _compose(self, spec: SourceSpec, staging: str) -> _Given:
         artefacts = []
-        files = {}
+        found = {}
         for path in spec.files:
             target = f"compose/{spec.name}{path}"
             try:
-                with safefs.open_regular(os.path.realpath(path)) as file:
+                with files.open_regular(os.path.realpath(path)) as file:
                     data = file.read()
                     status = os.fstat(file.fileno())
             except OSError as error:
                 raise SourceError(f"{path} cannot be read: {error.strerror}") from error
-            sha256 = safefs.write_new(safefs.private_parents(staging, target), data)
+            sha256 = files.write_new(trees.private_parents(staging, target), data, durable=False)
             artefacts.append(Artefact(target, len(data), sha256))
-            files[path] = {
+            found[path] = {
                 "artefact": target,
                 "mode": stat.S_IMODE(status.st_mode),
                 "uid": status.st_uid,
@@ -124,7 +124,7 @@ class Capturer:
             {"service": container.service, "name": container.name, **image_facts(self._cli.engine, container)}
             for container in project_containers(self._cli.engine, self._declaration.stack)
         ]
-        return artefacts, len(files), {"files": files, "services": services}, []
+        return artefacts, len(found), {"files": found, "services": services}, []
 
 
 _Given = t.Tuple[t.Sequence[Artefact], int, t.Dict[str, t.Any], t.Sequence[str]]  # noqa: UP006

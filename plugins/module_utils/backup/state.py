@@ -11,7 +11,7 @@ import os
 import re
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
 
 _EVIDENCE = re.compile(r"(local|offsite)-(\d+)\.json\Z")
 
@@ -27,9 +27,9 @@ class State:
         self.path = path
 
     def prepare(self) -> None:
-        """Make the directories. Raises :class:`StoreError` when they are not private."""
-        safefs.private_dir(self.path)
-        safefs.private_dir(os.path.join(self.path, "evidence"))
+        """Make the directories. Raises :class:`FileError` when they are not private."""
+        trees.private_dir(self.path)
+        trees.private_dir(os.path.join(self.path, "evidence"))
 
     @property
     def lock(self) -> str:
@@ -63,15 +63,16 @@ class State:
     def read(self, name: str) -> dict[str, t.Any]:
         """A note by name, {} when there is none or it is not readable."""
         try:
-            with safefs.open_regular(os.path.join(self.path, f"{name}.json")) as file:
+            with files.open_regular(os.path.join(self.path, f"{name}.json")) as file:
                 found = json.load(file)
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
 
     def write(self, name: str, note: t.Mapping[str, t.Any]) -> None:
-        """Keep a note."""
-        safefs.replace(os.path.join(self.path, f"{name}.json"), json.dumps(note, indent=1, sort_keys=True).encode())
+        """Keep a note. Raises :class:`FileError`."""
+        data = json.dumps(note, indent=1, sort_keys=True).encode()
+        files.replace(os.path.join(self.path, f"{name}.json"), data, durable=True)
 
     def add_evidence(self, where: str, seq: int, evidence: t.Mapping[str, t.Any], *, keep_good: bool = False) -> str:
         """Keep the evidence of a rehearsal. Returns its path.

@@ -11,14 +11,16 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import state as states
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, file_errors
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import metrics
+from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
 
 Status = t.Dict[str, t.Any]  # noqa: UP006
 # Less than a day, so that the daily check repeats itself although its timer is not exact.
 QUIET_SECONDS = 20 * 3600.0
 
 
+@file_errors()
 def status(context: Context) -> Status:
     """Sets, ages, last runs and rehearsals. Reads only the local repository.
 
@@ -109,7 +111,7 @@ def finish(context: Context, what: str, report: t.Mapping[str, t.Any]) -> None:
         tell(context, f"{what} failed", str(report["error"]), warnings)
     try:
         context.state.write(f"last-{what}", {**report, "ended": time.time()})
-    except (OSError, BackupError) as error:
+    except FileError as error:
         warnings.append(f"the outcome could not be kept in {context.state.path}: {error}")
     refresh(context, warnings)
 
@@ -159,7 +161,7 @@ def tell(context: Context, what: str, text: str, warnings: list[str]) -> None:
         return
     try:
         context.state.write("told", {**told, what: {"sha256": digest, "at": now}})
-    except (OSError, BackupError) as error:
+    except FileError as error:
         warnings.append(f"that the webhook was told could not be kept: {error}")
 
 
@@ -170,5 +172,5 @@ def refresh(context: Context, warnings: list[str]) -> None:
         return
     try:
         metrics.write(path, metrics.text(context.declaration, status(context)))
-    except (OSError, BackupError) as error:
+    except (FileError, BackupError) as error:
         warnings.append(f"the metrics file {path} could not be written: {error}")

@@ -13,6 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import timers
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import StoredSet
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
 
 NAMES = ["onebox-backup-coin-backup.timer", "onebox-backup-coin-check.timer"]
 
@@ -85,7 +86,7 @@ def test_the_places_are_made_private_and_once(tmp_path):
     assert bundle.make_places(given, check=False) == []
     assert (tmp_path / "repo").stat().st_mode & 0o777 == 0o700
     (tmp_path / "repo").chmod(0o755)
-    with pytest.raises(StoreError, match="others can enter"):
+    with pytest.raises(FileError, match="others can enter"):
         bundle.make_places(given, check=False)
 
 

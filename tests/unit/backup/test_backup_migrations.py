@@ -13,13 +13,13 @@ import pathlib
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, migrate
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError, MigrationError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import import_dump as pgarrive
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sqlmigrations
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.migrations import Migration
+from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 # The first and last lines of pg_dump 15.16 and 17.8; the second has the token of the releases since August 2025.
@@ -201,7 +201,7 @@ def _die_at(count: int) -> None:
 
         return call
 
-    for name in ("open", "rename", "mkdir", "unlink", "rmdir", "chmod", "chown"):
+    for name in ("open", "rename", "replace", "mkdir", "unlink", "rmdir", "chmod", "chown", "fchmod"):
         setattr(os, name, dying(name, getattr(os, name)))
 
 
@@ -227,7 +227,7 @@ def test_killed_at_every_change_to_the_disk_it_converges(box, tmp_path_factory):
         if code == 0:
             break
         deaths += 1
-        safefs.remove_tree(str(place.base))
+        trees.remove_tree(str(place.base))
     print(f"{deaths} deaths, each converged")
     assert deaths > 20
 

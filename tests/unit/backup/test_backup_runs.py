@@ -14,7 +14,6 @@ import datetime as dt
 import os
 import random
 import shutil
-import signal
 import sqlite3
 import tempfile
 import typing as t
@@ -31,12 +30,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     status,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import Busy, RestoreRefused, StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.lock import held
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest
+from ansible_collections.onebox.stack.plugins.module_utils.core import trees
+from deaths import lives
 
-MUTATING = ("open", "write", "fsync", "rename", "mkdir", "unlink", "rmdir", "symlink", "chmod", "chown")
 START = dt.datetime(2026, 1, 1, 2, 0, tzinfo=dt.timezone(dt.timedelta(hours=1)))
 
 
@@ -145,9 +144,9 @@ def test_the_rehearsed_and_the_pinned_set_stay(box):
 def test_a_sequence_number_is_never_given_twice(box):
     box.day()
     box.day()
-    safefs.remove_tree(os.path.join(box.base, "repo", "sets", "000002"))
+    trees.remove_tree(os.path.join(box.base, "repo", "sets", "000002"))
     assert box.day()["snapshot"]["seq"] == 3
-    safefs.remove_tree(os.path.join(box.base, "state"))
+    trees.remove_tree(os.path.join(box.base, "state"))
     assert box.day()["snapshot"]["seq"] == 4
 
 
@@ -205,28 +204,6 @@ def test_a_busy_stack_says_who_is_at_work(box):
     box.day()
     with held(box.context().state.lock, "rehearsal"), pytest.raises(Busy, match="rehearsal runs"):
         run.backup(box.context())
-
-
-def lives(step: int, work: t.Callable[[], t.Any]) -> bool:
-    """Do ``work`` in a child that is killed before its ``step``-th change to the disk. True if it came to its end."""
-    child = os.fork()
-    if child == 0:
-        left = [step]
-        for name in MUTATING:
-            real = getattr(os, name)
-
-            def counted(*args: t.Any, real: t.Any = real, **kwargs: t.Any) -> t.Any:
-                if left[0] == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                left[0] -= 1
-                return real(*args, **kwargs)
-
-            setattr(os, name, counted)
-        try:
-            work()
-        finally:
-            os._exit(0)
-    return not os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
 def count_points(box: Box, work: t.Callable[[], t.Any], check: t.Callable[[], None]) -> int:

@@ -18,10 +18,10 @@ import tarfile
 import typing as t
 import urllib.parse
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import listing
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, SourceError, StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
 
 
 class Captured(t.NamedTuple):
@@ -87,7 +87,7 @@ def _write_list(found: listing.Listing, take: _Take, staging: str, name: str) ->
     """Go through a directory once. Returns the artefacts of the SQLite files, and last that of the list."""
     artefacts = []
     target = f"files/{name}.list"
-    with safefs.HashedFile(safefs.private_parents(staging, target)) as file:
+    with files.HashedFile(trees.private_parents(staging, target)) as file:
         lines: list[bytes] = []
         for path, status in found:
             if found.databases and found.databases[-1] == path:
@@ -110,9 +110,9 @@ def _write_list(found: listing.Listing, take: _Take, staging: str, name: str) ->
 
 
 def _copy_database(path: str, staging: str, target: str) -> Artefact:
-    place = safefs.private_parents(staging, target)
+    place = trees.private_parents(staging, target)
     # The file must be made by us, private, before SQLite opens it by name.
-    safefs.write_new(place, b"")
+    files.write_new(place, b"", durable=False)
     try:
         with (
             contextlib.closing(
@@ -127,7 +127,7 @@ def _copy_database(path: str, staging: str, target: str) -> Artefact:
         raise SourceError(f"the SQLite file {path} cannot be backed up: {error}") from error
     if verdict != "ok":
         raise SourceError(f"the SQLite file {path} is damaged: {verdict}")
-    sha256, size = safefs.digest(place)
+    sha256, size = files.digest(place)
     return Artefact(target, size, sha256)
 
 
@@ -191,7 +191,7 @@ class _Archive(_Take):
     def __init__(self, root: str, staging: str, target: str) -> None:
         super().__init__(root)
         self._target = target
-        self._file = safefs.HashedFile(safefs.private_parents(staging, target))
+        self._file = files.HashedFile(trees.private_parents(staging, target))
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> _Archive:
@@ -202,7 +202,7 @@ class _Archive(_Take):
                 mode="w|",
                 format=tarfile.PAX_FORMAT,
                 errors="surrogateescape",
-                bufsize=safefs.CHUNK,
+                bufsize=files.CHUNK,
             )
         )
         return self
@@ -214,7 +214,7 @@ class _Archive(_Take):
         return Artefact(self._target, self._file.size, self._file.sha256())
 
     def file(self, path: str, place: str, status: os.stat_result) -> bytes:
-        with safefs.open_regular(place) as source:
+        with files.open_regular(place) as source:
             status = os.fstat(source.fileno())
             info = self._info(path, status)
             info.size = status.st_size
@@ -287,11 +287,11 @@ def extract(archive: str, into: str, owners: bool) -> None:
     """
     dirs: list[tarfile.TarInfo] = []
     links: set[str] = set()
-    with safefs.open_regular(archive) as file, tarfile.open(fileobj=file, mode="r|", errors="surrogateescape") as tar:
+    with files.open_regular(archive) as file, tarfile.open(fileobj=file, mode="r|", errors="surrogateescape") as tar:
         for info in tar:
             _forget_members(tar)
             name = info.name
-            if name != "." and not safefs.safe_relative(name):
+            if name != "." and not trees.safe_relative(name):
                 raise StoreError(f"{archive} holds {name!r}, which leaves the directory; refused")
             parts = name.split("/")
             if any("/".join(parts[:depth]) in links for depth in range(1, len(parts) + 1)):
@@ -318,8 +318,8 @@ def _extract_one(tar: tarfile.TarFile, info: tarfile.TarInfo, place: str, archiv
         os.mkfifo(place, 0o600)
     elif info.isreg():
         source = t.cast("t.IO[bytes]", tar.extractfile(info))
-        with safefs.HashedFile(place) as copy:
-            while chunk := source.read(safefs.CHUNK):
+        with files.HashedFile(place) as copy:
+            while chunk := source.read(files.CHUNK):
                 copy.write(chunk)
     else:
         raise StoreError(f"{archive} holds {info.name!r} of a kind this program never writes; refused")
@@ -337,12 +337,12 @@ def overlay_databases(facts: t.Mapping[str, t.Any], staged: str, into: str, owne
     """Put the SQLite copies of a set to their places below a restored root, with the owner and mode of the list."""
     rows = listing.find(os.path.join(staged, facts["list"]), facts["databases"])
     for path, artefact in facts["databases"].items():
-        place = safefs.private_parents(into, path)
+        place = trees.private_parents(into, path)
         parent = os.stat(os.path.dirname(place))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(place)
-        with safefs.open_regular(os.path.join(staged, artefact)) as source, safefs.HashedFile(place) as copy:
-            while chunk := source.read(safefs.CHUNK):
+        with files.open_regular(os.path.join(staged, artefact)) as source, files.HashedFile(place) as copy:
+            while chunk := source.read(files.CHUNK):
                 copy.write(chunk)
         if owners:
             os.chown(place, rows[path]["uid"], rows[path]["gid"])

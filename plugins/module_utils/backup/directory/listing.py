@@ -18,8 +18,8 @@ import os
 import stat
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 Entry = dict[str, t.Any]
 _TYPES = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo"}
@@ -137,7 +137,7 @@ def other_line(path: str, status: os.stat_result, link: str = "") -> bytes:
 
 def read(path: str) -> t.Iterator[Entry]:
     """The entries of a stored list, in its order."""
-    with safefs.open_regular(path) as file:
+    with files.open_regular(path) as file:
         for line in file:
             yield json.loads(line)
 
@@ -167,7 +167,7 @@ class Known:
         self._file: t.BinaryIO | None = None
         # None yet, or not readable: then everything is hashed, which is only slower.
         with contextlib.suppress(OSError):
-            self._file = safefs.open_regular(path)
+            self._file = files.open_regular(path)
             self._advance()
 
     def line(self, path: str, start: bytes) -> bytes:
@@ -201,8 +201,8 @@ def hash_file(path: str) -> tuple[str, int, os.stat_result]:
     """sha256, bytes read, and the state of the file after reading. Raises OSError."""
     found = hashlib.sha256()
     size = 0
-    with safefs.open_plain(path) as fd:
-        while chunk := os.read(fd, safefs.CHUNK):
+    with files.open_plain(path) as fd:
+        while chunk := os.read(fd, files.CHUNK):
             found.update(chunk)
             size += len(chunk)
         return found.hexdigest(), size, os.fstat(fd)

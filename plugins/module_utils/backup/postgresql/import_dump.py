@@ -17,7 +17,6 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, sources
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
@@ -31,7 +30,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import throwaway as pglab
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.server import Server, ident, literal
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, process
 
 _ARRIVING = "_onebox_arriving"
 _HEAD = b"-- PostgreSQL database dump"
@@ -56,8 +55,8 @@ def open_dump(path: str, scratch: str) -> Dump:
     if _first(path).startswith(b"\x1f\x8b"):
         plain = os.path.join(scratch, "dump")
         try:
-            with gzip.open(path) as source, safefs.HashedFile(plain) as copy:
-                while chunk := source.read(safefs.CHUNK):
+            with gzip.open(path) as source, files.HashedFile(plain) as copy:
+                while chunk := source.read(files.CHUNK):
                     copy.write(chunk)
         except (OSError, EOFError) as error:
             raise MigrationError(f"{path} is not a whole gzip file: {error}") from error
@@ -68,7 +67,7 @@ def open_dump(path: str, scratch: str) -> Dump:
     if _HEAD not in head:
         what = "a dump of all databases (pg_dumpall)" if b"cluster dump" in head else "no dump of pg_dump"
         raise MigrationError(f"{path} is {what}; make one of each database with: pg_dump -Fc DATABASE")
-    with safefs.open_regular(path) as file:
+    with files.open_regular(path) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
         if _TAIL not in file.read():
             # psql would end with 0 on half of a dump.
@@ -78,7 +77,7 @@ def open_dump(path: str, scratch: str) -> Dump:
 
 def _first(path: str) -> bytes:
     try:
-        with safefs.open_regular(path) as file:
+        with files.open_regular(path) as file:
             return file.read(4096)
     except OSError as error:
         raise MigrationError(f"the dump {path} cannot be read: {error.strerror}") from error
@@ -96,7 +95,7 @@ class Arrival:
         self.cli = context.open_cli()
         self.container = sources.find_container(self.cli.engine, context.declaration.stack, spec)
         self.server = sources.postgres_server(self.cli, self.container, spec)
-        self.sha256 = safefs.digest(file)[0]
+        self.sha256 = files.digest(file)[0]
 
     @property
     def _arriving(self) -> str:
@@ -130,7 +129,7 @@ class Arrival:
             preload="".join(self.server.query(self.server.home(), "SHOW shared_preload_libraries;")),
         ) as lab:
             roles = os.path.join(self.scratch, "roles.sql")
-            safefs.write_new(roles, self._roles().encode())
+            files.write_new(roles, self._roles().encode(), durable=False)
             postgresql.restore_globals(lab, roles)
             # By a name that neither the server nor the dump makes: the database may be postgres itself.
             self._fill(lab, self._arriving)
@@ -193,7 +192,7 @@ class Arrival:
         words = self.server.argv("pg_dumpall", "--globals-only", "--no-tablespaces")
         text = self.cli.run(self.server.container, words, env=self.server.env).stdout
         if self._globals_file:
-            with safefs.open_regular(self._globals_file) as file:
+            with files.open_regular(self._globals_file) as file:
                 text += "\n" + file.read().decode("utf-8", "replace")
         return text
 
@@ -207,7 +206,7 @@ class Arrival:
                 postgresql.restore_database(server, name, self._dump.path, False, *self._restore_words)
             else:
                 words = server.argv("psql", "-Xq", "-1", "-v", "ON_ERROR_STOP=1", "-d", postgresql.connect(name))
-                with safefs.open_regular(self._dump.path) as file:
+                with files.open_regular(self._dump.path) as file:
                     self.cli.stream(server.container, words, None, env=server.env, source=file)
         except SourceError as error:
             role = _MISSING_ROLE.search(str(error))

@@ -15,13 +15,12 @@ import time
 import typing as t
 import urllib.parse
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.background import Background
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli, Session
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import MismatchError, SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, process, trees
 
 # A random token since the minor releases of August 2025; a plain dump is not the same twice because of it.
 _RESTRICT = re.compile(r"\\(?:un)?restrict ")
@@ -165,7 +164,7 @@ def _capture_database(
         session.ask("COMMIT;")
         after = pgfacts.sequences(session)
     found.update(schema=schema, sequences_before=before, sequences_after=after, path=path)
-    with safefs.open_regular(f"{staging}/{path}") as file:
+    with files.open_regular(f"{staging}/{path}") as file:
         # Decoding the whole archive is what finds a cut one; its list of contents does not.
         server.cli.stream(server.container, ["pg_restore", "-f", "/dev/null"], None, source=file)
     return artefact, found
@@ -178,7 +177,7 @@ def major(server: Server) -> str:
 
 def restore_globals(server: Server, path: str) -> None:
     """Apply dumped roles. One that exists is left as it is, also its password and attributes; other errors count."""
-    with safefs.open_regular(path) as file:
+    with files.open_regular(path) as file:
         lines = file.read().split(b"\n")
     there = server.query(server.home(), "SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles;")
     living = tuple(
@@ -264,8 +263,8 @@ def rows(facts: t.Mapping[str, t.Any]) -> int:
 
 
 def _dump(server: Server, words: t.Sequence[str], staging: str, path: str) -> Artefact:
-    target = safefs.private_parents(staging, path)
-    with safefs.HashedFile(target) as file:
+    target = trees.private_parents(staging, path)
+    with files.HashedFile(target) as file:
         server.cli.stream(server.container, server.argv(*words), file, env=server.env)
     if not file.size:
         raise SourceError(f"{words[0]} in container {server.container} wrote nothing")

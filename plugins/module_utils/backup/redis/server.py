@@ -14,10 +14,10 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
 
 _FIND = 'c=$(command -v redis-cli || command -v valkey-cli) || { echo "no redis-cli in the image" >&2; exit 127; }; '
 _CLI = _FIND + 'exec "$c" "$@"'
@@ -117,15 +117,15 @@ def capture(server: Server, staging: str, path: str) -> tuple[list[Artefact], di
     if info.get("role") == "slave" and info.get("master_link_status") != "up":
         raise SourceError(f"the server in {server.container} is a replica cut off from its master: its data is old")
     facts: dict[str, t.Any] = {**settings(server, info), "keyspace": keyspace(info), "path": path}
-    target = safefs.private_parents(staging, path)
-    with safefs.HashedFile(target) as file:
+    target = trees.private_parents(staging, path)
+    with files.HashedFile(target) as file:
         said = server.cli.stream(server.container, server.capture_argv(), file, env=server.env)
     sent = re.search(r"obx-size\s+(\d+)", said)
     if sent is None or int(sent.group(1)) != file.size:
         raise SourceError(f"the RDB of {server.container} was cut on its way: {file.size} bytes arrived")
     facts.update(checked(said))
     warnings = []
-    with safefs.open_regular(target) as rdb:
+    with files.open_regular(target) as rdb:
         facts["magic"] = rdb.read(9).decode("ascii", errors="replace")
         rdb.seek(-8, 2)
         if rdb.read(8) == b"\0" * 8:

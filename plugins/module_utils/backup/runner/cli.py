@@ -10,7 +10,6 @@ here but not off-site, 8 restored data differ, 9 a restore was refused, 10 not h
 from __future__ import annotations
 
 import argparse
-import errno
 import io
 import json
 import os
@@ -27,9 +26,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     status,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, Busy, StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, Busy, file_errors
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import credentials
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import schedule as due
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 
 UNHEALTHY = 10
 # Commands of timers: their failures are told.
@@ -99,9 +99,10 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
 
     context = None
     try:
-        context = contexts.make(credentials.handed_over(declaration.read(options.config), os.environ), log)
-        report, code = _dispatch(context, options)
-    except BackupError as error:
+        with file_errors():
+            context = contexts.make(credentials.handed_over(declaration.read(options.config), os.environ), log)
+            report, code = _dispatch(context, options)
+    except OneboxError as error:
         # What a timer runs must not fail in silence, also where it fails before there is a report, as on a wrong key.
         if context is not None and options.command in TOLD and not isinstance(error, Busy):
             status.tell(context, f"{options.command} failed", str(error), [])
@@ -110,14 +111,6 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
         else:
             sys.stderr.write(f"onebox-backup: {error}\n")
         return error.exit_code
-    except OSError as error:
-        text = str(error)
-        if error.errno in (errno.EACCES, errno.EPERM):
-            text += "; run it as the user the declaration was made for"
-        if context is not None and options.command in TOLD:
-            status.tell(context, f"{options.command} failed", text, [])
-        sys.stderr.write(f"onebox-backup: {text}\n")
-        return StoreError.exit_code
     if options.json:
         out.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
     else:

@@ -18,14 +18,13 @@ import io
 import json
 import marshal
 import os
-import stat
 import typing as t
 import zipfile
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError, StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
 
 _PREFIX = "ansible_collections.onebox.stack.plugins.module_utils"
 _MAIN = """import sys
@@ -127,7 +126,7 @@ def install(path: str, interpreter: str, check: bool) -> bool:
     """Put the runner at ``path`` (mode 0755). Returns whether that changed, or would change, anything."""
     data = build(interpreter)
     try:
-        with safefs.open_regular(path) as file:
+        with files.open_regular(path) as file:
             there = file.read()
     except OSError:
         there = b""
@@ -163,7 +162,7 @@ def make_places(data: t.Mapping[str, t.Any], check: bool) -> list[str]:
     missing = [path for path in places if not os.path.isdir(path)]
     if not check:
         for path in places:
-            safefs.private_dir(path)
+            trees.private_dir(path)
     return missing
 
 
@@ -180,17 +179,6 @@ def put_files(files: t.Mapping[str, str], mode: int, check: bool) -> list[str]:
 
 
 def _put(path: str, data: bytes, mode: int, check: bool) -> bool:
-    try:
-        with safefs.open_regular(path) as file:
-            same = file.read() == data and stat.S_IMODE(os.fstat(file.fileno()).st_mode) == mode
-    except OSError:
-        same = False
-    if same:
-        return False
     if not check:
-        try:
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-            safefs.replace(path, data, mode)
-        except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror}") from error
-    return True
+        files.make_directories(os.path.dirname(path), 0o755)
+    return files.write_if_changed(path, data, mode, durable=True, check=check)

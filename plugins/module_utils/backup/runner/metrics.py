@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration
+from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 
 def text(declaration: Declaration, status: t.Mapping[str, t.Any]) -> str:
@@ -47,6 +47,10 @@ def text(declaration: Declaration, status: t.Mapping[str, t.Any]) -> str:
 
 
 def write(path: str, content: str) -> None:
-    """Put the metrics where the node exporter's textfile collector reads them (it needs mode 0644)."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    safefs.replace(path, content.encode(), mode=0o644)
+    """Put the metrics where the node exporter's textfile collector reads them (it needs mode 0644).
+
+    Raises:
+        FileError: they cannot be written.
+    """
+    files.make_directories(os.path.dirname(path), 0o755)
+    files.replace(path, content.encode(), 0o644, durable=True)

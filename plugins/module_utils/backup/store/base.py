@@ -53,13 +53,13 @@ class Store:
         """An empty private directory for the files of a new set."""
         raise NotImplementedError
 
-    def begin(self, seq: int, staging: str, trees: t.Sequence[str]) -> None:
+    def begin(self, seq: int, staging: str, directories: t.Sequence[str]) -> None:
         """Get ready to commit these, while they are still read. May be left out."""
 
     def abandon(self) -> None:
         """Undo :meth:`begin` where no commit followed."""
 
-    def commit(self, staging: str, manifest: Manifest, trees: t.Sequence[str], excludes: t.Sequence[str]) -> str:
+    def commit(self, staging: str, manifest: Manifest, directories: t.Sequence[str], excludes: t.Sequence[str]) -> str:
         """Make the staged set (and, with :attr:`trees`, these directories) one committed set. Returns its id."""
         raise NotImplementedError
 

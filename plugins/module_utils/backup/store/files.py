@@ -18,11 +18,11 @@ import os
 import re
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest as manifests
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
 
 _SET = re.compile(r"\d{6,}\Z")
 _LEFTOVER = re.compile(r"\.(?:partial|trash)-")
@@ -47,15 +47,15 @@ class FilesStore(Store):
         self._run_id = run_id
 
     def prepare(self) -> None:
-        safefs.private_dir(self.place)
-        safefs.private_dir(self._sets)
+        trees.private_dir(self.place)
+        trees.private_dir(self._sets)
         for found in self.sets():
             # Before anything is cleared: what looks left over may be the other stack's run, which holds another lock.
             if found.manifest is None and found.problem.startswith(_FOREIGN):
                 raise StoreError(f"{self.place}: set {found.seq} {found.problem}; nothing was written")
         for name in os.listdir(self.place):
             if _LEFTOVER.match(name):
-                safefs.remove_tree(os.path.join(self.place, name))
+                trees.remove_tree(os.path.join(self.place, name))
 
     def sets(self) -> list[StoredSet]:
         try:
@@ -69,7 +69,7 @@ class FilesStore(Store):
     def _read(self, name: str) -> StoredSet:
         place = os.path.join(self._sets, name, manifests.NAME)
         try:
-            with safefs.open_regular(place) as file:
+            with files.open_regular(place) as file:
                 found = manifests.load(file.read(), place)
             if found.seq != int(name):
                 raise StoreError(f"{place} says it is set {found.seq}")
@@ -83,35 +83,35 @@ class FilesStore(Store):
 
     def stage(self, seq: int) -> str:
         staging = os.path.join(self.place, f".partial-{seq:06d}-{self._run_id}")
-        safefs.private_dir(staging)
+        trees.private_dir(staging)
         return staging
 
-    def commit(self, staging: str, manifest: Manifest, trees: t.Sequence[str], excludes: t.Sequence[str]) -> str:
+    def commit(self, staging: str, manifest: Manifest, directories: t.Sequence[str], excludes: t.Sequence[str]) -> str:
         name = f"{manifest.seq:06d}"
         target = os.path.join(self._sets, name)
-        safefs.sync_tree(staging)
-        safefs.write_new(os.path.join(staging, manifests.NAME), manifests.dump(manifest))
-        safefs.sync_dir(staging)
+        trees.sync_tree(staging)
+        files.write_new(os.path.join(staging, manifests.NAME), manifests.dump(manifest), durable=True)
+        files.sync_directory(staging)
         # rename() replaces an empty directory: a name that is taken, by whatever, is an error here.
         if os.path.lexists(target):
             raise StoreError(f"{target} exists already; nothing was overwritten")
         os.rename(staging, target)
-        safefs.sync_dir(self._sets)
-        safefs.sync_dir(self.place)
+        files.sync_directory(self._sets)
+        files.sync_directory(self.place)
         return name
 
     def fetch(self, found: StoredSet, into: str, only: t.Sequence[str] = ()) -> None:
         for artefact in self._artefacts(found):
             if only and artefact.path not in only:
                 continue
-            target = safefs.private_parents(into, artefact.path)
+            target = trees.private_parents(into, artefact.path)
             stored = os.path.join(self._sets, found.id, artefact.path)
             try:
-                source = safefs.open_regular(stored)
+                source = files.open_regular(stored)
             except OSError as error:
                 raise StoreError(f"set {found.seq}: {stored} cannot be read: {error.strerror}; use another") from error
-            with source, safefs.HashedFile(target) as copy:
-                while chunk := source.read(safefs.CHUNK):
+            with source, files.HashedFile(target) as copy:
+                while chunk := source.read(files.CHUNK):
                     copy.write(chunk)
             _compare(artefact, copy.sha256(), copy.size, self.place, found.seq)
 
@@ -122,14 +122,14 @@ class FilesStore(Store):
             expected.add(artefact.path)
             place = os.path.join(self._sets, found.id, artefact.path)
             try:
-                sha256, size = safefs.digest(place)
+                sha256, size = files.digest(place)
             except OSError as error:
                 raise StoreError(f"set {found.seq}: {place} cannot be read: {error.strerror}") from error
             _compare(artefact, sha256, size, self.place, found.seq)
             total += size
         root = os.path.join(self._sets, found.id)
-        for base, _dirs, files in os.walk(root):
-            for name in files:
+        for base, _dirs, names in os.walk(root):
+            for name in names:
                 relative = os.path.relpath(os.path.join(base, name), root)
                 if relative not in expected:
                     raise StoreError(f"set {found.seq}: {relative} in {root} is not in its manifest")
@@ -145,12 +145,12 @@ class FilesStore(Store):
         for seq in sorted(seqs):
             name = f"{seq:06d}"
             trash = os.path.join(self.place, f".trash-{name}")
-            safefs.remove_tree(trash)
+            trees.remove_tree(trash)
             os.rename(os.path.join(self._sets, name), trash)
             # From here on the set is not listed, whatever happens to its files.
-            safefs.sync_dir(self._sets)
-            safefs.sync_dir(self.place)
-            safefs.remove_tree(trash)
+            files.sync_directory(self._sets)
+            files.sync_directory(self.place)
+            trees.remove_tree(trash)
             gone.append(seq)
         return gone
 

@@ -14,8 +14,8 @@ import json
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 
 NAME = "manifest.json"
 VERSION = 1
@@ -132,7 +132,7 @@ def load(data: bytes, where: str) -> Manifest:
 def _source(row: t.Mapping[str, t.Any]) -> Source:
     artefacts = tuple(Artefact(str(a["path"]), int(a["size"]), str(a["sha256"])) for a in row["artefacts"])
     for artefact in artefacts:
-        if not safefs.safe_relative(artefact.path):
+        if not trees.safe_relative(artefact.path):
             raise ValueError(f"{artefact.path!r} leaves the set")
     return Source(
         name=str(row["name"]),

@@ -19,7 +19,6 @@ import os
 import re
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.background import Background
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import RepositorySpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
@@ -34,7 +33,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_b
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_command import Restic
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, process, trees
 
 # The staged files of every set lie at a path that ends so: restic needs the same path to find the snapshot before.
 _STAGE = "onebox-set"
@@ -76,11 +75,11 @@ class ResticStore(Store):
 
     def prepare(self) -> None:
         self._program.require_version(self._known_program())
-        safefs.private_dir(os.path.join(self._state_dir, "staging"))
-        safefs.private_dir(os.path.join(self._state_dir, "manifests"))
-        safefs.remove_tree(self._staging)
+        trees.private_dir(os.path.join(self._state_dir, "staging"))
+        trees.private_dir(os.path.join(self._state_dir, "manifests"))
+        trees.remove_tree(self._staging)
         if self._files:
-            safefs.private_dir(self.place)
+            trees.private_dir(self.place)
         if not self._exists():
             self._restic("init")
             self._there = True
@@ -96,19 +95,19 @@ class ResticStore(Store):
         return [found[seq] for seq in sorted(found)]
 
     def stage(self, seq: int) -> str:
-        safefs.private_dir(self._staging)
+        trees.private_dir(self._staging)
         return self._staging
 
-    def begin(self, seq: int, staging: str, trees: t.Sequence[str]) -> None:
+    def begin(self, seq: int, staging: str, directories: t.Sequence[str]) -> None:
         # restic leaves out one that is not there, without an error before 0.19; the source itself says what is wrong.
-        if all(os.path.isdir(tree) for tree in trees):
-            self._begin(seq, staging, trees, ())
+        if all(os.path.isdir(path) for path in directories):
+            self._begin(seq, staging, directories, ())
 
-    def _begin(self, seq: int, staging: str, trees: t.Sequence[str], others: t.Sequence[str]) -> WaitingBackup:
+    def _begin(self, seq: int, staging: str, directories: t.Sequence[str], others: t.Sequence[str]) -> WaitingBackup:
         words = ["--host", self._host, "--tag", f"{self._tag},seq-{seq}"]
         words += [word for pattern in others for word in ("--exclude", pattern)]
         excludes = os.path.join(self._state_dir, "excludes")
-        self._waiting = WaitingBackup(self._program, [*words, "--", staging, *trees], excludes, self.lock)
+        self._waiting = WaitingBackup(self._program, [*words, "--", staging, *directories], excludes, self.lock)
         return self._waiting
 
     def abandon(self) -> None:
@@ -116,16 +115,16 @@ class ResticStore(Store):
             self._waiting.abandon()
             self._waiting = None
 
-    def commit(self, staging: str, manifest: Manifest, trees: t.Sequence[str], excludes: t.Sequence[str]) -> str:
-        for tree in trees:
-            if not os.path.isdir(tree):
-                raise StoreError(f"the directory {tree} went away during the run; nothing was committed")
+    def commit(self, staging: str, manifest: Manifest, directories: t.Sequence[str], excludes: t.Sequence[str]) -> str:
+        for path in directories:
+            if not os.path.isdir(path):
+                raise StoreError(f"the directory {path} went away during the run; nothing was committed")
         sealed = manifests.dump(manifest)
-        safefs.write_new(os.path.join(staging, manifests.NAME), sealed)
+        files.write_new(os.path.join(staging, manifests.NAME), sealed, durable=False)
         lines, others = patterns(excludes)
         if others:
             self.abandon()  # they belong on its command line
-        waiting = self._waiting or self._begin(manifest.seq, staging, trees, others)
+        waiting = self._waiting or self._begin(manifest.seq, staging, directories, others)
         self._waiting = None
         known, self._rows = self._rows, None
         before = set()
@@ -153,10 +152,10 @@ class ResticStore(Store):
         elif self._dump(identity, os.path.join(staging, manifests.NAME)) != sealed:
             self._restic("forget", identity)
             raise StoreError(f"restic in {self.place} gave back another manifest than it got; nothing was committed")
-        safefs.replace(os.path.join(self._state_dir, "manifests", f"{identity}.json"), sealed, durable=False)
+        files.replace(os.path.join(self._state_dir, "manifests", f"{identity}.json"), sealed, durable=False)
         if known is not None:
             tags = [self._tag, f"seq-{manifest.seq}"]
-            row = {"id": identity, "time": "9", "tags": tags, "paths": [staging, *trees]}
+            row = {"id": identity, "time": "9", "tags": tags, "paths": [staging, *directories]}
             self._remember([*known, row])
         return identity
 
@@ -167,7 +166,7 @@ class ResticStore(Store):
         os.unlink(os.path.join(into, manifests.NAME))
         for artefact in [artefact for source in usable.sources for artefact in source.artefacts]:
             try:
-                sha256, size = safefs.digest(os.path.join(into, artefact.path))
+                sha256, size = files.digest(os.path.join(into, artefact.path))
             except OSError as error:
                 raise StoreError(f"set {found.seq} in {self.place}: {artefact.path} did not come: {error}") from error
             if (sha256, size) != (artefact.sha256, artefact.size):
@@ -193,7 +192,7 @@ class ResticStore(Store):
             os.chmod(whole, 0o700)
             os.rename(whole, into)
         finally:
-            safefs.remove_tree(holding)
+            trees.remove_tree(holding)
 
     def verify(self, found: StoredSet) -> int:
         usable = found.understood()
@@ -205,9 +204,9 @@ class ResticStore(Store):
         return usable.size
 
     @staticmethod
-    def _read_part(files: RepositoryFiles, packs: set[str], turn: int) -> Background[int]:
+    def _read_part(repository: RepositoryFiles, packs: set[str], turn: int) -> Background[int]:
         # In turn one fourteenth: in two weeks everything was read once.
-        return Background(lambda: files.verify_part(packs, turn % _CHECK_PARTS, _CHECK_PARTS))
+        return Background(lambda: repository.verify_part(packs, turn % _CHECK_PARTS, _CHECK_PARTS))
 
     def inspect(self, turn: int) -> None:
         # The structure in full, and in turn a part of all data.
@@ -232,14 +231,14 @@ class ResticStore(Store):
     def prepare_copy(self) -> None:
         """What :meth:`prepare` does, for a repository that only takes copies and is made by the first of them."""
         self._program.require_version(self._known_program())
-        safefs.private_dir(os.path.join(self._state_dir, "manifests"))
+        trees.private_dir(os.path.join(self._state_dir, "manifests"))
 
     def copy_from(self, other: ResticStore, ids: t.Sequence[str]) -> None:
         """Copy snapshots of another repository into this one; made here first, with the same chunk sizes."""
         self._program.require_version(self._known_program())
         words = ["--from-repo", other._spec.path, "--from-password-file", other._spec.password_file]
         if self._files:
-            safefs.private_dir(self.place)
+            trees.private_dir(self.place)
         if not self._exists():
             self._restic("init", "--copy-chunker-params", *words)
             self._there = True
@@ -258,7 +257,7 @@ class ResticStore(Store):
         kept = os.path.join(self._state_dir, "manifests", f"{identity}.json")
         try:
             # A snapshot's id is the hash of what it is: a manifest read once needs not be read again.
-            with safefs.open_regular(kept) as file:
+            with files.open_regular(kept) as file:
                 data = file.read()
             known = manifests.load(data, kept)
         except (OSError, StoreError):
@@ -268,7 +267,7 @@ class ResticStore(Store):
             except StoreError as error:
                 return StoredSet(seq, identity, None, str(error))
             if os.path.isdir(os.path.dirname(kept)):
-                safefs.replace(kept, data, durable=False)
+                files.replace(kept, data, durable=False)
         if known.seq != seq:
             return StoredSet(seq, identity, None, f"its manifest says it is set {known.seq}")
         return StoredSet(seq, identity, known)
@@ -297,7 +296,7 @@ class ResticStore(Store):
 
     def _note(self) -> dict[str, t.Any]:
         try:
-            with safefs.open_regular(self._memory) as file:
+            with files.open_regular(self._memory) as file:
                 note = json.load(file)
         except (OSError, ValueError):
             return {}
@@ -325,8 +324,8 @@ class ResticStore(Store):
         if self._files is None or not os.path.isdir(os.path.dirname(self._memory)):
             return
         note = {"ids": self._files.snapshots(), "rows": rows, "program": self._program.signs()}
-        with contextlib.suppress(OSError):  # then it is asked again
-            safefs.replace(self._memory, json.dumps(note).encode(), durable=False)
+        with contextlib.suppress(files.FileError):  # then it is asked again
+            files.replace(self._memory, json.dumps(note).encode(), durable=False)
 
     def _unlock(self) -> None:
         # Only locks of dead processes are removed, and our own lock keeps other runs of this stack away.

@@ -18,11 +18,10 @@ import re
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.background import Background
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_command import Restic
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, process
 
 
 class WaitingBackup:
@@ -68,7 +67,7 @@ class WaitingBackup:
             self._start()
         text = "".join(f"{line}\n" for line in excludes).encode("utf-8", "surrogateescape")
         try:
-            safefs.replace(self._file, text, durable=False)
+            files.replace(self._file, text, durable=False)
         except BaseException:
             self.abandon()
             raise

@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import safe_files as safefs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 _NAME_LENGTH = 64
 
@@ -65,7 +65,7 @@ class RepositoryFiles:
 
     def _verify(self, path: str, name: str) -> int:
         try:
-            sha256, size = safefs.digest(path)
+            sha256, size = files.digest(path)
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error.strerror}") from error
         if sha256 != name:

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Errors of files and of the system reach a user as one line with the exit code that is documented."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import (
+    errors,
+    rehearse,
+    restore,
+    run,
+    selftest,
+    status,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
+from ansible_collections.onebox.stack.plugins.module_utils.core import files
+from test_backup_runs import Box
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.fixture
+def box(tmp_path):
+    return Box(tmp_path / "box")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (files.DiskFull("cannot write /x: full", "/x", errno.ENOSPC), 6),
+        (files.FileError("/x is a link", "/x"), 5),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "/x"), 6),
+        (OSError(errno.EIO, "Input/output error", "/x"), 5),
+    ],
+)
+def test_file_error_inside_a_block_has_the_exit_code_of_its_kind(error, code):
+    with pytest.raises(errors.BackupError) as raised, errors.file_errors():
+        raise error
+    assert raised.value.exit_code == code
+    assert str(raised.value) == str(error)
+
+
+def test_own_errors_pass_a_block_of_file_errors_unchanged():
+    with pytest.raises(errors.MismatchError, match="^differs$"), errors.file_errors():
+        raise errors.MismatchError("differs")
+
+
+def test_full_disk_under_the_state_directory_ends_a_run_with_exit_code_6(box, monkeypatch):
+    box.day()
+
+    def full(*_words):
+        raise FULL
+
+    monkeypatch.setattr(os, "replace", full)
+    report = run.backup(box.context())
+    assert report["exit_code"] == 6
+    assert "the run stopped: cannot write" in report["error"]
+    assert "seq.json: No space left on device; nothing that was committed is lost" in report["error"]
+    assert any("the outcome could not be kept" in warning for warning in report["warnings"])
+    assert any("the metrics file" in warning for warning in report["warnings"])
+
+
+def test_full_disk_under_a_source_is_that_source_s_error(box, monkeypatch):
+    real = os.write
+
+    def write(descriptor, data):
+        if "/files/" in os.readlink(f"/proc/self/fd/{descriptor}"):
+            raise FULL
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
+    report = run.backup(box.context())
+    assert report["exit_code"] == 6
+    assert "1 of 1 sources failed, nothing was committed: cannot write" in report["error"]
+    assert [row["ok"] for row in report["sources"]] == [False]
+
+
+@pytest.mark.parametrize("where", ["fetch", "source"])
+def test_full_disk_under_a_rehearsal_and_a_restore_has_exit_code_6_and_is_no_verdict(box, monkeypatch, where):
+    box.day()
+    assert rehearse.rehearse(box.context())["ok"] is True
+    part = {"fetch": "/scratch/set/", "source": "/scratch/tree-"}[where]
+    real = os.write
+
+    def write(descriptor, data):
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        if part in path or ".restoring-" in path:
+            raise FULL
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
+    report = rehearse.rehearse(box.context())
+    assert report["exit_code"] == 6
+    assert "No space left on device" in report["error"]
+    assert ["No space left" in row["error"] for row in report["sources"]] == [True] * (where == "source")
+    assert set(box.context().state.proven()) == {1}
+    report = restore.restore(box.context(), restore.Request(), confirm="unit")
+    assert report["exit_code"] == 6
+    assert "No space left on device" in report["error"]
+    rows = report["sources"]
+    assert ["what was moved aside is untouched" in row["error"] for row in rows] == [True] * (where == "source")
+    assert sorted(os.listdir(box.base)) == ["data", "metrics", "repo", "state"]
+
+
+def test_full_disk_under_the_self_test_is_not_a_damage_that_was_found(box, monkeypatch):
+    box.day()
+    real = os.write
+    made = []
+
+    def write(descriptor, data):
+        if "/scratch/tree-" in os.readlink(f"/proc/self/fd/{descriptor}"):
+            made.append(1)
+            if len(made) > 4:  # the restore without damage is good
+                raise FULL
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
+    report = selftest.self_test(box.context())
+    assert report["exit_code"] == 6
+    assert report["error"].startswith("the self-test could not be run: cannot write")
+
+
+def test_repository_that_is_a_file_is_one_error_for_every_reader(box):
+    with open(os.path.join(box.base, "repo"), "w", encoding="utf-8"):
+        pass
+    context = box.context()
+    for work in (
+        lambda: status.status(context),
+        lambda: run.preview(context),
+        lambda: restore.preview(context, restore.Request(), ""),
+    ):
+        with pytest.raises(errors.StoreError, match=r"cannot read the repository .*/repo/sets: Not a directory"):
+            work()
+
+
+def test_denied_directory_is_told_with_the_advice_that_fits(tmp_path, monkeypatch, capsys):
+    (tmp_path / "data").mkdir()
+    config = tmp_path / "c.json"
+    config.write_text(
+        json.dumps(
+            {
+                "stack": "denied",
+                "state_dir": str(tmp_path / "state"),
+                "repository": {"engine": "files", "path": str(tmp_path / "repo")},
+                "sources": [{"name": "d", "kind": "directory", "path": str(tmp_path / "data")}],
+            }
+        ),
+        encoding="utf-8",
+    )
+
+    def denied(path, *_words):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(os, "mkdir", denied)
+    assert cli.main(["--config", str(config), "backup"]) == 5
+    said = capsys.readouterr().err
+    assert f"cannot create the directory {tmp_path}/state: Permission denied" in said
+    assert "run it as the user the declaration was made for" in said
+    assert cli.main(["--config", str(config), "--json", "backup"]) == 5
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 5
