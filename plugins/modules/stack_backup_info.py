@@ -79,13 +79,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, info, surroundings
 from ansible_collections.onebox.stack.plugins.module_utils.backup.status import status
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=dict(CONFIG), supports_check_mode=True)
     given = module.params
     try:
-        found = status(surroundings(given["name"], given["config"]))
+        found = status(surroundings(given["name"], given["config"], World.real()))
     except (BackupError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **info(found))

@@ -115,6 +115,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import outlook
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install as bundle
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import timers
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
 def main() -> None:
@@ -139,8 +140,10 @@ def main() -> None:
         filled = {path: text for path, text in given["secrets"].items() if text}
         secrets = bundle.put_files(filled, 0o600, check)
         units = bundle.put_files(given["units"], 0o644, check)
-        started = timers.ensure(given["timers"], user=given["scope"] == "user", rewritten=bool(units), check=check)
-        backups = outlook(contexts.make(declaration.parse(given["declaration"])))
+        world = World.real()
+        user = given["scope"] == "user"
+        started = timers.ensure(given["timers"], user=user, rewritten=bool(units), check=check, world=world)
+        backups = outlook(contexts.make(declaration.parse(given["declaration"]), world))
     except (BackupError, OSError) as error:
         module.fail_json(msg=str(error))
     diff = {"before_header": given["config"], "after_header": given["config"], "before": before, "after": after}

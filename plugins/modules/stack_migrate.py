@@ -172,6 +172,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import migrate
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, WAIT, surroundings
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sqlmigrations
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 DATUM = {
     "source": {"type": "str", "required": True},
@@ -209,7 +210,7 @@ def main() -> None:
             tuple(migrate.datum(given["data_dir"] or "", **one) for one in given["data"]),
             tuple(sqlmigrations.read(given["migrations_dir"] or "", **one) for one in given["migrations"]),
         )
-        context = surroundings(given["name"], given["config"])
+        context = surroundings(given["name"], given["config"], World.real())
         report = migrate.migrate(
             context, request, confirm=given["confirm"] or "", wait=given["wait"], dry=module.check_mode
         )

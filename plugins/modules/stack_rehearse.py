@@ -93,6 +93,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, selftest
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, SET, WAIT, chosen, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
 def main() -> None:
@@ -107,7 +108,7 @@ def main() -> None:
     )
     given = module.params
     try:
-        context = surroundings(given["name"], given["config"])
+        context = surroundings(given["name"], given["config"], World.real())
         snapshot = chosen(context, given["repository"], given["set"])
         if module.check_mode:
             module.exit_json(

@@ -95,6 +95,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import restore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, SET, WAIT, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
 def main() -> None:
@@ -120,7 +121,7 @@ def main() -> None:
     )
     confirm = given["confirm"] or ""
     try:
-        context = surroundings(given["name"], given["config"])
+        context = surroundings(given["name"], given["config"], World.real())
         if module.check_mode:
             report = restore.preview(context, request, confirm)
         else:

@@ -14,11 +14,11 @@ import select
 import signal
 import subprocess
 import threading
-import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
@@ -37,9 +37,10 @@ class Cli:
         timeout: seconds for one program in a container.
     """
 
-    def __init__(self, engine: Engine, timeout: float) -> None:
+    def __init__(self, engine: Engine, timeout: float, world: World) -> None:
         self.engine = engine
         self.timeout = timeout
+        self.world = world
         if engine.name == "docker":
             self._base = ["docker", "--host", f"unix://{engine.socket}"]
         else:
@@ -48,7 +49,7 @@ class Cli:
     def call(self, *words: str, check: bool = True, timeout: float = 120.0) -> process.Result:
         """Run a subcommand of the engine. Raises :class:`SourceError` when it fails and ``check`` is set."""
         try:
-            return process.run([*self._base, *words], timeout=timeout, check=check)
+            return self.world.run([*self._base, *words], timeout=timeout, check=check)
         except process.CommandError as error:
             raise SourceError(str(error)) from error
 
@@ -71,8 +72,8 @@ class Cli:
         env = env or {}
         argv = self.exec_argv(container, words, env, stdin is not None)
         try:
-            return process.run(
-                argv, timeout=timeout or self.timeout, env={**os.environ, **env}, stdin=stdin, check=check
+            return self.world.run(
+                argv, timeout=timeout or self.timeout, env={**self.world.environ, **env}, stdin=stdin, check=check
             )
         except process.CommandError as error:
             said = process.last_words(error.result.stderr or error.result.stdout) or str(error)
@@ -92,8 +93,8 @@ class Cli:
         Raises:
             SourceError: exit code other than 0 (137: the container was stopped), or no end within the time limit.
         """
-        env = env or {}
-        with _Child(self.exec_argv(container, words, env, source is not None), env, source, self.timeout) as child:
+        argv = self.exec_argv(container, words, env or {}, source is not None)
+        with _Child(argv, {**self.world.environ, **(env or {})}, source, self.timeout) as child:
             try:
                 while True:
                     chunk = child.process.stdout.read1(files.CHUNK)  # type: ignore[union-attr]
@@ -114,7 +115,9 @@ class Cli:
 
     def session(self, container: str, words: t.Sequence[str], env: t.Mapping[str, str]) -> Session:
         """Start a program that answers line by line."""
-        return Session(self.exec_argv(container, words, env, True), env, self.timeout, words[0], container)
+        argv = self.exec_argv(container, words, env, True)
+        where = f"{words[0]} in container {container}"
+        return Session(argv, {**self.world.environ, **env}, self.timeout, where, self.world)
 
     def throwaway(
         self,
@@ -130,7 +133,7 @@ class Cli:
         env = env or {}
         words = ["run", "--detach", "--network", "none", "--label", f"{LABEL}={owner}", "--name", name]
         words += ["--shm-size", "256m"]
-        if self.engine.name == "docker" or os.geteuid() == 0:
+        if self.engine.name == "docker" or self.world.is_root:
             # A rehearsal beside the living stack must not take its memory; rootless Podman often may not limit it.
             words += ["--memory", str(_half_of_free_memory())]
         if entrypoint:
@@ -139,9 +142,10 @@ class Cli:
             words += ["--env", key]
         argv = [*self._base, *words, image, *command]
         try:
-            return process.run(argv, timeout=600, env={**os.environ, **env}).stdout.strip().splitlines()[-1]
+            started = self.world.run(argv, timeout=600, env={**self.world.environ, **env})
         except process.CommandError as error:
             raise SourceError(f"cannot start a throwaway container of {image}: {error}") from error
+        return started.stdout.strip().splitlines()[-1]
 
     def remove(self, container: str) -> None:
         """Remove a throwaway container and its volumes; none there is fine."""
@@ -191,7 +195,7 @@ class _Child:
                 stdin=subprocess.DEVNULL if source is None else source,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**os.environ, **env, "LC_ALL": "C"},
+                env={**env, "LC_ALL": "C"},
                 start_new_session=True,
             )
         except OSError as error:
@@ -241,11 +245,12 @@ class Session:
     _END = "obx-end-of-answer"
 
     def __init__(
-        self, argv: t.Sequence[str], env: t.Mapping[str, str], timeout: float, program: str, container: str
+        self, argv: t.Sequence[str], env: t.Mapping[str, str], timeout: float, where: str, world: World
     ) -> None:
         self._child = _Child(argv, env, subprocess.PIPE, timeout)
         self._timeout = timeout
-        self._where = f"{program} in container {container}"
+        self._where = where
+        self._world = world
         self._buffer = b""
 
     def ask(self, text: str) -> list[str]:
@@ -262,9 +267,9 @@ class Session:
         except OSError:
             self._failed()
         end = f"{self._END}\n".encode()
-        deadline = time.monotonic() + self._timeout
+        deadline = self._world.monotonic() + self._timeout
         while not (self._buffer == end or self._buffer.endswith(b"\n" + end)):
-            if not select.select([out], [], [], max(deadline - time.monotonic(), 0))[0]:
+            if not select.select([out], [], [], max(deadline - self._world.monotonic(), 0))[0]:
                 self._child.kill()
                 raise SourceError(f"{self._where} gave no answer within {self._timeout:g} s")
             chunk = os.read(out.fileno(), files.CHUNK)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run works with: the declaration, the engine, the stores, and the outside world as parameters."""
+"""What a run works with: the declaration, the engine, the stores, and the world outside."""
 
 from __future__ import annotations
 
@@ -28,35 +28,34 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import process, 
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
-def _now() -> dt.datetime:
-    return dt.datetime.now().astimezone().replace(microsecond=0)
-
-
-def clock_synchronised() -> bool:
-    """False when the system says that its clock is not synchronised; True when it does so, or does not know."""
-    try:
-        said = process.run(["timedatectl", "show", "--property=NTPSynchronized", "--value"], timeout=10, check=False)
-    except process.CommandError:
-        return True
-    return said.stdout.strip() != "no"
-
-
 @dataclass
 class Context:
     """One run's surroundings.
 
-    ``now`` gives local wall time with zone, ``clock_trusted`` whether to believe it; ``log`` takes a line of progress.
+    Attributes:
+        log: takes a line of progress.
     """
 
     declaration: Declaration
     store: Store
     offsite: ResticStore | None
     state: State
-    now: t.Callable[[], dt.datetime] = _now
-    clock_trusted: t.Callable[[], bool] = clock_synchronised
+    world: World
     host: str = field(default_factory=socket.gethostname)
     log: t.Callable[[str], None] = lambda _line: None
     _cli: Cli | None = None
+
+    def now(self) -> dt.datetime:
+        """Local wall time with zone, to the second."""
+        return dt.datetime.fromtimestamp(int(self.world.epoch()), dt.timezone.utc).astimezone()
+
+    def clock_trusted(self) -> bool:
+        """False when the system reports that its clock is not synchronised; True otherwise, also when it is unknown."""
+        argv = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
+        try:
+            return bool(self.world.run(argv, timeout=10, check=False).stdout.strip() != "no")
+        except process.CommandError:
+            return True
 
     @contextlib.contextmanager
     def locked(self, what: str, wait: float) -> t.Iterator[None]:
@@ -108,26 +107,25 @@ class Context:
             from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 
             try:
-                engine = find.find(
-                    self.declaration.container_engine, self.declaration.socket or None, world=World.real()
-                )
+                engine = find.find(self.declaration.container_engine, self.declaration.socket or None, world=self.world)
             except EngineError as error:
                 raise SourceError(str(error)) from error
-            self._cli = Cli(engine, self.declaration.timeout)
+            self._cli = Cli(engine, self.declaration.timeout, self.world)
         return self._cli
 
 
-def make(declaration: Declaration, log: t.Callable[[str], None] = lambda _line: None) -> Context:
-    """The surroundings of a declaration on this machine."""
+def make(declaration: Declaration, world: World, log: t.Callable[[str], None] = lambda _line: None) -> Context:
+    """The surroundings of a declaration on this host."""
     state = State(declaration.state_dir)
+    stack, state_dir, timeout = declaration.stack, declaration.state_dir, declaration.timeout
     run_id = f"{os.getpid():x}-{os.urandom(3).hex()}"
     spec = declaration.repository
     store: Store
     if spec.engine == "files":
-        store = FilesStore(spec.path, declaration.stack, run_id)
+        store = FilesStore(spec.path, stack, run_id)
     else:
-        store = ResticStore(spec, declaration.stack, declaration.state_dir, declaration.timeout)
+        store = ResticStore(spec, stack, state_dir, timeout, world)
     offsite = None
     if declaration.offsite is not None:
-        offsite = ResticStore(declaration.offsite, declaration.stack, declaration.state_dir, declaration.timeout)
-    return Context(declaration, store, offsite, state, log=log)
+        offsite = ResticStore(declaration.offsite, stack, state_dir, timeout, world)
+    return Context(declaration, store, offsite, state, world, log=log)

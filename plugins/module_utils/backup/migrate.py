@@ -10,7 +10,6 @@ is remembered, so that a run that was killed goes on where it is, and one too ma
 from __future__ import annotations
 
 import os
-import time
 import typing as t
 from dataclasses import dataclass
 
@@ -108,7 +107,7 @@ def migrate(context: Context, request: Request, *, confirm: str = "", wait: floa
         raise RestoreRefused(f"to move data, type the name of the stack: {stack}, not {confirm!r}; nothing was changed")
     _check(context, request)
     with context.locked("migration", wait):
-        began = time.monotonic()
+        began = context.world.monotonic()
         scratch = os.path.join(context.declaration.state_dir, "migration")
         trees.remove_tree(scratch)
         trees.private_dir(scratch)
@@ -124,7 +123,7 @@ def migrate(context: Context, request: Request, *, confirm: str = "", wait: floa
             waits = any(row["state"] == MOVE for row in report["data"]) and not confirm
             if not dry and not waits:
                 _run(work, report)
-                report["seconds"] = round(time.monotonic() - began, 3)
+                report["seconds"] = round(context.world.monotonic() - began, 3)
                 if report["changed"] or report["error"]:
                     status.finish(context, "migration", report)
         finally:

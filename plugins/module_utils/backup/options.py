@@ -19,6 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.status import status as compute
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import pick
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 CONFIG: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
@@ -31,15 +32,15 @@ SET: dict[str, dict[str, t.Any]] = {
 }
 
 
-def surroundings(name: str, config: str | None) -> Context:
+def surroundings(name: str, config: str | None, world: World) -> Context:
     """The surroundings of the stack ``name``. Raises :class:`DeclarationError` when the declaration is of another."""
     if not config:
-        base = "/etc" if os.geteuid() == 0 else os.path.expanduser("~/.config")
+        base = "/etc" if world.is_root else os.path.join(world.home, ".config")
         config = os.path.join(base, "onebox", "backup", f"{name}.json")
     found = declaration.read(config)
     if found.stack != name:
         raise DeclarationError(f"{config} is the declaration of {found.stack!r}, not of {name!r} (option name)")
-    return contexts.make(found)
+    return contexts.make(found, world)
 
 
 @file_errors()

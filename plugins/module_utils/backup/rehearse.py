@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import sources, status
@@ -67,7 +66,7 @@ def rehearse(context: Context, *, wanted: str = "latest", where: str = "local", 
 
 
 def _try(context: Context, store: Store, chosen: StoredSet, where: str) -> Report:
-    began = time.monotonic()
+    began = context.world.monotonic()
     report: Report = {
         "stack": context.declaration.stack,
         "where": where,
@@ -102,7 +101,7 @@ def _try(context: Context, store: Store, chosen: StoredSet, where: str) -> Repor
         differs = report["exit_code"] == MismatchError.exit_code
         what = "did not come back as it was" if differs else "could not be restored here"
         report["error"] = f"set {chosen.seq} ({where}) {what}: {report['error']}"
-    report["seconds"] = round(time.monotonic() - began, 3)
+    report["seconds"] = round(context.world.monotonic() - began, 3)
     judged = judged and report["exit_code"] in (0, MismatchError.exit_code, StoreError.exit_code)
     report["evidence"] = context.state.add_evidence(where, chosen.seq, report, keep_good=not judged)
     return report
@@ -120,15 +119,15 @@ def _all_sources(context: Context, store: Store, chosen: StoredSet, report: Repo
         context.open_cli().remove_leftovers(context.declaration.stack)
     restoring = 0.0
     try:
-        began = time.monotonic()
+        began = context.world.monotonic()
         staged = os.path.join(scratch, "set")
         trees.private_dir(staged)
         context.log(f"fetching set {chosen.seq} from {store.place}")
         store.fetch(chosen, staged)
-        restoring += time.monotonic() - began
+        restoring += context.world.monotonic() - began
         for source in manifest.sources:
             context.log(f"restoring {source.kind} {source.name}")
-            began = time.monotonic()
+            began = context.world.monotonic()
             row: Report = {"name": source.name, "kind": source.kind, "ok": False, "error": "", "count": source.count}
             report["sources"].append(row)
             try:
@@ -139,7 +138,7 @@ def _all_sources(context: Context, store: Store, chosen: StoredSet, report: Repo
                 row.update(error=str(error), exit_code=error.exit_code)
             except FileError as error:
                 row.update(error=str(error), exit_code=of_files(error).exit_code)
-            row["seconds"] = round(time.monotonic() - began, 3)
+            row["seconds"] = round(context.world.monotonic() - began, 3)
             restoring += row["seconds"]
     finally:
         trees.remove_tree(scratch)
@@ -237,7 +236,7 @@ def _directory(
     context: Context, store: Store, chosen: StoredSet, source: Source, staged: str, scratch: str
 ) -> dict[str, t.Any]:
     target = os.path.join(scratch, f"tree-{source.name}")
-    owners = os.geteuid() == 0
+    owners = context.world.is_root
     put_directory(store, chosen, source, staged, target, owners)
     try:
         problems, moved = directories.check(source.facts, staged, target, owners)

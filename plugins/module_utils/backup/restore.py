@@ -10,7 +10,6 @@ name. Services that write into what is restored should be stopped: a connection 
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, sources, status
@@ -63,7 +62,7 @@ def restore(context: Context, request: Request, *, confirm: str = "", wait: floa
         report["warnings"] += [recovered] if recovered else []
         if not confirm:
             return report
-        began = time.monotonic()
+        began = context.world.monotonic()
         try:
             with file_errors():
                 work.run(report)
@@ -71,7 +70,7 @@ def restore(context: Context, request: Request, *, confirm: str = "", wait: floa
         except BackupError as error:
             report["error"] = str(error)
             report["exit_code"] = error.exit_code
-        report["seconds"] = round(time.monotonic() - began, 3)
+        report["seconds"] = round(context.world.monotonic() - began, 3)
         status.finish(context, "restore", report)
         return report
 
@@ -113,7 +112,7 @@ class _Restore:
         self.chosen = chosen
         self.request = request
         self.stamp = stamp
-        self.owners = os.geteuid() == 0
+        self.owners = context.world.is_root
         specs = {spec.name: spec for spec in context.declaration.sources}
         names = request.sources or tuple(
             source.name for source in manifest.sources if not request.into or source.kind in _FILES

@@ -10,7 +10,6 @@ is only committed when all of it is there.
 from __future__ import annotations
 
 import os
-import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import sources, status
@@ -54,7 +53,7 @@ def backup(
         if name not in {spec.name for spec in context.declaration.sources}:
             raise SourceError(f"--accept-drop {name}: there is no such source")
     with context.locked("backup", wait):
-        began = time.monotonic()
+        began = context.world.monotonic()
         report: Report = {
             "stack": context.declaration.stack,
             "snapshot": {},
@@ -78,7 +77,7 @@ def backup(
         if context.offsite is not None and not report["offsite"]:
             # It did not come so far: what was missing there still is, and must not fall silent.
             report["offsite"] = {"lag": status.offsite_lag(context)}
-        report["seconds"] = round(time.monotonic() - began, 3)
+        report["seconds"] = round(context.world.monotonic() - began, 3)
         status.finish(context, "backup", report)
         return report
 
@@ -152,7 +151,7 @@ def _capture(
     accept_drop: t.Sequence[str],
 ) -> tuple[Manifest, sources.Capturer]:
     declaration = context.declaration
-    capturer = sources.Capturer(declaration, context.open_cli, archive=not context.store.trees)
+    capturer = sources.Capturer(declaration, context.open_cli, context.world, archive=not context.store.trees)
     good: list[Source] = []
     errors: list[BackupError] = []
     early = _begin_at(declaration.sources)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse
@@ -64,7 +63,7 @@ def self_test(context: Context, *, wait: float = 0.0) -> Report:
     Controls that do not apply, because no source is of that kind, are reported as skipped and are no success.
     """
     with context.locked("self-test", wait):
-        began = time.monotonic()
+        began = context.world.monotonic()
         chosen = pick(context.store.sets(), "latest", context.store.place)
         report: Report = {
             "stack": context.declaration.stack,
@@ -93,7 +92,7 @@ def self_test(context: Context, *, wait: float = 0.0) -> Report:
             report["error"] = "no control applies to the sources of this stack"
             report["exit_code"] = MismatchError.exit_code
         report["ok"] = not report["error"]
-        report["seconds"] = round(time.monotonic() - began, 3)
+        report["seconds"] = round(context.world.monotonic() - began, 3)
         return report
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
@@ -18,6 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Source
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import databases
 
 if t.TYPE_CHECKING:
@@ -30,12 +30,14 @@ class Capturer:
 
     Args:
         open_cli: gives the engine's command line; only called when a source needs a container.
+        world: the clock.
         archive: directories become tar files; otherwise they are left to the store.
     """
 
-    def __init__(self, declaration: Declaration, open_cli: t.Callable[[], Cli], *, archive: bool) -> None:
+    def __init__(self, declaration: Declaration, open_cli: t.Callable[[], Cli], world: World, *, archive: bool) -> None:
         self._declaration = declaration
         self._open_cli = open_cli
+        self._world = world
         self.used_engine = False
         self._archive = archive
         self._lists = os.path.join(declaration.state_dir, "lists")
@@ -44,7 +46,7 @@ class Capturer:
 
     def capture(self, spec: SourceSpec, staging: str) -> Source:
         """Read one source into ``staging``. Raises :class:`SourceError`."""
-        began = time.monotonic()
+        began = self._world.monotonic()
         kinds = {
             "postgresql": self._postgresql,
             "redis": self._redis,
@@ -52,7 +54,8 @@ class Capturer:
             "compose": self._compose,
         }
         artefacts, count, facts, warnings = kinds[spec.kind](spec, staging)
-        return Source(spec.name, spec.kind, tuple(artefacts), count, facts, time.monotonic() - began, tuple(warnings))
+        seconds = self._world.monotonic() - began
+        return Source(spec.name, spec.kind, tuple(artefacts), count, facts, seconds, tuple(warnings))
 
     def keep_lists(self, staging: str, good: t.Iterable[Source]) -> None:
         """Keep the lists of a committed set: the next run hashes only what differs from them."""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import state as states
@@ -110,7 +109,7 @@ def finish(context: Context, what: str, report: t.Mapping[str, t.Any]) -> None:
     if report["error"]:
         tell(context, f"{what} failed", str(report["error"]), warnings)
     try:
-        context.state.write(f"last-{what}", {**report, "ended": time.time()})
+        context.state.write(f"last-{what}", {**report, "ended": context.world.epoch()})
     except FileError as error:
         warnings.append(f"the outcome could not be kept in {context.state.path}: {error}")
     refresh(context, warnings)

@@ -13,6 +13,7 @@ import subprocess
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, run
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from onebox_testbed import packages
 from onebox_testbed.base import CACHE
 
@@ -82,8 +83,8 @@ def test_promtool_reads_the_metrics_of_a_run(promtool, tmp_path):
         "metrics_file": str(tmp_path / "coin.prom"),
         "sources": [{"name": "d", "kind": "directory", "path": str(tmp_path / "data")}],
     }
-    assert run.backup(contexts.make(declaration.parse(config)))["error"] == ""
-    assert rehearse.rehearse(contexts.make(declaration.parse(config)))["error"] == ""
+    assert run.backup(contexts.make(declaration.parse(config), World.real()))["error"] == ""
+    assert rehearse.rehearse(contexts.make(declaration.parse(config), World.real()))["error"] == ""
     text = (tmp_path / "coin.prom").read_text(encoding="utf-8")
     assert judge(promtool, "check", "metrics", given=text) == (0, "")
     assert judge(promtool, "check", "metrics", given=text.replace("} ", "} x"))[0] != 0

@@ -19,13 +19,14 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import PASSWORD, REDIS_PASSWORD, ROOT, docker
 
 PACKAGE = "ansible_collections.onebox.stack.plugins.module_utils.backup"
 
 
 def context(stack):
-    return contexts.make(declaration.read(stack.config()))
+    return contexts.make(declaration.read(stack.config()), World.real())
 
 
 def runner(stack, *words):

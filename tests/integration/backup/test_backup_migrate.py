@@ -29,6 +29,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     RestoreRefused,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sqlmigrations
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import REDIS_PASSWORD, ROOT, Stack
 from examples_runner import run_examples
 
@@ -107,7 +108,7 @@ def stack(new):
 
 
 def make(stack):
-    return contexts.make(declaration.read(stack.config()))
+    return contexts.make(declaration.read(stack.config()), World.real())
 
 
 def dump(old, name="c.dump", **more):
@@ -342,13 +343,15 @@ def test_a_request_that_does_not_fit_is_refused_by_name(new, request_, words):
 
 RUNNER = """
 import json, sys
-from ansible_collections.onebox.stack.plugins.module_utils.backup import context, declaration, migrate, sqlmigrations
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context, declaration, migrate
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 config, stack, data, sql = sys.argv[1:]
 request = migrate.Request(
     tuple(migrate.Datum(**one) for one in json.loads(data)),
-    tuple(sqlmigrations.Migration(**one) for one in json.loads(sql)),
+    tuple(migrations.Migration(**one) for one in json.loads(sql)),
 )
-report = migrate.migrate(context.make(declaration.read(config)), request, confirm=stack, wait=60)
+report = migrate.migrate(context.make(declaration.read(config), World.real()), request, confirm=stack, wait=60)
 print(json.dumps(report["error"]))
 """
 

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic as restic_store
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import load, restic_programs
 
 SECRET = "s3-" + secrets.token_hex(8)
@@ -79,7 +80,7 @@ class Box:
             "offsite": {**common, **away},
             "sources": [{"name": "files", "kind": "directory", "path": str(self.files)}],
         }
-        return contexts.make(declaration.parse(data))
+        return contexts.make(declaration.parse(data), World.real())
 
 
 def s3_box(base, s3, name):

@@ -14,6 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import context
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redislab
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import restore as redisrestore
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import docker
 
 
@@ -65,7 +66,8 @@ class Cache:
                     "timeout": 120,
                     "sources": [source],
                 }
-            )
+            ),
+            World.real(),
         )
 
     def backup(self):

@@ -24,6 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.directory impo
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic as restic_store
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic_backup, restic_command
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import ROOT, restic_programs
 
 
@@ -83,7 +84,7 @@ class Box:
         }
 
     def context(self, **more: object) -> contexts.Context:
-        return contexts.make(declaration.parse(self.declaration(**more)))
+        return contexts.make(declaration.parse(self.declaration(**more)), World.real())
 
     def write(self, **more: object) -> str:
         path = self.base / "backup.json"
@@ -183,7 +184,8 @@ def test_a_directory_that_is_gone_commits_nothing(box):
 DIES = """
 import sys, time
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context, declaration
-box = context.make(declaration.read(sys.argv[1]))
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+box = context.make(declaration.read(sys.argv[1]), World.real())
 with box.locked("backup", 0):
     box.store.prepare()
     box.store.begin(9, box.store.stage(9), [sys.argv[2]])
@@ -342,6 +344,7 @@ def test_a_restic_that_takes_too_long_says_which_setting_to_raise(box):
         declaration.RepositorySpec("restic", "/repo", program=str(box.base / "slow"), password_file="/key"),
         str(box.base),
         0.2,
+        World.real(),
     )
     with pytest.raises(StoreError, match=r"restic check on /repo: .*within 0.2 s; raise timeout .* backups_timeout"):
         program.run(["check"])

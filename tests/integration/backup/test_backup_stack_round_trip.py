@@ -23,11 +23,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import MismatchError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import PASSWORD, REDIS_PASSWORD, docker
 
 
 def make(stack, **more):
-    return contexts.make(declaration.read(stack.config(**more)))
+    return contexts.make(declaration.read(stack.config(**more)), World.real())
 
 
 @pytest.fixture(scope="module")

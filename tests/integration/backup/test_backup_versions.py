@@ -10,6 +10,7 @@ import secrets
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import Stack
 from onebox_testbed import podman
 
@@ -33,16 +34,16 @@ def test_taken_rehearsed_and_restored(images, tmp_path, parts, engine, monkeypat
         stack.start(images)
         stack.fill()
         config = declaration.read(stack.config())
-        report = run.backup(contexts.make(config))
+        report = run.backup(contexts.make(config, World.real()))
         assert report["error"] == ""
         # The byte after PGDMP, the format's version and three sizes says how the archive is compressed: 3 is zstd.
         dump = (stack.repo / "sets" / report["snapshot"]["id"] / "pg/db/coin.dump").read_bytes()
         assert parts[0] != "pg17" or dump[11] == 3
-        assert rehearse.rehearse(contexts.make(config))["error"] == ""
+        assert rehearse.rehearse(contexts.make(config, World.real()))["error"] == ""
         stack.redis("FLUSHALL")
         stack.sql("DELETE FROM trades;")
         request = restore.Request(sources=("db", "cache"))
-        restored = restore.restore(contexts.make(config), request, confirm=stack.name)
+        restored = restore.restore(contexts.make(config, World.real()), request, confirm=stack.name)
         assert restored["error"] == ""
         assert stack.redis("DBSIZE") == "5001"
         assert stack.sql("SELECT count(*) FROM trades;") == "20000"
@@ -56,16 +57,17 @@ def test_a_set_goes_into_a_newer_postgresql_and_that_is_said(images, tmp_path):
     try:
         stack.start(images)
         stack.fill()
-        assert run.backup(contexts.make(declaration.read(stack.config(**only))))["error"] == ""
+        assert run.backup(contexts.make(declaration.read(stack.config(**only)), World.real()))["error"] == ""
         stack.stop()
         stack.parts = ("pg17", "redis7")
         stack.start(images)
         request = restore.Request(databases=("coin", "odd = name; '%s/../\u00fc"))
-        restored = restore.restore(contexts.make(declaration.read(stack.config(**only))), request, confirm=stack.name)
+        context = contexts.make(declaration.read(stack.config(**only)), World.real())
+        restored = restore.restore(context, request, confirm=stack.name)
         assert restored["error"] == ""
         assert [line for line in restored["warnings"] if "another build" in line]
         assert stack.sql("SELECT count(*) FROM trades;") == "20000"
         # Rehearsed with the image of then, not with the one that runs now.
-        assert rehearse.rehearse(contexts.make(declaration.read(stack.config(**only))))["error"] == ""
+        assert rehearse.rehearse(contexts.make(declaration.read(stack.config(**only)), World.real()))["error"] == ""
     finally:
         stack.stop()

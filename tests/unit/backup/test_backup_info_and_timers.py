@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, options, run
@@ -14,6 +16,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import StoredSet
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 NAMES = ["onebox-backup-coin-backup.timer", "onebox-backup-coin-check.timer"]
 
@@ -31,7 +34,7 @@ def config(place):
 
 
 def make(place):
-    return contexts.make(declaration.parse(config(place)))
+    return contexts.make(declaration.parse(config(place)), World.real())
 
 
 class Away:
@@ -112,7 +115,7 @@ class Systemd:
 
 def ensure(systemd, **more):
     given = {"user": False, "rewritten": False, "check": False, **more}
-    return timers.ensure(NAMES, run=systemd, **given)
+    return timers.ensure(NAMES, world=dataclasses.replace(World.real(), run=systemd), **given)
 
 
 def test_timers_that_wait_cost_two_looks_and_change_nothing():

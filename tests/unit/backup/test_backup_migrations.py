@@ -20,6 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.migrations import Migration
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 # The first and last lines of pg_dump 15.16 and 17.8; the second has the token of the releases since August 2025.
@@ -134,7 +135,8 @@ class Box:
                     "repository": {"engine": "files", "path": str(self.base / "repo")},
                     "sources": [{"name": "d", "kind": "directory", "path": str(self.base / "live")}],
                 }
-            )
+            ),
+            World.real(),
         )
 
     def migrate(self, **more):

@@ -14,6 +14,7 @@ import sys
 import typing as t
 
 import pytest
+import worlds
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration as declarations
 from ansible_collections.onebox.stack.plugins.module_utils.backup import run, status
@@ -105,9 +106,7 @@ class Box:
         self.config.write_text(json.dumps(data), encoding="utf-8")
 
     def context(self) -> contexts.Context:
-        made = contexts.make(declarations.read(str(self.config)))
-        made.now = lambda: self.now
-        return made
+        return contexts.make(declarations.read(str(self.config)), worlds.at(lambda: self.now))
 
     def later(self, **more: float) -> None:
         self.now += dt.timedelta(**more)

@@ -19,6 +19,7 @@ import tempfile
 import typing as t
 
 import pytest
+import worlds
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     background,
     declaration,
@@ -36,7 +37,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store import m
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 from deaths import lives
 
-START = dt.datetime(2026, 1, 1, 2, 0, tzinfo=dt.timezone(dt.timedelta(hours=1)))
+START = dt.datetime(2026, 1, 1, 2, 0).astimezone()
 
 
 class Box:
@@ -54,22 +55,16 @@ class Box:
         os.symlink("a", os.path.join(self.files, "link"))
 
     def context(self, **more: t.Any) -> contexts.Context:
-        made = contexts.make(
-            declaration.parse(
-                {
-                    "stack": "unit",
-                    "state_dir": os.path.join(self.base, "state"),
-                    "repository": {"engine": "files", "path": os.path.join(self.base, "repo")},
-                    "reserve_mib": 0,
-                    "metrics_file": os.path.join(self.base, "metrics", "unit.prom"),
-                    "sources": [{"name": "data", "kind": "directory", "path": self.files, "sqlite": ["*.db"]}],
-                    **more,
-                }
-            )
-        )
-        made.now = lambda: self.now
-        made.clock_trusted = lambda: self.trusted
-        return made
+        declared = {
+            "stack": "unit",
+            "state_dir": os.path.join(self.base, "state"),
+            "repository": {"engine": "files", "path": os.path.join(self.base, "repo")},
+            "reserve_mib": 0,
+            "metrics_file": os.path.join(self.base, "metrics", "unit.prom"),
+            "sources": [{"name": "data", "kind": "directory", "path": self.files, "sqlite": ["*.db"]}],
+            **more,
+        }
+        return contexts.make(declaration.parse(declared), worlds.at(lambda: self.now, lambda: self.trusted))
 
     def day(self, days: int = 1) -> dict[str, t.Any]:
         report = run.backup(self.context())

@@ -12,12 +12,14 @@ import random
 import zoneinfo
 
 import pytest
+import worlds
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.lock import held
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli, credentials
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import schedule as due
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 SEOUL = zoneinfo.ZoneInfo("Asia/Seoul")
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
@@ -127,10 +129,8 @@ def box(tmp_path):
 
 
 def context(box, now=None):
-    made = contexts.make(declaration.read(str(box / "c.json")))
-    if now is not None:
-        made.now = lambda: now
-    return made
+    world = World.real() if now is None else worlds.at(lambda: now)
+    return contexts.make(declaration.read(str(box / "c.json")), world)
 
 
 WORDS = ["due", "--backup", "*-*-* 02:15:00", "--rehearse", "Sun *-*-* 04:15:00", "--check", "*-*-* 12:00:00"]
@@ -171,6 +171,12 @@ def test_a_run_by_a_person_counts_and_a_failed_one_is_made_up_for(box):
     assert cli.main(["--config", str(box / "c.json"), "backup"]) == 0
     soon = now + dt.timedelta(minutes=59)
     assert due.run_due(context(box, soon), nightly)["jobs"] == []
+
+
+def test_backup_by_hand_counts_by_the_clock_it_ran_with(box):
+    now = dt.datetime(2031, 3, 5, 9, 0).astimezone()
+    assert run.backup(context(box, now))["error"] == ""
+    assert due.run_due(context(box, now + dt.timedelta(minutes=1)), NIGHTLY)["jobs"] == []
 
 
 def test_secrets_are_read_where_systemd_put_them_and_else_where_they_are(tmp_path):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import typing as t
 import urllib.parse
 
@@ -87,15 +86,16 @@ class Server:
             f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = {literal(name)} "
             f"AND pid <> pg_backend_pid();\n{sql}"
         )
-        deadline = time.monotonic() + 30
+        world = self.cli.world
+        deadline = world.monotonic() + 30
         try:
             while (result := self.script(self.home(name), sql)).rc != 0:
-                if _BUSY not in result.stderr or time.monotonic() > deadline:
+                if _BUSY not in result.stderr or world.monotonic() > deadline:
                     raise SourceError(
                         f"database {name} could not change names or be dropped ({process.last_words(result.stderr)}); "
                         "stop the services that use it and run again"
                     )
-                time.sleep(0.05)
+                world.sleep(0.05)
         finally:
             self._home = ""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
@@ -46,13 +45,13 @@ def throwaway(
 
 def _await(cli: Cli, server: Server) -> None:
     # The official image sets itself up with a server on the local socket only; over TCP only the real one answers.
-    deadline = time.monotonic() + 120
+    deadline = cli.world.monotonic() + 120
     while cli.run(server.container, ["pg_isready", "-q", "-h", "127.0.0.1"], check=False).rc != 0:
-        if time.monotonic() > deadline:
+        if cli.world.monotonic() > deadline:
             raise SourceError("the throwaway PostgreSQL did not start within 120 s: " + _log(cli, server.container))
         if cli.call("inspect", "--format", "{{.State.Running}}", server.container).stdout.strip() != "true":
             raise SourceError("the throwaway PostgreSQL ended: " + _log(cli, server.container))
-        time.sleep(0.1)
+        cli.world.sleep(0.1)
 
 
 def _log(cli: Cli, container: str) -> str:

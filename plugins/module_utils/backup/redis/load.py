@@ -10,7 +10,6 @@ appendonly on at run time, wait for the rewrite, stop without saving, start as u
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
@@ -57,7 +56,7 @@ class Lab:
         self.cli.call(
             "exec", "--detach", self.container, "sh", "-c", f"({_SERVER}) >>/tmp/obx-server.log 2>&1", "obx", *words
         )
-        deadline = time.monotonic() + self.cli.timeout
+        deadline = self.cli.world.monotonic() + self.cli.timeout
         while True:
             try:
                 info = self.server.info()
@@ -67,9 +66,9 @@ class Lab:
                 if "LOADING" not in str(error) and not self._alive():
                     log = self.cli.run(self.container, ["tail", "-n", "3", "/tmp/obx-server.log"], check=False).stdout
                     raise MismatchError(f"the server does not start on the restored data: {log.strip()}") from error
-            if time.monotonic() > deadline:
+            if self.cli.world.monotonic() > deadline:
                 raise MismatchError(f"the server did not load the data within {self.cli.timeout:g} s")
-            time.sleep(0.1)
+            self.cli.world.sleep(0.1)
 
     def _alive(self) -> bool:
         words = ["sh", "-c", "for c in /proc/[0-9]*/comm; do cat $c; done 2>/dev/null"]
@@ -78,14 +77,14 @@ class Lab:
     def switch_appendonly_on(self) -> None:
         """Path A: make the append-only file from memory, at run time."""
         self.server.ask("CONFIG", "SET", "appendonly", "yes")
-        deadline = time.monotonic() + self.cli.timeout
+        deadline = self.cli.world.monotonic() + self.cli.timeout
         while True:
             info = self.server.info()
             if info["aof_rewrite_in_progress"] == info["aof_rewrite_scheduled"] == "0" and info["aof_enabled"] == "1":
                 break
-            if time.monotonic() > deadline:
+            if self.cli.world.monotonic() > deadline:
                 raise MismatchError("the append-only file was not written in time")
-            time.sleep(0.1)
+            self.cli.world.sleep(0.1)
         if info["aof_last_bgrewrite_status"] != "ok":
             raise MismatchError(f"writing the append-only file ended with {info['aof_last_bgrewrite_status']}")
 
@@ -96,11 +95,8 @@ class Lab:
             ["sh", "-c", '"$(command -v redis-cli || command -v valkey-cli)" SHUTDOWN NOSAVE'],
             check=False,
         )
-        deadline = time.monotonic() + 60
-        while self._alive():
-            if time.monotonic() > deadline:
-                raise SourceError(f"the server in {self.container} does not stop")
-            time.sleep(0.05)
+        if not self.cli.world.wait_until(lambda: not self._alive(), 60, 0.05):
+            raise SourceError(f"the server in {self.container} does not stop")
 
     def digest(self) -> str:
         """A digest of all keys and values, whatever their order (DEBUG DIGEST)."""

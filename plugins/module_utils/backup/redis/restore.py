@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import sources
@@ -109,7 +108,7 @@ def _names(*configs: t.Mapping[str, str]) -> list[str]:
 
 def _require_served(cli: Cli, container: str, server: redis.Server, loaded: t.Mapping[str, t.Any], where: str) -> None:
     """Wait until the service has loaded, and demand all keys of it; its clients may have added some by then."""
-    deadline = time.monotonic() + cli.timeout
+    deadline = cli.world.monotonic() + cli.timeout
     while True:
         try:
             info = server.info()
@@ -119,9 +118,9 @@ def _require_served(cli: Cli, container: str, server: redis.Server, loaded: t.Ma
             running = cli.call("inspect", "--format", "{{.State.Running}}", container, check=False).stdout.strip()
             if running != "true":
                 raise MismatchError(f"the data is restored, and the service does not run on it: {where}") from error
-        if time.monotonic() > deadline:
+        if cli.world.monotonic() > deadline:
             raise MismatchError(f"the service did not load the restored data within {cli.timeout:g} s: {where}")
-        time.sleep(0.1)
+        cli.world.sleep(0.1)
     keys, expires = redislab.keys(info)
     # From 7 on the server counts what it loaded, whatever its clients took away since.
     counted = int(info.get("rdb_last_load_keys_loaded") or 0) - loaded["expires"]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 import sys
 import typing as t
 
@@ -30,6 +29,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import credentials
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import schedule as due
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 UNHEALTHY = 10
 # Commands of timers: their failures are told.
@@ -97,10 +97,12 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
             out.write(line + "\n")
             out.flush()
 
+    world = World.real()
     context = None
     try:
         with file_errors():
-            context = contexts.make(credentials.handed_over(declaration.read(options.config), os.environ), log)
+            declared = credentials.handed_over(declaration.read(options.config), world.environ)
+            context = contexts.make(declared, world, log)
             report, code = _dispatch(context, options)
     except OneboxError as error:
         # What a timer runs must not fail in silence, also where it fails before there is a report, as on a wrong key.

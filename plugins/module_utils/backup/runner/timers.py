@@ -9,11 +9,10 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
-def ensure(
-    names: t.Sequence[str], *, user: bool, rewritten: bool, check: bool, run: process.Runner = process.run
-) -> list[str]:
+def ensure(names: t.Sequence[str], *, user: bool, rewritten: bool, check: bool, world: World) -> list[str]:
     """Have these timers enabled and waiting. Returns those that were not, or that run by other files than before.
 
     Args:
@@ -28,7 +27,7 @@ def ensure(
 
     def call(*more: str, must: bool) -> process.Result:
         try:
-            return run([*words, *more], timeout=60, check=must)
+            return world.run([*words, *more], timeout=60, check=must)
         except process.CommandError as error:
             raise BackupError(f"the timers cannot be started: {error}") from error
 

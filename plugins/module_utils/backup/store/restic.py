@@ -34,6 +34,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_b
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_command import Restic
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, process, trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 # The staged files of every set lie at a path that ends so: restic needs the same path to find the snapshot before.
 _STAGE = "onebox-set"
@@ -54,13 +55,13 @@ class ResticStore(Store):
 
     trees = True
 
-    def __init__(self, spec: RepositorySpec, stack: str, state_dir: str, timeout: float) -> None:
+    def __init__(self, spec: RepositorySpec, stack: str, state_dir: str, timeout: float, world: World) -> None:
         self.place = spec.path
         self._spec = spec
         self._tag = f"onebox-{stack}"
         self._host = stack
         self._state_dir = state_dir
-        self._program = Restic(spec, state_dir, timeout)
+        self._program = Restic(spec, state_dir, timeout, world)
         self._files = RepositoryFiles(spec.path) if os.path.isabs(spec.path) else None
         # What was asked is not asked again.
         self._there = False

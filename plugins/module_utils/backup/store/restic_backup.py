@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import re
-import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.background import Background
@@ -44,7 +43,7 @@ class WaitingBackup:
     def _start(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._file)
-        self._began = time.monotonic()
+        self._began = self._program.world.monotonic()
         wait, self._gate = os.pipe()
         # It estimates the size by a walk of its own unless told not to; nobody sees the estimate.
         argv = ["backup", "--json", "--quiet", "--no-scan", "--exclude-file", f"/dev/fd/{wait}"]
@@ -61,7 +60,7 @@ class WaitingBackup:
 
     def go(self, excludes: t.Iterable[str]) -> process.Result:
         """Let it look, now that all it stores is there, and wait for its end. ``excludes``: lines of its file."""
-        if time.monotonic() - self._began >= self._program.timeout:
+        if self._program.world.monotonic() - self._began >= self._program.timeout:
             # Less than its whole time is left to it, or it was ended already: the look at the directories took long.
             self.abandon()
             self._start()

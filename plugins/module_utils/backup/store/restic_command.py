@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import RepositorySpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 OLDEST = (0, 18)
 
@@ -26,7 +27,8 @@ class Restic:
         timeout: seconds for one call.
     """
 
-    def __init__(self, spec: RepositorySpec, state_dir: str, timeout: float) -> None:
+    def __init__(self, spec: RepositorySpec, state_dir: str, timeout: float, world: World) -> None:
+        self.world = world
         self._spec = spec
         self._state_dir = state_dir
         self.timeout = timeout
@@ -49,7 +51,7 @@ class Restic:
 
     def signs(self) -> list[t.Any]:
         """By which the program is known again."""
-        place = shutil.which(self._spec.program)
+        place = shutil.which(self._spec.program, path=self.world.environ.get("PATH"))
         if place is None:
             return []
         status = os.stat(place)
@@ -75,7 +77,7 @@ class Restic:
             inherit: other descriptors that it gets.
         """
         try:
-            result = process.run(
+            result = self.world.run(
                 [*self._argv(), *words],
                 timeout=min(timeout or self.timeout, self.timeout) + waits,
                 env=self._environment(),
@@ -115,7 +117,7 @@ class Restic:
         return words
 
     def _environment(self) -> dict[str, str]:
-        env = dict(os.environ, LC_ALL="C", HOME=os.environ.get("HOME", self._state_dir))
+        env = {"HOME": self._state_dir, **self.world.environ, "LC_ALL": "C"}
         if self._spec.environment_file:
             try:
                 with open(self._spec.environment_file, encoding="utf-8") as file:
