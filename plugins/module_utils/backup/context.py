@@ -12,19 +12,20 @@ import socket
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import lock
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
+    Busy,
     SourceError,
     SpaceError,
+    StoreError,
     file_errors,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.state import State
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.files import FilesStore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic import ResticStore
-from ansible_collections.onebox.stack.plugins.module_utils.core import process, trees
+from ansible_collections.onebox.stack.plugins.module_utils.core import lock, process, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
@@ -71,14 +72,21 @@ class Context:
             Busy: another run holds it; the text says which.
             StoreError: the state directory cannot be used.
         """
-        with file_errors():
+        with file_errors(), contextlib.ExitStack() as stack:
             self.state.prepare()
-            with lock.held(self.state.lock, what, wait) as descriptor:
-                self._give_lock(descriptor)
-                try:
-                    yield
-                finally:
-                    self._give_lock(-1)
+            try:
+                taken = stack.enter_context(lock.held(self.state.lock, purpose=what, timeout=wait, world=self.world))
+            except lock.LockHeld as error:
+                raise Busy(str(error)) from error
+            except lock.LockError as error:
+                raise StoreError(str(error)) from error
+            # restic inherits it: when this program alone is killed, its restic goes on reading the staged files, and
+            # the next run must not put others in their place.
+            self._give_lock(taken.descriptor)
+            try:
+                yield
+            finally:
+                self._give_lock(-1)
 
     def require_room(self, place: str, size: int, what: str) -> None:
         """Refuse to begin where ``place`` has no room for 1.2 times ``size`` bytes and the reserve.

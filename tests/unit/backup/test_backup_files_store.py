@@ -12,14 +12,14 @@ import random
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup import lock
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import Busy, StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import pick
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.files import FilesStore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Manifest, Source
-from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, lock, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from deaths import lives
 
 
@@ -234,15 +234,6 @@ def test_a_newer_manifest_is_kept_and_not_used(store):
     assert "version 2" in found.problem
 
 
-def test_the_lock_is_one_and_says_who_has_it(tmp_path):
-    path = str(tmp_path / "lock")
-    busy = pytest.raises(Busy, match=f"rehearsal runs \\(process {os.getpid()}\\)")
-    with lock.held(path, "rehearsal"), busy, lock.held(path, "backup"):
-        pass
-    with lock.held(path, "backup"):
-        pass
-
-
 def test_twenty_parallel_starts_one_at_a_time(tmp_path, tally):
     place, path = str(tmp_path / "repo"), str(tmp_path / "lock")
     children = []
@@ -251,7 +242,7 @@ def test_twenty_parallel_starts_one_at_a_time(tmp_path, tally):
         if child == 0:
             code = 1
             try:
-                with lock.held(path, "backup", wait=60):
+                with lock.held(path, purpose="backup", timeout=60, world=World.real()):
                     store = FilesStore(place, "s", str(number))
                     save(store, max([found.seq for found in store.sets()], default=0) + 1, CONTENTS)
                 code = 0

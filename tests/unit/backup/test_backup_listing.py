@@ -9,20 +9,15 @@ import contextlib
 import hashlib
 import json
 import os
-import pathlib
 import shutil
-import signal
 import sqlite3
-import time
 import tracemalloc
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup import lock
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import listing
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import Busy, SourceError, StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError, StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
 
 NAMES = ("a", "a-b", "a.d/x", "a.d/y", "b\nc", '"quoted"', "ü", "%s", "-dash", " space ", "$HOME", "z/z/z")
 
@@ -172,27 +167,6 @@ def test_a_comparison_of_any_length_takes_no_memory():
         return most
 
     assert peak(20_000) < peak(200) + 100_000
-
-
-def test_a_lock_is_held_by_what_a_killed_runner_started(tmp_path):
-    path = str(tmp_path / "lock")
-    child = os.fork()
-    if child == 0:
-        try:
-            with lock.held(path, "backup") as descriptor:
-                process.run(["sleep", "1.5"], timeout=10, pass_fds=(descriptor,))
-        finally:
-            os._exit(0)
-    deadline = time.monotonic() + 10
-    while not pathlib.Path(f"/proc/{child}/task/{child}/children").read_text(encoding="ascii"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    with pytest.raises(Busy), lock.held(path, "backup"):
-        pass
-    with lock.held(path, "backup", wait=10):
-        pass
 
 
 def test_the_files_of_a_repository_are_held_against_their_names(tmp_path):

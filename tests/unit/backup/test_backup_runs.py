@@ -32,7 +32,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import Busy, RestoreRefused, StoreError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.lock import held
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 from deaths import lives
@@ -197,8 +196,11 @@ def test_a_rehearsal_and_a_restore_ask_for_room_before_they_fetch_anything(box):
 
 def test_a_busy_stack_says_who_is_at_work(box):
     box.day()
-    with held(box.context().state.lock, "rehearsal"), pytest.raises(Busy, match="rehearsal runs"):
+    busy = pytest.raises(Busy, match=rf"locked by process {os.getpid()} of user .* \(rehearsal, since 2026-01-0")
+    with box.context().locked("rehearsal", 0), busy as raised:
         run.backup(box.context())
+    assert raised.value.exit_code == 3
+    assert box.day()["error"] == ""
 
 
 def count_points(box: Box, work: t.Callable[[], t.Any], check: t.Callable[[], None]) -> int:

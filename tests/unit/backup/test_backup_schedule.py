@@ -16,7 +16,6 @@ import worlds
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.lock import held
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli, credentials
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import schedule as due
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -150,11 +149,10 @@ def test_by_hand_all_is_due_once_and_then_nothing(box, capsys):
 
 def test_one_lock_for_due_and_all_others(box):
     made = context(box)
-    made.state.prepare()
-    with held(made.state.lock, "restore"):
+    with made.locked("restore", 0):
         report = due.run_due(made, NIGHTLY)
     assert report["exit_code"] == 3
-    assert "a restore runs" in report["error"]
+    assert "(restore, since " in report["error"]
     assert due.run_due(made, NIGHTLY)["jobs"] == [{"job": "backup", "error": "", "exit_code": 0}]
     assert due.run_due(made, NIGHTLY)["jobs"] == []
 

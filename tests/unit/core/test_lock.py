@@ -93,14 +93,16 @@ def test_command_of_a_killed_run_is_named_as_such(tmp_path, world):
             pytest.fail("two runs hold one lock")
 
 
-def test_command_of_a_killed_run_keeps_the_lock_until_it_ends(tmp_path):
+@pytest.mark.parametrize("way", ["holding", "pass_fds"])
+def test_command_of_a_killed_run_keeps_the_lock_until_it_ends(tmp_path, way):
     path, started, go = str(tmp_path / "lock"), tmp_path / "started", tmp_path / "go"
     real = World.real()
     run = os.fork()
     if run == 0:
         with lock.held(path, purpose="deploy", timeout=0, world=real) as held:
             program = f": >'{started}'; while [ ! -e '{go}' ]; do sleep 0.05; done"
-            process.run(["sh", "-c", program], timeout=60, holding=held.descriptor)
+            handed = {"holding": held.descriptor} if way == "holding" else {"pass_fds": (held.descriptor,)}
+            process.run(["sh", "-c", program], timeout=60, **handed)
         os._exit(0)
     assert real.wait_until(started.exists, 10)
     os.kill(run, signal.SIGKILL)
