@@ -89,37 +89,38 @@ warnings_found:
   elements: str
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import run
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, WAIT, returned, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
+def back_up(module: AnsibleModule) -> dict[str, t.Any]:
+    """Back the stack up, or plan it. A run that failed returns its report with the failure."""
+    given = module.params
+    context = surroundings(given["name"], given["config"], World.real())
+    if module.check_mode:
+        return {"changed": True, **run.preview(context, force_prune=given["force_prune"])}
+    report = run.backup(context, wait=given["wait"], accept_drop=given["accept_drop"], force_prune=given["force_prune"])
+    result = returned(report, context)
+    if report["error"]:
+        return {"failed": True, "msg": report["error"], "changed": bool(report["snapshot"]), **result}
+    return {"changed": True, **result}
+
+
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        back_up,
         argument_spec={
             **CONFIG,
             **WAIT,
             "accept_drop": {"type": "list", "elements": "str", "default": []},
             "force_prune": {"type": "bool", "default": False},
         },
-        supports_check_mode=True,
     )
-    given = module.params
-    try:
-        context = surroundings(given["name"], given["config"], World.real())
-        if module.check_mode:
-            module.exit_json(changed=True, **run.preview(context, force_prune=given["force_prune"]))
-        report = run.backup(
-            context, wait=given["wait"], accept_drop=given["accept_drop"], force_prune=given["force_prune"]
-        )
-    except (BackupError, OSError) as error:
-        module.fail_json(msg=str(error))
-    result = returned(report, context)
-    if report["error"]:
-        module.fail_json(msg=report["error"], changed=bool(report["snapshot"]), **result)
-    module.exit_json(changed=True, **result)
 
 
 if __name__ == "__main__":

@@ -75,21 +75,23 @@ sources:
   elements: dict
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, info, surroundings
 from ansible_collections.onebox.stack.plugins.module_utils.backup.status import status
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
+def inspect(module: AnsibleModule) -> dict[str, t.Any]:
+    """The state of the backups."""
+    context = surroundings(module.params["name"], module.params["config"], World.real())
+    return {"changed": False, **info(status(context))}
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=dict(CONFIG), supports_check_mode=True)
-    given = module.params
-    try:
-        found = status(surroundings(given["name"], given["config"], World.real()))
-    except (BackupError, OSError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **info(found))
+    run_module(inspect, argument_spec=dict(CONFIG))
 
 
 if __name__ == "__main__":

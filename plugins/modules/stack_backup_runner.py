@@ -108,18 +108,44 @@ backups:
   type: dict
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import outlook
-from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install as bundle
-from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import timers
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install, timers
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
+def install_runner(module: AnsibleModule) -> dict[str, t.Any]:
+    """Install the program, its configuration, secrets and units, and start the timers."""
+    given, check, world = module.params, module.check_mode, World.real()
+    config, before, after = install.write_declaration(given["config"], given["declaration"], check)
+    places = install.make_places(given["declaration"], check)
+    runner = install.install(given["path"], given["interpreter"], check)
+    filled = {path: text for path, text in given["secrets"].items() if text}
+    secrets = install.put_files(filled, 0o600, check)
+    units = install.put_files(given["units"], 0o644, check)
+    user = given["scope"] == "user"
+    started = timers.ensure(given["timers"], user=user, rewritten=bool(units), check=check, world=world)
+    backups = outlook(contexts.make(declaration.parse(given["declaration"]), world))
+    return {
+        "changed": bool(config or places or runner or secrets or units or started),
+        "config_changed": config,
+        "runner_changed": runner,
+        "secrets_changed": secrets,
+        "units_changed": units,
+        "timers_changed": started,
+        "backups": backups,
+        "diff": {"before_header": given["config"], "after_header": given["config"], "before": before, "after": after},
+    }
+
+
 def main() -> None:
-    module = AnsibleModule(
+    run_module(
+        install_runner,
         argument_spec={
             "path": {"type": "path", "required": True},
             "interpreter": {"type": "path", "required": True},
@@ -130,32 +156,6 @@ def main() -> None:
             "timers": {"type": "list", "elements": "str", "default": []},
             "scope": {"type": "str", "choices": ["system", "user"], "default": "system"},
         },
-        supports_check_mode=True,
-    )
-    given, check = module.params, module.check_mode
-    try:
-        config, before, after = bundle.write_declaration(given["config"], given["declaration"], check)
-        places = bundle.make_places(given["declaration"], check)
-        runner = bundle.install(given["path"], given["interpreter"], check)
-        filled = {path: text for path, text in given["secrets"].items() if text}
-        secrets = bundle.put_files(filled, 0o600, check)
-        units = bundle.put_files(given["units"], 0o644, check)
-        world = World.real()
-        user = given["scope"] == "user"
-        started = timers.ensure(given["timers"], user=user, rewritten=bool(units), check=check, world=world)
-        backups = outlook(contexts.make(declaration.parse(given["declaration"]), world))
-    except (BackupError, OSError) as error:
-        module.fail_json(msg=str(error))
-    diff = {"before_header": given["config"], "after_header": given["config"], "before": before, "after": after}
-    module.exit_json(
-        changed=bool(config or places or runner or secrets or units or started),
-        config_changed=config,
-        runner_changed=runner,
-        secrets_changed=secrets,
-        units_changed=units,
-        timers_changed=started,
-        backups=backups,
-        diff=diff,
     )
 
 

@@ -167,11 +167,13 @@ warnings_found:
   elements: str
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import migrate
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, WAIT, surroundings
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sqlmigrations
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 DATUM = {
@@ -191,32 +193,19 @@ MIGRATION = {
 }
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **CONFIG,
-            **WAIT,
-            "data_dir": {"type": "path"},
-            "data": {"type": "list", "elements": "dict", "default": [], "options": DATUM},
-            "migrations_dir": {"type": "path"},
-            "migrations": {"type": "list", "elements": "dict", "default": [], "options": MIGRATION},
-            "confirm": {"type": "str"},
-        },
-        supports_check_mode=True,
-    )
+def move_in(module: AnsibleModule) -> dict[str, t.Any]:
+    """Move data and SQL in, or plan it. A run that failed returns its report with the failure."""
     given = module.params
-    try:
-        request = migrate.Request(
-            tuple(migrate.datum(given["data_dir"] or "", **one) for one in given["data"]),
-            tuple(sqlmigrations.read(given["migrations_dir"] or "", **one) for one in given["migrations"]),
-        )
-        context = surroundings(given["name"], given["config"], World.real())
-        report = migrate.migrate(
-            context, request, confirm=given["confirm"] or "", wait=given["wait"], dry=module.check_mode
-        )
-    except (BackupError, OSError) as error:
-        module.fail_json(msg=str(error))
+    request = migrate.Request(
+        tuple(migrate.datum(given["data_dir"] or "", **one) for one in given["data"]),
+        tuple(sqlmigrations.read(given["migrations_dir"] or "", **one) for one in given["migrations"]),
+    )
+    context = surroundings(given["name"], given["config"], World.real())
+    report = migrate.migrate(
+        context, request, confirm=given["confirm"] or "", wait=given["wait"], dry=module.check_mode
+    )
     result = {
+        "changed": report["changed"],
         "steps": report["steps"],
         "data": report["data"],
         "migrations": report["migrations"],
@@ -227,8 +216,25 @@ def main() -> None:
         "warnings_found": report["warnings"],
     }
     if report["error"]:
-        module.fail_json(msg=report["error"], changed=report["changed"], **result)
-    module.exit_json(changed=bool(report["steps"]) if module.check_mode else report["changed"], **result)
+        return {"failed": True, "msg": report["error"], **result}
+    if module.check_mode:
+        result["changed"] = bool(report["steps"])
+    return result
+
+
+def main() -> None:
+    run_module(
+        move_in,
+        argument_spec={
+            **CONFIG,
+            **WAIT,
+            "data_dir": {"type": "path"},
+            "data": {"type": "list", "elements": "dict", "default": [], "options": DATUM},
+            "migrations_dir": {"type": "path"},
+            "migrations": {"type": "list", "elements": "dict", "default": [], "options": MIGRATION},
+            "confirm": {"type": "str"},
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -89,45 +89,37 @@ warnings_found:
   elements: str
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, selftest
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, SET, WAIT, chosen, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **CONFIG,
-            **WAIT,
-            **SET,
-            "self_test": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
+def rehearse_set(module: AnsibleModule) -> dict[str, t.Any]:
+    """Rehearse a set, or only name it in check mode. A failed rehearsal returns its report."""
     given = module.params
-    try:
-        context = surroundings(given["name"], given["config"], World.real())
-        snapshot = chosen(context, given["repository"], given["set"])
-        if module.check_mode:
-            module.exit_json(
-                changed=False,
-                snapshot=snapshot,
-                sources=[],
-                verified=False,
-                controls=[],
-                restore_seconds=0.0,
-                evidence="",
-                warnings_found=[],
-            )
-        if given["self_test"]:
-            report = selftest.self_test(context, wait=given["wait"])
-        else:
-            report = rehearse.rehearse(context, wanted=given["set"], where=given["repository"], wait=given["wait"])
-    except (BackupError, OSError) as error:
-        module.fail_json(msg=str(error))
+    context = surroundings(given["name"], given["config"], World.real())
+    snapshot = chosen(context, given["repository"], given["set"])
+    if module.check_mode:
+        return {
+            "changed": False,
+            "snapshot": snapshot,
+            "sources": [],
+            "verified": False,
+            "controls": [],
+            "restore_seconds": 0.0,
+            "evidence": "",
+            "warnings_found": [],
+        }
+    if given["self_test"]:
+        report = selftest.self_test(context, wait=given["wait"])
+    else:
+        report = rehearse.rehearse(context, wanted=given["set"], where=given["repository"], wait=given["wait"])
     result = {
+        "changed": False,
         "snapshot": snapshot,
         "sources": report.get("sources", []),
         "verified": report["ok"],
@@ -138,8 +130,12 @@ def main() -> None:
         "warnings_found": report["warnings"],
     }
     if report["error"]:
-        module.fail_json(msg=report["error"], **result)
-    module.exit_json(changed=False, **result)
+        return {"failed": True, "msg": report["error"], **result}
+    return result
+
+
+def main() -> None:
+    run_module(rehearse_set, argument_spec={**CONFIG, **WAIT, **SET, "self_test": {"type": "bool", "default": False}})
 
 
 if __name__ == "__main__":

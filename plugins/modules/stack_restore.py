@@ -91,26 +91,17 @@ warnings_found:
   elements: str
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import restore
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, SET, WAIT, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **CONFIG,
-            **WAIT,
-            **SET,
-            "sources": {"type": "list", "elements": "str", "default": []},
-            "databases": {"type": "list", "elements": "str", "default": []},
-            "target": {"type": "path"},
-            "confirm": {"type": "str"},
-        },
-        supports_check_mode=True,
-    )
+def restore_set(module: AnsibleModule) -> dict[str, t.Any]:
+    """Restore a set, or plan it. A restore that failed returns its report with the failure."""
     given = module.params
     request = restore.Request(
         wanted=given["set"],
@@ -120,14 +111,11 @@ def main() -> None:
         into=given["target"] or "",
     )
     confirm = given["confirm"] or ""
-    try:
-        context = surroundings(given["name"], given["config"], World.real())
-        if module.check_mode:
-            report = restore.preview(context, request, confirm)
-        else:
-            report = restore.restore(context, request, confirm=confirm, wait=given["wait"])
-    except (BackupError, OSError) as error:
-        module.fail_json(msg=str(error))
+    context = surroundings(given["name"], given["config"], World.real())
+    if module.check_mode:
+        report = restore.preview(context, request, confirm)
+    else:
+        report = restore.restore(context, request, confirm=confirm, wait=given["wait"])
     result = {
         "snapshot": report["snapshot"],
         "sources": report["sources"],
@@ -137,8 +125,23 @@ def main() -> None:
         "warnings_found": report["warnings"],
     }
     if report["error"]:
-        module.fail_json(msg=report["error"], changed=bool(report["sources"]), **result)
-    module.exit_json(changed=report["done"] or (module.check_mode and bool(confirm)), **result)
+        return {"failed": True, "msg": report["error"], "changed": bool(report["sources"]), **result}
+    return {"changed": report["done"] or (module.check_mode and bool(confirm)), **result}
+
+
+def main() -> None:
+    run_module(
+        restore_set,
+        argument_spec={
+            **CONFIG,
+            **WAIT,
+            **SET,
+            "sources": {"type": "list", "elements": "str", "default": []},
+            "databases": {"type": "list", "elements": "str", "default": []},
+            "target": {"type": "path"},
+            "confirm": {"type": "str"},
+        },
+    )
 
 
 if __name__ == "__main__":
