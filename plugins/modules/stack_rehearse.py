@@ -69,7 +69,7 @@ controls:
   returned: success
   type: list
   elements: dict
-skipped:
+not_rehearsed:
   description: With O(self_test), damages that were not tried because they apply to no source of the stack.
   returned: success
   type: list
@@ -110,6 +110,7 @@ def rehearse_set(module: AnsibleModule) -> dict[str, t.Any]:
             "sources": [],
             "verified": False,
             "controls": [],
+            "not_rehearsed": [],
             "restore_seconds": 0.0,
             "evidence": "",
             "warnings_found": [],
@@ -124,7 +125,7 @@ def rehearse_set(module: AnsibleModule) -> dict[str, t.Any]:
         "sources": report.get("sources", []),
         "verified": report["ok"],
         "controls": report.get("controls", []),
-        "skipped": report.get("skipped", []),
+        "not_rehearsed": report.get("skipped", []),
         "restore_seconds": report.get("restore_seconds", 0.0),
         "evidence": report.get("evidence", ""),
         "warnings_found": report["warnings"],

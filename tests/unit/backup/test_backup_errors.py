@@ -51,6 +51,13 @@ def test_own_errors_pass_a_block_of_file_errors_unchanged():
         raise errors.MismatchError("differs")
 
 
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), files.FileError("cannot read /x", "/x")])
+def test_error_of_a_file_in_a_locked_run_is_of_this_domain_and_frees_the_lock(box, error):
+    with pytest.raises(errors.StoreError, match="Input/output error|cannot read /x"), box.context().locked("x", 0):
+        raise error
+    assert box.day()["error"] == ""
+
+
 def test_full_disk_under_the_state_directory_ends_a_run_with_exit_code_6(box, monkeypatch):
     box.day()
 
