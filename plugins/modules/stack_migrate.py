@@ -172,7 +172,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import migrate
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, WAIT, surroundings
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sqlmigrations
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sql_migrations
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
@@ -198,7 +198,7 @@ def move_in(module: AnsibleModule) -> dict[str, t.Any]:
     given = module.params
     request = migrate.Request(
         tuple(migrate.datum(given["data_dir"] or "", **one) for one in given["data"]),
-        tuple(sqlmigrations.read(given["migrations_dir"] or "", **one) for one in given["migrations"]),
+        tuple(sql_migrations.read(given["migrations_dir"] or "", **one) for one in given["migrations"]),
     )
     context = surroundings(given["name"], given["config"], World.real())
     report = migrate.migrate(

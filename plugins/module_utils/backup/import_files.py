@@ -17,7 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration im
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import listing
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import MigrationError, MismatchError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redislab
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redis_load
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis.restore import restore_redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
@@ -77,7 +77,7 @@ class Rdb(_Arrival):
         container = sources.find_container(cli.engine, stack, self.spec)
         server = sources.redis_server(cli, container, self.spec)
         facts: dict[str, t.Any] = {**redis.settings(server, server.info()), "path": os.path.basename(self.file)}
-        lab_container = cli.throwaway(
+        spare = cli.throwaway(
             container.image_id,
             rehearse.throwaway_name(stack, self.spec.name),
             stack,
@@ -85,16 +85,16 @@ class Rdb(_Arrival):
             command=["infinity"],
         )
         try:
-            cli.run(lab_container, ["mkdir", "-p", "/tmp/obx"])
-            cli.copy_in(self.file, lab_container, "/tmp/obx/dump.rdb")
-            lab = redislab.Lab(cli, lab_container, "/tmp/obx")
-            facts.update(lab.check("dump.rdb"))
+            cli.run(spare, ["mkdir", "-p", "/tmp/obx"])
+            cli.copy_in(self.file, spare, "/tmp/obx/dump.rdb")
+            throwaway = redis_load.ThrowawayServer(cli, spare, "/tmp/obx")
+            facts.update(throwaway.check("dump.rdb"))
             self._require_some(facts["keys"], "key")
-            facts["digest"] = redislab.load(lab, facts)["digest"]
+            facts["digest"] = redis_load.load(throwaway, facts)["digest"]
         except MismatchError as error:
             raise MigrationError(f"{self.file} does not load in {container.image_ref}: {error}") from error
         finally:
-            cli.remove(lab_container)
+            cli.remove(spare)
         self.source = Source(self.spec.name, "redis", (), facts["keys"], facts, 0.0, ())
         return {"keys": facts["keys"]}
 

@@ -13,8 +13,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import import_files as otherarrivals
-from ansible_collections.onebox.stack.plugins.module_utils.backup import sources, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import import_files, sources, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
@@ -24,11 +23,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     RestoreRefused,
     of_files,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import import_dump as pgarrive
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sqlmigrations
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import import_dump
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sql_migrations
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.migrations import Migration
-from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import restore as redisrestore
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import restore as redis_restore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
@@ -84,7 +83,7 @@ class Request:
     migrations: tuple[Migration, ...] = ()
 
 
-_Arrival = t.Union[pgarrive.Arrival, otherarrivals.Rdb, otherarrivals.Tree]
+_Arrival = t.Union[import_dump.Arrival, import_files.Rdb, import_files.Tree]
 
 
 def migrate(context: Context, request: Request, *, confirm: str = "", wait: float = 0.0, dry: bool = False) -> Report:
@@ -164,7 +163,7 @@ def _check(context: Context, request: Request) -> None:
     for one in request.migrations:
         if _spec(specs, one.source, f"migrations: {one.name}").kind != "postgresql":
             raise DeclarationError(f"migrations: {one.name} is SQL, and source {one.source} is no PostgreSQL")
-    sqlmigrations.check(request.migrations)
+    sql_migrations.check(request.migrations)
 
 
 def _spec(specs: t.Mapping[str, SourceSpec], name: str, where: str) -> SourceSpec:
@@ -187,8 +186,8 @@ class _Migration:
 
     def recover(self) -> None:
         """End what a killed run left half done."""
-        done = [redisrestore.recover(self.context)]
-        done += [otherarrivals.finish_tree(self.context, spec) for spec in self.specs.values()]
+        done = [redis_restore.recover(self.context)]
+        done += [import_files.finish_tree(self.context, spec) for spec in self.specs.values()]
         found = [text for text in done if text]
         self.report["warnings"] += found
         self.report["changed"] = bool(found)
@@ -202,14 +201,14 @@ class _Migration:
             trees.private_dir(place)
             arrival: _Arrival
             if spec.kind == "postgresql":
-                pgarrive.open_dump(datum.file, place)
+                import_dump.open_dump(datum.file, place)
                 trees.remove_tree(place)
                 trees.private_dir(place)
-                arrival = pgarrive.Arrival(self.context, spec, datum.database, datum.file, place)
+                arrival = import_dump.Arrival(self.context, spec, datum.database, datum.file, place)
             elif spec.kind == "redis":
-                arrival = otherarrivals.Rdb(self.context, spec, datum.file, place)
+                arrival = import_files.Rdb(self.context, spec, datum.file, place)
             else:
-                arrival = otherarrivals.Tree(self.context, spec, datum.file, place)
+                arrival = import_files.Tree(self.context, spec, datum.file, place)
                 self.report["warnings"] += [f"{spec.name}: {warning}" for warning in arrival.warnings]
             row: Report = {
                 "source": spec.name, "kind": spec.kind, "file": datum.file, "sha256": arrival.sha256,
@@ -247,14 +246,14 @@ class _Migration:
                 else:
                     server = self._server(one)
                     mine = [other for other in self.request.migrations if (other.source, other.database) == key]
-                    by_database[key] = sqlmigrations.state(server, one.database, mine)
-            state = by_database[key].get(one.name, sqlmigrations.PENDING)
+                    by_database[key] = sql_migrations.state(server, one.database, mine)
+            state = by_database[key].get(one.name, sql_migrations.PENDING)
             row: Report = {
                 "name": one.name, "source": one.source, "database": one.database, "sha256": one.sha256, "state": state,
                 "required": one.required, "error": "",
             }  # fmt: skip
             self.report["migrations"].append(row)
-            if state == sqlmigrations.PENDING:
+            if state == sql_migrations.PENDING:
                 self.pending.append((one, row))
                 how = "" if one.required else " (optional)"
                 self.report["steps"].append(f"database {one.database}: {one.name} applied{how}")
@@ -277,7 +276,7 @@ class _Migration:
             self.context.open_cli().remove_leftovers(self.context.declaration.stack)
         for datum, arrival, row in self.arrivals:
             self.context.log(f"trying {datum.file}")
-            if isinstance(arrival, pgarrive.Arrival):
+            if isinstance(arrival, import_dump.Arrival):
                 row["found"] = arrival.try_out(datum.owners, datum.globals_file, datum.facts_file)
             else:
                 row["found"] = arrival.try_out()
@@ -297,22 +296,22 @@ class _Migration:
             # A dump of a stack like this one brings its own notes along.
             mine = [one for one, _row in self.pending if (one.source, one.database) == key]
             if mine:
-                known = sqlmigrations.state(self._server(mine[0]), key[1], mine)
+                known = sql_migrations.state(self._server(mine[0]), key[1], mine)
                 for one, row in self.pending:
                     if (one.source, one.database) == key:
                         row["state"] = known[one.name]
         for one, row in self.pending:
-            if row["state"] == sqlmigrations.APPLIED:
+            if row["state"] == sql_migrations.APPLIED:
                 continue
             self.context.log(f"applying {one.name}")
             try:
-                sqlmigrations.apply(self._server(one), one)
+                sql_migrations.apply(self._server(one), one)
             except MigrationError as error:
-                row["state"], row["error"] = sqlmigrations.FAILED, str(error)
+                row["state"], row["error"] = sql_migrations.FAILED, str(error)
                 if one.required:
                     raise MigrationError(f"{error}; what came before it is applied, nothing after it") from error
                 self.report["warnings"].append(f"optional, and tried again next time: {error}")
                 continue
-            row["state"] = sqlmigrations.APPLIED
+            row["state"] = sql_migrations.APPLIED
             row["now"] = True
             self.report["changed"] = True

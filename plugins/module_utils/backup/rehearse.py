@@ -25,8 +25,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     of_files,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import throwaway as pglab
-from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redislab
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.throwaway import throwaway
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redis_load
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet, pick
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
@@ -197,7 +197,7 @@ def _postgresql(
     cli = context.open_cli()
     stack = context.declaration.stack
     facts = source.facts
-    with pglab.throwaway(
+    with throwaway(
         cli,
         stack,
         name=throwaway_name(stack, source.name),
@@ -227,7 +227,7 @@ def _redis(context: Context, source: Source, staged: str) -> dict[str, t.Any]:
     try:
         cli.run(container, ["mkdir", "-p", "/tmp/obx"])
         cli.copy_in(os.path.join(staged, source.facts["path"]), container, "/tmp/obx/dump.rdb")
-        return redislab.load(redislab.Lab(cli, container, "/tmp/obx"), source.facts)
+        return redis_load.load(redis_load.ThrowawayServer(cli, container, "/tmp/obx"), source.facts)
     finally:
         cli.remove(container)
 

@@ -28,7 +28,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     MigrationError,
     RestoreRefused,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sqlmigrations
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sql_migrations
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import REDIS_PASSWORD, ROOT, Stack
 from examples_runner import run_examples
@@ -262,7 +262,7 @@ def sql(*files, **more):
     made = []
     for number, text in enumerate(files):
         options = {"required": True, "transaction": True, **more.get(f"m{number}", {})}
-        made.append(sqlmigrations.Migration("db", "coin", f"{number}.sql", text, **options))
+        made.append(sql_migrations.Migration("db", "coin", f"{number}.sql", text, **options))
     return migrate.Request((), tuple(made))
 
 

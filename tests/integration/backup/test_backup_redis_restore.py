@@ -12,8 +12,8 @@ import time
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, restore, run
-from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redislab
-from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import restore as redisrestore
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redis_load
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import restore as redis_restore
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import docker
 
@@ -134,9 +134,9 @@ def test_a_service_that_starts_with_other_data_than_was_restored_is_no_success(c
     cache.fill(500)
     cache.backup()
     # The mode of loading is got wrong on purpose: then the service starts empty beside the dump.
-    real = redisrestore.as_served
+    real = redis_restore.as_served
     monkeypatch.setattr(
-        redisrestore, "as_served", lambda taken, live: {**real(taken, live), "config": {"appendonly": "no"}}
+        redis_restore, "as_served", lambda taken, live: {**real(taken, live), "config": {"appendonly": "no"}}
     )
     report = cache.restore()
     assert report["exit_code"] == 8
@@ -172,7 +172,7 @@ def test_an_interrupted_restore_gives_the_former_data_back(cache, monkeypatch):
     cache.fill(500)
     cache.backup()
     cache.fill(700)
-    monkeypatch.setattr(redislab, "load", interrupted)
+    monkeypatch.setattr(redis_load, "load", interrupted)
     with pytest.raises(Interrupted):
         cache.restore()
     cache.answers()
@@ -186,14 +186,14 @@ def test_former_data_that_cannot_be_put_back_is_put_back_by_the_next_run(cache, 
     cache.backup()
     cache.fill(700)
     with monkeypatch.context() as patch:
-        patch.setattr(redislab, "load", interrupted)
-        patch.setattr(redisrestore, "_BACK", "exit 1")
+        patch.setattr(redis_load, "load", interrupted)
+        patch.setattr(redis_restore, "_BACK", "exit 1")
         report = cache.restore()
     assert report["exit_code"] == 4
     assert "stays stopped" in report["error"]
     assert docker("inspect", "-f", "{{.State.Running}}", cache.name) == "false"
     assert cache.note()["loaded"] is False
-    assert "former data back" in redisrestore.recover(cache.context())
+    assert "former data back" in redis_restore.recover(cache.context())
     cache.answers()
     assert cache.cli("DBSIZE") == "700"
     assert cache.note() == {}

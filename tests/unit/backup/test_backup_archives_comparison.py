@@ -28,8 +28,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
-from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
-from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install as bundle
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli, install
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic_backup
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
@@ -229,10 +228,10 @@ def test_of_restic_s_output_only_the_summary_counts():
 
 def test_the_one_file_program_runs_without_the_collection(tmp_path):
     path = str(tmp_path / "onebox-backup")
-    assert bundle.install(path, sys.executable, check=True) is True
+    assert install.install(path, sys.executable, check=True) is True
     assert not os.path.exists(path)
-    assert bundle.install(path, sys.executable, check=False) is True
-    assert bundle.install(path, sys.executable, check=False) is False
+    assert install.install(path, sys.executable, check=False) is True
+    assert install.install(path, sys.executable, check=False) is False
     assert os.stat(path).st_mode & 0o777 == 0o755
     done = subprocess.run(
         [path, "--config", "/nowhere.json", "status"], env={}, capture_output=True, text=True, check=False
@@ -244,9 +243,9 @@ def test_the_one_file_program_runs_without_the_collection(tmp_path):
 
 def test_a_wrong_declaration_is_not_written(tmp_path):
     with pytest.raises(DeclarationError):
-        bundle.write_declaration(str(tmp_path / "c.json"), {"stack": "x"}, check=False)
+        install.write_declaration(str(tmp_path / "c.json"), {"stack": "x"}, check=False)
     with pytest.raises(DeclarationError, match="absolute"):
-        bundle.put_files({"relative": "x"}, 0o600, check=False)
+        install.put_files({"relative": "x"}, 0o600, check=False)
     assert os.listdir(tmp_path) == []
 
 

@@ -11,8 +11,7 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, options, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, StoreError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install as bundle
-from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import timers
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install, timers
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import StoredSet
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
@@ -83,14 +82,14 @@ def test_a_repository_that_cannot_be_read_is_a_problem_and_no_failure(tmp_path):
 def test_the_places_are_made_private_and_once(tmp_path):
     given = config(tmp_path)
     both = [str(tmp_path / "state"), str(tmp_path / "repo")]
-    assert bundle.make_places(given, check=True) == both
+    assert install.make_places(given, check=True) == both
     assert not (tmp_path / "repo").exists()
-    assert bundle.make_places(given, check=False) == both
-    assert bundle.make_places(given, check=False) == []
+    assert install.make_places(given, check=False) == both
+    assert install.make_places(given, check=False) == []
     assert (tmp_path / "repo").stat().st_mode & 0o777 == 0o700
     (tmp_path / "repo").chmod(0o755)
     with pytest.raises(FileError, match="others can enter"):
-        bundle.make_places(given, check=False)
+        install.make_places(given, check=False)
 
 
 class Systemd:

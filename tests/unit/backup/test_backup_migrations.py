@@ -15,8 +15,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import context
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, migrate
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError, MigrationError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import import_dump as pgarrive
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sqlmigrations
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import import_dump
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sql_migrations
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.migrations import Migration
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
@@ -47,9 +47,9 @@ def test_facts_of_an_old_place_are_compared_by_table():
 @pytest.mark.parametrize("text", [SQL_15, SQL_17])
 def test_a_whole_sql_dump(tmp_path, text):
     (tmp_path / "d.sql").write_text(text, encoding="utf-8")
-    assert pgarrive.open_dump(str(tmp_path / "d.sql"), str(tmp_path)).custom is False
+    assert import_dump.open_dump(str(tmp_path / "d.sql"), str(tmp_path)).custom is False
     (tmp_path / "d.gz").write_bytes(gzip.compress(text.encode()))
-    opened = pgarrive.open_dump(str(tmp_path / "d.gz"), str(tmp_path))
+    opened = import_dump.open_dump(str(tmp_path / "d.gz"), str(tmp_path))
     assert pathlib.Path(opened.path).read_text(encoding="utf-8") == text
 
 
@@ -68,7 +68,7 @@ def test_a_whole_sql_dump(tmp_path, text):
 def test_what_is_no_whole_dump_of_one_database_says_so(tmp_path, data, words):
     (tmp_path / "d").write_bytes(data)
     with pytest.raises(MigrationError, match=words):
-        pgarrive.open_dump(str(tmp_path / "d"), str(tmp_path))
+        import_dump.open_dump(str(tmp_path / "d"), str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_what_is_no_whole_dump_of_one_database_says_so(tmp_path, data, words):
 )
 def test_a_transaction_of_its_own_is_refused(text):
     with pytest.raises(DeclarationError, match="of its own"):
-        sqlmigrations.check([Migration("db", "d", "x.sql", text)])
-    sqlmigrations.check([Migration("db", "d", "x.sql", text, transaction=False)])
+        sql_migrations.check([Migration("db", "d", "x.sql", text)])
+    sql_migrations.check([Migration("db", "d", "x.sql", text, transaction=False)])
 
 
 @pytest.mark.parametrize(
@@ -99,21 +99,21 @@ def test_a_transaction_of_its_own_is_refused(text):
     ],
 )
 def test_words_that_only_look_like_one_are_not(text):
-    sqlmigrations.check([Migration("db", "d", "x.sql", text)])
+    sql_migrations.check([Migration("db", "d", "x.sql", text)])
 
 
 def test_names_are_there_once_and_files_are_read_to_the_byte(tmp_path):
     one = Migration("db", "d", "x.sql", "SELECT 1;")
     with pytest.raises(DeclarationError, match="twice"):
-        sqlmigrations.check([one, one])
+        sql_migrations.check([one, one])
     (tmp_path / "y.sql").write_bytes(b"SELECT 1;\r\n\r\n")
     options = {"source": "db", "database": "d", "required": True, "transaction": True}
-    assert sqlmigrations.read(str(tmp_path), file="y.sql", **options).text == "SELECT 1;\r\n\r\n"
+    assert sql_migrations.read(str(tmp_path), file="y.sql", **options).text == "SELECT 1;\r\n\r\n"
     with pytest.raises(MigrationError, match=r"nosuch\.sql cannot be read"):
-        sqlmigrations.read(str(tmp_path), file="nosuch.sql", **options)
+        sql_migrations.read(str(tmp_path), file="nosuch.sql", **options)
     (tmp_path / "z.sql").write_bytes(b"\xff")
     with pytest.raises(MigrationError, match="not UTF-8"):
-        sqlmigrations.read(str(tmp_path), file="z.sql", **options)
+        sql_migrations.read(str(tmp_path), file="z.sql", **options)
 
 
 class Box:
@@ -177,13 +177,13 @@ def test_an_empty_one_and_one_that_is_written_to_are_refused(box, monkeypatch):
     box.request = migrate.Request((migrate.Datum("d", str(empty)),))
     assert "holds no file" in box.migrate()["error"]
     box.request = migrate.Request((migrate.Datum("d", str(box.base / "new")),))
-    real = migrate.otherarrivals.Tree.try_out
+    real = migrate.import_files.Tree.try_out
 
     def writing(self):
         (box.base / "new/more").write_text("x", encoding="utf-8")
         return real(self)
 
-    monkeypatch.setattr(migrate.otherarrivals.Tree, "try_out", writing)
+    monkeypatch.setattr(migrate.import_files.Tree, "try_out", writing)
     assert "changes while it is read" in box.migrate()["error"]
     assert (box.base / "live/sub/f").read_text(encoding="utf-8") == "former"
     assert box.former() == []

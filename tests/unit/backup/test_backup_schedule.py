@@ -16,13 +16,12 @@ import worlds
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli, credentials
-from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import schedule as due
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli, credentials, schedule
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 SEOUL = zoneinfo.ZoneInfo("Asia/Seoul")
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
-NIGHTLY = {"backup": due.parse("*-*-* 02:15:00")}
+NIGHTLY = {"backup": schedule.parse("*-*-* 02:15:00")}
 
 
 def moment(day: int, hour: int, minute: int = 0, month: int = 3, zone: dt.tzinfo = SEOUL) -> dt.datetime:
@@ -39,7 +38,7 @@ def moment(day: int, hour: int, minute: int = 0, month: int = 3, zone: dt.tzinfo
     ],
 )
 def test_schedules(text, days, hour, minute):
-    assert due.parse(text) == due.When(frozenset(days), hour, minute)
+    assert schedule.parse(text) == schedule.When(frozenset(days), hour, minute)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +47,7 @@ def test_schedules(text, days, hour, minute):
 )  # fmt: skip
 def test_a_schedule_only_systemd_understands_is_an_error_that_shows_one_that_works(text):
     with pytest.raises(DeclarationError, match=r"\*-\*-\* 02:15:00"):
-        due.parse(text)
+        schedule.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -63,27 +62,27 @@ def test_a_schedule_only_systemd_understands_is_an_error_that_shows_one_that_wor
 )
 def test_a_time_that_passed_since_the_last_run_is_due(now, ended, expected):
     last = {"backup": {"ended": ended.timestamp(), "error": ""}}
-    assert due.jobs(NIGHTLY, last, now) == (["backup"] if expected else [])
+    assert schedule.jobs(NIGHTLY, last, now) == (["backup"] if expected else [])
 
 
 def test_a_week_and_what_never_ran():
-    when = {"rehearse": due.parse("Sun *-*-* 04:15:00")}
+    when = {"rehearse": schedule.parse("Sun *-*-* 04:15:00")}
     sunday = moment(8, 4, 15)
     assert sunday.weekday() == 6
-    assert due.jobs(when, {}, moment(5, 12)) == ["rehearse"]
-    assert due.jobs(when, {"rehearse": {"ended": moment(2, 4, 30).timestamp()}}, moment(8, 4, 14)) == []
-    assert due.jobs(when, {"rehearse": {"ended": moment(2, 4, 30).timestamp()}}, sunday) == ["rehearse"]
+    assert schedule.jobs(when, {}, moment(5, 12)) == ["rehearse"]
+    assert schedule.jobs(when, {"rehearse": {"ended": moment(2, 4, 30).timestamp()}}, moment(8, 4, 14)) == []
+    assert schedule.jobs(when, {"rehearse": {"ended": moment(2, 4, 30).timestamp()}}, sunday) == ["rehearse"]
 
 
 def test_a_failed_job_is_tried_again_after_an_hour_and_not_before():
     last = {"backup": {"ended": moment(5, 2, 20).timestamp(), "error": "no engine"}}
-    assert due.jobs(NIGHTLY, last, moment(5, 3, 19)) == []
-    assert due.jobs(NIGHTLY, last, moment(5, 3, 20)) == ["backup"]
+    assert schedule.jobs(NIGHTLY, last, moment(5, 3, 19)) == []
+    assert schedule.jobs(NIGHTLY, last, moment(5, 3, 20)) == ["backup"]
 
 
 def test_a_note_of_a_clock_that_was_wrong_does_not_stop_backups_until_then():
     last = {"backup": {"ended": moment(5, 2, 20, month=9).timestamp(), "error": ""}}
-    assert due.jobs(NIGHTLY, last, moment(5, 9)) == ["backup"]
+    assert schedule.jobs(NIGHTLY, last, moment(5, 9)) == ["backup"]
 
 
 @pytest.mark.parametrize("zone", [SEOUL, BERLIN], ids=str)
@@ -106,7 +105,7 @@ def test_whatever_sleep_and_power_do_no_day_with_a_wake_hour_is_missed(zone):
                 now += dt.timedelta(hours=rng.uniform(1, 60))
             if NIGHTLY["backup"].last(local(now)) > latest:
                 latest, owed = NIGHTLY["backup"].last(local(now)), owed + 1
-            if due.jobs(NIGHTLY, {"backup": {"ended": ended, "error": ""}}, local(now)):
+            if schedule.jobs(NIGHTLY, {"backup": {"ended": ended, "error": ""}}, local(now)):
                 ended, runs = now.timestamp(), runs + 1
             assert runs == owed
         assert runs > 10
@@ -150,31 +149,31 @@ def test_by_hand_all_is_due_once_and_then_nothing(box, capsys):
 def test_one_lock_for_due_and_all_others(box):
     made = context(box)
     with made.locked("restore", 0):
-        report = due.run_due(made, NIGHTLY)
+        report = schedule.run_due(made, NIGHTLY)
     assert report["exit_code"] == 3
     assert "(restore, since " in report["error"]
-    assert due.run_due(made, NIGHTLY)["jobs"] == [{"job": "backup", "error": "", "exit_code": 0}]
-    assert due.run_due(made, NIGHTLY)["jobs"] == []
+    assert schedule.run_due(made, NIGHTLY)["jobs"] == [{"job": "backup", "error": "", "exit_code": 0}]
+    assert schedule.run_due(made, NIGHTLY)["jobs"] == []
 
 
 def test_a_run_by_a_person_counts_and_a_failed_one_is_made_up_for(box):
     os.rename(box / "data", box / "gone")
     now = dt.datetime.now().astimezone().replace(microsecond=0)
     ago = now - dt.timedelta(hours=2)  # the command line below has the real clock: the next time must be far
-    nightly = {"backup": due.When(frozenset(range(7)), ago.hour, ago.minute)}
-    report = due.run_due(context(box, now), {**nightly, "rehearse": due.parse("Sun *-*-* 04:15:00")})
+    nightly = {"backup": schedule.When(frozenset(range(7)), ago.hour, ago.minute)}
+    report = schedule.run_due(context(box, now), {**nightly, "rehearse": schedule.parse("Sun *-*-* 04:15:00")})
     assert [row["exit_code"] for row in report["jobs"]] == [4, 5]  # no data, and so no set to rehearse
-    assert due.run_due(context(box, now), nightly)["jobs"] == []
+    assert schedule.run_due(context(box, now), nightly)["jobs"] == []
     os.rename(box / "gone", box / "data")
     assert cli.main(["--config", str(box / "c.json"), "backup"]) == 0
     soon = now + dt.timedelta(minutes=59)
-    assert due.run_due(context(box, soon), nightly)["jobs"] == []
+    assert schedule.run_due(context(box, soon), nightly)["jobs"] == []
 
 
 def test_backup_by_hand_counts_by_the_clock_it_ran_with(box):
     now = dt.datetime(2031, 3, 5, 9, 0).astimezone()
     assert run.backup(context(box, now))["error"] == ""
-    assert due.run_due(context(box, now + dt.timedelta(minutes=1)), NIGHTLY)["jobs"] == []
+    assert schedule.run_due(context(box, now + dt.timedelta(minutes=1)), NIGHTLY)["jobs"] == []
 
 
 def test_secrets_are_read_where_systemd_put_them_and_else_where_they_are(tmp_path):
@@ -198,7 +197,6 @@ def test_secrets_are_read_where_systemd_put_them_and_else_where_they_are(tmp_pat
 
 def test_a_set_that_only_lacks_its_copy_off_site_is_not_taken_again_each_hour():
     ended = moment(5, 2, 20).timestamp()
-    assert due.jobs(NIGHTLY, {"backup": {"ended": ended, "error": "no room", "exit_code": 6}}, moment(5, 9)) == [
-        "backup"
-    ]
-    assert due.jobs(NIGHTLY, {"backup": {"ended": ended, "error": "not off-site", "exit_code": 7}}, moment(5, 9)) == []
+    for error, code, expected in (("no room", 6, ["backup"]), ("not off-site", 7, [])):
+        last = {"backup": {"ended": ended, "error": error, "exit_code": code}}
+        assert schedule.jobs(NIGHTLY, last, moment(5, 9)) == expected

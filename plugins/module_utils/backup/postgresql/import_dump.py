@@ -28,8 +28,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import ledger
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import throwaway as pglab
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.server import Server, ident, literal
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.throwaway import throwaway
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, process
 
 _ARRIVING = "_onebox_arriving"
@@ -119,7 +119,7 @@ class Arrival:
         self._dump = open_dump(self.file, self.scratch)
         if not self._dump.custom and not owners:
             raise MigrationError(f"{self.file} is SQL, which has its owners in it; owners: false needs a pg_dump -Fc")
-        with pglab.throwaway(
+        with throwaway(
             self.cli,
             stack,
             name=rehearse.throwaway_name(stack, self.spec.name),
@@ -127,14 +127,14 @@ class Arrival:
             user=self.server.user,
             initdb_args=sources.variable(self.container, "POSTGRES_INITDB_ARGS"),
             preload="".join(self.server.query(self.server.home(), "SHOW shared_preload_libraries;")),
-        ) as lab:
+        ) as spare:
             roles = os.path.join(self.scratch, "roles.sql")
             files.write_new(roles, self._roles().encode(), durable=False)
-            postgresql.restore_globals(lab, roles)
+            postgresql.restore_globals(spare, roles)
             # By a name that neither the server nor the dump makes: the database may be postgres itself.
-            self._fill(lab, self._arriving)
-            self.facts = _bounds(postgresql.look(lab, self._arriving, True))
-            others = set(lab.databases()) - {"postgres", self._arriving}
+            self._fill(spare, self._arriving)
+            self.facts = _bounds(postgresql.look(spare, self._arriving, True))
+            others = set(spare.databases()) - {"postgres", self._arriving}
             if others:
                 raise MigrationError(
                     f"{self.file} makes the database {', '.join(sorted(others))} by itself (pg_dump --create); "

@@ -21,7 +21,7 @@ _CHECK = 'exec "$(command -v redis-check-rdb || command -v valkey-check-rdb)" "$
 _DEBUG = ["--enable-debug-command", "yes"]
 
 
-class Lab:
+class ThrowawayServer:
     """A throwaway container in which a server is started, looked at and stopped.
 
     Args:
@@ -103,29 +103,29 @@ class Lab:
         return self.server.ask("DEBUG", "DIGEST")
 
 
-def load(lab: Lab, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def load(throwaway: ThrowawayServer, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Load ``dump.rdb`` by path A and start a second time, cold, with the live setting. Returns what was counted.
 
     Raises:
         MismatchError: keys are missing or other than dumped, after the first or the second start.
     """
-    counted = lab.check("dump.rdb")
+    counted = throwaway.check("dump.rdb")
     if counted["keys"] != facts["keys"] or counted["expires"] != facts["expires"]:
         raise MismatchError(f"the RDB holds {counted['keys']} keys, {facts['keys']} were dumped")
-    first = keys(lab.start(facts, appendonly=False))
+    first = keys(throwaway.start(facts, appendonly=False))
     _expect("the first start", first, counted)
-    before = lab.digest()
+    before = throwaway.digest()
     if facts.get("digest") and not counted["expires"] and before != facts["digest"]:
         raise MismatchError("the loaded data are other than the RDB's")
     live = facts["config"].get("appendonly") == "yes"
     if live:
-        lab.switch_appendonly_on()
-    lab.stop()
-    second = keys(lab.start(facts, appendonly=live))
+        throwaway.switch_appendonly_on()
+    throwaway.stop()
+    second = keys(throwaway.start(facts, appendonly=live))
     _expect("the second, cold start", second, counted)
-    if not counted["expires"] and lab.digest() != before:
+    if not counted["expires"] and throwaway.digest() != before:
         raise MismatchError("the second, cold start holds other data than the first")
-    lab.stop()
+    throwaway.stop()
     return {"keys": first[0], "expires": first[1], "appendonly": live, "digest": before}
 
 

@@ -24,7 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     RestoreRefused,
     SourceError,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redislab
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redis_load
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
 
@@ -121,7 +121,7 @@ def _require_served(cli: Cli, container: str, server: redis.Server, loaded: t.Ma
         if cli.world.monotonic() > deadline:
             raise MismatchError(f"the service did not load the restored data within {cli.timeout:g} s: {where}")
         cli.world.sleep(0.1)
-    keys, expires = redislab.keys(info)
+    keys, expires = redis_load.keys(info)
     # From 7 on the server counts what it loaded, whatever its clients took away since.
     counted = int(info.get("rdb_last_load_keys_loaded") or 0) - loaded["expires"]
     wanted, served = loaded["keys"] - loaded["expires"], max(keys - expires, counted)
@@ -176,7 +176,7 @@ def _load(
     place = note["place"]
     cli.run(helper, ["sh", "-c", _ASIDE, "obx", place, note["aside"], *note["names"]])
     cli.copy_in(rdb, helper, f"{place}/dump.rdb")
-    loaded = redislab.load(redislab.Lab(cli, helper, place), facts)
+    loaded = redis_load.load(redis_load.ThrowawayServer(cli, helper, place), facts)
     name = facts["config"].get("dbfilename") or "dump.rdb"
     if name != "dump.rdb":
         cli.run(helper, ["mv", f"{place}/dump.rdb", f"{place}/{name}"])

@@ -26,8 +26,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, Busy, file_errors
-from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import credentials
-from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import schedule as due
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import credentials, schedule
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
@@ -66,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--into", default="", help="put files below this directory instead of over the stack")
     command.add_argument("--yes", default="", metavar="STACK", help="do it; the name of the stack, typed out")
     command = commands.add_parser("due", help="run what is due; for launchd or cron, every quarter of an hour")
-    for job in due.JOBS:
+    for job in schedule.JOBS:
         command.add_argument(
             f"--{job}", type=_when, metavar="WHEN", help="such as '*-*-* 02:15:00' or 'Sun *-*-* 04:15:00'"
         )
@@ -76,9 +75,9 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _when(text: str) -> due.When:
+def _when(text: str) -> schedule.When:
     try:
-        return due.parse(text)
+        return schedule.parse(text)
     except BackupError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
@@ -138,8 +137,8 @@ def _dispatch(context: Context, options: argparse.Namespace) -> tuple[dict[str, 
         report = status.check(context, wait=options.wait)
         return report, 0 if report["healthy"] else UNHEALTHY
     if options.command == "due":
-        wanted = {job: getattr(options, job) for job in due.JOBS if getattr(options, job) is not None}
-        report = due.run_due(context, wanted, wait=options.wait)
+        wanted = {job: getattr(options, job) for job in schedule.JOBS if getattr(options, job) is not None}
+        report = schedule.run_due(context, wanted, wait=options.wait)
         return report, report["exit_code"]
     where = "offsite" if getattr(options, "offsite", False) else "local"
     if options.command == "rehearse":
