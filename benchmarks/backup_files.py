@@ -38,7 +38,7 @@ def testbed(name: str) -> object:
 
 def install_runner(path: pathlib.Path) -> None:
     """The one-file runner, as the role installs it."""
-    code = f"import sys; from {PACKAGE} import bundle; bundle.install(sys.argv[1], sys.executable, False)"
+    code = f"import sys; from {PACKAGE}.runner import install; install.install(sys.argv[1], sys.executable, False)"
     env = {**os.environ, "PYTHONPATH": str(ROOT / ".collections")}
     subprocess.run([sys.executable, "-c", code, str(path)], env=env, check=True)
 
