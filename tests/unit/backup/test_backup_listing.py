@@ -11,13 +11,16 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
 import tracemalloc
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, restore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import listing
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError, StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles
+from test_backup_runs import Box
 
 NAMES = ("a", "a-b", "a.d/x", "a.d/y", "b\nc", '"quoted"', "ü", "%s", "-dash", " space ", "$HOME", "z/z/z")
 
@@ -194,3 +197,26 @@ def test_the_files_of_a_repository_are_held_against_their_names(tmp_path):
     place.unlink()
     with pytest.raises(StoreError, match="cannot be read"):
         files.verify([pack])
+
+
+@pytest.fixture
+def deep(tmp_path):
+    """A directory to back up with 1500 nested ones; pytest cannot remove them."""
+    box = Box(tmp_path / "box")
+    here = os.open(box.files, os.O_RDONLY)
+    for _level in range(1500):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("deepest", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+    os.close(here)
+    yield box
+    subprocess.run(["rm", "-rf", box.base], check=True)
+
+
+def test_tree_of_fifteen_hundred_levels_is_backed_up_rehearsed_and_restored(deep):
+    assert deep.day()["error"] == ""
+    assert rehearse.rehearse(deep.context())["error"] == ""
+    assert restore.restore(deep.context(), restore.Request(), confirm="unit")["error"] == ""
+    assert os.path.exists(os.path.join(deep.files, *(["d"] * 1500), "deepest"))

@@ -287,25 +287,31 @@ def extract(archive: str, into: str, owners: bool) -> None:
     """
     dirs: list[tarfile.TarInfo] = []
     links: set[str] = set()
+    inside = {""}  # directories that no link leads to
     with files.open_regular(archive) as file, tarfile.open(fileobj=file, mode="r|", errors="surrogateescape") as tar:
         for info in tar:
             _forget_members(tar)
             name = info.name
             if name != "." and not trees.safe_relative(name):
                 raise StoreError(f"{archive} holds {name!r}, which leaves the directory; refused")
-            parts = name.split("/")
-            if any("/".join(parts[:depth]) in links for depth in range(1, len(parts) + 1)):
+            if name in links or (name.rpartition("/")[0] not in inside and _through_a_link(name, links)):
                 raise StoreError(f"{archive} holds {name!r}, whose way leads through a link; refused")
             place = into if name == "." else os.path.join(into, name)
             _extract_one(tar, info, place, archive)
             if info.issym():
                 links.add(name)
             if info.isdir():
+                inside.add(name)
                 dirs.append(info)
             else:
                 _dress(place, info, owners)
     for info in reversed(dirs):  # last, because a directory may be read-only and its mtime is touched by what goes in
         _dress(into if info.name == "." else os.path.join(into, info.name), info, owners)
+
+
+def _through_a_link(name: str, links: t.Collection[str]) -> bool:
+    parts = name.split("/")
+    return any("/".join(parts[:depth]) in links for depth in range(1, len(parts)))
 
 
 def _extract_one(tar: tarfile.TarFile, info: tarfile.TarInfo, place: str, archive: str) -> None:

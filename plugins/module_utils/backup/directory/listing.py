@@ -55,37 +55,50 @@ class Listing:
         if not stat.S_ISDIR(status.st_mode):
             raise SourceError(f"{self.root} is not a directory; name the directory itself, not a link to it")
         yield ".", status
-        yield from self._walk(self.root, "")
+        # Not by recursion: Python allows it a thousand levels.
+        way = [("", self._entries(self.root, ""))]
+        while way:
+            prefix, entries = way[-1]
+            entry = next(entries, None)
+            if entry is None:
+                way.pop()
+                continue
+            path = prefix + entry.name
+            chosen = self._chosen(path, entry)
+            if chosen is not None:
+                yield path, chosen
+                if stat.S_ISDIR(chosen.st_mode):
+                    way.append((path + "/", self._entries(entry.path, path)))
 
-    def _walk(self, place: str, prefix: str) -> t.Iterator[tuple[str, os.stat_result]]:
+    def _entries(self, place: str, path: str) -> t.Iterator[os.DirEntry[str]]:
+        """What is in a directory, sorted by name. Nothing when it was removed since it was listed itself."""
         try:
-            with os.scandir(place) as rows:
-                found = sorted(rows, key=lambda row: row.name)
+            with os.scandir(place) as entries:
+                return iter(sorted(entries, key=lambda entry: entry.name))
         except OSError as error:
-            if prefix and isinstance(error, FileNotFoundError):
-                return  # removed since it was listed
+            if path and isinstance(error, FileNotFoundError):
+                return iter(())
             raise SourceError(f"the directory {place} cannot be read: {error.strerror}") from error
-        for row in found:
-            path = prefix + row.name
-            if self._exclude and matches(path, self._exclude):
-                self.skipped.append(path)
-                continue
-            try:
-                status = row.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue  # removed since it was listed: then it is not there
-            kind = stat.S_IFMT(status.st_mode)
-            if kind not in _TYPES:
-                self.left_out.append(path)
-                continue
-            if self._sqlite and kind == stat.S_IFREG and self._is_database(path):
-                self.databases.append(path)
-            elif self._sqlite and self._is_companion(path):
-                self.skipped.append(path)
-                continue
-            yield path, status
-            if kind == stat.S_IFDIR:
-                yield from self._walk(row.path, path + "/")
+
+    def _chosen(self, path: str, entry: os.DirEntry[str]) -> os.stat_result | None:
+        """The status of an entry that is backed up, None for one that is left out or gone since it was listed."""
+        if self._exclude and matches(path, self._exclude):
+            self.skipped.append(path)
+            return None
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        kind = stat.S_IFMT(status.st_mode)
+        if kind not in _TYPES:
+            self.left_out.append(path)
+            return None
+        if self._sqlite and kind == stat.S_IFREG and self._is_database(path):
+            self.databases.append(path)
+        elif self._sqlite and self._is_companion(path):
+            self.skipped.append(path)
+            return None
+        return status
 
     def _is_database(self, path: str) -> bool:
         return matches(path, self._sqlite)
