@@ -154,7 +154,7 @@ def tell(context: Context, what: str, text: str, warnings: list[str]) -> None:
     # Needed on bad days alone, and half of what a run loads.
     from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import notify
 
-    unsaid = notify.tell(webhook, f"{context.declaration.stack}: {what}", text)
+    unsaid = notify.tell(webhook, f"{context.declaration.stack}: {what}", text, context.world.sleep)
     if unsaid:
         warnings.append(unsaid)
         return

@@ -42,11 +42,16 @@ class Server:
         self.url = f"http://{address}:{self.port}"
 
     def __enter__(self) -> Server:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
         return self
 
     def __exit__(self, *unused: object) -> None:
         self.stopped.set()
+        # Wakes the accept that waits. A close alone leaves it waiting, with a descriptor reserved for the next client.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join()
         self._socket.close()
 
     def _accept(self) -> None:

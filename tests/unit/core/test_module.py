@@ -4,53 +4,70 @@
 """How a module ends: with Ansible's own AnsibleModule, its result read as Ansible reads it."""
 
 import json
+import pathlib
+import subprocess
+import sys
+import textwrap
 
 import pytest
+
+TESTS = pathlib.Path(__file__).resolve().parents[2]
+# A process of its own: where Ansible's controller was imported before, a module's warnings go elsewhere.
+PROGRAM = """
+import sys
+sys.path.insert(0, {tests!r})
+import conftest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError, Problem
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 
-SPEC = {"name": {"type": "str", "required": True}}
+def body(module):
+{body}
+
+with patch_module_args({arguments!r}):
+    run_module(body, argument_spec={{"name": {{"type": "str", "required": True}}}})
+"""
 
 
 @pytest.fixture
-def end(capsys):
+def end():
     """Run a body as a module; the exit code and the result."""
 
-    def run(body, **arguments):
-        with patch_module_args({"name": "shop", **arguments}), pytest.raises(SystemExit) as ended:
-            run_module(body, argument_spec=SPEC)
-        return ended.value.code, json.loads(capsys.readouterr().out)
+    def run(body: str, **arguments: object) -> tuple[int, dict]:
+        program = PROGRAM.format(
+            tests=str(TESTS), body=textwrap.indent(body, "    "), arguments={"name": "shop", **arguments}
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        return done.returncode, json.loads(done.stdout)
 
     return run
 
 
 def test_result_of_the_body_is_the_result_of_the_module(end):
-    code, result = end(lambda module: {"changed": True, "name": module.params["name"], "warnings": ["careful"]})
+    code, result = end("return {'changed': True, 'name': module.params['name'], 'warnings': ['careful']}")
     assert code == 0
     assert (result["changed"], result["name"]) == (True, "shop")
     assert "careful" in json.dumps(result["warnings"])
 
 
 def test_error_fails_with_text_problems_and_facts(end):
-    def body(_module):
-        raise OneboxError("not deployed", problems=[Problem("port", "web", "is taken")], facts={"rolled_back": False})
-
-    code, result = end(body)
+    code, result = end(
+        "raise OneboxError('not deployed', problems=[Problem('port', 'web', 'is taken')], facts={'rolled_back': False})"
+    )
     assert code == 1
     assert (result["failed"], result["msg"], result["rolled_back"]) == (True, "not deployed", False)
     assert result["problems"] == [{"code": "port", "where": "web", "message": "is taken"}]
 
 
 def test_result_marked_failed_fails_and_keeps_its_warnings(end):
-    code, result = end(lambda _module: {"failed": True, "msg": "unhealthy", "changed": True, "warnings": ["gap"]})
+    code, result = end("return {'failed': True, 'msg': 'unhealthy', 'changed': True, 'warnings': ['gap']}")
     assert code == 1
     assert (result["msg"], result["changed"]) == ("unhealthy", True)
     assert "gap" in json.dumps(result["warnings"])
 
 
 def test_unexpected_exception_is_one_line_without_traceback(end):
-    code, result = end(lambda _module: {}["missing"])
+    code, result = end("return {}['missing']")
     assert code == 1
     assert "unexpected KeyError: 'missing'" in result["msg"]
     assert "\n" not in result["msg"]
@@ -58,5 +75,5 @@ def test_unexpected_exception_is_one_line_without_traceback(end):
 
 
 def test_check_mode_is_supported_unless_refused(end):
-    code, result = end(lambda module: {"changed": module.check_mode}, _ansible_check_mode=True)
+    code, result = end("return {'changed': module.check_mode}", _ansible_check_mode=True)
     assert (code, result["changed"]) == (0, True)

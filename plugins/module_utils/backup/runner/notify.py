@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import WebhookSpec
@@ -14,8 +13,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import http, web
 _FAILED = "could not notify the webhook"
 
 
-def tell(spec: WebhookSpec, title: str, text: str, sleep: t.Callable[[float], None] = time.sleep) -> str:
-    """Send a message to the URL in ``spec.url_file``. Returns "" or why it was not delivered."""
+def tell(spec: WebhookSpec, title: str, text: str, sleep: t.Callable[[float], None]) -> str:
+    """Send a message to the URL in ``spec.url_file``. Returns "" or why it was not delivered.
+
+    Args:
+        sleep: waits that many seconds, between two tries.
+    """
     try:
         with open(spec.url_file, encoding="utf-8") as file:
             url = file.read().strip()
