@@ -51,6 +51,63 @@ def unit(tmp_path):
     return (tmp_path / "units" / "onebox-shop.service").read_text()
 
 
+UNIT_OF_ROOT = """\
+# Made by onebox.stack.compose_stack; do not edit.
+[Unit]
+Description=Stack shop
+Wants=network-online.target
+After=network-online.target docker.service docker.socket
+RequiresMountsFor="/srv/a b"
+RequiresMountsFor=/srv/50%%
+RequiresMountsFor=/srv/data/
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh {script} start
+ExecStop=/bin/sh {script} stop
+TimeoutStartSec=15min
+TimeoutStopSec=5min
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+UNIT_OF_USER = """\
+# Made by onebox.stack.compose_stack; do not edit.
+[Unit]
+Description=Stack shop
+Wants=network-online.target
+After=network-online.target podman.service podman.socket
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh {script} start
+ExecStop=/bin/sh {script} stop
+TimeoutStartSec=15min
+TimeoutStopSec=5min
+
+[Install]
+WantedBy=default.target
+"""
+
+
+@pytest.mark.parametrize(
+    ("user", "engine", "sources", "expected"),
+    [
+        pytest.param(False, "docker", ["/srv/data/", "/srv/50%", "/srv/a b"], UNIT_OF_ROOT, id="root"),
+        pytest.param(True, "podman", [], UNIT_OF_USER, id="user"),
+    ],
+)
+def test_unit_of_ordinary_stack_keeps_its_bytes(tmp_path, systemd, user, engine, sources, expected):
+    (tmp_path / "linger").touch()
+    host = Host(systemd.run, str(tmp_path), str(tmp_path), user, str(tmp_path / "linger") if user else "")
+    folder = tmp_path / "state" / "shop"
+    Boot(host, "shop", str(folder)).ensure(engine, sources, check=False)
+    assert (tmp_path / "onebox-shop.service").read_text() == expected.format(script=folder / "boot.sh")
+
+
 def test_it_is_made_enabled_and_active_once(boot, systemd, tmp_path):
     first = boot.ensure("podman", ["/srv/data", "/srv/a b"], check=False)
     assert (first["unit"], first["enabled"], first["changed"]) == ("onebox-shop.service", True, True)
