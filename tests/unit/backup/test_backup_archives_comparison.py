@@ -11,8 +11,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
-import sys
 import tarfile
 
 import pytest
@@ -224,21 +222,6 @@ def test_of_restic_s_output_only_the_summary_counts():
     text = '{"message_type":"error"}\nnot json\n{"message_type":"summary","snapshot_id":"abc"}\n'
     assert restic_backup.summary(text)["snapshot_id"] == "abc"
     assert restic_backup.summary("") == {}
-
-
-def test_the_one_file_program_runs_without_the_collection(tmp_path):
-    path = str(tmp_path / "onebox-backup")
-    assert install.install(path, sys.executable, check=True) is True
-    assert not os.path.exists(path)
-    assert install.install(path, sys.executable, check=False) is True
-    assert install.install(path, sys.executable, check=False) is False
-    assert os.stat(path).st_mode & 0o777 == 0o755
-    done = subprocess.run(
-        [path, "--config", "/nowhere.json", "status"], env={}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert "cannot read the backup declaration /nowhere.json" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_a_wrong_declaration_is_not_written(tmp_path):
