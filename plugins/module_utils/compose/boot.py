@@ -11,13 +11,12 @@ shutdown and remembers which ran, so that what comes back is what ran: a service
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import jobs, process
 from ansible_collections.onebox.stack.plugins.module_utils.core.files import make_directories, replace
 
 _TIMEOUT = 600.0
@@ -68,24 +67,6 @@ stop)
   [ -z "$ids" ] || exec "$engine" stop {grace}$ids
   ;;
 esac
-"""
-
-_UNIT = """# Made by onebox.stack.compose_stack; do not edit.
-[Unit]
-Description=Stack {project}
-Wants=network-online.target
-After=network-online.target {engine}.service {engine}.socket
-{mounts}
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/bin/sh {script} start
-ExecStop=/bin/sh {script} stop
-TimeoutStartSec=15min
-TimeoutStopSec=5min
-
-[Install]
-WantedBy={target}
 """
 
 
@@ -216,29 +197,40 @@ class Boot:
     def _script_text(self, engine: str, socket: str, grace: int) -> str:
         return _SCRIPT.format(
             project=shlex.quote(self._project),
-            engine=engine,
+            engine=shlex.quote(engine),
             ran=shlex.quote(self._ran),
             environment=f"export DOCKER_HOST={shlex.quote('unix://' + socket)}\n" if socket else "",
             grace=f"--time {grace} " if grace else "",
         )
 
     def _unit_text(self, engine: str, sources: t.Sequence[str]) -> str:
-        places = sorted({_escape(source) for source in sources})
-        return _UNIT.format(
-            project=self._project,
-            engine=engine,
-            mounts="".join(f"RequiresMountsFor={place}\n" for place in places),
-            script=_escape(self._script).replace("$", "$$"),
-            target="default.target" if self._host.user else "multi-user.target",
-        )
+        shell = ["/bin/sh", self._script]
+        sections: dict[str, list[jobs.Setting]] = {
+            "Unit": [
+                ("Description", f"Stack {self._project}"),
+                ("Wants", "network-online.target"),
+                ("After", ["network-online.target", f"{engine}.service", f"{engine}.socket"]),
+                ("RequiresMountsFor", sorted({_without_dots(source) for source in sources})),
+            ],
+            "Service": [
+                ("Type", "oneshot"),
+                ("RemainAfterExit", "yes"),
+                ("ExecStart", [*shell, "start"]),
+                ("ExecStop", [*shell, "stop"]),
+                ("TimeoutStartSec", "15min"),
+                ("TimeoutStopSec", "5min"),
+            ],
+            "Install": [("WantedBy", "default.target" if self._host.user else "multi-user.target")],
+        }
+        try:
+            return jobs.unit(sections, "Made by onebox.stack.compose_stack; do not edit.")
+        except jobs.JobError as error:
+            raise ComposeError(f"cannot set up the stack's start at boot: {error}") from error
 
 
-def _escape(path: str) -> str:
-    """A path as a word of a unit file: percent signs doubled, odd characters quoted."""
-    text = path.replace("\\", "\\\\").replace("%", "%%")
-    if re.search(r"[\s\"';]", text):
-        return '"' + text.replace('"', '\\"') + '"'
-    return text
+def _without_dots(path: str) -> str:
+    """The path as the engine mounts it. systemd ignores one with '..'."""
+    return os.path.normpath(path) if ".." in path.split("/") else path
 
 
 def _read(path: str) -> str | None:

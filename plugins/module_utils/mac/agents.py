@@ -18,7 +18,7 @@ import typing as t
 import xml.parsers.expat
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.core import files, ps
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, jobs, ps
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 from ansible_collections.onebox.stack.plugins.module_utils.mac.launchd import Launchctl
 
@@ -56,12 +56,19 @@ def read_plist(path: str) -> tuple[dict[str, t.Any], bool]:
 
 
 def write_plist(path: str, content: t.Mapping[str, t.Any]) -> None:
-    """Replace or make a property list in one step; one that is binary stays binary."""
+    """Replace or make a property list in one step; one that is binary stays binary.
+
+    Raises:
+        MacError: a value has no form in a property list; nothing was written.
+    """
     binary = False
     if os.path.exists(path):
         with open(path, "rb") as old:
             binary = old.read(len(BINARY)) == BINARY
-    data = plistlib.dumps(dict(content), fmt=plistlib.FMT_BINARY if binary else plistlib.FMT_XML)
+    try:
+        data = jobs.plist(content, binary=binary)
+    except jobs.JobError as error:
+        raise MacError(f"{path} cannot be written: {error}") from error
     files.make_directories(os.path.dirname(path), 0o755)
     files.replace(path, data, 0o644, durable=True)  # launchd ignores agents that others may write
 

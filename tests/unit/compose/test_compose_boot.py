@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Boot, Host
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 
 
@@ -57,7 +58,6 @@ UNIT_OF_ROOT = """\
 Description=Stack shop
 Wants=network-online.target
 After=network-online.target docker.service docker.socket
-RequiresMountsFor="/srv/a b"
 RequiresMountsFor=/srv/50%%
 RequiresMountsFor=/srv/data/
 
@@ -96,7 +96,7 @@ WantedBy=default.target
 @pytest.mark.parametrize(
     ("user", "engine", "sources", "expected"),
     [
-        pytest.param(False, "docker", ["/srv/data/", "/srv/50%", "/srv/a b"], UNIT_OF_ROOT, id="root"),
+        pytest.param(False, "docker", ["/srv/data/", "/srv/50%"], UNIT_OF_ROOT, id="root"),
         pytest.param(True, "podman", [], UNIT_OF_USER, id="user"),
     ],
 )
@@ -106,6 +106,31 @@ def test_unit_of_ordinary_stack_keeps_its_bytes(tmp_path, systemd, user, engine,
     folder = tmp_path / "state" / "shop"
     Boot(host, "shop", str(folder)).ensure(engine, sources, check=False)
     assert (tmp_path / "onebox-shop.service").read_text() == expected.format(script=folder / "boot.sh")
+
+
+def test_source_that_systemd_would_ignore_is_written_as_the_engine_mounts_it(boot, tmp_path):
+    boot.ensure("docker", ["/srv/app/../data"], check=False)
+    assert "RequiresMountsFor=/srv/data\n" in unit(tmp_path)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r"])
+def test_source_that_a_unit_cannot_hold_is_refused_before_anything_is_written(boot, systemd, tmp_path, end):
+    with pytest.raises(ComposeError, match="RequiresMountsFor: '/srv/a.*ExecStartPre=/bin/x'") as caught:
+        boot.ensure("docker", [f"/srv/a{end}ExecStartPre=/bin/x"], check=False)
+    assert "cannot set up the stack's start at boot" in str(caught.value)
+    assert list((tmp_path / "units").iterdir()) == []
+    assert systemd.calls == []
+
+
+def test_script_of_a_folder_with_any_name_is_one_word(tmp_path, systemd):
+    folder = tmp_path / '50% of $HOME\'s "data"\n'
+    Boot(Host(systemd.run, str(tmp_path), str(tmp_path), False, ""), "shop", str(folder)).ensure(
+        "podman", [], check=False
+    )
+    text = (tmp_path / "onebox-shop.service").read_text()
+    start = f'ExecStart=/bin/sh "{tmp_path}/50%% of $$HOME\'s \\"data\\"\\x0a/boot.sh" start\n'
+    assert start in text
+    assert start.replace("Start", "Stop").replace(" start", " stop") in text
 
 
 def test_it_is_made_enabled_and_active_once(boot, systemd, tmp_path):

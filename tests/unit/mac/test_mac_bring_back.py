@@ -15,6 +15,7 @@ import typing as t
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.mac import agents, bringback
+from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 
 # What is asked of podman, and nothing else; the answers are those recorded from podman 5.8.6 in the guest.
 PODMAN = """\
@@ -120,6 +121,14 @@ def test_the_agent_lets_the_machine_live(tmp_path: pathlib.Path) -> None:
     agents.write_plist(str(path), content)
     assert path.stat().st_mode & 0o777 == 0o644  # launchd ignores agents that others may write
     assert plistlib.loads(path.read_bytes()) == content
+
+
+def test_agent_that_no_property_list_can_hold_is_refused_and_the_old_one_stays(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "one.plist"
+    agents.write_plist(str(path), {"Label": "one"})
+    with pytest.raises(MacError, match=r"one\.plist cannot be written: ProgramArguments\[1\]: the character U\+0000"):
+        agents.write_plist(str(path), {"Label": "one", "ProgramArguments": ["/bin/x", "\0"]})
+    assert plistlib.loads(path.read_bytes()) == {"Label": "one"}
 
 
 def test_the_script_is_written_once(tmp_path: pathlib.Path) -> None:
