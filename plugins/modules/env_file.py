@@ -60,7 +60,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-keys:
+variables:
   description: The names of all variables in the file.
   returned: always
   type: list
@@ -109,7 +109,7 @@ def _run(module: AnsibleModule) -> dict[str, t.Any]:
     try:
         return _write(module.params, module.check_mode)
     except OneboxError as error:
-        error.facts.update(keys=[], missing=[])
+        error.facts.update(variables=[], missing=[])
         raise
 
 
@@ -121,10 +121,10 @@ def _write(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     values = {name: dotenv.text_of(name, value) for name, value in params["values"].items()}
     now = dotenv.read(path)
     text = dotenv.merge(now.text, values, path)
-    keys, missing = dotenv.keys(text, path), dotenv.missing(text, params["required"], path)
+    names, missing = dotenv.keys(text, path), dotenv.missing(text, params["required"], path)
     if missing:
         why = f"{path} is as it was: {', '.join(missing)} must not be empty; give a value in the inventory"
-        return {"failed": True, "msg": why, "keys": keys, "missing": missing}
+        return {"failed": True, "msg": why, "variables": names, "missing": missing}
     wrong = now.mode != dotenv.MODE or uid not in (-1, now.uid)
     make = directory_mode is not None and dotenv.directory_due(path, directory_mode)
     if directory_mode is not None and make and not check_mode:
@@ -139,7 +139,7 @@ def _write(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         diff["before"] += f"mode {stat.S_IMODE(now.mode):04o}\n"
         diff["after"] += f"mode {dotenv.MODE:04o}\n"
     headers = {"before_header": path, "after_header": path}
-    return {"changed": changed, "keys": keys, "missing": [], "diff": {**diff, **headers}}
+    return {"changed": changed, "variables": names, "missing": [], "diff": {**diff, **headers}}
 
 
 def main() -> None:

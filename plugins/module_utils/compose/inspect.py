@@ -14,7 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import provid
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, ports, secrets, vm_shares
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment, resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import env_file, environment, resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Reader
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, locate
@@ -108,8 +108,7 @@ class Looker:
                 warnings.append(f"{error} Check mode goes on without: every service counts as not there.")
         with self.timings.step("provider"):
             memory = Memory.parse(state_file.load(request.state_folder))
-            own = resolve.read_env_file(source.env_file) if source.env_file else {}
-            env = environment.clean(world.environ, own)
+            env = environment.clean(world.environ, env_file.names(source))
             tool = providers.find(
                 request.provider, engine, env, world, executable=request.provider_path, known=memory.tools
             )
@@ -133,9 +132,11 @@ class Looker:
     def _content(
         self, model: Model, source: Source, memory: Memory, engine: Engine | None
     ) -> tuple[dict[str, Content], dict[str, list[t.Any]]]:
-        values = resolve.read_env_file(source.env_file) if source.env_file else {}
         reader = Reader(memory.cache, secrets.pieces(model, engine), source.place)
-        content = {name: reader.content(service, values, model.project_dir) for name, service in model.services.items()}
+        content = {
+            name: reader.content(service, model.variables, model.project_dir)
+            for name, service in model.services.items()
+        }
         return content, reader.cache
 
     def _stale(self, engine: Engine | None, containers: t.Sequence[Container]) -> dict[str, list[str]]:

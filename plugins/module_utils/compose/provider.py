@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv, process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
@@ -194,8 +194,13 @@ def load(text, name):
         return {"data": yaml.load(text, Loader), "error": ""}
     except yaml.YAMLError as error:
         return {"data": None, "error": " ".join(str(error).split())}
+try:
+    from dotenv.version import __version__ as version
+except ImportError:
+    version = ""
 request = json.load(sys.stdin)
-json.dump([load(row["text"], row["name"]) for row in request], sys.stdout, default=str)
+rows = [load(row["text"], row["name"]) for row in request]
+json.dump({"rows": rows, "python_dotenv": version}, sys.stdout, default=str)
 """
 
 
@@ -207,8 +212,10 @@ class Parsed:
     error: str
 
 
-def parse_yaml(provider: Provider, texts: t.Mapping[str, str], world: World) -> dict[str, Parsed]:
-    """Parse YAML with the library podman-compose brings along, in podman-compose's own interpreter.
+def parse_yaml(
+    provider: Provider, texts: t.Mapping[str, str], world: World
+) -> tuple[dict[str, Parsed], dotenv.Dialect]:
+    """Parse YAML with podman-compose's library in its interpreter. Returns also the way it reads dotenv files.
 
     This collection's target side is standard library only, and podman-compose cannot exist without PyYAML.
 
@@ -219,10 +226,11 @@ def parse_yaml(provider: Provider, texts: t.Mapping[str, str], world: World) -> 
     request = json.dumps([{"name": name, "text": text} for name, text in texts.items()])
     try:
         result = world.run([*interpreter, "-c", _CONVERT], timeout=60.0, env=provider.env, stdin=request.encode())
-        rows = json.loads(result.stdout)
+        answer = json.loads(result.stdout)
     except (process.CommandError, ValueError) as error:
         raise ComposeError(f"cannot parse YAML with the interpreter of {provider.argv[0]}: {error}") from error
-    return {name: Parsed(row["data"], row["error"]) for name, row in zip(texts, rows)}
+    parsed = {name: Parsed(row["data"], row["error"]) for name, row in zip(texts, answer["rows"])}
+    return parsed, dotenv.Dialect.podman_compose(answer["python_dotenv"])
 
 
 def interpreter_of(script: str, env: t.Mapping[str, str]) -> tuple[str, ...]:

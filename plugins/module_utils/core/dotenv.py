@@ -1,36 +1,78 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A dotenv file that docker compose and podman-compose read the same.
+"""Read dotenv files as docker compose or podman-compose does, and write files that both read the same.
 
-The two readers differ: docker compose expands ``$NAME`` in plain and double-quoted values, podman-compose
-(python-dotenv) expands ``${NAME}`` even in single quotes, and both treat backslashes in their own way. What is written
-here means the
-same to both; what cannot be written so is refused. The rules were found by running docker compose 2.26 and 2.40 and
-python-dotenv 1.2 side by side, and a test does so again.
+The readers differ: docker compose replaces ``$NAME`` in plain and double-quoted values, podman-compose (python-dotenv)
+replaces ``${NAME}`` even in single quotes, and both treat backslashes in their own way. Values are written in a form
+that means the same to both, and values without such a form are refused. The rules were found by running docker compose
+2.26 and 2.40 and python-dotenv 1.0 to 1.2 side by side, and a test does so again.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import re
 import stat
-import tempfile
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core import files
+from ansible_collections.onebox.stack.plugins.module_utils.core.dotenv_syntax import (
+    DOCKER_COMPOSE,
+    PODMAN_COMPOSE,
+    PODMAN_REFERENCE,
+    Dialect,
+    EnvFileError,
+    Statement,
+    expand,
+    line_of,
+    refusal,
+    statements,
+)
 
 MODE = 0o600
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
-# python-dotenv's own expression for what it expands, whatever the quotes.
-_EXPANDED = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
-_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=[ \t]*(.*)", re.DOTALL)
 _MANAGED = "# Set by onebox.stack.env_file, by hand no longer: "
 
 
-class EnvFileError(OneboxError):
-    """The file cannot be what is asked for; the text says which variable or file, and what to do."""
+def parse(
+    text: str, dialect: Dialect, environ: t.Mapping[str, str] | None = None, path: str = ".env"
+) -> dict[str, str]:
+    """The variables that a tool reads from a dotenv file, with references replaced.
+
+    A name without a value has the value of ``environ``, and is left out when it is not set there.
+
+    Args:
+        text: the file.
+        dialect: the tool.
+        environ: the environment the tool runs in.
+        path: the file, for errors.
+
+    Raises:
+        EnvFileError: docker compose refuses the file. podman-compose skips what it cannot read.
+    """
+    outside = environ or {}
+    found: dict[str, str | None] = {}
+
+    def lookup(name: str) -> str | None:
+        # docker compose prefers its environment, podman-compose the lines above, also one without a value.
+        if dialect.docker:
+            return outside.get(name, found.get(name))
+        return (found[name] or "") if name in found else outside.get(name)
+
+    for statement in statements(text, dialect, path):
+        name = statement.name
+        if statement.value is not None:
+            found[name] = expand(statement, dialect, lookup, path, text)
+        elif dialect.docker:
+            found[name] = lookup(name)
+        else:
+            found[name] = None
+    given = ((name, outside.get(name) if value is None else value) for name, value in found.items())
+    return {name: value for name, value in given if name and value is not None}
 
 
 def text_of(name: str, value: t.Any) -> str:
@@ -47,7 +89,11 @@ def text_of(name: str, value: t.Any) -> str:
 
 
 def quote(name: str, value: str) -> str:
-    """``value`` so that both readers get exactly it. The error does not hold the value: it may be a secret."""
+    """``value`` in the form from which every reader gets exactly it.
+
+    Raises:
+        EnvFileError: there is no such form. The text does not hold the value: it may be a secret.
+    """
     if _PLAIN.fullmatch(value):
         return value
     if "\0" in value:
@@ -56,7 +102,7 @@ def quote(name: str, value: str) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         raise EnvFileError(f"{name} is not valid Unicode text") from error
-    if _EXPANDED.search(value):
+    if PODMAN_REFERENCE.search(value):
         raise EnvFileError(
             f"{name} holds ${{...}}, which podman-compose expands whatever the quotes: write out what it stands for"
         )
@@ -64,6 +110,8 @@ def quote(name: str, value: str) -> str:
     if single and "\n" not in value:
         return "'" + value.replace("'", "\\'") + "'"
     if "$" not in value:
+        if value.endswith("\\"):
+            return _without_quotes(name, value)
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
         return f'"{escaped}"'
     if single:
@@ -74,48 +122,51 @@ def quote(name: str, value: str) -> str:
     )
 
 
+def _without_quotes(name: str, value: str) -> str:
+    # The old python-dotenv takes a backslash before the closing quote for an escape, and reads on to the next quote.
+    if re.search(r"[\r\n]|\s#|\A[\s#'\"]", value):
+        raise EnvFileError(
+            f"{name} ends in a backslash and needs quotes. python-dotenv before 1.2.3, which Debian's podman-compose "
+            "uses, misses the closing quote. Put the value into a file and mount it as a secret."
+        )
+    return value
+
+
 class Piece(t.NamedTuple):
-    """Lines of the file that belong together. ``name`` is "" for a comment or an empty line."""
+    """Text of the file that belongs together. ``name`` is "" for a comment, blanks and what is not a variable."""
 
     name: str
     text: str
+    line: int
 
 
 def pieces(text: str, path: str) -> list[Piece]:
     """The file in pieces; joined, their texts are the file. A quoted value may go over several lines."""
     found: list[Piece] = []
-    lines = iter(enumerate(re.findall(r"[^\n]*\n|[^\n]+", text), 1))
-    for number, line in lines:
-        match = None if line.lstrip().startswith("#") else _ASSIGNMENT.match(line)
-        if not match:
-            found.append(Piece("", line))
-            continue
-        name, value = match.groups()
-        while value[:1] in ("'", '"') and not _closed(value):
-            more = next(lines, None)
-            if more is None:
-                raise EnvFileError(f"{path}, line {number}: the quote after {name}= does not end; mend or remove it")
-            line += more[1]
-            value += more[1]
-        found.append(Piece(name, line))
+    done = 0
+    for statement in statements(text, PODMAN_COMPOSE, path):
+        start = max(done, text.rfind("\n", 0, statement.start) + 1)  # with its indentation
+        if start > done:
+            found.append(Piece("", text[done:start], line_of(text, done)))
+        name = "" if statement.value is None else statement.name
+        found.append(Piece(name, text[start : statement.end], line_of(text, start)))
+        done = statement.end
+    if done < len(text):
+        found.append(Piece("", text[done:], line_of(text, done)))
     return found
-
-
-def _closed(value: str) -> bool:
-    mark = value[0]
-    return bool(re.match(rf"{mark}(?:[^{mark}\\]|\\.)*{mark}", value, re.DOTALL))
-
-
-def _empty(piece: Piece) -> bool:
-    value = piece.text.split("=", 1)[1].strip()
-    return not value or value.startswith("#") or value[:2] in ("''", '""')
 
 
 def merge(text: str, values: t.Mapping[str, str], path: str = ".env") -> str:
     """``text`` with ``values`` set in their places or at the end, and without those set earlier and no longer.
 
     Comments, order and the variables of others stay as they are.
+
+    Raises:
+        EnvFileError: a value has no form that every reader reads the same, docker compose refuses the file, or a line
+            of others keeps a reader from a value.
     """
+    text = text[1:] if text.startswith("\ufeff") else text
+    statements(text, DOCKER_COMPOSE, path)
     before: set[str] = set()
     rest: list[Piece] = []
     for piece in pieces(text, path):
@@ -123,28 +174,79 @@ def merge(text: str, values: t.Mapping[str, str], path: str = ".env") -> str:
             before.update(piece.text[len(_MANAGED) :].split())
         else:
             rest.append(piece)
-    lines = [f"{_MANAGED}{' '.join(values)}\n"] if values else []
+    made = [Piece("", f"{_MANAGED}{' '.join(values)}\n", 0)] if values else []
     done: set[str] = set()
     for piece in rest:
         if piece.name in values:
             if piece.name not in done:  # of several, readers take the last: one is left
-                lines.append(f"{piece.name}={quote(piece.name, values[piece.name])}\n")
+                made.append(_set(piece.name, values))
             done.add(piece.name)
         elif piece.name not in before:
-            lines.append(piece.text if piece.text.endswith("\n") else piece.text + "\n")
-    lines += [f"{name}={quote(name, value)}\n" for name, value in values.items() if name not in done]
-    return "".join(lines)
+            made.append(piece)
+    if made and not made[-1].text.endswith("\n"):
+        made[-1] = made[-1]._replace(text=made[-1].text + "\n")
+    made += [_set(name, values) for name in values if name not in done]
+    _read_back(made, values, path)
+    return "".join(piece.text for piece in made)
+
+
+def _set(name: str, values: t.Mapping[str, str]) -> Piece:
+    return Piece(name, f"{name}={quote(name, values[name])}\n", 0)
+
+
+def _read_back(made: t.Sequence[Piece], values: t.Mapping[str, str], path: str) -> None:
+    """Read ``values`` from the new file with every dialect.
+
+    Raises:
+        EnvFileError: a line of others, say one with an open quote, keeps a reader from one.
+    """
+    text = "".join(piece.text for piece in made)
+    for dialect in (DOCKER_COMPOSE, PODMAN_COMPOSE):
+        found = {each.name: each for each in statements(text, dialect, path)}
+        for name, value in values.items():
+            there = found.get(name)
+            if there is None or not _holds(there, value, dialect, path, text):
+                line = _line_in_the_way(name, made, statements(text, dialect, path))
+                message = f"because of this line {dialect.tool} would not read {name} as it is set. Fix or remove it."
+                raise refusal(path, line, message)
+
+
+def _holds(statement: Statement, value: str, dialect: Dialect, path: str, text: str) -> bool:
+    try:
+        return expand(statement, dialect, lambda unused: None, path, text) == value
+    except EnvFileError:
+        return False
+
+
+def _line_in_the_way(name: str, made: t.Sequence[Piece], found: t.Sequence[Statement]) -> int:
+    """The line, in the file as it was, of the statement that is read in place of the one that sets ``name``."""
+    starts = list(itertools.accumulate((len(piece.text) for piece in made), initial=0))
+    ours = next(start for start, piece in zip(starts, made) if piece.name == name and not piece.line)
+    others = [each.start for each in found if each.start < ours < each.end or each.name == name and each.start != ours]
+    position = others[-1] if others else ours
+    piece, start = next((piece, start) for piece, start in reversed(list(zip(made, starts))) if start <= position)
+    return piece.line + line_of(piece.text, position - start) - 1
 
 
 def missing(text: str, required: t.Sequence[str], path: str = ".env") -> list[str]:
-    """Those of ``required`` that are not there or empty. Of several of one name, the last counts."""
-    filled = {piece.name: not _empty(piece) for piece in pieces(text, path) if piece.name}
-    return [name for name in required if not filled.get(name)]
+    """Those of ``required`` that docker compose or podman-compose reads as empty, or does not find.
+
+    Raises:
+        EnvFileError: docker compose refuses the file.
+    """
+    empty: set[str] = set()
+    for dialect in (DOCKER_COMPOSE, PODMAN_COMPOSE):
+        filled = {statement.name: bool(statement.value) for statement in statements(text, dialect, path)}
+        empty.update(name for name in required if not filled.get(name))
+    return [name for name in required if name in empty]
 
 
 def keys(text: str, path: str = ".env") -> list[str]:
-    """The names of all variables, sorted."""
-    return sorted({piece.name for piece in pieces(text, path) if piece.name})
+    """The names of all variables that docker compose or podman-compose reads a value for, sorted."""
+    found = statements(text, PODMAN_COMPOSE, path)
+    with contextlib.suppress(EnvFileError):  # where docker compose refuses the file, podman-compose may still be used
+        found += statements(text, DOCKER_COMPOSE, path)
+    return sorted({statement.name for statement in found if statement.name and statement.value is not None})
 
 
 def masked(before: str, after: str, path: str = ".env") -> dict[str, str]:
@@ -216,17 +318,6 @@ def write(path: str, text: str, uid: int, gid: int) -> None:
     if not os.path.isdir(directory):
         raise EnvFileError(f"{directory} is not a directory: make it first, then {path}")
     try:
-        fd, temporary = tempfile.mkstemp(prefix=".env-", dir=directory)
-        try:
-            with os.fdopen(fd, "wb") as file:
-                file.write(text.encode())
-                os.fchown(fd, uid, gid)
-                os.fchmod(fd, MODE)
-                file.flush()
-                os.fsync(fd)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise EnvFileError(f"{path} cannot be written: {error.strerror}; it is as it was") from error
+        files.replace(path, text.encode(), MODE, durable=True, owner=(uid, gid))
+    except files.FileError as error:
+        raise EnvFileError(f"{error}; it is as it was") from error

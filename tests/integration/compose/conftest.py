@@ -32,11 +32,6 @@ SUITES = {"26": "trixie", "28": "sid", "2.26": "trixie", "2.40": "sid"}
 _NUMBERS = itertools.count(1)
 
 
-def _plugin(suite: str) -> str:
-    found = sorted(testbed_compose.of_suite(suite).glob("usr/lib*/docker/cli-plugins/docker-compose"))
-    return str(found[0])
-
-
 def _backend(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, image: str) -> Backend:
     kind, _plus, version = name.partition("+")
     engine = request.getfixturevalue("podman_engine" if kind == "podman-compose" else f"{kind}_engine")
@@ -45,7 +40,7 @@ def _backend(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     if name == "podman-compose":
         tool = request.getfixturevalue("podman_compose")
         return Backend(name, "podman", None, "podman-compose", tool.argv[0], environ_of(tool.env), image)
-    plugin = _plugin(SUITES[version])
+    plugin = str(testbed_compose.plugin(SUITES[version]))
     env = environ_of({**engine.env, "DOCKER_CONFIG": str(pathlib.Path(plugin).parents[1])})
     return Backend(name, engine.name, engine.socket, "docker-compose", plugin, env, image)
 

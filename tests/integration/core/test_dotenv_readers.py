@@ -1,18 +1,29 @@
-"""What env_file writes, read by the real docker compose and podman-compose: both must get exactly the value."""
+"""dotenv files, ours and those people write, read by our reader and by the real docker compose and podman-compose."""
 
 from __future__ import annotations
 
+import functools
 import json
-import pathlib
-import random
 import subprocess
 
 import pytest
 import yaml
-from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv as env_file
+from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv
+from dotenv_lab import (
+    ENVIRON,
+    FILES,
+    NAMES,
+    NOT_SET,
+    READERS,
+    VALUES,
+    WITH_REFERENCES,
+    Refused,
+    environment_of,
+    examples,
+    reader_of,
+)
 from examples_runner import run_examples, run_tasks
 
-ALPHABET = [*"'\"\\${}# \n\t\raB=nt`", "한", "\u2028", ":-", "${"]
 FIXED = [
     "",
     " ",
@@ -39,85 +50,124 @@ FIXED = [
 ]
 
 
-def values(count: int, seed: int) -> dict[str, str]:
+def as_written(value: str) -> bool:
+    try:
+        dotenv.quote("V", value)
+    except dotenv.EnvFileError:
+        return False
+    return True
+
+
+@functools.cache
+def values(count: int) -> dict[str, str]:
     """The fixed values and generated ones, by name, as far as they can be written at all."""
-    chance = random.Random(seed)
-    made = FIXED + ["".join(chance.choices(ALPHABET, k=chance.randrange(1, 9))) for unused in range(count)]
-    found = {}
-    for number, value in enumerate(made):
-        try:
-            env_file.quote("V", value)
-        except env_file.EnvFileError:
-            continue
-        found[f"V{number}"] = value
+    made = [*FIXED, *examples(VALUES, count)]
+    found = {f"V{number}": value for number, value in enumerate(made) if as_written(value)}
     assert len(found) > len(made) * 0.6
     return found
 
 
-def project(place, wanted: dict[str, str]) -> None:
-    (place / ".env").write_text(env_file.merge("# mine\nFOREIGN='x'\n", wanted), newline="")
-    service = {"image": "x", "environment": {name: f"${{{name}}}" for name in wanted}}
-    (place / "compose.yml").write_text(yaml.safe_dump({"services": {"a": service}}))
+@functools.cache
+def files() -> list[str]:
+    """Different files as people write them."""
+    return list(dict.fromkeys(examples(FILES, 600)))
 
 
-def differences(wanted: dict[str, str], got: dict[str, str]) -> dict[str, tuple[str, str | None]]:
-    return {name: (value, got.get(name)) for name, value in wanted.items() if got.get(name) != value}
+@pytest.fixture(scope="module", params=READERS)
+def reader(request):
+    """A real reader."""
+    return reader_of(request.param)
 
 
-def test_docker_compose_reads_what_was_written(tmp_path, compose_v2):
-    wanted = values(1500, seed=1)
-    project(tmp_path, wanted)
-    done = subprocess.run(
-        [*compose_v2.argv, "--project-directory", str(tmp_path), "config", "--format", "json"],
-        env=compose_v2.environ,
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-    )
-    got = json.loads(done.stdout)["services"]["a"]["environment"]
-    assert differences(wanted, {name: value.replace("$$", "$") for name, value in got.items()}) == {}
+def differences(texts, wanted, got):
+    """What is read otherwise, the shortest text first."""
+    rows = [
+        (text, {name: (mine.get(name), theirs[name]) for name in theirs if mine.get(name, NOT_SET) != theirs[name]})
+        for text, mine, theirs in zip(texts, wanted, got)
+    ]
+    return sorted((row for row in rows if row[1]), key=lambda row: len(row[0]))
 
 
-def test_podman_compose_reads_what_was_written(tmp_path, podman_compose):
-    """Through the very function of podman-compose that reads the file, in its own Python."""
-    wanted = values(1500, seed=1)
-    project(tmp_path, wanted)
-    python = str(pathlib.Path(podman_compose.argv[0]).with_name("python"))
-    done = subprocess.run(
-        [python, "-c", "import json, podman_compose; print(json.dumps(podman_compose.dotenv_to_dict('.env')))"],
-        env=podman_compose.environ,
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-    )
-    got = json.loads(done.stdout)
-    assert differences(wanted, got) == {}
+def test_written_values_are_read_exactly(tmp_path, reader):
+    wanted = values(1500)
+    text = dotenv.merge("# mine\nFOREIGN='x'\n", wanted)
+    (got,) = reader.read(tmp_path, [text], [*wanted, "FOREIGN"])
+    assert {name: (value, got[name]) for name, value in wanted.items() if got[name] != value} == {}
     assert got["FOREIGN"] == "x"
+    assert dotenv.parse(text, reader.dialect, ENVIRON) == {**wanted, "FOREIGN": "x"}
 
 
-@pytest.mark.parametrize("reader", ["compose_v2", "podman_compose"])
-def test_env_file_of_a_service(tmp_path, reader, request):
-    """A service's ``env_file`` goes another way through both tools."""
-    tool = request.getfixturevalue(reader)
-    wanted = {name: value for name, value in values(60, seed=2).items() if value.strip()}
-    (tmp_path / "app.env").write_text(env_file.merge("", wanted), newline="")
+def test_files_as_people_write_them_are_read_as_by_the_real_reader(tmp_path, reader):
+    docker = reader.dialect.docker
+    texts, wanted, refused = [], [], []
+    for text in files():
+        try:
+            wanted.append(dotenv.parse(text, reader.dialect, ENVIRON))
+            texts.append(text)
+        except dotenv.EnvFileError:
+            refused.append(text)
+    if docker:
+        assert len(refused) >= 100
+        texts, wanted = texts[:120], wanted[:120]
+    assert len(texts) >= 120
+    assert differences(texts, wanted, reader.read(tmp_path, texts, NAMES)) == []
+    for text in refused[:20]:
+        with pytest.raises(Refused):
+            reader.read(tmp_path, [text], NAMES)
+
+
+def test_references_are_replaced_as_by_the_real_reader(tmp_path, reader):
+    text = "A=1\nB=\nC='c d'\nDB_HOST=${A}$A\n"
+    for number, value in enumerate(dict.fromkeys(examples(WITH_REFERENCES, 600))):
+        more = f"{text}V{number}={value}\n"
+        try:
+            found = dotenv.parse(more + "LAST=1\n", reader.dialect, ENVIRON)
+        except dotenv.EnvFileError:
+            continue
+        if found.get("LAST") == "1" and f"V{number}" in found:
+            text = more
+    wanted = dotenv.parse(text, reader.dialect, ENVIRON)
+    assert len(wanted) > 200
+    (got,) = reader.read(tmp_path, [text], list(wanted))
+    assert {name: (value, got[name]) for name, value in wanted.items() if got[name] != value} == {}
+
+
+@pytest.mark.parametrize("name", [name for name in READERS if name.startswith("docker")])
+def test_names_of_any_kind_are_read_as_by_docker_compose(tmp_path, name):
+    text = "a.b-c[0]=1\né_한=2\n1A=3\nA\tB=4\nexported=5\nexport x.y : 6\nOUTSIDE\nNOWHERE\nNO=${a.b}\n"
+    (tmp_path / "app.env").write_text(text, encoding="utf-8")
     (tmp_path / "compose.yml").write_text("services:\n  a:\n    image: x\n    env_file: app.env\n")
-    words = ["--format", "json"] if reader == "compose_v2" else []
+    with pytest.raises(Refused):
+        reader_of(name).config(tmp_path)
+    with pytest.raises(dotenv.EnvFileError, match="line 9"):
+        dotenv.parse(text, dotenv.DOCKER_COMPOSE)
+    text = text.partition("NO=")[0]
+    (tmp_path / "app.env").write_text(text, encoding="utf-8")
+    found = environment_of(reader_of(name).config(tmp_path)["a"])
+    assert dotenv.parse(text, dotenv.DOCKER_COMPOSE, ENVIRON) == {name: found[name] for name in found if found[name]}
+
+
+@pytest.mark.parametrize("tool", ["compose_v2", "podman_compose"])
+def test_env_file_of_a_service(tmp_path, tool, request):
+    """A service's ``env_file`` goes another way through both tools."""
+    program = request.getfixturevalue(tool)
+    wanted = {name: value for name, value in values(60).items() if value.strip()}
+    (tmp_path / "app.env").write_text(dotenv.merge("", wanted), newline="")
+    (tmp_path / "compose.yml").write_text("services:\n  a:\n    image: x\n    env_file: app.env\n")
+    words = ["--format", "json"] if tool == "compose_v2" else []
     done = subprocess.run(
-        [*tool.argv, "-f", "compose.yml", "config", *words],
-        env=tool.environ,
+        [*program.argv, "-f", "compose.yml", "config", *words],
+        env=program.environ,
         capture_output=True,
         text=True,
         check=True,
         cwd=tmp_path,
     )
-    service = yaml.safe_load(done.stdout)["services"]["a"]
-    if reader == "podman_compose":
+    if tool == "podman_compose":
+        service = yaml.safe_load(done.stdout)["services"]["a"]
         assert service["env_file"] == ["app.env"]  # podman-compose reads it when it starts the container, as above
         return
-    assert differences(wanted, {k: str(v).replace("$$", "$") for k, v in service["environment"].items()}) == {}
+    assert environment_of(json.loads(done.stdout)["services"]["a"]) == wanted
 
 
 def test_the_examples(tmp_path):
@@ -125,7 +175,7 @@ def test_the_examples(tmp_path):
     assert run_examples("env_file", replace=replace, check=True)["Write the environment of a stack"]["changed"]
     assert list(tmp_path.iterdir()) == []
     row = run_examples("env_file", replace=replace, diff=True)["Write the environment of a stack"]
-    assert (row["changed"], row["keys"]) == (True, ["N8N_WEBHOOK_SECRET", "REDIS_HOST", "REDIS_PORT"])
+    assert (row["changed"], row["variables"]) == (True, ["N8N_WEBHOOK_SECRET", "REDIS_HOST", "REDIS_PORT"])
     assert not run_examples("env_file", replace=replace)["Write the environment of a stack"]["changed"]
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
     assert "ecret" not in json.dumps(row)

@@ -46,6 +46,11 @@ def of_suite(suite: str) -> pathlib.Path:
     return place
 
 
+def plugin(suite: str) -> pathlib.Path:
+    """The docker-compose of one Debian suite, which also runs without the docker command."""
+    return sorted(of_suite(suite).glob("usr/lib*/docker/cli-plugins/docker-compose"))[0]
+
+
 def version() -> str:
     env = {**os.environ, **environment()}
     return run(["docker", "compose", "version", "--short"], env=env).stdout.strip()

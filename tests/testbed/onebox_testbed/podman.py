@@ -116,13 +116,17 @@ def _import() -> None:
 
 
 def compose(requirement: str = PODMAN_COMPOSE, place: pathlib.Path = COMPOSE_VENV) -> pathlib.Path:
-    """The podman-compose of one version, in an environment of its own at ``place``."""
+    """The podman-compose of one version, in an environment of its own at ``place``.
+
+    Args:
+        requirement: what pip installs, more than one separated by blanks.
+    """
     stamp = place / ".installed"
     if not stamp.exists() or stamp.read_text() != requirement:
         with step(f"installing {requirement} into an environment of its own"):
             run([sys.executable, "-m", "venv", "--clear", str(place)])
             pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            run([*pip, requirement])
+            run([*pip, *requirement.split()])
             stamp.write_text(requirement)
     return place / "bin" / "podman-compose"
 

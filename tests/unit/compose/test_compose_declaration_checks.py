@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What must be right before anything is touched, each wrong thing once, and all of them at once."""
 
+import dataclasses
 import os
 
 import pytest
@@ -10,6 +11,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks.ports import Listener, clashes
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.plan import Row
+from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv
 from compose_facts import container, model_of
 
 RULES = declaration.Rules()
@@ -33,7 +35,8 @@ def problems(place, services, rules=RULES, env=None, **top):
         path.chmod(0o600)
         env_file = str(path)
     source = Source("shop", deploy, (deploy + "/compose.yml",), env_file, ())
-    model = model_of(services, project_dir=deploy, **top)
+    variables = dotenv.parse(env or "", dotenv.DOCKER_COMPOSE)
+    model = dataclasses.replace(model_of(services, project_dir=deploy, **top), variables=variables)
     return {problem.code: problem for problem in declaration.declared(model, source, rules)}
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variables nobody set, and dotenv files."""
+"""Variables nobody set."""
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import interpolation as variables
@@ -35,26 +35,3 @@ def test_an_empty_value_is_missing_only_where_the_file_says_so(text, missing):
 
 def test_comments_of_the_file_do_not_count_and_keys_neither():
     assert variables.unset({"${KEY}": "x"}, {}) == {}
-
-
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("A=1\nB = 2\n", {"A": "1", "B": "2"}),
-        ("export A=1\n# B=2\n\n  C=3", {"A": "1", "C": "3"}),
-        ("A='x $y # z'\nB=\"a\\nb\"", {"A": "x $y # z", "B": "a\nb"}),
-        ("A=x # comment\nB=x#y", {"A": "x", "B": "x#y"}),
-        ("A=\nB", {"A": ""}),
-        ('A="one\ntwo"\nB=3', {"A": "one\ntwo", "B": "3"}),
-        ("A='it''s'", {"A": "it"}),
-        ("\ufeffA=ü", {"A": "ü"}),
-        ("A=b=c", {"A": "b=c"}),
-    ],
-)
-def test_dotenv(text, values):
-    assert variables.parse_dotenv(text) == values
-
-
-def test_references_are_filled_in_as_podman_compose_does():
-    values = {"A": "1", "B": "${A}-${HOME}-${C:-c}-$A", "D": "${B}${NOWHERE}"}
-    assert variables.expand(values, {"HOME": "/root"}) == {"A": "1", "B": "1-/root-c-$A", "D": "1-/root-c-$A"}

@@ -223,6 +223,19 @@ class TestDockerCompose:
         assert where in caught.value.problems[0].where
         assert "hunter22" not in str(caught.value)
 
+    def test_environment_file_it_refuses_is_named_with_the_line_and_without_the_value(self, source, tmp_path):
+        def resolved(text):
+            (tmp_path / ".env").write_text(text)
+            found = locate("shop", source.project_dir, (), None, ())
+            return resolve.resolve(DOCKER, found, answers(config=(0, json.dumps(MODEL), "")))
+
+        assert resolved("A='it\\'s'\nB=$A\n").variables == {"A": "it's", "B": "it's"}
+        with pytest.raises(BadStack) as caught:
+            resolved("A=1\nB='hunter22\n")
+        (problem,) = caught.value.problems
+        assert (problem.code, problem.where) == ("not_dotenv", f"{source.project_dir}/.env, line 2")
+        assert "hunter22" not in str(caught.value)
+
     def test_relative_sources_are_asked_for_only_where_there_can_be_any(self, source, tmp_path):
         world = answers(config=(0, json.dumps(MODEL), ""))
         resolve.resolve(DOCKER, source, world)
@@ -239,8 +252,10 @@ class TestPodmanCompose:
         script.write_text("#!/usr/bin/python3\n")
         return Provider("podman-compose", (str(script),), (1, 6, 0), {"PATH": "/bin"})
 
-    def _world(self, *rows, rc=0, said=""):
-        parsed = json.dumps([{"data": data, "error": error} for data, error in rows])
+    def _world(self, *rows, rc=0, said="", python_dotenv="1.2.4"):
+        parsed = json.dumps(
+            {"rows": [{"data": data, "error": error} for data, error in rows], "python_dotenv": python_dotenv}
+        )
         return answers(config=(rc, "services: {}", said), **{"-c": (0, parsed, "")})
 
     def test_variables_it_says_nothing_about(self, tool, source):
@@ -255,6 +270,29 @@ class TestPodmanCompose:
         )
         with pytest.raises(BadStack, match=r"TAG: is not set \(which\)"):
             resolve.resolve(tool, source, world)
+
+    @pytest.mark.parametrize(("python_dotenv", "unused"), [("1.2.4", ""), ("", ""), ("1.0.1", "# no value")])
+    def test_environment_files_are_read_as_its_library_does(self, tool, source, tmp_path, python_dotenv, unused):
+        (tmp_path / ".env").write_text("TITLE='it\\'s'\n")
+        (tmp_path / "web.env").write_text("NAME='it\\'s'\nAGAIN=${NAME} ${PATH}\nUNUSED= # no value\nOPEN='\n")
+        service = {"image": "a", "env_file": ["web.env"], "environment": {"TITLE": None}}
+        row = ({"services": {"web": service}}, "")
+        found = locate("shop", source.project_dir, (), None, ())
+        model = resolve.resolve(tool, found, self._world(row, row, python_dotenv=python_dotenv))
+        assert model.variables == {"TITLE": "it's"}
+        assert model.services["web"].environment == {
+            "TITLE": "it's",
+            "NAME": "it's",
+            "AGAIN": "it's /bin",
+            "UNUSED": unused,
+        }
+
+    def test_environment_file_that_is_not_utf8_is_refused(self, tool, source, tmp_path):
+        (tmp_path / ".env").write_bytes(b"A=1\nB=\xff\n")
+        found = locate("shop", source.project_dir, (), None, ())
+        row = ({"services": {"web": {"image": "a"}}}, "")
+        with pytest.raises(BadStack, match=r"\.env: is not UTF-8"):
+            resolve.resolve(tool, found, self._world(row, row))
 
     def test_not_yaml(self, tool, source):
         world = self._world((None, "while parsing a flow mapping"), ({}, ""), rc=1, said="x")

@@ -28,7 +28,7 @@ def test_new_file_is_changed_and_written_outside_of_check_mode(end, tmp_path, ch
     code, result = end(
         path=str(path), values={"A": "1"}, directory_mode="0750", _ansible_check_mode=check_mode, _ansible_diff=True
     )
-    assert (code, result["changed"], result["keys"], result["missing"]) == (0, True, ["A"], [])
+    assert (code, result["changed"], result["variables"], result["missing"]) == (0, True, ["A"], [])
     assert "A=********" in result["diff"]["after"]
     assert "directory mode 0750" in result["diff"]["after"]
     assert path.exists() is not check_mode
@@ -36,7 +36,7 @@ def test_new_file_is_changed_and_written_outside_of_check_mode(end, tmp_path, ch
 
 def test_missing_required_variable_fails_with_its_name_and_writes_nothing(end, tmp_path):
     code, result = end(path=str(tmp_path / ".env"), values={"A": "1"}, required=["A", "B"])
-    assert (code, result["keys"], result["missing"]) == (1, ["A"], ["B"])
+    assert (code, result["variables"], result["missing"]) == (1, ["A"], ["B"])
     assert "B must not be empty" in result["msg"]
     assert not (tmp_path / ".env").exists()
 
@@ -52,5 +52,5 @@ def test_missing_required_variable_fails_with_its_name_and_writes_nothing(end, t
 )
 def test_refused_input_returns_empty_lists_beside_the_message(end, tmp_path, arguments, why):
     code, result = end(**{"path": str(tmp_path / ".env"), "values": {}, **arguments})
-    assert (code, result["keys"], result["missing"]) == (1, [], [])
+    assert (code, result["variables"], result["missing"]) == (1, [], [])
     assert why in result["msg"]

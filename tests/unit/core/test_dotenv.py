@@ -27,7 +27,7 @@ from hypothesis import strategies as st
         ("$$", "'$$'"),
         ("a\\nb", "'a\\nb'"),
         ("a\\\\b", '"a\\\\\\\\b"'),
-        ("end\\", '"end\\\\"'),
+        ("C:\\dir\\", "C:\\dir\\"),
         ("a\nb", '"a\\nb"'),
         ("a\nb$c", "'a\nb$c'"),
         ("한글", "'한글'"),
@@ -45,6 +45,10 @@ def test_quoting(value, quoted):
         ("${A:-x}", "podman-compose expands"),
         ("a\0b", "NUL"),
         ("\ud800", "not valid Unicode"),
+        (" a\\", "mount it as a secret"),
+        ("a\t#b\\", "mount it as a secret"),
+        ("#b\\", "mount it as a secret"),
+        ("a\nb\\", "mount it as a secret"),
         ("$a\\", "mount it as a secret"),
         ("$a\\\\b", "mount it as a secret"),
         ("$a\\'b", "mount it as a secret"),
@@ -92,10 +96,38 @@ def test_what_was_set_and_is_no_longer_goes_and_nothing_else():
 
 def test_a_quote_that_does_not_end_is_named_by_its_line():
     with pytest.raises(EnvFileError, match=r"\.env, line 2: the quote after B= does not end"):
-        env_file.merge("A=1\nB='x\nC=2\n", {})
+        env_file.merge("A=1\nB='x\nC=2\n", {"D": "it's"})
 
 
-@pytest.mark.parametrize("text", ["A=\n", "A=''\n", 'A=""\n', "A= # nothing\n", "A='x'\nA=\n", "#A=1\n", ""])
+@pytest.mark.parametrize(
+    ("before", "line", "tool"),
+    [
+        ("X=1\nA=1\n\nA: hunter22\n", 4, "docker compose"),
+        ("X=1\nX=hunter22\rA=1\n", 2, "docker compose"),
+        ("X: hunter22'\n'A'=hunter22\n", 2, "docker compose"),
+        ("A=1\nX: 'hunter22\n'\nA='hunter22\n' # '\n", 4, "docker compose"),
+    ],
+)
+def test_line_that_keeps_a_reader_from_a_value_is_refused_with_its_number(before, line, tool):
+    with pytest.raises(EnvFileError) as caught:
+        env_file.merge(before, {"A": "new", "B": "new"}, "/srv/.env")
+    assert str(caught.value).startswith(f"/srv/.env, line {line}: ")
+    assert tool in str(caught.value)
+    assert "hunter22" not in str(caught.value)
+
+
+def test_byte_order_mark_is_removed_and_other_ends_of_line_are_kept():
+    assert env_file.merge("\ufeffX='1'\r\nA=2\r\nY=3", {"A": "new"}) == f"{OURS}A\nX='1'\r\nA=new\nY=3\n"
+
+
+def test_names_are_those_any_tool_reads_a_value_for():
+    assert env_file.keys("B=1\nA: 2\nC\nB=3\n# D=4\n") == ["A", "B"]
+    assert env_file.keys("A=1\n'B'=2\nC='x\n") == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    "text", ["A=\n", "A=''\n", 'A=""\n', "A= # nothing\n", "A='x'\nA=\n", "#A=1\n", "A=1\nA\n", "A=1\nA:\n", ""]
+)
 def test_missing(text):
     assert env_file.missing(text, ["A"]) == ["A"]
     assert env_file.missing(text + "A=0\n", ["A"]) == []
@@ -139,6 +171,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         env_file.write(str(path), "A=new\n", -1, -1)
     assert path.read_text() == "A=old\n"
     assert os.listdir(tmp_path) == [".env"]
+
+
+@given(st.text(alphabet="AB=# '\"\n\r\\x$\ufeff", max_size=20))
+def test_pieces_joined_are_the_file(text):
+    found = env_file.pieces(text, ".env")
+    assert "".join(piece.text for piece in found) == text
+    assert [piece.line for piece in found] == sorted(piece.line for piece in found)
 
 
 NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,4}", fullmatch=True)

@@ -14,7 +14,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.resolve import (
     no_env_file,
-    read_env_file,
     unset_problems,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import PortRow
@@ -49,7 +48,7 @@ class Rules:
 
 def declared(model: Model, source: Source, rules: Rules) -> list[Problem]:
     """Problems that the files alone show."""
-    problems = _required_env(source, rules)
+    problems = _required_env(model, source, rules)
     if source.env_file:
         problems += _private(source)
     for service in model.services.values():
@@ -62,8 +61,8 @@ def declared(model: Model, source: Source, rules: Rules) -> list[Problem]:
     return [*known, *(each for each in problems if NOT_SET not in each.where + each.message)]
 
 
-def _required_env(source: Source, rules: Rules) -> list[Problem]:
-    values = read_env_file(source.env_file) if source.env_file else {}
+def _required_env(model: Model, source: Source, rules: Rules) -> list[Problem]:
+    values = model.variables
     place = source.named(source.env_file) or os.path.join(source.project_dir, ".env")
     return [
         Problem(

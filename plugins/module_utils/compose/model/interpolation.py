@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find the variables a compose file wants and nobody set, and read dotenv files.
+"""Find the variables a compose file wants and nobody set.
 
 Docker Compose warns about an unset variable and goes on with an empty string; podman-compose says nothing at all. Both
 have deployed empty passwords and ``/data`` where ``$BASE/data`` was meant.
@@ -80,73 +80,3 @@ def strings(document: t.Any) -> t.Iterator[str]:
     elif isinstance(document, list):
         for value in document:
             yield from strings(value)
-
-
-_BRACED = re.compile(r"\$\{([^}:]*)(?::-([^}]*))?\}")
-
-
-def expand(values: t.Mapping[str, str], environ: t.Mapping[str, str]) -> dict[str, str]:
-    """Fill in ``${NAME}`` and ``${NAME:-default}`` as python-dotenv, and so podman-compose, does: whatever the quotes,
-    from lines above, else from the environment."""
-    made: dict[str, str] = {}
-    for name, text in values.items():
-        made[name] = _BRACED.sub(
-            lambda match: made.get(match.group(1), environ.get(match.group(1), match.group(2) or "")), text
-        )
-    return made
-
-
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.\-]*)\s*(?:[=:]\s?(.*))?$", re.DOTALL)
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
-
-
-def parse_dotenv(text: str) -> dict[str, str]:
-    """Read the dotenv dialect compose tools share: comments, ``export``, single and double quotes over several lines.
-
-    Values are not interpolated: this is for knowing which names are set, and for noticing that a file changed.
-    """
-    values: dict[str, str] = {}
-    lines = iter(text.lstrip("\ufeff").splitlines())
-    for line in lines:
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        match = _LINE.match(line)
-        if match is None or match.group(2) is None:
-            continue
-        name, raw = match.group(1), match.group(2).lstrip()
-        quote = raw[:1]
-        if quote in ("'", '"'):
-            body = raw[1:]
-            while not _closed(body, quote):
-                more = next(lines, None)
-                if more is None:
-                    break
-                body += "\n" + more
-            values[name] = _unquote(body, quote)
-        else:
-            values[name] = re.split(r"\s+#", raw, maxsplit=1)[0].rstrip()
-    return values
-
-
-def _closed(body: str, quote: str) -> bool:
-    return _end(body, quote) >= 0
-
-
-def _end(body: str, quote: str) -> int:
-    index = 0
-    while index < len(body):
-        if quote == '"' and body[index] == "\\":
-            index += 2
-            continue
-        if body[index] == quote:
-            return index
-        index += 1
-    return -1
-
-
-def _unquote(body: str, quote: str) -> str:
-    end = _end(body, quote)
-    inside = body if end < 0 else body[:end]
-    if quote == "'":
-        return inside
-    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match.group(1), match.group(0)), inside, flags=re.DOTALL)

@@ -88,6 +88,7 @@ class Model:
 
     Attributes:
         problems: what was left out or made up to resolve it: with any, it is only good for finding more of them.
+        variables: the stack's environment file, as the compose tool reads it.
     """
 
     project: str
@@ -96,6 +97,7 @@ class Model:
     unset: t.Mapping[str, str]
     problems: tuple[Problem, ...] = ()
     raw: t.Mapping[str, t.Any] = field(repr=False, compare=False, default_factory=dict)
+    variables: t.Mapping[str, str] = field(repr=False, compare=False, default_factory=dict)
 
 
 EnvReader = t.Callable[[str], t.Mapping[str, str]]

@@ -14,8 +14,12 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import (
+    env_file,
+    podman_compose_limits,
+    short_syntax,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import interpolation as variables
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import podman_compose_limits, short_syntax
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import (
     NOT_SET,
     LeftOpen,
@@ -24,7 +28,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model i
     from_config,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv, process
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
@@ -52,19 +56,6 @@ def arguments(tool: providers.Provider, source: Source) -> list[str]:
     return words
 
 
-def read_env_file(path: str) -> dict[str, str]:
-    """The variables of a dotenv file.
-
-    Raises:
-        ComposeError: it cannot be read.
-    """
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return variables.parse_dotenv(stream.read())
-    except OSError as error:
-        raise ComposeError(f"cannot read the environment file {path}: {error.strerror}") from error
-
-
 def resolve(tool: providers.Provider, source: Source, world: World) -> Model:
     """The model that ``tool`` would deploy from ``source``.
 
@@ -78,12 +69,13 @@ def resolve(tool: providers.Provider, source: Source, world: World) -> Model:
 
 
 def _docker_model(tool: providers.Provider, source: Source, world: World) -> Model:
+    own = env_file.variables(source, dotenv.DOCKER_COMPOSE, tool.env)
     words = arguments(tool, source)
     result = _config([*words, *_AS_JSON], tool, source, world)
     problems: list[Problem] = []
     override = b""
     if result.rc != 0:
-        problems, tool, override = _all_of_it(words, tool, source, world, result)
+        problems, tool, override = _all_of_it(words, {**own, **tool.env}, tool, source, world, result)
         words = [*words, "-f", "-"]
         result = _config([*words, *_AS_JSON], tool, source, world, override)
         if result.rc != 0:
@@ -98,7 +90,7 @@ def _docker_model(tool: providers.Provider, source: Source, world: World) -> Mod
         if plain.rc != 0:
             raise _refused(source, plain)
         relative = _relative_sources(unescape(json.loads(plain.stdout)), source.project_dir)
-    return from_config(
+    model = from_config(
         data,
         project=source.project,
         project_dir=source.project_dir,
@@ -107,10 +99,16 @@ def _docker_model(tool: providers.Provider, source: Source, world: World) -> Mod
         problems=problems,
         left_open=LeftOpen(relative=relative),
     )
+    return dataclasses.replace(model, variables=own)
 
 
 def _all_of_it(
-    words: t.Sequence[str], tool: providers.Provider, source: Source, world: World, refusal: process.Result
+    words: t.Sequence[str],
+    values: t.Mapping[str, str],
+    tool: providers.Provider,
+    source: Source,
+    world: World,
+    refusal: process.Result,
 ) -> tuple[list[Problem], providers.Provider, bytes]:
     """What Compose stops at, all of it; and the tool and an override with which it goes on and shows the rest.
 
@@ -123,7 +121,6 @@ def _all_of_it(
     if plain.rc != 0:
         raise _refused(source, refusal)
     data = json.loads(plain.stdout)
-    values = {**(read_env_file(source.env_file) if source.env_file else {}), **tool.env}
     unset = variables.unset(data, values)
     problems = unset_problems(unset, source)
     bare: dict[str, None] = {}
@@ -189,13 +186,12 @@ def _podman_model(tool: providers.Provider, source: Source, world: World) -> Mod
             f"{source.project_dir}: move the file, or use docker compose"
         )
         raise BadStack(source.project, [Problem("file_elsewhere", source.named(source.files[0]), message)])
-    values = dict(tool.env)
-    if source.env_file:
-        values = {**variables.expand(read_env_file(source.env_file), tool.env), **tool.env}
     result = _config([*arguments(tool, source), "config"], tool, source, world)
     texts = _texts(source.files)
     answer = "\0answer"
-    parsed = providers.parse_yaml(tool, {**texts, answer: result.stdout if result.rc == 0 else "{}"}, world)
+    parsed, dialect = providers.parse_yaml(tool, {**texts, answer: result.stdout if result.rc == 0 else "{}"}, world)
+    own = env_file.variables(source, dialect, tool.env)
+    values = {**own, **tool.env}
     unset: dict[str, str] = {}
     problems: list[Problem] = []
     for path in texts:
@@ -220,24 +216,27 @@ def _podman_model(tool: providers.Provider, source: Source, world: World) -> Mod
         result = _config([*arguments(tool, source), "config"], filled, source, world)
         if result.rc != 0:
             raise BadStack(source.project, problems)
-        parsed, unset = providers.parse_yaml(tool, {answer: result.stdout}, world), {}
+        parsed, unset = providers.parse_yaml(tool, {answer: result.stdout}, world)[0], {}
     left = list(podman_compose_limits.left_over(parsed[answer].data, texts.values(), tool.version_text))
     if left:
         raise BadStack(source.project, [*problems, *left])
-    return from_config(
+    model = from_config(
         _as_podman_compose_spells(_as_named(parsed[answer].data or {}, source)),
         project=source.project,
         project_dir=real,
         default_image="localhost/" + source.project + "_{service}",
         unset=unset,
         problems=problems,
-        left_open=LeftOpen(read_env=lambda path: _env_of(source.place(path), tool), passed_on=values),
+        left_open=LeftOpen(
+            read_env=lambda path: _env_of(source.place(path), source, dialect, tool.env), passed_on=values
+        ),
     )
+    return dataclasses.replace(model, variables=own)
 
 
-def _env_of(path: str, tool: providers.Provider) -> dict[str, str]:
+def _env_of(path: str, source: Source, dialect: dotenv.Dialect, environ: t.Mapping[str, str]) -> dict[str, str]:
     # One that is not there is said with all else that is not.
-    return variables.expand(read_env_file(path), tool.env) if os.path.exists(path) else {}
+    return env_file.read(path, source, dialect, environ) if os.path.exists(path) else {}
 
 
 def _as_podman_compose_spells(data: dict[str, t.Any]) -> dict[str, t.Any]:
