@@ -70,6 +70,21 @@ missing:
   returned: always
   type: list
   elements: str
+problems:
+  description: The line of the file that a compose tool refuses or that hides a value from it.
+  returned: failure because of a line
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: C(not_dotenv).
+      type: str
+    where:
+      description: The file and the number of the line.
+      type: str
+    message:
+      description: The problem and the way to fix it, without any value.
+      type: str
 """
 
 import os
