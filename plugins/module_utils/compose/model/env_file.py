@@ -44,10 +44,10 @@ def read(path: str, source: Source, dialect: dotenv.Dialect, environ: t.Mapping[
             text.encode()  # podman-compose ends with a traceback, docker compose reads on
         return dotenv.parse(text, dialect, environ, named)
     except UnicodeEncodeError:
-        problems = [Problem("not_dotenv", named, "is not UTF-8, and podman-compose cannot read it. Convert it.")]
+        why = Problem("not_dotenv", named, "is not UTF-8, and podman-compose cannot read it. Convert it.")
+        raise BadStack(source.project, [why]) from None
     except dotenv.EnvFileError as error:
-        problems = [Problem(each.code, each.where, each.message) for each in error.problems]
-    raise BadStack(source.project, problems)
+        raise BadStack(source.project, error.problems) from None
 
 
 def _text(path: str) -> str:
