@@ -54,7 +54,7 @@ def find() -> str | None:
     """The socket of the Docker engine that answers: the one the environment names, the system's, ours."""
     named = os.environ.get("DOCKER_HOST", "")
     if named and not named.startswith("unix://"):
-        raise TestbedError(f"DOCKER_HOST is {named}: the testbed needs an engine of this machine, on a unix socket")
+        raise TestbedError(f"DOCKER_HOST is {named}: the testbed needs an engine of this machine. Unset DOCKER_HOST")
     for path in (named[len("unix://") :], "/var/run/docker.sock", str(OWN_SOCKET)):
         if path and version(path):
             return path
