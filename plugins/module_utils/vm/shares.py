@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import settings
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima.yaml_text import Document
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
@@ -40,12 +41,10 @@ class Machine:
     provider: str = ""
 
     @classmethod
-    def of(
-        cls, kind: str, name: str = "", image: str = "busybox", environ: t.Mapping[str, str] | None = None
-    ) -> Machine:
+    def of(cls, kind: str, name: str = "", image: str = "busybox", *, environ: t.Mapping[str, str]) -> Machine:
+        """The machine of that kind and name. ``environ`` is the environment of its user."""
         known = name or _DEFAULT_NAMES[kind]
-        told = os.environ if environ is None else environ
-        return cls(kind, known, image, podman_provider(known, told) if kind == "podman" else "")
+        return cls(kind, known, image, podman_provider(known, environ) if kind == "podman" else "")
 
     def podman(self, *words: str) -> list[str]:
         """``podman machine`` with the provider that has this machine."""
@@ -61,10 +60,10 @@ class Machine:
         words = ["docker", "run", "--rm", "--privileged", "--pid=host", "--network=none", self.image]
         return [*words, "nsenter", "-t", "1", "-m", "--", "sh", "-c", script]
 
-    def ask(self, script: str, run: process.Runner, seconds: float) -> str:
+    def ask(self, script: str, world: World, seconds: float) -> str:
         """Run a script in the guest. Raises :class:`MachineError`."""
         try:
-            return run(self.command(script), timeout=seconds).stdout
+            return world.run(self.command(script), timeout=seconds).stdout
         except process.CommandError as error:
             said = process.last_words(error.result.stderr) or str(error)
             raise MachineError(f"{self.title} does not answer ({said}). Is it running? Type: `{self.start}`") from error
@@ -101,17 +100,17 @@ class Machine:
         return "Add it in Docker Desktop under Settings, Resources, File sharing"
 
 
-def shares(machine: Machine, run: process.Runner, home: str, seconds: float) -> list[tuple[str, str]] | None:
+def shares(machine: Machine, world: World, seconds: float) -> list[tuple[str, str]] | None:
     """Pairs of host and guest directory that the machine is configured to share; None when that cannot be told."""
     try:
         if machine.kind == "podman":
-            rows = json.loads(run(machine.podman("inspect", machine.name), timeout=seconds).stdout)
+            rows = json.loads(world.run(machine.podman("inspect", machine.name), timeout=seconds).stdout)
             return podman_shares(_read(model.config_path(rows[0])))
         if machine.kind == "colima":
-            applied = settings.paths(settings.root({"HOME": home}), machine.name)[1]
-            return colima_shares(_read(applied), home)
+            applied = settings.paths(settings.root({**world.environ, "HOME": world.home}), machine.name)[1]
+            return colima_shares(_read(applied), world.home)
         return docker_desktop_shares(
-            _read(os.path.join(home, "Library", "Group Containers", "group.com.docker", "settings-store.json"))
+            _read(os.path.join(world.home, "Library", "Group Containers", "group.com.docker", "settings-store.json"))
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, MachineError, process.CommandError):
         return None  # only used to say more: what the guest really sees decides

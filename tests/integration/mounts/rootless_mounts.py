@@ -205,7 +205,9 @@ def through_a_machine() -> dict[str, Verdict]:
         return process.run(argv, **options)
 
     world = dataclasses.replace(WORLD, run=without_ssh)
-    return look("stage", user=False, through=Prover(Machine.of("podman"), world, share_types=("tmpfs",)))
+    return look(
+        "stage", user=False, through=Prover(Machine.of("podman", environ=WORLD.environ), world, share_types=("tmpfs",))
+    )
 
 
 def made_up() -> Verdict:

@@ -26,7 +26,7 @@ def without_ssh(argv: t.Sequence[str], **options: t.Any) -> process.Result:
 
 def proven(lab: Lab, name: str, **options: t.Any) -> dict[str, dict[str, t.Any]]:
     world = dataclasses.replace(World.real(), run=without_ssh)
-    through = Prover(Machine.of("podman"), world, share_types=("tmpfs",))
+    through = Prover(Machine.of("podman", environ=world.environ), world, share_types=("tmpfs",))
     (report,) = lab.proof(name, through=through, **options)["containers"]
     return {row["destination"]: row for row in report["mounts"]}
 

@@ -28,7 +28,7 @@ def found(tmp_path, *sources: str, mounts: str = "[]"):
     folder.mkdir(parents=True)
     (folder / "colima.yaml").write_text(f"cpu: 2\nmounts: {mounts}\nmountType: virtiofs\n")
     model = model_of({"api": {"image": "api", "volumes": [f"{source}:/{n}" for n, source in enumerate(sources)]}})
-    return vm_shares.problems(model, Machine.of("colima"), world_of(tmp_path))
+    return vm_shares.problems(model, Machine.of("colima", environ={}), world_of(tmp_path))
 
 
 def test_below_home_is_shared(tmp_path):
@@ -58,4 +58,4 @@ def test_what_was_added_is_shared_and_then_home_is_not(tmp_path, place):
 
 def test_where_it_cannot_be_told_the_proof_comes_later(tmp_path):
     model = model_of({"api": {"image": "api", "volumes": [f"{PROJECT}:/app"]}})
-    assert vm_shares.problems(model, Machine.of("colima"), world_of(tmp_path)) == []
+    assert vm_shares.problems(model, Machine.of("colima", environ={}), world_of(tmp_path)) == []

@@ -30,6 +30,10 @@ GUEST = """\
 STAT = "{device} {inode} 41ed 1001 1001 2 4096 1795246083"
 
 
+def outside(run: process.Runner) -> World:
+    return dataclasses.replace(World.real(), run=run, home="/home/mac")
+
+
 def test_podman_machine_shares_are_read_from_its_configuration() -> None:
     config = (FIXTURES / "podman-machine-5.4.2.json").read_text()
     assert vm_machines.podman_shares(config) == [("/home/mac", "/home/mac")]
@@ -44,9 +48,9 @@ def test_shares_of_a_machine_are_found_by_its_inspection(tmp_path: pathlib.Path)
         assert list(argv) == ["podman", "machine", "inspect", "97layerOS"]
         return process.Result(tuple(argv), 0, told, "", 0.1)
 
-    machine = vm_machines.Machine.of("podman", "97layerOS")
-    assert vm_machines.shares(machine, run, "/home/mac", 5) == [("/home/mac", "/home/mac")]
-    assert vm_machines.shares(vm_machines.Machine.of("podman", "other"), broken, "/home/mac", 5) is None
+    machine = vm_machines.Machine.of("podman", "97layerOS", environ={})
+    assert vm_machines.shares(machine, outside(run), 5) == [("/home/mac", "/home/mac")]
+    assert vm_machines.shares(vm_machines.Machine.of("podman", "other", environ={}), outside(broken), 5) is None
 
 
 def broken(argv: t.Sequence[str], **options: t.Any) -> process.Result:
@@ -81,7 +85,7 @@ def test_paths_of_the_guest_are_led_back_to_the_host() -> None:
 
 def test_commands_into_each_kind_of_machine() -> None:
     def command(kind: str, name: str = "") -> list[str]:
-        return vm_machines.Machine.of(kind, name).command("echo 'a b'")
+        return vm_machines.Machine.of(kind, name, environ={}).command("echo 'a b'")
 
     assert command("podman", "97layerOS") == ["podman", "machine", "ssh", "97layerOS", "echo 'a b'"]
     assert command("podman")[3] == "podman-machine-default"
@@ -91,13 +95,13 @@ def test_commands_into_each_kind_of_machine() -> None:
 
 def test_machine_that_does_not_answer_is_an_error_that_says_how_to_start_it() -> None:
     with pytest.raises(vm_machines.MachineError, match=r"VM does not exist.*podman machine start 97layerOS"):
-        vm_machines.Machine.of("podman", "97layerOS").ask("x", broken, 5)
+        vm_machines.Machine.of("podman", "97layerOS", environ={}).ask("x", outside(broken), 5)
 
 
 def test_space_is_refused_by_colima_and_fine_with_podman() -> None:
     path = "/Volumes/Extreme SSD/app"
-    assert "space" in vm_machines.Machine.of("colima").how_to_share(path)
-    assert "'/Volumes/Extreme SSD/app'" in vm_machines.Machine.of("podman").how_to_share(path)
+    assert "space" in vm_machines.Machine.of("colima", environ={}).how_to_share(path)
+    assert "'/Volumes/Extreme SSD/app'" in vm_machines.Machine.of("podman", environ={}).how_to_share(path)
 
 
 def test_script_quotes_every_name() -> None:
@@ -157,7 +161,7 @@ def judged(guest: Guest, access: str = "write") -> dict[str, t.Any]:
     container = parse_inspect({"Id": "c" * 64, "Name": "/web", "State": state, "Mounts": mounts})
     declared, _absent = declare("podman", container, [])
     world = dataclasses.replace(World.real(), run=guest, home="/home/mac", random=lambda: 0.5)
-    prover = vm.Prover(vm_machines.Machine.of("podman", "97layerOS"), world)
+    prover = vm.Prover(vm_machines.Machine.of("podman", "97layerOS", environ={}), world)
     (answer,) = prover.prove([Job(container, declared, access)])
     (row,) = answer["rows"]
     return row

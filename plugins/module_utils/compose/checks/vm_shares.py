@@ -21,7 +21,7 @@ _SECONDS = 30.0
 
 def problems(model: Model, machine: shares.Machine, world: World) -> list[Problem]:
     """One problem for each source that no share covers; none where shares are not known, for the proof comes later."""
-    shared = shares.shares(machine, world.run, world.home, _SECONDS)
+    shared = shares.shares(machine, world, _SECONDS)
     if shared is None:
         return []
     roots = [root for pair in shared for root in (pair[1], os.path.realpath(pair[0]))]

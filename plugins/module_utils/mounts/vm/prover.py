@@ -45,7 +45,7 @@ class Prover:
         self._world = world
         self._seconds = seconds
         self._types = share_types
-        self._shared = shares(machine, world.run, world.home, seconds)
+        self._shared = shares(machine, world, seconds)
 
     def prove(self, jobs: t.Sequence[Job]) -> list[dict[str, t.Any]]:
         """``user`` and ``rows`` of each job, as the proof on the host itself has them; of running containers only.
@@ -64,7 +64,7 @@ class Prover:
                 hosts = [self._on_host(tokens, disks, declared) for _number, _job, declared in part]
                 questions = [_question(job, declared, host) for (_number, job, declared), host in zip(part, hosts)]
                 script = guest_script.script(questions)
-                report = guest_script.parse(self._machine.ask(script, self._world.run, self._seconds))
+                report = guest_script.parse(self._machine.ask(script, self._world, self._seconds))
             judge = vm_verdicts.Judge(self._machine, self._shared, self._types, report)
             for index, (number, _job, declared) in enumerate(part):
                 answer = judge(declared, hosts[index], questions[index], index)
