@@ -19,17 +19,21 @@ SWAPPER = """
 import itertools, os, sys
 os.chdir(sys.argv[1])
 victim = sys.argv[2]
+made = itertools.count()
 print("swapping", flush=True)
-for number in itertools.count():
+while True:
     try:
         os.rename("uploads", "aside")
         os.symlink(victim, "uploads")
         os.unlink("uploads")
-        os.rename("aside", "uploads")
     except OSError:
-        # The tree's user made a directory of that name in between.
-        os.rename("uploads", f"../made-{number}")
-        os.rename("aside", "uploads")
+        pass
+    # The tree's user may have made a directory of that name in between, and may do so again.
+    while os.path.lexists("aside"):
+        try:
+            os.rename("aside", "uploads")
+        except OSError:
+            os.rename("uploads", f"../made-{next(made)}")
 """
 
 
