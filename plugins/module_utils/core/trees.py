@@ -91,14 +91,16 @@ def sync_tree(path: str) -> None:
     found = [path]
     place = path
     try:
-        for folder in found:  # grows while it is walked
-            place = folder
+        waiting = [path]
+        while waiting:
+            folder = place = waiting.pop()
             with os.scandir(folder) as entries:
                 here = list(entries)
             for entry in here:
                 place = entry.path
                 if entry.is_dir(follow_symlinks=False):
                     found.append(entry.path)
+                    waiting.append(entry.path)
                 elif entry.is_file(follow_symlinks=False):
                     with files.open_plain(entry.path) as descriptor:
                         files.sync(descriptor)

@@ -184,8 +184,11 @@ def test_write_new_refuses_what_exists_and_syncs_only_when_asked(tmp_path, monke
 
 
 def test_write_new_on_a_full_disk_is_told_apart(tmp_path, monkeypatch):
+    def full(*_words):
+        raise OSError(28, "No space left on device")
+
     for call in ("write", "fsync"):
         with monkeypatch.context() as patch:
-            patch.setattr(os, call, lambda *_words: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+            patch.setattr(os, call, full)
             with pytest.raises(files.DiskFull, match=f"cannot write {tmp_path}/{call}: No space left on device"):
                 files.write_new(str(tmp_path / call), b"x", durable=True)

@@ -22,6 +22,14 @@ BLANKS = " \t\n\r"
 ESCAPES = {**{c: c for c in "\\\"'"}, **dict(zip("abfnrtvs", "\a\b\f\n\r\t\v "))}
 
 # Any text that can be in a file, and often the characters that mean something to systemd.
+
+
+def noncharacter(character: str) -> bool:
+    code = ord(character)
+    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+
+
+# Any text that can be in a file, and often the characters that mean something to systemd.
 SPECIAL = " \t\n\r\"'\\$%;#{}@-:+=~é\u00a0\u2028\u0085\x01\x7f\x1b한😀"
 PIECES = ["%h", "%%", "$HOME", "${HOME}", "$$", "\\n", "\\\n", " ;", "; ", "..", "/../", "  "]
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
@@ -32,11 +40,6 @@ TEXT = st.one_of(
 LINE = TEXT.filter(lambda text: not set(text) & set("\n\r"))
 PATH = LINE.map(lambda text: "/" + text).filter(lambda path: ".." not in path.split("/"))
 PROGRAM = st.text(st.sampled_from("ab $%;{}=é한😀/-@"), max_size=8).map(lambda text: f"/bin/{text}x")
-
-
-def noncharacter(character: str) -> bool:
-    code = ord(character)
-    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
 
 
 # systemd's rules
@@ -58,7 +61,7 @@ def lines(text: str) -> list[tuple[str, str]]:
         if line.startswith("["):
             found.append(("[", line[1:-1]))
         elif line:
-            key, _, value = line.partition("=")
+            key, _sign, value = line.partition("=")
             found.append((key.rstrip(BLANKS), value.strip(BLANKS)))
     assert not joined, "the last line is continued"
     return found
@@ -117,8 +120,8 @@ def value_of(key: str, value: jobs.Value, section: str = "Service") -> list[str]
     """The raw values that a unit with one setting has for it. Nothing else may be in the unit."""
     found = lines(jobs.unit({section: [(key, value), ("Type", "oneshot")]}))
     assert [found[0], found[-1]] == [("[", section), ("Type", "oneshot")]
-    assert {name for name, _ in found[1:-1]} <= {key}
-    return [raw for _, raw in found[1:-1]]
+    assert {name for name, _value in found[1:-1]} <= {key}
+    return [raw for _key, raw in found[1:-1]]
 
 
 def command_of(raw: str) -> list[str]:
@@ -182,7 +185,7 @@ def test_variables_are_unchanged_or_refused(environment):
 def test_free_text_becomes_one_line(text):
     unit = jobs.unit({"Unit": [("Description", text), ("#", text), ("Type", "oneshot")]}, text)
     found = lines(unit)
-    assert [key for key, _ in found] == ["[", "Description", "Type"]
+    assert [key for key, _value in found] == ["[", "Description", "Type"]
     described = specifiers(found[1][1])
     printable = "".join(one if one.isprintable() else " " for one in text).strip()
     assert described in (printable, printable + "\\")

@@ -188,7 +188,11 @@ def test_sync_tree_writes_contents_before_names_and_follows_no_link(tmp_path, mo
 
 def test_sync_tree_names_what_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("x")
-    monkeypatch.setattr(os, "fsync", lambda _fd: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+
+    def broken(_descriptor):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(FileError, match=rf"cannot write {tmp_path}/file: Input/output error"):
         trees.sync_tree(str(tmp_path))
 

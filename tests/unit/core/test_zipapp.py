@@ -49,7 +49,7 @@ def install(tmp_path, main: str = "sample.cli") -> str:
 
 def changed(program: bytes, change: t.Callable[[str, bytes], bytes], stamp: bytes | None = None) -> bytes:
     """A program with other files in its zip; ``stamp`` replaces its own."""
-    first, _, rest = program.partition(b"\n")
+    first, _end, rest = program.partition(b"\n")
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(rest)) as old, zipfile.ZipFile(out, "w") as new:
         for name in old.namelist():
@@ -93,7 +93,7 @@ def former_mounts_stamp(program: bytes) -> bytes:
 
 
 def former_backup_stamp(program: bytes) -> bytes:
-    first, _, rest = program.partition(b"\n")
+    first, _end, rest = program.partition(b"\n")
     stamp = hashlib.sha256(first + b"\n" + importlib.util.MAGIC_NUMBER)
     with zipfile.ZipFile(io.BytesIO(rest)) as archive:
         for name in sorted(name for name in archive.namelist() if name.endswith(".py")):
