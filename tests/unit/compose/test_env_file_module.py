@@ -54,3 +54,13 @@ def test_refused_input_returns_empty_lists_beside_the_message(end, tmp_path, arg
     code, result = end(**{"path": str(tmp_path / ".env"), "values": {}, **arguments})
     assert (code, result["variables"], result["missing"]) == (1, [], [])
     assert why in result["msg"]
+
+
+def test_refused_line_is_returned_as_a_problem_without_its_value(end, tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("A=1\nB='hunter22\n")
+    code, result = end(path=str(path), values={"A": "other"})
+    (problem,) = result["problems"]
+    assert (code, problem["code"], problem["where"]) == (1, "not_dotenv", f"{path}, line 2")
+    assert "hunter22" not in json.dumps(result)
+    assert path.read_text() == "A=1\nB='hunter22\n"
