@@ -117,6 +117,20 @@ def test_command_of_a_killed_run_keeps_the_lock_until_it_ends(tmp_path, way):
         pass
 
 
+def test_lock_is_held_on_a_full_disk_without_a_note(tmp_path, world, monkeypatch):
+    def full(*_words):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    path = str(tmp_path / "lock")
+    with (
+        lock.held(path, purpose="backup", timeout=0, world=world),
+        pytest.raises(lock.LockHeld, match="is locked by another run"),
+        lock.held(path, purpose="again", timeout=0, world=world),
+    ):
+        pytest.fail("two runs hold one lock")
+
+
 @pytest.mark.parametrize("plant", ["link", "hard link"])
 def test_planted_name_at_the_lock_file_is_refused_unwritten(tmp_path, world, plant):
     victim = tmp_path / "victim"
