@@ -21,7 +21,7 @@ import secrets
 import stat
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.core import files, linux
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, linux, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -50,7 +50,7 @@ def check_relative(name: str) -> str:
     Raises:
         UnsafePath: it is empty or absolute, or has an empty part, ``.``, ``..`` or a NUL in it.
     """
-    if not name or name.startswith("/") or "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
+    if not trees.safe_relative(name):
         raise UnsafePath(f"{name!r} is not a name below a directory", name)
     return name
 

@@ -16,9 +16,10 @@ import sys
 import typing as t
 
 _SYS_OPENAT2 = 437
-_RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
 _RENAME_EXCHANGE = 2
 
 
@@ -65,7 +66,7 @@ def open_beneath(root: int, path: str, flags: int, mode: int = 0) -> int:
         OSError: ELOOP or EXDEV where a component is a link or leads out; else as open(2).
     """
     try:
-        return openat2(root, path, flags, mode, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS | _RESOLVE_NO_MAGICLINKS)
+        return openat2(root, path, flags, mode, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
     except OSError as error:
         # EPERM: seccomp filters of older container engines refuse system calls they do not know.
         if error.errno not in (errno.ENOSYS, errno.EPERM):

@@ -65,7 +65,7 @@ def held(path: str, *, purpose: str, timeout: float, world: World, mode: int = 0
             # Writing a note into it would change the other file.
             raise LockError(f"{path}: the lock file is a hard link of another file. Inspect and remove it.")
         began = world.monotonic()
-        if not world.wait_until(lambda: try_lock(descriptor), timeout, _INTERVAL):
+        if not world.wait_until(lambda: _try_lock(descriptor), timeout, _INTERVAL):
             raise LockHeld(
                 f"{path} is locked by {_describe(_note(descriptor))}; waited {timeout:g} s. Wait for its end."
             )
@@ -93,7 +93,7 @@ def directory_held(path: str, *, timeout: float, world: World) -> t.Iterator[Non
     except OSError as error:
         raise LockError(f"{path}: the directory cannot be locked ({error.strerror})") from error
     try:
-        if not world.wait_until(lambda: try_lock(descriptor), timeout, _INTERVAL):
+        if not world.wait_until(lambda: _try_lock(descriptor), timeout, _INTERVAL):
             raise LockHeld(f"{path} is locked by another run; waited {timeout:g} s. Wait for its end.")
         yield
     finally:
@@ -107,12 +107,12 @@ def holder(path: str) -> dict[str, t.Any]:
     except OSError:
         return {}
     try:
-        return {} if try_lock(descriptor) else _note(descriptor)
+        return {} if _try_lock(descriptor) else _note(descriptor)
     finally:
         os.close(descriptor)
 
 
-def try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     """Lock an open file without waiting. Returns whether this process holds it now."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

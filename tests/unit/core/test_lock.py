@@ -4,6 +4,7 @@
 """One run at a time, with real locks and real processes."""
 
 import dataclasses
+import fcntl
 import os
 import pathlib
 import signal
@@ -83,7 +84,7 @@ def test_command_of_a_killed_run_is_named_as_such(tmp_path, world):
     ended = subprocess.Popen(["true"])
     ended.wait()
     with path.open("w") as stream:
-        assert lock.try_lock(stream.fileno())
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         stream.write(f'{{"pid": {ended.pid}, "user": "bob", "since": "x", "purpose": "deploy"}}')
         stream.flush()
         with (

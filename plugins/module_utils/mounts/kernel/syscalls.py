@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The few Linux system calls that Python does not offer, by ctypes.
 
-openat2 (Linux 5.6), statx with mount ids (5.8) and faccessat2 (5.8) have the same number on every architecture or a
-wrapper in the C library. Structures and constants: the kernel's include/uapi (openat2.h, stat.h, capability.h).
+statx with mount ids (5.8) has a wrapper in the C library, faccessat2 (5.8) the same number on every architecture.
+openat2 is in core/linux. Structures and constants: the kernel's include/uapi (stat.h, capability.h).
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ import sys
 import typing as t
 from dataclasses import dataclass
 
-_SYS_OPENAT2 = 437
+from ansible_collections.onebox.stack.plugins.module_utils.core import linux
+
 _SYS_FACCESSAT2 = 439
-_RESOLVE_NO_MAGICLINKS = 0x02
-_RESOLVE_IN_ROOT = 0x10
 _AT_FDCWD = -100
 _AT_EMPTY_PATH = 0x1000
 _AT_EACCESS = 0x200
@@ -112,10 +111,6 @@ class Node:
         return _KINDS.get(stat_module.S_IFMT(self.mode), "device")
 
 
-class _OpenHow(ctypes.Structure):
-    _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
-
-
 def open_in_root(root: int, path: str, flags: int, mode: int = 0) -> int:
     """Open ``path`` as if ``root`` (a descriptor) were ``/``: no symbolic link and no ``..`` leads out of it.
 
@@ -124,17 +119,7 @@ def open_in_root(root: int, path: str, flags: int, mode: int = 0) -> int:
     Raises:
         OSError: as open(2); ENOSYS before Linux 5.6.
     """
-    how = _OpenHow(flags | os.O_CLOEXEC, mode, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
-    number = _libc().syscall(
-        ctypes.c_long(_SYS_OPENAT2),
-        ctypes.c_int(root),
-        ctypes.c_char_p(os.fsencode(path)),
-        ctypes.byref(how),
-        ctypes.c_size_t(ctypes.sizeof(how)),
-    )
-    if number < 0:
-        _fail(path)
-    return int(number)
+    return linux.openat2(root, path, flags, mode, linux.RESOLVE_IN_ROOT | linux.RESOLVE_NO_MAGICLINKS)
 
 
 _buffer = ctypes.create_string_buffer(_STATX_SIZE)
