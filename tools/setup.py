@@ -112,12 +112,14 @@ def state_in_checkout() -> None:
     """Let the programs of .venv keep Ansible's state in this checkout, as the Makefile does.
 
     Without ANSIBLE_HOME, Molecule keeps the state of all checkouts of one name in one folder below the home directory.
+    A user who cannot write to the checkout keeps Ansible's own default.
     """
-    home = 'os.path.join(os.path.dirname(sys.prefix), ".ansible")'
+    checkout = "os.path.dirname(sys.prefix)"
+    home = f'os.environ.setdefault("ANSIBLE_HOME", os.path.join({checkout}, ".ansible"))'
     for packages in VENV.glob("lib/python3*/site-packages"):
         # Python runs such a line when it starts.
         settings = packages / "onebox-ansible-home.pth"
-        settings.write_text(f'import os, sys; os.environ.setdefault("ANSIBLE_HOME", {home})\n')
+        settings.write_text(f"import os, sys; os.access({checkout}, os.W_OK) and {home}\n")
 
 
 def collections(scratch: pathlib.Path) -> None:
