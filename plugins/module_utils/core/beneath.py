@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -196,6 +197,27 @@ class Directory:
                 raise OSError(errno.EINVAL, "not a plain file", os.path.join(self.path, name))
             return stream.read(most)
 
+    def digest(self, name: str) -> str:
+        """SHA-256 of a plain file as hex digits."""
+        found = hashlib.sha256()
+        for block in self.blocks(name):
+            found.update(block)
+        return found.hexdigest()
+
+    def blocks(self, name: str) -> t.Iterator[bytes]:
+        """The content of a plain file, a part at a time."""
+        descriptor = self.open(name, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "not a plain file", os.path.join(self.path, name))
+            while block := stream.read(files.CHUNK):
+                yield block
+
+    def link_target(self, name: str) -> str:
+        """Where a link leads. Raises :class:`OSError` with EINVAL when it is no link."""
+        with self._parent(name) as (parent, last):
+            return os.readlink(last, dir_fd=parent)
+
     def make_directories(self, name: str, mode: int, owner: tuple[int, int] = _UNCHANGED) -> list[str]:
         """Create ``name`` and the directories above it. Returns those that were created; others stay as they are."""
         made: list[str] = []
@@ -222,7 +244,54 @@ class Directory:
         finally:
             os.close(descriptor)
 
-    def replace(self, name: str, data: bytes, mode: int, *, durable: bool, owner: tuple[int, int] = _UNCHANGED) -> None:
+    def overwrite(self, name: str, blocks: t.Iterable[bytes], mode: int) -> bool:
+        """Write a plain file where it is: a container that has this very file mounted reads the new content.
+
+        A reader can find a part, and so does who looks after the death of this process.
+
+        Returns:
+            Whether it was written. Not so where it has a second name, is being executed, or may not be written to:
+            such a file can only be replaced.
+        """
+        try:
+            descriptor = self.open(name, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EPERM, errno.ETXTBSY):
+                return False
+            raise
+        with os.fdopen(descriptor, "wb") as stream:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+                return False
+            # Nobody may read the new content who may not read the new file.
+            os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & mode)
+            for block in blocks:
+                stream.write(block)
+            stream.truncate()
+            os.fchmod(descriptor, mode)
+        return True
+
+    def link(self, name: str, target: str) -> None:
+        """Make ``name`` a link to ``target`` in one step. What is there is replaced."""
+        with self._parent(name) as (parent, last):
+            scratch = f".{last[:200]}.{secrets.token_hex(8)}.tmp"
+            os.symlink(target, scratch, dir_fd=parent)
+            try:
+                os.rename(scratch, last, src_dir_fd=parent, dst_dir_fd=parent)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(scratch, dir_fd=parent)
+                raise
+
+    def replace(
+        self,
+        name: str,
+        data: bytes | t.Iterable[bytes],
+        mode: int,
+        *,
+        durable: bool,
+        owner: tuple[int, int] = _UNCHANGED,
+    ) -> None:
         """Write a file in one step, see :func:`files.replace`. Its directory must exist; a link at ``name`` goes."""
         with self._parent(name) as (parent, last):
             scratch = f".{last[:200]}.{secrets.token_hex(8)}.tmp"
@@ -230,7 +299,8 @@ class Directory:
             descriptor = os.open(scratch, flags, 0o600, dir_fd=parent)
             try:
                 with os.fdopen(descriptor, "wb") as stream:
-                    stream.write(data)
+                    for block in [data] if isinstance(data, bytes) else data:
+                        stream.write(block)
                     if owner != _UNCHANGED:
                         os.fchown(descriptor, *owner)
                     os.fchmod(descriptor, mode)
