@@ -21,10 +21,51 @@ options:
     required: true
   staged_dir:
     description:
-      - A directory with the files as they will be in O(project_dir), for a plan before they are copied there. Files
-        below O(project_dir) are read here instead.
-      - Only in check mode, or with M(onebox.stack.compose_stack_info). The role compose_stack fills and removes it.
+      - A directory with the files as they will be in O(project_dir). They are judged there, and moved to
+        O(project_dir) only when the stack may be deployed. Nobody but this user may be able to write to it.
+      - Files that an earlier deploy wrote and that are not in it any more are removed. All others stay, and are
+        returned as RV(foreign_files).
+      - Modes are kept, except that a file everybody may read becomes C(0644) or C(0755).
     type: path
+  staging_dir:
+    description:
+      - A private directory of this run that holds O(staged_dir) and the files for O(content). It is removed at the
+        end, also in check mode. The role compose_stack makes it.
+    type: path
+  env:
+    description:
+      - Variables to set in C(.env) in O(project_dir), as a mapping or as JSON. Variables that others wrote there stay.
+    type: json
+  secrets:
+    description:
+      - Secrets that are written after the stack has been judged, and before it is deployed.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of a secret that Podman keeps.
+        type: str
+      path:
+        description: Path of a file, mode 0400.
+        type: path
+      value:
+        description: What is secret.
+        type: str
+        required: true
+      owner:
+        description: Owner of the file. By default this user.
+        type: str
+      group:
+        description: Group of the file.
+        type: str
+  content:
+    description:
+      - Directories of data that files of the stack are copied to. Those for the first one are in C(content-0) of
+        O(staging_dir), and so on. Nothing is removed there. New files get the owner of the directory.
+    type: list
+    elements: path
+    default: []
   files:
     description:
       - Compose files, absolute or relative to O(project_dir), merged in this order.

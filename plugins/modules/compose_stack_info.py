@@ -87,6 +87,27 @@ sources:
   returned: always
   type: list
   elements: str
+files:
+  description:
+    - Files that were, or would be, written or removed, with C(path) and C(action).
+    - Actions are C(create), C(update), C(overwrite), C(remove) and C(keep_edited). An overwritten file was edited, or
+      written by somebody else; a copy is kept in C(saved) in the stack's state directory. An edited file that left the
+      source is kept.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - {path: /opt/onebox/97layer/compose.yml, action: update}
+foreign_files:
+  description:
+    - Names in the deploy directory that no deploy wrote, the topmost ones and at most 50. They are never changed.
+  returned: always
+  type: list
+  elements: str
+staging_removed:
+  description: The directory O(staging_dir), which is gone.
+  returned: when it was given
+  type: str
 last_good:
   description:
     - The newest kept set of files and images with which the stack was well, with C(number), C(at) and C(revision).
@@ -134,10 +155,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 
 def _run(module: AnsibleModule) -> dict[str, t.Any]:
     world = World.real()
-    result = Stack(options.request_of(module.params, world), world, options.host_of(world)).info()
+    with options.removing_staging(module.params) as staging:
+        result = Stack(options.request_of(module.params, world), world, options.host_of(world)).info()
     if module._diff:
-        result["diff"] = outcome.diff_text(result["plan"])
-    return result
+        result["diff"] = outcome.diff_text(result)
+    return {**result, **staging}
 
 
 def main() -> None:

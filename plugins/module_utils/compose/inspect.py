@@ -10,17 +10,19 @@ import os
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose import podman_secrets
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, ports, secrets, vm_shares
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import env_file, environment, resolve
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Reader
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Reader
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, locate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.compose.staging import Staging
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
@@ -37,7 +39,11 @@ Result = dict[str, t.Any]
 
 @dataclass
 class Look:
-    """What a run saw, and what it made of it."""
+    """What a run saw, and what it made of it.
+
+    Attributes:
+        coming: secrets that Podman is given, or given anew.
+    """
 
     model: Model
     source: Source
@@ -47,6 +53,7 @@ class Look:
     rows: list[planning.Row]
     warnings: list[str]
     cache: dict[str, list[t.Any]]
+    coming: tuple[str, ...] = ()
 
 
 def find_engine(request: Request, world: World) -> Engine:
@@ -83,19 +90,26 @@ class Looker:
         self._world = world
         self.timings = timings
 
-    def look(self, blind_is_fine: bool = False, judge_builds: bool = True) -> Look:
+    def look(self, blind_is_fine: bool = False, judge_builds: bool = True, staging: Staging | None = None) -> Look:
         """Ask the tool for the model and the engine for the facts, and make the plan.
 
         Args:
             blind_is_fine: an engine that is not there is a warning.
             judge_builds: whether a changed build context counts; not so on the way back, where images are given.
+            staging: the files as they will be; without them, those in the deploy directory are read.
 
         Raises:
             ComposeError, EngineError: it cannot be seen what there is.
         """
         request, world = self._request, self._world
         source = locate(
-            request.name, request.project_dir, request.files, request.env_file, request.profiles, request.staged_dir
+            request.name,
+            request.project_dir,
+            request.files,
+            request.env_file,
+            request.profiles,
+            request.staged_dir if staging else "",
+            staging.instead if staging else None,
         )
         warnings: list[str] = []
         engine: Engine | None = None
@@ -120,24 +134,20 @@ class Looker:
             references += [container.image_id for container in containers]
             found = images.look(engine, references, world) if engine is not None else {}
         with self.timings.step("plan"):
-            content, cache = self._content(model, source, memory, engine)
+            coming = podman_secrets.coming(request, engine, world) if staging else {}
+            external = {**secrets.pieces(model, engine), **coming}
+            reader = Reader(memory.cache, external, source.place, staging.links if staging else ())
+            content = {
+                name: reader.content(service, model.variables, model.project_dir)
+                for name, service in model.services.items()
+            }
             if not judge_builds:
                 content = {name: dataclasses.replace(each, context=None) for name, each in content.items()}
             facts = planning.Facts(containers, found, memory, content, self._stale(engine, containers))
             rows = planning.make(
                 model, facts, kind=tool.kind, version=tool.version, remove_orphans=request.remove_orphans
             )
-        return Look(model, source, tool, engine, facts, rows, warnings, cache)
-
-    def _content(
-        self, model: Model, source: Source, memory: Memory, engine: Engine | None
-    ) -> tuple[dict[str, Content], dict[str, list[t.Any]]]:
-        reader = Reader(memory.cache, secrets.pieces(model, engine), source.place)
-        content = {
-            name: reader.content(service, model.variables, model.project_dir)
-            for name, service in model.services.items()
-        }
-        return content, reader.cache
+        return Look(model, source, tool, engine, facts, rows, warnings, reader.cache, tuple(coming))
 
     def _stale(self, engine: Engine | None, containers: t.Sequence[Container]) -> dict[str, list[str]]:
         if engine is None or not self._request.verify or not any(row.running for row in containers):
@@ -157,7 +167,7 @@ class Looker:
         problems = declaration.declared(look.model, look.source, request.rules)
         if not request.adopt:
             problems += declaration.foreign(request.name, request.project_dir, look.facts.containers)
-        problems += secrets.problems(look.model, look.tool.kind, look.engine)
+        problems += secrets.problems(look.model, look.tool.kind, look.engine, look.coming)
         if request.vm != "none":
             machine = Machine.of(request.vm, request.vm_name, environ=self._world.environ)
             problems += vm_shares.problems(look.model, machine, self._world)

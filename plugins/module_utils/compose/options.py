@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import pwd
 import re
@@ -14,6 +16,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import H
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.core import trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import KINDS
 
@@ -23,6 +27,24 @@ COMMON: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
     "project_dir": {"type": "path", "required": True},
     "staged_dir": {"type": "path"},
+    "staging_dir": {"type": "path"},
+    "env": {"type": "json", "no_log": True},
+    "secrets": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "no_log": False,
+        "options": {
+            "name": {"type": "str"},
+            "path": {"type": "path"},
+            "value": {"type": "str", "required": True, "no_log": True},
+            "owner": {"type": "str"},
+            "group": {"type": "str"},
+        },
+        "mutually_exclusive": [("name", "path")],
+        "required_one_of": [("name", "path")],
+    },
+    "content": {"type": "list", "elements": "path", "default": []},
     "files": {"type": "list", "elements": "str", "default": []},
     "env_file": {"type": "path"},
     "required_env": {"type": "list", "elements": "str", "default": []},
@@ -46,7 +68,7 @@ def request_of(params: t.Mapping[str, t.Any], world: World) -> Request:
     """The run that a module's parameters ask for; those only one module has get their defaults.
 
     Raises:
-        ComposeError: ``name`` is not a name for a stack.
+        ComposeError: ``name`` is not a name for a stack, or ``env`` is not a mapping.
     """
     if not _NAME.fullmatch(params["name"]):
         # The stack's lock and state lie in a directory of this name: an empty one is the directory of all stacks.
@@ -72,6 +94,10 @@ def request_of(params: t.Mapping[str, t.Any], world: World) -> Request:
     return Request(
         name=params["name"],
         project_dir=os.path.normpath(params["project_dir"]),
+        staging_dir=params["staging_dir"] or "",
+        env=_variables(params["env"]),
+        secrets=tuple(params["secrets"]),
+        content=_content(params),
         staged_dir=os.path.realpath(params["staged_dir"]) if params["staged_dir"] else "",
         files=tuple(params["files"]),
         env_file=params["env_file"],
@@ -93,6 +119,61 @@ def request_of(params: t.Mapping[str, t.Any], world: World) -> Request:
         state_dir=params["state_dir"] or default_state,
         **extra,
     )
+
+
+def _variables(text: str | None) -> dict[str, t.Any] | None:
+    """The option ``env``. As JSON it is one value to hide in a task's result, and not each number and word in it."""
+    if text is None:
+        return None
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        # Without the text: it may hold secrets.
+        raise ComposeError("env: is not a mapping of names to values. Write one NAME: value a line.")
+    return values
+
+
+def _content(params: t.Mapping[str, t.Any]) -> tuple[tuple[str, str], ...]:
+    if params["content"] and not params["staging_dir"]:
+        raise ComposeError("content: needs staging_dir, which holds the files for each directory.")
+    for path in params["content"]:
+        if not os.path.isabs(path):
+            raise ComposeError(f"content: {path} is not an absolute path")
+    folder = params["staging_dir"] or ""
+    return tuple(
+        (os.path.join(folder, f"content-{number}"), os.path.normpath(path))
+        for number, path in enumerate(params["content"])
+    )
+
+
+@contextlib.contextmanager
+def removing_staging(params: t.Mapping[str, t.Any]) -> t.Iterator[dict[str, str]]:
+    """Remove the directory that the role made for this run, however the run ends.
+
+    Yields:
+        What a result says of it.
+
+    Raises:
+        ComposeError: the staged files are not in it. Nothing is removed then.
+        FileError: it is not a private directory, or cannot be removed.
+    """
+    folder = params["staging_dir"]
+    if not folder:
+        yield {}
+        return
+    if params["staged_dir"] and os.path.dirname(os.path.normpath(params["staged_dir"])) != os.path.normpath(folder):
+        raise ComposeError(f"staging_dir: {folder} does not hold staged_dir. It is removed at the end.")
+    trees.private_dir(folder)
+    removed = {"staging_removed": folder}
+    try:
+        yield removed
+    except OneboxError as error:
+        error.facts.update(removed)
+        raise
+    finally:
+        trees.remove_tree(folder)
 
 
 def host_of(world: World) -> Host:

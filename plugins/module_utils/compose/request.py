@@ -19,6 +19,10 @@ class Request:
     name: str
     project_dir: str
     staged_dir: str = ""
+    staging_dir: str = ""
+    env: t.Mapping[str, t.Any] | None = field(default=None, repr=False)
+    secrets: tuple[t.Mapping[str, t.Any], ...] = field(default=(), repr=False)
+    content: tuple[tuple[str, str], ...] = ()
     files: tuple[str, ...] = ()
     env_file: str | None = None
     profiles: tuple[str, ...] = ()
@@ -46,6 +50,16 @@ class Request:
     http_checks: tuple[t.Mapping[str, t.Any], ...] = ()
     prometheus_checks: tuple[t.Mapping[str, t.Any], ...] = ()
     state_dir: str = "/var/lib/onebox"
+
+    @property
+    def secret_files(self) -> list[t.Mapping[str, t.Any]]:
+        """The secrets that are files."""
+        return [secret for secret in self.secrets if secret.get("path")]
+
+    @property
+    def podman_secrets(self) -> dict[str, str]:
+        """Name -> value of the secrets that Podman keeps."""
+        return {str(secret["name"]): str(secret["value"]) for secret in self.secrets if secret.get("name")}
 
     @property
     def state_folder(self) -> str:

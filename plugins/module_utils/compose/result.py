@@ -27,6 +27,8 @@ def empty(project: str) -> dict[str, t.Any]:
         "endpoints": [],
         "targets": [],
         "sources": [],
+        "files": [],
+        "foreign_files": [],
         "warnings": [],
         "last_good": {},
         "rolled_back": False,
@@ -94,11 +96,11 @@ def mount_failure(project: str, report: t.Mapping[str, t.Any]) -> str:
     return "\n".join([head + ":", *lines]) if lines else f"{head}: {report.get('message', '')}"
 
 
-def diff_text(plan: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, str]:
-    """The plan as ``--diff`` shows it: before and after, one line a field; secrets are masked already."""
+def diff_text(result: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """A result as ``--diff`` shows it: files by name only, the plan with one line a field, secrets masked already."""
     before: list[str] = []
-    after: list[str] = []
-    for row in plan:
+    after: list[str] = [f"# {row['path']}: {row['action']}" for row in result["files"]]
+    for row in result["plan"]:
         if row["action"] == "keep":
             continue
         after.append(f"# {row['service']}: {row['action']} ({', '.join(row['reasons'])})")
@@ -117,6 +119,8 @@ def lines(result: t.Mapping[str, t.Any]) -> list[str]:
         text.append(f"{row['service']}: {row['action']}{why}")
         for name, change in sorted(row["diff"].items()):
             text.append(f"    {name}: {_shown(change['before'])} -> {_shown(change['after'])}")
+    text += [f"{row['path']}: {row['action']}" for row in result["files"]]
+    text += [f"{path}: no deploy wrote it, and it stays" for path in result["foreign_files"]]
     text += [f"{name}: no longer declared, and still there" for name in result["orphans"]]
     text += [f"warning: {warning}" for warning in result["warnings"]]
     text += [f"problem: {row['where']}: {row['message']}" for row in result["problems"]]

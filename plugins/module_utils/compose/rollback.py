@@ -48,7 +48,7 @@ def earlier(request: Request, looker: Looker, good: LastGood) -> Earlier:
     except BadStack:
         pass  # then it is what one goes back from
     else:
-        now = good.describe(look.source, look.model, look.facts.containers, "", "", "")
+        now = good.describe(look.model, look.facts.containers, good.digests(look.source, look.model))
         present = next((each for each in sets if each.same_as(now)), None)
         sets = [each for each in sets if not each.same_as(now)]
     if not sets:
@@ -81,13 +81,14 @@ class Rollback:
         self._deploy = deploy
         self.rows: list[planning.Row] = []
 
-    def after_failure(self, failure: str, result: Result, former: t.Container[str]) -> str:
+    def after_failure(self, failure: str, result: Result, former: t.Container[str], declared: t.Collection[str]) -> str:
         """Bring the newest set back after a deploy that failed.
 
         Args:
             failure: why it failed.
             result: filled in.
             former: ids of the containers that were there before the deploy.
+            declared: files that decided what the stack was in the deploy.
 
         Returns:
             The failure, and how going back ended.
@@ -99,24 +100,26 @@ class Rollback:
         attempt = outcome.empty(self._request.name)
         try:
             with self._looker.timings.step("rollback"):
-                worse = self._restore(sets[-1], attempt, former)
+                worse = self._restore(sets[-1], attempt, declared, former)
         except OneboxError as error:
             worse = str(error)
         if worse:
             return f"{failure}\nGoing back to what was well at {sets[-1].at} failed too: {worse}"
         result["rolled_back"] = True
         result["last_good"] = sets[-1].brief
+        result["warnings"] += [each for each in attempt["warnings"] if each not in result["warnings"]]
         for key in ("health", "images", "mounts", "endpoints", "targets"):
             result[key] = attempt[key]
         return f"{failure}\nThe stack was brought back to what was well at {sets[-1].at}, and is well again."
 
-    def to(self, target: GoodSet, present: GoodSet | None, result: Result) -> str:
+    def to(self, target: GoodSet, present: GoodSet | None, result: Result, declared: t.Collection[str] = ()) -> str:
         """Bring ``target`` back, and forget the sets that came after it. When that fails, bring ``present`` back.
 
         Args:
             target: the set.
             present: the set that runs now; None when what runs was never well.
             result: filled in.
+            declared: files that decide what the stack is now.
 
         Returns:
             Why the stack is not well, "" when it is.
@@ -124,7 +127,7 @@ class Rollback:
         Raises:
             OneboxError: the set cannot be brought back; its files may be in place already.
         """
-        failure = self._restore(target, result)
+        failure = self._restore(target, result, declared)
         result["rolled_back"] = not failure
         result["last_good"] = target.brief
         if not failure:
@@ -135,15 +138,29 @@ class Rollback:
             failure += self._forward_again(present)
         return failure
 
-    def _restore(self, good: GoodSet, result: Result, former: t.Container[str] | None = None) -> str:
+    def _restore(
+        self,
+        good: GoodSet,
+        result: Result,
+        declared: t.Collection[str],
+        former: t.Container[str] | None = None,
+    ) -> str:
         """Bring a set back. ``former``: containers that were there before a deployment that did not end well."""
         request = self._request
         engine = find_engine(request, self._world)
         looked_for = [*(() if request.files else FILE_NAMES), *(() if request.env_file else (".env",))]
-        self._good.restore(good, request.project_dir, Tagger(engine, self._world), looked_for)
+        copied = self._good.restore(
+            good,
+            request.project_dir,
+            Tagger(engine, self._world),
+            looked_for,
+            declared=declared,
+            at=self._world.now(),
+        )
         look = self._looker.look(judge_builds=False)
         self.rows = look.rows
         result.update(self._looker.result(look))
+        result["warnings"] += copied
         if former is not None:
             # A service that only the failed deployment knew may hold what those it came beside need, a port for one.
             added = [row for row in look.facts.containers if row.id not in former]
@@ -154,7 +171,7 @@ class Rollback:
     def _forward_again(self, present: GoodSet) -> str:
         """What was well until a person left it is better than an earlier set that is well no more."""
         try:
-            worse = self._restore(present, outcome.empty(self._request.name))
+            worse = self._restore(present, outcome.empty(self._request.name), ())
         except OneboxError as error:
             worse = str(error)
         if worse:

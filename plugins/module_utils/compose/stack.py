@@ -6,22 +6,25 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose import podman_secrets, rollback, teardown
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
-from ansible_collections.onebox.stack.plugins.module_utils.compose import rollback
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Boot, Host
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, freeze
 from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.incoming import Incoming
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Looker, Result, find_engine
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.rollback import Rollback
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import history, state_file
+from ansible_collections.onebox.stack.plugins.module_utils.compose.staging import Staging, staged
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import history, releases, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import GoodSet, LastGood
@@ -73,21 +76,28 @@ class Stack:
         unknown = self._not_yet(blind_is_fine)
         if unknown:
             return unknown
+        with staged(request) as staging:
+            return self._look_at(staging, blind_is_fine)
+
+    def _look_at(self, staging: Staging, blind_is_fine: bool) -> Result:
+        request = self._request
         try:
-            look = self._looker.look(blind_is_fine)
+            look = self._looker.look(blind_is_fine, staging=staging)
         except providers.NoTool as error:
             if not blind_is_fine:
                 raise
             note = f"{error} Check mode goes on without: the plan is known once there is one."
             return {**outcome.empty(request.name), "changed": True, "warnings": [note]}
-        problems = self._looker.problems(look)
+        incoming = Incoming(request, staging, look)
+        problems = [*self._looker.problems(look), *incoming.problems]
         doubts = [each for each in problems if blind_is_fine and each.code in declaration.MADE_BEFORE]
         if len(problems) > len(doubts):
             raise BadStack(request.name, problems)
         result = self._looker.result(look)
         result["warnings"] += [f"{each.where}: {each.message}. Check mode goes on without." for each in doubts]
-        self._not_frozen(_changes(look.rows))
+        self._not_frozen([*_changes(look.rows), *incoming.changes])
         result["changed"] = any(row.action != planning.KEEP for row in look.rows)
+        incoming.describe(result)
         if request.boot and look.engine is not None:
             result["boot"] = self._ensure_boot(look, look.engine, result["sources"], check=True)
             result["changed"] = result["changed"] or result["boot"]["changed"]
@@ -100,21 +110,25 @@ class Stack:
             ComposeError, EngineError: the stack cannot be judged at all.
         """
         try:
-            look = self._looker.look()
+            with staged(self._request) as staging:
+                look = self._looker.look(staging=staging)
+                incoming = Incoming(self._request, staging, look)
         except BadStack as error:
             result = outcome.empty(self._request.name)
             problems = list(error.problems)
         else:
-            problems = self._looker.problems(look)
+            problems = [*self._looker.problems(look), *incoming.problems]
             # With a model that is partly made up, there is no plan.
             result = outcome.empty(self._request.name) if look.model.problems else self._looker.result(look)
+            incoming.describe(result)
         result["problems"] = [vars(problem) for problem in problems]
         result["history"] = history.last(self._request.state_folder, 10)
         sets = self._good.sets()
         if sets:
             result["last_good"] = sets[-1].brief
         result["text"] = outcome.lines(result)
-        result["would_change"] = any(row["action"] != planning.KEEP for row in result["plan"])
+        result["would_change"] = any(row["action"] != planning.KEEP for row in result["plan"]) or result["changed"]
+        result["changed"] = False
         return result
 
     def converge(self) -> Result:
@@ -125,8 +139,6 @@ class Stack:
             LockHeld: another run works on the stack.
         """
         request = self._request
-        if request.staged_dir:
-            raise ComposeError("staged_dir is for a plan: in check mode, or with compose_stack_info")
         with self._locked() as descriptor:
             deploy = Deploy(request, self._world, self._timings, descriptor)
             if request.state == "present":
@@ -168,11 +180,6 @@ class Stack:
         note = f"{self._request.project_dir} does not exist yet; the plan is known once the stack's files are there"
         return {**outcome.empty(self._request.name), "changed": True, "warnings": [note]}
 
-    def _judge(self, look: Look) -> None:
-        problems = self._looker.problems(look)
-        if problems:
-            raise BadStack(self._request.name, problems)
-
     def _look_at_sets(self) -> Result:
         found = rollback.earlier(self._request, self._looker, self._good)
         result = self._looker.result(found.look) if found.look else outcome.empty(self._request.name)
@@ -196,23 +203,45 @@ class Stack:
         self._not_frozen(_going(present))
         unit = self._request.state == "absent" and self._boot().remove(check=True)
         result["changed"] = bool(present) or unit
+        if self._request.state == "absent":
+            result["files"], result["foreign_files"], kept = teardown.remove(self._request, check=True)
+            result["warnings"] += kept
+            result["changed"] = result["changed"] or bool(result["files"])
         result["actions"] = [{"service": row.service, "container": row.name} for row in present]
         return result
 
     # Changing
 
     def _deploy(self, deploy: Deploy) -> Result:
-        look = self._looker.look()
-        self._judge(look)
-        self._not_frozen(_changes(look.rows))
-        result = self._looker.result(look)
+        with staged(self._request) as staging:
+            look, judged, result = self._take_in(staging)
         failure = deploy.run(look, result)
         if not failure:
-            failure = self._settle(look, deploy.after, result)
+            failure = self._settle(look, judged, deploy.after, result)
         elif self._request.rollback and result["changed"]:
             back = Rollback(self._request, self._world, self._looker, self._good, deploy)
-            failure = back.after_failure(failure, result, {row.id for row in look.facts.containers})
+            failure = back.after_failure(failure, result, {row.id for row in look.facts.containers}, judged)
         return self._finish(result, look.rows, failure)
+
+    def _take_in(self, staging: Staging) -> tuple[Look, dict[str, str], Result]:
+        """Judge the staged files, then move them in. Returns the stack as it is to be applied, and what was judged."""
+        request, world = self._request, self._world
+        look = self._looker.look(staging=staging)
+        incoming = Incoming(request, staging, look)
+        problems = [*self._looker.problems(look), *incoming.problems]
+        if problems:
+            raise BadStack(request.name, problems)
+        self._not_frozen([*_changes(look.rows), *incoming.changes])
+        judged = releases.digests(look.source, look.model, staging.main.target.items if staging.main else None)
+        with self._timings.step("files"):
+            if incoming.secrets and look.engine is not None:
+                podman_secrets.give(request, look.engine, world, incoming.secrets)
+                # A container made from now on has the new secret, and the plan must know which one that is.
+                look = self._looker.look(staging=staging)
+            result = self._looker.result(look)
+            incoming.describe(result)
+            incoming.move_in(world, result)
+        return dataclasses.replace(look, source=look.source.deployed()), judged, result
 
     def _roll_back(self, deploy: Deploy) -> Result:
         found = rollback.earlier(self._request, self._looker, self._good)
@@ -220,15 +249,20 @@ class Stack:
         self._own(project_containers(find_engine(self._request, self._world), self._request.name))
         self._not_frozen([_GOING_BACK])
         back = Rollback(self._request, self._world, self._looker, self._good, deploy)
-        failure = back.to(found.sets[-1], found.present, result)
+        declared = self._good.digests(found.look.source, found.look.model) if found.look else {}
+        failure = back.to(found.sets[-1], found.present, result, declared)
         return self._finish(result, back.rows, failure)
 
-    def _settle(self, look: Look, after: t.Sequence[Container], result: Result) -> str:
+    def _settle(self, look: Look, judged: t.Mapping[str, str], after: t.Sequence[Container], result: Result) -> str:
         """A stack that is well is worth keeping, and worth starting at boot."""
         try:
             with self._timings.step("commit"):
-                good = self._keep(look, after)
-            result["last_good"] = good.brief
+                try:
+                    result["last_good"] = self._keep(look, judged, after).brief
+                except releases.FilesDiffer as error:
+                    known = self._good.sets()
+                    result["last_good"] = known[-1].brief if known else {}
+                    result["warnings"].append(str(error))
             if self._request.boot and look.engine is not None:
                 with self._timings.step("boot"):
                     result["boot"] = self._ensure_boot(look, look.engine, result["sources"], check=False)
@@ -237,16 +271,16 @@ class Stack:
             return f"stack {self._request.name} is well, but: {error}"
         return ""
 
-    def _keep(self, look: Look, after: t.Sequence[Container]) -> GoodSet:
+    def _keep(self, look: Look, judged: t.Mapping[str, str], after: t.Sequence[Container]) -> GoodSet:
         if look.engine is None:
             raise AssertionError("what was deployed had an engine")
         good = self._good.describe(
-            look.source,
             look.model,
             after,
-            self._world.now(),
-            self._request.revision,
-            f"{look.tool.kind} {look.tool.version_text}",
+            judged,
+            at=self._world.now(),
+            revision=self._request.revision,
+            tool=f"{look.tool.kind} {look.tool.version_text}",
         )
         tagger = Tagger(look.engine, self._world)
         return self._good.commit(good, look.source.project_dir, tagger, self._request.keep)
@@ -324,6 +358,9 @@ class Stack:
         if request.state == "absent":
             result["changed"] = self._boot().remove(check=False) or result["changed"]
             self._good.forget(self._good.sets(), Tagger(engine, self._world))
+            result["files"], result["foreign_files"], kept = teardown.remove(request, check=False)
+            result["warnings"] += kept
+            result["changed"] = result["changed"] or bool(result["files"])
             state_file.forget(request.state_folder)
         return self._finish(result, [], "")
 

@@ -8,6 +8,8 @@ Podman copies a secret when it makes a container, so that a changed one is only 
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import PODMAN_COMPOSE
@@ -43,11 +45,12 @@ def pieces(model: Model, engine: Engine | None) -> dict[str, Piece]:
     return found
 
 
-def problems(model: Model, kind: str, engine: Engine | None) -> list[Problem]:
+def problems(model: Model, kind: str, engine: Engine | None, coming: t.Collection[str] = ()) -> list[Problem]:
     """External secrets this stack cannot be given.
 
     Args:
         kind: the compose tool.
+        coming: secrets that Podman is given before the stack is deployed.
     """
     wanted = users(model)
     if not wanted or engine is None:
@@ -56,7 +59,7 @@ def problems(model: Model, kind: str, engine: Engine | None) -> list[Problem]:
         place = "Docker has none outside of Swarm" if engine.name != "podman" else "docker compose refuses them"
         advice = f"is external, and {place}: declare it with file, or deploy with Podman and podman-compose"
         return [Problem("external_secret", f"secret {name}", advice) for name in sorted(wanted)]
-    there = pieces(model, engine)
+    there = {*pieces(model, engine), *coming}
     return [
         Problem(
             "no_secret",

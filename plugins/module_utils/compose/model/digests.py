@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import short_syntax
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.dockerignore import Ignore
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import FileRef, Service
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import MARKER
 
 # Only what never changes what a build makes or a service does.
 _RESTART_ACTIONS = ("restart", "sync+restart")
@@ -55,6 +56,7 @@ class Reader:
         cache: what an earlier reader's :attr:`cache` was.
         external: name -> piece of what the engine keeps and no file here does.
         place: where a path is read, for a stack whose files are not where they will be.
+        skip: paths that count for nothing, such as links to what only the deploy directory has.
     """
 
     def __init__(
@@ -62,10 +64,12 @@ class Reader:
         cache: t.Mapping[str, t.Sequence[t.Any]] | None = None,
         external: t.Mapping[str, Piece] | None = None,
         place: t.Callable[[str], str] = str,
+        skip: t.Container[str] = (),
     ) -> None:
         self._known = dict(cache or {})
         self._external = dict(external or {})
         self._place = place
+        self._skip = skip
         self.cache: dict[str, list[t.Any]] = {}
 
     def content(self, service: Service, values: t.Mapping[str, str], base: str) -> Content:
@@ -120,6 +124,8 @@ class Reader:
         newest = 0.0
         top = self._place(path)
         for relative, place, info in _walk(top, ignore):
+            if place in self._skip or os.path.basename(relative) == MARKER:
+                continue
             newest = max(newest, info.st_ctime if top == path else self._since(path + place[len(top) :], place, info))
             total.update(f"{relative}\0{stat.S_IFMT(info.st_mode):o}\0{info.st_mode & 0o777:o}\0".encode(*_BYTES))
             if stat.S_ISLNK(info.st_mode):

@@ -8,11 +8,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 
+# Names the stack a deploy directory belongs to.
+MARKER = ".onebox-stack"
 FILE_NAMES = ("compose.yml", "compose.yaml", "docker-compose.yml", "docker-compose.yaml")
 
 
@@ -22,6 +24,7 @@ class Source:
 
     Attributes:
         staged: a directory that is read in place of ``project_dir``, for a plan of files that are not there yet; or "".
+        instead: single files that are read elsewhere until they are there.
     """
 
     project: str
@@ -30,6 +33,7 @@ class Source:
     env_file: str
     profiles: tuple[str, ...]
     staged: str = ""
+    instead: t.Mapping[str, str] = field(default_factory=dict)
 
     @property
     def read_dir(self) -> str:
@@ -38,6 +42,8 @@ class Source:
 
     def place(self, path: str) -> str:
         """Where ``path``, as the stack names it, is read."""
+        if path in self.instead:
+            return self.instead[path]
         if not self.staged:
             return path
         found = moved(path, self.project_dir, self.staged)
@@ -46,7 +52,20 @@ class Source:
 
     def named(self, path: str) -> str:
         """How the stack names what is read at ``path``; the reverse of :meth:`place`."""
+        for name, read_at in self.instead.items():
+            if path == read_at:
+                return name
         return moved(path, self.staged, self.project_dir) if self.staged else path
+
+    def deployed(self) -> Source:
+        """The same stack once its files are in their places."""
+        return dataclasses.replace(
+            self,
+            files=tuple(self.named(path) for path in self.files),
+            env_file=self.named(self.env_file),
+            staged="",
+            instead={},
+        )
 
 
 def moved(path: str, before: str, after: str) -> str:
@@ -61,11 +80,13 @@ def locate(
     env_file: str | None,
     profiles: t.Sequence[str],
     staged: str = "",
+    instead: t.Mapping[str, str] | None = None,
 ) -> Source:
     """Make paths absolute and check that they are there.
 
     Args:
         staged: see :class:`Source`.
+        instead: see :class:`Source`.
 
     Raises:
         BadStack: a file is missing; names each.
@@ -78,7 +99,7 @@ def locate(
         problems.append(Problem("no_project_dir", folder, "this directory does not exist; copy the stack there"))
     if problems:
         raise BadStack(project, problems)
-    source = Source(project, project_dir, (), "", tuple(profiles), staged)
+    source = Source(project, project_dir, (), "", tuple(profiles), staged, instead or {})
     if files:
         chosen = [source.place(os.path.join(project_dir, name)) for name in files]
     else:

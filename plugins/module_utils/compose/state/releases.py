@@ -9,18 +9,21 @@ of their own, so that a prune does not take them for rubbish.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
-import stat
 import typing as t
 from dataclasses import asdict, dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose import move_in
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
+from ansible_collections.onebox.stack.plugins.module_utils.core.beneath import open_directory
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
 
@@ -65,6 +68,7 @@ class LastGood:
     """
 
     def __init__(self, folder: str, project: str) -> None:
+        self._state = folder
         self._folder = os.path.join(folder, "good")
         self._project = project
 
@@ -81,10 +85,25 @@ class LastGood:
                 continue  # half written when the power went: it was never a set
         return sorted(found, key=lambda each: each.number)
 
+    def digests(self, source: Source, model: Model) -> dict[str, str]:
+        """:func:`digests` of the deploy directory."""
+        return digests(source, model, deployed_files.load(self._state).deployed_to(source.project_dir))
+
     def describe(
-        self, source: Source, model: Model, containers: t.Sequence[Container], at: str, revision: str, tool: str
+        self,
+        model: Model,
+        containers: t.Sequence[Container],
+        judged: t.Mapping[str, str],
+        *,
+        at: str = "",
+        revision: str = "",
+        tool: str = "",
     ) -> GoodSet:
-        """What runs now, as the set it would be."""
+        """What runs now, as the set it would be.
+
+        Args:
+            judged: :func:`digests` of the files it was made from.
+        """
         number = max([each.number for each in self.sets()], default=0) + 1
         images = {}
         for container in containers:
@@ -95,13 +114,13 @@ class LastGood:
                     "reference": _reference(container, service.image),
                     "kept_as": f"localhost/onebox/{self._project}/{container.service.lower()}:good-{number}",
                 }
-        digests = {path: _digest(os.path.join(source.project_dir, path)) for path in declared_files(source, model)}
-        return GoodSet(number, at, revision, images, digests, tool)
+        return GoodSet(number, at, revision, images, dict(judged), tool)
 
     def commit(self, good: GoodSet, project_dir: str, tagger: Tagger, keep: int) -> GoodSet:
         """Keep ``good`` unless it is no different from the newest, and forget all but ``keep``.
 
         Raises:
+            FilesDiffer: a file in the deploy directory is not what was judged any more. Nothing is kept.
             ComposeError: it cannot be written, or an image not be named.
         """
         known = self.sets()
@@ -115,10 +134,14 @@ class LastGood:
         try:
             shutil.rmtree(half, ignore_errors=True)
             os.makedirs(os.path.join(half, "files"), mode=0o700)
-            for path in good.files:
-                target = os.path.join(half, "files", path)
-                os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-                shutil.copy(os.path.join(project_dir, path), target)  # with its mode: some are secret
+            differing = _copy_files(good, project_dir, os.path.join(half, "files"))
+            if differing:
+                shutil.rmtree(half, ignore_errors=True)
+                self._untag(good, tagger)
+                raise FilesDiffer(
+                    f"no release of stack {self._project} was kept: somebody changed {', '.join(differing)} in "
+                    f"{project_dir} while the deploy ran. Deploy again."
+                )
             text = json.dumps(asdict(good), indent=1) + "\n"
             files.replace(os.path.join(half, "set.json"), text.encode(), 0o600, durable=True)
             os.rename(half, place)
@@ -131,48 +154,138 @@ class LastGood:
         """Remove sets and the names of their images."""
         for each in sets:
             # Names first: a run that is killed in between knows them from the set.
-            for row in each.images.values():
-                tagger.untag(row["kept_as"])
+            self._untag(each, tagger)
             shutil.rmtree(os.path.join(self._folder, str(each.number)), ignore_errors=True)
 
-    def restore(self, good: GoodSet, project_dir: str, tagger: Tagger, looked_for: t.Sequence[str] = ()) -> None:
+    def _untag(self, each: GoodSet, tagger: Tagger) -> None:
+        for row in each.images.values():
+            tagger.untag(row["kept_as"])
+
+    def restore(
+        self,
+        good: GoodSet,
+        project_dir: str,
+        tagger: Tagger,
+        looked_for: t.Sequence[str] = (),
+        *,
+        declared: t.Collection[str] = (),
+        at: str = "now",
+    ) -> list[str]:
         """Let the images' names mean what they meant, and put the files of a set back.
+
+        A file that somebody edited is copied to the state folder before it is overwritten.
 
         Args:
             looked_for: files that count when they are there; one the set has not gets ``.not-well`` behind its name.
+            declared: files that decide what the stack is now. One that the set has not and a deploy wrote is removed.
+            at: the time, for the name of the copies.
+
+        Returns:
+            A warning for each file that was copied.
 
         Raises:
             ComposeError: an image is gone, and no file was touched; or a file cannot be written.
         """
         for row in good.images.values():
             tagger.tag(row["id"], row["reference"])
-        place = os.path.join(self._folder, str(good.number), "files")
-        for path in good.files:
-            _put_back(os.path.join(place, path), os.path.join(project_dir, path))
+        warnings = self._put_back(good, project_dir, set(declared) - set(good.files) - set(looked_for), at)
         for name in looked_for:
             later = os.path.join(project_dir, name)
             if name not in good.files and os.path.isfile(later):
                 try:
-                    os.replace(later, later + ".not-well")
+                    with open_directory(project_dir) as directory:
+                        directory.rename(name, directory, f"{name}.not-well")
                 except OSError as error:
                     raise ComposeError(f"cannot put {later} aside: {error.strerror}") from error
+        return warnings
+
+    def _put_back(self, good: GoodSet, project_dir: str, superfluous: t.Collection[str], at: str) -> list[str]:
+        place = os.path.join(self._folder, str(good.number), "files")
+        items, problems = move_in.read_tree(place)
+        # The directories of a set are private; those of the stack keep the modes they have.
+        items = {
+            name: dataclasses.replace(item, mode=0o755) if item.kind == move_in.FOLDER else item
+            for name, item in items.items()
+            if item.kind != move_in.FOLDER or not os.path.isdir(os.path.join(project_dir, name))
+        }
+        deployed = deployed_files.load(self._state)
+        counted = {
+            name: seen for name, seen in deployed.of(project_dir).items() if name in items or name in superfluous
+        }
+        target = move_in.Target(project_dir, items, place, prune=True, atomic=(".env",))
+        narrow = deployed_files.DeployedFiles({project_dir: counted}, dict(deployed.folders))
+        found = move_in.compare(target, narrow)
+        problems += found.problems
+        if problems:
+            why = "; ".join(f"{each.where} {each.message}" for each in problems)
+            raise ComposeError(f"the files of {good.at} cannot be put back: {why}")
+        if not found.changes:
+            return []
+        deployed = move_in.planned(found, deployed)
+        deployed_files.save(self._state, deployed)
+        saved = deployed_files.SavedCopies(self._state, at)
+        copies = move_in.save_copies(found, saved)
+        deployed_files.save(self._state, move_in.carry_out(found, deployed))
+        return [
+            f"{path} was not what a deploy wrote last, and was overwritten. The copy {copy} has what it was."
+            for path, copy in copies.items()
+        ]
 
 
-def declared_files(source: Source, model: Model) -> list[str]:
-    """Files in the deploy directory that decide what the stack is, relative to it; what is only built from, not."""
+class FilesDiffer(ComposeError):
+    """The files in the deploy directory are not those that were judged."""
+
+
+def digests(source: Source, model: Model, ours: t.Container[str] | None) -> dict[str, str]:
+    """The files that decide what the stack is: path relative to the deploy directory -> SHA-256.
+
+    Args:
+        ours: see :func:`declared_files`.
+
+    Raises:
+        ComposeError: one cannot be read.
+    """
+    return {name: _digest(path) for name, path in declared_files(source, model, ours).items()}
+
+
+def declared_files(source: Source, model: Model, ours: t.Container[str] | None) -> dict[str, str]:
+    """Files in the deploy directory that decide what the stack is; what is only built from, not.
+
+    Args:
+        ours: what deploys wrote. Other files in a mounted directory are data. None where nobody deploys files.
+
+    Returns:
+        Path relative to the deploy directory -> where it is read.
+    """
     places = [*source.files, source.env_file]
     for service in model.services.values():
         places += [path for path, unused in service.env_files]
         places += [ref.value for ref in service.files if ref.kind == "file"]
         places += [bind.source for bind in service.binds if bind.read_only]
-    base = os.path.realpath(source.project_dir)
-    found = set()
+    found = {}
     for place in filter(None, places):
-        for path in _files_below(place):
-            relative = os.path.relpath(os.path.realpath(path), base)
-            if not relative.startswith(".."):
-                found.add(relative)
-    return sorted(found)
+        # A directory that holds the deploy directory, such as a whole host, is not part of the stack.
+        relative = _below(source, place)
+        if relative is None:
+            continue
+        for path in _files_below(source.place(place)):
+            inner = _below(source, path)
+            if inner is not None and (inner == relative or ours is None or inner in ours):
+                found[inner] = path
+    return dict(sorted(found.items()))
+
+
+def _below(source: Source, place: str) -> str | None:
+    """``place`` relative to the deploy directory, None where it is not below it. Links on the way are resolved."""
+    if place in source.instead.values():
+        place = os.path.realpath(source.named(place))
+    else:
+        place = os.path.realpath(source.place(place))
+    for base in filter(None, (source.staged, source.project_dir)):
+        relative = os.path.relpath(place, os.path.realpath(base))
+        if relative != ".." and not relative.startswith("../"):
+            return relative
+    return None
 
 
 def _files_below(place: str) -> t.Iterator[str]:
@@ -198,24 +311,17 @@ def _reference(container: Container, declared: str) -> str:
     return declared if not known or known.startswith("sha256:") else known
 
 
-def _put_back(source: str, target: str) -> None:
-    try:
-        with open(source, "rb") as stream:
-            wanted = stream.read()
-        mode = stat.S_IMODE(os.stat(source).st_mode)
-        if os.path.exists(target):
-            with open(target, "rb") as stream:
-                if stream.read() == wanted:
-                    return
-            # In place: a container may have this very file mounted.
-            with open(target, "r+b") as stream:
-                stream.write(wanted)
-                stream.truncate()
-        else:
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(wanted)
-        os.chmod(target, mode)
-    except OSError as error:
-        raise ComposeError(f"cannot put {target} back: {error.strerror}") from error
+def _copy_files(good: GoodSet, project_dir: str, folder: str) -> list[str]:
+    """Copy the files of a set. Returns those that are not what was judged. Raises :class:`OSError`."""
+    differing = []
+    for path, judged in good.files.items():
+        target = os.path.join(folder, path)
+        os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+        try:
+            shutil.copy(os.path.join(project_dir, path), target)  # with its mode: some are secret
+        except FileNotFoundError:
+            differing.append(path)
+            continue
+        if _digest(target) != judged:
+            differing.append(path)
+    return differing

@@ -1,0 +1,154 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a deploy brings to the host: compare it, judge it, and move it in under the stack's lock."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose import move_in, podman_secrets
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, project_dir
+from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES
+from ansible_collections.onebox.stack.plugins.module_utils.compose.move_in import Difference, Target
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.compose.staging import Staging, settle_modes
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+
+# Names in a result; a directory with many more is somebody's data.
+_MOST_FOREIGN = 50
+# Bytes that stay free beside what is written.
+_RESERVE = 1 << 20
+
+
+class Incoming:
+    """The difference between what a deploy brings and what is on the host.
+
+    Args:
+        request: what is wanted.
+        staging: the staged files.
+        look: the stack as they declare it.
+
+    Attributes:
+        problems: why it must not be deployed.
+        secrets: secrets that Podman is given.
+    """
+
+    def __init__(self, request: Request, staging: Staging, look: Look) -> None:
+        self._request = request
+        self._deployed = deployed_files.load(request.state_folder)
+        self.secrets = look.coming
+        self.problems = [*staging.problems, *podman_secrets.problems(request, look.engine)]
+        sources = tuple(declaration.sources_of(look.model))
+        self._differences: list[Difference] = []
+        if staging.main is not None:
+            self.problems += project_dir.problems(request.name, request.project_dir, request.state_dir)
+            self.problems += _compose_file_in_front(request, staging.main)
+            self._differences.append(staging.main)
+        targets = [each for each in staging.targets if staging.main is None or each is not staging.main.target]
+        for target in [*targets, *self._content()]:
+            own = Target(**{**vars(target), "foreign": sources})
+            self._differences.append(move_in.compare(own, self._deployed))
+        self.problems += [problem for each in self._differences for problem in each.problems]
+        self.problems += _no_room(self._differences)
+
+    def _content(self) -> t.Iterator[Target]:
+        for source, path in self._request.content:
+            settle_modes(source)
+            items, problems = move_in.read_tree(source)
+            self.problems += problems
+            yield Target(path, items, source, data=True, outside=True)
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """The files that are written, removed, or kept although the source has them no longer."""
+        return sorted((row for each in self._differences for row in each.rows()), key=lambda row: row["path"])
+
+    @property
+    def changes(self) -> list[str]:
+        """What is changed on the host, for a message."""
+        written = [f"{row['path']} ({row['action']})" for row in self.rows if row["action"] != move_in.KEEP_EDITED]
+        return written + [f"secret {name}" for name in self.secrets]
+
+    def describe(self, result: Result) -> None:
+        """Put it into a result."""
+        result["files"] = self.rows
+        ours = {os.path.join(each.target.path, name) for each in self._differences for name in each.target.items}
+        others = [os.path.join(each.target.path, name) for each in self._differences for name in each.foreign]
+        env_file = os.path.join(self._request.project_dir, ".env")
+        result["foreign_files"] = [
+            path
+            for path in others
+            if path not in (*ours, env_file) and not any(own.startswith(f"{path}/") for own in ours)
+        ][:_MOST_FOREIGN]
+        result["changed"] = result["changed"] or bool(self.changes)
+        for row in self.rows:
+            if row["action"] == move_in.KEEP_EDITED:
+                result["warnings"].append(
+                    f"{row['path']} left the source, but was edited on the host, so it stays. Remove it if nobody "
+                    "needs it."
+                )
+
+    def move_in(self, world: World, result: Result) -> None:
+        """Write it. The stack must be locked, and be judged.
+
+        Args:
+            world: the clock.
+            result: gets a warning for each file that was not what a deploy wrote.
+
+        Raises:
+            OneboxError: it cannot be written; the text says how far it came.
+        """
+        folder, now = self._request.state_folder, self._deployed
+        quiet = not any(each.changes or each.scratch for each in self._differences)
+        copies: dict[str, str] = {}
+        saved = deployed_files.SavedCopies(folder, world.now())
+        if not quiet:
+            for each in self._differences:
+                now = move_in.planned(each, now)
+            deployed_files.save(folder, now)
+            for each in self._differences:
+                copies.update(move_in.save_copies(each, saved))
+        for each in self._differences:
+            now = move_in.carry_out(each, now)
+        if not quiet or now != self._deployed:
+            deployed_files.save(folder, now)
+        if copies:
+            saved.forget_old()
+        result["warnings"] += [
+            f"{path} was not what a deploy wrote last, and is overwritten. The copy {copy} has what it was."
+            for path, copy in copies.items()
+        ]
+
+
+def _compose_file_in_front(request: Request, main: Difference) -> t.Iterator[Problem]:
+    """A compose file that somebody else put into the directory and that would be read in place of the deployed one."""
+    shipped = [name for name in FILE_NAMES if name in main.target.items]
+    if request.files or not shipped:
+        return
+    for name in FILE_NAMES[: FILE_NAMES.index(shipped[0])]:
+        if name in main.foreign:
+            message = (
+                f"no deploy wrote this file, and it would be read in place of {shipped[0]}. Remove it, or name the "
+                "compose file in compose_stack_files (files)."
+            )
+            yield Problem("foreign_compose_file", os.path.join(request.project_dir, name), message)
+
+
+def _no_room(differences: t.Iterable[Difference]) -> t.Iterator[Problem]:
+    for each in differences:
+        needed = each.bytes_needed
+        if not needed:
+            continue
+        try:
+            free = trees.free_bytes(each.target.path)
+        except files.FileError:
+            continue  # that it cannot be written there is said when it is tried
+        if needed + _RESERVE > free:
+            message = f"its file system has {free >> 20} MiB free, and {needed >> 20} MiB are to be written. Make room."
+            yield Problem("disk_full", each.target.path, message)
