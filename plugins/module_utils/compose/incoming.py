@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import move_in, podman_secrets
+from ansible_collections.onebox.stack.plugins.module_utils.compose import file_changes, move_in, podman_secrets
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, project_dir
+from ansible_collections.onebox.stack.plugins.module_utils.compose.file_changes import Difference, Target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES
-from ansible_collections.onebox.stack.plugins.module_utils.compose.move_in import Difference, Target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.staging import Staging, settle_modes
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
@@ -53,14 +53,14 @@ class Incoming:
         targets = [each for each in staging.targets if staging.main is None or each is not staging.main.target]
         for target in [*targets, *self._content()]:
             own = Target(**{**vars(target), "foreign": sources})
-            self._differences.append(move_in.compare(own, self._deployed))
+            self._differences.append(file_changes.compare(own, self._deployed))
         self.problems += [problem for each in self._differences for problem in each.problems]
         self.problems += _no_room(self._differences)
 
     def _content(self) -> t.Iterator[Target]:
         for source, path in self._request.content:
             settle_modes(source)
-            items, problems = move_in.read_tree(source)
+            items, problems = file_changes.read_tree(source)
             self.problems += problems
             yield Target(path, items, source, data=True, outside=True)
 
@@ -72,7 +72,7 @@ class Incoming:
     @property
     def changes(self) -> list[str]:
         """What is changed on the host, for a message."""
-        written = [f"{row['path']} ({row['action']})" for row in self.rows if row["action"] != move_in.KEEP_EDITED]
+        written = [f"{row['path']} ({row['action']})" for row in self.rows if row["action"] != file_changes.KEEP_EDITED]
         return written + [f"secret {name}" for name in self.secrets]
 
     def describe(self, result: Result) -> None:
@@ -88,7 +88,7 @@ class Incoming:
         ][:_MOST_FOREIGN]
         result["changed"] = result["changed"] or bool(self.changes)
         for row in self.rows:
-            if row["action"] == move_in.KEEP_EDITED:
+            if row["action"] == file_changes.KEEP_EDITED:
                 result["warnings"].append(
                     f"{row['path']} left the source, but was edited on the host, so it stays. Remove it if nobody "
                     "needs it."

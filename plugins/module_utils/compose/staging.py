@@ -20,8 +20,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, MARKER
-from ansible_collections.onebox.stack.plugins.module_utils.compose.move_in import (
+from ansible_collections.onebox.stack.plugins.module_utils.compose.file_changes import (
     FILE,
     Difference,
     Item,
@@ -29,6 +28,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.move_in impor
     compare,
     read_tree,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, MARKER
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
 from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv, files

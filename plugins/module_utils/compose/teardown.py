@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import move_in
-from ansible_collections.onebox.stack.plugins.module_utils.compose.move_in import Target
+from ansible_collections.onebox.stack.plugins.module_utils.compose import file_changes, move_in
+from ansible_collections.onebox.stack.plugins.module_utils.compose.file_changes import Target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
 from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv
@@ -39,7 +39,7 @@ def remove(request: Request, *, check: bool) -> tuple[list[dict[str, str]], list
     if not known and not deployed.folders_of(path):
         return [], [], []
     warnings = []
-    found = move_in.compare(Target(path, {}, "", prune=True), deployed)
+    found = file_changes.compare(Target(path, {}, "", prune=True), deployed)
     if found.problems:
         why = "; ".join(f"{each.where}: {each.message}" for each in found.problems)
         return [], [], [f"the deployed files stay: {why}"]

@@ -11,8 +11,9 @@ import pathlib
 import signal
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import move_in
-from ansible_collections.onebox.stack.plugins.module_utils.compose.move_in import Target
+from ansible_collections.onebox.stack.plugins.module_utils.compose import file_changes, move_in
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.file_changes import Target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.deployed_files import SavedCopies
 from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files
@@ -37,14 +38,14 @@ class Place:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
-    def compare(self, **changes) -> move_in.Difference:
-        items, problems = move_in.read_tree(str(self.source))
+    def compare(self, **changes) -> file_changes.Difference:
+        items, problems = file_changes.read_tree(str(self.source))
         target = Target(str(self.host), items, str(self.source), prune=True)
-        found = move_in.compare(dataclasses.replace(target, **changes), deployed_files.load(str(self.state)))
+        found = file_changes.compare(dataclasses.replace(target, **changes), deployed_files.load(str(self.state)))
         found.problems += problems
         return found
 
-    def deploy(self, **changes) -> move_in.Difference:
+    def deploy(self, **changes) -> file_changes.Difference:
         found = self.compare(**changes)
         assert found.problems == []
         now = move_in.planned(found, deployed_files.load(str(self.state)))
@@ -383,7 +384,7 @@ def test_full_disk_is_named_and_the_next_run_converges(place: Place, monkeypatch
 
     with monkeypatch.context() as patch:
         patch.setattr(beneath.Directory, "overwrite", full)
-        with pytest.raises(move_in.ComposeError, match="conf/a: cannot be deployed .No space left.*no container"):
+        with pytest.raises(ComposeError, match="conf/a: cannot be deployed .No space left.*no container"):
             place.deploy()
     place.deploy()
     assert place.texts() == {"compose": "two", "conf/a": "b"}

@@ -16,7 +16,7 @@ import shutil
 import typing as t
 from dataclasses import asdict, dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import move_in
+from ansible_collections.onebox.stack.plugins.module_utils.compose import file_changes, move_in
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
@@ -201,20 +201,20 @@ class LastGood:
 
     def _put_back(self, good: GoodSet, project_dir: str, superfluous: t.Collection[str], at: str) -> list[str]:
         place = os.path.join(self._folder, str(good.number), "files")
-        items, problems = move_in.read_tree(place)
+        items, problems = file_changes.read_tree(place)
         # The directories of a set are private; those of the stack keep the modes they have.
         items = {
-            name: dataclasses.replace(item, mode=0o755) if item.kind == move_in.FOLDER else item
+            name: dataclasses.replace(item, mode=0o755) if item.kind == file_changes.FOLDER else item
             for name, item in items.items()
-            if item.kind != move_in.FOLDER or not os.path.isdir(os.path.join(project_dir, name))
+            if item.kind != file_changes.FOLDER or not os.path.isdir(os.path.join(project_dir, name))
         }
         deployed = deployed_files.load(self._state)
         counted = {
             name: seen for name, seen in deployed.of(project_dir).items() if name in items or name in superfluous
         }
-        target = move_in.Target(project_dir, items, place, prune=True, atomic=(".env",))
+        target = file_changes.Target(project_dir, items, place, prune=True, atomic=(".env",))
         narrow = deployed_files.DeployedFiles({project_dir: counted}, dict(deployed.folders))
-        found = move_in.compare(target, narrow)
+        found = file_changes.compare(target, narrow)
         problems += found.problems
         if problems:
             why = "; ".join(f"{each.where} {each.message}" for each in problems)
