@@ -7,8 +7,8 @@ import pathlib
 import shutil
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
-from compose_lab import Lab
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
+from compose_lab import Lab, effect
 
 TWO = pytest.mark.parametrize("lab", ["docker+2.26", "docker+2.40", "podman-compose"], indirect=True)
 
@@ -127,9 +127,49 @@ def test_before_the_first_deploy(lab: Lab, staged):
     assert ["to-come" in warning for warning in looked["warnings"]] == [True]
 
 
-def test_it_is_for_a_plan_only(make_lab, tmp_path: pathlib.Path):
-    lab = make_lab("docker+2.40")
-    lab.services["web"] = lab.service()
-    lab.write()
-    with pytest.raises(ComposeError, match="staged_dir is for a plan"):
-        lab.stack(staged_dir=str(tmp_path)).converge()
+@TWO
+def test_the_deploy_moves_the_staged_files_in_and_does_what_was_planned(lab: Lab, staged):
+    base(lab)
+    lab.deploy()
+
+    def change() -> None:
+        lab.variables["LEVEL"] = "debug"
+        (lab.folder / "ctx" / "app").write_text("two")
+        (lab.folder / "password").write_text("two")
+        (lab.folder / "conf").write_text("two\n")
+
+    place = staged(change)
+    inode = (lab.folder / "conf").stat().st_ino
+    planned = lab.stack(staged_dir=place).look(blind_is_fine=True)
+    before = lab.states()
+    result = lab.stack(staged_dir=place).converge()
+    assert not result.get("failed"), result["msg"]
+    assert actions(result) == actions(planned)
+    happened = effect(before, lab.states())
+    assert (happened["web"], happened["built"], happened["keeper"], happened["steady"]) == (
+        "recreate",
+        "recreate",
+        "restart",
+        "keep",
+    )
+    assert (lab.folder / "conf").read_text() == "two\n"
+    assert (lab.folder / "conf").stat().st_ino == inode
+    # The next look, at the same files staged again and without staging, finds nothing to do.
+    assert {row[0] for row in actions(lab.stack(staged_dir=place).converge()).values()} == {"keep"}
+    assert {row[0] for row in actions(lab.info()).values()} == {"keep"}
+
+
+@TWO
+def test_a_failed_deploy_brings_the_files_back_and_keeps_those_of_others(lab: Lab, staged):
+    base(lab)
+    lab.deploy()
+    (lab.folder / "data").mkdir()
+    (lab.folder / "data" / "rows").write_text("precious")
+    place = staged(lambda: lab.services["web"].update(command=["sh", "-c", "exit 3"]))
+    shutil.rmtree(pathlib.Path(place) / "data")
+    before = (lab.folder / "compose.yml").read_bytes()
+    result = lab.stack(staged_dir=place, wait_timeout=6.0).converge()
+    assert result["rolled_back"], result["msg"]
+    assert (lab.folder / "compose.yml").read_bytes() == before
+    assert (lab.folder / "data" / "rows").read_text() == "precious"
+    assert result["foreign_files"] == [str(lab.folder / "data")]
