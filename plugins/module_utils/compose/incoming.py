@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import file_changes, move_in, podman_secrets
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, project_dir
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import project_dir
 from ansible_collections.onebox.stack.plugins.module_utils.compose.file_changes import Difference, Target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, MARKER
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.staging import Staging, settle_modes
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
-from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
+from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
@@ -44,15 +45,16 @@ class Incoming:
         self._deployed = deployed_files.load(request.state_folder)
         self.secrets = look.coming
         self.problems = [*staging.problems, *podman_secrets.problems(request, look.engine)]
-        sources = tuple(declaration.sources_of(look.model))
+        sources = _writable_sources(look)
         self._differences: list[Difference] = []
         if staging.main is not None:
             self.problems += project_dir.problems(request.name, request.project_dir, request.state_dir)
             self.problems += _compose_file_in_front(request, staging.main)
+            staging.main.target = dataclasses.replace(staging.main.target, foreign=sources)
+            self.problems += _link_of_others(request.project_dir, sources)
             self._differences.append(staging.main)
-        targets = [each for each in staging.targets if staging.main is None or each is not staging.main.target]
-        for target in [*targets, *self._content()]:
-            own = Target(**{**vars(target), "foreign": sources})
+        for target in [*staging.targets, *self._content()]:
+            own = dataclasses.replace(target, foreign=sources)
             self._differences.append(file_changes.compare(own, self._deployed))
         self.problems += [problem for each in self._differences for problem in each.problems]
         self.problems += _no_room(self._differences)
@@ -71,9 +73,10 @@ class Incoming:
 
     @property
     def changes(self) -> list[str]:
-        """What is changed on the host, for a message."""
-        written = [f"{row['path']} ({row['action']})" for row in self.rows if row["action"] != file_changes.KEEP_EDITED]
-        return written + [f"secret {name}" for name in self.secrets]
+        """What is changed on the host, for a message; without the marker, which no service reads."""
+        marker = os.path.join(self._request.project_dir, MARKER)
+        written = [row for row in self.rows if row["action"] != file_changes.KEEP_EDITED and row["path"] != marker]
+        return [f"{row['path']} ({row['action']})" for row in written] + [f"secret {name}" for name in self.secrets]
 
     def describe(self, result: Result) -> None:
         """Put it into a result."""
@@ -86,7 +89,8 @@ class Incoming:
             for path in others
             if path not in (*ours, env_file) and not any(own.startswith(f"{path}/") for own in ours)
         ][:_MOST_FOREIGN]
-        result["changed"] = result["changed"] or bool(self.changes)
+        written = [row for row in self.rows if row["action"] != file_changes.KEEP_EDITED]
+        result["changed"] = result["changed"] or bool(written or self.secrets)
         for row in self.rows:
             if row["action"] == file_changes.KEEP_EDITED:
                 result["warnings"].append(
@@ -124,6 +128,19 @@ class Incoming:
             f"{path} was not what a deploy wrote last, and is overwritten. The copy {copy} has what it was."
             for path, copy in copies.items()
         ]
+
+
+def _writable_sources(look: Look) -> tuple[str, ...]:
+    """Directories in which the stack's containers can make names."""
+    binds = (bind for service in look.model.services.values() for bind in service.binds)
+    return tuple(sorted({bind.source for bind in binds if not bind.read_only}))
+
+
+def _link_of_others(path: str, sources: t.Sequence[str]) -> t.Iterator[Problem]:
+    link = beneath.foreign_link(path, sources)
+    if link:
+        message = f"{link} is a symbolic link that a container could have made. Name the directory itself."
+        yield Problem("unsafe_path", path, message)
 
 
 def _compose_file_in_front(request: Request, main: Difference) -> t.Iterator[Problem]:

@@ -45,7 +45,7 @@ class Staging:
     """What a deploy brings.
 
     Attributes:
-        targets: directories that are written, without those for content.
+        targets: directories that are written beside the staged files, without those for content.
         instead: path on the host -> where it is read until it is there.
         links: paths of the links to names that only the deploy directory has.
         problems: why it cannot be deployed.
@@ -74,6 +74,7 @@ def staged(request: Request) -> t.Iterator[Staging]:
             at_end.callback(shutil.rmtree, private, ignore_errors=True)
         deployed = deployed_files.load(request.state_folder)
         if request.staged_dir:
+            at_end.callback(_unlink, staging.links)
             _stage_files(request, staging, deployed)
         elif request.env is not None:
             path = os.path.join(private, ".env")
@@ -86,20 +87,26 @@ def staged(request: Request) -> t.Iterator[Staging]:
         yield staging
 
 
+def _unlink(links: t.Iterable[str]) -> None:
+    for link in links:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(link)
+
+
 def _stage_files(request: Request, staging: Staging, deployed: deployed_files.DeployedFiles) -> None:
     settle_modes(request.staged_dir)
+    env_path = os.path.join(request.staged_dir, ".env")
     known = ".env" in deployed.of(request.project_dir)
-    if request.env is not None or known:
+    if request.env is not None or (known and not os.path.lexists(env_path)):
         text = _env_text(request)
         # Without variables of ours, what others wrote into the file stays.
         if request.env is not None or dotenv.keys(text):
-            files.replace(os.path.join(request.staged_dir, ".env"), text.encode(), dotenv.MODE, durable=False)
+            files.replace(env_path, text.encode(), dotenv.MODE, durable=False)
     marker = f"{request.name}\n".encode()
     files.replace(os.path.join(request.staged_dir, MARKER), marker, 0o644, durable=False)
     items, problems = read_tree(request.staged_dir)
     staging.problems += problems
     target = Target(request.project_dir, items, request.staged_dir, prune=True, atomic=(".env",))
-    staging.targets.append(target)
     staging.main = compare(target, deployed)
     shipped = any(name in items for name in FILE_NAMES)
     for name in staging.main.foreign[:_MOST_LINKS]:

@@ -177,6 +177,43 @@ def test_edited_file_is_saved_before_a_deploy_and_before_a_rollback_overwrite_it
     assert paper.running() == {"web": {"LEVEL": "info"}}
 
 
+def test_staged_environment_file_is_deployed_each_time(paper: Paper):
+    paper.env = None
+    paper.write(**{".env": "LEVEL=one\n"})
+    (paper.source / ".env").chmod(0o600)
+    for level in ("one", "two", "three"):
+        (paper.source / ".env").write_text(f"LEVEL={level}\n")
+        assert not paper.deploy().get("failed")
+        assert paper.running()["web"]["LEVEL"] == level
+
+
+def test_same_staged_directory_can_be_judged_twice(paper: Paper):
+    paper.deploy()
+    (paper.host / "mine").write_text("mine")
+    staged = str(paper.stage("x"))
+    for _twice in range(2):
+        assert paper.stack(staged_dir=staged).look()["foreign_files"] == [str(paper.host / "mine")]
+    assert paper.deploy(staged_dir=staged)["changed"] is False
+
+
+def test_change_of_the_marker_alone_is_no_change_for_a_frozen_stack(paper: Paper):
+    paper.deploy()
+    (paper.host / ".onebox-stack").unlink()
+    frozen = ({"days": None, "start": "00:00", "end": "00:00", "timezone": "UTC"},)
+    assert not paper.deploy(freeze=frozen).get("failed")
+    assert (paper.host / ".onebox-stack").read_text() == "shop\n"
+
+
+def test_deploy_directory_behind_a_link_in_a_bound_directory_is_refused(paper: Paper):
+    (paper.root / "bound").mkdir()
+    (paper.root / "real").mkdir()
+    (paper.root / "bound" / "stack").symlink_to(paper.root / "real")
+    paper.services["web"]["volumes"] = [f"{paper.root}/bound:/all"]
+    paper.write()
+    assert "unsafe_path" in codes(paper, project_dir=str(paper.root / "bound" / "stack"))
+    assert list((paper.root / "real").iterdir()) == []
+
+
 def test_release_is_what_was_judged(paper: Paper):
     paper.deploy()
     paper.services["web"]["environment"]["NEW"] = "1"
