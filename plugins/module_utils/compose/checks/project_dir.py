@@ -127,8 +127,8 @@ def _other_stacks(name: str, places: t.Collection[str], project_dir: str, state_
         for theirs in sorted({os.path.realpath(each) for each in known if each and os.path.isdir(each)}):
             if any(_within(place, [theirs]) or _within(theirs, [place]) for place in places):
                 message = (
-                    f"is, contains or lies in {theirs}, which belongs to stack {other}. {_ADVICE} If {other} is no longer "
-                    "wanted, take it down first, with state absent."
+                    f"is, contains or lies in {theirs}, which belongs to stack {other}. {_ADVICE} If {other} is no "
+                    "longer wanted, take it down first, with state absent."
                 )
                 yield Problem("project_dir_of_another", project_dir, message)
 
