@@ -61,6 +61,7 @@ class Incoming:
 
     def _content(self) -> t.Iterator[Target]:
         for source, path in self._request.content:
+            self.problems += project_dir.content_problems(path)
             settle_modes(source)
             items, problems = file_changes.read_tree(source)
             self.problems += problems

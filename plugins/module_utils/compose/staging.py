@@ -26,6 +26,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.file_changes 
     Item,
     Target,
     compare,
+    folders_above,
     read_tree,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, MARKER
@@ -47,7 +48,7 @@ class Staging:
     Attributes:
         targets: directories that are written beside the staged files, without those for content.
         instead: path on the host -> where it is read until it is there.
-        links: paths of the links to names that only the deploy directory has.
+        links: paths of the links to names that only the deploy directory has, and of directories made for them.
         problems: why it cannot be deployed.
         main: the difference of the deploy directory; None when no files are deployed there.
     """
@@ -88,9 +89,10 @@ def staged(request: Request) -> t.Iterator[Staging]:
 
 
 def _unlink(links: t.Iterable[str]) -> None:
-    for link in links:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(link)
+    """Remove the links, and the directories made for them, so that the same files can be staged again."""
+    for link in sorted(links, reverse=True):
+        with contextlib.suppress(OSError):
+            os.unlink(link) if os.path.islink(link) else os.rmdir(link)
 
 
 def _stage_files(request: Request, staging: Staging, deployed: deployed_files.DeployedFiles) -> None:
@@ -112,6 +114,12 @@ def _stage_files(request: Request, staging: Staging, deployed: deployed_files.De
     for name in staging.main.foreign[:_MOST_LINKS]:
         if shipped and name in FILE_NAMES:
             continue  # refused if it would be read in place of the shipped one
+        # A directory that left the source can hold files of others.
+        for above in folders_above(name):
+            folder = os.path.join(request.staged_dir, above)
+            if not os.path.isdir(folder):
+                os.mkdir(folder, 0o700)
+                staging.links.add(folder)
         link = os.path.join(request.staged_dir, name)
         os.symlink(os.path.join(request.project_dir, name), link)
         staging.links.add(link)

@@ -100,7 +100,7 @@ class Paper:
         (self.source / self.file).write_text(json.dumps({"services": self.services}))
         for name, text in files.items():
             path = self.source / name.replace("__", "/")
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
     def stage(self, name: str = "") -> pathlib.Path:

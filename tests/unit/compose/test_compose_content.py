@@ -100,6 +100,14 @@ def test_content_gets_the_owner_of_its_directory(paper: Paper):
     assert {path.stat().st_uid for path in (paper.root / "data").rglob("*")} == {1000}
 
 
+@pytest.mark.parametrize("place", ["/", "/etc", "/usr/bin", "/srv", "/var/lib/docker/volumes"])
+def test_content_for_a_directory_of_the_system_is_refused(paper: Paper, place: str):
+    ((folder, _path),) = content(paper, "one", app="one")
+    with pytest.raises(OneboxError, match="is (a directory of the system|the root directory)"):
+        paper.deploy(content=((folder, place),))
+    assert not paper.host.exists()
+
+
 def test_link_of_others_on_the_way_to_the_directory_is_refused(paper: Paper):
     (paper.root / "open").mkdir()
     (paper.root / "open").chmod(0o777)

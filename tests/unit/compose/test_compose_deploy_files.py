@@ -196,6 +196,38 @@ def test_same_staged_directory_can_be_judged_twice(paper: Paper):
     assert paper.deploy(staged_dir=staged)["changed"] is False
 
 
+def test_files_of_others_in_a_directory_that_left_the_source_do_not_end_the_deploy(paper: Paper):
+    paper.services["web"]["env_file"] = ["old/deep/mine.env"]
+    paper.write(old__deep__a="a")
+    (paper.host / "old" / "deep").mkdir(parents=True)
+    (paper.host / "old" / "deep" / "mine.env").write_text("MINE=1\n")
+    assert not paper.deploy().get("failed")
+    (paper.source / "old" / "deep" / "a").unlink()
+    (paper.source / "old" / "deep").rmdir()
+    (paper.source / "old").rmdir()
+    staged = paper.stage("x")
+    result = paper.deploy(staged_dir=str(staged))
+    assert not result.get("failed"), result["msg"]
+    assert paper.running()["web"]["MINE"] == "1"
+    assert (paper.host / "old" / "deep" / "mine.env").exists()
+    assert not (paper.host / "old" / "deep" / "a").exists()
+    assert not (staged / "old").exists()
+    assert paper.deploy()["changed"] is False
+
+
+def test_odd_names_are_deployed_and_removed(paper: Paper):
+    names = ["\udcff", "a\nb", "'\"$x", "\u00e4", "-rf", ".env.local", "." + "x" * 240]
+    for name in names:
+        (paper.source / name).write_text(name[:1].encode("utf-8", "surrogateescape").hex())
+    assert not paper.deploy().get("failed")
+    assert {path.name for path in paper.host.iterdir()} == {*names, "compose.yml", ".env", ".onebox-stack"}
+    assert paper.deploy()["changed"] is False
+    for name in names:
+        (paper.source / name).unlink()
+    paper.deploy()
+    assert {path.name for path in paper.host.iterdir()} == {"compose.yml", ".env", ".onebox-stack"}
+
+
 def test_change_of_the_marker_alone_is_no_change_for_a_frozen_stack(paper: Paper):
     paper.deploy()
     (paper.host / ".onebox-stack").unlink()

@@ -87,20 +87,34 @@ def problems(name: str, project_dir: str, state_dir: str) -> list[Problem]:
     Args:
         state_dir: the directory with one state folder for each stack.
     """
-    # Where the system links its directories, /bin is /usr/bin.
-    places = {os.path.normpath(project_dir), os.path.realpath(project_dir)}
-    why = ""
-    if "/" in places:
-        why = "is the root directory"
-    elif any(place in _SHARED or place == "/usr" or _within(place, _SYSTEM) for place in places):
-        why = "is a directory of the system"
-    elif places & _homes():
+    places = _places(project_dir)
+    why = _system(places)
+    if not why and places & _homes():
         why = "is the home directory of a user"
-    elif any(_within(place, [state_dir]) or _within(state_dir, [place]) for place in places):
+    if not why and any(_within(place, [state_dir]) or _within(state_dir, [place]) for place in places):
         why = f"is, contains or lies in the directory of all stacks' state, {state_dir}"
     if why:
         return [Problem("bad_project_dir", project_dir, f"{why}. {_ADVICE}")]
     return [*_other_stacks(name, places, project_dir, state_dir), *_markers(name, project_dir)]
+
+
+def content_problems(directory: str) -> list[Problem]:
+    """Why files of a stack must not be copied to ``directory`` as to one that holds its data."""
+    why = _system(_places(directory))
+    message = f"{why}. Name a directory of this stack in compose_stack_content (content)."
+    return [Problem("bad_content_dir", directory, message)] if why else []
+
+
+def _places(directory: str) -> set[str]:
+    """How the directory is called. Where the system links its directories, /bin is /usr/bin."""
+    return {os.path.normpath(directory), os.path.realpath(directory)}
+
+
+def _system(places: t.Collection[str]) -> str:
+    if "/" in places:
+        return "is the root directory"
+    found = any(place in _SHARED or place == "/usr" or _within(place, _SYSTEM) for place in places)
+    return "is a directory of the system" if found else ""
 
 
 def _within(place: str, directories: t.Iterable[str]) -> bool:
