@@ -26,6 +26,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import files
 from ansible_collections.onebox.stack.plugins.module_utils.core.beneath import Directory, UnsafePath, open_directory
 
 
+class PartlyWritten(ComposeError):
+    """A file could not be written, and others before it are new already. No container was changed."""
+
+
 def save_copies(found: Difference, saved: SavedCopies) -> dict[str, str]:
     """Copy each file aside that is overwritten and that no deploy wrote. Returns path -> path of the copy.
 
@@ -47,7 +51,7 @@ def carry_out(found: Difference, deployed: DeployedFiles) -> DeployedFiles:
         The list as it is now.
 
     Raises:
-        ComposeError: a file cannot be written; the text says what was written before.
+        PartlyWritten: a file cannot be written.
     """
     target = found.target
     known = {name: list(digests) for name, digests in deployed.of(target.path).items()}
@@ -68,7 +72,7 @@ def carry_out(found: Difference, deployed: DeployedFiles) -> DeployedFiles:
             _remove(directory, found, known, made, blocking=False)
         except (OSError, UnsafePath) as error:
             why = error.strerror if isinstance(error, OSError) else error
-            raise ComposeError(
+            raise PartlyWritten(
                 f"{place}: cannot be deployed ({why}). Files before it may be new already, and no container was "
                 "changed. Solve this and deploy again."
             ) from error

@@ -10,7 +10,7 @@ import dataclasses
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import podman_secrets, rollback, teardown
+from ansible_collections.onebox.stack.plugins.module_utils.compose import move_in, podman_secrets, rollback, teardown
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Boot, Host
@@ -214,7 +214,9 @@ class Stack:
 
     def _deploy(self, deploy: Deploy) -> Result:
         with staged(self._request) as staging:
-            look, judged, result = self._take_in(staging)
+            look, judged, result, failure = self._take_in(staging)
+        if failure:
+            return self._finish(result, [], failure)
         failure = deploy.run(look, result)
         if not failure:
             failure = self._settle(look, judged, deploy.after, result)
@@ -223,8 +225,13 @@ class Stack:
             failure = back.after_failure(failure, result, {row.id for row in look.facts.containers}, judged)
         return self._finish(result, look.rows, failure)
 
-    def _take_in(self, staging: Staging) -> tuple[Look, dict[str, str], Result]:
-        """Judge the staged files, then move them in. Returns the stack as it is to be applied, and what was judged."""
+    def _take_in(self, staging: Staging) -> tuple[Look, dict[str, str], Result, str]:
+        """Judge the staged files, then move them in.
+
+        Returns:
+            The stack as it is to be applied, the digests of what was judged, the result so far, and why the files are
+            only partly there, "" when all of them are.
+        """
         request, world = self._request, self._world
         look = self._looker.look(staging=staging)
         incoming = Incoming(request, staging, look)
@@ -240,8 +247,12 @@ class Stack:
                 look = self._looker.look(staging=staging)
             result = self._looker.result(look)
             incoming.describe(result)
-            incoming.move_in(world, result)
-        return dataclasses.replace(look, source=look.source.deployed()), judged, result
+            failure = ""
+            try:
+                incoming.move_in(world, result)
+            except move_in.PartlyWritten as error:
+                failure = f"stack {request.name}: {error}"
+        return dataclasses.replace(look, source=look.source.deployed()), judged, result, failure
 
     def _roll_back(self, deploy: Deploy) -> Result:
         found = rollback.earlier(self._request, self._looker, self._good)

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import ports
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import image_tags
-from ansible_collections.onebox.stack.plugins.module_utils.core import trees
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import history, image_tags
+from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from paper_engine import Paper
 
@@ -460,6 +461,30 @@ def test_full_disk_leaves_no_new_byte(paper: Paper, monkeypatch: pytest.MonkeyPa
     before = _without_staging(paper)
     assert codes(paper) == {"disk_full"}
     assert _without_staging(paper) == before
+
+
+def test_disk_that_fills_up_meanwhile_is_a_failure_that_is_written_down(paper: Paper, monkeypatch: pytest.MonkeyPatch):
+    paper.write(a="a", b="b")
+    paper.deploy()
+    paper.services["web"]["environment"]["NEW"] = "1"
+    paper.write(a="aa", b="bb")
+    written = beneath.Directory.overwrite
+
+    def full(self, name, blocks, mode):
+        if name == "b":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(self, name, blocks, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(beneath.Directory, "overwrite", full)
+        result = paper.deploy()
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert f"{paper.host}/b: cannot be deployed (No space left on device)" in result["msg"]
+    assert history.last(str(paper.state / "shop"), 1)[0]["message"] == result["msg"]
+    assert paper.running() == {"web": {"LEVEL": "info"}}
+    assert not paper.deploy().get("failed")
+    assert paper.running()["web"]["NEW"] == "1"
+    assert paper.texts()["b"] == "bb"
 
 
 def _without_staging(paper: Paper) -> dict[str, tuple]:

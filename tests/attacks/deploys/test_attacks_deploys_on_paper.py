@@ -1,0 +1,26 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The attacks of the unit tests that need no engine, so that they are counted with all others.
+
+OBX_FAULTS=full tries 200 interleavings of two operators and 1,000 deploys beside a process that swaps directories.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "unit" / "compose"))
+
+from test_compose_content import (  # noqa: E402, F401
+    paper,
+    test_no_byte_leaves_the_data_directory_beside_a_process_that_swaps_it,
+)
+from test_compose_deploy_files import test_refused_deploy_leaves_no_new_byte  # noqa: E402, F401
+from test_compose_move_in import (  # noqa: E402, F401
+    test_kill_at_every_step_loses_nothing_and_the_next_run_converges,
+)
+from test_compose_two_operators import (  # noqa: E402, F401
+    test_two_operators_end_with_a_healthy_service_and_a_release_that_ran,
+)
