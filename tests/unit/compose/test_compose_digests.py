@@ -6,6 +6,7 @@
 import os
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import digests as reading
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece, Reader
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.dockerignore import Ignore
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan
@@ -188,3 +189,24 @@ def test_memory_survives_being_written_and_damage():
 def test_a_pattern_that_is_none_leaves_out_nothing_but_its_own_name():
     ignore = Ignore(["[z-a]", "*.log"])
     assert (ignore("b"), ignore("[z-a]"), ignore("x.log")) == (False, True, True)
+
+
+def test_staged_files_are_read_once_and_deployed_ones_only_when_they_changed(tmp_path, monkeypatch):
+    for folder in ("staged", "deployed"):
+        (tmp_path / folder / "ctx").mkdir(parents=True)
+        (tmp_path / folder / "ctx" / "app").write_text("one")
+    here, there = str(tmp_path / "staged"), str(tmp_path / "deployed")
+    read = []
+    digest = reading._file_digest
+    monkeypatch.setattr(reading, "_file_digest", lambda path: read.append(path) or digest(path))
+
+    def look(cache):
+        reader = Reader(cache, None, lambda path: path.replace(there, here))
+        reader.tree(f"{there}/ctx", Ignore(()))
+        return reader.cache
+
+    cache = look({})
+    assert sorted(read) == [f"{there}/ctx/app", f"{here}/ctx/app"]
+    read.clear()
+    look({name: row for name, row in cache.items() if name.startswith(there)})
+    assert read == [f"{here}/ctx/app"]

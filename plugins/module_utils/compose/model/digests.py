@@ -142,12 +142,12 @@ class Reader:
             return info.st_ctime
         same = there.st_mode == info.st_mode
         if same and stat.S_ISREG(info.st_mode):
-            same = there.st_size == info.st_size and _file_digest(path) == _file_digest(place)
+            same = there.st_size == info.st_size and self._file(path, there) == self._file(place, info)
         return there.st_ctime if same else info.st_ctime
 
     def _file(self, path: str, info: os.stat_result) -> str:
         mark = [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
-        known = self._known.get(path)
+        known = self.cache.get(path) or self._known.get(path)
         digest = str(known[4]) if known is not None and list(known[:4]) == mark else _file_digest(path)
         self.cache[path] = [*mark, digest]
         return digest
