@@ -71,7 +71,8 @@ def staged(request: Request) -> t.Iterator[Staging]:
     with contextlib.ExitStack() as at_end:
         private = ""
         if request.secret_files or (request.env is not None and not request.staged_dir):
-            private = tempfile.mkdtemp(suffix=".onebox")
+            # In the role's directory, which the role removes also when this process is killed.
+            private = tempfile.mkdtemp(suffix=".onebox", dir=request.staging_dir or None)
             at_end.callback(shutil.rmtree, private, ignore_errors=True)
         deployed = deployed_files.load(request.state_folder)
         if request.staged_dir:

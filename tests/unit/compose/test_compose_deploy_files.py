@@ -508,6 +508,21 @@ def test_no_private_directory_is_left_behind(paper: Paper, tmp_path: pathlib.Pat
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+def test_secrets_wait_in_the_directory_that_the_role_removes(paper: Paper, tmp_path: pathlib.Path):
+    (tmp_path / "elsewhere").mkdir()
+    secret = {"path": str(tmp_path / "elsewhere" / "password"), "value": "hunter22"}
+    staged = paper.stage("x")
+    seen: list[str] = []
+
+    def look(step: str) -> None:
+        seen.extend(path.read_text() for path in staged.parent.rglob("password"))
+
+    paper.before = look
+    paper.deploy(secrets=(secret,), staged_dir=str(staged), staging_dir=str(staged.parent))
+    assert "hunter22" in seen
+    assert list(staged.parent.rglob("password")) == []
+
+
 @pytest.mark.parametrize("place", ["/", "/opt", "/etc", "/usr/lib/x", "/root", "/var/lib", "/proc/x", "/home"])
 def test_directory_of_the_system_is_refused(paper: Paper, place: str):
     assert "bad_project_dir" in codes(paper, project_dir=place)
