@@ -17,7 +17,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo demo-down verify plan test lint sanity unit testbed testbed-down integration molecule bench clean \
-  test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks
+  attacks test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ test-backup: testbed ## heavier: backups of real PostgreSQL, Redis and restic, f
 faults-backup: testbed ## heavier: hundreds of kills, a thousand flipped bits, full disks: each with its count
 	@$(TESTBED) && OBX_FAULTS=full pytest -q $(addprefix tests/unit/backup/test_backup_,runs.py files_store.py retention.py repository_attacks.py) \
 	  $(addprefix tests/integration/backup/test_backup_,faults.py faults_restic.py faults_stack.py)
+
+attacks: testbed ## heavier: what a hostile or careless user does, kind by kind, with how many got through
+	@$(TESTBED) && OBX_FAULTS=full pytest -q tests/attacks
 
 test-oci: testbed ## heavier: the launcher and the role against a cloud that verifies signatures
 	@pip install --quiet --disable-pip-version-check -r requirements-oci.txt
