@@ -30,7 +30,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import GoodSet, LastGood
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, lock
-from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError, Problem
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
@@ -110,17 +110,9 @@ class Stack:
             ComposeError, EngineError: the stack cannot be judged at all.
         """
         try:
-            with staged(self._request) as staging:
-                look = self._looker.look(staging=staging)
-                incoming = Incoming(self._request, staging, look)
+            result, problems = self._plan()
         except BadStack as error:
-            result = outcome.empty(self._request.name)
-            problems = list(error.problems)
-        else:
-            problems = [*self._looker.problems(look), *incoming.problems]
-            # With a model that is partly made up, there is no plan.
-            result = outcome.empty(self._request.name) if look.model.problems else self._looker.result(look)
-            incoming.describe(result)
+            result, problems = outcome.empty(self._request.name), list(error.problems)
         result["problems"] = [vars(problem) for problem in problems]
         result["history"] = history.last(self._request.state_folder, 10)
         sets = self._good.sets()
@@ -130,6 +122,15 @@ class Stack:
         result["would_change"] = any(row["action"] != planning.KEEP for row in result["plan"]) or result["changed"]
         result["changed"] = False
         return result
+
+    def _plan(self) -> tuple[Result, list[Problem]]:
+        with staged(self._request) as staging:
+            look = self._looker.look(staging=staging)
+            incoming = Incoming(self._request, staging, look)
+            # With a model that is partly made up, there is no plan.
+            result = outcome.empty(self._request.name) if look.model.problems else self._looker.result(look)
+            incoming.describe(result)
+            return result, [*self._looker.problems(look), *incoming.problems]
 
     def converge(self) -> Result:
         """Bring the stack to the wanted state. A failure after the first change is in the result, not raised.

@@ -149,7 +149,7 @@ def test_a_rollback_by_the_role_checks_the_urls(box: Box):
 
 
 # Modules that run on the controller alone.
-_NOT_ON_THE_HOST = ("assert", "include_tasks", "include_role", "set_fact", "debug")
+_NOT_ON_THE_HOST = ("assert", "include_tasks", "include_role", "set_fact", "debug", "validate_argument_spec")
 
 
 def test_a_run_that_finds_nothing_to_do_makes_few_calls(box: Box):
