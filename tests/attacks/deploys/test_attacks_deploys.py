@@ -95,13 +95,14 @@ def test_data_beside_a_stack_that_is_taken_over_survives(box: Box, tally):
 
 def test_refused_role_run_leaves_no_new_byte(box: Box, tmp_path: pathlib.Path, tally):
     box.run()
-    (tmp_path / "secrets").mkdir()
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "file").write_text("x")
-    (tmp_path / "data").mkdir()
-    secret = {"path": str(tmp_path / "secrets" / "password"), "value": "canary-2d91"}
+    # The stack's folder on the controller is in tmp_path, too.
+    host = tmp_path / "host"
+    for name in ("secrets", "app", "data"):
+        (host / name).mkdir(parents=True)
+    (host / "app" / "file").write_text("x")
+    secret = {"path": str(host / "secrets" / "password"), "value": "canary-2d91"}
     box.variables["compose_stack_secrets"] = [secret]
-    box.variables["compose_stack_content"] = [{"src": f"{tmp_path}/app/", "dest": str(tmp_path / "data")}]
+    box.variables["compose_stack_content"] = [{"src": f"{host}/app/", "dest": str(host / "data")}]
     box.lab.variables["LEVEL"] = "debug"
     (box.lab.folder / "conf").write_text("two\n")
     spoils = {
@@ -112,7 +113,7 @@ def test_refused_role_run_leaves_no_new_byte(box: Box, tmp_path: pathlib.Path, t
         "link out": lambda: (box.lab.folder / "link").symlink_to("/etc/passwd"),
         "bad YAML": lambda: (box.lab.folder / "compose.yml").write_text("{"),
     }
-    places = (box.deployed, pathlib.Path(box.variables["compose_stack_state_dir"]), tmp_path, box.temporary)
+    places = (box.deployed, pathlib.Path(box.variables["compose_stack_state_dir"]), host, box.temporary)
     before, changed = listing(*places), []
     for name, spoil in spoils.items():
         kept = (dict(box.variables), dict(box.lab.services["web"]), dict(box.lab.services["web"]["environment"]))
@@ -121,8 +122,9 @@ def test_refused_role_run_leaves_no_new_byte(box: Box, tmp_path: pathlib.Path, t
             box.lab.write()
         said = box.run(expect=2)
         assert "canary-2d91" not in said
-        if listing(*places) != before:
-            changed.append(name)
+        after = listing(*places)
+        if after != before:
+            changed.append((name, sorted(set(before.items()) ^ set(after.items()))))
         box.variables, box.lab.services["web"] = kept[0], {**kept[1], "environment": kept[2]}
         (box.lab.folder / "link").unlink(missing_ok=True)
         box.lab.write()
