@@ -9,6 +9,7 @@ import contextlib
 import copy
 import dataclasses
 import datetime
+import functools
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, op
 from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import (
+    duplicates,
     events,
     launcher,
     notify,
@@ -115,18 +117,14 @@ class ActionModule(ActionBase):
         path = params["state_file"] = options.state_file(params, world)
         waits = options.policy(params)
         wanted = None if absent else options.launch_spec(params)
-        if absent and params["confirm"] != params["name"] and not self._task.check_mode:
-            raise OciError(
-                f"state: absent terminates the instance {params['name']} and deletes its disk for good. Nothing was "
-                f"done. If you mean it, set confirm: {params['name']}"
-            )
+        confirmed = terminate.check_confirm(params["name"], params["confirm"], absent and not self._task.check_mode)
         session = sdk.Session(options.account(params))
         cloud = Api(session, params["compartment_id"])
         with contextlib.nullcontext() if self._task.check_mode else states.locked(path, world):
             place = {"name": params["name"], "compartment_id": params["compartment_id"], "place": session.place}
             self._state = states.load(path, now=world.epoch(), **place)
             if wanted is None:
-                return self._remove(cloud, path, waits.poll, world)
+                return self._remove(cloud, path, confirmed, waits.poll, world)
             if self._state is None:
                 self._state = launcher.new_state(**place, now=world.epoch())
             context = Context(
@@ -140,6 +138,7 @@ class ActionModule(ActionBase):
                 domains=params["availability_domains"],
                 max_attempts=params["max_attempts"],
                 replace=params["replace"],
+                confirm=confirmed,
             )
             if self._task.check_mode:
                 return self._plan(context)
@@ -172,6 +171,8 @@ class ActionModule(ActionBase):
                 f". The next request comes after max_duration ({params['max_duration']:g} s). Nothing is lost: the "
                 f"same command goes on from {params['state_file']}; mode tick and a timer go on by themselves"
             )
+        if context.warnings:
+            changes["warnings"] = context.warnings
         if outcome.created and state.instance is not None:
             changes["diff"] = {"before": "", "after": f"instance {state.instance.id}\n"}
         return {
@@ -186,7 +187,7 @@ class ActionModule(ActionBase):
 
     def _plan(self, context: Context) -> dict[str, t.Any]:
         """Check mode: what would be sent, and whether anything would. Reads, and changes nothing."""
-        row = context.look()
+        row = duplicates.find(context)
         if row is not None:
             exists = {"id": row["id"], "state": row["lifecycleState"], "public_ip": ""}
             exists["availability_domain"] = row.get("availabilityDomain")
@@ -214,18 +215,23 @@ class ActionModule(ActionBase):
             "diff": {"before": "", "after": shown + "\n"},
         }
 
-    def _remove(self, cloud: Api, path: str, poll: float, world: World) -> dict[str, t.Any]:
-        name = self._params["name"]
-        rows = terminate.targets(cloud, self._state, name)
+    def _remove(self, cloud: Api, path: str, confirmed: str, poll: float, world: World) -> dict[str, t.Any]:
+        name, known = self._params["name"], self._state.instance if self._state else None
+        row = terminate.target(cloud, self._state, name, confirmed)
         if not self._task.check_mode:
-            terminate.remove(cloud, rows, poll=poll, world=world, say=lambda text: display.display(f"[{name}] {text}"))
-            files.remove(path)
-        ids = ", ".join(str(row["id"]) for row in rows)
+            if row is not None:
+                say = functools.partial(_say, name)
+                terminate.remove(cloud, row, poll=poll, world=world, say=say)
+            # The state file goes with its own instance, and stays when the owner named another one.
+            another = bool(confirmed) and known is not None and known.id != confirmed
+            if not another and (self._state is None or self._state.pending is None):
+                files.remove(path)
+        ended = str(row["id"]) if row is not None else ""
         return {
-            "changed": bool(rows),
+            "changed": row is not None,
             "captured": False,
-            "msg": f"terminated {ids}" if rows else f"no instance of {name} exists",
-            "diff": {"before": f"instance {ids}\n" if rows else "", "after": ""},
+            "msg": f"terminated {ended}" if ended else f"no instance of {name} exists",
+            "diff": {"before": f"instance {ended}\n" if ended else "", "after": ""},
             "instance": {},
             "state_file": path,
         }
@@ -252,6 +258,10 @@ class ActionModule(ActionBase):
 def _save(path: str, state: states.State, world: World) -> None:
     state.updated_at = world.epoch()
     states.save(path, state)
+
+
+def _say(name: str, text: str) -> None:
+    display.display(f"[{name}] {text}")
 
 
 def _utc(moment: float) -> str:

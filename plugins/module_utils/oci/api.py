@@ -34,7 +34,8 @@ class Api:
         return self._session.pages("/instances", query={"compartmentId": self._compartment, "limit": 100})
 
     def instance(self, identity: str) -> Json:
-        return dict(self._session.call("GET", f"/instances/{identity}").data)
+        reply = self._session.call("GET", f"/instances/{identity}")
+        return {**reply.data, "etag": reply.headers.get("etag", "")}
 
     def failures(self, identity: str) -> list[str]:
         query = {"compartmentId": self._compartment, "resourceId": identity}
@@ -59,8 +60,9 @@ class Api:
         query = {"availabilityDomain": domain, "compartmentId": self._compartment, "instanceId": identity}
         return [str(row["bootVolumeId"]) for row in self._session.pages("/bootVolumeAttachments", query=query)]
 
-    def terminate(self, identity: str) -> None:
-        self._session.call("DELETE", f"/instances/{identity}", query={"preserveBootVolume": False})
+    def terminate(self, identity: str, etag: str = "") -> None:
+        headers = {"if-match": etag} if etag else {}
+        self._session.call("DELETE", f"/instances/{identity}", query={"preserveBootVolume": False}, headers=headers)
 
     def delete_boot_volume(self, identity: str) -> None:
         self._session.call("DELETE", f"/bootVolumes/{identity}")

@@ -88,6 +88,10 @@ class OciError(OneboxError):
         self.answer = answer
 
 
+class FinalAnswer(OciError):
+    """An answer to a launch request that ends the launch loop: only a person goes on from here."""
+
+
 class CallFailed(OneboxError):
     """A call did not succeed; ``answer`` says how."""
 

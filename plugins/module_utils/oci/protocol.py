@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.oci import freetier
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import LOST, Answer, CallFailed
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import NAME_TAG
 
 Json = dict[str, t.Any]
@@ -16,7 +17,8 @@ Json = dict[str, t.Any]
 class Cloud(t.Protocol):
     """Each method is one kind of call and sends each request once. A failed one raises :class:`errors.CallFailed`.
 
-    Instances are dictionaries with the API's own names (id, lifecycleState, shape, shapeConfig, freeformTags, …).
+    Instances are dictionaries with the API's own names (id, lifecycleState, shape, metadata, freeformTags, …). One that
+    was read by its OCID also has ``etag``, from the header of that name.
     """
 
     def domains(self) -> list[str]:
@@ -40,18 +42,22 @@ class Cloud(t.Protocol):
     def boot_volumes(self, domain: str, identity: str) -> list[str]:
         """Boot volumes attached to an instance, or left behind by it."""
 
-    def terminate(self, identity: str) -> None:
-        """Terminate an instance together with its boot volume."""
+    def terminate(self, identity: str, etag: str = "") -> None:
+        """Terminate an instance with its boot volume; with the ``etag`` of one that was read, only if unchanged."""
 
     def delete_boot_volume(self, identity: str) -> None:
         """Delete a boot volume."""
 
 
 def alive(rows: t.Iterable[Json]) -> list[Json]:
-    """Instances that exist: neither terminated nor about to be."""
-    return [row for row in rows if row.get("lifecycleState") not in freetier.GONE]
+    """Instances that exist: neither terminated nor about to be. Raises :class:`CallFailed` for a damaged list."""
+    found = list(rows)
+    if not all(isinstance(row, dict) and isinstance(row.get("id"), str) for row in found):
+        raise CallFailed(Answer(0, message="the list of instances holds something else", how=LOST))
+    return [row for row in found if row.get("lifecycleState") not in freetier.GONE]
 
 
 def is_ours(row: Json, name: str) -> bool:
     """Whether the launcher made this instance under ``name``."""
-    return (row.get("freeformTags") or {}).get(NAME_TAG) == name
+    tags = row.get("freeformTags")
+    return isinstance(tags, dict) and tags.get(NAME_TAG) == name

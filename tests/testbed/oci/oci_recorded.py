@@ -74,6 +74,8 @@ REFUSALS: dict[str, Refusal] = {
         "operation invalidated the token.",
     ),
     "409-state": _error(409, "IncorrectState", "The requested state conflicts with the state of the resource."),
+    # OCI API errors page
+    "412-etag": _error(412, "NoEtagMatch", "The ETag provided does not match the ETag of the resource."),
     "500-other": _error(500, "InternalError", "Internal error occurred."),
     # mohankumarpaluru/oracle-freetier-instance-creation main.py
     "502-html": Refusal(

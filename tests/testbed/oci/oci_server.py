@@ -131,7 +131,8 @@ class Server:
         for verb, pattern, work in self._routes():
             found = re.fullmatch(pattern, rest)
             if verb == method and found and version in ("20160918", "20190729"):
-                return work(query, headers, body, *found.groups()), {}
+                data = work(query, headers, body, *found.groups())
+                return data, {"etag": data["_etag"]} if isinstance(data, dict) and "_etag" in data else {}
         raise Refused("404-auth")
 
     def _network(
@@ -156,8 +157,8 @@ class Server:
         return [
             ("POST", "instances", lambda q, h, b: world.launch(b, h.get("opc-retry-token", ""))),
             ("GET", "instances", lambda q, h, b: world.listed(q["compartmentId"])),
-            ("GET", "instances/([^/]+)", lambda q, h, b, one: world.describe(world.get(one))),
-            ("DELETE", "instances/([^/]+)", lambda q, h, b, one: world.terminate(one) or {}),
+            ("GET", "instances/([^/]+)", lambda q, h, b, one: self._instance(one)),
+            ("DELETE", "instances/([^/]+)", lambda q, h, b, one: world.terminate(one, h.get("if-match", "")) or {}),
             ("GET", "availabilityDomains", lambda q, h, b: [{"name": name} for name in world.domains]),
             ("GET", "shapes", lambda q, h, b: self._shapes(q["availabilityDomain"])),
             ("GET", "images", lambda q, h, b: self._images(q)),
@@ -174,6 +175,10 @@ class Server:
             ("GET", "tenancies/[^/]+/regionSubscriptions", lambda q, h, b: self._regions()),
             ("GET", "services/compute/limits/([^/]+)/resourceAvailability", lambda q, h, b, one: self.limits[one]),
         ]
+
+    def _instance(self, identity: str) -> Json:
+        instance = self.world.get(identity)
+        return {**self.world.describe(instance), "_etag": self.world.etag(instance)}
 
     def _shapes(self, domain: str) -> list[Json]:
         names = self.shapes.get(domain, ["VM.Standard.A1.Flex", "VM.Standard.E2.1.Micro"])

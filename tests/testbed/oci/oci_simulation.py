@@ -97,7 +97,11 @@ class SimulatedCloud:
         return self._call("list", lambda: self._world.listed(COMPARTMENT))
 
     def instance(self, identity: str) -> Json:
-        return self._call("get", lambda: self._world.describe(self._world.get(identity)))
+        return self._call("get", lambda: self._read(identity))
+
+    def _read(self, identity: str) -> Json:
+        instance = self._world.get(identity)
+        return {**self._world.describe(instance), "etag": self._world.etag(instance)}
 
     def failures(self, identity: str) -> list[str]:
         return [row["message"] for row in self._call("errors", lambda: self._world.work_request_errors(identity))]
@@ -109,8 +113,8 @@ class SimulatedCloud:
     def boot_volumes(self, domain: str, identity: str) -> list[str]:
         return self._call("volumes", lambda: self._world.boot_volumes(identity))
 
-    def terminate(self, identity: str) -> None:
-        self._call("terminate", lambda: self._world.terminate(identity))
+    def terminate(self, identity: str, etag: str = "") -> None:
+        self._call("terminate", lambda: self._world.terminate(identity, etag), read=False)
 
     def delete_boot_volume(self, identity: str) -> None:
         self._call("delete volume", lambda: self._world.delete_boot_volume(identity))
@@ -149,6 +153,7 @@ class Run:
         reads: t.Callable[[], str] = lambda: "",
         max_attempts: int = 0,
         replace: bool = False,
+        confirm: str = "",
         discover: bool = False,
     ) -> None:
         self.world, self.clock, self.hook = world, clock, hook
@@ -158,7 +163,7 @@ class Run:
         self.disk = ""
         self.events: list[events.Event] = []
         self.sleeps: list[float] = []
-        self.max_attempts, self.replace, self.discover = max_attempts, replace, discover
+        self.max_attempts, self.replace, self.confirm, self.discover = max_attempts, replace, confirm, discover
         self._tokens = 0
         self._outside = dataclasses.replace(
             outside.World.real(),
@@ -200,6 +205,7 @@ class Run:
             domains=[] if self.discover else list(self.world.domains),
             max_attempts=self.max_attempts,
             replace=self.replace,
+            confirm=self.confirm,
         )
         return launcher.Launcher(self.context, self._token)
 

@@ -116,6 +116,7 @@ class World:
         self.launches: list[tuple[float, str, str, Json]] = []  # time, word, token, body
         self._numbers = itertools.count(1)
         self._addresses: dict[str, str] = {}
+        self.forgotten: set[str] = set()  # these are answered 404, as for a user without rights
 
     # --- launch ---
 
@@ -190,13 +191,15 @@ class World:
             "displayName": body.get("displayName"),
             "freeformTags": body.get("freeformTags") or {},
             "lifecycleState": self.status(instance),
+            "metadata": body.get("metadata") or {},
+            "sourceDetails": body.get("sourceDetails") or {},
             "region": "ap-chuncheon-1",
             "shape": body.get("shape"),
             "shapeConfig": {"ocpus": float(config["ocpus"]), "memoryInGBs": float(config["memoryInGBs"])},
         }
 
     def get(self, identity: str) -> Instance:
-        if identity not in self.instances:
+        if identity not in self.instances or identity in self.forgotten:
             raise Refused("404-auth")
         return self.instances[identity]
 
@@ -236,8 +239,14 @@ class World:
 
     # --- what changes ---
 
-    def terminate(self, identity: str) -> None:
+    def etag(self, instance: Instance) -> str:
+        """Another one whenever the instance has changed."""
+        return f"{instance.id}-{self.status(instance)}"
+
+    def terminate(self, identity: str, etag: str = "") -> None:
         instance = self.get(identity)
+        if etag and etag != self.etag(instance):
+            raise Refused("412-etag")
         if self.status(instance) == "TERMINATED":
             raise Refused("404-auth")
         if instance.terminated is None:

@@ -30,6 +30,7 @@ RIGHT = {
     "400-parse": errors.ABORT,
     "401": errors.ABORT,
     "403-home": errors.ABORT,
+    "412-etag": errors.ABORT,
     "500-other": errors.UNKNOWN_OUTCOME,
     "502-html": errors.UNKNOWN_OUTCOME,
     "504-empty": errors.UNKNOWN_OUTCOME,

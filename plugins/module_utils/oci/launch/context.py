@@ -6,18 +6,15 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, protocol
-from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import FinalAnswer, OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import SKIP_SECONDS, Policy
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import LaunchSpec, Size
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import Known, State
-
-# After an unknown outcome the list is read before every launch for this long, for a server that was very slow.
-WARY_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,9 @@ class Context:
 
     ``save`` writes the state and returns when it is on the disk. ``replace`` allows a new
     instance in place of one that ran and was terminated by somebody. ``domains`` may be empty, for all of the region.
+    ``confirm`` is the OCID of the one instance that the owner confirmed, "" without one. ``warnings`` collects what the
+    result must report although nothing failed. ``listed_at`` is when the list was last read for the followed instance,
+    in seconds of the monotonic clock.
     """
 
     spec: LaunchSpec
@@ -50,7 +50,9 @@ class Context:
     domains: t.Sequence[str]
     max_attempts: int = 0
     replace: bool = False
-    looked: bool = False
+    confirm: str = ""
+    warnings: list[str] = field(default_factory=list)
+    listed_at: float | None = None
 
     def now(self) -> float:
         """Seconds since 1970."""
@@ -86,7 +88,7 @@ class Context:
         """The next target of this round that is not left out; None when the round is over.
 
         Raises:
-            OciError: no domain is left at all.
+            FinalAnswer: no domain is left at all.
         """
         now = self.now()
         self.state.skipped = {
@@ -95,7 +97,7 @@ class Context:
         targets = self.targets()
         if all(target.domain in self.state.skipped for target in targets):
             self.save(self.state)
-            raise OciError(
+            raise FinalAnswer(
                 f"no availability domain of {self.state.place} has the shape {self.spec.shape} (asked: "
                 f"{', '.join(self.domains)}). Choose another shape, or another region."
             )
@@ -119,36 +121,11 @@ class Context:
         self.rest(wait, "pause", kind, f"{text}; then {target.domain}")
         return False
 
-    def look(self) -> protocol.Json | None:
-        """The instance of ours that exists, found by its tag in all pages of the list.
-
-        Raises:
-            OciError: there are several, or one of the same name is not ours, or the spec would not be free any more.
-        """
-        rows = protocol.alive(self.cloud.instances())
-        self.looked = True
-        ours = [row for row in rows if protocol.is_ours(row, self.spec.name)]
-        if len(ours) > 1:
-            ids = ", ".join(str(row["id"]) for row in ours)
-            raise OciError(
-                f"{len(ours)} instances carry the tag of {self.spec.name}: {ids}. Nothing was sent. Terminate all but "
-                "one in the console, then run again."
-            )
-        if ours:
-            return ours[0]
-        same = [row for row in rows if row.get("displayName") == self.spec.name]
-        if same:
-            raise OciError(
-                f"an instance named {self.spec.name} exists that this launcher did not make: {same[0]['id']}. Use it "
-                "as it is (set ansible_host to its address and leave the launch out), or choose another name."
-            )
-        self.spec.check_allowance(rows)
-        return None
-
     def adopt(self, row: protocol.Json, kind: str, text: str) -> None:
         """Remember the instance; from now on only this one is followed."""
         self.state.instance = Known(str(row["id"]), str(row.get("availabilityDomain") or ""), since=self.now())
         self.state.pending = None
+        self.listed_at = None
         self.settled()
         self.rest(0.0, "starting", kind, text)
 

@@ -20,6 +20,7 @@ DISCARDED = "discarded"
 CAPTURED = "captured"
 ABORTED = "aborted"
 STOPPED = "stopped"
+DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True)

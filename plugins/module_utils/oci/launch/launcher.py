@@ -10,9 +10,16 @@ import uuid
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
-from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import Answer, CallFailed, OciError
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events, reconcile, request, wait_running
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import WARY_SECONDS, Context
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import Answer, CallFailed, FinalAnswer, OciError
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import (
+    duplicates,
+    ended,
+    events,
+    reconcile,
+    request,
+    wait_running,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import State
 
 # A tick ends with its round; what takes longer than this before that is left to the next tick.
@@ -66,11 +73,22 @@ class Launcher:
                 would come later than that.
 
         Raises:
-            OciError: trying again cannot help.
+            OciError: trying again cannot help. After a :class:`FinalAnswer` no later tick sends anything.
         """
+        asked = ended.digest(self._context)
+        ended.refuse_tick(self._context, asked, block)
+        try:
+            return self._run(block, max_duration)
+        except FinalAnswer as final:
+            ended.remember(self._context, asked, final)
+            raise
+
+    def _run(self, block: bool, max_duration: float) -> Outcome:
         context = self._context
         before = context.state.instance.id if context.state.instance else ""
         limit = max_duration if block else TICK_SECONDS
+        if not block and not context.state.attempts:
+            limit += context.policy.settle  # the first tick reads the list twice before its round
         began = context.world.monotonic()
         waiting = context.state.remaining(context.now())
         if waiting >= 1 and block:
@@ -84,7 +102,7 @@ class Launcher:
             if waiting > 0:
                 context.world.sleep(waiting)
                 context.state.wait_for(0.0, context.now(), "")  # served, whatever was done to the clock meanwhile
-            step = self.step()
+            step = self._guard(self._begin) if duplicates.begins(context) else self.step()
             captured = step.captured
             if captured is not None:
                 break
@@ -93,30 +111,38 @@ class Launcher:
 
     def step(self) -> _Step:
         """Do the one next thing. Never sleeps; afterwards ``state.remaining`` says how long to wait."""
-        context, state = self._context, self._context.state
+        return self._guard(self._advance)
+
+    def _guard(self, work: t.Callable[[], _Step]) -> _Step:
         try:
-            if not context.domains and (state.instance is None or state.discard):
-                context.find_domains()
-            if state.instance is not None and state.discard:
-                return _Step(round_over=wait_running.clear_away(context, state.instance))
-            if state.instance is not None:
-                captured = wait_running.follow(context, state.instance)
-                state.network_failures = 0
-                return _Step(captured)
-            if state.pending is not None:
-                return _Step(round_over=reconcile.settle(context, state.pending))
-            return _Step(round_over=self._ask())
+            return work()
         except CallFailed as failed:
-            return _Step(round_over=_read_failed(context, failed.answer))
+            return _Step(round_over=_read_failed(self._context, failed.answer))
+
+    def _begin(self) -> _Step:
+        duplicates.first_read(self._context)
+        return _Step()
+
+    def _advance(self) -> _Step:
+        context, state = self._context, self._context.state
+        if not context.domains and (state.instance is None or state.discard):
+            context.find_domains()
+        if state.instance is not None and state.discard:
+            return _Step(round_over=wait_running.clear_away(context, state.instance))
+        if state.instance is not None:
+            captured = wait_running.follow(context, state.instance)
+            state.network_failures = 0
+            return _Step(captured)
+        if state.pending is not None:
+            return _Step(round_over=reconcile.settle(context, state.pending))
+        return _Step(round_over=self._ask())
 
     def _ask(self) -> bool:
         context, state = self._context, self._context.state
-        wary = state.last_doubt_at is not None and context.now() - state.last_doubt_at < WARY_SECONDS
-        if not context.looked or wary or state.turn == 0:
-            row = context.look()
-            if row is not None:
-                context.adopt(row, events.ADOPTED, f"the instance exists already: {row['id']}")
-                return False
+        row = duplicates.find(context, state.intent)
+        if row is not None:
+            context.adopt(row, events.ADOPTED, f"the instance exists already: {row['id']}")
+            return False
         return request.launch(context, self._token)
 
     def _outcome(self, captured: wait_running.Captured | None, before: str) -> Outcome:

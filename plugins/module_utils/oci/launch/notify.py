@@ -66,7 +66,7 @@ class Notifier:
             return f"stopped after {hunting} and {event.attempt} attempts: {event.text}"
         if event.kind == events.CAPTURED:
             return f"captured after {hunting} and {event.attempt} attempts: {event.text}"
-        if event.kind in (events.LAUNCHED, events.ADOPTED, events.DISCARDED):
+        if event.kind in (events.LAUNCHED, events.ADOPTED, events.DISCARDED, events.DUPLICATE):
             memory.pop("aborted", None)
             return event.text
         return ""

@@ -3,34 +3,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Find out what became of a request, before anything else is sent.
 
-The instance list is read (all pages, by our tag) several times, because an instance may appear in it late. Found: it is
-ours. Not found: the very same request is sent again with the same ``opc-retry-token``; Oracle then returns the instance
-of the first request if there was one (for 24 hours, says the SDK's documentation of LaunchInstance), else it is a new
-try. That holds for an old token too: once Oracle has forgotten it, the list has long shown what it made; so its age,
-for which only this machine's clock could vouch, is never asked. Only an answer to the request itself settles the
-outcome: a 429 on the replay says nothing about the first one.
+The instance list is read (all pages, by our tag) several times, because an instance may appear in it late. Found with
+the tag of this state file: it is ours. Found with the tag of another one only: that controller's request made it, and
+ours may have made a second one, so the outcome stays open. Not found: the very same request is sent again with the same
+``opc-retry-token``; Oracle then returns the instance of the first request if there was one (for 24 hours, says the
+SDK's documentation of LaunchInstance), else it is a new try. That holds for an old token too: once Oracle has forgotten
+it, the list has long shown what it made; so its age, for which only this machine's clock could vouch, is never checked.
+Only an answer to the request itself settles the outcome: a 429 on the replay says nothing about the first one.
 """
 
 from __future__ import annotations
 
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
-from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events, request
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import FinalAnswer
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import duplicates, events, ownership, request
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import (
+    LAUNCH_SECONDS,
     LIMIT_BELIEVED_SECONDS,
     LIMIT_REPLAYS,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import Pending
+from ansible_collections.onebox.stack.plugins.module_utils.oci.protocol import Json
 
 
 def settle(context: Context, pending: Pending) -> bool:
     """One look, and what follows from it. Returns whether the round is over."""
     state, now = context.state, context.now()
-    row = context.look()
-    if row is not None:
+    intent = ownership.pending_intent(pending)
+    row = duplicates.find(context, intent)
+    if row is not None and ownership.has_intent(row, intent):
         context.adopt(row, events.ADOPTED, f"the instance exists: {row['id']}")
         return False
+    if row is not None:
+        return _beside(context, pending, row)
     if pending.doubt_since is None or pending.doubt_since > now:  # a kill came between; or the clock was set back
         pending.doubt_since = state.last_doubt_at = now
     due = pending.doubt_since + context.policy.settle
@@ -41,7 +47,10 @@ def settle(context: Context, pending: Pending) -> bool:
         pending.looks += 1
         wait = min(context.policy.interval_floor / 10 * 2 ** min(pending.looks - 1, 10), due - now)
         context.rest(
-            max(wait, 0.1), errors.UNKNOWN_OUTCOME, events.UNKNOWN_OUTCOME, "no instance in the list yet, looking again"
+            max(wait, 0.1),
+            errors.UNKNOWN_OUTCOME,
+            events.UNKNOWN_OUTCOME,
+            "no instance in the list yet, reading it again",
         )
         return False
     if spent:
@@ -52,6 +61,24 @@ def settle(context: Context, pending: Pending) -> bool:
     if pending.verdict == errors.VERIFY:
         _check_limit(context, pending)
     return request.replay(context, pending)
+
+
+def _beside(context: Context, pending: Pending, row: Json) -> bool:
+    """Another controller's instance exists. A replay could create a second one, so only the list is read.
+
+    What our request created is in the list by the end of the wait; then the other instance is the one to use.
+    """
+    now = context.now()
+    pending.doubt_since = pending.doubt_since if pending.doubt_since is not None else now
+    left = min(pending.sent_at, now) + LAUNCH_SECONDS - now
+    if left <= 0:
+        context.adopt(row, events.ADOPTED, f"the instance exists already: {row['id']}")
+        return False
+    pending.looks += 1
+    wait = min(context.policy.interval_floor / 10 * 2 ** min(pending.looks - 1, 10), left)
+    text = f"{row['id']} exists; reading the list until it is certain that this request created no second one"
+    context.rest(max(wait, 0.1), errors.UNKNOWN_OUTCOME, events.UNKNOWN_OUTCOME, text)
+    return False
 
 
 def _interval(context: Context, pending: Pending) -> float:
@@ -71,7 +98,7 @@ def _check_limit(context: Context, pending: Pending) -> None:
         state.pending = None
         context.save(state)
         rule = next(rule for rule in errors.RULES if rule.launch == errors.VERIFY)
-        raise OciError(
+        raise FinalAnswer(
             f"Oracle has said for {events.duration(lasted)} without a pause that a service limit is exceeded: too long "
             f"for a false alarm, though no instance is in this compartment. {rule.fix}"
         )

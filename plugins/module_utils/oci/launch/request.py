@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
-from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import Answer, CallFailed, OciError, Rule
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import Answer, CallFailed, FinalAnswer, Rule
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import (
     BUSY_MAX,
@@ -30,7 +30,7 @@ def launch(context: Context, new_token: t.Callable[[], str]) -> bool:
         return True
     state = context.state
     if context.max_attempts and state.attempts >= context.max_attempts:
-        raise OciError(
+        raise FinalAnswer(
             f"{state.attempts} launch requests were made without success (max_attempts {context.max_attempts}). Raise "
             "max_attempts and run again to go on; a pay-as-you-go account or another region gets capacity sooner."
         )
@@ -63,6 +63,8 @@ def send(context: Context, pending: Pending) -> bool:
         row = context.cloud.launch(pending.body, pending.token)
     except CallFailed as failed:
         return _judge(context, pending, failed.answer)
+    if not isinstance(row.get("id"), str):
+        return _judge(context, pending, Answer(0, message="the answer names no instance", how=errors.LOST))
     context.adopt(row, events.LAUNCHED, f"Oracle accepted the launch in {_domain(pending)}: {row['id']}")
     return False
 
@@ -119,7 +121,7 @@ def _busy(context: Context, pending: Pending, answer: Answer, rule: Rule) -> boo
     state.busy += 1
     if state.busy > BUSY_MAX:
         context.save(state)
-        raise OciError(errors.explain(answer, rule, f"Launching {state.name} ({state.busy} times)"), answer)
+        raise FinalAnswer(errors.explain(answer, rule, f"Launching {state.name} ({state.busy} times)"), answer)
     wait = context.policy.capacity_wait(1, context.world.random)
     context.rest(wait, "busy", events.ANSWERED, f"{_domain(pending)}: {answer}")
     return True
@@ -131,7 +133,7 @@ def _settling(context: Context, pending: Pending, answer: Answer, rule: Rule) ->
     state.settling += 1
     if state.settling > 1 or state.accepted:
         context.save(state)
-        raise OciError(errors.explain(answer, rule, f"Launching {state.name}"), answer)
+        raise FinalAnswer(errors.explain(answer, rule, f"Launching {state.name}"), answer)
     wait = max(context.policy.interval_floor, 0 if context.policy.private else SETTLING_SECONDS)
     context.rest(wait, "settling", events.ANSWERED, f"{_domain(pending)}: the network is not known everywhere yet")
     return True
@@ -181,7 +183,7 @@ def _abort(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bo
             "first, with the same request. If the request itself was wrong: make sure in the console that no such "
             "instance exists, then move the state file away."
         )
-    raise OciError(text, answer)
+    raise FinalAnswer(text, answer)
 
 
 def _domain(pending: Pending) -> str:

@@ -26,6 +26,11 @@ KIND = "onebox.stack oci_capacity_launch"
 FUTURE_SECONDS = 3600.0
 
 
+# Fields that files of the first release do not have. Each is written only when it differs from its default, so that
+# the first release reads what does not need it.
+_ADDED: t.Mapping[str, t.Any] = {"added": True}
+
+
 @dataclass
 class Pending:
     """A launch request whose outcome is not known for certain: written before it is sent, with all that a replay needs.
@@ -45,12 +50,21 @@ class Pending:
 
 @dataclass
 class Known:
-    """The instance that was created or found, since when it is known, and whether it was ever seen running."""
+    """The instance that was created or found, since when it is known, and whether it was ever seen running.
+
+    ``only_one``: the list was read after the launch and showed no second instance. ``captured``: that was reported.
+    ``missing_since``: when Oracle first answered 404 for it. ``gone``: Oracle showed it as terminated, or accepted our
+    termination.
+    """
 
     id: str
     availability_domain: str
     since: float
     running: bool = False
+    only_one: bool = field(default=False, metadata=_ADDED)
+    captured: bool = field(default=False, metadata=_ADDED)
+    missing_since: float | None = field(default=None, metadata=_ADDED)
+    gone: bool = field(default=False, metadata=_ADDED)
 
 
 @dataclass
@@ -85,6 +99,11 @@ class State:
     last_error: dict[str, t.Any] | None = None
     # What was last sent to a webhook, and when.
     notified: dict[str, t.Any] = field(default_factory=dict)
+    # When this launch loop first read the list, before its first request.
+    first_read_at: float | None = field(default=None, metadata=_ADDED)
+    # The final answer that ended the launch loop, and the digest of the request that got it; "" while it goes on.
+    ended: str = field(default="", metadata=_ADDED)
+    ended_request: str = field(default="", metadata=_ADDED)
 
     def remaining(self, now: float) -> float:
         """Seconds until the next request is allowed. After the clock was set back, the wait begins anew, once."""
@@ -194,7 +213,17 @@ def locked(path: str, world: World, timeout: float = 10.0) -> t.Iterator[None]:
 
 def encode(state: State) -> dict[str, t.Any]:
     """The JSON object of a state's file."""
-    return {"kind": KIND, "format": FORMAT, **asdict(state)}
+    data = {"kind": KIND, "format": FORMAT, **asdict(state)}
+    _leave_out_defaults(State, data)
+    if data["instance"] is not None:
+        _leave_out_defaults(Known, data["instance"])
+    return data
+
+
+def _leave_out_defaults(kind: type, data: dict[str, t.Any]) -> None:
+    for row in fields(kind):
+        if row.metadata.get("added") and data[row.name] == row.default:
+            del data[row.name]
 
 
 def decode(data: dict[str, t.Any]) -> State:
@@ -231,12 +260,13 @@ def _make(kind: type[_Made], values: t.Any) -> _Made:
     if not isinstance(values, dict):
         raise TypeError(f"{kind.__name__.lower()} is not a mapping")
     known = {row.name: str(row.type) for row in fields(kind)}  # type: ignore[arg-type]
-    missing = [name for name in known if name not in values]
+    optional = {row.name for row in fields(kind) if row.metadata.get("added")}  # type: ignore[arg-type]
+    missing = [name for name in known if name not in values and name not in optional]
     strange = [name for name in values if name not in known]
     if missing or strange:
         raise KeyError(f"{'missing' if missing else 'unknown'} field {(missing or strange)[0]}")
-    for name, declared in known.items():
-        value = values[name]
+    for name, value in values.items():
+        declared = known[name]
         if not isinstance(value, _CHECKS[declared]) or (isinstance(value, bool) and declared != "bool"):
             raise TypeError(f"{name} is {value!r}")
     return kind(**values)

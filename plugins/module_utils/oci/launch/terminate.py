@@ -1,67 +1,133 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Terminate the instance this launcher made, and nothing else."""
+"""Terminate the one instance that the state file or the owner names by its OCID, and nothing else."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, protocol
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, freetier, protocol
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import LAUNCH_SECONDS
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import State
 
+INSTANCE_PREFIX = "ocid1.instance."
 
-def targets(cloud: protocol.Cloud, state: State | None, name: str) -> list[protocol.Json]:
-    """The instances of ours that exist, by tag.
+
+def check_confirm(name: str, confirm: str, absent: bool) -> str:
+    """The OCID that the owner confirmed, "" when ``confirm`` is the name or empty.
 
     Raises:
-        OciError: a launch request of unknown outcome is open, or the list cannot be read.
+        OciError: it is neither the name nor the OCID of an instance, or ``absent`` is not confirmed at all.
     """
-    if state is not None and state.pending is not None:
+    if confirm.startswith(INSTANCE_PREFIX):
+        return confirm
+    if confirm not in ("", name):
+        raise OciError(
+            f"confirm must be {name} or an instance's OCID ({INSTANCE_PREFIX}…), not {confirm!r}. Nothing was done."
+        )
+    if absent and not confirm:
+        raise OciError(
+            f"state: absent terminates the instance {name} and deletes its disk for good. Nothing was "
+            f"done. If you mean it, set confirm: {name}, or the OCID of the instance"
+        )
+    return ""
+
+
+def target(cloud: protocol.Cloud, state: State | None, name: str, ocid: str) -> protocol.Json | None:
+    """The instance to terminate: the one with the confirmed ``ocid``, else the one of the state file. None: nothing.
+
+    Raises:
+        OciError: a launch request of unknown outcome is open, instances with our tag exist that nobody named, the
+            instance does not carry our tag, or it cannot be read.
+    """
+    if state is not None and state.pending is not None and not ocid:
         raise OciError(
             f"a launch request of {name} has an unknown outcome: run the launch once more, which settles it, and "
             "remove the instance afterwards."
         )
+    named = ocid or (state.instance.id if state is not None and state.instance is not None else "")
     try:
-        return [row for row in protocol.alive(cloud.instances()) if protocol.is_ours(row, name)]
+        if not named:
+            _refuse_unnamed(cloud, name)
+            return None
+        row = _read(cloud, named)
+        if row is None:
+            _check_gone(cloud, named, confirmed=bool(ocid))
+            return None
     except CallFailed as failed:
-        raise OciError(_explain(failed, "Listing the instances")) from failed
+        raise OciError(_explain(failed, f"Reading the instances of {name}")) from failed
+    if row.get("lifecycleState") in freetier.GONE:
+        return None
+    if not protocol.is_ours(row, name):
+        raise OciError(
+            f"confirm: the instance {named} does not carry the tag of {name}, so this launcher did not make it. "
+            "Nothing was terminated. Terminate it in the console if you mean it."
+        )
+    return row
+
+
+def _refuse_unnamed(cloud: protocol.Cloud, name: str) -> None:
+    rows = [row for row in protocol.alive(cloud.instances()) if protocol.is_ours(row, name)]
+    if rows:
+        ids = ", ".join(str(row["id"]) for row in rows)
+        raise OciError(
+            f"state_file names no instance, and {len(rows)} with the tag of {name} exist: {ids}. Nothing was "
+            f"terminated, because a tag does not prove whose an instance is. Set confirm: {rows[0]['id']} to terminate "
+            "that one."
+        )
+
+
+def _read(cloud: protocol.Cloud, identity: str) -> protocol.Json | None:
+    try:
+        return cloud.instance(identity)
+    except CallFailed as failed:
+        if failed.answer.status == 404:
+            return None
+        raise
+
+
+def _check_gone(cloud: protocol.Cloud, identity: str, confirmed: bool) -> None:
+    """Oracle answers 404: gone only when the list says so, or when the owner named it and the list is without it."""
+    listed = [row for row in cloud.instances() if row.get("id") == identity]
+    if [row for row in listed if row.get("lifecycleState") in freetier.GONE] or (confirmed and not listed):
+        return
+    raise OciError(
+        f"Oracle answers 404 for the instance {identity}: it is gone, or the user may not read it. Nothing was "
+        f"terminated, and the state file is kept. Look for it in the console; if it is gone, set confirm: {identity}"
+    )
 
 
 def remove(
     cloud: protocol.Cloud,
-    rows: t.Sequence[protocol.Json],
+    row: protocol.Json,
     *,
     poll: float,
     world: World,
     say: t.Callable[[str], None],
 ) -> None:
-    """Terminate ``rows`` with their boot volumes and wait until they are gone. ``poll`` is in seconds.
+    """Terminate one instance with its boot volume and wait until it is gone. ``poll`` is in seconds.
 
     Raises:
         OciError: Oracle refuses, or it takes longer than twenty minutes.
     """
-    for row in rows:
-        identity = str(row["id"])
-        say(f"terminating {identity} and its boot volume")
-        try:
-            _terminate(cloud, identity, poll, world)
-        except CallFailed as failed:
-            if failed.answer.status != 404:  # gone, and forgotten already
-                raise OciError(_explain(failed, f"Terminating {identity}")) from failed
-
-
-def _terminate(cloud: protocol.Cloud, identity: str, poll: float, world: World) -> None:
-    cloud.terminate(identity)
-    gone = world.wait_until(
-        lambda: cloud.instance(identity).get("lifecycleState") == "TERMINATED", LAUNCH_SECONDS, poll
-    )
+    identity = str(row["id"])
+    say(f"terminating {identity} and its boot volume")
+    try:
+        cloud.terminate(identity)
+        gone = world.wait_until(lambda: _is_gone(cloud, identity), LAUNCH_SECONDS, poll)
+    except CallFailed as failed:
+        raise OciError(_explain(failed, f"Terminating {identity}")) from failed
     if not gone:
         raise OciError(f"{identity} still exists after {events.duration(LAUNCH_SECONDS)}: inspect it in the console")
+
+
+def _is_gone(cloud: protocol.Cloud, identity: str) -> bool:
+    row = _read(cloud, identity)  # Oracle accepted the termination: 404 now means that it is forgotten, too
+    return row is None or row.get("lifecycleState") == "TERMINATED"
 
 
 def _explain(failed: CallFailed, doing: str) -> str:

@@ -8,12 +8,13 @@ While an instance is known, no launch request is ever sent: it is followed, or r
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, freetier
-from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import Answer, CallFailed, OciError
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import Answer, CallFailed, FinalAnswer, OciError
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import duplicates, events, missing, ownership
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import LAUNCH_SECONDS
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import Size
@@ -36,32 +37,49 @@ class Captured:
 
 
 def follow(context: Context, known: Known) -> Captured | None:
-    """One look at the instance. None while it is on its way, or when the launch loop goes on."""
+    """One read of the instance. None while it is on its way, or when the launch loop goes on."""
     row = _row(context, known)
     if row is None:
-        _not_there(context, known)
+        if missing.terminated(context, known):
+            _gone(context, known)
         return None
+    missing.found(context, known)
     status = str(row.get("lifecycleState"))
     if status in freetier.GONE:
+        known.gone = True
         _gone(context, known)
         return None
-    if status == "RUNNING":
-        return _running(context, known, row)
+    if ownership.runs_or_ran(row) and not known.running:
+        known.running = True  # on the disk before anything else: from now on it is never terminated
+        context.save(context.state)
+    if not known.only_one:
+        known.only_one = duplicates.only_one(context, known, row)
+        if context.state.discard or context.state.instance is not known:
+            return None
     if status in ("STOPPED", "STOPPING"):
         raise OciError(
             f"the instance {known.id} is {status}: start it in the console (Oracle stops Always Free instances that "
             "idle for a week), then run again. No second one is launched while it exists."
         )
+    if status == "RUNNING":
+        return _running(context, known, row)
+    _starting(context, known, row, status)
+    return None
+
+
+def _starting(context: Context, known: Known, row: Json, status: str) -> None:
     age = _age(context, known)
     if age <= LAUNCH_SECONDS or known.running:
         context.state.wait_for(context.policy.poll, context.now(), "starting")
-        return None
-    if not context.cloud.boot_volumes(known.availability_domain, known.id):
+        return
+    # STARTING has a place already, with or without a boot volume in the list: it may run at any moment.
+    placed = status != "PROVISIONING" or not ownership.never_ran(row, known, context.now())
+    if not placed and not context.cloud.boot_volumes(known.availability_domain, known.id):
         _discard(context, f"{status} for {events.duration(age)} without a boot volume: it was never placed")
-        return None
+        return
     if age <= 3 * LAUNCH_SECONDS:
         context.state.wait_for(context.policy.poll * 3, context.now(), "starting")
-        return None
+        return
     raise OciError(
         f"the instance {known.id} is {status} for {events.duration(age)}: look at its work requests in the console, "
         "terminate it there when it is stuck, then run again."
@@ -69,27 +87,54 @@ def follow(context: Context, known: Known) -> Captured | None:
 
 
 def clear_away(context: Context, known: Known) -> bool:
-    """Remove an instance that failed, and its boot volume, before anything new is launched. Returns: round over."""
+    """Remove an instance that never ran, and its boot volume, before anything new is launched. Returns: round over.
+
+    Whatever was decided before: an instance that runs by now is kept.
+    """
     row = _row(context, known)
-    if row is not None and row.get("lifecycleState") != "TERMINATED":
-        if row.get("lifecycleState") != "TERMINATING":
-            _tolerant(context.cloud.terminate, known.id)
-        context.state.wait_for(context.policy.poll, context.now(), "cleaning")
+    if row is None and not known.gone and not missing.terminated(context, known):
         return False
-    for volume in context.cloud.boot_volumes(known.availability_domain, known.id):
-        _tolerant(context.cloud.delete_boot_volume, volume)
+    if row is not None:
+        missing.found(context, known)
+        if ownership.exists(row):
+            _give_back(context, known, row)
+            return False
+        known.gone = True
+        if row.get("lifecycleState") == "TERMINATING":
+            context.state.wait_for(context.policy.poll, context.now(), "cleaning")
+            return False
+    if not known.running:  # the disk of an instance that ran may hold data that its owner kept on purpose
+        for volume in context.cloud.boot_volumes(known.availability_domain, known.id):
+            _tolerant(functools.partial(context.cloud.delete_boot_volume, volume))
+    why = context.state.discard
     context.state.instance = None
     context.state.discard = ""
     context.state.accepted += 1
-    return context.turn_over(events.DISCARDED, f"removed {known.id}, which failed after it was accepted")
+    return context.turn_over(events.DISCARDED, f"removed {known.id}: {why}")
 
 
-def _tolerant(remove: t.Callable[[str], None], identity: str) -> None:
+def _give_back(context: Context, known: Known, row: Json) -> None:
+    if not ownership.never_ran(row, known, context.now()):
+        known.running = known.running or ownership.runs_or_ran(row)
+        context.state.discard = ""
+        context.rest(0.0, "starting", events.ADOPTED, f"{known.id} is {row.get('lifecycleState')} by now: it is kept")
+        return
+    # The etag makes Oracle refuse when the instance changed since it was read, because it runs by then.
+    etag = str(row.get("etag") or "")
+    if _tolerant(functools.partial(context.cloud.terminate, known.id, etag)):
+        known.gone = True
+    context.rest(context.policy.poll, "cleaning", events.DISCARDED, f"terminating {known.id}, which never ran")
+
+
+def _tolerant(remove: t.Callable[[], None]) -> bool:
+    """Whether the removal was accepted; False when it is gone already, on its way, or has changed."""
     try:
-        remove(identity)
+        remove()
     except CallFailed as failed:
-        if failed.answer.status not in (404, 409):  # gone already, or going
+        if failed.answer.status not in (404, 409, 412):
             raise
+        return False
+    return True
 
 
 def _row(context: Context, known: Known) -> Json | None:
@@ -121,25 +166,30 @@ def _running(context: Context, known: Known, row: Json) -> Captured | None:
         context.state.wait_for(context.policy.poll, context.now(), "starting")
         return None
     public, private = found
-    if not known.running:
-        known.running = True
+    if not known.only_one:
+        wait = max(context.policy.poll, min(_age(context, known) / 4, 300.0))
+        context.state.wait_for(wait, context.now(), "starting")
+        return None
+    if not known.captured:
+        known.captured = True
         context.settled()
         context.rest(0.0, "captured", events.CAPTURED, f"{known.id} is running at {public or private}")
+    else:
+        duplicates.report_later_ones(context, known)
     return Captured(
         known.id, "RUNNING", public, private, known.availability_domain, spec.shape, size.ocpus, size.memory_gb
     )
 
 
-def _not_there(context: Context, known: Known) -> None:
-    # What was created a moment ago may not be readable everywhere yet.
-    if not known.running and _age(context, known) <= max(context.policy.interval_floor, context.policy.poll * 3):
-        context.state.wait_for(context.policy.poll, context.now(), "starting")
-    else:
-        _gone(context, known)
-
-
 def _gone(context: Context, known: Known) -> None:
     """It is terminated: by Oracle for want of capacity, or by somebody?"""
+    other = duplicates.another(context, known)
+    if other is not None and known.running:
+        context.adopt(other, events.ADOPTED, f"{known.id} is terminated, {other['id']} is the instance")
+        return
+    if other is not None:
+        _discard(context, f"it was terminated, and {other['id']} is the instance")
+        return
     if known.running:
         if not context.replace:
             raise OciError(
@@ -158,7 +208,7 @@ def _gone(context: Context, known: Known) -> None:
     context.state.instance = None
     context.save(context.state)
     reason = "; ".join(why) or "its work request names no error, so somebody terminated it"
-    raise OciError(
+    raise FinalAnswer(
         f"the instance {known.id} was terminated while it started: {reason}. Nothing is left of it; run again to go on."
     )
 

@@ -1,0 +1,45 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A final answer ends the launch loop: a timer sends nothing more, a person goes on.
+
+A timer comes again for ever. An account that Oracle restricted, or a request that is wrong, would get a launch request
+at each of its ticks. So the state file keeps the final answer and the digest of the request that got it. A blocking run
+is a person's, and a changed request is a person's correction: both go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import FinalAnswer
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Context
+
+
+def refuse_tick(context: Context, asked: str, block: bool) -> None:
+    """Raise the final answer of an earlier run again in a tick that asks for the same; else forget that answer."""
+    state = context.state
+    if not state.ended:
+        return
+    if not block and state.ended_request == asked:
+        raise FinalAnswer(
+            f"the launch of {state.name} has ended, and this tick sent nothing. The final answer was: {state.ended} "
+            "To go on, correct the request, or run once with mode: block (Ctrl-C is safe as soon as it has sent a "
+            "request)."
+        )
+    state.ended = state.ended_request = ""
+
+
+def remember(context: Context, asked: str, final: FinalAnswer) -> None:
+    """Keep a final answer in the state file, with the digest of what was asked for."""
+    context.state.ended, context.state.ended_request = str(final), asked
+    context.save(context.state)
+
+
+def digest(context: Context) -> str:
+    """SHA-256 of what is asked for: every size, the given domains, the whole request, and max_attempts."""
+    spec = context.spec
+    bodies = [spec.body("", "", size, "") for size in spec.sizes]
+    asked = [bodies, sorted(context.domains), spec.fault_domains, context.max_attempts]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,59 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An instance that Oracle answers 404 for.
+
+Oracle gives the same 404 for an instance that is gone and for one that the user may not read at this moment. So a 404
+never means that an instance is gone: the list is read as well, both again after some minutes, and then the owner is
+asked.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.onebox.stack.plugins.module_utils.oci import freetier
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import Known
+
+
+def terminated(context: Context, known: Known) -> bool:
+    """Whether the list proves that the instance is terminated. Else waits, and in the end asks the owner.
+
+    Raises:
+        OciError: it stays unreadable; the text says how the owner confirms that it is gone.
+    """
+    state, now = context.state, context.now()
+    rows = [row for row in context.cloud.instances() if isinstance(row, dict) and row.get("id") == known.id]
+    status = str(rows[0].get("lifecycleState")) if rows else ""
+    if status in freetier.GONE:
+        return True
+    if context.replace and context.confirm == known.id and not rows:
+        state.instance, state.discard = None, ""
+        context.rest(0.0, "", events.DISCARDED, f"{known.id} is forgotten: you confirmed that it is gone")
+        return False
+    if known.missing_since is None or known.missing_since > now:
+        known.missing_since = now
+    if now - known.missing_since < max(context.policy.interval_floor, context.policy.poll * 3):
+        text = f"Oracle answers 404 for {known.id}, which may be a matter of rights: asking again"
+        context.rest(context.policy.poll * 3, "starting", events.ANSWERED, text)
+        return False
+    context.save(state)
+    if rows:
+        raise OciError(
+            f"the instance {known.id} is {status} in the list, and Oracle answers 404 when it is read. Nothing was "
+            "sent. Check that the user may read instances in this compartment, then run again."
+        )
+    raise OciError(
+        f"the instance {known.id} cannot be found: Oracle answers 404, and the list does not show it. That is also "
+        "what a user without rights gets, so it does not prove that the instance is gone. Nothing was sent. Look for "
+        "it in the console. If it is gone and you want a new one, run once with replace: true and "
+        f"confirm: {known.id}"
+    )
+
+
+def found(context: Context, known: Known) -> None:
+    """The instance is readable."""
+    if known.missing_since is not None:
+        known.missing_since = None
+        context.save(context.state)
