@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.oci import freetier, tenancy
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed
 from ansible_collections.onebox.stack.plugins.module_utils.oci.protocol import Json
 from ansible_collections.onebox.stack.plugins.module_utils.oci.sdk import Session
@@ -17,13 +18,13 @@ class Api:
 
     def __init__(self, session: Session, compartment_id: str) -> None:
         self._session = session
-        self._compartment = compartment_id
+        self.compartment = compartment_id
 
     # --- what the launcher needs ---
 
     def domains(self) -> list[str]:
         rows = self._session.pages(
-            "/availabilityDomains", query={"compartmentId": self._compartment}, service="identity"
+            "/availabilityDomains", query={"compartmentId": self.compartment}, service="identity"
         )
         return sorted(str(row["name"]) for row in rows)
 
@@ -31,14 +32,14 @@ class Api:
         return dict(self._session.call("POST", "/instances", body=body, headers={"opc-retry-token": token}).data)
 
     def instances(self) -> list[Json]:
-        return self._session.pages("/instances", query={"compartmentId": self._compartment, "limit": 100})
+        return self.instances_in(self.compartment)
 
     def instance(self, identity: str) -> Json:
         reply = self._session.call("GET", f"/instances/{identity}")
         return {**reply.data, "etag": reply.headers.get("etag", "")}
 
     def failures(self, identity: str) -> list[str]:
-        query = {"compartmentId": self._compartment, "resourceId": identity}
+        query = {"compartmentId": self.compartment, "resourceId": identity}
         texts = []
         for request in self._session.pages("/workRequests", query=query):
             if request.get("status") == "FAILED":
@@ -47,7 +48,7 @@ class Api:
         return texts
 
     def addresses(self, identity: str) -> tuple[str, str] | None:
-        query = {"compartmentId": self._compartment, "instanceId": identity}
+        query = {"compartmentId": self.compartment, "instanceId": identity}
         for attachment in self._session.pages("/vnicAttachments", query=query):
             if attachment.get("lifecycleState") != "ATTACHED":
                 continue
@@ -57,7 +58,7 @@ class Api:
         return None
 
     def boot_volumes(self, domain: str, identity: str) -> list[str]:
-        query = {"availabilityDomain": domain, "compartmentId": self._compartment, "instanceId": identity}
+        query = {"availabilityDomain": domain, "compartmentId": self.compartment, "instanceId": identity}
         return [str(row["bootVolumeId"]) for row in self._session.pages("/bootVolumeAttachments", query=query)]
 
     def terminate(self, identity: str, etag: str = "") -> None:
@@ -67,11 +68,35 @@ class Api:
     def delete_boot_volume(self, identity: str) -> None:
         self._session.call("DELETE", f"/bootVolumes/{identity}")
 
+    def usage(self, shape: str, domains: t.Sequence[str]) -> freetier.Usage:
+        return tenancy.usage(self, shape, domains, volumes=True)
+
+    # --- what the tenancy uses ---
+
+    def compartments(self) -> list[str]:
+        """OCIDs of the tenancy and of every active compartment in it that the user may see."""
+        root = self._session.tenancy_id
+        if not root:
+            return [self.compartment]
+        query = {"compartmentId": root, "compartmentIdInSubtree": True, "accessLevel": "ACCESSIBLE"}
+        rows = self._session.pages("/compartments", query=query, service="identity")
+        active = [str(row["id"]) for row in rows if row.get("lifecycleState") == "ACTIVE"]
+        return list(dict.fromkeys([root, self.compartment, *active]))
+
+    def instances_in(self, compartment: str) -> list[Json]:
+        """Every instance of a compartment."""
+        return self._session.pages("/instances", query={"compartmentId": compartment, "limit": 100})
+
+    def volumes_in(self, compartment: str, domain: str) -> list[Json]:
+        """Every boot volume and block volume of a compartment in an availability domain."""
+        query = {"availabilityDomain": domain, "compartmentId": compartment}
+        return [*self._session.pages("/bootVolumes", query=query), *self._session.pages("/volumes", query=query)]
+
     # --- what only the preflight asks ---
 
     def shapes(self, domain: str) -> list[str]:
         """Names of the shapes an availability domain has."""
-        query = {"compartmentId": self._compartment, "availabilityDomain": domain}
+        query = {"compartmentId": self.compartment, "availabilityDomain": domain}
         return sorted({str(row["shape"]) for row in self._session.pages("/shapes", query=query)})
 
     def subnet(self, identity: str) -> Json:
@@ -83,7 +108,7 @@ class Api:
     def images(self, system: str, version: str, shape: str) -> list[Json]:
         """Available images for a shape, newest first."""
         query = {
-            "compartmentId": self._session.tenancy_id or self._compartment,
+            "compartmentId": self._session.tenancy_id or self.compartment,
             "operatingSystem": system or None,
             "operatingSystemVersion": version or None,
             "shape": shape,
@@ -104,7 +129,7 @@ class Api:
     def server_date(self) -> str:
         """The server's clock: the ``Date`` header of any answer, also of a refusal."""
         try:
-            query = {"compartmentId": self._compartment}
+            query = {"compartmentId": self.compartment}
             return self._session.call("GET", "/availabilityDomains", query=query, service="identity").headers.get(
                 "date", ""
             )
@@ -116,12 +141,6 @@ class Api:
     def available(self, limit: str, domain: str) -> dict[str, t.Any]:
         """``used`` and ``available`` of a compute limit in an availability domain."""
         path = f"/services/compute/limits/{limit}/resourceAvailability"
-        query = {"compartmentId": self._session.tenancy_id or self._compartment, "availabilityDomain": domain}
+        query = {"compartmentId": self._session.tenancy_id or self.compartment, "availabilityDomain": domain}
         row = self._session.call("GET", path, query=query, service="limits").data
         return {"used": row.get("used"), "available": row.get("available")}
-
-    def storage_gb(self, domain: str) -> int:
-        """GB of boot and block volumes in an availability domain."""
-        query = {"availabilityDomain": domain, "compartmentId": self._compartment}
-        rows = [*self._session.pages("/bootVolumes", query=query), *self._session.pages("/volumes", query=query)]
-        return sum(int(row.get("sizeInGBs") or 0) for row in rows if row.get("lifecycleState") != "TERMINATED")

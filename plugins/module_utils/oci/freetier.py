@@ -11,6 +11,7 @@ the limit were terminated from 18 August 2026 on. (Oracle's Always Free page, as
 from __future__ import annotations
 
 import typing as t
+from dataclasses import dataclass
 
 AS_OF = "2026-06-15"
 ARM_SHAPE = "VM.Standard.A1.Flex"
@@ -25,33 +26,66 @@ BOOT_VOLUME_MIN_GB = 50
 GONE = ("TERMINATING", "TERMINATED")
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What a whole tenancy uses.
+
+    ``instances`` exist, in every compartment that could be read; ``storage_gb`` is the size of the volumes there.
+    ``ocpus``, ``memory_gb`` and ``count`` are the figures of Oracle's limits service for the shape: they include what
+    the user may not read, and lag. ``unread`` names what could not be read.
+    """
+
+    instances: tuple[t.Mapping[str, t.Any], ...] = ()
+    storage_gb: int = 0
+    ocpus: float = 0.0
+    memory_gb: float = 0.0
+    count: float = 0.0
+    unread: tuple[str, ...] = ()
+
+
 def over_allowance(
     shape: str,
     ocpus: float,
     memory_gb: float,
     boot_volume_gb: float,
     others: t.Iterable[t.Mapping[str, t.Any]] = (),
+    usage: Usage | None = None,
 ) -> list[str]:
-    """Why an instance would not be free beside ``others`` (instances as the API returns them); empty when it is."""
-    alive = [row for row in others if row.get("lifecycleState") not in GONE and row.get("shape") == shape]
+    """Why an instance would not be free; empty when it is.
+
+    Args:
+        shape: the shape that is asked for.
+        ocpus: its OCPUs.
+        memory_gb: its GB of memory.
+        boot_volume_gb: GB of its boot volume.
+        others: instances beside it, as the API returns them.
+        usage: what the tenancy uses, the instances of its other compartments included.
+    """
+    usage = usage or Usage()
+    rows = {str(row.get("id") or number): row for number, row in enumerate([*others, *usage.instances])}
+    alive = [row for row in rows.values() if row.get("lifecycleState") not in GONE and row.get("shape") == shape]
     found = []
     if shape == ARM_SHAPE:
         used_ocpus = sum(float((row.get("shapeConfig") or {}).get("ocpus") or 0) for row in alive)
         used_memory = sum(float((row.get("shapeConfig") or {}).get("memoryInGBs") or 0) for row in alive)
-        if used_ocpus + ocpus > ARM_OCPUS:
-            found.append(_excess("OCPU", ocpus, used_ocpus, ARM_OCPUS))
-        if used_memory + memory_gb > ARM_MEMORY_GB:
-            found.append(_excess("GB of memory", memory_gb, used_memory, ARM_MEMORY_GB))
+        found += _excess("OCPU", ocpus, used_ocpus, usage.ocpus, ARM_OCPUS)
+        found += _excess("GB of memory", memory_gb, used_memory, usage.memory_gb, ARM_MEMORY_GB)
     elif shape == MICRO_SHAPE:
-        if len(alive) + 1 > MICRO_INSTANCES:
-            found.append(f"{len(alive)} {MICRO_SHAPE} exist already, {MICRO_INSTANCES} are free")
+        existing = max(len(alive), int(usage.count))
+        if existing + 1 > MICRO_INSTANCES:
+            found.append(f"{existing} {MICRO_SHAPE} exist already, {MICRO_INSTANCES} are free")
     else:
         found.append(f"{shape} is not an Always Free shape ({ARM_SHAPE} and {MICRO_SHAPE} are)")
-    if boot_volume_gb > BLOCK_STORAGE_GB:
-        found.append(f"{boot_volume_gb:g} GB of boot volume asked, {BLOCK_STORAGE_GB} GB are free")
+    if boot_volume_gb + usage.storage_gb > BLOCK_STORAGE_GB:
+        exist = f" and {usage.storage_gb} GB of volumes exist in the tenancy" if usage.storage_gb else ""
+        found.append(f"{boot_volume_gb:g} GB of boot volume asked{exist}, {BLOCK_STORAGE_GB} GB are free")
     return found
 
 
-def _excess(what: str, asked: float, used: float, free: float) -> str:
+def _excess(what: str, asked: float, seen: float, counted: float, free: float) -> list[str]:
+    used = max(seen, counted)
+    if used + asked <= free:
+        return []
     already = f" and {used:g} in use" if used else ""
-    return f"{asked:g} {what} asked{already}, {free:g} are free"
+    whose = " in the tenancy by Oracle's limits (which lag by up to an hour)" if counted > seen else ""
+    return [f"{asked:g} {what} asked{already}{whose}, {free:g} are free"]

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, freetier, protocol
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, freetier, protocol, tenancy
 from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import check_ocid, check_public_key
@@ -196,7 +196,7 @@ def online(params: Params, api: Api, region: str, world: World, found: Findings)
         ("subnet_id", lambda: _subnet(params, api, found)),
         ("image_id", lambda: _image(params, api, found)),
         ("name", lambda: _instances(params, api, found)),
-        ("boot_volume_gb", lambda: _storage(params, api, domains, found)),
+        ("allow_paid", lambda: _free(params, api, domains, found)),
         ("ocpus", lambda: _limits(params, api, found)),
     ):
         try:
@@ -204,7 +204,7 @@ def online(params: Params, api: Api, region: str, world: World, found: Findings)
         except CallFailed as failed:
             verdict, rule = errors.classify(failed.answer, launch=False)
             fix = rule.fix or "Run again in a while."
-            if parameter in ("config_file", "boot_volume_gb", "ocpus"):  # a right the launch itself does not need
+            if parameter in ("config_file", "allow_paid", "ocpus"):  # a right the launch itself does not need
                 found.warning(parameter, f"could not be checked: Oracle answered {failed.answer}", fix)
             else:
                 found.error(parameter, f"Oracle answered {failed.answer}", fix)
@@ -298,19 +298,22 @@ def _instances(params: Params, api: Api, found: Findings) -> None:
     if same:
         fix = "Use it as it is (ansible_host), or choose another name."
         found.error("name", f"an instance of this name was made by somebody else: {same[0]['id']}", fix)
-    if not params["allow_paid"]:
-        for reason in freetier.over_allowance(params["shape"], params["ocpus"], params["memory_gb"], 0, rows):
-            fix = "Ask for less, terminate what you do not need, or set allow_paid."
-            found.error("ocpus", f"not free beside what runs in this compartment: {reason}", fix)
 
 
-def _storage(params: Params, api: Api, domains: list[str], found: Findings) -> None:
+def _free(params: Params, api: Api, domains: list[str], found: Findings) -> None:
+    """Whether the instance is free beside everything else in the tenancy."""
     if params["allow_paid"] or found.instance:
         return
-    used = sum(api.storage_gb(name) for name in domains)
-    if used + params["boot_volume_gb"] > freetier.BLOCK_STORAGE_GB:
-        text = f"{used} GB of volumes exist, with {params['boot_volume_gb']} GB more it is over the free 200 GB"
-        found.error("boot_volume_gb", text, "Delete volumes that are left over, ask for less, or set allow_paid.")
+    used = tenancy.usage(api, params["shape"], domains, volumes=True)
+    for reason in freetier.over_allowance(
+        params["shape"], params["ocpus"], params["memory_gb"], params["boot_volume_gb"], (), used
+    ):
+        option = "boot_volume_gb" if "boot volume" in reason else "ocpus"
+        fix = "Ask for less, terminate or delete what you do not need in any compartment, or set allow_paid."
+        found.error(option, f"not free in this tenancy: {reason}", fix)
+    if used.unread:
+        fix = "Allow the user to read it (inspect compartments, instances, volumes and limits in the tenancy)."
+        found.warning("allow_paid", f"not counted for the free allowance: {', '.join(used.unread)}", fix)
 
 
 def _limits(params: Params, api: Api, found: Findings) -> None:

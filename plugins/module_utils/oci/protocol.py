@@ -30,6 +30,9 @@ class Cloud(t.Protocol):
     def instances(self) -> list[Json]:
         """Every instance of the compartment: all pages."""
 
+    def usage(self, shape: str, domains: t.Sequence[str]) -> freetier.Usage:
+        """What the whole tenancy uses of the free allowance of a shape, volumes included."""
+
     def instance(self, identity: str) -> Json:
         """One instance."""
 

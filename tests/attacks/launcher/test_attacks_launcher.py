@@ -378,3 +378,50 @@ def test_a_person_goes_on_after_a_final_answer() -> None:
         else:
             run.max_attempts = 500
             captured(run.tick())
+
+
+# --- the free allowance of the whole tenancy ---
+
+ELSEWHERE = "ocid1.compartment.oc1..theirs"
+
+
+def elsewhere(world: World, shape: str = "VM.Standard.A1.Flex", ocpus: float = 2, memory: float = 12) -> str:
+    body = {"compartmentId": ELSEWHERE, "displayName": "theirs", "shape": shape, "freeformTags": {}}
+    return world._create({**body, "shapeConfig": {"ocpus": ocpus, "memoryInGBs": memory}}, "ok", 0).id
+
+
+def test_an_instance_in_another_compartment_counts_before_the_first_request() -> None:
+    clock, world, run = start()
+    identity = elsewhere(world, ocpus=1, memory=6)
+    with pytest.raises(OciError, match="2 OCPU asked and 1 in use, 2 are free"):
+        run.block(3600)
+    assert world.launches == []
+    world.terminate(identity)
+    clock.sleep(600)
+    captured(run.block(3600))
+
+
+def test_an_instance_in_another_compartment_counts_while_the_launch_waits() -> None:
+    clock, world, run = start(otherwise="cap")
+    run.block(3600)
+    sent = len(world.launches)
+    elsewhere(world)
+    world.otherwise = "ok"
+    with pytest.raises(OciError, match="2 OCPU asked and 2 in use, 2 are free"):
+        run.block(3600)
+    assert len(world.launches) == sent > 0
+
+
+def test_the_figures_of_the_limits_service_count_before_the_first_request_only() -> None:
+    clock, world, run = start(script=["wr-capacity"])
+    run.cloud.used = {"ocpus": 2.0, "memory_gb": 12.0}
+    with pytest.raises(OciError, match="2 in use in the tenancy by Oracle's limits"):
+        run.block(3600)
+    assert world.launches == []
+    run.cloud.used = {"storage_gb": 160}
+    with pytest.raises(OciError, match="160 GB of volumes exist in the tenancy"):
+        run.block(3600)
+    run.cloud.used = {}
+    # The instance that failed late stays in the figures for an hour, and must not end the launch.
+    world.ended = lambda identity: run.cloud.used.update(ocpus=2.0, memory_gb=12.0)
+    captured(run.block(3 * 3600))

@@ -130,6 +130,31 @@ def test_existing_instances(server: Server, account: TestAccount) -> None:
     assert look(server, account).instance["id"].endswith("i0003")
 
 
+ELSEWHERE = "ocid1.compartment.oc1..theirs"
+
+
+def test_another_compartment_of_the_tenancy_counts_as_not_free(server: Server, account: TestAccount) -> None:
+    server.world.launch({**make_spec().body(AD1, "", Size(1, 6), "i"), "compartmentId": ELSEWHERE}, "t1")
+    problems = [problem["problem"] for problem in look(server, account).problems]
+    assert problems == ["not free in this tenancy: 2 OCPU asked and 1 in use, 2 are free"] + [
+        "not free in this tenancy: 12 GB of memory asked and 6 in use, 12 are free"
+    ]
+
+
+def test_limits_of_the_tenancy_count_what_the_user_may_not_read(server: Server, account: TestAccount) -> None:
+    server.limits["standard-a1-core-count"] = {"used": 2, "available": 98}
+    assert "2 in use in the tenancy by Oracle's limits" in one(look(server, account))
+    assert one(look(server, account)).startswith("error ocpus: ")
+    assert look(server, account, allow_paid=True).problems == []
+
+
+def test_compartments_that_cannot_be_read_are_named(server: Server, account: TestAccount) -> None:
+    server.hidden.update({"compartments", "volumes"})
+    found = look(server, account)
+    assert not found.failed
+    assert "not counted for the free allowance: the compartments of the tenancy, volumes of" in one(found)
+
+
 # --- network ---
 
 

@@ -28,7 +28,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from oci_networks import KINDS, Networks
 from oci_signature import MachineIdentity, make_account, make_token, pem, verify
-from oci_world import IMAGE, SUBNET, Json, Refused, Reset, World
+from oci_world import IMAGE, SUBNET, TENANCY, Json, Refused, Reset, World
 
 Query = t.Mapping[str, str]
 
@@ -67,7 +67,9 @@ class Server:
         self.images: list[Json] = [
             image(IMAGE, "Canonical Ubuntu", "24.04", "Canonical-Ubuntu-24.04-aarch64-2026.10.01-0", "2026-10-02")
         ]
-        self.volumes_gb: list[int] = []
+        self.volumes_gb: list[int] = []  # of the tenancy's root compartment
+        self.compartments: list[str] = []  # those without an instance
+        self.hidden: set[str] = set()  # paths that the user has no right to
         self.limits = {
             "standard-a1-core-count": {"used": 0, "available": 2},
             "standard-a1-memory-count": {"used": 0, "available": 12},
@@ -129,7 +131,7 @@ class Server:
         if kind in KINDS and (kind != "subnets" or identity not in self.subnets):
             return self._network(method, kind, identity, query, headers, body)
         for verb, pattern, work in self._routes():
-            found = re.fullmatch(pattern, rest)
+            found = None if rest in self.hidden else re.fullmatch(pattern, rest)
             if verb == method and found and version in ("20160918", "20190729"):
                 data = work(query, headers, body, *found.groups())
                 return data, {"etag": data["_etag"]} if isinstance(data, dict) and "_etag" in data else {}
@@ -160,6 +162,7 @@ class Server:
             ("GET", "instances/([^/]+)", lambda q, h, b, one: self._instance(one)),
             ("DELETE", "instances/([^/]+)", lambda q, h, b, one: world.terminate(one, h.get("if-match", "")) or {}),
             ("GET", "availabilityDomains", lambda q, h, b: [{"name": name} for name in world.domains]),
+            ("GET", "compartments", lambda q, h, b: self._compartments()),
             ("GET", "shapes", lambda q, h, b: self._shapes(q["availabilityDomain"])),
             ("GET", "images", lambda q, h, b: self._images(q)),
             ("GET", "images/([^/]+)", lambda q, h, b, one: self._image(one)),
@@ -170,7 +173,7 @@ class Server:
             ("GET", "vnics/([^/]+)", lambda q, h, b, one: self._vnic(one)),
             ("GET", "bootVolumeAttachments", lambda q, h, b: self._boot_volumes(q["instanceId"])),
             ("DELETE", "bootVolumes/([^/]+)", lambda q, h, b, one: world.delete_boot_volume(one) or {}),
-            ("GET", "bootVolumes", lambda q, h, b: [{"sizeInGBs": size} for size in self.volumes_gb]),
+            ("GET", "bootVolumes", lambda q, h, b: self._volumes(q)),
             ("GET", "volumes", lambda q, h, b: []),
             ("GET", "tenancies/[^/]+/regionSubscriptions", lambda q, h, b: self._regions()),
             ("GET", "services/compute/limits/([^/]+)/resourceAvailability", lambda q, h, b, one: self.limits[one]),
@@ -183,6 +186,10 @@ class Server:
     def _shapes(self, domain: str) -> list[Json]:
         names = self.shapes.get(domain, ["VM.Standard.A1.Flex", "VM.Standard.E2.1.Micro"])
         return [{"shape": name} for name in names]
+
+    def _compartments(self) -> list[Json]:
+        used = {str(one.body.get("compartmentId")) for one in self.world.instances.values()} | set(self.compartments)
+        return [{"id": identity, "lifecycleState": "ACTIVE"} for identity in sorted(used)]
 
     def _images(self, query: Query) -> list[Json]:
         rows = [
@@ -214,6 +221,10 @@ class Server:
 
     def _boot_volumes(self, identity: str) -> list[Json]:
         return [{"bootVolumeId": volume} for volume in self.world.boot_volumes(identity)]
+
+    def _volumes(self, query: Query) -> list[Json]:
+        here = query["compartmentId"] == TENANCY and query["availabilityDomain"] == self.world.domains[0]
+        return [{"sizeInGBs": size} for size in self.volumes_gb] if here else []
 
     def _regions(self) -> list[Json]:
         return [{"regionName": "sa-saopaulo-1"}, {"regionName": self.home_region, "isHomeRegion": True}]

@@ -8,7 +8,7 @@ import random
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import world as outside
-from ansible_collections.onebox.stack.plugins.module_utils.oci import errors
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, freetier
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events, launcher, state
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import Policy
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Context
@@ -64,6 +64,7 @@ class SimulatedCloud:
         self._world = world
         self._hook = hook
         self._reads = reads
+        self.used: dict[str, float] = {}  # what the limits service says
 
     def _call(self, place: str, work: t.Callable[[], t.Any], read: bool = True) -> t.Any:
         self._hook(f"before {place}")
@@ -95,6 +96,11 @@ class SimulatedCloud:
 
     def instances(self) -> list[Json]:
         return self._call("list", lambda: self._world.listed(COMPARTMENT))
+
+    def usage(self, shape: str, domains: t.Sequence[str]) -> freetier.Usage:
+        compartments = {str(one.body.get("compartmentId")) for one in self._world.instances.values()}
+        rows = self._call("usage", lambda: [row for each in compartments for row in self._world.listed(each)])
+        return freetier.Usage(instances=tuple(rows), **self.used)
 
     def instance(self, identity: str) -> Json:
         return self._call("get", lambda: self._read(identity))

@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, protocol
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, freetier, protocol
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import FinalAnswer, OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import SKIP_SECONDS, Policy
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import LaunchSpec, Size
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import Known, State
+
+# How long the figures of the tenancy are used before they are read again.
+USAGE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Context:
     instance in place of one that ran and was terminated by somebody. ``domains`` may be empty, for all of the region.
     ``confirm`` is the OCID of the one instance that the owner confirmed, "" without one. ``warnings`` collects what the
     result must report although nothing failed. ``listed_at`` is when the list was last read for the followed instance,
-    in seconds of the monotonic clock.
+    in seconds of the monotonic clock; ``usage`` is what the tenancy used at ``usage_at``.
     """
 
     spec: LaunchSpec
@@ -53,6 +57,8 @@ class Context:
     confirm: str = ""
     warnings: list[str] = field(default_factory=list)
     listed_at: float | None = None
+    usage: freetier.Usage | None = None
+    usage_at: float = 0.0
 
     def now(self) -> float:
         """Seconds since 1970."""
@@ -120,6 +126,26 @@ class Context:
             return True
         self.rest(wait, "pause", kind, f"{text}; then {target.domain}")
         return False
+
+    def check_free(self, others: t.Sequence[protocol.Json]) -> None:
+        """Refuse what would not be free in this tenancy. Raises :class:`OciError`.
+
+        The figures of the limits service lag, so they count before the first request only: later they may still
+        include an instance of ours that is gone. The instances of all compartments always count.
+        """
+        if self.spec.allow_paid:
+            return
+        now = self.world.monotonic()
+        if self.usage is None or now - self.usage_at > USAGE_SECONDS:
+            if not self.domains:
+                self.find_domains()
+            self.usage, self.usage_at = self.cloud.usage(self.spec.shape, self.domains), now
+        # One of ours that appears at this moment is a matter for the next reading of the list.
+        rows = [row for row in self.usage.instances if not protocol.is_ours(dict(row), self.spec.name)]
+        usage = dataclasses.replace(self.usage, instances=tuple(rows))
+        if self.state.attempts:
+            usage = dataclasses.replace(usage, ocpus=0.0, memory_gb=0.0, count=0.0, storage_gb=0)
+        self.spec.check_allowance(others, usage)
 
     def adopt(self, row: protocol.Json, kind: str, text: str) -> None:
         """Remember the instance; from now on only this one is followed."""

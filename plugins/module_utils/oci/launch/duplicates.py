@@ -80,7 +80,7 @@ def find(context: Context, intent: str = "") -> Json | None:
             f"an instance named {name} exists that this launcher did not make: {same[0]['id']}. Use it "
             "as it is (set ansible_host to its address and leave the launch out), or choose another name."
         )
-    context.spec.check_allowance(seen.others)
+    context.check_free(seen.others)
     return None
 
 

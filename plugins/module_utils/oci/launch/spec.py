@@ -76,13 +76,13 @@ class LaunchSpec:
             raise OciError(f"tags must not contain {reserved[0]}: the launcher knows its instance by that tag")
         self.check_allowance(())
 
-    def check_allowance(self, others: t.Iterable[t.Mapping[str, t.Any]]) -> None:
-        """Refuse what would cost money beside ``others``. Raises :class:`OciError`."""
+    def check_allowance(self, others: t.Iterable[t.Mapping[str, t.Any]], usage: freetier.Usage | None = None) -> None:
+        """Refuse what would cost money beside ``others`` and the ``usage`` of the tenancy. Raises :class:`OciError`."""
         if self.allow_paid:
             return
         rows = list(others)
         for size in self.sizes:
-            reasons = freetier.over_allowance(self.shape, size.ocpus, size.memory_gb, self.boot_volume_gb, rows)
+            reasons = freetier.over_allowance(self.shape, size.ocpus, size.memory_gb, self.boot_volume_gb, rows, usage)
             if reasons:
                 raise OciError(
                     f"this would not be free (Always Free as of {freetier.AS_OF}): {'; '.join(reasons)}. "
