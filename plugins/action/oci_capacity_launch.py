@@ -21,9 +21,9 @@ from ansible.utils.display import Display
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, options, sdk
+from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, host_keys, options, sdk
 from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
-from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
+from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, FinalAnswer, OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import (
     duplicates,
     events,
@@ -107,7 +107,7 @@ class ActionModule(ActionBase):
             text = errors.explain(failed.answer, rule, f"Asking about {params['name']}")
             result.update(failed=True, msg=text, last_error=failed.answer.as_result())
         except OneboxError as error:
-            result.update(failed=True, msg=str(error), **self._facts())
+            result.update(failed=True, msg=str(error), ended=isinstance(error, FinalAnswer), **self._facts())
             if isinstance(error, OciError) and error.answer is not None:
                 result["last_error"] = error.answer.as_result()
         return result
@@ -142,7 +142,10 @@ class ActionModule(ActionBase):
             )
             if self._task.check_mode:
                 return self._plan(context)
-            return self._launch(context)
+            result = self._launch(context)
+        if result["captured"] and params["host_key_timeout"] > 0:
+            self._add_host_keys(result, cloud, world)
+        return result
 
     def _launch(self, context: Context) -> dict[str, t.Any]:
         params, state = self._params, context.state
@@ -185,6 +188,15 @@ class ActionModule(ActionBase):
             **changes,
         }
 
+    def _add_host_keys(self, result: dict[str, t.Any], cloud: Api, world: World) -> None:
+        instance = result["instance"]
+        keys, problem = host_keys.read(cloud, instance["id"], self._params["host_key_timeout"], world)
+        instance["host_keys"] = keys
+        if problem:
+            result.setdefault("warnings", []).append(
+                f"{instance['id']}: the SSH host keys are not known ({problem}). The first login accepts any key."
+            )
+
     def _plan(self, context: Context) -> dict[str, t.Any]:
         """Check mode: what would be sent, and whether anything would. Reads, and changes nothing."""
         row = duplicates.find(context)
@@ -218,13 +230,13 @@ class ActionModule(ActionBase):
     def _remove(self, cloud: Api, path: str, confirmed: str, poll: float, world: World) -> dict[str, t.Any]:
         name, known = self._params["name"], self._state.instance if self._state else None
         row = terminate.target(cloud, self._state, name, confirmed)
+        # The owner named another instance than the one of the state file, or a request is still open: the file stays.
+        another = bool(confirmed) and known is not None and known.id != confirmed
+        keep = another or (self._state is not None and self._state.pending is not None)
         if not self._task.check_mode:
             if row is not None:
-                say = functools.partial(_say, name)
-                terminate.remove(cloud, row, poll=poll, world=world, say=say)
-            # The state file goes with its own instance, and stays when the owner named another one.
-            another = bool(confirmed) and known is not None and known.id != confirmed
-            if not another and (self._state is None or self._state.pending is None):
+                terminate.remove(cloud, row, poll=poll, world=world, say=functools.partial(_say, name))
+            if not keep:
                 files.remove(path)
         ended = str(row["id"]) if row is not None else ""
         return {
@@ -232,7 +244,7 @@ class ActionModule(ActionBase):
             "captured": False,
             "msg": f"terminated {ended}" if ended else f"no instance of {name} exists",
             "diff": {"before": f"instance {ended}\n" if ended else "", "after": ""},
-            "instance": {},
+            "instance": wait_running.as_result(None, known) if another else {},
             "state_file": path,
         }
 

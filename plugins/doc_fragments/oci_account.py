@@ -20,7 +20,7 @@ options:
   auth:
     description:
       - How to sign in. V(auto) takes the session token when the profile has a C(security_token_file), else the API key.
-      - A session token ends after an hour or so and is not renewed; a hunt of days needs V(api_key), or on an
+      - A session token ends after an hour or so and is not renewed; a launch loop of days needs V(api_key), or on an
         instance of Oracle's cloud V(instance_principal), which needs no O(config_file).
     type: str
     choices: [auto, api_key, session_token, instance_principal]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: oci_capacity_launch
-short_description: Win one instance at Oracle Cloud through days of missing capacity, and never two
+short_description: Launch one instance at Oracle Cloud through days of missing capacity, and never two
 version_added: 0.1.0
 author: The onebox.stack developers (@onebox-stack)
 description:
@@ -15,7 +15,15 @@ description:
   - Each request is written to O(state_file) before it is sent. When its outcome stays unknown (a timeout, a server
     error, a kill, a power cut), the instance list is read first, then the very same request is sent again with the
     same retry token, before anything else. So there is never a second instance, and none is lost.
-  - The instance is known by a tag, so it is found again even when the state file is lost.
+  - The instance is known by a tag, so it is found again even when the state file is lost. It is used only when it was
+    launched with O(ssh_public_key), O(image_id) and O(user_data); a tag alone proves nothing.
+  - Several controllers, each with a state file of its own, end up with one instance. The list is read before each
+    request and again after each accepted one. Of two instances the running one stays, else the one with the lowest
+    OCID, and the other controller gives its own back while it has never run. When both run, nothing is terminated and
+    both OCIDs are reported.
+  - Nothing that runs or ran is terminated, except by O(state=absent).
+  - A C(404) never means that an instance is gone. The list is read as well, both again after five minutes, and then the
+    owner is asked to set O(replace) and O(confirm).
   - An answer that is not in the table of known answers stops the run; it is never retried.
 extends_documentation_fragment:
   - onebox.stack.oci_account
@@ -107,19 +115,27 @@ options:
     type: bool
     default: false
   state:
-    description: V(absent) terminates the instance of this name that this module made, and deletes its disk.
+    description:
+      - V(absent) terminates the instance that O(state_file) names, and deletes its disk. With an OCID as O(confirm) it
+        terminates that one.
     type: str
     choices: [present, absent]
     default: present
   confirm:
-    description: Must be the O(name) with O(state=absent), so that nothing is terminated by mistake.
+    description:
+      - With O(state=absent) the O(name), so that nothing is terminated by mistake, or the OCID of the instance to
+        terminate. Only the OCID is accepted for an instance that O(state_file) does not name.
+      - With O(state=present) the OCID of an instance with our tag that you know to be yours although its key, image or
+        user data differ.
+      - With O(replace=true) the OCID of an instance that Oracle answers 404 for, and that you know to be gone.
     type: str
     default: ""
   mode:
     description:
       - V(block) stays until the instance runs, or until O(max_duration).
       - V(tick) makes at most one round over the domains, when one is due, and returns; for timers and C(until) loops.
-        It does not fail when there is no room yet, see RV(captured).
+        It does not fail when there is no room yet, see RV(captured). After a final answer it sends nothing more, until
+        the request changes or somebody runs V(block).
     type: str
     choices: [block, tick]
     default: block
@@ -130,7 +146,7 @@ options:
     type: float
     default: 604800.0
   max_attempts:
-    description: Launch requests over the whole hunt, restarts included, after which it fails. 0 for no limit.
+    description: Launch requests over the whole launch loop, restarts included, after which it fails. 0 for no limit.
     type: int
     default: 20000
   capacity_interval:
@@ -159,15 +175,24 @@ options:
     default: 300.0
   state_file:
     description:
-      - Where the hunt is remembered. By default C(onebox/oci/<name>.json) below C($XDG_STATE_HOME) or
+      - Where the launch loop keeps its state. By default C(onebox/oci/<name>.json) below C($XDG_STATE_HOME) or
         C(~/.local/state).
       - One launcher at a time works with it. It holds no key, but all of O(user_data).
     type: path
     default: ""
   replace:
-    description: Launch a new instance in place of one that had run and was terminated. Otherwise that fails.
+    description:
+      - Launch a new instance in place of one that had run and was terminated. Otherwise that fails.
+      - It never terminates anything. It may stay set.
     type: bool
     default: false
+  host_key_timeout:
+    description:
+      - Seconds to wait, once the instance is captured, for the SSH host keys that cloud-init prints on its serial
+        console. They are returned as RV(instance.host_keys). 0 does not read them.
+      - Needs the right to manage console histories. Without it, or without the keys, the result has a warning.
+    type: float
+    default: 0.0
   discord_webhook:
     description:
       - URL of a Discord webhook. It is told about the start, each change of state, the end, and once a day how things
@@ -202,12 +227,19 @@ EXAMPLES = r"""
       - ocpus: 1
         memory_gb: 6
 
-- name: Give it back
+- name: Terminate the instance of the state file
   onebox.stack.oci_capacity_launch:
     name: coinpilot-ins
     compartment_id: ocid1.tenancy.oc1..aaaaexample
     state: absent
     confirm: coinpilot-ins
+
+- name: Terminate a second instance that another controller launched
+  onebox.stack.oci_capacity_launch:
+    name: coinpilot-ins
+    compartment_id: ocid1.tenancy.oc1..aaaaexample
+    state: absent
+    confirm: ocid1.instance.oc1.ap-chuncheon-1.aaaasecond
 """
 
 RETURN = r"""
@@ -252,8 +284,18 @@ instance:
       description: Its memory in GB.
       type: float
       returned: when it is captured
+    host_keys:
+      description: SSH host keys of the instance, as type and base64; empty when the console did not show them.
+      type: list
+      elements: str
+      returned: when it is captured and O(host_key_timeout) is above 0
+ended:
+  description:
+    - Whether a final answer ended the launch loop. A timer may be removed then, because further ticks send nothing.
+  returned: on failure
+  type: bool
 attempts:
-  description: Launch requests sent so far in this hunt, over all runs.
+  description: Launch requests sent so far in this launch loop, over all runs.
   returned: always
   type: int
 last_error:
@@ -283,7 +325,7 @@ next_attempt_at:
   type: str
   sample: "2026-11-21T10:27:19Z"
 state_file:
-  description: Where the hunt is remembered.
+  description: The state file.
   returned: always
   type: str
 request:

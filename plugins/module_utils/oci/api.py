@@ -12,6 +12,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import Cal
 from ansible_collections.onebox.stack.plugins.module_utils.oci.protocol import Json
 from ansible_collections.onebox.stack.plugins.module_utils.oci.sdk import Session
 
+# Oracle keeps the last megabyte of a console.
+CONSOLE_BYTES = 1048576
+
 
 class Api:
     """A ``cloud.Cloud`` for one compartment, and the reads that the preflight adds."""
@@ -19,6 +22,7 @@ class Api:
     def __init__(self, session: Session, compartment_id: str) -> None:
         self._session = session
         self.compartment = compartment_id
+        self._captures: dict[str, str] = {}
 
     # --- what the launcher needs ---
 
@@ -70,6 +74,25 @@ class Api:
 
     def usage(self, shape: str, domains: t.Sequence[str]) -> freetier.Usage:
         return tenancy.usage(self, shape, domains, volumes=True)
+
+    def console(self, identity: str) -> str | None:
+        """What the serial console of an instance has shown; None while it is being captured.
+
+        Oracle keeps captures until they are deleted: this one is deleted as soon as it was read.
+        """
+        if identity not in self._captures:
+            row = self._session.call("POST", "/instanceConsoleHistories", body={"instanceId": identity}).data
+            self._captures[identity] = str(row["id"])
+        path = f"/instanceConsoleHistories/{self._captures[identity]}"
+        status = self._session.call("GET", path).data.get("lifecycleState")
+        if status in ("REQUESTED", "GETTING-HISTORY"):
+            return None
+        del self._captures[identity]
+        if status != "SUCCEEDED":
+            return None
+        shown = self._session.call("GET", f"{path}/data", query={"length": CONSOLE_BYTES}, text=True).data
+        self._session.call("DELETE", path)
+        return bytes(shown or b"").decode("utf-8", "replace")
 
     # --- what the tenancy uses ---
 

@@ -67,6 +67,7 @@ LAUNCH: ArgumentSpec = {
     "interval_floor": {"type": "float", "default": HARD_FLOOR},
     "state_file": {"type": "path", "default": ""},
     "replace": {"type": "bool", "default": False},
+    "host_key_timeout": {"type": "float", "default": 0.0},
     "discord_webhook": {"type": "str", "default": "", "no_log": True},
 }
 

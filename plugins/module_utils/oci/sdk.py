@@ -84,8 +84,9 @@ class Session:
         body: t.Any = None,
         headers: t.Mapping[str, str] | None = None,
         service: str = "iaas",
+        text: bool = False,
     ) -> Reply:
-        """Send one request, once.
+        """Send one request, once. With ``text`` the answer is not JSON but bytes.
 
         Raises:
             CallFailed: it did not succeed.
@@ -95,14 +96,19 @@ class Session:
         # A connection that idled for a quarter of an hour may be dead: the outcome would be unknown for no reason.
         client.session.close()
         exceptions = self._oci.exceptions
+        accept = "*/*" if text else "application/json"
         try:
             response = client.call_api(
                 resource_path=path,
                 method=method,
                 query_params={key: value for key, value in (query or {}).items() if value is not None},
-                header_params={"accept": "application/json", "content-type": "application/json", **(headers or {})},
+                header_params={
+                    "accept": accept,
+                    "content-type": "application/json",
+                    **(headers or {}),
+                },
                 body=body,
-                response_type="object",
+                response_type="bytes" if text else "object",
             )
         except exceptions.ServiceError as error:
             raise CallFailed(_answer(error)) from error

@@ -75,6 +75,27 @@ def test_second_controller_that_starts_after_the_first_launch_finds_it(lag: floa
     assert len(world.instances) == 1
 
 
+def test_an_unknown_outcome_beside_the_instance_of_the_other_controller_creates_no_second_one() -> None:
+    """A replay with the same token would create one: the first request never arrived."""
+    clock, world, run = start(script=["reset-before-create"])
+    other = second(world, clock)
+    run.hook = run.cloud._hook = die_after("after launch")
+    with pytest.raises(Killed):
+        run.block(3600)
+    run.hook = run.cloud._hook = lambda place: None
+    first = captured(other.block(3600))
+    assert captured(run.block(2 * 3600)) == first
+    assert len(world.instances) == 1
+
+
+def die_after(word: str) -> t.Callable[[str], None]:
+    def hook(place: str) -> None:
+        if place == word:
+            raise Killed
+
+    return hook
+
+
 def two_running() -> tuple[Clock, World, Run, Run]:
     """Two controllers that could not see each other's instance before both ran: a list that lags for a day."""
     clock, world, run = start(list_lag=DAY)

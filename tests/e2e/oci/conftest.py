@@ -32,5 +32,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
     world = World(time.time, boot_seconds=2, vnic_seconds=3, terminate_seconds=1, page_size=1)
     with Machines(standins.archive(socket)) as machines, Server(world, account.keys) as server, Receiver() as discord:
         world.address_of, world.ended = machines.start, machines.end
+        server.console_of = machines.console
         yield Site(folder, server, machines, discord, account.config_file)
     assert machines.alive() == []

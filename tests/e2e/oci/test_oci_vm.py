@@ -14,7 +14,7 @@ from oci_site import Site, changed_tasks
 pytest.importorskip("oci.base_client", reason="Oracle's SDK is not installed (requirements-oci.txt)")
 
 # What Oracle answers before a machine is had: none, none, none, too often; and one is made, but the answer is lost.
-HUNT = ["cap", "cap-console-text", "cap", "429", "reset-after-create"]
+SCRIPT = ["cap", "cap-console-text", "cap", "429", "reset-after-create"]
 SERVICES = ["bot", "collector", "dashboard", "db", "grafana", "n8n", "prometheus", "redis"]
 
 
@@ -31,7 +31,7 @@ def all_healthy(site: Site) -> None:
 
 
 def test_while_there_is_none_the_run_ends_well_and_says_how_it_stands(site: Site) -> None:
-    site.server.world.script[:] = HUNT[:1]
+    site.server.world.script[:] = SCRIPT[:1]
     code, out = site.play("site.yml", "-e", "oci_instance_mode=tick", "-e", "oci_instance_capacity_interval=2")
     assert code == 0
     said = "coinpilot-ins does not exist yet: not captured after 1 attempt: 500 InternalError Out of host capacity."
@@ -42,15 +42,15 @@ def test_while_there_is_none_the_run_ends_well_and_says_how_it_stands(site: Site
 
 
 def test_from_nothing_to_a_healthy_stack(site: Site) -> None:
-    site.server.world.script[:] = HUNT[1:]
+    site.server.world.script[:] = SCRIPT[1:]
     code, out = site.play("site.yml")
     assert code == 0
-    assert site.server.posts() == len(HUNT)
+    assert site.server.posts() == len(SCRIPT)
     assert len(site.server.world.instances) == 1
     assert len(site.machines.alive()) == 1
     for said in ("out of capacity; ", "too many requests; next request at ", "outcome unknown", "the instance exists"):
         assert said in out
-    assert site.state()["attempts"] == len(HUNT)
+    assert site.state()["attempts"] == len(SCRIPT)
     # The launch request's user data was carried out before anything else was done.
     assert "Unattended-Upgrade" in site.ssh("cat /etc/apt/apt.conf.d/52onebox-upgrades")
     all_healthy(site)
@@ -59,7 +59,7 @@ def test_from_nothing_to_a_healthy_stack(site: Site) -> None:
 
 def test_discord_was_told_in_few_words_and_its_url_stayed_secret(site: Site) -> None:
     begins, doubt, captured = site.discord.texts()
-    assert begins.endswith("the hunt for capacity begins")
+    assert begins.endswith("the launch begins")
     assert "the instance exists: ocid1.instance." in doubt
     assert "captured after " in captured
     assert site.discord.SECRET not in site.printed
@@ -103,7 +103,7 @@ def test_the_first_backup_is_taken_and_rehearsed(site: Site) -> None:
 def test_a_second_run_changes_nothing(site: Site) -> None:
     code, out = site.play("site.yml")
     assert (code, changed_tasks(out)) == (0, [])
-    assert site.server.posts() == len(HUNT)
+    assert site.server.posts() == len(SCRIPT)
 
 
 def test_another_address_is_noticed_and_its_key_is_known(site: Site) -> None:
@@ -137,11 +137,11 @@ def test_terminated_by_somebody_else_is_told_and_replaced_only_when_asked(site: 
     code, out = site.play("site.yml")
     assert code == 2
     assert "has been terminated by somebody" in words(out)
-    assert site.server.posts() == len(HUNT)
+    assert site.server.posts() == len(SCRIPT)
     # The whole way again, on another machine, for one request.
     code, out = site.play("site.yml", "-e", '{"oci_instance_replace": true}')
     assert code == 0
-    assert site.server.posts() == len(HUNT) + 1
+    assert site.server.posts() == len(SCRIPT) + 1
     assert len(site.machines.alive()) == 1
     all_healthy(site)
 

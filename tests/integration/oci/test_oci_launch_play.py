@@ -141,6 +141,51 @@ def test_check_run_again_and_give_back(play: Play, server: Server) -> None:
     assert (code, result["changed"]) == (0, False)
 
 
+def test_confirm_with_an_ocid_ends_that_instance_and_keeps_the_known_one(play: Play, server: Server) -> None:
+    code, out, result = play.run()
+    assert code == 0, out
+    first = result["instance"]["id"]
+    body = server.world.instances[first].body
+    second = server.world._create(body, "ok", 0).id
+    wait_until(lambda: server.world.status(server.world.instances[second]) == "RUNNING")
+    # The second one is reported on every run, and nothing is terminated.
+    code, out, result = play.run()
+    assert (code, result["captured"], result["instance"]["id"]) == (0, True, first)
+    assert second in out
+    assert f"confirm: {second}" in " ".join(result["warnings"])
+    assert len(server.world.alive()) == 2
+
+    code, out, result = play.run(state="absent", confirm=second)
+    assert (code, result["changed"], result["instance"]["id"]) == (0, True, first)
+    assert play.state.exists()
+    assert [one.id for one in server.world.alive()] == [first]
+    # Without its state file the instance needs its OCID, too.
+    play.state.unlink()
+    code, out, result = play.run(state="absent", confirm="coinpilot-ins")
+    assert code == 2
+    assert f"Set confirm: {first}" in result.get("msg", out)
+    code, out, result = play.run(state="absent", confirm="everything")
+    assert code == 2
+    assert "confirm must be coinpilot-ins or an instance's OCID" in out
+    assert [one.id for one in server.world.alive()] == [first]
+    code, out, result = play.run(state="absent", confirm=first)
+    assert (code, server.world.alive()) == (0, [])
+
+
+def test_ticks_after_a_final_answer_send_nothing(play: Play, server: Server) -> None:
+    server.world.script[:] = ["cap", "cap"]
+    server.world.otherwise = "404-auth"
+    tasks = [play.task(number, {"mode": "tick", "capacity_interval": 0.5}) for number in range(6)]
+    process = play.start_tasks([[*task, {"ansible.builtin.pause": {"seconds": 1}}] for task in tasks])
+    out, unused = process.communicate(timeout=120)
+    assert process.returncode == 0, out
+    assert server.posts() == 3
+    last = json.loads((play.folder / "result5.json").read_text())
+    assert last["ended"]
+    assert "this tick sent nothing" in last["msg"]
+    assert "may have been restricted" in last["msg"]
+
+
 def test_tick(play: Play, server: Server) -> None:
     server.world.script[:] = ["cap", "429"]
     code, out, result = play.run(mode="tick", capacity_interval=3600)

@@ -6,6 +6,7 @@ systemd.
 
 from __future__ import annotations
 
+import base64
 import os
 import pathlib
 import stat
@@ -115,6 +116,25 @@ def test_from_nothing_to_an_address_and_back(site: Site, server: Server) -> None
     assert key.read_bytes() == before
 
 
+HOST_KEY = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519" + b"k" * 36).decode()
+
+
+def test_host_keys_of_the_console_are_the_only_ones_that_the_first_login_accepts(site: Site, server: Server) -> None:
+    server.console_of = lambda identity: (
+        f"-----BEGIN SSH HOST KEY KEYS-----\n{HOST_KEY} root@vm\n-----END SSH HOST KEY KEYS-----\n"
+    )
+    site.run(ssh_timeout=1)  # nobody answers at the address of the fake
+    identity = next(iter(server.world.instances))
+    known = site.folder / "state" / "known_hosts"
+    assert known.read_text() == f"{identity} {HOST_KEY} console\n"
+    host = yaml.safe_load(site.captured.read_text())["all"]["hosts"]["oci-vm"]
+    assert "StrictHostKeyChecking=yes" in host["ansible_ssh_common_args"]
+    asked = server.requests.count(("POST", "/20160918/instanceConsoleHistories"))
+    site.run(ssh_timeout=1)
+    assert known.read_text() == f"{identity} {HOST_KEY} console\n"
+    assert server.requests.count(("POST", "/20160918/instanceConsoleHistories")) == asked == 1
+
+
 def test_a_tick_without_success_ends_the_play_for_this_host_and_says_so(site: Site, server: Server) -> None:
     server.world.otherwise = "cap"
     code, out = site.run(mode="tick", capacity_interval=3600)
@@ -133,7 +153,7 @@ def test_a_run_that_is_out_of_time_fails_and_says_how_to_go_on(site: Site, serve
     assert server.posts() == 1
     # What failed is the last thing on the screen, as words and not as data.
     last = " ".join(out.rpartition("oci-vm failed at: ")[2].split())
-    assert last.startswith("onebox.stack.oci_instance : Win the instance not captured after 1 attempt: 500 Internal")
+    assert last.startswith("onebox.stack.oci_instance : Launch the instance not captured after 1 attempt: 500 Internal")
     assert f"Nothing is lost: the same command goes on from {site.folder}/state/coinpilot-ins.json" in last
     assert "Traceback" not in out
     assert not site.captured.exists()
@@ -162,6 +182,30 @@ def test_the_timer_is_only_announced_in_check_mode(site: Site, server: Server) -
     start = next(line for line in out.splitlines() if "ExecStart=" in line)
     assert f"-i {site.inventories} -l oci-vm -e oci_instance_mode=tick" in start
     assert not (site.folder / ".config").exists()
+
+
+def test_final_answer_in_a_run_of_the_timer_removes_the_timer(
+    site: Site, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The LaunchAgent's file stands for the timer: a job removes its own file and unloads itself as its last action."""
+    agent = site.folder / "Library" / "LaunchAgents" / "dev.onebox-launch-oci-vm.plist"
+    agent.parent.mkdir(parents=True)
+    agent.write_text("")
+    monkeypatch.setenv("ONEBOX_TIMER", "1")
+    server.world.script[:] = ["cap"]
+    code, out = site.run(mode="tick", timer=True)
+    assert code == 0, out
+    assert agent.exists()
+    server.world.otherwise = "404-auth"
+    code, out = site.run(mode="tick", timer=True)
+    assert code == 2
+    assert "the account may have been restricted" in " ".join(out.split())
+    assert not agent.exists()
+    posts = server.posts()
+    code, out = site.run(mode="tick", timer=True)
+    assert code == 2
+    assert "this tick sent nothing" in " ".join(out.split())
+    assert server.posts() == posts
 
 
 @pytest.mark.skipif(pathlib.Path("/run/systemd/system").is_dir(), reason="this machine has systemd")

@@ -139,6 +139,12 @@ class Machines:
         """Run a shell command on a host as root; returns what it printed."""
         return engine.docker(self._socket, "exec", self._names[identity], "sh", "-c", command)
 
+    def console(self, identity: str) -> str:
+        """What cloud-init prints on the serial console of a host: its SSH host keys, in the lines of the real one."""
+        keys = self.inside(identity, "cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null || true")
+        lines = [f"[   17.52] cloud-init[911]: {line}" for line in keys.splitlines()]
+        return "\n".join(["-----BEGIN SSH HOST KEY KEYS-----", *lines, "-----END SSH HOST KEY KEYS-----", ""])
+
     def move(self, identity: str) -> str:
         """Give a host another address, as Oracle does with an ephemeral one; returns it."""
         name, before = self._names[identity], self.address(identity)

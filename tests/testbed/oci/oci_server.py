@@ -69,6 +69,7 @@ class Server:
         ]
         self.volumes_gb: list[int] = []  # of the tenancy's root compartment
         self.compartments: list[str] = []  # those without an instance
+        self.console_of: t.Callable[[str], str] = lambda identity: ""
         self.hidden: set[str] = set()  # paths that the user has no right to
         self.limits = {
             "standard-a1-core-count": {"used": 0, "available": 2},
@@ -163,6 +164,10 @@ class Server:
             ("DELETE", "instances/([^/]+)", lambda q, h, b, one: world.terminate(one, h.get("if-match", "")) or {}),
             ("GET", "availabilityDomains", lambda q, h, b: [{"name": name} for name in world.domains]),
             ("GET", "compartments", lambda q, h, b: self._compartments()),
+            ("POST", "instanceConsoleHistories", lambda q, h, b: {"id": f"console-{world.get(b['instanceId']).id}"}),
+            ("GET", "instanceConsoleHistories/([^/]+)", lambda q, h, b, one: {"lifecycleState": "SUCCEEDED"}),
+            ("GET", "instanceConsoleHistories/([^/]+)/data", lambda q, h, b, one: self._console(one)),
+            ("DELETE", "instanceConsoleHistories/([^/]+)", lambda q, h, b, one: {}),
             ("GET", "shapes", lambda q, h, b: self._shapes(q["availabilityDomain"])),
             ("GET", "images", lambda q, h, b: self._images(q)),
             ("GET", "images/([^/]+)", lambda q, h, b, one: self._image(one)),
@@ -221,6 +226,9 @@ class Server:
 
     def _boot_volumes(self, identity: str) -> list[Json]:
         return [{"bootVolumeId": volume} for volume in self.world.boot_volumes(identity)]
+
+    def _console(self, identity: str) -> Json:
+        raise _Plain(self.console_of(identity[len("console-") :]).encode())
 
     def _volumes(self, query: Query) -> list[Json]:
         here = query["compartmentId"] == TENANCY and query["availabilityDomain"] == self.world.domains[0]
@@ -351,6 +359,8 @@ def main() -> None:
             machines = stack.enter_context(importlib.import_module("oci_machines").Machines())
             world.address_of, world.ended = machines.start, machines.end
         server = stack.enter_context(Server(world, account.keys, record=folder / "requests"))
+        if options.machines:
+            server.console_of = machines.console
         (folder / "pid").write_text(str(os.getpid()))
         (folder / "endpoint").write_text(server.endpoint)
         print(f"config_file: {account.config_file}\nendpoint: {server.endpoint}", flush=True)

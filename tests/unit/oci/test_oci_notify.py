@@ -45,10 +45,10 @@ def test_few_messages_also_over_many_ticks() -> None:
     for kind in (events.LAUNCHED, events.DISCARDED, events.ADOPTED, events.CAPTURED):
         notifier(event(kind, kind))
     assert [text.split(": ", 1)[1][:14] for text in sink.texts] == [
-        "the hunt for c",
-        "still hunting ",
-        "still hunting ",
-        "still hunting ",
+        "the launch beg",
+        "not captured y",
+        "not captured y",
+        "not captured y",
         "launched",
         "discarded",
         "adopted",

@@ -51,21 +51,21 @@ class Notifier:
 
     def _text(self, event: events.Event) -> str:
         memory = self._memory
-        hunting = events.duration(max(0.0, event.at - event.since))
+        lasted = events.duration(max(0.0, event.at - event.since))
         if event.kind == events.ATTEMPT and not memory.get("started"):
             memory["started"] = True
             memory["digest_at"] = event.at
-            return "the hunt for capacity begins"
+            return "the launch begins"
         if event.kind == events.ANSWERED and event.at - float(memory.get("digest_at") or 0) >= DIGEST_SECONDS:
             memory["digest_at"] = event.at
-            return f"still hunting after {hunting} and {event.attempt} attempts; last answer: {event.text}"
+            return f"not captured yet after {lasted} and {event.attempt} attempts; last answer: {event.text}"
         if event.kind == events.ABORTED:
             if memory.get("aborted") == event.text:
                 return ""
             memory["aborted"] = event.text
-            return f"stopped after {hunting} and {event.attempt} attempts: {event.text}"
+            return f"stopped after {lasted} and {event.attempt} attempts: {event.text}"
         if event.kind == events.CAPTURED:
-            return f"captured after {hunting} and {event.attempt} attempts: {event.text}"
+            return f"captured after {lasted} and {event.attempt} attempts: {event.text}"
         if event.kind in (events.LAUNCHED, events.ADOPTED, events.DISCARDED, events.DUPLICATE):
             memory.pop("aborted", None)
             return event.text
