@@ -141,7 +141,8 @@ class Machines:
 
     def console(self, identity: str) -> str:
         """What cloud-init prints on the serial console of a host: its SSH host keys, in the lines of the real one."""
-        keys = self.inside(identity, "cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null || true")
+        ready = "test -e /run/cloud-init/result.json"  # before that, the keys of the image are replaced
+        keys = self.inside(identity, f"! {ready} || cat /etc/ssh/ssh_host_*_key.pub")
         lines = [f"[   17.52] cloud-init[911]: {line}" for line in keys.splitlines()]
         return "\n".join(["-----BEGIN SSH HOST KEY KEYS-----", *lines, "-----END SSH HOST KEY KEYS-----", ""])
 

@@ -67,6 +67,23 @@ def test_state_file_of_the_first_release_is_read_and_written_alike(tmp_path: pat
     assert json.loads(path.read_text()) == json.loads(FIRST_RELEASE)
 
 
+def test_fields_added_later_are_optional_and_written_only_when_they_say_something(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "vm.json"
+    data = {**json.loads(FIRST_RELEASE), "pending": None}
+    data["instance"] = {"id": "ocid1.instance.oc1..i", "availability_domain": "AD-1", "since": NOW, "running": True}
+    path.write_text(json.dumps(data))
+    state = load(path)
+    assert state is not None
+    assert state.instance == Known("ocid1.instance.oc1..i", "AD-1", NOW, True)
+    states.save(str(path), state)
+    assert json.loads(path.read_text()) == data
+    state.instance.only_one, state.ended = True, "refused"
+    states.save(str(path), state)
+    assert load(path) == state
+    written = json.loads(path.read_text())
+    assert written == {**data, "ended": "refused", "instance": {**data["instance"], "only_one": True}}
+
+
 def test_no_file_is_no_state(tmp_path: pathlib.Path) -> None:
     assert load(tmp_path / "vm.json") is None
 

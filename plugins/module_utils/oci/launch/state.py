@@ -161,7 +161,7 @@ def load(path: str, *, name: str, compartment_id: str, place: str, now: float) -
         ahead = (state.updated_at - now) / 3600
         raise OciError(
             f"the state file {path} was written {ahead:.1f} hours in the future: this machine's clock is wrong, or was "
-            "when the file was written. Set it right (Oracle refuses requests 5 minutes off). Nothing was sent."
+            f"when the file was written. Set it right (Oracle refuses 5 minutes off). If it is right: {way_out}"
         )
     return state
 
