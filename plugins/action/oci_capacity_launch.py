@@ -229,18 +229,17 @@ class ActionModule(ActionBase):
 
     def _remove(self, cloud: Api, path: str, confirmed: str, poll: float, world: World) -> dict[str, t.Any]:
         name, known = self._params["name"], self._state.instance if self._state else None
-        row = terminate.target(cloud, self._state, name, confirmed)
+        rows = terminate.targets(cloud, self._state, name, confirmed)
         # The owner named another instance than the one of the state file, or a request is still open: the file stays.
         another = bool(confirmed) and known is not None and known.id != confirmed
         keep = another or (self._state is not None and self._state.pending is not None)
         if not self._task.check_mode:
-            if row is not None:
-                terminate.remove(cloud, row, poll=poll, world=world, say=functools.partial(_say, name))
+            terminate.remove(cloud, rows, poll=poll, world=world, say=functools.partial(_say, name))
             if not keep:
                 files.remove(path)
-        ended = str(row["id"]) if row is not None else ""
+        ended = ", ".join(str(row["id"]) for row in rows)
         return {
-            "changed": row is not None,
+            "changed": bool(rows),
             "captured": False,
             "msg": f"terminated {ended}" if ended else f"no instance of {name} exists",
             "diff": {"before": f"instance {ended}\n" if ended else "", "after": ""},

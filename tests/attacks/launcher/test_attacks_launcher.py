@@ -121,9 +121,8 @@ def test_two_running_instances_are_reported_by_ocid_and_none_is_terminated() -> 
 def test_owner_ends_the_second_instance_and_both_controllers_use_the_first() -> None:
     clock, world, run, other = two_running()
     keep, drop = alive(world)
-    row = terminate.target(run.cloud, run.context.state, NAME, drop)
-    assert row is not None
-    terminate.remove(run.cloud, row, poll=10, world=run.context.world, say=lambda text: None)
+    rows = terminate.targets(run.cloud, run.context.state, NAME, drop)
+    terminate.remove(run.cloud, rows, poll=10, world=run.context.world, say=lambda text: None)
     assert captured(run.block(3600)) == keep
     assert captured(other.block(3600)) == keep
     assert alive(world) == [keep]
@@ -262,9 +261,8 @@ def test_absent_ends_the_instance_of_the_state_file_and_no_other(tally: Tally) -
     first = captured(run.block(3600))
     copies = [clone(world, run), clone(world, run, displayName="clone")]
     clock.sleep(600)
-    row = terminate.target(run.cloud, run.context.state, NAME, "")
-    assert row is not None
-    terminate.remove(run.cloud, row, poll=10, world=run.context.world, say=lambda text: None)
+    rows = terminate.targets(run.cloud, run.context.state, NAME, "")
+    terminate.remove(run.cloud, rows, poll=10, world=run.context.world, say=lambda text: None)
     assert first not in alive(world)
     tally("absent ends an instance that nobody named", len(copies), len(copies) - len(world.alive()))
 
@@ -273,10 +271,9 @@ def test_absent_without_a_state_file_names_the_instances_and_ends_none() -> None
     clock, world, run = start()
     first = captured(run.block(3600))
     with pytest.raises(OciError, match=f"state_file names no instance.*Set confirm: {first}"):
-        terminate.target(run.cloud, None, NAME, "")
-    row = terminate.target(run.cloud, None, NAME, first)
-    assert row is not None
-    assert row["id"] == first
+        terminate.targets(run.cloud, None, NAME, "")
+    rows = terminate.targets(run.cloud, None, NAME, first)
+    assert [row["id"] for row in rows] == [first]
 
 
 def test_absent_refuses_the_ocid_of_an_instance_without_the_tag() -> None:
@@ -284,7 +281,7 @@ def test_absent_refuses_the_ocid_of_an_instance_without_the_tag() -> None:
     captured(run.block(3600))
     stranger = clone(world, run, freeformTags={})
     with pytest.raises(OciError, match="does not carry the tag"):
-        terminate.target(run.cloud, run.context.state, NAME, stranger)
+        terminate.targets(run.cloud, run.context.state, NAME, stranger)
 
 
 @pytest.mark.parametrize("listed", [True, False])
@@ -295,7 +292,7 @@ def test_absent_does_not_take_a_404_for_gone(listed: bool) -> None:
     if not listed:
         world.listed = lambda compartment: []  # type: ignore[method-assign]
     with pytest.raises(OciError, match="the state file is kept"):
-        terminate.target(run.cloud, run.context.state, NAME, "")
+        terminate.targets(run.cloud, run.context.state, NAME, "")
 
 
 # --- instances of others ---

@@ -166,8 +166,8 @@ class History:
         self.confirmed = named[1]
         name = self.actors[0].run.spec.name
         cloud = self.actors[0].run.cloud
-        row = terminate.target(cloud, None, name, terminate.check_confirm(name, self.confirmed, absent=True))
-        assert row is not None
+        confirmed = terminate.check_confirm(name, self.confirmed, absent=True)
+        (row,) = terminate.targets(cloud, None, name, confirmed)
         self.world.terminate(str(row["id"]))
         self.stage.now += 600
 

@@ -36,7 +36,7 @@ class Seen:
     others: list[Json]
 
 
-def look(context: Context) -> Seen:
+def read_list(context: Context) -> Seen:
     """Read the list, and each instance with our tag once more by its OCID, which is never late."""
     seen = Seen([], [], [])
     known, pending = context.state.instance, context.state.pending
@@ -63,7 +63,7 @@ def find(context: Context, intent: str = "") -> Json | None:
     Raises:
         OciError: an instance carries our tag or our name and is not ours, or a new one would not be free.
     """
-    seen = look(context)
+    seen = read_list(context)
     if seen.ours:
         own = [row for row in seen.ours if ownership.has_intent(row, intent)]
         return ownership.first_choice(own or seen.ours)
@@ -86,7 +86,7 @@ def find(context: Context, intent: str = "") -> Json | None:
 
 def another(context: Context, known: Known) -> Json | None:
     """An instance of ours besides ``known``, None without one."""
-    rows = [row for row in look(context).ours if row["id"] != known.id]
+    rows = [row for row in read_list(context).ours if row["id"] != known.id]
     return ownership.first_choice(rows) if rows else None
 
 
@@ -104,7 +104,7 @@ def only_one(context: Context, known: Known, row: Json) -> bool:
     age = context.now() - known.since
     if not _due(context, age):
         return False
-    seen = look(context)
+    seen = read_list(context)
     listed = any(each["id"] == known.id for each in seen.ours)
     rivals = [each for each in seen.ours if each["id"] != known.id]
     best = ownership.first_choice([row, *rivals])
@@ -164,7 +164,7 @@ def _watch_left(context: Context) -> float:
 
 def report_later_ones(context: Context, known: Known) -> None:
     """Report a second instance that appeared after this one was captured. Fails nothing: the server may be in use."""
-    rivals = [row for row in look(context).ours if row["id"] != known.id]
+    rivals = [row for row in read_list(context).ours if row["id"] != known.id]
     if rivals:
         text = f"{known.id} is in use, and {_ids(rivals)} too. {_remedy(context, rivals)}"
         context.say(events.DUPLICATE, text)

@@ -35,7 +35,7 @@ def terminated(context: Context, known: Known) -> bool:
     if known.missing_since is None or known.missing_since > now:
         known.missing_since = now
     if now - known.missing_since < max(context.policy.interval_floor, context.policy.poll * 3):
-        text = f"Oracle answers 404 for {known.id}, which may be a matter of rights: asking again"
+        text = f"Oracle answers 404 for {known.id}, which may be a matter of rights: reading it again"
         context.rest(context.policy.poll * 3, "starting", events.ANSWERED, text)
         return False
     context.save(state)

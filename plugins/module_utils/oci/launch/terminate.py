@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -37,8 +38,8 @@ def check_confirm(name: str, confirm: str, absent: bool) -> str:
     return ""
 
 
-def target(cloud: protocol.Cloud, state: State | None, name: str, ocid: str) -> protocol.Json | None:
-    """The instance to terminate: the one with the confirmed ``ocid``, else the one of the state file. None: nothing.
+def targets(cloud: protocol.Cloud, state: State | None, name: str, ocid: str = "") -> list[protocol.Json]:
+    """The instance to terminate: the one with the confirmed ``ocid``, else the one of the state file. Never several.
 
     Raises:
         OciError: a launch request of unknown outcome is open, instances with our tag exist that nobody named, the
@@ -53,21 +54,21 @@ def target(cloud: protocol.Cloud, state: State | None, name: str, ocid: str) -> 
     try:
         if not named:
             _refuse_unnamed(cloud, name)
-            return None
+            return []
         row = _read(cloud, named)
         if row is None:
             _check_gone(cloud, named, confirmed=bool(ocid))
-            return None
+            return []
     except CallFailed as failed:
         raise OciError(_explain(failed, f"Reading the instances of {name}")) from failed
     if row.get("lifecycleState") in freetier.GONE:
-        return None
+        return []
     if not protocol.is_ours(row, name):
         raise OciError(
             f"confirm: the instance {named} does not carry the tag of {name}, so this launcher did not make it. "
             "Nothing was terminated. Terminate it in the console if you mean it."
         )
-    return row
+    return [row]
 
 
 def _refuse_unnamed(cloud: protocol.Cloud, name: str) -> None:
@@ -103,26 +104,27 @@ def _check_gone(cloud: protocol.Cloud, identity: str, confirmed: bool) -> None:
 
 def remove(
     cloud: protocol.Cloud,
-    row: protocol.Json,
+    rows: t.Sequence[protocol.Json],
     *,
     poll: float,
     world: World,
     say: t.Callable[[str], None],
 ) -> None:
-    """Terminate one instance with its boot volume and wait until it is gone. ``poll`` is in seconds.
+    """Terminate ``rows`` with their boot volumes and wait until they are gone. ``poll`` is in seconds.
 
     Raises:
         OciError: Oracle refuses, or it takes longer than twenty minutes.
     """
-    identity = str(row["id"])
-    say(f"terminating {identity} and its boot volume")
-    try:
-        cloud.terminate(identity)
-        gone = world.wait_until(lambda: _is_gone(cloud, identity), LAUNCH_SECONDS, poll)
-    except CallFailed as failed:
-        raise OciError(_explain(failed, f"Terminating {identity}")) from failed
-    if not gone:
-        raise OciError(f"{identity} still exists after {events.duration(LAUNCH_SECONDS)}: inspect it in the console")
+    for row in rows:
+        identity = str(row["id"])
+        say(f"terminating {identity} and its boot volume")
+        try:
+            cloud.terminate(identity)
+            gone = world.wait_until(functools.partial(_is_gone, cloud, identity), LAUNCH_SECONDS, poll)
+        except CallFailed as failed:
+            raise OciError(_explain(failed, f"Terminating {identity}")) from failed
+        if not gone:
+            raise OciError(f"{identity} exists after {events.duration(LAUNCH_SECONDS)}: inspect it in the console")
 
 
 def _is_gone(cloud: protocol.Cloud, identity: str) -> bool:
