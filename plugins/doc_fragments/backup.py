@@ -42,4 +42,13 @@ options:
     description: Sequence number of a set, or V(latest).
     type: str
     default: latest
+  authentication_key:
+    description: File on the host with a further authentication key, such as the one of the host before.
+    type: path
+  accept_unauthenticated:
+    description:
+      - Number of the one set to use although it is not authenticated, because it was taken by an earlier version or
+        its key is lost. Use it only when nobody else could write to the repository.
+    type: int
+    default: 0
 """

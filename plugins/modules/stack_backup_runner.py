@@ -84,6 +84,14 @@ config_changed:
   description: Whether the declaration was, or would be, written.
   returned: success
   type: bool
+authentication_file:
+  description: File with the key that authenticates the sets. Keep a copy of it where the repository's key is kept.
+  returned: success
+  type: str
+authentication_created:
+  description: Whether that key was, or would be, created.
+  returned: success
+  type: bool
 secrets_changed:
   description: Paths of O(secrets) that were, or would be, written.
   returned: success
@@ -108,6 +116,7 @@ backups:
   type: dict
 """
 
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -130,9 +139,14 @@ def install_runner(module: AnsibleModule) -> dict[str, t.Any]:
     units = install.put_files(given["units"], 0o644, check)
     user = given["scope"] == "user"
     started = timers.ensure(given["timers"], user=user, rewritten=bool(units), check=check, world=world)
-    backups = outlook(contexts.make(declaration.parse(given["declaration"]), world))
+    context = contexts.make(declaration.parse(given["declaration"], beside=given["config"]), world)
+    # Here, because a unit that may write to nothing but its sets could not create it.
+    key = not os.path.lexists(context.keys.path) if check else context.keys.create()
+    backups = outlook(context)
     return {
-        "changed": bool(config or places or runner or secrets or units or started),
+        "changed": bool(config or places or runner or secrets or units or started or key),
+        "authentication_file": context.keys.path,
+        "authentication_created": key,
         "config_changed": config,
         "runner_changed": runner,
         "secrets_changed": secrets,

@@ -101,8 +101,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 def rehearse_set(module: AnsibleModule) -> dict[str, t.Any]:
     """Rehearse a set, or only name it in check mode. A failed rehearsal returns its report."""
     given = module.params
-    context = surroundings(given["name"], given["config"], World.real())
-    snapshot = chosen(context, given["repository"], given["set"])
+    context = surroundings(given["name"], given["config"], World.real(), given["authentication_key"])
+    accepted = given["accept_unauthenticated"]
+    snapshot = chosen(context, given["repository"], given["set"], accepted)
     if module.check_mode:
         return {
             "changed": False,
@@ -118,7 +119,9 @@ def rehearse_set(module: AnsibleModule) -> dict[str, t.Any]:
     if given["self_test"]:
         report = selftest.self_test(context, wait=given["wait"])
     else:
-        report = rehearse.rehearse(context, wanted=given["set"], where=given["repository"], wait=given["wait"])
+        report = rehearse.rehearse(
+            context, wanted=given["set"], where=given["repository"], wait=given["wait"], accepted=accepted
+        )
     result = {
         "changed": False,
         "snapshot": snapshot,

@@ -109,9 +109,10 @@ def restore_set(module: AnsibleModule) -> dict[str, t.Any]:
         sources=tuple(given["sources"]),
         databases=tuple(given["databases"]),
         into=given["target"] or "",
+        accepted=given["accept_unauthenticated"],
     )
     confirm = given["confirm"] or ""
-    context = surroundings(given["name"], given["config"], World.real())
+    context = surroundings(given["name"], given["config"], World.real(), given["authentication_key"])
     if module.check_mode:
         report = restore.preview(context, request, confirm)
     else:

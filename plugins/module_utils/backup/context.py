@@ -22,6 +22,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     file_errors,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.state import State
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.authentication import Keys
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.files import FilesStore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic import ResticStore
@@ -34,6 +35,7 @@ class Context:
     """One run's surroundings.
 
     Attributes:
+        keys: authenticate the manifests of this stack.
         log: takes a line of progress.
     """
 
@@ -42,6 +44,7 @@ class Context:
     offsite: ResticStore | None
     state: State
     world: World
+    keys: Keys
     host: str = field(default_factory=socket.gethostname)
     log: t.Callable[[str], None] = lambda _line: None
     _cli: Cli | None = None
@@ -127,13 +130,14 @@ def make(declaration: Declaration, world: World, log: t.Callable[[str], None] = 
     state = State(declaration.state_dir)
     stack, state_dir, timeout = declaration.stack, declaration.state_dir, declaration.timeout
     run_id = f"{os.getpid():x}-{os.urandom(3).hex()}"
+    keys = Keys(declaration.authentication_file, state_dir)
     spec = declaration.repository
     store: Store
     if spec.engine == "files":
-        store = FilesStore(spec.path, stack, run_id)
+        store = FilesStore(spec.path, stack, run_id, keys)
     else:
-        store = ResticStore(spec, stack, state_dir, timeout, world)
+        store = ResticStore(spec, stack, state_dir, timeout, world, keys)
     offsite = None
     if declaration.offsite is not None:
-        offsite = ResticStore(declaration.offsite, stack, state_dir, timeout, world)
-    return Context(declaration, store, offsite, state, world, log=log)
+        offsite = ResticStore(declaration.offsite, stack, state_dir, timeout, world, keys)
+    return Context(declaration, store, offsite, state, world, keys, log=log)

@@ -8,6 +8,8 @@ Unknown keys are errors that name themselves: a mistyped ``exclud`` must not bec
 
 from __future__ import annotations
 
+import dataclasses
+import glob
 import json
 import os
 import re
@@ -16,10 +18,9 @@ from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.retention import Policy
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.schema import KINDS, NAME
 
-KINDS = ("postgresql", "redis", "directory", "compose")
 ENGINES = ("files", "restic")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Declaration:
     state_dir: str
     repository: RepositorySpec
     sources: tuple[SourceSpec, ...]
+    authentication_file: str
     offsite: RepositorySpec | None = None
     retention: Policy = field(default_factory=Policy)
     container_engine: str = "auto"
@@ -104,6 +106,7 @@ _TOP = {
     "metrics_file",
     "webhook",
     "max_age_hours",
+    "authentication_file",
 }
 
 
@@ -118,11 +121,15 @@ def read(path: str) -> Declaration:
         ) from error
     except ValueError as error:
         raise DeclarationError(f"the backup declaration {path} is not JSON: {error}") from error
-    return parse(data, path)
+    return parse(data, path, beside=path)
 
 
-def parse(data: t.Any, where: str = "the backup declaration") -> Declaration:
-    """Check a decoded declaration and fill in what was left out. Raises :class:`DeclarationError`."""
+def parse(data: t.Any, where: str = "the backup declaration", beside: str = "") -> Declaration:
+    """Check a decoded declaration and fill in what was left out. Raises :class:`DeclarationError`.
+
+    Args:
+        beside: the declaration's own path. The authentication key lies beside it, else in the state directory.
+    """
     top = _Table(data, where)
     top.only(_TOP)
     if top.number("version", 1) != 1:
@@ -143,11 +150,18 @@ def parse(data: t.Any, where: str = "the backup declaration") -> Declaration:
     repository = _repository(top.table("repository"), ENGINES)
     if top.has("offsite") and repository.engine != "restic":
         raise DeclarationError(f"{where}: offsite needs a repository with engine restic: it is copied by restic")
+    state_dir = top.path("state_dir")
+    key = os.path.join(state_dir, "authentication.key")
+    if top.has("authentication_file"):
+        key = top.path("authentication_file")
+    elif beside:
+        key = f"{os.path.splitext(os.path.abspath(beside))[0]}.authentication"
     return Declaration(
         stack=top.name("stack"),
-        state_dir=top.path("state_dir"),
+        state_dir=state_dir,
         repository=repository,
-        sources=sources,
+        sources=tuple(_without_key(source, key, where) for source in sources),
+        authentication_file=key,
         offsite=_repository(top.table("offsite"), ("restic",)) if top.has("offsite") else None,
         retention=_policy(top.table("retention")) if top.has("retention") else Policy(),
         container_engine=top.choice("container_engine", ("auto", "docker", "podman"), "auto"),
@@ -195,6 +209,19 @@ def _source(table: _Table) -> SourceSpec:
         allow_empty=table.flag("allow_empty"),
         max_drop_percent=drop,
     )
+
+
+def _without_key(source: SourceSpec, key: str, where: str) -> SourceSpec:
+    """The source without the authentication key: in a set it would be where the sets are."""
+    if key in [os.path.normpath(path) for path in source.files]:
+        raise DeclarationError(
+            f"{where}: sources ({source.name}): files names {key}, which authenticates the sets and must not be in "
+            "one. Keep it where the repository's key is kept"
+        )
+    if source.path and key.startswith(source.path.rstrip("/") + "/"):
+        below = os.path.relpath(key, source.path)
+        return dataclasses.replace(source, exclude=(*source.exclude, glob.escape(below)))
+    return source
 
 
 def _repository(table: _Table, engines: t.Sequence[str]) -> RepositorySpec:
@@ -273,7 +300,7 @@ class _Table:
 
     def name(self, key: str) -> str:
         value = self.text(key, None)
-        if not _NAME.match(value):
+        if not NAME.match(value):
             raise DeclarationError(
                 f"{self.where}: {key} {value!r} must be letters, digits, '_', '.', '-', not starting with a mark"
             )

@@ -29,27 +29,40 @@ WAIT: dict[str, dict[str, t.Any]] = {"wait": {"type": "float", "default": 0.0}}
 SET: dict[str, dict[str, t.Any]] = {
     "repository": {"type": "str", "choices": ["local", "offsite"], "default": "local"},
     "set": {"type": "str", "default": "latest"},
+    "accept_unauthenticated": {"type": "int", "default": 0},
+    "authentication_key": {"type": "path", "no_log": False},
 }
 
 
-def surroundings(name: str, config: str | None, world: World) -> Context:
-    """The surroundings of the stack ``name``. Raises :class:`DeclarationError` when the declaration is of another."""
+def surroundings(name: str, config: str | None, world: World, key: str | None = None) -> Context:
+    """The surroundings of the stack ``name``.
+
+    Args:
+        key: file with a further authentication key.
+
+    Raises:
+        DeclarationError: the declaration is of another stack.
+        StoreError: there is no key in that file.
+    """
     if not config:
         base = "/etc" if world.is_root else os.path.join(world.home, ".config")
         config = os.path.join(base, "onebox", "backup", f"{name}.json")
     found = declaration.read(config)
     if found.stack != name:
         raise DeclarationError(f"{config} is the declaration of {found.stack!r}, not of {name!r} (option name)")
-    return contexts.make(found, world)
+    context = contexts.make(found, world)
+    if key:
+        context.keys.trust(key)
+    return context
 
 
 @file_errors()
-def chosen(context: Context, where: str, wanted: str) -> dict[str, t.Any]:
-    """The set called ``wanted`` as the modules return it. Raises :class:`StoreError` when there is none."""
+def chosen(context: Context, where: str, wanted: str, accepted: int = 0) -> dict[str, t.Any]:
+    """The set called ``wanted`` as the modules return it. Raises :class:`StoreError` when there is none to use."""
     store = context.store if where == "local" else context.offsite
     if store is None:
         raise StoreError("there is no off-site repository in the declaration (option repository)")
-    found = pick(store.sets(), wanted, store.place)
+    found = pick(store.sets(), wanted, store.place, accepted)
     manifest = found.understood()
     return {"seq": found.seq, "id": found.id, "taken": manifest.taken, "size": manifest.size}
 

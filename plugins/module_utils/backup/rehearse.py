@@ -28,13 +28,16 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.throwaway import throwaway
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redis_load
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet, pick
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet, passed_over, pick
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.schema import of_set
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
 
 
-def rehearse(context: Context, *, wanted: str = "latest", where: str = "local", wait: float = 0.0) -> Report:
+def rehearse(
+    context: Context, *, wanted: str = "latest", where: str = "local", wait: float = 0.0, accepted: int = 0
+) -> Report:
     """Rehearse a set and keep the evidence; ``error`` in the report is "" when everything was equal.
 
     When the newest set fails, the one before is tried, so that the report also says whether there is a way back.
@@ -42,20 +45,22 @@ def rehearse(context: Context, *, wanted: str = "latest", where: str = "local", 
     Args:
         wanted: sequence number, or latest.
         where: local or offsite.
+        accepted: the number of a set that its owner accepts without authentication, 0 for none.
 
     Raises:
         Busy: another run holds the lock.
-        StoreError: there is no such repository or set.
+        StoreError: there is no such repository or set, or it is not authentic.
     """
     store: Store | None = context.store if where == "local" else context.offsite
     if store is None:
         raise StoreError("there is no off-site repository in the declaration")
     with context.locked("rehearsal", wait):
         there = store.sets()
-        chosen = pick(there, wanted, store.place)
+        chosen = pick(there, wanted, store.place, accepted)
         report = _try(context, store, chosen, where)
+        report["warnings"] += passed_over(there, chosen)
         if report["error"] and wanted == "latest":
-            older = [found for found in there if found.seq < chosen.seq and found.manifest]
+            older = [found for found in there if found.seq < chosen.seq and found.manifest and not found.doubt]
             if older:
                 context.log(f"set {chosen.seq} failed; trying set {older[-1].seq}")
                 fallback = _try(context, store, older[-1], where)
@@ -131,7 +136,8 @@ def _all_sources(context: Context, store: Store, chosen: StoredSet, report: Repo
             row: Report = {"name": source.name, "kind": source.kind, "ok": False, "error": "", "count": source.count}
             report["sources"].append(row)
             try:
-                facts = check_source(context, store, chosen, source, staged, scratch)
+                with of_set(f"set {chosen.seq}: source {source.name}"):
+                    facts = check_source(context, store, chosen, source, staged, scratch)
                 row.update(ok=True, found=facts)
                 report["warnings"] += [f"{source.name}: {warning}" for warning in facts.pop("warnings", ())]
             except BackupError as error:

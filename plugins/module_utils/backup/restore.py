@@ -10,9 +10,10 @@ name. Services that write into what is restored should be stopped: a connection 
 from __future__ import annotations
 
 import os
+import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, sources, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, restore_files, sources, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
@@ -28,8 +29,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis.restore import recover, restore_redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet, pick
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet, passed_over, pick
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.schema import of_set
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
 
@@ -39,13 +41,17 @@ _FILES = ("directory", "compose")
 
 @dataclass(frozen=True)
 class Request:
-    """What to restore. Empty ``sources`` and ``databases`` mean all; ``into`` puts files, and only them, elsewhere."""
+    """What to restore. Empty ``sources`` and ``databases`` mean all; ``into`` puts files, and only them, elsewhere.
+
+    ``accepted`` is the number of a set that its owner accepts without authentication, 0 for none.
+    """
 
     wanted: str = "latest"
     where: str = "local"
     sources: tuple[str, ...] = ()
     databases: tuple[str, ...] = ()
     into: str = ""
+    accepted: int = 0
 
 
 def restore(context: Context, request: Request, *, confirm: str = "", wait: float = 0.0) -> Report:
@@ -88,17 +94,19 @@ def _prepare(context: Context, request: Request, confirm: str) -> tuple[_Restore
     store: Store | None = context.store if request.where == "local" else context.offsite
     if store is None:
         raise StoreError("there is no off-site repository in the declaration")
-    chosen = pick(store.sets(), request.wanted, store.place)
+    there = store.sets()
+    chosen = pick(there, request.wanted, store.place, request.accepted)
     work = _Restore(context, store, chosen, request, context.now().strftime("%Y%m%d-%H%M%S"))
     return work, {
         "stack": stack,
         "seq": chosen.seq,
         "snapshot": {"seq": chosen.seq, "id": chosen.id},
         "steps": work.plan(),
+        "finished": work.finished,
         "sources": [],
         "aside": [],
         "done": False,
-        "warnings": [],
+        "warnings": [*passed_over(there, chosen), *work.warnings],
         "error": "",
         "exit_code": 0,
     }
@@ -113,10 +121,15 @@ class _Restore:
         self.request = request
         self.stamp = stamp
         self.owners = context.world.is_root
+        # Steps that are done, in the words of the plan; what a person must know of those that are not.
+        self.finished: list[str] = []
+        self.warnings = [f"set {chosen.seq}: {chosen.doubt}; it was accepted by name"] if chosen.doubt else []
         specs = {spec.name: spec for spec in context.declaration.sources}
         names = request.sources or tuple(
             source.name for source in manifest.sources if not request.into or source.kind in _FILES
         )
+        if not request.sources:
+            names = self._of_both(names, specs)
         if request.into and request.databases:
             raise RestoreRefused("a database goes into no directory: restore it without into, or leave databases out")
         self.work: list[tuple[SourceSpec, Source]] = []
@@ -146,6 +159,21 @@ class _Restore:
                     f"set {chosen.seq} holds no database {name!r}; it holds {', '.join(sorted(dumped))}"
                 )
 
+    def _of_both(self, names: tuple[str, ...], specs: t.Mapping[str, SourceSpec]) -> tuple[str, ...]:
+        """The sources that set and declaration have; a warning for each that only one of them has."""
+        self.warnings += [
+            f"source {name!r} is in set {self.chosen.seq} and not in the declaration (any more): it is not restored. "
+            "To restore it, declare it again"
+            for name in names
+            if name not in specs
+        ]
+        self.warnings += [
+            f"set {self.chosen.seq} holds no source {name!r}: it stays as it is"
+            for name in specs
+            if self.chosen.understood().source(name) is None
+        ]
+        return tuple(name for name in names if name in specs)
+
     def databases(self, source: Source) -> list[str]:
         return [
             name for name in source.facts["databases"] if not self.request.databases or name in self.request.databases
@@ -155,31 +183,38 @@ class _Restore:
         """What will happen, one sentence a step. Raises :class:`RestoreRefused` for what cannot be done."""
         steps = []
         for spec, source in self.work:
-            place = f"service {spec.service}" if spec.service else f"container {spec.container}"
             if source.kind == "postgresql":
-                steps += [
-                    f"database {name} of {place}: the former one renamed to "
-                    f"{postgresql.aside_name(name, self.stamp)}, restored, compared"
-                    for name in self.databases(source)
-                ]
-            elif source.kind == "redis":
-                steps.append(
-                    f"{place}: stopped, its data moved to pre-restore-{self.stamp}, {source.count} keys loaded, started"
-                )
+                steps += [self.step(spec, source, name) for name in self.databases(source)]
             elif source.kind == "directory":
                 if trees.is_mount_point(self.target(spec)):
                     raise RestoreRefused(
                         f"{self.target(spec)} is a mount point, which cannot be moved aside: restore with --into "
                         "another directory and copy what is wanted, or unmount it first; nothing was changed"
                     )
-                steps.append(
-                    f"directory {self.target(spec)}: the former one renamed to {self.aside(self.target(spec))}"
-                )
-            else:
-                steps += [
-                    f"file {self.file(path)} written, a former one kept beside it" for path in source.facts["files"]
+                steps.append(self.step(spec, source))
+            elif source.kind == "compose":
+                left_out = () if self.request.into else restore_files.undeclared(spec, source)
+                self.warnings += [
+                    f"file {path} of set {self.chosen.seq} is not in the declaration: it is not written. To get it, "
+                    "restore with --into"
+                    for path in left_out
                 ]
+                steps += [self.step(spec, source, path) for path in source.facts["files"] if path not in left_out]
+            else:
+                steps.append(self.step(spec, source))
         return steps
+
+    def step(self, spec: SourceSpec, source: Source, part: str = "") -> str:
+        """What is done for a source, or for one database or file of it."""
+        place = f"service {spec.service}" if spec.service else f"container {spec.container}"
+        if source.kind == "postgresql":
+            former = postgresql.aside_name(part, self.stamp)
+            return f"database {part} of {place}: the former one renamed to {former}, restored, compared"
+        if source.kind == "redis":
+            return f"{place}: stopped, its data moved to pre-restore-{self.stamp}, {source.count} keys loaded, started"
+        if source.kind == "directory":
+            return f"directory {self.target(spec)}: the former one renamed to {self.aside(self.target(spec))}"
+        return f"file {self.file(part)} written, a former one kept beside it"
 
     def aside(self, path: str) -> str:
         return f"{path}.before-{self.stamp}"
@@ -188,7 +223,7 @@ class _Restore:
         return os.path.join(self.request.into, spec.name) if self.request.into else spec.path
 
     def file(self, path: str) -> str:
-        return os.path.join(self.request.into, path.lstrip("/")) if self.request.into else path
+        return restore_files.target(path, self.request.into)
 
     def run(self, report: Report) -> None:
         """Do it, source by source; the first failure stops, what was restored stays, what was aside stays aside."""
@@ -220,7 +255,8 @@ class _Restore:
                 report["sources"].append(row)
                 self.context.log(f"restoring {source.kind} {source.name}")
                 try:
-                    self._one(spec, source, staged, report)
+                    with of_set(f"set {self.chosen.seq}: source {source.name}"):
+                        self._one(spec, source, staged, report)
                 except (FileError, OSError) as error:
                     row["error"] = f"{error}; what was moved aside is untouched"
                     raise of_files(error, f"source {source.name}: {row['error']}") from error
@@ -236,10 +272,14 @@ class _Restore:
             self._postgresql(spec, source, staged, report)
         elif source.kind == "redis":
             report["aside"].append(restore_redis(self.context, spec, source, staged, self.stamp))
+            self.finished.append(self.step(spec, source))
         elif source.kind == "directory":
             self._directory(spec, source, staged, report)
         else:
-            self._files(source, staged, report)
+            into, stamp = self.request.into, self.stamp
+            report["aside"] += restore_files.put_files(spec, source, staged, into, stamp, self.owners)
+            written = [self.step(spec, source, path) for path in source.facts["files"]]
+            self.finished += [step for step in written if step in report["steps"]]
 
     def _postgresql(self, spec: SourceSpec, source: Source, staged: str, report: Report) -> None:
         cli = self.context.open_cli()
@@ -280,6 +320,7 @@ class _Restore:
                         text += f"; the former one is {former}: stop the services, drop {name} and rename it back"
                     raise type(error)(f"{text}; going back failed: {worse}") from error
                 raise type(error)(f"database {name} could not be restored and is as it was before: {error}") from error
+            self.finished.append(self.step(spec, source, name))
             if former:
                 report["aside"].append(f"database {former}")
 
@@ -309,19 +350,4 @@ class _Restore:
             raise
         os.rename(fresh, target)
         files.sync_directory(parent)
-
-    def _files(self, source: Source, staged: str, report: Report) -> None:
-        for path, row in source.facts["files"].items():
-            target = self.file(path)
-            os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
-            with files.open_regular(os.path.join(staged, row["artefact"])) as file:
-                data = file.read()
-            if os.path.lexists(target):
-                if os.path.isfile(target) and not os.path.islink(target) and files.digest(target)[0] == row["sha256"]:
-                    continue
-                os.rename(target, self.aside(target))
-                report["aside"].append(self.aside(target))
-            files.write_new(target, data, durable=True)
-            os.chmod(target, row["mode"])
-            if self.owners:
-                os.chown(target, row["uid"], row["gid"])
+        self.finished.append(self.step(spec, source))

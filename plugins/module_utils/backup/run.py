@@ -24,7 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     of_files,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import retention
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet, numbers
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest, Source
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic import ResticStore
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
@@ -91,7 +91,7 @@ def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_p
     before = _before(context, there, report)
     newest = next((found for found in reversed(before) if found.manifest), None)
     _require_space(context, newest)
-    seq = context.state.next_seq([found.seq for found in before])
+    seq = context.state.next_seq(numbers(before), [found.seq for found in there])
     # Given once and never again, also when this run is killed: a number that came twice would be an order lost.
     context.state.took_seq(seq)
     taken = context.now()
@@ -100,6 +100,7 @@ def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_p
         manifest, capturer = _capture(context, report, seq, taken.isoformat(), staging, newest, accept_drop)
         context.log(f"committing set {seq}")
         identity = store.commit(staging, manifest, capturer.trees if store.trees else (), capturer.excludes)
+        context.keys.signed(seq)
         capturer.keep_lists(staging, manifest.sources)
     finally:
         store.abandon()

@@ -35,13 +35,16 @@ class State:
     def lock(self) -> str:
         return os.path.join(self.path, "lock")
 
-    def next_seq(self, known: t.Iterable[int]) -> int:
-        """The next sequence number: above every set there is and above the last one given, whichever is larger."""
+    def next_seq(self, known: t.Iterable[int], taken: t.Collection[int] = ()) -> int:
+        """The next sequence number: above all ``known`` sets and above the last one given, and none that is taken."""
         try:
             last = int(str(self.read("seq").get("last", 0)))
         except ValueError:
             last = 0
-        return max([last, *known]) + 1
+        seq = max([last, *known]) + 1
+        while seq in taken:
+            seq += 1
+        return seq
 
     def took_seq(self, seq: int) -> None:
         """Remember that ``seq`` was given; it is never given again, also when its set is gone."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import random
@@ -30,10 +31,16 @@ def save(store: FilesStore, seq: int, contents: t.Mapping[str, bytes]) -> None:
     for path, data in contents.items():
         target = trees.private_parents(staging, path)
         artefacts.append(Artefact(path, len(data), files.write_new(target, data, durable=True)))
-    source = Source("db", "postgresql", tuple(artefacts), 1, {})
+    source = Source("db", "postgresql", tuple(artefacts), 1, FACTS)
     store.commit(staging, Manifest("s", seq, "2026-11-21T02:00:00+01:00", "box", (source,)), (), ())
 
 
+FACTS = {
+    "version": "17.2",
+    "user": "postgres",
+    "databases": {},
+    "image": {"image": "pg", "image_id": "sha256:1", "digests": []},
+}
 CONTENTS = {"pg/db/globals.sql": b"CREATE ROLE x;\n", "pg/db/coin.dump": bytes(range(256)) * 64}
 
 
@@ -214,9 +221,16 @@ def test_a_directory_open_to_others_is_refused(tmp_path):
 
 def test_a_manifest_that_leaves_the_set_is_refused():
     for path in ("../x", "/etc/passwd", "a/../../b", "", "a//b", "a/./b"):
-        evil = Manifest("s", 1, "2026-11-21T02:00:00", "b", (Source("d", "redis", (Artefact(path, 1, "0"),), 1, {}),))
-        with pytest.raises(StoreError, match="leaves the set"):
-            manifest.load(manifest.dump(evil), "m")
+        source = Source("d", "postgresql", (Artefact(path, 1, "0" * 64),), 1, FACTS)
+        evil = Manifest("s", 1, "2026-11-21T02:00:00+01:00", "b", (source,))
+        with pytest.raises(StoreError, match=r"artefacts\[0\].path leaves its directory"):
+            manifest.dump(evil)
+        good = manifest.dump(dataclasses.replace(evil, sources=(dataclasses.replace(source, artefacts=()),)))
+        body = json.loads(good)
+        del body["sha256"]
+        body["sources"][0]["artefacts"] = [{"path": path, "size": 1, "sha256": "0" * 64}]
+        with pytest.raises(StoreError, match=r"artefacts\[0\].path leaves its directory"):
+            manifest.load(manifest._seal(body), "m")
 
 
 def test_a_newer_manifest_is_kept_and_not_used(store):

@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--set", default="latest")
     command.add_argument("--offsite", action="store_true")
     command.add_argument("--self-test", action="store_true", help="damage copies and demand that each is found")
+    _trust(command)
     command = commands.add_parser("restore", help="show what a restore would do, and do it with --yes")
     command.add_argument("--set", default="latest")
     command.add_argument("--offsite", action="store_true")
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--database", action="append", default=[], help="only this database of the sources")
     command.add_argument("--into", default="", help="put files below this directory instead of over the stack")
     command.add_argument("--yes", default="", metavar="STACK", help="do it; the name of the stack, typed out")
+    _trust(command)
     command = commands.add_parser("due", help="run what is due; for launchd or cron, every quarter of an hour")
     for job in schedule.JOBS:
         command.add_argument(
@@ -73,6 +75,22 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("seq", type=int)
     command.add_argument("--remove", action="store_true")
     return top
+
+
+def _trust(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--authentication-key",
+        default="",
+        metavar="FILE",
+        help="also accept sets that the key in this file authenticated",
+    )
+    command.add_argument(
+        "--accept-unauthenticated",
+        type=int,
+        default=0,
+        metavar="SET",
+        help="accept this one set although nothing vouches for it",
+    )
 
 
 def _when(text: str) -> schedule.When:
@@ -102,6 +120,8 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
         with file_errors():
             declared = credentials.handed_over(declaration.read(options.config), world.environ)
             context = contexts.make(declared, world, log)
+            if getattr(options, "authentication_key", ""):
+                context.keys.trust(options.authentication_key)
             report, code = _dispatch(context, options)
     except OneboxError as error:
         # What a timer runs must not fail in silence, also where it fails before there is a report, as on a wrong key.
@@ -145,7 +165,13 @@ def _dispatch(context: Context, options: argparse.Namespace) -> tuple[dict[str, 
         if options.self_test:
             report = selftest.self_test(context, wait=options.wait)
         else:
-            report = rehearse.rehearse(context, wanted=options.set, where=where, wait=options.wait)
+            report = rehearse.rehearse(
+                context,
+                wanted=options.set,
+                where=where,
+                wait=options.wait,
+                accepted=options.accept_unauthenticated,
+            )
         return report, report["exit_code"]
     if options.command == "restore":
         request = restore.Request(
@@ -154,6 +180,7 @@ def _dispatch(context: Context, options: argparse.Namespace) -> tuple[dict[str, 
             sources=tuple(options.source),
             databases=tuple(options.database),
             into=options.into,
+            accepted=options.accept_unauthenticated,
         )
         report = restore.restore(context, request, confirm=options.yes, wait=options.wait)
         return report, report["exit_code"]
@@ -197,7 +224,9 @@ def _words(command: str, report: t.Mapping[str, t.Any]) -> list[str]:
         lines += [f"SKIPPED {what}: no source it applies to" for what in report.get("skipped") or ()]
         lines.append(f"set {report['seq']}: {_good(report) if report['ok'] else 'NOT good'}, {report['seconds']} s")
     elif command == "restore":
-        lines += [f"{'done' if report['done'] else 'would'}: {step}" for step in report["steps"]]
+        undone = "not done" if report["error"] else "would"
+        lines += [f"{'done' if step in report['finished'] else undone}: {step}" for step in report["steps"]]
+        lines += [f"kept: {place}" for place in report["aside"]]
         if not report["done"] and not report["error"]:
             lines.append(f"nothing was changed; to do it add --yes {report['stack']}")
     elif command == "due":

@@ -33,6 +33,7 @@ def handed_over(declaration: Declaration, environment: t.Mapping[str, str]) -> D
     webhook = declaration.webhook
     return dataclasses.replace(
         declaration,
+        authentication_file=place(declaration.authentication_file),
         repository=repository(declaration.repository),
         offsite=repository(declaration.offsite) if declaration.offsite else None,
         webhook=dataclasses.replace(webhook, url_file=place(webhook.url_file)) if webhook else None,

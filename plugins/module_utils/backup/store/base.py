@@ -11,15 +11,23 @@ from dataclasses import dataclass
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest
 
+# No backup comes so far; a number above it was made up.
+_LIKELY = 100_000_000
+
 
 @dataclass(frozen=True)
 class StoredSet:
-    """A committed set. ``manifest`` is None and ``problem`` says why when it is not understood; it is kept then."""
+    """A committed set. ``manifest`` is None and ``problem`` says why when it is not understood; it is kept then.
+
+    Attributes:
+        doubt: why the set is not authentic, "" when it is. Such a set is listed, and only used when its owner says so.
+    """
 
     seq: int
     id: str
     manifest: Manifest | None
     problem: str = ""
+    doubt: str = ""
 
     def understood(self) -> Manifest:
         """The manifest. Raises :class:`StoreError` when the set is not understood."""
@@ -92,17 +100,51 @@ class Store:
         raise NotImplementedError
 
 
-def pick(sets: t.Sequence[StoredSet], wanted: str, place: str) -> StoredSet:
-    """The set called ``wanted``: a sequence number or ``latest``. Raises :class:`StoreError` with what there is."""
+def pick(sets: t.Sequence[StoredSet], wanted: str, place: str, accepted: int = 0) -> StoredSet:
+    """The set called ``wanted``, to be used: a sequence number or ``latest``.
+
+    Args:
+        accepted: the number of a set that its owner accepts without authentication, 0 for none.
+
+    Raises:
+        StoreError: there is none, or it is not authentic and not accepted; the text says what there is.
+    """
     usable = [found for found in sets if found.manifest is not None]
-    if not usable:
-        raise StoreError(f"there is no usable set in {place}; run a backup first")
     if wanted == "latest":
-        return usable[-1]
+        if not usable:
+            raise StoreError(f"there is no usable set in {place}; run a backup first")
+        return _believed(usable[-1], place, accepted)
     for found in sets:
         if str(found.seq) == wanted.lstrip("0"):
             if found.manifest is None:
                 raise StoreError(f"set {found.seq} in {place} cannot be used: {found.problem}")
-            return found
+            return _believed(found, place, accepted)
+    if not usable:
+        raise StoreError(f"there is no usable set in {place}; run a backup first")
     known = ", ".join(str(found.seq) for found in usable[-12:])
     raise StoreError(f"there is no set {wanted} in {place}; the newest are {known}")
+
+
+def _believed(found: StoredSet, place: str, accepted: int) -> StoredSet:
+    if found.doubt and found.seq != accepted:
+        raise StoreError(
+            f"set {found.seq} in {place}: {found.doubt}. Take a new backup and use that; or give the key it was made "
+            f"with (--authentication-key FILE, backups_authentication_key of the role); or, when you know that nobody "
+            f"else could write to {place}, accept this set: --accept-unauthenticated {found.seq}."
+        )
+    return found
+
+
+def passed_over(sets: t.Sequence[StoredSet], chosen: StoredSet) -> list[str]:
+    """A warning for each set that is newer than the ``chosen`` one and cannot be used."""
+    newer = [found for found in sets if found.seq > chosen.seq and found.manifest is None]
+    return [f"set {found.seq} is newer and cannot be used: {found.problem}" for found in newer]
+
+
+def numbers(sets: t.Sequence[StoredSet]) -> list[int]:
+    """The numbers that a new set must be above: of authentic sets; of all where none is, as before sets were.
+
+    Whoever can write to the repository can put a set with the last number there, after which there could be no other.
+    """
+    authentic = [found.seq for found in sets if found.manifest is not None and not found.doubt]
+    return authentic or [found.seq for found in sets if found.seq < _LIKELY]

@@ -20,11 +20,13 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest as manifests
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import schema
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.authentication import Keys
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
 
-_SET = re.compile(r"\d{6,}\Z")
+_SET = re.compile(r"[0-9]{6,9}\Z")
 _LEFTOVER = re.compile(r"\.(?:partial|trash)-")
 _FOREIGN = "belongs to the stack"
 
@@ -36,12 +38,14 @@ class FilesStore(Store):
         path: the repository, a directory of its own with mode 0700.
         stack: whose sets they are; those of another stack are never used, and no set is put beside them.
         run_id: makes the name of a partial set unique.
+        keys: authenticate manifests; without them no set is authentic.
     """
 
     trees = False
 
-    def __init__(self, path: str, stack: str, run_id: str) -> None:
+    def __init__(self, path: str, stack: str, run_id: str, keys: Keys | None = None) -> None:
         self.place = path
+        self._keys = keys
         self._stack = stack
         self._sets = os.path.join(path, "sets")
         self._run_id = run_id
@@ -70,7 +74,7 @@ class FilesStore(Store):
         place = os.path.join(self._sets, name, manifests.NAME)
         try:
             with files.open_regular(place) as file:
-                found = manifests.load(file.read(), place)
+                found, doubt = manifests.load_judged(file.read(schema.MAX_BYTES + 1), place, self._keys)
             if found.seq != int(name):
                 raise StoreError(f"{place} says it is set {found.seq}")
             if found.stack != self._stack:
@@ -79,7 +83,7 @@ class FilesStore(Store):
             return StoredSet(int(name), name, None, f"its manifest cannot be read: {error.strerror or error}")
         except StoreError as error:
             return StoredSet(int(name), name, None, str(error))
-        return StoredSet(found.seq, name, found)
+        return StoredSet(found.seq, name, found, doubt=doubt)
 
     def stage(self, seq: int) -> str:
         staging = os.path.join(self.place, f".partial-{seq:06d}-{self._run_id}")
@@ -90,7 +94,7 @@ class FilesStore(Store):
         name = f"{manifest.seq:06d}"
         target = os.path.join(self._sets, name)
         trees.sync_tree(staging)
-        files.write_new(os.path.join(staging, manifests.NAME), manifests.dump(manifest), durable=True)
+        files.write_new(os.path.join(staging, manifests.NAME), manifests.dump(manifest, self._keys), durable=True)
         files.sync_directory(staging)
         # rename() replaces an empty directory: a name that is taken, by whatever, is an error here.
         if os.path.lexists(target):
@@ -155,10 +159,12 @@ class FilesStore(Store):
         return gone
 
     def _artefacts(self, found: StoredSet) -> list[manifests.Artefact]:
-        found.understood()
-        # Read again: what was listed a while ago may have been damaged since.
+        # Those of the manifest that was judged. It is read again, because it may have been damaged since it was listed.
+        artefacts = [artefact for source in found.understood().sources for artefact in source.artefacts]
         fresh = self._read(found.id).understood()
-        return [artefact for source in fresh.sources for artefact in source.artefacts]
+        if artefacts != [artefact for source in fresh.sources for artefact in source.artefacts]:
+            raise StoreError(f"set {found.seq} in {self.place}: its manifest was changed since it was listed.")
+        return artefacts
 
 
 def _compare(artefact: manifests.Artefact, sha256: str, size: int, place: str, seq: int) -> None:

@@ -4,6 +4,7 @@
 """The manifest: what a set holds, written last. Without it there is no set.
 
 A manifest carries the sha256 of itself and is stored in one canonical form: a single flipped bit anywhere in it shows.
+It carries an authentication, too, see :mod:`authentication`, and :mod:`schema` passes it before anything of it is used.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
-from ansible_collections.onebox.stack.plugins.module_utils.core import trees
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import facts_schema, schema
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.authentication import UNSIGNED, Keys
 
 NAME = "manifest.json"
 VERSION = 1
@@ -73,9 +75,13 @@ class Manifest:
         return next((source for source in self.sources if source.name == name), None)
 
 
-def dump(manifest: Manifest) -> bytes:
-    """The bytes to store."""
-    body = {
+def dump(manifest: Manifest, keys: Keys | None = None) -> bytes:
+    """The bytes to store, authenticated when there are ``keys``.
+
+    Raises:
+        StoreError: it could not be read again, or there is no key.
+    """
+    body: dict[str, t.Any] = {
         "version": VERSION,
         "stack": manifest.stack,
         "seq": manifest.seq,
@@ -98,55 +104,113 @@ def dump(manifest: Manifest) -> bytes:
             for source in manifest.sources
         ],
     }
+    try:
+        _manifest(body, f"set {manifest.seq}")
+    except ValueError as error:
+        raise StoreError(f"set {manifest.seq}: its manifest would not be readable: {error}. Report this.") from error
+    if keys is not None:
+        body["authentication"] = keys.sign(_canonical(body))
     return _seal(body)
 
 
 def load(data: bytes, where: str) -> Manifest:
-    """Read stored bytes.
+    """Read stored bytes, authentic or not.
 
     Raises:
-        StoreError: damaged, of a newer version, or with paths that leave the set; the text says where.
+        StoreError: damaged, of a newer version, or not what a manifest must be; the text says where and which field.
+    """
+    return load_judged(data, where, None)[0]
+
+
+def load_judged(data: bytes, where: str, keys: Keys | None) -> tuple[Manifest, str]:
+    """Read stored bytes. Returns the manifest, and why it is not authentic ("" when it is).
+
+    Raises:
+        StoreError: as :func:`load`, or its authentication shows that somebody changed it.
     """
     try:
-        body = json.loads(data)
-        seal = body.pop("sha256")
-        if _seal(body) != data or not isinstance(seal, str):
+        body = schema.decode(data)
+        seal = body.pop("sha256", None)
+        if not isinstance(seal, str) or _seal(body) != data:
             raise ValueError("its checksum does not fit")
-        if body["version"] != VERSION:
-            raise ValueError(f"it is of version {body['version']}, this program reads {VERSION}")
-        manifest = Manifest(
-            stack=str(body["stack"]),
-            seq=int(body["seq"]),
-            taken=str(body["taken"]),
-            host=str(body["host"]),
-            runner=body["runner"],
-            sources=tuple(_source(row) for row in body["sources"]),
-        )
-        if manifest.seq < 1 or not manifest.when:  # an unreadable date must show here, not in the retention plan
-            raise ValueError("its sequence number is not positive")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        stated = body.pop("authentication", None)
+        manifest = _manifest(body, where)
+        doubt = UNSIGNED if keys is None else keys.judge(_canonical(body), stated, manifest.seq)
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"the manifest {where} is damaged: {error}; the set is kept and counts for nothing") from error
+    return manifest, doubt
+
+
+def _manifest(body: t.Mapping[str, t.Any], where: str) -> Manifest:
+    """Check a decoded manifest. Raises :class:`schema.Malformed` with the name of the field."""
+    for key in ("version", "stack", "seq", "taken", "host", "runner", "sources"):
+        if key not in body:
+            raise schema.Malformed(f"{key} is missing")
+    if schema.number(body["version"], "version", 1 << 31) != VERSION:
+        raise schema.Malformed(f"it is of version {body['version']}, this program reads {VERSION}")
+    schema.anything(schema.mapping(body["runner"], "runner"), "runner")
+    manifest = Manifest(
+        stack=schema.name(body["stack"], "stack"),
+        seq=schema.number(body["seq"], "seq", schema.MAX_SEQ, 1),
+        taken=schema.moment(body["taken"], "taken"),
+        host=schema.text(body["host"], "host", 1024),
+        runner=body["runner"],
+        sources=tuple(
+            _source(row, f"sources[{number}]", where)
+            for number, row in enumerate(schema.rows(body["sources"], "sources", 10_000))
+        ),
+    )
+    names = [source.name for source in manifest.sources]
+    paths = [artefact.path for source in manifest.sources for artefact in source.artefacts]
+    for what, found in (("sources are called", names), ("files have the path", paths)):
+        if len(set(found)) != len(found):
+            twice = next(each for each in found if found.count(each) > 1)
+            raise schema.Malformed(f"two {what} {twice!r}")
     return manifest
 
 
-def _source(row: t.Mapping[str, t.Any]) -> Source:
-    artefacts = tuple(Artefact(str(a["path"]), int(a["size"]), str(a["sha256"])) for a in row["artefacts"])
-    for artefact in artefacts:
-        if not trees.safe_relative(artefact.path):
-            raise ValueError(f"{artefact.path!r} leaves the set")
+def _source(given: t.Any, place: str, where: str) -> Source:
+    row = schema.mapping(given, place)
+    for key in ("name", "kind", "artefacts", "count", "facts", "seconds", "warnings"):
+        if key not in row:
+            raise schema.Malformed(f"{place}.{key} is missing")
+    name = schema.name(row["name"], f"{place}.name")
+    place = f"{place} ({name})"
+    if row["kind"] not in schema.KINDS:
+        raise schema.Malformed(f"{place}.kind is none of {', '.join(schema.KINDS)}: {ascii(row['kind'])[:80]}")
+    artefacts = tuple(
+        _artefact(each, f"{place}.artefacts[{number}]")
+        for number, each in enumerate(schema.rows(row["artefacts"], f"{place}.artefacts"))
+    )
+    facts, warnings = row["facts"], schema.rows(row["warnings"], f"{place}.warnings")
+    facts_schema.check(row["kind"], facts, {each.path: each.sha256 for each in artefacts}, f"{place}.facts")
     return Source(
-        name=str(row["name"]),
-        kind=str(row["kind"]),
+        name=name,
+        kind=row["kind"],
         artefacts=artefacts,
-        count=int(row["count"]),
-        facts=row["facts"],
-        seconds=float(row["seconds"]),
-        warnings=tuple(row["warnings"]),
+        count=schema.number(row["count"], f"{place}.count"),
+        facts=schema.Facts(facts, f"{where}: source {name}: facts"),
+        seconds=schema.seconds(row["seconds"], f"{place}.seconds"),
+        warnings=tuple(schema.text(each, f"{place}.warnings", 1 << 20) for each in warnings),
     )
 
 
+def _artefact(given: t.Any, place: str) -> Artefact:
+    row = schema.mapping(given, place)
+    for key in ("path", "size", "sha256"):
+        if key not in row:
+            raise schema.Malformed(f"{place}.{key} is missing")
+    path = schema.relative(row["path"], f"{place}.path")
+    if path.split("/")[0] == NAME:
+        raise schema.Malformed(f"{place}.path is the manifest itself")
+    return Artefact(path, schema.number(row["size"], f"{place}.size"), schema.sha256(row["sha256"], f"{place}.sha256"))
+
+
+def _canonical(body: t.Mapping[str, t.Any]) -> bytes:
+    return json.dumps(body, sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()
+
+
 def _seal(body: t.Mapping[str, t.Any]) -> bytes:
-    inner = json.dumps(body, sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()
-    sealed = dict(body, sha256=hashlib.sha256(inner).hexdigest())
+    sealed = dict(body, sha256=hashlib.sha256(_canonical(body)).hexdigest())
     # Indented, because a person reads it on the day the box is gone.
     return json.dumps(sealed, sort_keys=True, ensure_ascii=True, indent=1).encode() + b"\n"

@@ -23,6 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.background imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import RepositorySpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest as manifests
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.authentication import Keys
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_backup import (
@@ -51,12 +52,22 @@ class ResticStore(Store):
         stack: sets of other stacks in the same repository are not touched.
         state_dir: holds restic's cache, the staging directory and the manifests already read.
         timeout: seconds for one call of restic.
+        keys: authenticate manifests; without them no set is authentic.
     """
 
     trees = True
 
-    def __init__(self, spec: RepositorySpec, stack: str, state_dir: str, timeout: float, world: World) -> None:
+    def __init__(
+        self,
+        spec: RepositorySpec,
+        stack: str,
+        state_dir: str,
+        timeout: float,
+        world: World,
+        keys: Keys | None = None,
+    ) -> None:
         self.place = spec.path
+        self._keys = keys
         self._spec = spec
         self._tag = f"onebox-{stack}"
         self._host = stack
@@ -89,7 +100,7 @@ class ResticStore(Store):
     def sets(self) -> list[StoredSet]:
         found: dict[int, StoredSet] = {}
         for row in self._snapshots():
-            seq = next((int(tag[4:]) for tag in row.get("tags") or () if re.fullmatch(r"seq-\d+", tag)), 0)
+            seq = next((int(tag[4:]) for tag in row.get("tags") or () if re.fullmatch(r"seq-[0-9]{1,9}", tag)), 0)
             if seq:
                 # A copy that was interrupted and made again may be there twice: one of them is enough.
                 found[seq] = self._read(seq, row)
@@ -120,7 +131,7 @@ class ResticStore(Store):
         for path in directories:
             if not os.path.isdir(path):
                 raise StoreError(f"the directory {path} went away during the run; nothing was committed")
-        sealed = manifests.dump(manifest)
+        sealed = manifests.dump(manifest, self._keys)
         files.write_new(os.path.join(staging, manifests.NAME), sealed, durable=False)
         lines, others = patterns(excludes)
         if others:
@@ -260,18 +271,19 @@ class ResticStore(Store):
             # A snapshot's id is the hash of what it is: a manifest read once needs not be read again.
             with files.open_regular(kept) as file:
                 data = file.read()
-            known = manifests.load(data, kept)
+            known, doubt = manifests.load_judged(data, kept, self._keys)
         except (OSError, StoreError):
             try:
                 data = self._dump(identity, f"{_stage_path(row)}/{manifests.NAME}")
-                known = manifests.load(data, f"of snapshot {identity[:8]} in {self.place}")
+                where = f"of snapshot {identity[:8]} in {self.place}"
+                known, doubt = manifests.load_judged(data, where, self._keys)
             except StoreError as error:
                 return StoredSet(seq, identity, None, str(error))
             if os.path.isdir(os.path.dirname(kept)):
                 files.replace(kept, data, durable=False)
         if known.seq != seq:
             return StoredSet(seq, identity, None, f"its manifest says it is set {known.seq}")
-        return StoredSet(seq, identity, known)
+        return StoredSet(seq, identity, known, doubt=doubt)
 
     def _stage_of(self, identity: str) -> str:
         for row in self._snapshots():

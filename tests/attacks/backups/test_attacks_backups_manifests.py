@@ -1,0 +1,202 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Manifests that somebody with access to the repository rewrote: no traceback, nothing outside, and backups go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import typing as t
+
+import mutations
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+
+IMAGE = {"image": "docker.io/library/x:1", "image_id": f"sha256:{'a' * 64}", "digests": [f"x@sha256:{'b' * 64}"]}
+
+
+class Box:
+    """A stack of a directory and a compose file, backed up once, and a directory that no restore may write to."""
+
+    def __init__(self, base: pathlib.Path) -> None:
+        self.base = base
+        self.data, self.victim = base / "data", base / "victim"
+        self.compose = base / "compose.yml"
+        for folder in (self.data, self.victim):
+            folder.mkdir(parents=True)
+        (self.data / "f").write_text("x", encoding="utf-8")
+        (self.victim / "precious").write_text("keep", encoding="utf-8")
+        self.compose.write_text("services: {}\n", encoding="utf-8")
+
+    def context(self) -> contexts.Context:
+        sources = [{"name": "data", "kind": "directory", "path": str(self.data)}]
+        declared = {
+            "stack": "unit",
+            "state_dir": str(self.base / "state"),
+            "repository": {"engine": "files", "path": str(self.base / "repo")},
+            "reserve_mib": 0,
+            "socket": str(self.base / "no.sock"),
+            "sources": [*sources, {"name": "stack", "kind": "compose", "files": [str(self.compose)]}],
+        }
+        return contexts.make(declaration.parse(declared), World.real())
+
+    def take(self) -> None:
+        """A set as a run with an engine takes it: the engine's part is only a list of containers."""
+        context = self.context()
+        plain = contexts.make(self._only_data(context), World.real())
+        report = run.backup(plain)
+        assert report["error"] == ""
+        (found,) = plain.store.sets()
+        sha256 = files.digest(str(self.compose))
+        path = f"compose/stack{self.compose}"
+        target = trees.private_parents(str(self.place), path)
+        shutil.copy(self.compose, target)
+        row = {"artefact": path, "mode": 0o644, "uid": os.getuid(), "gid": os.getgid(), "sha256": sha256[0]}
+        services = [{"service": "web", "name": "web", **IMAGE}]
+        facts = {"files": {str(self.compose): row}, "services": services}
+        artefact = manifest.Artefact(path, sha256[1], sha256[0])
+        source = manifest.Source("stack", "compose", (artefact,), 1, facts)
+        whole = manifest.Manifest("unit", 1, found.manifest.taken, "box", (*found.manifest.sources, source))
+        self.write(manifest.dump(whole, plain.keys))
+
+    @staticmethod
+    def _only_data(context: contexts.Context) -> declaration.Declaration:
+        return declaration.dataclasses.replace(context.declaration, sources=context.declaration.sources[:1])
+
+    @property
+    def place(self) -> pathlib.Path:
+        return self.base / "repo/sets/000001"
+
+    def write(self, data: bytes) -> None:
+        with open(self.place / manifest.NAME, "wb") as file:
+            file.write(data)
+
+    def body(self) -> dict[str, t.Any]:
+        found = json.loads((self.place / manifest.NAME).read_bytes())
+        del found["sha256"]
+        return found
+
+    def outside(self) -> list[tuple[str, bytes]]:
+        """All that is beside what a restore may write: a changed byte or a new name shows."""
+        found = []
+        for base, folders, names in os.walk(self.base):
+            folders[:] = [name for name in folders if os.path.join(base, name) not in self._inside()]
+            for name in [*names, *folders]:
+                path = os.path.join(base, name)
+                if ".before-" not in name and path != str(self.compose):
+                    found.append((path, pathlib.Path(path).read_bytes() if os.path.isfile(path) else b""))
+        return sorted(found)
+
+    def _inside(self) -> list[str]:
+        return [str(self.base / name) for name in ("state", "repo", "into", "data")]
+
+
+@pytest.fixture
+def box(tmp_path: pathlib.Path) -> Box:
+    found = Box(tmp_path / "box")
+    found.take()
+    return found
+
+
+def tried(work: t.Callable[[], t.Any]) -> str:
+    """What a command ends with: "" or the text of an error of ours. Anything else is a traceback."""
+    try:
+        report = work()
+    except OneboxError as error:
+        return str(error)
+    return str(report.get("error", "")) if isinstance(report, dict) else ""
+
+
+def test_every_field_with_every_hostile_value_ends_in_a_message_and_writes_nothing_outside(box, tally, how_many):
+    body = box.body()
+    body.pop("authentication")
+    before = box.outside()
+    count = tracebacks = written = unnamed = 0
+    kept = range(0, 1 << 30, how_many(7, 1))
+    for number, (what, data) in enumerate(mutations.of(body, str(box.victim))):
+        try:
+            manifest.load(data, "m")
+        except StoreError as error:
+            unnamed += "damaged: " not in str(error)
+        except Exception as error:  # a traceback is the finding
+            tracebacks += 1
+            print(what, repr(error))
+        count += 1
+        if number not in kept:
+            continue
+        box.write(data)
+        into = str(box.base / "into")
+        for work in (
+            lambda: status.status(box.context()),
+            lambda: rehearse.rehearse(box.context(), wanted="1", accepted=1),
+            lambda: restore.restore(box.context(), restore.Request("1", accepted=1, into=into), confirm="unit"),
+            lambda: restore.restore(box.context(), restore.Request("1", accepted=1), confirm="unit"),
+        ):
+            try:
+                tried(work)
+            except Exception as error:
+                tracebacks += 1
+                print(what, repr(error))
+        if box.outside() != before:
+            written += 1
+            print("outside:", what)
+            before = box.outside()
+    tally("fields of a manifest changed, sealed again and accepted by name: tracebacks", count, tracebacks)
+    tally("the same: writes outside of what is restored", count // kept.step, written)
+    tally("the same, refused: without the name of the field", count, unnamed)
+
+
+def test_no_changed_manifest_stops_the_next_backup_nor_retention(box, tally, how_many):
+    body = box.body()
+    plain = contexts.make(box._only_data(box.context()), World.real())
+    count = bad = 0
+    shutil.copytree(box.base / "repo", box.base / "kept")
+    for number, (what, data) in enumerate(mutations.of(body, str(box.victim))):
+        if number % how_many(60, 6):
+            continue
+        trees.remove_tree(str(box.base / "repo"))
+        shutil.copytree(box.base / "kept", box.base / "repo")
+        box.write(data)
+        context = contexts.make(plain.declaration, World.real())
+        report = run.backup(context)
+        count += 1
+        foreign = "belongs to the stack" in report["error"]
+        if (report["error"] and not foreign) or not (foreign or report["prune_plan"]["reason"] == ""):
+            bad += 1
+            print(what, report["error"], report["prune_plan"])
+    tally("backups beside a set with a changed manifest: not taken, or retention stopped", count, bad)
+
+
+@pytest.mark.parametrize("work", ["restore", "restore into", "rehearse"])
+def test_a_changed_set_is_not_used_whatever_its_checksum_says(box, tally, work):
+    body = box.body()
+    count = used = 0
+    for way in [("sources", 0, "count"), ("sources", 1, "facts", "files", str(box.compose), "mode"), ("host",)]:
+        for strip in ("", "authentication", "key"):
+            data = mutations.changed(body, way, lambda inner, key: mutations.put(inner, key, 7 if key != "host" else "x"))
+            if strip == "authentication":
+                del data["authentication"]
+            elif strip:
+                data["authentication"]["key"] = "0" * 16
+            box.write(mutations.store(data))
+            into = str(box.base / "into") if work == "restore into" else ""
+            count += 1
+            with pytest.raises(BackupError) as raised:
+                if work == "rehearse":
+                    rehearse.rehearse(box.context())
+                else:
+                    restore.restore(box.context(), restore.Request("1", into=into), confirm="unit")
+            used += not any(word in str(raised.value) for word in ("authenticat", "no usable set"))
+    tally(f"{work} of a set that was changed, or whose authentication was removed: used", count, used)
+    # Untouched it is.
+    box.write(mutations.store(body))
+    assert restore.restore(box.context(), restore.Request("1"), confirm="unit")["error"] == ""
