@@ -90,6 +90,7 @@ class Box:
         found = []
         for base, folders, names in os.walk(self.base):
             folders[:] = [name for name in folders if os.path.join(base, name) not in self._inside()]
+            folders[:] = [name for name in folders if not name.startswith("data.before-")]
             for name in [*names, *folders]:
                 path = os.path.join(base, name)
                 if ".before-" not in name and path != str(self.compose):
@@ -119,20 +120,22 @@ def tried(work: t.Callable[[], t.Any]) -> str:
 def test_every_field_with_every_hostile_value_ends_in_a_message_and_writes_nothing_outside(box, tally, how_many):
     body = box.body()
     body.pop("authentication")
+    # As on another host, where no set was authenticated yet: what nothing vouches for can be accepted.
+    (box.base / "state/authentication.json").unlink()
     before = box.outside()
-    count = tracebacks = written = unnamed = 0
-    kept = range(0, 1 << 30, how_many(7, 1))
+    count = tracebacks = written = unnamed = used = 0
     for number, (what, data) in enumerate(mutations.of(body, str(box.victim))):
+        count += 1
         try:
             manifest.load(data, "m")
         except StoreError as error:
             unnamed += "damaged: " not in str(error)
+            if number % how_many(29, 7):
+                continue
         except Exception as error:  # a traceback is the finding
             tracebacks += 1
             print(what, repr(error))
-        count += 1
-        if number not in kept:
-            continue
+        used += 1
         box.write(data)
         into = str(box.base / "into")
         for work in (
@@ -151,7 +154,7 @@ def test_every_field_with_every_hostile_value_ends_in_a_message_and_writes_nothi
             print("outside:", what)
             before = box.outside()
     tally("fields of a manifest changed, sealed again and accepted by name: tracebacks", count, tracebacks)
-    tally("the same: writes outside of what is restored", count // kept.step, written)
+    tally("the same, all that the schema passes and a part of the others: writes outside", used, written)
     tally("the same, refused: without the name of the field", count, unnamed)
 
 
@@ -177,9 +180,12 @@ def test_no_changed_manifest_stops_the_next_backup_nor_retention(box, tally, how
 
 
 @pytest.mark.parametrize("work", ["restore", "restore into", "rehearse"])
-def test_a_changed_set_is_not_used_whatever_its_checksum_says(box, tally, work):
+@pytest.mark.parametrize("before", [False, True], ids=["since authentication", "on another host"])
+def test_a_changed_set_is_not_used_whatever_its_checksum_says(box, tally, work, before):
     body = box.body()
     count = used = 0
+    if before:
+        (box.base / "state/authentication.json").unlink()
     for way in [("sources", 0, "count"), ("sources", 1, "facts", "files", str(box.compose), "mode"), ("host",)]:
         for strip in ("", "authentication", "key"):
             data = mutations.changed(body, way, lambda inner, key: mutations.put(inner, key, 7 if key != "host" else "x"))

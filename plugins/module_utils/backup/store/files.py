@@ -119,6 +119,9 @@ class FilesStore(Store):
                     copy.write(chunk)
             _compare(artefact, copy.sha256(), copy.size, self.place, found.seq)
 
+    def fetch_tree(self, found: StoredSet, path: str, into: str) -> None:
+        raise StoreError(f"set {found.seq} in {self.place} holds no archive of {path}. Use another set.")
+
     def verify(self, found: StoredSet) -> int:
         total = 0
         expected = {manifests.NAME}
