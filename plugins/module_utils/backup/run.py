@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import sources, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import drops, sources, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
@@ -90,6 +90,7 @@ def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_p
     report["warnings"] += [f"set {found.seq} is not understood: {found.problem}" for found in there if found.problem]
     before = _before(context, there, report)
     newest = next((found for found in reversed(before) if found.manifest), None)
+    report["warnings"] += sources.no_longer_declared(context.declaration, newest)
     _require_space(context, newest)
     seq = context.state.next_seq(numbers(before), [found.seq for found in there])
     # Given once and never again, also when this run is killed: a number that came twice would be an order lost.
@@ -174,7 +175,7 @@ def _capture(
             )
             if spec.name not in accept_drop:
                 before = newest.manifest.source(spec.name) if newest and newest.manifest else None
-                sources.check_drop(spec, source, before)
+                report["warnings"] += [f"{spec.name}: {text}" for text in drops.check(spec, source, before)]
         except BackupError as error:
             row["error"] = str(error)
             errors.append(error)
@@ -264,13 +265,18 @@ def _prune(context: Context, store: Store, report: Report, where: str, force: bo
         store,
         where,
         run_verified=True,
-        safe_elsewhere=where == "offsite" or context.offsite is None or offsite.get("lag") == 0,
+        safe_elsewhere=where == "offsite" or context.offsite is None or _confirmed(context, offsite),
         force=force,
     )
     report["prune_plan"] = describe(plan)
     report["pruned"] = store.delete(plan.delete) if plan.delete else []
     if report["pruned"] and isinstance(store, ResticStore) and min(report["pruned"]) % _PRUNE_EVERY == 0:
         store.prune()
+
+
+def _confirmed(context: Context, offsite: Report) -> bool:
+    """Whether off-site has every set, as far as is known: also that nothing of them was lost there."""
+    return offsite.get("lag") == 0 and not status.offsite_damage(context)
 
 
 def plan_retention(

@@ -9,18 +9,20 @@ import os
 import stat
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup import drops
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration, SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Source
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Manifest, Source
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import databases
 
 if t.TYPE_CHECKING:
+    from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import StoredSet
     from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
     from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
@@ -76,10 +78,14 @@ class Capturer:
     def _postgresql(self, spec: SourceSpec, staging: str) -> _Given:
         container = find_container(self._cli.engine, self._declaration.stack, spec)
         server = postgres_server(self._cli, container, spec)
-        artefacts, facts = postgresql.capture(server, spec.databases, staging, f"pg/{spec.name}")
+        there = server.databases() if not spec.databases else []
+        aside = [name for name in there if drops.is_aside(name)]
+        wanted = spec.databases or [name for name in there if name not in aside]
+        artefacts, facts = postgresql.capture(server, wanted, staging, f"pg/{spec.name}")
+        warnings = [f"database {name} is a previous copy that a restore kept, and in no set. Drop it" for name in aside]
         facts["image"] = image_facts(self._cli.engine, container)
         facts["initdb_args"] = variable(container, "POSTGRES_INITDB_ARGS")
-        return artefacts, postgresql.rows(facts), facts, []
+        return artefacts, postgresql.rows(facts), facts, warnings
 
     def _redis(self, spec: SourceSpec, staging: str) -> _Given:
         container = find_container(self._cli.engine, self._declaration.stack, spec)
@@ -207,22 +213,26 @@ def uncovered(engine: Engine, declaration: Declaration) -> list[str]:
     return warnings
 
 
-def check_drop(spec: SourceSpec, now: Source, before: Source | None) -> None:
-    """Refuse a source that suddenly gives nothing, or far less: an unmounted disk, a dropped table, a FLUSHALL.
+def no_longer_declared(declaration: Declaration, newest: StoredSet | None) -> list[str]:
+    """A warning for each source of the newest set that is not declared: from now on it is in no set."""
+    if newest is None or newest.manifest is None:
+        return []
+    declared = {spec.name for spec in declaration.sources}
+    return [
+        f"source {source.name} ({source.kind}) is in set {newest.seq} and not declared any more: no later set holds "
+        f"it. To keep its last copy, run onebox-backup with: pin {newest.seq}"
+        for source in newest.manifest.sources
+        if source.name not in declared
+    ]
 
-    Raises:
-        SourceError: with both counts, and how to accept it.
-    """
-    accept = f"if that is right, run once with --accept-drop {spec.name}"
-    if now.count == 0 and not spec.allow_empty:
-        raise SourceError(f"source {spec.name} is empty; {accept}, or set allow_empty")
-    if before is None or before.count == 0 or before.kind != now.kind:
-        return
-    if now.count < before.count * (100 - spec.max_drop_percent) / 100:
-        raise SourceError(
-            f"source {spec.name} went from {before.count} to {now.count}, "
-            f"more than {spec.max_drop_percent} % less; {accept}"
-        )
+
+def in_no_set(declaration: Declaration, newest: Manifest | None) -> list[str]:
+    """A note for each declared source that the newest set does not hold."""
+    return [
+        f"source {spec.name} ({spec.kind}) is in no set yet: the next backup takes it"
+        for spec in declaration.sources
+        if newest is not None and newest.source(spec.name) is None
+    ]
 
 
 def _password(container: Container, spec: SourceSpec, usual: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup import sources
 from ansible_collections.onebox.stack.plugins.module_utils.backup import state as states
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, file_errors
@@ -35,6 +36,9 @@ def status(context: Context) -> Status:
     age = None if good_at is None else now - good_at
     proven, pinned = context.state.proven(), context.state.pinned()
     problems = [f"set {item.seq}: {item.problem}" for item in found if item.problem]
+    notes = sources.in_no_set(context.declaration, newest)
+    if usable and usable[-1].doubt:
+        notes.append(f"set {usable[-1].seq}: {usable[-1].doubt}; the next backup is")
     limit = context.declaration.max_age_hours
     if age is None:
         problems.append("there is no backup yet")
@@ -45,6 +49,8 @@ def status(context: Context) -> Status:
     checked = context.state.read("last-check")
     if checked.get("error"):
         problems.append(f"the last check found damage: {checked['error']}")
+    if context.offsite is not None and offsite_damage(context):
+        problems.append(f"the last check off-site failed: {offsite_damage(context)}")
     # What failed off-site counts no more when off-site was taken out of the declaration.
     places = ("local", "offsite") if context.offsite is not None else ("local",)
     rehearsals = {where: _rehearsal(context, where) for where in places}
@@ -62,6 +68,7 @@ def status(context: Context) -> Status:
                 "taken": item.manifest.taken if item.manifest else "",
                 "size": item.manifest.size if item.manifest else 0,
                 "problem": item.problem,
+                "authentic": item.manifest is not None and not item.doubt,
                 "rehearsed": item.seq in proven,
                 "pinned": item.seq in pinned,
             }
@@ -77,6 +84,8 @@ def status(context: Context) -> Status:
         "offsite_lag": offsite_lag(context),
         "rehearsals": rehearsals,
         "sources": {source.name: source.count for source in newest.sources} if newest else {},
+        "checks": _checks(context),
+        "notes": notes,
         "problems": problems,
         "healthy": not problems,
     }
@@ -86,6 +95,18 @@ def offsite_lag(context: Context) -> int | None:
     """How many sets the last run knew to be missing off-site; None when it did not look."""
     lag = (context.state.read("last-backup").get("offsite") or {}).get("lag")
     return lag if isinstance(lag, int) else None
+
+
+def offsite_damage(context: Context) -> str:
+    """What the last check found wrong off-site, "" when it found nothing or there was none."""
+    return str(context.state.read("last-check-offsite").get("error") or "")
+
+
+def _checks(context: Context) -> dict[str, Status]:
+    """When the last check was and whether it found nothing, by place."""
+    names = {"local": "last-check", **({"offsite": "last-check-offsite"} if context.offsite is not None else {})}
+    notes = {where: context.state.read(name) for where, name in names.items()}
+    return {where: {"at": note.get("at"), "ok": not note.get("error")} for where, note in notes.items() if note}
 
 
 def _rehearsal(context: Context, where: str) -> Status:
@@ -132,12 +153,26 @@ def check(context: Context, *, wait: float = 0.0) -> Status:
         except BackupError as problem:
             error = str(problem)
         context.state.write("last-check", {"at": context.now().timestamp(), "error": error})
+        _check_offsite(context)
     found = status(context)
     found["warnings"] = []
     refresh(context, found["warnings"])
     if found["problems"]:
         tell(context, "backups need a look", "\n".join(found["problems"]), found["warnings"])
     return found
+
+
+def _check_offsite(context: Context) -> None:
+    """Whether off-site still has all that its sets are made of: what a copy left there may be deleted by others."""
+    if context.offsite is None or offsite_lag(context) is None:
+        return
+    error = ""
+    try:
+        with file_errors():
+            context.offsite.require_whole()
+    except BackupError as problem:
+        error = str(problem)
+    context.state.write("last-check-offsite", {"at": context.now().timestamp(), "error": error})
 
 
 def tell(context: Context, what: str, text: str, warnings: list[str]) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every field of a manifest with every hostile value, each as the bytes that somebody with a text editor would store."""
+"""Every field of a manifest with every hostile value, each as the bytes that somebody with an editor would store."""
 
 from __future__ import annotations
 
@@ -24,15 +24,14 @@ def of(body: t.Mapping[str, t.Any], victim: str) -> t.Iterator[tuple[str, bytes]
     hostile = [*VALUES, f"{victim}/new", f"{UP}{victim.lstrip('/')}/new", f"x/{UP}{victim.lstrip('/')}/new"]
     for way in ways(body):
         for value in hostile:
-            yield f"{way} = {value!r:.40}", store(changed(body, way, lambda inner, key, value=value: put(inner, key, value)))
-        yield f"{way} missing", store(changed(body, way, lambda inner, key: inner.pop(key)))
+            yield f"{way} = {value!r:.40}", store(changed(body, way, functools.partial(put, value)))
+        yield f"{way} missing", store(changed(body, way, remove))
         if isinstance(way[-1], str):
             for value in hostile:
                 if isinstance(value, str):
-                    name = f"{way} renamed to {value!r:.40}"
-                    yield name, store(changed(body, way, lambda inner, key, value=value: put(inner, value, inner.pop(key))))
+                    yield f"{way} renamed to {value!r:.40}", store(changed(body, way, functools.partial(rename, value)))
         else:
-            yield f"{way} twice", store(changed(body, way, lambda inner, key: inner.append(inner[key])))
+            yield f"{way} twice", store(changed(body, way, twice))
     for way in ways(body):
         yield f"{way} as a duplicate key", duplicate(body, way)
 
@@ -45,8 +44,20 @@ def ways(value: t.Any, above: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any,
         yield from ways(inner, (*above, key))
 
 
-def put(inner: t.Any, key: t.Any, value: t.Any) -> None:
+def put(value: t.Any, inner: t.Any, key: t.Any) -> None:
     inner[key] = value
+
+
+def twice(inner: t.Any, key: t.Any) -> None:
+    inner.append(inner[key])
+
+
+def remove(inner: t.Any, key: t.Any) -> None:
+    del inner[key]
+
+
+def rename(new: t.Any, inner: t.Any, key: t.Any) -> None:
+    inner[new] = inner.pop(key)
 
 
 def changed(body: t.Mapping[str, t.Any], way: tuple[t.Any, ...], work: t.Callable[[t.Any, t.Any], t.Any]) -> t.Any:

@@ -15,7 +15,7 @@ import mutations
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run, status
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
@@ -141,7 +141,9 @@ def test_every_field_with_every_hostile_value_ends_in_a_message_and_writes_nothi
         for work in (
             lambda: status.status(box.context()),
             lambda: rehearse.rehearse(box.context(), wanted="1", accepted=1),
-            lambda: restore.restore(box.context(), restore.Request("1", accepted=1, into=into), confirm="unit"),
+            lambda into=into: restore.restore(
+                box.context(), restore.Request("1", accepted=1, into=into), confirm="unit"
+            ),
             lambda: restore.restore(box.context(), restore.Request("1", accepted=1), confirm="unit"),
         ):
             try:
@@ -188,7 +190,8 @@ def test_a_changed_set_is_not_used_whatever_its_checksum_says(box, tally, work, 
         (box.base / "state/authentication.json").unlink()
     for way in [("sources", 0, "count"), ("sources", 1, "facts", "files", str(box.compose), "mode"), ("host",)]:
         for strip in ("", "authentication", "key"):
-            data = mutations.changed(body, way, lambda inner, key: mutations.put(inner, key, 7 if key != "host" else "x"))
+            value = "x" if way == ("host",) else 7
+            data = mutations.changed(body, way, functools.partial(mutations.put, value))
             if strip == "authentication":
                 del data["authentication"]
             elif strip:
@@ -196,12 +199,13 @@ def test_a_changed_set_is_not_used_whatever_its_checksum_says(box, tally, work, 
             box.write(mutations.store(data))
             into = str(box.base / "into") if work == "restore into" else ""
             count += 1
-            with pytest.raises(BackupError) as raised:
-                if work == "rehearse":
-                    rehearse.rehearse(box.context())
-                else:
-                    restore.restore(box.context(), restore.Request("1", into=into), confirm="unit")
-            used += not any(word in str(raised.value) for word in ("authenticat", "no usable set"))
+            if work == "rehearse":
+                said = tried(lambda: rehearse.rehearse(box.context()))
+            else:
+                said = tried(
+                    lambda into=into: restore.restore(box.context(), restore.Request("1", into=into), confirm="unit")
+                )
+            used += not any(word in said for word in ("authenticat", "no usable set"))
     tally(f"{work} of a set that was changed, or whose authentication was removed: used", count, used)
     # Untouched it is.
     box.write(mutations.store(body))

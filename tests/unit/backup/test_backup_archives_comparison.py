@@ -14,7 +14,7 @@ import os
 import tarfile
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup import sources
+from ansible_collections.onebox.stack.plugins.module_utils.backup import drops
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import listing
@@ -211,11 +211,11 @@ def source(count: int) -> Source:
 def test_sudden_emptiness_and_drops_are_refused():
     spec = SourceSpec("s", "redis", max_drop_percent=50)
     with pytest.raises(SourceError, match="is empty"):
-        sources.check_drop(spec, source(0), None)
+        drops.check(spec, source(0), None)
     with pytest.raises(SourceError, match="from 100 to 49"):
-        sources.check_drop(spec, source(49), source(100))
-    sources.check_drop(spec, source(50), source(100))
-    sources.check_drop(SourceSpec("s", "redis", allow_empty=True), source(0), source(100))
+        drops.check(spec, source(49), source(100))
+    drops.check(spec, source(50), source(100))
+    drops.check(SourceSpec("s", "redis", allow_empty=True), source(0), source(100))
 
 
 def test_of_restic_s_output_only_the_summary_counts():

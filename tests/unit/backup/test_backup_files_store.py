@@ -15,6 +15,7 @@ import typing as t
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.authentication import Keys
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import pick
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.files import FilesStore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Manifest, Source
@@ -46,7 +47,7 @@ CONTENTS = {"pg/db/globals.sql": b"CREATE ROLE x;\n", "pg/db/coin.dump": bytes(r
 
 @pytest.fixture
 def store(tmp_path):
-    return FilesStore(str(tmp_path / "repo"), "s", "run1")
+    return FilesStore(str(tmp_path / "repo"), "s", "run1", Keys(str(tmp_path / "key"), str(tmp_path)))
 
 
 def test_what_goes_in_comes_out(store, tmp_path):

@@ -213,10 +213,11 @@ def _words(command: str, report: t.Mapping[str, t.Any]) -> list[str]:
             lines.append(f"because: {report['reason']}")
     elif command in ("status", "check"):
         for row in report["rows"]:
-            marks = [word for word in ("rehearsed", "pinned") if row[word]] + (
-                [row["problem"]] if row["problem"] else []
-            )
+            marks = [word for word in ("rehearsed", "pinned") if row[word]]
+            marks += [] if row["authentic"] or row["problem"] else ["not authenticated"]
+            marks += [row["problem"]] if row["problem"] else []
             lines.append(f"{row['seq']:>6} {row['taken']} {row['size']:>12} {' '.join(marks)}".rstrip())
+        lines += [f"note: {note}" for note in report["notes"]]
         lines += [f"problem: {problem}" for problem in report["problems"]]
         lines.append("healthy" if report["healthy"] else "NOT healthy")
     elif command == "rehearse":

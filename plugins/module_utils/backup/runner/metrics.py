@@ -40,6 +40,13 @@ def text(declaration: Declaration, status: t.Mapping[str, t.Any]) -> str:
     for name, what, key in rehearsals:
         for where, note in sorted(status["rehearsals"].items()):
             add(name, what, note.get(key), f',where="{where}"')
+    checks = (
+        ("last_check_ok", "1 when the last check of the repository found no damage.", "ok"),
+        ("last_check_timestamp_seconds", "When the repository was last checked.", "at"),
+    )
+    for name, what, key in checks:
+        for where, note in sorted(status["checks"].items()):
+            add(name, what, note.get(key), f',where="{where}"')
     add("offsite_lag_sets", "Committed local sets that are not off-site.", status.get("offsite_lag"))
     for name, source in sorted(status["sources"].items()):
         add("source_entries", "Rows, keys or entries of a source in the newest set.", source, f',source="{name}"')

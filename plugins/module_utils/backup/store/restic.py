@@ -34,12 +34,13 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_b
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_command import Restic
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_stage import STAGE, expected, stage_path
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, process, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
-# The staged files of every set lie at a path that ends so: restic needs the same path to find the snapshot before.
-_STAGE = "onebox-set"
 _CHECK_PARTS = 14
+# Seconds to wait for a lock before locks of dead processes are looked for.
+_SOON = 5.0
 # restic itself tries an unreachable repository again for many minutes; opening it may take this many seconds.
 OPEN_TIMEOUT = 60.0
 
@@ -151,9 +152,8 @@ class ResticStore(Store):
                 # Code 3: a snapshot of less than was asked for. It must never be listed as a set.
                 self._restic("forget", identity)
             raise self._program.failed("backup", result)
-        expected = _expected_files(manifest)
-        lost = expected - int(said.get("total_files_processed") or 0)
-        if lost > max(2, expected // 10):
+        lost = expected(manifest) - int(said.get("total_files_processed") or 0)
+        if lost > max(2, expected(manifest) // 10):
             self._restic("forget", identity)
             raise StoreError(
                 f"restic found {lost} files less than were there when the run began; was a disk unmounted meanwhile? "
@@ -233,6 +233,20 @@ class ResticStore(Store):
             self._remember([row for row in known or () if row["id"] not in wanted.values()])
         return sorted(wanted)
 
+    def require_whole(self) -> None:
+        """Demand that every object is there that the sets are made of; their content is not read.
+
+        Raises:
+            StoreError: some are gone, or it cannot be asked.
+        """
+        if not self._exists():
+            raise StoreError(f"{self.place}: the repository is gone. The next backup copies all sets there again.")
+        try:
+            # With the cache, or all that describes the sets would come over the network each day.
+            self._restic("check", "--with-cache", "--quiet")
+        except StoreError as error:
+            raise StoreError(f"{error}. Were objects deleted there? Then name a new place off-site.") from error
+
     # -- beyond the promises -------------------------------------------------------------------------------------
 
     def prune(self) -> None:
@@ -262,7 +276,7 @@ class ResticStore(Store):
 
     @property
     def _staging(self) -> str:
-        return os.path.join(self._state_dir, "staging", _STAGE)
+        return os.path.join(self._state_dir, "staging", STAGE)
 
     def _read(self, seq: int, row: t.Mapping[str, t.Any]) -> StoredSet:
         identity = str(row["id"])
@@ -274,7 +288,7 @@ class ResticStore(Store):
             known, doubt = manifests.load_judged(data, kept, self._keys)
         except (OSError, StoreError):
             try:
-                data = self._dump(identity, f"{_stage_path(row)}/{manifests.NAME}")
+                data = self._dump(identity, f"{stage_path(row)}/{manifests.NAME}")
                 where = f"of snapshot {identity[:8]} in {self.place}"
                 known, doubt = manifests.load_judged(data, where, self._keys)
             except StoreError as error:
@@ -288,7 +302,7 @@ class ResticStore(Store):
     def _stage_of(self, identity: str) -> str:
         for row in self._snapshots():
             if row["id"] == identity:
-                return _stage_path(row)
+                return stage_path(row)
         raise StoreError(f"snapshot {identity[:8]} is gone from {self.place}")
 
     def _snapshots(self) -> list[dict[str, t.Any]]:
@@ -372,7 +386,7 @@ class ResticStore(Store):
 
     def _alone(self, command: str, *words: str) -> None:
         """A call that suffers no lock of others."""
-        result = self._restic(command, *words, check=False)
+        result = self._program.run([command, *words], check=False, lock=self.lock, patience=_SOON)
         if result.rc == 11:
             # One that was killed just before this run began may have been seen to be dead only by now.
             self._restic("unlock")
@@ -382,19 +396,3 @@ class ResticStore(Store):
 
     def _restic(self, command: str, *words: str, check: bool = True) -> process.Result:
         return self._program.run([command, *words], check=check, lock=self.lock)
-
-
-def _expected_files(manifest: Manifest) -> int:
-    """Plain files that a snapshot of this set is made of at least: the staged ones, and those of the directories."""
-    roots = {s.facts["root"].rstrip("/") + "/": s.facts for s in manifest.sources if s.kind == "directory"}
-    # One inside another is gone through only once.
-    apart = [facts for root, facts in roots.items() if not any(root != o and root.startswith(o) for o in roots)]
-    staged = 1 + sum(len(source.artefacts) for source in manifest.sources)
-    return staged + sum(int(facts.get("plain_files", 0)) for facts in apart)
-
-
-def _stage_path(row: t.Mapping[str, t.Any]) -> str:
-    for path in row.get("paths") or ():
-        if os.path.basename(path) == _STAGE:
-            return str(path)
-    raise StoreError(f"snapshot {str(row.get('id'))[:8]} holds no set of this program")

@@ -16,6 +16,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 OLDEST = (0, 18)
+LOCK_SECONDS = 1800.0
 
 
 class Restic:
@@ -66,6 +67,7 @@ class Restic:
         timeout: float | None = None,
         waits: float = 0.0,
         inherit: t.Sequence[int] = (),
+        patience: float | None = None,
     ) -> process.Result:
         """One call.
 
@@ -75,10 +77,11 @@ class Restic:
             timeout: fewer seconds than the repository's.
             waits: seconds it may wait for us before its time counts.
             inherit: other descriptors that it gets.
+            patience: seconds it waits for locks of others, None for half an hour or half of its time.
         """
         try:
             result = self.world.run(
-                [*self._argv(), *words],
+                [*self._argv(patience), *words],
                 timeout=min(timeout or self.timeout, self.timeout) + waits,
                 env=self._environment(),
                 check=False,
@@ -104,14 +107,21 @@ class Restic:
                 f"the key in {self._spec.password_file} does not open {self._spec.path}; without the right one "
                 "its sets are lost. Put the key back that was kept elsewhere"
             )
+        if result.rc == 11:
+            return StoreError(
+                f"restic {command} on {self._spec.path}: another program holds the repository's lock, perhaps the "
+                f"backup of another stack: {process.last_words(result.stderr or result.stdout)}. Run again later"
+            )
         return StoreError(
             f"restic {command} on {self._spec.path} failed (exit code {result.rc}): "
             f"{process.last_words(result.stderr or result.stdout)}"
         )
 
-    def _argv(self) -> list[str]:
+    def _argv(self, patience: float | None) -> list[str]:
         words = [self._spec.program, "--repo", self._spec.path, "--password-file", self._spec.password_file]
         words += ["--cache-dir", os.path.join(self._state_dir, "restic-cache")]
+        # Another stack may be at work in the same repository; half of the time is left to do the work.
+        words += ["--retry-lock", f"{int(min(self.timeout / 2, LOCK_SECONDS) if patience is None else patience)}s"]
         for option in self._spec.options:
             words += ["--option", option]
         return words

@@ -1,0 +1,31 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The staged files of a set in a restic snapshot, and how many files the whole snapshot must have."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest
+
+# The staged files of every set lie at a path that ends so: restic needs the same path to find the snapshot before.
+STAGE = "onebox-set"
+
+
+def expected(manifest: Manifest) -> int:
+    """Plain files that a snapshot of this set is made of at least: the staged ones, and those of the directories."""
+    roots = {s.facts["root"].rstrip("/") + "/": s.facts for s in manifest.sources if s.kind == "directory"}
+    # One inside another is gone through only once.
+    apart = [facts for root, facts in roots.items() if not any(root != o and root.startswith(o) for o in roots)]
+    staged = 1 + sum(len(source.artefacts) for source in manifest.sources)
+    return staged + sum(int(facts.get("plain_files", 0)) for facts in apart)
+
+
+def stage_path(row: t.Mapping[str, t.Any]) -> str:
+    for path in row.get("paths") or ():
+        if os.path.basename(path) == STAGE:
+            return str(path)
+    raise StoreError(f"snapshot {str(row.get('id'))[:8]} holds no set of this program")
