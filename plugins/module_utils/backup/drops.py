@@ -58,10 +58,11 @@ def check(spec: SourceSpec, now: Source, before: Source | None) -> list[str]:
 
 def _whole(spec: SourceSpec, now: Source, before: Source) -> list[str]:
     problems = []
-    counted = before.count - sum(_rows(database) for name, database in _of(before).items() if is_aside(name))
+    gone = {name: database for name, database in _of(before).items() if not _counts(spec, name)}
+    counted = before.count - sum(map(_rows, gone.values()))
     if counted > 0 and now.count < _least(spec, counted):
         problems.append(f"went from {counted} to {now.count}")
-    size, former = _bytes(now), _bytes(before)
+    size, former = _bytes(now), _bytes(before, [database.get("path") for database in gone.values()])
     if former >= _FEW_BYTES and size < _least(spec, former):
         problems.append(f"went from {former} to {size} bytes")
     return problems
@@ -71,13 +72,12 @@ def _databases(spec: SourceSpec, now: Source, before: Source) -> tuple[list[str]
     problems, told = [], []
     there = _of(now)
     for name, database in _of(before).items():
-        if is_aside(name):
+        if not _counts(spec, name):
+            if not is_aside(name):
+                told.append(f"database {name} was in the set before and is not declared any more")
             continue
         if name not in there:
-            if spec.databases and name not in spec.databases:
-                told.append(f"database {name} was in the set before and is not declared any more")
-            else:
-                problems.append(f"has no database {name} any more")
+            problems.append(f"has no database {name} any more")
             continue
         former, rows = _rows(database), _rows(there[name])
         if former and (rows == 0 or (former >= _FEW_ROWS and rows < _least(spec, former))):
@@ -121,15 +121,15 @@ def _least(spec: SourceSpec, before: int) -> float:
     return before * (100 - spec.max_drop_percent) / 100
 
 
-def _bytes(source: Source) -> int:
+def _counts(spec: SourceSpec, database: str) -> bool:
+    """Whether a later set holds the database, too: not a previous copy, nor one that is not declared any more."""
+    return database in spec.databases if spec.databases else not is_aside(database)
+
+
+def _bytes(source: Source, without: t.Collection[str | None] = ()) -> int:
     if source.kind == "directory":
         return int(source.facts.get("bytes", 0))
-    return sum(artefact.size for artefact in source.artefacts if _is_content(artefact.path))
-
-
-def _is_content(path: str) -> bool:
-    # Dumps of previous copies leave with them.
-    return not is_aside(path.removesuffix(".dump")) if path.endswith(".dump") else True
+    return sum(artefact.size for artefact in source.artefacts if artefact.path not in without)
 
 
 def _of(source: Source) -> t.Mapping[str, t.Any]:

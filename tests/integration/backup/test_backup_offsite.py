@@ -54,6 +54,9 @@ class Box:
         self.files = base / "files"
         self.key = base / "key"
         self.key.write_text("the key\n", encoding="utf-8")
+        self.authentication = base / "authentication"
+        self.authentication.touch(mode=0o600)
+        self.authentication.write_text("kept where the other key is kept, too\n", encoding="utf-8")
         self.env = base / "environment"
         self.env.write_text("".join(f"{k}={v}\n" for k, v in environment.items()), encoding="utf-8")
         self.place = place
@@ -74,6 +77,7 @@ class Box:
         data = {
             "stack": "box",
             "state_dir": str(self.base / "state"),
+            "authentication_file": str(self.authentication),
             "reserve_mib": 1,
             "timeout": 60,
             "repository": {**common, "path": str(self.base / "repo")},

@@ -75,6 +75,7 @@ class Box:
         return {
             "stack": "files-only",
             "state_dir": str(self.base / "state"),
+            "authentication_file": str(self.base / "authentication"),
             "reserve_mib": 1,
             "timeout": 120,
             "repository": {**common, "path": str(self.base / "repo")},

@@ -1,0 +1,176 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What shrank is found in the part that shrank, also where the sum hides it; what sets lack is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import drops, restore, run, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Source
+from test_backup_runs import Box
+
+SPEC = SourceSpec("db", "postgresql", max_drop_percent=50)
+
+
+@pytest.fixture
+def box(tmp_path):
+    return Box(tmp_path / "box")
+
+
+def tables(**rows):
+    """A database: ``public__t=5`` is table t of schema public with five rows."""
+    return {"tables": {json.dumps(name.split("__")): [count, "0"] for name, count in rows.items()}}
+
+
+def server(size=1 << 20, **databases):
+    count = sum(row[0] for database in databases.values() for row in database["tables"].values())
+    return Source("db", "postgresql", (Artefact("pg/db/x.dump", size, ""),), count, {"databases": databases})
+
+
+BEFORE = server(
+    big=tables(public__t=5000, public__u=4000), d0=tables(public__t=100), d1=tables(public__t=10, log__t=990)
+)
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (server(big=tables(public__t=9000), d1=tables(public__t=10, log__t=990)), "has no database d0 any more"),
+        (server(big=tables(public__t=9000), d0=tables(), d1=tables(log__t=990)), "database d0 went from 100 to 0 rows"),
+        (server(big=tables(public__t=9000), d0=tables(public__t=49), d1=tables(log__t=990)), "d0 went from 100 to 49"),
+        (
+            server(big=tables(public__t=9000), d0=tables(public__t=100), d1=tables(public__t=900, log__t=100)),
+            "schema log of database d1 went from 990 to 100 rows",
+        ),
+        (server(1 << 18, **BEFORE.facts["databases"]), "went from 1048576 to 262144 bytes"),
+    ],
+)
+def test_part_of_a_server_that_shrank_is_named_with_how_to_accept_it(now, words):
+    with pytest.raises(SourceError, match=f"{words}.*--accept-drop db"):
+        drops.check(SPEC, now, BEFORE)
+    told = drops.check(SourceSpec("db", "postgresql", max_drop_percent=100), now, BEFORE)
+    assert bool(told) == ("bytes" not in words)
+
+
+def test_every_part_that_shrank_is_named():
+    now = server(big=tables(public__t=9000), d1=tables(public__t=0, log__t=0))
+    with pytest.raises(SourceError, match=r"has no database d0 any more; database d1 went from 1000 to 0 rows"):
+        drops.check(SPEC, now, BEFORE)
+
+
+def test_small_parts_may_shrink_and_large_empty_tables_are_told():
+    before = server(
+        q=tables(public__jobs=60, public__done=40), big=tables(public__t=9000, public__u=2000), e=tables(public__t=0)
+    )
+    now = server(q=tables(public__jobs=1, public__done=50), big=tables(public__t=9000, public__u=0), e=tables())
+    assert drops.check(SPEC, now, before) == ["table public.u of database big went from 2000 rows to none"]
+
+
+def test_database_that_is_declared_no_more_is_told_and_no_drop():
+    spec = SourceSpec("db", "postgresql", databases=("d0", "d1"), max_drop_percent=50)
+    now = server(1000, d0=tables(public__t=100), d1=tables(public__t=10, log__t=990))
+    before = server(1000, big={**tables(public__t=9000), "path": "big"}, **now.facts["databases"])
+    before = dataclasses.replace(before, artefacts=(*now.artefacts, Artefact("big", 1 << 30, "")))
+    assert drops.check(spec, now, before) == ["database big was in the set before and is not declared any more"]
+
+
+def test_previous_copy_of_a_restore_counts_in_no_comparison():
+    aside = "big_before_20260102-030405"
+    assert drops.is_aside(aside)
+    assert not any(map(drops.is_aside, ("big", "big_before", "year_before_2026", f"{aside}_x")))
+    before = server(**{aside: tables(public__t=90_000), "big": tables(public__t=5000)})
+    assert drops.check(SPEC, server(big=tables(public__t=5000)), before) == []
+
+
+def test_numbered_database_of_redis_is_judged_by_itself():
+    def redis(**keys):
+        keyspace = {name[1:]: [count, 0] for name, count in keys.items()}
+        return Source("r", "redis", (), sum(keys.values()), {"keyspace": keyspace})
+
+    spec = SourceSpec("r", "redis", max_drop_percent=50)
+    with pytest.raises(SourceError, match="database 1 went from 100 to 0 keys"):
+        drops.check(spec, redis(d0=5000), redis(d0=5000, d1=100))
+    told = drops.check(SourceSpec("r", "redis", max_drop_percent=100), redis(d0=5000), redis(d0=5000, d1=100))
+    assert told == ["database 1 went from 100 to 0 keys"]
+
+
+def test_files_that_were_cut_to_nothing_are_a_drop_although_all_are_there(box):
+    for number in range(20):
+        with open(os.path.join(box.files, f"f{number}"), "wb") as file:
+            file.write(os.urandom(20_000))
+    assert box.day()["error"] == ""
+    for number in range(20):
+        os.truncate(os.path.join(box.files, f"f{number}"), 0)
+    report = box.day()
+    assert report["exit_code"] == 4
+    assert "bytes: more than 50 % less" in report["error"]
+    assert run.backup(box.context(), accept_drop=["data"])["error"] == ""
+
+
+def two(box, *names):
+    """A context with these of the directories data and certs."""
+    places = {"data": box.files, "certs": os.path.join(box.base, "x", "certs")}
+    return box.context(sources=[{"name": name, "kind": "directory", "path": places[name]} for name in names])
+
+
+@pytest.fixture
+def certs(box):
+    place = os.path.join(box.base, "x", "certs")
+    os.makedirs(place)
+    with open(os.path.join(place, "key"), "w", encoding="utf-8") as file:
+        file.write("1")
+    return place
+
+
+def test_source_that_was_added_is_told_until_a_set_holds_it(box, certs):
+    assert run.backup(two(box, "data"))["error"] == ""
+    found = status.status(two(box, "data", "certs"))
+    assert found["notes"] == ["source certs (directory) is in no set yet: the next backup takes it"]
+    report = restore.restore(two(box, "data", "certs"), restore.Request(), confirm="unit")
+    assert report["error"] == ""
+    assert report["warnings"] == ["set 1 holds no source 'certs': it stays as it is"]
+    assert run.backup(two(box, "data", "certs"))["error"] == ""
+    assert status.status(two(box, "data", "certs"))["notes"] == []
+
+
+def test_source_that_was_removed_is_told_once_and_the_others_are_restored(box, certs):
+    assert run.backup(two(box, "data", "certs"))["error"] == ""
+    assert restore.restore(two(box, "data"), restore.Request())["warnings"] == [
+        "source 'certs' is in set 1 and not in the declaration (any more): it is not restored. "
+        "To restore it, declare it again"
+    ]
+    first = run.backup(two(box, "data"))
+    assert "source certs (directory) is in set 1 and not declared any more" in first["warnings"][0]
+    assert "pin 1" in first["warnings"][0]
+    assert run.backup(two(box, "data"))["warnings"] == []
+
+
+def test_restore_that_fails_midway_says_what_is_done_and_where_it_was_moved(box, certs, capsys):
+    config = os.path.join(box.base, "unit.json")
+    assert run.backup(two(box, "data", "certs"))["error"] == ""
+    # Where the second source was there is no directory to put it into.
+    shutil.rmtree(os.path.dirname(certs))
+    with open(os.path.dirname(certs), "w", encoding="utf-8"):
+        pass
+    with open(config, "w", encoding="utf-8") as file:
+        declared = two(box, "data", "certs").declaration
+        sources = [{"name": each.name, "kind": each.kind, "path": each.path} for each in declared.sources]
+        place = {"engine": "files", "path": declared.repository.path}
+        key = declared.authentication_file
+        whole = {"stack": "unit", "state_dir": declared.state_dir, "reserve_mib": 0, "authentication_file": key}
+        json.dump({**whole, "repository": place, "sources": sources}, file)
+    assert cli.main(["--config", config, "restore", "--yes", "unit"]) != 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("done: ") and f"directory {box.files}:" in line]
+    assert [line for line in lines if line.startswith("not done: ") and "certs" in line]
+    assert not [line for line in lines if line.startswith("would:")]
+    assert [line for line in lines if line.startswith(f"kept: {box.files}.before-")]
