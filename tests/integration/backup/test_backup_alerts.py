@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, run
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, run, status
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from onebox_testbed import packages
 from onebox_testbed.base import CACHE
@@ -44,7 +44,7 @@ def trial(promtool, place, rules):
 def test_the_rules_are_right_and_say_what_they_should(promtool, tmp_path):
     code, said = judge(promtool, "check", "rules", "--lint-fatal", str(RULES))
     assert code == 0, said
-    assert "8 rules found" in said
+    assert "12 rules found" in said
     code, said = trial(promtool, tmp_path, RULES.read_text(encoding="utf-8"))
     assert code == 0, said
 
@@ -58,9 +58,15 @@ def test_the_rules_are_right_and_say_what_they_should(promtool, tmp_path):
         ("onebox_backup_rehearsal_last_ok == 0", 'onebox_backup_rehearsal_last_ok{where="local"} == 0'),
         ("9 * 86400", "90 * 86400"),
         ("for: 9d", "for: 90d"),
+        ("for: 16d", "for: 90d"),
+        ("last_check_ok == 0", "last_check_ok == 2"),
+        ("3 * 86400", "30 * 86400"),
+        ("[14d]", "[1d]"),
+        ("onebox_backup_max_age_seconds{}", "onebox_backup_sets"),
         ("lag_sets > 0", "lag_sets > 9"),
         ("absent(onebox_backup_max_age_seconds)", "absent(vector(1))"),
-        ("unless on (stack, instance)", "and on (stack, instance)"),
+        ("onebox_backup_sets > 0\n          unless", "onebox_backup_sets > 0\n          and"),
+        ("lag_sets >= 0\n          unless", "lag_sets >= 0\n          and"),
     ],
 )
 def test_each_rule_is_held_by_the_tests(promtool, tmp_path, old, new):
@@ -85,6 +91,7 @@ def test_promtool_reads_the_metrics_of_a_run(promtool, tmp_path):
     }
     assert run.backup(contexts.make(declaration.parse(config), World.real()))["error"] == ""
     assert rehearse.rehearse(contexts.make(declaration.parse(config), World.real()))["error"] == ""
+    assert status.check(contexts.make(declaration.parse(config), World.real()))["healthy"] is True
     text = (tmp_path / "coin.prom").read_text(encoding="utf-8")
     assert judge(promtool, "check", "metrics", given=text) == (0, "")
     assert judge(promtool, "check", "metrics", given=text.replace("} ", "} x"))[0] != 0

@@ -79,12 +79,16 @@ class Box:
             "state_dir": str(self.base / "state"),
             "authentication_file": str(self.authentication),
             "reserve_mib": 1,
+            "metrics_file": str(self.base / "box.prom"),
             "timeout": 60,
             "repository": {**common, "path": str(self.base / "repo")},
             "offsite": {**common, **away},
             "sources": [{"name": "files", "kind": "directory", "path": str(self.files)}],
         }
         return contexts.make(declaration.parse(data), World.real())
+
+    def metrics(self) -> str:
+        return (self.base / "box.prom").read_text(encoding="utf-8")
 
 
 def s3_box(base, s3, name):

@@ -92,3 +92,41 @@ def test_deleting_off_site_that_fails_is_not_told_as_a_set_that_is_not_there(box
     assert "the bucket is read-only" in report["error"]
     assert report["offsite"]["lag"] == 0
     assert report["pruned"] == [1]
+
+
+def lose(box, kind, least=0):
+    """Remove the objects of a kind, as a lifecycle rule of a bucket does. Returns how many."""
+    gone = 0
+    for base, _dirs, names in os.walk(os.path.join(box.place, kind)):
+        for name in names:
+            path = os.path.join(base, name)
+            if os.path.getsize(path) >= least:
+                os.unlink(path)
+                gone += 1
+    return gone
+
+
+@pytest.mark.parametrize(("kind", "least"), [("data", 100_000), ("data", 0), ("index", 0), ("keys", 0)])
+def test_objects_that_were_lost_off_site_are_found_by_the_daily_check_and_nothing_here_is_deleted(box, kind, least):
+    assert run.backup(box.context())["error"] == ""
+    assert status.check(box.context())["healthy"] is True
+    assert lose(box, kind, least) > 0
+    found = status.check(box.context())
+    assert found["healthy"] is False
+    (problem,) = found["problems"]
+    assert problem.startswith(f"the last check off-site failed: restic check on {box.place}") or kind == "keys"
+    assert status.status(box.context())["problems"] == [problem]
+    assert 'onebox_backup_last_check_ok{stack="box",where="offsite"} 0' in box.metrics()
+    report = run.backup(hasty(box))
+    assert report["pruned"] == []
+    assert [found.seq for found in box.context().store.sets()][:1] == [1]
+
+
+def test_off_site_that_is_gone_whole_is_found_by_the_daily_check_and_copied_again(box):
+    assert run.backup(box.context())["error"] == ""
+    shutil.rmtree(box.place)
+    assert "the repository is gone" in status.check(box.context())["problems"][0]
+    report = run.backup(box.context())
+    assert report["error"] == ""
+    assert report["offsite"]["copied"] == 2
+    assert status.check(box.context())["healthy"] is True
