@@ -211,3 +211,96 @@ def test_a_changed_set_is_not_used_whatever_its_checksum_says(box, tally, work, 
     # Untouched it is.
     box.write(mutations.store(body))
     assert restore.restore(box.context(), restore.Request("1"), confirm="unit")["error"] == ""
+
+
+DATABASE = {
+    "path": "pg/db/coin.dump",
+    "tables": {'["public", "t"]': [5, "77"]},
+    "extensions": {"plpgsql": "1.0"},
+    "sequences_before": {'["public", "s"]': [5, False]},
+    "sequences_after": {'["public", "s"]': [None, True]},
+    "schema": ["CREATE TABLE public.t (a integer);"],
+    "large_objects": [0, "0"],
+}
+SERVERS = (
+    manifest.Source(
+        "db",
+        "postgresql",
+        (manifest.Artefact("pg/db/globals.sql", 9, "1" * 64), manifest.Artefact("pg/db/coin.dump", 99, "2" * 64)),
+        5,
+        {
+            "version": "17.2 (Debian 17.2-1)",
+            "user": "postgres",
+            "preload": [""],
+            "initdb_args": "",
+            "image": IMAGE,
+            "databases": {"coin": DATABASE},
+        },
+    ),
+    manifest.Source(
+        "cache",
+        "redis",
+        (manifest.Artefact("redis/cache.rdb", 99, "3" * 64),),
+        5,
+        {
+            "version": "8.1.1",
+            "config": {
+                "appendonly": "yes",
+                "appendfilename": "a.aof",
+                "appenddirname": "d",
+                "dir": "/data",
+                "dbfilename": "dump.rdb",
+            },
+            "keyspace": {"0": [5, 1]},
+            "path": "redis/cache.rdb",
+            "keys": 5,
+            "expires": 1,
+            "expired": 0,
+            "magic": "REDIS0012",
+            "image": IMAGE,
+        },
+    ),
+)
+
+
+def leads_astray(source: manifest.Source) -> bool:
+    """Whether something of a source would be a path or an option to what a restore calls."""
+    facts, known = source.facts, {artefact.path for artefact in source.artefacts}
+    image = [facts["image"]["image_id"], *facts["image"]["digests"]]
+    paths = [each["path"] for each in facts["databases"].values()] if source.kind == "postgresql" else [facts["path"]]
+    words = [facts["user"]] if source.kind == "postgresql" else []
+    config = facts["config"] if source.kind == "redis" else {}
+    names = [config.get(key) or "x" for key in ("appendfilename", "appenddirname", "dbfilename")]
+    return (
+        "/" in source.name
+        or any(each.startswith("-") or not each.strip() for each in [*image, *words])
+        or any(path not in known or ".." in path.split("/") or path.startswith("/") for path in paths)
+        or any("/" in name or name in (".", "..") or name.startswith("-") for name in names)
+        or ".." in (config.get("dir") or "").split("/")
+    )
+
+
+def test_every_field_of_databases_is_refused_with_its_name_or_leads_nowhere_else(box, tally):
+    whole = manifest.Manifest("unit", 1, "2026-01-01T02:00:00+00:00", "box", SERVERS)
+    body = json.loads(manifest.dump(whole))
+    del body["sha256"]
+    count = tracebacks = astray = passed = unnamed = 0
+    for what, data in mutations.of(body, str(box.victim)):
+        count += 1
+        try:
+            found = manifest.load(data, "m")
+        except StoreError as error:
+            unnamed += "damaged: " not in str(error)
+            continue
+        except Exception as error:
+            tracebacks += 1
+            print(what, repr(error))
+            continue
+        passed += 1
+        for source in found.sources:
+            if leads_astray(source):
+                astray += 1
+                print("astray:", what)
+    tally("fields of PostgreSQL's and Redis' facts changed: tracebacks", count, tracebacks)
+    tally("the same, refused: without the name of the field", count - passed, unnamed)
+    tally("the same, all that the schema passes: names that are paths or options", passed, astray)
