@@ -146,6 +146,11 @@ class _Restore:
                 raise RestoreRefused(
                     f"source {name!r} is of the kind {source.kind} and goes into no directory: restore it without into"
                 )
+            if specs[name].kind != source.kind and not request.into:
+                raise RestoreRefused(
+                    f"source {name!r} is {source.kind} in set {chosen.seq} and {specs[name].kind} in the declaration: "
+                    "restore it with into, or restore the others by their names"
+                )
             self.work.append((specs[name], source))
         dumped = {
             name

@@ -13,7 +13,7 @@ import shutil
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import drops, restore, run, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import RestoreRefused, SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Source
 from test_backup_runs import Box
@@ -174,3 +174,10 @@ def test_restore_that_fails_midway_says_what_is_done_and_where_it_was_moved(box,
     assert [line for line in lines if line.startswith("not done: ") and "certs" in line]
     assert not [line for line in lines if line.startswith("would:")]
     assert [line for line in lines if line.startswith(f"kept: {box.files}.before-")]
+
+
+def test_source_that_is_of_another_kind_now_is_refused_by_its_name(box):
+    box.day()
+    context = box.context(sources=[{"name": "data", "kind": "compose", "files": ["/etc/hostname"]}])
+    with pytest.raises(RestoreRefused, match="source 'data' is directory in set 1 and compose in the declaration"):
+        restore.restore(context, restore.Request(), confirm="unit")

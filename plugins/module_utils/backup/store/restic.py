@@ -12,8 +12,6 @@ no error before 0.19, and exit code 3 means that a snapshot was made of less tha
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import os
 import re
@@ -33,9 +31,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_b
     summary,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_command import Restic
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles, Vanished
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_memory import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_stage import STAGE, expected, stage_path
-from ansible_collections.onebox.stack.plugins.module_utils.core import files, process, trees
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, lock, process, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 _CHECK_PARTS = 14
@@ -75,6 +74,7 @@ class ResticStore(Store):
         self._state_dir = state_dir
         self._program = Restic(spec, state_dir, timeout, world)
         self._files = RepositoryFiles(spec.path) if os.path.isabs(spec.path) else None
+        self._memory = Memory(self._files, state_dir) if self._files else None
         # What was asked is not asked again.
         self._there = False
         self._rows: list[dict[str, t.Any]] | None = None
@@ -93,9 +93,7 @@ class ResticStore(Store):
         trees.remove_tree(self._staging)
         if self._files:
             trees.private_dir(self.place)
-        if not self._exists():
-            self._restic("init")
-            self._there = True
+        self._create()
         self._unlock()
 
     def sets(self) -> list[StoredSet]:
@@ -211,7 +209,10 @@ class ResticStore(Store):
         if self._files:
             reading = self._reading or self._read_part(self._files, self._files.packs(), found.seq)
             self._reading = None
-            return self._files.verify(self._fresh) + reading.join()
+            try:
+                return self._files.verify(self._fresh) + reading.join()
+            except Vanished:
+                pass  # restic knows whether the repository misses it
         self.inspect(found.seq)
         return usable.size
 
@@ -265,9 +266,7 @@ class ResticStore(Store):
         words = ["--from-repo", other._spec.path, "--from-password-file", other._spec.password_file]
         if self._files:
             trees.private_dir(self.place)
-        if not self._exists():
-            self._restic("init", "--copy-chunker-params", *words)
-            self._there = True
+        self._create("--copy-chunker-params", *words)
         self._unlock()
         self._rows = None
         self._restic("copy", *words, "--quiet", *ids)
@@ -316,43 +315,20 @@ class ResticStore(Store):
                 self._look()
         return self._rows or []
 
-    @property
-    def _memory(self) -> str:
-        name = hashlib.sha256(self.place.encode()).hexdigest()[:12]
-        return os.path.join(self._state_dir, "manifests", f"snapshots-{name}")
-
-    def _note(self) -> dict[str, t.Any]:
-        try:
-            with files.open_regular(self._memory) as file:
-                note = json.load(file)
-        except (OSError, ValueError):
-            return {}
-        return note if isinstance(note, dict) else {}
-
     def _known_program(self) -> t.Any:
-        return self._note().get("program") if self._files else None
+        return self._memory.program() if self._memory else None
 
     def _remembered(self) -> list[dict[str, t.Any]] | None:
         """What restic said of the snapshots that are there; None when others are there, or it is not remembered."""
-        if self._files is None or not self._files.made():
-            return None
-        note = self._note()
-        try:
-            if note["ids"] != self._files.snapshots():
-                return None
-            rows = [{key: row[key] for key in ("id", "time", "tags", "paths")} for row in note["rows"]]
-        except (KeyError, TypeError):
-            return None
-        self._there = True
+        rows = self._memory.rows() if self._memory else None
+        if rows is not None:
+            self._there = True
         return rows
 
     def _remember(self, rows: list[dict[str, t.Any]]) -> None:
         self._rows = rows
-        if self._files is None or not os.path.isdir(os.path.dirname(self._memory)):
-            return
-        note = {"ids": self._files.snapshots(), "rows": rows, "program": self._program.signs()}
-        with contextlib.suppress(files.FileError):  # then it is asked again
-            files.replace(self._memory, json.dumps(note).encode(), durable=False)
+        if self._memory:
+            self._memory.keep(rows, self._program.signs())
 
     def _unlock(self) -> None:
         # Only locks of dead processes are removed, and our own lock keeps other runs of this stack away.
@@ -366,6 +342,19 @@ class ResticStore(Store):
         if not self._there:
             self._there = self._look()
         return self._there
+
+    def _create(self, *words: str) -> None:
+        """Make the repository when there is none. Two at once would spoil it: the key of one, the config of the other."""
+        if self._exists():
+            return
+        shared = self.place if self._files else os.path.dirname(self._state_dir)
+        try:
+            with lock.directory_held(shared, timeout=OPEN_TIMEOUT, world=self._program.world):
+                if not self._exists():
+                    self._restic("init", *words)
+        except (lock.LockHeld, lock.LockError) as error:
+            raise StoreError(f"{self.place}: the repository cannot be made: {error}") from error
+        self._there = True
 
     def _look(self) -> bool:
         self._program.require_version(self._known_program())

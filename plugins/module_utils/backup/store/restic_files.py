@@ -9,6 +9,7 @@ which snapshots there are, and whether what was written is what lies there, is a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
@@ -16,6 +17,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 _NAME_LENGTH = 64
+
+
+class Vanished(StoreError):
+    """A file was removed since it was listed: by a deletion of another stack in the same repository, or by damage."""
 
 
 class RepositoryFiles:
@@ -42,7 +47,11 @@ class RepositoryFiles:
     def packs(self) -> set[str]:
         """Names of all files that hold data."""
         data = os.path.join(self.place, "data")
-        return {name for part in os.listdir(data) for name in _names(os.path.join(data, part))}
+        found: set[str] = set()
+        for part in os.listdir(data):
+            with contextlib.suppress(FileNotFoundError):
+                found.update(_names(os.path.join(data, part)))
+        return found
 
     def verify_part(self, packs: t.Iterable[str], part: int, parts: int) -> int:
         """Read one part of ``packs``, chosen by their names. Returns bytes read; raises as :meth:`verify`."""
@@ -66,6 +75,8 @@ class RepositoryFiles:
     def _verify(self, path: str, name: str) -> int:
         try:
             sha256, size = files.digest(path)
+        except FileNotFoundError as error:
+            raise Vanished(f"{path} is gone") from error
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error.strerror}") from error
         if sha256 != name:

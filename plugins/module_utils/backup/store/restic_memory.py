@@ -1,0 +1,58 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What restic said of the snapshots of a local repository, remembered while the same snapshots are there."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles
+from ansible_collections.onebox.stack.plugins.module_utils.core import files
+
+Rows = t.List[t.Dict[str, t.Any]]  # noqa: UP006
+
+
+class Memory:
+    """A note in the state directory about one repository."""
+
+    def __init__(self, repository: RepositoryFiles, state_dir: str) -> None:
+        self._repository = repository
+        name = hashlib.sha256(repository.place.encode()).hexdigest()[:12]
+        self._path = os.path.join(state_dir, "manifests", f"snapshots-{name}")
+
+    def program(self) -> t.Any:
+        """The signs of the program that was asked."""
+        return self._note().get("program")
+
+    def rows(self) -> Rows | None:
+        """What restic said; None when other snapshots are there, or nothing is remembered."""
+        if not self._repository.made():
+            return None
+        note = self._note()
+        try:
+            if note["ids"] != self._repository.snapshots():
+                return None
+            return [{key: row[key] for key in ("id", "time", "tags", "paths")} for row in note["rows"]]
+        except (KeyError, TypeError):
+            return None
+
+    def keep(self, rows: Rows, program: t.Sequence[t.Any]) -> None:
+        """Remember what restic said."""
+        if not os.path.isdir(os.path.dirname(self._path)):
+            return
+        note = {"ids": self._repository.snapshots(), "rows": rows, "program": program}
+        with contextlib.suppress(files.FileError):  # then it is asked again
+            files.replace(self._path, json.dumps(note).encode(), durable=False)
+
+    def _note(self) -> dict[str, t.Any]:
+        try:
+            with files.open_regular(self._path) as file:
+                note = json.load(file)
+        except (OSError, ValueError):
+            return {}
+        return note if isinstance(note, dict) else {}
