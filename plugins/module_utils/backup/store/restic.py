@@ -344,7 +344,7 @@ class ResticStore(Store):
         return self._there
 
     def _create(self, *words: str) -> None:
-        """Make the repository when there is none. Two at once would spoil it: the key of one, the config of the other."""
+        """Make the repository when there is none. Two at once would spoil it: one's key, the other's configuration."""
         if self._exists():
             return
         shared = self.place if self._files else os.path.dirname(self._state_dir)
