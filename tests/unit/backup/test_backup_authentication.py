@@ -259,8 +259,8 @@ def test_judgement_of_a_key_is_by_every_byte(tmp_path):
         (b"payload", {**stated, "hmac": "\ud800é"}),
         (b"payload", {"key": stated["key"]}),
     ):
-        with pytest.raises(ValueError, match="does not fit"):
+        with pytest.raises(StoreError, match="does not fit"):
             keys.judge(payload, given, 1)
     assert "another key" in keys.judge(b"payload", {**stated, "key": "0" * 16}, 1)
-    with pytest.raises(ValueError, match="mapping"):
+    with pytest.raises(StoreError, match="mapping"):
         keys.judge(b"payload", [stated], 1)

@@ -25,7 +25,7 @@ _NOTE = "authentication"
 UNSIGNED = "it is not authenticated"
 
 
-class Forged(ValueError):
+class Forged(StoreError):
     """A manifest carries an authentication by our key that does not fit it."""
 
 

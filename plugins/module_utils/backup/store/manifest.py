@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import facts_schema, schema
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store.authentication import UNSIGNED, Keys
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.authentication import UNSIGNED, Forged, Keys
 
 NAME = "manifest.json"
 VERSION = 1
@@ -106,7 +106,7 @@ def dump(manifest: Manifest, keys: Keys | None = None) -> bytes:
     }
     try:
         _manifest(body, f"set {manifest.seq}")
-    except ValueError as error:
+    except schema.Malformed as error:
         raise StoreError(f"set {manifest.seq}: its manifest would not be readable: {error}. Report this.") from error
     if keys is not None:
         body["authentication"] = keys.sign(_canonical(body))
@@ -132,11 +132,11 @@ def load_judged(data: bytes, where: str, keys: Keys | None) -> tuple[Manifest, s
         body = schema.decode(data)
         seal = body.pop("sha256", None)
         if not isinstance(seal, str) or _seal(body) != data:
-            raise ValueError("its checksum does not fit")
+            raise schema.Malformed("its checksum does not fit")
         stated = body.pop("authentication", None)
         manifest = _manifest(body, where)
         doubt = UNSIGNED if keys is None else keys.judge(_canonical(body), stated, manifest.seq)
-    except (ValueError, RecursionError) as error:
+    except (schema.Malformed, Forged, ValueError, RecursionError) as error:
         raise StoreError(f"the manifest {where} is damaged: {error}; the set is kept and counts for nothing") from error
     return manifest, doubt
 

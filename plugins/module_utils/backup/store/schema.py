@@ -38,7 +38,7 @@ _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_$.-]{0,127}\Z")
 Check = t.Callable[[t.Any, str], t.Any]
 
 
-class Malformed(ValueError):
+class Malformed(StoreError):
     """A field of a manifest is not what it must be. The text names the field."""
 
 
