@@ -98,8 +98,9 @@ def test_key_named_as_a_compose_file_is_refused(tmp_path):
 
 def test_key_below_a_backed_up_directory_is_in_no_set(box):
     key = os.path.join(box.files, "sub dir", "k[1]")
-    assert run.backup(box.context(authentication_file=key))["error"] == ""
-    with open(path(box, "repo/sets/000001/files/data.list"), encoding="utf-8") as file:
+    for _day in range(2):  # the first one creates it
+        assert run.backup(box.context(authentication_file=key))["error"] == ""
+    with open(path(box, "repo/sets/000002/files/data.list"), encoding="utf-8") as file:
         assert "k[1]" not in file.read()
     assert rehearse.rehearse(box.context(authentication_file=key))["error"] == ""
 
