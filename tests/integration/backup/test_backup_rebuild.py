@@ -21,6 +21,9 @@ from backup_stack import Stack, load, restic_programs
 def away(stack, server, cert):
     """The declaration of a box: a repository of its own, and the place off-site."""
     (stack.base / "key").write_text("the key\n", encoding="utf-8")
+    # Beside backup.json, and kept where the other key is kept.
+    (stack.base / "backup.authentication").touch(mode=0o600)
+    (stack.base / "backup.authentication").write_text("the key that vouches for sets of this stack\n", encoding="utf-8")
     (stack.base / "env").write_text(
         f"RESTIC_REST_USERNAME=obx\nRESTIC_REST_PASSWORD=pw\nRESTIC_CACERT={cert}\n", encoding="utf-8"
     )
@@ -70,8 +73,12 @@ def test_a_destroyed_stack_comes_back_from_off_site_alone(images, tmp_path):
             assert new.sql("SELECT count(*), sum(hashtextextended(t::text, 0)) FROM trades t;") == rows
             assert new.redis("DBSIZE") == "5001"
             assert (new.files / "a file").read_bytes() == large
-            # Compose files go to where the set says they were.
-            assert (tmp_path / "old" / ".env").read_text(encoding="utf-8") == env
+            # Compose files go only to where the declaration of this box has them, the others elsewhere by name.
+            assert f"file {tmp_path}/old/.env of set 1 is not in the declaration" in "; ".join(report["warnings"])
+            assert not (tmp_path / "old").exists()
+            apart = restore.Request(where="offsite", sources=("stack",), into=str(tmp_path / "back"))
+            assert restore.restore(box(), apart, confirm=name)["error"] == ""
+            assert (tmp_path / f"back{tmp_path}/old/.env").read_text(encoding="utf-8") == env
             assert json.loads((new.base / "backup.json").read_text(encoding="utf-8")) == before
             (new.base / "compose.yml").write_text("services: {}\n", encoding="utf-8")
             (new.base / ".env").write_text(env, encoding="utf-8")
