@@ -135,11 +135,15 @@ def install_runner(module: AnsibleModule) -> dict[str, t.Any]:
     places = install.make_places(given["declaration"], check)
     runner = install.install(given["path"], given["interpreter"], check)
     filled = {path: text for path, text in given["secrets"].items() if text}
+    declared = declaration.parse(given["declaration"], beside=given["config"])
+    if declared.authentication_file in filled:
+        keys = contexts.make(declared, world).keys
+        filled[keys.path] = keys.replaced_by(filled[keys.path])
     secrets = install.put_files(filled, 0o600, check)
     units = install.put_files(given["units"], 0o644, check)
     user = given["scope"] == "user"
     started = timers.ensure(given["timers"], user=user, rewritten=bool(units), check=check, world=world)
-    context = contexts.make(declaration.parse(given["declaration"], beside=given["config"]), world)
+    context = contexts.make(declared, world)
     # Here, because a unit that may write to nothing but its sets could not create it.
     key = not os.path.lexists(context.keys.path) if check else context.keys.create()
     backups = outlook(context)

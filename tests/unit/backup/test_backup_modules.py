@@ -168,6 +168,45 @@ def test_runner_is_installed_once_and_its_diff_shows_the_configuration(site):
     assert "'relative' must be an absolute path" in found["msg"]
 
 
+def test_runner_creates_the_authentication_key_and_keeps_the_one_before_when_another_is_given(site):
+    key = site.base / "etc" / "blog.authentication"
+    given = {
+        "path": str(site.base / "bin" / "onebox-backup"),
+        "interpreter": sys.executable,
+        "config": str(site.base / "etc" / "blog.json"),
+        "declaration": site.declared,
+        "secrets": {str(key): ""},
+    }
+    _code, found = site.run("stack_backup_runner", check=True, **given)
+    assert (found["authentication_created"], key.exists()) == (True, False)
+    _code, found = site.run("stack_backup_runner", **given)
+    assert (found["authentication_file"], found["authentication_created"]) == (str(key), True)
+    first = key.read_text(encoding="ascii")
+    assert (len(first), key.stat().st_mode & 0o777) == (65, 0o600)
+    assert first.strip() not in json.dumps(found)
+    another = "x" * 40
+    given["secrets"] = {str(key): another}
+    for changed in (True, False):
+        _code, found = site.run("stack_backup_runner", **given)
+        assert (found["changed"], found["authentication_created"]) == (changed, False)
+        assert key.read_text(encoding="ascii").split() == [another, first.strip()]
+
+
+def test_set_without_authentication_is_used_by_its_number_or_with_its_key(site):
+    site.run("stack_backup")
+    key = site.base / "backup.authentication"
+    kept = site.base / "kept"
+    key.rename(kept)
+    for name in ("stack_rehearse", "stack_restore"):
+        code, found = site.run(name)
+        assert code == 1
+        assert "--accept-unauthenticated 1" in found["msg"]
+        assert site.run(name, accept_unauthenticated=2)[0] == 1
+        assert site.run(name, accept_unauthenticated=1)[0] == 0
+        assert site.run(name, authentication_key=str(kept))[0] == 0
+    assert site.run("stack_restore", accept_unauthenticated=1, confirm="blog")[1]["verified"] is True
+
+
 @pytest.mark.parametrize("name", ["stack_backup", "stack_backup_info", "stack_rehearse", "stack_restore"])
 def test_configuration_of_another_stack_is_refused(site, name):
     site.declare(stack="shop")

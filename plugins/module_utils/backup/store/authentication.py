@@ -51,6 +51,16 @@ class Keys:
             raise StoreError(f"{path}: the authentication key does not exist. Name the file that holds it.")
         self._more += found
 
+    def replaced_by(self, text: str) -> str:
+        """The content of the key file when ``text`` is to sign from now on: what it held still verifies.
+
+        Raises:
+            StoreError: the present file cannot be read.
+        """
+        lines = text.split("\n")
+        former = [key.decode("utf-8", "replace") for key in self._own()]
+        return "\n".join([*lines, *(key for key in former if key not in map(str.strip, lines))])
+
     def create(self) -> bool:
         """Create the key file when it is missing. Returns whether it was. Raises :class:`StoreError`."""
         if os.path.lexists(self.path):

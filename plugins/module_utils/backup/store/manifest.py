@@ -149,6 +149,9 @@ def _manifest(body: t.Mapping[str, t.Any], where: str) -> Manifest:
     if schema.number(body["version"], "version", 1 << 31) != VERSION:
         raise schema.Malformed(f"it is of version {body['version']}, this program reads {VERSION}")
     schema.anything(schema.mapping(body["runner"], "runner"), "runner")
+    for name, why in schema.mapping(body["runner"].get("left_out", {}), "runner.left_out").items():
+        schema.name(name, "runner.left_out: a source")
+        schema.text(why, f"runner.left_out.{name}")
     manifest = Manifest(
         stack=schema.name(body["stack"], "stack"),
         seq=schema.number(body["seq"], "seq", schema.MAX_SEQ, 1),
