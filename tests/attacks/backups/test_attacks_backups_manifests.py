@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -211,6 +212,47 @@ def test_a_changed_set_is_not_used_whatever_its_checksum_says(box, tally, work, 
     # Untouched it is.
     box.write(mutations.store(body))
     assert restore.restore(box.context(), restore.Request("1"), confirm="unit")["error"] == ""
+
+
+def test_list_of_files_with_every_hostile_value_ends_in_a_message(box, tally, how_many):
+    body = box.body()
+    body.pop("authentication")
+    (box.base / "state/authentication.json").unlink()
+    listed = box.place / "files/data.list"
+    rows = [json.loads(line) for line in listed.read_text(encoding="utf-8").splitlines()]
+    before = box.outside()
+    count = tracebacks = written = 0
+    for number in range(len(rows)):
+        for what, data in mutations.of(rows[number], str(box.victim)):
+            if count % how_many(5, 1) == 0:
+                row = json.loads(data)
+                del row["sha256"]  # of the seal
+                if "sha256" in rows[number] and "('sha256',)" not in what:
+                    row["sha256"] = rows[number]["sha256"]
+                lines = [json.dumps(row if other == number else rows[other]) for other in range(len(rows))]
+                listed.unlink()
+                text = "\n".join(lines).encode("utf-8", "surrogatepass") + b"\n"
+                listed.write_bytes(text)
+                artefact = next(each for each in body["sources"][0]["artefacts"] if each["path"] == "files/data.list")
+                artefact.update(size=len(text), sha256=hashlib.sha256(text).hexdigest())
+                box.write(mutations.store(body))
+                into = restore.Request("1", accepted=1, into=str(box.base / "into"))
+                for work in (
+                    lambda: rehearse.rehearse(box.context(), wanted="1", accepted=1),
+                    lambda into=into: restore.restore(box.context(), into, confirm="unit"),
+                ):
+                    try:
+                        tried(work)
+                    except Exception as error:
+                        tracebacks += 1
+                        print(what, repr(error))
+                if box.outside() != before:
+                    written += 1
+                    print("outside:", what)
+                    before = box.outside()
+            count += 1
+    tally("lines of the list of a directory changed: tracebacks", count // how_many(5, 1), tracebacks)
+    tally("the same: writes outside", count // how_many(5, 1), written)
 
 
 DATABASE = {
