@@ -46,8 +46,13 @@ problems:
   returned: success
   type: list
   elements: str
+notes:
+  description: What will change with the next backup, such as a declared source that no set holds yet.
+  returned: success
+  type: list
+  elements: str
 sets:
-  description: The sets, oldest first, with seq, id, taken, size, rehearsed, pinned and problem.
+  description: The sets, oldest first, with seq, id, taken, size, rehearsed, pinned, authentic and problem.
   returned: success
   type: list
   elements: dict

@@ -70,6 +70,11 @@ sources:
   returned: success
   type: list
   elements: dict
+finished:
+  description: Those of the RV(steps) that are done, also when a later one failed.
+  returned: success
+  type: list
+  elements: str
 steps:
   description: What is done, or would be, in order.
   returned: success
@@ -121,6 +126,7 @@ def restore_set(module: AnsibleModule) -> dict[str, t.Any]:
         "snapshot": report["snapshot"],
         "sources": report["sources"],
         "steps": report["steps"],
+        "finished": report["finished"],
         "aside": report["aside"],
         "verified": report["done"],
         "warnings_found": report["warnings"],

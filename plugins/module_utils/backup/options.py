@@ -73,6 +73,7 @@ def info(status: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {
         "healthy": status["healthy"],
         "problems": status["problems"],
+        "notes": status["notes"],
         "sets": status["rows"],
         "snapshot": usable[-1] if usable else {},
         "last_good": status["last_good"],

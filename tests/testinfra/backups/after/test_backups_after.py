@@ -37,7 +37,7 @@ def test_the_service_did_its_work(host, job):
 
 
 def test_secrets_are_where_only_root_reads_them(host):
-    for name in ("blog.json", "blog.key", "blog.webhook"):
+    for name in ("blog.json", "blog.key", "blog.webhook", "blog.authentication"):
         assert host.file(f"/etc/onebox/backup/{name}").mode == 0o600
     for place in ("/var/backups/onebox/blog", "/var/lib/onebox-backup/blog"):
         assert host.file(place).mode == 0o700
