@@ -112,7 +112,8 @@ def text(value: t.Any, where: str, most: int = _MAX_TEXT) -> str:
     if not isinstance(value, str) or len(value) > most or "\0" in value:
         raise Malformed(f"{where} is not a text of at most {most} characters: {_shown(value)}")
     try:
-        os.fsencode(value)
+        if not value.isascii():
+            os.fsencode(value)
     except UnicodeError:
         raise Malformed(f"{where} holds half a character: {_shown(value)}") from None
     return value
