@@ -76,7 +76,7 @@ class RepositoryFiles:
         try:
             sha256, size = files.digest(path)
         except FileNotFoundError as error:
-            raise Vanished(f"{path} is gone") from error
+            raise Vanished(f"{path} cannot be read: {error.strerror}") from error
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error.strerror}") from error
         if sha256 != name:
