@@ -141,6 +141,70 @@ def test_a_one_shot_is_well_when_it_ended_with_0():
     assert gate_of(lambda now: [ended], {"web": {"image": "a"}})[0][0]["ok"]
 
 
+@pytest.mark.parametrize(
+    ("status", "keys"), [("unhealthy", "Health"), ("unhealthy", "Healthcheck"), ("starting", "Health")]
+)
+def test_output_of_a_failing_healthcheck_is_in_the_message_without_secrets(status, keys):
+    checks = [
+        {"ExitCode": 1, "Output": "an old one\n"},
+        {"ExitCode": 3, "Output": "cannot reach\x1b[0m the database\nat db:5432 with hunter22hunter22" + "x" * 288},
+        {"ExitCode": 0, "Output": "fine"},
+    ]
+    state = {f"State__{keys}": {"Status": status, "Log": checks}}
+    services = {"web": {"image": "a", **HEALTHCHECK, "environment": {"DB_PASSWORD": "hunter22hunter22"}}}
+    with pytest.raises(Unhealthy) as caught:
+        gate_of(lambda now: [container("web", **state)], services, timeout=8)
+    text = str(caught.value).splitlines()[0]
+    assert "the check ended with exit code 3 and printed: … " in text
+    assert "hunter" not in str(caught.value) + str(caught.value.rows)
+    assert "an old one" not in text
+
+
+JOB = {"image": "a", "restart": "on-failure"}
+
+
+@pytest.mark.parametrize("completed", [(), ("web",)])
+def test_a_job_that_is_retried_while_it_fails_is_healthy_when_it_ended_with_0(completed):
+    def script(now):
+        if now > 8:
+            return [container("web", State__Status="exited", State__Pid=0, RestartCount=9)]
+        return [container("web", State__Status="restarting", State__Pid=0, State__ExitCode=1, RestartCount=int(now))]
+
+    time = FakeTime()
+    gate = Gate(FakeEngine(time, script), "shop", time.world)
+    (row,) = gate.wait(model_of({"web": JOB}).services, 60, completed=completed)
+    assert (row["ok"], row["message"]) == (True, "ended with exit code 0")
+    assert 8 < time.now < 10
+
+
+def test_output_of_a_failing_healthcheck_is_one_line_of_printable_text():
+    check = {"ExitCode": 3, "Output": "cannot reach\x1b[0m the database\nat db:5432\n"}
+    row = container("web", State__Health={"Status": "unhealthy", "Log": [check]})
+    with pytest.raises(Unhealthy, match=r"3 and printed: cannot reach \[0m the database \| at db:5432;"):
+        gate_of(lambda now: [row], {"web": {"image": "a", **HEALTHCHECK}})
+
+
+def test_a_job_that_is_between_two_tries_gets_a_moment():
+    def script(now):
+        return [container("web", State__Status="exited", State__Pid=0, State__ExitCode=1 if now < 2 else 0)]
+
+    assert gate_of(script, {"web": JOB})[0][0]["ok"]
+
+
+def test_a_job_that_is_tried_no_more_fails_with_its_exit_code():
+    ended = container("web", State__Status="exited", State__Pid=0, State__ExitCode=3, RestartCount=5)
+    with pytest.raises(Unhealthy, match="ended: exit code 3"):
+        gate_of(lambda now: [ended], {"web": {**JOB, "restart": "on-failure:5"}}, timeout=600)
+
+
+def test_a_server_with_on_failure_that_keeps_failing_is_a_crash_loop():
+    def script(now):
+        return [container("web", RestartCount=int(now), State__Status="restarting", State__Pid=0, State__ExitCode=1)]
+
+    with pytest.raises(Unhealthy, match="keeps restarting"):
+        gate_of(script, {"web": {**JOB, "ports": ["127.0.0.1:1:1"]}}, timeout=600)
+
+
 def test_a_one_shot_that_failed_says_how():
     ended = container("web", State__Status="exited", State__Pid=0, State__ExitCode=127)
     with pytest.raises(Unhealthy, match="exit code 127, its command was not found"):

@@ -35,11 +35,33 @@ def test_what_podman_never_got_to_run_is_made_anew(status):
     assert (made.action, made.reasons) == ("recreate", ["not_running"])
 
 
-@pytest.mark.parametrize(("policy", "action"), [("no", "keep"), (None, "keep"), ("unless-stopped", "start")])
-def test_a_one_shot_that_ended_well_is_left_alone(policy, action):
-    body = {"image": "shop:1", **({"restart": policy} if policy else {})}
-    row = container("web", State__Status="exited", State__Pid=0, HostConfig__RestartPolicy={"Name": policy or "no"})
-    assert planned(model_of({"web": body}), [row])["web"].action == action
+@pytest.mark.parametrize(
+    ("keys", "action"),
+    [
+        ({}, "keep"),
+        ({"restart": "no"}, "keep"),
+        ({"restart": "on-failure"}, "keep"),
+        ({"restart": "on-failure:5"}, "keep"),
+        ({"deploy": {"restart_policy": {"condition": "on-failure"}}}, "keep"),
+        ({"deploy": {"restart_policy": {"condition": "none"}}}, "keep"),
+        ({"deploy": {"restart_policy": {"condition": "any"}}}, "start"),
+        ({"restart": "unless-stopped"}, "start"),
+        ({"restart": "always"}, "start"),
+    ],
+)
+def test_a_job_that_ended_with_0_is_kept_unless_its_policy_starts_it_again(keys, action):
+    model = model_of({"web": {"image": "shop:1", **keys}})
+    policy = model.services["web"].restart.partition(":")[0].replace("any", "always").replace("none", "no") or "no"
+    row = container("web", State__Status="exited", State__Pid=0, HostConfig__RestartPolicy={"Name": policy})
+    assert planned(model, [row])["web"].action == action
+
+
+def test_a_job_that_failed_for_good_is_started_again():
+    body = {"image": "shop:1", "restart": "on-failure:2"}
+    row = container(
+        "web", State__Status="exited", State__Pid=0, State__ExitCode=3, HostConfig__RestartPolicy={"Name": "on-failure"}
+    )
+    assert planned(model_of({"web": body}), [row])["web"].reasons == ["not_running"]
 
 
 def test_a_restarting_container_is_the_gates_business():

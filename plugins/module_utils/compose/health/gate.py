@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import exit_reason
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import check_output, exit_reason
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
@@ -166,20 +166,23 @@ class Gate:
         now = self._world.monotonic()
         memory = seen.setdefault(container.id, _Seen(container.restart_count))
         memory.exit_code = container.exit_code or memory.exit_code
-        if container.restart_count - memory.restarts >= _LOOP:
+        job = service.retried and not _checked(service, container) and not service.ports
+        if container.restart_count - memory.restarts >= _LOOP and not job:
             ended = exit_reason.words(replace(container, exit_code=memory.exit_code), self._kernel)
             return FAILED, f"keeps restarting ({container.restart_count} times), {ended}"
         if container.status in _ENDED:
             if service.name in completed or service.one_shot:
                 if container.exit_code == 0:
                     return WELL, "ended with exit code 0"
-                return FAILED, f"ended: {exit_reason.words(container, self._kernel)}"
+                ended = f"ended: {exit_reason.words(container, self._kernel)}"
+                # One that is started again while it fails may be between two tries.
+                return self._lasting(memory, now, ended) if service.retried else (FAILED, ended)
             return self._lasting(memory, now, f"is not running: {exit_reason.words(container, self._kernel)}")
         if service.name in completed:
             memory.since = None
             return WAITING, f"is still {container.status}, and another service waits for its end"
         if container.health == "unhealthy":
-            return self._lasting(memory, now, "its healthcheck fails")
+            return self._lasting(memory, now, _with_output("its healthcheck fails", service, container))
         memory.since = None
         if container.status not in _RUNNING:
             return WAITING, f"is {container.status}"
@@ -187,7 +190,9 @@ class Gate:
             if container.health == "healthy":
                 return self._steady(memory, now, container, began_at)
             memory.healthy_since = None
-            return WAITING, f"its healthcheck is still {container.health or 'not run'}"
+            return WAITING, _with_output(
+                f"its healthcheck is still {container.health or 'not run'}", service, container
+            )
         ran = self._ran(memory, now, container)
         if ran >= self._settle:
             return WELL, "running"
@@ -236,6 +241,12 @@ class Gate:
             return ""
         secrets = mask.secrets_of(service.environment) if service is not None else ()
         return "\n".join(f"    {line}" for line in mask.text(lines, secrets).splitlines())
+
+
+def _with_output(message: str, service: Service, container: Container) -> str:
+    secrets = mask.secrets_of(service.environment)
+    said = check_output.last_failure(container, lambda text: mask.text(text, secrets))
+    return f"{message}: {said}" if said else message
 
 
 def _checked(service: Service, container: Container) -> bool:

@@ -74,8 +74,13 @@ class Service:
 
     @property
     def one_shot(self) -> bool:
-        """It may end by itself: nothing restarts it."""
-        return self.restart in ("", "no")
+        """It may end by itself with exit code 0: no restart policy starts it again after that."""
+        return self.restart in ("", "no", "none") or self.retried
+
+    @property
+    def retried(self) -> bool:
+        """The engine starts it again while it fails."""
+        return self.restart.partition(":")[0] == "on-failure"
 
 
 # What stands for a variable that must be set and is not, so that the rest of the model can be looked at.
