@@ -69,8 +69,10 @@ options:
   files:
     description:
       - Compose files, absolute or relative to O(project_dir), merged in this order.
-      - By default the one of V(compose.yml), V(compose.yaml), V(docker-compose.yml) and V(docker-compose.yaml) that is
-        there.
+      - By default those that Docker Compose reads, which are the ones that V(COMPOSE_FILE) in O(env_file) names.
+      - Without it, the first of V(compose.yaml), V(compose.yml), V(docker-compose.yml) and V(docker-compose.yaml), and
+        the first of V(compose.override.yml), V(compose.override.yaml), V(docker-compose.override.yml) and
+        V(docker-compose.override.yaml).
     type: list
     elements: str
     default: []

@@ -224,6 +224,13 @@ sources:
   returned: always
   type: list
   elements: str
+files_read:
+  description:
+    - The compose files, in the order they are merged, and the environment file. Paths are those of the deployed files.
+  returned: always
+  type: list
+  elements: str
+  sample: [/opt/onebox/97layer/compose.yml, /opt/onebox/97layer/.env]
 files:
   description:
     - Files that were, or would be, written or removed, with C(path) and C(action).

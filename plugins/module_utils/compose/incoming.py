@@ -13,7 +13,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import file_c
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import project_dir
 from ansible_collections.onebox.stack.plugins.module_utils.compose.file_changes import Difference, Target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, MARKER
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import (
+    FILE_NAMES,
+    MARKER,
+    OVERRIDE_NAMES,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.staging import Staging, settle_modes
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
@@ -49,7 +53,7 @@ class Incoming:
         self._differences: list[Difference] = []
         if staging.main is not None:
             self.problems += project_dir.problems(request.name, request.project_dir, request.state_dir)
-            self.problems += _compose_file_in_front(request, staging.main)
+            self.problems += _compose_files_of_others(look, staging.main)
             staging.main.target = dataclasses.replace(staging.main.target, foreign=sources)
             self.problems += _link_of_others(request.project_dir, sources)
             self._differences.append(staging.main)
@@ -144,18 +148,22 @@ def _link_of_others(path: str, sources: t.Sequence[str]) -> t.Iterator[Problem]:
         yield Problem("unsafe_path", path, message)
 
 
-def _compose_file_in_front(request: Request, main: Difference) -> t.Iterator[Problem]:
-    """A compose file that somebody else put into the directory and that would be read in place of the deployed one."""
+def _compose_files_of_others(look: Look, main: Difference) -> t.Iterator[Problem]:
+    """Compose files that somebody else put into the directory and that would be read in place of the deployed ones."""
     shipped = [name for name in FILE_NAMES if name in main.target.items]
-    if request.files or not shipped:
+    if not look.source.searched or not shipped:
         return
-    for name in FILE_NAMES[: FILE_NAMES.index(shipped[0])]:
-        if name in main.foreign:
-            message = (
-                f"no deploy wrote this file, and it would be read in place of {shipped[0]}. Remove it, or name the "
-                "compose file in compose_stack_files (files)."
-            )
-            yield Problem("foreign_compose_file", os.path.join(request.project_dir, name), message)
+    overrides = [name for name in OVERRIDE_NAMES if name in main.target.items]
+    in_front = [name for name in FILE_NAMES[: FILE_NAMES.index(shipped[0])] if name in main.foreign]
+    before = OVERRIDE_NAMES.index(overrides[0]) if overrides else len(OVERRIDE_NAMES)
+    beside = [name for name in OVERRIDE_NAMES[:before] if name in main.foreign]
+    for name in [*in_front, *beside]:
+        how = f"in place of {shipped[0]}" if name in in_front else f"together with {shipped[0]}"
+        message = (
+            f"no deploy wrote this file, and it would be read {how}. Add it to the source, remove it, or name the "
+            "compose files in compose_stack_files (files)."
+        )
+        yield Problem("foreign_compose_file", os.path.join(look.source.project_dir, name), message)
 
 
 def _no_room(differences: t.Iterable[Difference]) -> t.Iterator[Problem]:

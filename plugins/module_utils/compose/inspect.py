@@ -196,6 +196,7 @@ class Looker:
         result["orphans"] = sorted({row.service for row in look.facts.containers} - set(look.model.services))
         result["warnings"] = look.warnings + self._not_backed_up(look)
         result["images"] = outcome.images(look.model, look.facts.containers)
+        result["files_read"] = look.source.files_read
         result["sources"] = declaration.sources_of(look.model)
         result["health"] = outcome.health(look.facts.containers)
         result["timings_ms"] = dict(self.timings.ms)

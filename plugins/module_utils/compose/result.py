@@ -27,6 +27,7 @@ def empty(project: str) -> dict[str, t.Any]:
         "endpoints": [],
         "targets": [],
         "sources": [],
+        "files_read": [],
         "files": [],
         "foreign_files": [],
         "warnings": [],

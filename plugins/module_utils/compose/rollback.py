@@ -11,7 +11,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Looker, Result, find_engine
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, OVERRIDE_NAMES
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
@@ -148,7 +148,8 @@ class Rollback:
         """Bring a set back. ``former``: containers that were there before a deployment that did not end well."""
         request = self._request
         engine = find_engine(request, self._world)
-        looked_for = [*(() if request.files else FILE_NAMES), *(() if request.env_file else (".env",))]
+        names = () if request.files else (*FILE_NAMES, *OVERRIDE_NAMES)
+        looked_for = [*names, *(() if request.env_file else (".env",))]
         copied = self._good.restore(
             good,
             request.project_dir,

@@ -29,7 +29,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.file_changes 
     folders_above,
     read_tree,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, MARKER
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import (
+    FILE_NAMES,
+    MARKER,
+    OVERRIDE_NAMES,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
 from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv, files
@@ -113,8 +117,8 @@ def _stage_files(request: Request, staging: Staging, deployed: deployed_files.De
     staging.main = compare(target, deployed)
     shipped = any(name in items for name in FILE_NAMES)
     for name in staging.main.foreign[:_MOST_LINKS]:
-        if shipped and name in FILE_NAMES:
-            continue  # refused if it would be read in place of the shipped one
+        if shipped and name in (*FILE_NAMES, *OVERRIDE_NAMES):
+            continue  # refused if it would be read in place of a shipped one, or with it
         # A directory that left the source can hold files of others.
         for above in folders_above(name):
             folder = os.path.join(request.staged_dir, above)

@@ -142,6 +142,17 @@ def test_compose_file_of_others_that_would_be_read_first_is_a_refusal(paper: Pap
     assert paper.texts() == {"compose.yml": "{}"}
 
 
+@pytest.mark.parametrize("name", ["compose.override.yml", "compose.override.yaml", "docker-compose.override.yml"])
+def test_override_file_of_others_that_would_be_read_is_a_refusal(paper: Paper, name: str):
+    paper.host.mkdir()
+    (paper.host / name).write_text("{}")
+    assert codes(paper) == {"foreign_compose_file"}
+    assert paper.texts() == {name: "{}"}
+    result = paper.deploy(files=("compose.yml",))
+    assert not result.get("failed"), result["msg"]
+    assert result["files_read"] == [str(paper.host / "compose.yml"), str(paper.host / ".env")]
+
+
 def test_files_of_others_count_as_if_they_were_in_the_source(paper: Paper):
     paper.host.mkdir()
     (paper.host / "local.env").write_text("LOCAL=1\n")

@@ -50,6 +50,54 @@ class TestLocate:
         assert found.files == (str(tmp_path / "docker-compose.yaml"),)
         assert found.env_file == ""
 
+    @pytest.mark.parametrize(
+        ("there", "read"),
+        [
+            (["compose.yml", "compose.yaml"], ["compose.yaml"]),
+            (["docker-compose.yaml", "docker-compose.yml"], ["docker-compose.yml"]),
+            (["compose.yml", "compose.override.yaml"], ["compose.yml", "compose.override.yaml"]),
+            (
+                ["compose.yaml", "compose.override.yaml", "compose.override.yml"],
+                ["compose.yaml", "compose.override.yml"],
+            ),
+            (["docker-compose.yml", "compose.override.yml"], ["docker-compose.yml", "compose.override.yml"]),
+            (["compose.yaml", "docker-compose.override.yml"], ["compose.yaml", "docker-compose.override.yml"]),
+        ],
+    )
+    def test_the_files_that_docker_compose_takes(self, tmp_path, there, read):
+        for name in there:
+            (tmp_path / name).write_text("")
+        found = locate("shop", str(tmp_path), (), None, ())
+        assert found.files_read == [str(tmp_path / name) for name in read]
+        assert found.searched
+
+    @pytest.mark.parametrize(
+        ("text", "read"),
+        [
+            ("COMPOSE_FILE=compose.yaml:gpu.yaml\n", ["compose.yaml", "gpu.yaml"]),
+            ("COMPOSE_FILE='gpu.yaml'\n", ["gpu.yaml"]),
+            ("V=gpu\nCOMPOSE_FILE=compose.yaml,${V}.yaml\nCOMPOSE_PATH_SEPARATOR=,\n", ["compose.yaml", "gpu.yaml"]),
+            ("COMPOSE_FILE=\n", ["compose.yaml", "compose.override.yaml"]),
+            ("#COMPOSE_FILE=gpu.yaml\n", ["compose.yaml", "compose.override.yaml"]),
+        ],
+    )
+    def test_the_files_that_the_environment_file_chooses(self, tmp_path, text, read):
+        for name in ("compose.yaml", "gpu.yaml", "compose.override.yaml"):
+            (tmp_path / name).write_text("")
+        (tmp_path / ".env").write_text(text)
+        found = locate("shop", str(tmp_path), (), None, ())
+        assert found.files_read == [str(tmp_path / name) for name in [*read, ".env"]]
+        assert locate("shop", str(tmp_path), ("gpu.yaml",), None, ()).files == (str(tmp_path / "gpu.yaml"),)
+
+    def test_a_missing_file_that_the_environment_file_chooses_names_the_variable(self, tmp_path):
+        (tmp_path / "compose.yaml").write_text("")
+        (tmp_path / ".env").write_text("COMPOSE_FILE=compose.yaml:gpu.yaml\n")
+        with pytest.raises(BadStack) as caught:
+            locate("shop", str(tmp_path), (), None, ())
+        (problem,) = caught.value.problems
+        assert (problem.code, problem.where) == ("no_compose_file", str(tmp_path / "gpu.yaml"))
+        assert f"COMPOSE_FILE in {tmp_path}/.env names it" in problem.message
+
     def test_files_and_env_file_by_name(self, tmp_path):
         for name in ("a.yml", "b.yml", "my.env"):
             (tmp_path / name).write_text("")

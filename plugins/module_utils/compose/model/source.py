@@ -11,11 +11,22 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
+from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 
 # Names the stack a deploy directory belongs to.
 MARKER = ".onebox-stack"
-FILE_NAMES = ("compose.yml", "compose.yaml", "docker-compose.yml", "docker-compose.yaml")
+# In the order Docker Compose takes them: the first that is there, and the first override beside it.
+FILE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+OVERRIDE_NAMES = (
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+)
+
+
+_VARIABLE = "COMPOSE_FILE"
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,7 @@ class Source:
     Attributes:
         staged: a directory that is read in place of ``project_dir``, for a plan of files that are not there yet; or "".
         instead: single files that are read elsewhere until they are there.
+        searched: whether the compose files were looked for by their usual names.
     """
 
     project: str
@@ -34,6 +46,12 @@ class Source:
     profiles: tuple[str, ...]
     staged: str = ""
     instead: t.Mapping[str, str] = field(default_factory=dict)
+    searched: bool = False
+
+    @property
+    def files_read(self) -> list[str]:
+        """The compose files, in the order they are merged, and the environment file."""
+        return [self.named(path) for path in (*self.files, self.env_file) if path]
 
     @property
     def read_dir(self) -> str:
@@ -100,22 +118,46 @@ def locate(
     if problems:
         raise BadStack(project, problems)
     source = Source(project, project_dir, (), "", tuple(profiles), staged, instead or {})
-    if files:
-        chosen = [source.place(os.path.join(project_dir, name)) for name in files]
-    else:
-        present = [name for name in FILE_NAMES if os.path.exists(os.path.join(folder, name))]
-        if not present:
-            message = f"no compose file here (looked for {', '.join(FILE_NAMES)}); copy it here, or name it with files"
-            raise BadStack(project, [Problem("no_compose_file", project_dir, message)])
-        chosen = [os.path.join(folder, present[0])]
-    for path in chosen:
-        if not os.path.isfile(path):
-            problems.append(Problem("no_compose_file", source.named(path), "this compose file does not exist"))
     named = os.path.join(project_dir, env_file or ".env")
     # Who writes no environment file leaves the one that is there.
     env_path = next((path for path in (source.place(named), named) if os.path.isfile(path)), "")
+    from_env = [] if files else _compose_file(env_path)
+    if files or from_env:
+        chosen = [source.place(os.path.normpath(os.path.join(project_dir, name))) for name in files or from_env]
+    else:
+        chosen = _by_name(folder)
+        if not chosen:
+            message = f"no compose file here (looked for {', '.join(FILE_NAMES)}); copy it here, or name it with files"
+            problems.append(Problem("no_compose_file", project_dir, message))
+    for path in chosen:
+        if not os.path.isfile(path):
+            why = f". {_VARIABLE} in {named} names it. Ship the file, or correct the variable" if from_env else ""
+            problems.append(Problem("no_compose_file", source.named(path), f"this compose file does not exist{why}"))
     if env_file and not env_path:
         problems.append(Problem("no_env_file", named, "this environment file does not exist"))
     if problems:
         raise BadStack(project, problems)
-    return dataclasses.replace(source, files=tuple(chosen), env_file=env_path)
+    return dataclasses.replace(source, files=tuple(chosen), env_file=env_path, searched=not files and not from_env)
+
+
+def _by_name(folder: str) -> list[str]:
+    """The compose file and its override, as Docker Compose chooses them."""
+    chosen = []
+    for names in (FILE_NAMES, OVERRIDE_NAMES):
+        present = [name for name in names if os.path.exists(os.path.join(folder, name))]
+        if not present:
+            break
+        chosen.append(os.path.join(folder, present[0]))
+    return chosen
+
+
+def _compose_file(env_path: str) -> list[str]:
+    """The compose files that the stack's environment file chooses, as Docker Compose reads it; none without."""
+    try:
+        with open(env_path or os.devnull, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            text = stream.read()
+        values = dotenv.parse(text, dotenv.DOCKER_COMPOSE) if _VARIABLE in text else {}
+    except (OSError, dotenv.EnvFileError):
+        return []  # what is wrong with it is said when its other variables are read
+    separator = values.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+    return [name for name in values.get(_VARIABLE, "").split(separator) if name]
