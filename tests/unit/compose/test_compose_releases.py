@@ -5,11 +5,14 @@
 
 import dataclasses
 import json
+import os
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, Source
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import releases
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import GoodSet, LastGood
+from compose_facts import model_of
 
 SET = GoodSet(3, "2026-11-21T09:00:00Z", "", {}, {}, "docker-compose 2.40.3")
 
@@ -62,3 +65,34 @@ def test_no_file_is_touched_for_a_set_whose_image_is_gone(tmp_path):
     with pytest.raises(ComposeError, match="no image for shop:1"):
         good.restore(wanted, str(tmp_path / "stack"), Tagger(), FILE_NAMES)
     assert (tmp_path / "stack" / "docker-compose.yml").read_text() == "bad"
+
+
+@pytest.fixture
+def stack(tmp_path):
+    """A deploy directory with a bound directory of files of others, beside data, and what walks it is listed."""
+    for name in ("deploy/conf/app", "deploy/conf/more/deep", "deploy/conf/theirs", "media/film"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (tmp_path / "deploy" / "linked").symlink_to(tmp_path / "media")
+    (tmp_path / "deploy" / "conf" / "out").symlink_to(tmp_path / "media" / "film")
+    deploy = str(tmp_path / "deploy")
+    rows = ["/:/rootfs:ro", f"{tmp_path}:/all:ro", f"{tmp_path}/media:/m:ro", "./conf:/conf:ro", "./linked:/l:ro"]
+    model = model_of({"agent": {"image": "a", "volumes": [*rows, f"{deploy}/conf/app:/app:ro"]}}, project_dir=deploy)
+    return Source("shop", deploy, (), "", ()), model
+
+
+def test_only_what_deploys_wrote_is_part_of_a_release_and_nothing_is_walked(stack, monkeypatch):
+    walked = []
+    monkeypatch.setattr(releases.os, "walk", lambda top: walked.append(top) or iter(()))
+    found = releases.declared_files(*stack, {"conf", "conf/app", "conf/more/deep", "conf/gone", "linked"})
+    assert list(found) == ["conf/app", "conf/more/deep"]
+    assert walked == []
+
+
+def test_without_a_list_only_trees_below_the_deploy_directory_are_walked(stack, monkeypatch):
+    walked, walk = [], os.walk
+    monkeypatch.setattr(releases.os, "walk", lambda top: walked.append(top) or walk(top))
+    found = releases.declared_files(*stack, None)
+    assert list(found) == ["conf/app", "conf/more/deep", "conf/theirs"]
+    assert walked == [f"{stack[0].project_dir}/conf"]

@@ -236,7 +236,7 @@ class FilesDiffer(ComposeError):
     """The files in the deploy directory are not those that were judged."""
 
 
-def digests(source: Source, model: Model, ours: t.Container[str] | None) -> dict[str, str]:
+def digests(source: Source, model: Model, ours: t.Collection[str] | None) -> dict[str, str]:
     """The files that decide what the stack is: path relative to the deploy directory -> SHA-256.
 
     Args:
@@ -248,7 +248,7 @@ def digests(source: Source, model: Model, ours: t.Container[str] | None) -> dict
     return {name: _digest(path) for name, path in declared_files(source, model, ours).items()}
 
 
-def declared_files(source: Source, model: Model, ours: t.Container[str] | None) -> dict[str, str]:
+def declared_files(source: Source, model: Model, ours: t.Collection[str] | None) -> dict[str, str]:
     """Files in the deploy directory that decide what the stack is; what is only built from, not.
 
     Args:
@@ -268,10 +268,17 @@ def declared_files(source: Source, model: Model, ours: t.Container[str] | None) 
         relative = _below(source, place)
         if relative is None:
             continue
-        for path in _files_below(source.place(place)):
-            inner = _below(source, path)
-            if inner is not None and (inner == relative or ours is None or inner in ours):
-                found[inner] = path
+        read_at = source.place(place)
+        if os.path.isfile(read_at):
+            found[relative] = read_at
+        elif ours is None:
+            found.update(_files_below(source, read_at))
+        else:
+            # Not by a look into the directory: a library of media has more files of others than anybody wants to list.
+            prefix = "" if relative == "." else f"{relative}/"
+            names = (name for name in ours if name.startswith(prefix))
+            paths = {name: os.path.join(read_at, name[len(prefix) :]) for name in names}
+            found.update({name: path for name, path in paths.items() if os.path.isfile(path)})
     return dict(sorted(found.items()))
 
 
@@ -288,14 +295,16 @@ def _below(source: Source, place: str) -> str | None:
     return None
 
 
-def _files_below(place: str) -> t.Iterator[str]:
-    if os.path.isfile(place):
-        yield place
-    for folder, _unused, names in os.walk(place):
+def _files_below(source: Source, directory: str) -> t.Iterator[tuple[str, str]]:
+    for folder, _folders, names in os.walk(directory):
+        base = _below(source, folder)
         for name in names:
             path = os.path.join(folder, name)
-            if os.path.isfile(path):
-                yield path
+            # Only a link can lead out, and to find out where a path leads costs a call for each of its parts.
+            plain = None if base is None else os.path.normpath(os.path.join(base, name))
+            relative = _below(source, path) if os.path.islink(path) else plain
+            if relative is not None and os.path.isfile(path):
+                yield relative, path
 
 
 def _digest(path: str) -> str:
