@@ -87,12 +87,7 @@ def find(
         if unfit:
             tried.append(f"{kind}: {unfit}")
             continue
-        full_env = dict(env)
-        if kind == DOCKER_COMPOSE and engine is not None:
-            full_env["DOCKER_HOST"] = f"unix://{engine.socket}"
-            if engine.name == "podman":
-                # It has no BuildKit: buildx would fetch one from a registry and run it as a container beside the stack.
-                full_env["DOCKER_BUILDKIT"] = "0"
+        full_env = _env_for(kind, engine, env)
         for argv in [(executable,)] if executable else _candidates(kind, env):
             mark = fingerprint(argv)
             if mark and mark in (known or {}):
@@ -112,6 +107,26 @@ def find(
         f"no compose tool{on} on this host. Tried: {'; '.join(tried)}. "
         "The role onebox.stack.container_engine installs one; or name it with provider and provider_path."
     )
+
+
+def likely(
+    wanted: str, engine: Engine | None, env: t.Mapping[str, str], executable: str | None = None
+) -> Provider | None:
+    """The docker compose that :func:`find` would try first, before its version is known; None for other tools."""
+    if wanted == PODMAN_COMPOSE or _unfit(DOCKER_COMPOSE, engine):
+        return None
+    argv = (executable,) if executable else _candidates(DOCKER_COMPOSE, env)[0]
+    return Provider(DOCKER_COMPOSE, tuple(argv), (), _env_for(DOCKER_COMPOSE, engine, env))
+
+
+def _env_for(kind: str, engine: Engine | None, env: t.Mapping[str, str]) -> dict[str, str]:
+    full_env = dict(env)
+    if kind == DOCKER_COMPOSE and engine is not None:
+        full_env["DOCKER_HOST"] = f"unix://{engine.socket}"
+        if engine.name == "podman":
+            # It has no BuildKit: buildx would fetch one from a registry and run it as a container beside the stack.
+            full_env["DOCKER_BUILDKIT"] = "0"
+    return full_env
 
 
 def fingerprint(argv: t.Sequence[str]) -> str:
@@ -189,11 +204,25 @@ def tagged(loader, suffix, node):
         return loader.construct_sequence(node, deep=True)
     return loader.construct_scalar(node)
 Loader.add_multi_constructor("!", tagged)
+def odd(node, path):
+    # Plain words that YAML 1.1 takes for a number in base 60 or for a boolean.
+    if len(path) > 30:
+        return
+    if isinstance(node, yaml.ScalarNode):
+        kind = node.tag.rpartition(":")[2]
+        if kind == "bool" or (kind in ("int", "float") and ":" in node.value):
+            yield [path, node.value, kind]
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from odd(value, path if key.value == "<<" else [*path, str(key.value)])
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            yield from odd(value, [*path, str(number)])
 def load(text, name):
     try:
-        return {"data": yaml.load(text, Loader), "error": ""}
+        return {"data": yaml.load(text, Loader), "error": "", "odd": list(odd(yaml.compose(text, Loader), []))}
     except yaml.YAMLError as error:
-        return {"data": None, "error": " ".join(str(error).split())}
+        return {"data": None, "error": " ".join(str(error).split()), "odd": []}
 try:
     from dotenv.version import __version__ as version
 except ImportError:
@@ -206,10 +235,16 @@ json.dump({"rows": rows, "python_dotenv": version}, sys.stdout, default=str)
 
 @dataclass(frozen=True)
 class Parsed:
-    """A YAML text as Python data, or why it is not YAML."""
+    """A YAML text as Python data, or why it is not YAML.
+
+    Attributes:
+        odd: path, text and kind (``bool``, ``int``, ``float``) of each plain word that the YAML 1.1 of podman-compose
+            takes for a boolean or for a number in base 60.
+    """
 
     data: t.Any
     error: str
+    odd: tuple[tuple[tuple[str, ...], str, str], ...] = ()
 
 
 def parse_yaml(
@@ -229,7 +264,10 @@ def parse_yaml(
         answer = json.loads(result.stdout)
     except (process.CommandError, ValueError) as error:
         raise ComposeError(f"cannot parse YAML with the interpreter of {provider.argv[0]}: {error}") from error
-    parsed = {name: Parsed(row["data"], row["error"]) for name, row in zip(texts, answer["rows"])}
+    parsed = {
+        name: Parsed(row["data"], row["error"], tuple((tuple(path), *rest) for path, *rest in row.get("odd") or ()))
+        for name, row in zip(texts, answer["rows"])
+    }
     return parsed, dotenv.Dialect.podman_compose(answer["python_dotenv"])
 
 

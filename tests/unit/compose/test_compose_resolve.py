@@ -254,6 +254,8 @@ class TestDockerCompose:
         ("said", "code", "where"),
         [
             ("yaml: line 3: found character that cannot start any token", "not_yaml", "compose.yml"),
+            ("failed to parse /x/compose.yaml: yaml: line 3: found", "not_yaml", "compose.yml"),
+            ("validating /x/compose.yaml: services.web.restart must be a string", "refused", "compose.yml"),
             ("validating compose.yml: services.web additional properties 'imag' not allowed", "refused", "compose.yml"),
             (
                 "error while interpolating services.web.image: required variable TAG is missing a value: say which",
@@ -284,13 +286,34 @@ class TestDockerCompose:
         assert (problem.code, problem.where) == ("not_dotenv", f"{source.project_dir}/.env, line 2")
         assert "hunter22" not in str(caught.value)
 
-    def test_relative_sources_are_asked_for_only_where_there_can_be_any(self, source, tmp_path):
+    @pytest.mark.parametrize(
+        ("row", "calls"),
+        [
+            ("./x:/x", 1),
+            ("/data/x:/x", 1),
+            ("/data/a..b:/x", 1),
+            ("../x:/x", 2),
+            ("..:/x", 2),
+            ("${UP:-../x}:/x", 2),
+            ("HERE/x:/x", 2),
+        ],
+    )
+    def test_one_call_of_config_serves_unless_a_relative_source_could_lead_out(self, source, tmp_path, row, calls):
         world = answers(config=(0, json.dumps(MODEL), ""))
+        row = row.replace("HERE", str(tmp_path))
+        (tmp_path / "compose.yml").write_text(f"services: {{web: {{image: a, volumes: ['{row}']}}}}")
         resolve.resolve(DOCKER, source, world)
-        assert len(world.run.seen) == 1
-        (tmp_path / "compose.yml").write_text("services: {web: {image: a, volumes: ['./x:/x']}}")
-        resolve.resolve(DOCKER, source, world)
-        assert "--no-path-resolution" in world.run.seen[-1][0]
+        seen = ["--no-path-resolution" in argv for argv, _options in world.run.seen]
+        assert sorted(seen) == [False, True][:calls]
+
+    def test_source_below_the_deploy_directory_is_relative_unless_a_file_has_the_directory(self, source, tmp_path):
+        rows = [{"type": "bind", "source": place, "target": "/x"} for place in (str(tmp_path / "x"), "/data/x")]
+        body = {"services": {"web": {"image": "a", "volumes": rows}}}
+        model = resolve.resolve(DOCKER, source, answers(config=(0, json.dumps(body), "")))
+        assert [bind.relative for bind in model.services["web"].binds] == [True, False]
+        (tmp_path / "compose.yml").write_text(f"services: {{web: {{volumes: ['{tmp_path}/x:/x']}}}}")
+        model = resolve.resolve(DOCKER, source, answers(config=(0, json.dumps(body), "")))
+        assert [bind.relative for bind in model.services["web"].binds] == [False, False]
 
 
 class TestPodmanCompose:
@@ -377,9 +400,9 @@ class TestPodmanCompose:
         with pytest.raises(BadStack, match="directory of the first compose file"):
             resolve.resolve(tool, other, self._world())
 
-    def test_pass_through_and_booleans_as_it_hands_them_on(self, tool, source, tmp_path):
+    def test_pass_through_as_it_hands_it_on(self, tool, source, tmp_path):
         (tmp_path / ".env").write_text("GIVEN=here\n")
         located = locate("shop", str(tmp_path), (), None, ())
-        body = {"services": {"web": {"image": "a", "environment": {"GIVEN": None, "NOT": None, "ON": True}}}}
+        body = {"services": {"web": {"image": "a", "environment": {"GIVEN": None, "NOT": None}}}}
         model = resolve.resolve(tool, located, self._world(({}, ""), (body, "")))
-        assert model.services["web"].environment == {"GIVEN": "here", "NOT": None, "ON": "True"}
+        assert model.services["web"].environment == {"GIVEN": "here", "NOT": None}

@@ -80,3 +80,26 @@ def strings(document: t.Any) -> t.Iterator[str]:
     elif isinstance(document, list):
         for value in document:
             yield from strings(value)
+
+
+def taken(services: t.Any, profiles: t.Collection[str]) -> set[str]:
+    """Names of the services of a parsed compose file that run with these profiles."""
+    found = set()
+    for name, body in services.items() if isinstance(services, dict) else ():
+        own = body.get("profiles") if isinstance(body, dict) else None
+        if not own or "*" in profiles or set(map(str, own)) & set(profiles):
+            found.add(name)
+    return found
+
+
+def used(document: t.Mapping[str, t.Any], names: t.Container[str]) -> dict[str, t.Any]:
+    """A parsed compose file without extensions, and with these services only."""
+    kept = {key: value for key, value in document.items() if not str(key).startswith("x-")}
+    if isinstance(kept.get("services"), dict):
+        kept["services"] = {name: body for name, body in kept["services"].items() if name in names}
+    return kept
+
+
+def mentioned(document: t.Any) -> set[str]:
+    """Every variable in the strings of a parsed document, also those with a default."""
+    return {name for text in strings(document) for name, _operator, _operand in wanted(text)}

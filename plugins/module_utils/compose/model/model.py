@@ -94,6 +94,7 @@ class Model:
     Attributes:
         problems: what was left out or made up to resolve it: with any, it is only good for finding more of them.
         variables: the stack's environment file, as the compose tool reads it.
+        placeholders: variables that only services of other profiles want, and that the tool insists on.
     """
 
     project: str
@@ -103,6 +104,7 @@ class Model:
     problems: tuple[Problem, ...] = ()
     raw: t.Mapping[str, t.Any] = field(repr=False, compare=False, default_factory=dict)
     variables: t.Mapping[str, str] = field(repr=False, compare=False, default_factory=dict)
+    placeholders: t.Mapping[str, str] = field(default_factory=dict)
 
 
 EnvReader = t.Callable[[str], t.Mapping[str, str]]
@@ -254,6 +256,11 @@ def _build(value: t.Any, base: str) -> dict[str, t.Any] | None:
     build = {"context": value} if isinstance(value, str) else dict(value)
     context = str(build.get("context") or ".")
     build["context"] = context if "://" in context else short_syntax.absolute(context, base)
+    if build.get("additional_contexts"):
+        build["additional_contexts"] = {
+            name: place if place is None or ":" in place else short_syntax.absolute(place, base)
+            for name, place in pairs(build["additional_contexts"]).items()
+        }
     return build
 
 

@@ -57,6 +57,61 @@ def unsupported(path: str, data: t.Mapping[str, t.Any], values: t.Mapping[str, s
             yield Problem("unsupported", f"{path}: service {name}", message)
 
 
+# Where a compose file means a boolean. Elsewhere, Docker Compose takes the word as it is written.
+_BOOLEANS = frozenset(
+    [
+        "attach",
+        "attachable",
+        "create_host_path",
+        "disable",
+        "enable_ipv4",
+        "enable_ipv6",
+        "external",
+        "http_proxy",
+        "ignore",
+        "init",
+        "internal",
+        "nocopy",
+        "no_cache",
+        "oom_kill_disable",
+        "privileged",
+        "pull",
+        "read_only",
+        "recursive",
+        "required",
+        "restart",
+        "stdin_open",
+        "tty",
+    ]
+)
+
+
+def misread(
+    path: str, odd: t.Iterable[tuple[tuple[str, ...], str, str]], data: t.Mapping[str, t.Any]
+) -> t.Iterator[Problem]:
+    """Plain words that podman-compose reads otherwise than Docker Compose.
+
+    Args:
+        path: the compose file.
+        odd: see :class:`provider.Parsed`.
+        data: the part of the file that is used.
+    """
+    for where, text, kind in odd:
+        service = where[1] if len(where) > 1 and where[0] == "services" else ""
+        if where[0].startswith("x-") or (service and service not in (data.get("services") or {})):
+            continue
+        if kind == "bool":
+            # The policy of a service is a word, that of a dependency a boolean.
+            policy = where[-1] == "restart" and "depends_on" not in where
+            if where[-1] in _BOOLEANS and not policy:
+                continue
+            what = f"Python's {text.lower() in ('true', 'yes', 'on', 'y')}"
+        else:
+            what = "a number in base 60"
+        place = f"service {service}, {'.'.join(where[2:])}" if service else ".".join(where)
+        yield Problem("unquoted", f"{path}: {place}", f'podman-compose reads {text} as {what}. Quote it: "{text}"')
+
+
 def _borrowed(service: t.Mapping[str, t.Any], values: t.Mapping[str, str]) -> set[str]:
     """Variables with a default that the service's environment happens to have, and that nobody else sets."""
     own = pairs(service.get("environment"))

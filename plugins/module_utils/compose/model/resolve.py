@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import json
 import os
@@ -16,6 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import provid
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import (
     env_file,
+    podman_compose_keys,
     podman_compose_limits,
     short_syntax,
 )
@@ -35,6 +37,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 # What compose-go's dotenv parser says, with the rest of the line, or of the file, behind it.
 _LINE_OF_ENV = re.compile(r"(?s)(unterminated quoted value|in variable name) .*")
 _UNSET = re.compile(r'The \\?"([^"\\]+)\\?" variable is not set')
+_UPWARDS = re.compile(r"(?m)(?:^|[\s\"'=:\[{,-])\.\.(?:/|[\s\"':,\]}]|$)")
+_PROJECT_NAME = "COMPOSE_PROJECT_NAME"
+# As compose-go marks what its YAML parser says. The name of a file has the word, too.
+_NOT_YAML = re.compile(r"(?:^|\s)yaml: ")
 _TIMEOUT = 120.0
 _AS_JSON = ("config", "--format", "json")
 
@@ -70,36 +76,78 @@ def resolve(tool: providers.Provider, source: Source, world: World) -> Model:
 
 def _docker_model(tool: providers.Provider, source: Source, world: World) -> Model:
     own = env_file.variables(source, dotenv.DOCKER_COMPOSE, tool.env)
-    words = arguments(tool, source)
-    result = _config([*words, *_AS_JSON], tool, source, world)
-    problems: list[Problem] = []
-    override = b""
+    texts = _texts([*source.files, *filter(None, [source.env_file])])
+    words = [*arguments(tool, source), *_AS_JSON]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
+        # Compose shows absolute paths only. Where relative ones could lead out, what was written must be asked for.
+        ask = _could_lead_out(texts.values(), source)
+        plain = pool.submit(_config, [*words, "--no-path-resolution"], tool, source, world) if ask else None
+        result = _config(words, tool, source, world)
+    opened = _Opened()
     if result.rc != 0:
-        problems, tool, override = _all_of_it(words, {**own, **tool.env}, tool, source, world, result)
-        words = [*words, "-f", "-"]
-        result = _config([*words, *_AS_JSON], tool, source, world, override)
+        opened = _all_of_it(words, {**own, **tool.env}, tool, source, world, result)
+        tool = dataclasses.replace(tool, env=_filled_in(tool.env, opened.filled))
+        words = [*words[: -len(_AS_JSON)], "-f", "-", *_AS_JSON]
+        result = _config(words, tool, source, world, opened.override)
         if result.rc != 0:
-            raise BadStack(source.project, problems)
+            raise BadStack(source.project, opened.problems) if opened.problems else _refused(source, result)
+        plain = None
     data = _as_named(unescape(json.loads(result.stdout)), source)
-    unset = dict.fromkeys(_UNSET.findall(result.stderr), "")
-    # Compose shows absolute paths only; whether the file had a relative one must be asked for, where it could have.
-    relative: set[str] = set()
-    written = [*source.files, *filter(None, [source.env_file])]
-    if any(_could_be_relative(text) for text in _texts(written).values()):
-        plain = _config([*words, *_AS_JSON, "--no-path-resolution"], tool, source, world, override)
-        if plain.rc != 0:
-            raise _refused(source, plain)
-        relative = _relative_sources(unescape(json.loads(plain.stdout)), source.project_dir)
+    relative: t.Container[str] = _Below(source.project_dir)
+    if ask:
+        answer = (
+            plain.result() if plain else _config([*words, "--no-path-resolution"], tool, source, world, opened.override)
+        )
+        if answer.rc != 0:
+            raise _refused(source, answer)
+        relative = _relative_sources(unescape(json.loads(answer.stdout)), source.project_dir)
     model = from_config(
         data,
         project=source.project,
         project_dir=source.project_dir,
         default_image=source.project + "-{service}",
-        unset=unset,
-        problems=problems,
+        unset=_unset_of_taken(_UNSET.findall(result.stderr), data, tool, source, world, texts),
+        problems=opened.problems,
         left_open=LeftOpen(relative=relative),
     )
-    return dataclasses.replace(model, variables=own)
+    placeholders = {name: NOT_SET + name for name in opened.placeholders}
+    return dataclasses.replace(model, variables=own, placeholders=placeholders)
+
+
+@dataclasses.dataclass
+class _Opened:
+    """What lets Compose go on where it stopped, so that it shows the rest.
+
+    Attributes:
+        problems: what it stopped at, all of it.
+        filled: variables that get a placeholder.
+        placeholders: those of them that no service that is taken mentions: a deploy may go on with them.
+        override: a compose file that takes out what cannot be read.
+    """
+
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+    filled: t.Collection[str] = ()
+    placeholders: t.Collection[str] = ()
+    override: bytes = b""
+
+
+def _unset_of_taken(
+    names: t.Sequence[str],
+    data: t.Mapping[str, t.Any],
+    tool: providers.Provider,
+    source: Source,
+    world: World,
+    texts: t.Mapping[str, str],
+) -> dict[str, str]:
+    """The unset variables without those that only extensions and services of other profiles mention."""
+    unset = dict.fromkeys(names, "")
+    if unset and any("profiles" in text or "x-" in text for text in texts.values()):
+        words = [*arguments(tool, source), *_AS_JSON, "--no-interpolate", "--no-path-resolution"]
+        plain = _config(words, tool, source, world)
+        if plain.rc == 0:
+            here = variables.mentioned(variables.used(json.loads(plain.stdout), data.get("services") or {}))
+            return {name: text for name, text in unset.items() if name in here}
+    return unset
 
 
 def _all_of_it(
@@ -109,31 +157,40 @@ def _all_of_it(
     source: Source,
     world: World,
     refusal: process.Result,
-) -> tuple[list[Problem], providers.Provider, bytes]:
-    """What Compose stops at, all of it; and the tool and an override with which it goes on and shows the rest.
-
-    Compose ends at the first variable that is required and not set, and at the first env_file that is not there.
+) -> _Opened:
+    """Find all that Compose stops at: it ends at the first required variable that is not set, also of a service whose
+    profile is not taken, and at the first env_file that is not there.
 
     Raises:
         BadStack: it refuses the stack for another reason.
     """
-    plain = _config([*words, *_AS_JSON, "--no-interpolate", "--no-path-resolution"], tool, source, world)
+    plain = _config([*words, "--no-interpolate", "--no-path-resolution"], tool, source, world)
     if plain.rc != 0:
         raise _refused(source, refusal)
     data = json.loads(plain.stdout)
-    unset = variables.unset(data, values)
+    values = {**values, _PROJECT_NAME: source.project}
+    profiles = source.profiles or _profiles(values)
+    here = variables.used(data, variables.taken(data.get("services"), profiles))
+    every, unset = variables.unset(data, values), variables.unset(here, values)
+    known = variables.mentioned(here)
+    # With a placeholder, a default that a service that is taken has for it would no longer count.
+    unset.update((name, text) for name, text in every.items() if name in known)
     problems = unset_problems(unset, source)
     bare: dict[str, None] = {}
-    for name, service in (data.get("services") or {}).items():
+    for name, service in (here.get("services") or {}).items():
         for path, required in env_files(service.get("env_file"), source.project_dir):
             if required and "$" not in path and not os.path.isfile(source.place(path)):
                 problems.append(no_env_file(name, path))
                 bare[name] = None
-    if not problems:
+    if not problems and not every:
         raise _refused(source, refusal)
     override = "".join(f"  {json.dumps(name)}: {{env_file: !reset []}}\n" for name in bare)
-    filled = dataclasses.replace(tool, env=_filled_in(tool.env, unset))
-    return problems, filled, f"services:\n{override}".encode() if bare else b"{}"
+    text = f"services:\n{override}".encode() if bare else b"{}"
+    return _Opened(problems, every, [name for name in every if name not in unset], text)
+
+
+def _profiles(values: t.Mapping[str, str]) -> list[str]:
+    return [name.strip() for name in values.get("COMPOSE_PROFILES", "").split(",") if name.strip()]
 
 
 def _filled_in(env: t.Mapping[str, str], unset: t.Iterable[str]) -> dict[str, str]:
@@ -153,8 +210,20 @@ def _as_named(value: t.Any, source: Source) -> t.Any:
     return value
 
 
-def _could_be_relative(text: str) -> bool:
-    return re.search(r"""(?m)(?:^|[\s"'=-])(\.{1,2}/|\.{1,2}:|source:\s*["']?[^/\s"'$~{])""", text) is not None
+class _Below:
+    """The paths below a directory: what is written relative to it, unless it leads out."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory.rstrip(os.sep)
+
+    def __contains__(self, path: object) -> bool:
+        return str(path) == self._directory or str(path).startswith(self._directory + os.sep)
+
+
+def _could_lead_out(texts: t.Iterable[str], source: Source) -> bool:
+    """Whether a relative path could be outside of the deploy directory, or an absolute one be in it."""
+    inside = any(source.project_dir in text for text in texts)
+    return inside or any(_UPWARDS.search(text) for text in texts)
 
 
 def _relative_sources(data: t.Mapping[str, t.Any], base: str) -> set[str]:
@@ -191,8 +260,10 @@ def _podman_model(tool: providers.Provider, source: Source, world: World) -> Mod
     answer = "\0answer"
     parsed, dialect = providers.parse_yaml(tool, {**texts, answer: result.stdout if result.rc == 0 else "{}"}, world)
     own = env_file.variables(source, dialect, tool.env)
-    values = {**own, **tool.env}
+    values = {**own, **tool.env, _PROJECT_NAME: source.project}
+    profiles = [*source.profiles, *_profiles(values)]
     unset: dict[str, str] = {}
+    every: dict[str, str] = {}
     problems: list[Problem] = []
     for path in texts:
         if parsed[path].error:
@@ -202,26 +273,36 @@ def _podman_model(tool: providers.Provider, source: Source, world: World) -> Mod
                 Problem("not_compose", source.named(path), "not a compose file: the top level is not a mapping")
             )
         else:
-            for name, text in variables.unset(parsed[path].data, values).items():
-                unset.setdefault(name, text)
-            problems += podman_compose_limits.unsupported(source.named(path), parsed[path].data, values)
+            whole = parsed[path].data
+            here = variables.used(whole, variables.taken(whole.get("services"), profiles))
+            every = {**variables.unset(whole, values), **every}
+            known = variables.mentioned(here)
+            unset = {**{name: text for name, text in every.items() if name in known}, **unset}
+            problems += podman_compose_limits.unsupported(source.named(path), here, values)
+            problems += podman_compose_limits.misread(source.named(path), parsed[path].odd, here)
+            problems += podman_compose_keys.left_out(source.named(path), here, tool.version)
     if problems:
         raise BadStack(source.project, problems)
+    placeholders: dict[str, str] = {}
     if result.rc != 0:
-        if not unset:
+        if not every:
             raise _refused(source, result)
         # It stops at the first variable that is required and not set: what else is wrong shows once they are filled in.
-        problems, values = unset_problems(unset, source), _filled_in(values, unset)
-        filled = dataclasses.replace(tool, env=_filled_in(tool.env, unset))
+        problems, values = unset_problems(unset, source), _filled_in(values, every)
+        filled = dataclasses.replace(tool, env=_filled_in(tool.env, every))
         result = _config([*arguments(tool, source), "config"], filled, source, world)
         if result.rc != 0:
-            raise BadStack(source.project, problems)
+            raise BadStack(source.project, problems) if problems else _refused(source, result)
+        placeholders = {name: NOT_SET + name for name in every if name not in unset}
         parsed, unset = providers.parse_yaml(tool, {answer: result.stdout}, world)[0], {}
-    left = list(podman_compose_limits.left_over(parsed[answer].data, texts.values(), tool.version_text))
+    resolved = parsed[answer].data or {}
+    # What include and extends brought shows only here.
+    left = list(podman_compose_keys.left_out(source.named(source.files[0]), resolved, tool.version))
+    left += podman_compose_limits.left_over(resolved, texts.values(), tool.version_text)
     if left:
         raise BadStack(source.project, [*problems, *left])
     model = from_config(
-        _as_podman_compose_spells(_as_named(parsed[answer].data or {}, source)),
+        _as_named(resolved, source),
         project=source.project,
         project_dir=real,
         default_image="localhost/" + source.project + "_{service}",
@@ -231,21 +312,12 @@ def _podman_model(tool: providers.Provider, source: Source, world: World) -> Mod
             read_env=lambda path: _env_of(source.place(path), source, dialect, tool.env), passed_on=values
         ),
     )
-    return dataclasses.replace(model, variables=own)
+    return dataclasses.replace(model, variables=own, placeholders=placeholders)
 
 
 def _env_of(path: str, source: Source, dialect: dotenv.Dialect, environ: t.Mapping[str, str]) -> dict[str, str]:
     # One that is not there is said with all else that is not.
     return env_file.read(path, source, dialect, environ) if os.path.exists(path) else {}
-
-
-def _as_podman_compose_spells(data: dict[str, t.Any]) -> dict[str, t.Any]:
-    """YAML's ``true`` in an environment reaches the container as Python's ``True`` there."""
-    for service in (data.get("services") or {}).values():
-        environment = service.get("environment") if isinstance(service, dict) else None
-        if isinstance(environment, dict):
-            service["environment"] = {key: str(v) if isinstance(v, bool) else v for key, v in environment.items()}
-    return data
 
 
 def no_env_file(service: str, path: str) -> Problem:
@@ -289,5 +361,5 @@ def _refused(source: Source, result: process.Result) -> BadStack:
         return BadStack(source.project, unset_problems({wanted.group(1): (wanted.group(2) or "").strip()}, source))
     said = process.last_words(result.stderr or result.stdout, 2) or f"exit code {result.rc}, and no message"
     said = mask.text(_LINE_OF_ENV.sub(r"\1 (its text is not shown)", said))
-    code = "not_yaml" if "yaml" in said.lower() else "refused"
+    code = "not_yaml" if _NOT_YAML.search(said) else "refused"
     return BadStack(source.project, [Problem(code, where, f"the compose tool refuses it: {said}")])
