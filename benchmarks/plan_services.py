@@ -26,15 +26,16 @@ BENCHMARK = "a plan against one docker compose config, and its growth by the ser
 ROUNDS = 9
 
 
-def median_ms(action) -> float:
-    """Median wall time of ``action`` in milliseconds, after one round that does not count."""
-    action()
-    times = []
+def alternating_ms(one, other) -> tuple[float, float]:
+    """Median wall times of two actions in milliseconds; in turns, so that a busy host slows down both."""
+    one(), other()
+    times: tuple[list[float], list[float]] = ([], [])
     for _round in range(ROUNDS):
-        began = time.perf_counter()
-        action()
-        times.append((time.perf_counter() - began) * 1000)
-    return statistics.median(times)
+        for action, row in zip((one, other), times):
+            began = time.perf_counter()
+            action()
+            row.append((time.perf_counter() - began) * 1000)
+    return statistics.median(times[0]), statistics.median(times[1])
 
 
 def backend() -> Backend:
@@ -47,8 +48,12 @@ def backend() -> Backend:
     return Backend("bench", "docker", socket, "docker-compose", str(plugin), env, images.TINY)
 
 
-def measure(services: int) -> tuple[float, float]:
-    """Milliseconds of a plan and of one ``config``, for a deployed stack of that many services."""
+def measure(services: int, deployed: bool = True) -> tuple[float, float]:
+    """Milliseconds of a plan and of one ``config``, for a stack of that many services.
+
+    Args:
+        deployed: whether it runs. Otherwise it is a stranger's: with files beside it, and images that are not here.
+    """
     with tempfile.TemporaryDirectory(prefix="obx-compose-bench-") as folder:
         lab = Lab(backend(), f"obx-compose-bench-{services}", pathlib.Path(folder))
         try:
@@ -56,13 +61,20 @@ def measure(services: int) -> tuple[float, float]:
                 lab.services[f"s{number}"] = lab.service(
                     volumes=["${DATA}:/data"], environment={"LEVEL": "${LEVEL}", "NUMBER": str(number)}
                 )
-            lab.deploy(wait_timeout=120.0)
-            plan = median_ms(lambda: lab.stack().look())
+                if not deployed:
+                    volumes = ["./conf:/etc/conf:ro", "${DATA}:/data"]
+                    lab.services[f"s{number}"].update(image=f"example.org/none/s{number}:1", volumes=volumes)
+            if deployed:
+                lab.deploy(wait_timeout=120.0)
+            else:
+                (lab.folder / "conf").mkdir()
+                lab.write()
             argv = [lab.backend.provider_path, "-p", lab.project, "--project-directory", str(lab.folder)]
             argv += ["-f", str(lab.folder / "compose.yml"), "--env-file", str(lab.folder / ".env")]
             argv += ["config", "--format", "json"]
-            config = median_ms(
-                lambda: subprocess.run(argv, env=lab.backend.environ, stdout=subprocess.DEVNULL, check=True)
+            plan, config = alternating_ms(
+                lambda: lab.stack().look(),
+                lambda: subprocess.run(argv, env=lab.backend.environ, stdout=subprocess.DEVNULL, check=True),
             )
         finally:
             lab.clean()
@@ -77,7 +89,18 @@ def main() -> None:
     print(f"one config          {config:7.1f} ms")
     print(f"ratio               {plan / config:7.2f}   (aim: at most 2)")
     print(f"growth by service   {growth:7.2f} ms, from 5 to 50 services (aim: under 15)")
-    print(json.dumps({"plan_ms": plan, "config_ms": config, "ratio": plan / config, "growth_ms": growth}))
+    strangers = {services: measure(services, deployed=False) for services in (2, 10, 18)}
+    for services, (took, once) in strangers.items():
+        print(
+            f"never deployed, {services:2} services: {took:6.1f} ms, one config {once:6.1f} ms, ratio {took / once:.2f}"
+        )
+    print("(aim: at most 1.5)")
+    ratios = {services: took / once for services, (took, once) in strangers.items()}
+    print(
+        json.dumps(
+            {"strangers": ratios, "plan_ms": plan, "config_ms": config, "ratio": plan / config, "growth_ms": growth}
+        )
+    )
 
 
 if __name__ == "__main__":

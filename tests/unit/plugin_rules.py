@@ -73,9 +73,7 @@ RULES = {
         ("urllib.request", "http.client"),
         ("module_utils/core/http.py", "module_utils/core/webhook.py"),
         "use core.http, core.webhook, or engine.socket_http for a unix socket",
-        {
-            "module_utils/compose/state/image_tags.py": "posts to the engine's socket; engine.socket_http only reads",
-        },
+        {},
     ),
     "time and chance": Only(
         (

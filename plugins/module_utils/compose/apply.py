@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import re
 import typing as t
 
@@ -17,9 +18,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model import 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE, Provider
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.engine import changes
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
 # Building and pulling may take as long as the network does.
@@ -208,6 +211,20 @@ class Actor:
         for network in listed.stdout.split():
             self._command(["podman", "network", "rm", network], _CALL_TIMEOUT, f"remove network {network}")
 
+    def remove_network(self, row: resources.Row) -> None:
+        """Remove a network that has no containers of this stack any more; the next start makes it as declared.
+
+        Raises:
+            ComposeError: another container is on it, or the engine refused.
+        """
+        what = f"remove network {row.name}, which was changed"
+        if not self._engine.socket:
+            self._command(["podman", "network", "rm", row.name], _CALL_TIMEOUT, what)
+            return
+        status, said = changes.change(self._engine.socket, "DELETE", f"/networks/{row.identity}")
+        if status >= 400 and status != 404:
+            raise ComposeError(f"could not {what} (stack {self._project}): {said}")
+
     def probe(self, ids: t.Sequence[str]) -> None:
         """Run healthchecks now, side by side; Podman records the result."""
 
@@ -287,6 +304,7 @@ def run_plan(
     missing_images: t.Container[str],
     timeout: float,
     paused: t.Mapping[str, str],
+    outside: t.Sequence[resources.Row] = (),
 ) -> None:
     """Carry out ``rows``.
 
@@ -294,6 +312,7 @@ def run_plan(
         missing_images: references no local image has.
         timeout: seconds for a service another one waits for.
         paused: ids of paused containers -> service.
+        outside: the plan for networks and volumes.
 
     Raises:
         ComposeError: a step failed; what ran before it stays as it is.
@@ -310,7 +329,18 @@ def run_plan(
     pullable = [row.service for row in acting if row.replaces and model.services[row.service].image not in made_here]
     actor.pull(model, pullable, missing_images)
     actor.unpause(paused)
+    # Before anything is made, as Compose does it: the name or the port of one that left may be wanted.
+    removed = [row for row in rows if row.action == planning.REMOVE_ORPHAN]
+    actor.remove_services({identity: row.service for row in removed for identity in row.container_ids})
     groups = stages(model, acting)
+    networks = {row.key: row for row in outside if row.kind == "network" and row.action == resources.RECREATE}
+    if networks:
+        for group in reversed(groups):
+            doomed = [row for row in group if _on(row, model, networks)]
+            actor.remove_services({identity: row.service for row in doomed for identity in row.container_ids})
+        for network in networks.values():
+            actor.remove_network(network)
+        groups = [[_gone(row) if _on(row, model, networks) else row for row in group] for group in groups]
     actor.clear(model, groups)
     for number, group in enumerate(groups):
         actor.up(group)
@@ -321,8 +351,18 @@ def run_plan(
             gate.wait({name: model.services[name] for name in awaited}, timeout, completed=completed)
     for group in stages(model, [row for row in rows if row.action == planning.RESTART]):
         actor.restart(model, group)
-    removed = [row for row in rows if row.action == planning.REMOVE_ORPHAN]
-    actor.remove_services({identity: row.service for row in removed for identity in row.container_ids})
+
+
+def _on(row: planning.Row, model: Model, networks: t.Container[str]) -> bool:
+    """Whether a row is about containers on one of the networks, or in the namespace of such a container."""
+    return "parent_recreated" in row.reasons or any(
+        key in networks for key in resources.keys_of(model.services[row.service])
+    )
+
+
+def _gone(row: planning.Row) -> planning.Row:
+    """The row once its containers were removed."""
+    return dataclasses.replace(row, container_ids=())
 
 
 def _awaited(model: Model, here: t.Container[str], later: t.Container[str]) -> dict[str, str]:

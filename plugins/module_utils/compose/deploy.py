@@ -16,6 +16,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate i
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run, state_file
@@ -89,7 +90,7 @@ class Deploy:
                     "project": self._request.name,
                     "project_dir": look.model.project_dir,
                     "engine": engine.name,
-                    **record_run.after(look, after).as_dict(),
+                    **record_run.after(look, after, self._outside(look, engine)).as_dict(),
                 },
             )
             result["images"] = outcome.images(look.model, after)
@@ -99,6 +100,14 @@ class Deploy:
         except OneboxError as error:
             return failure or str(error), after
         return failure, after
+
+    def _outside(self, look: Look, engine: Engine) -> resources.Found:
+        """Networks and volumes after the run."""
+        if all(row.action == planning.KEEP for row in look.rows):
+            return look.facts.outside
+        names = [body["name"] for body in resources.declared(look.model, "volume").values()]
+        networks = {network.name: network for network in engine.networks()}
+        return resources.Found(networks, engine.volumes(names), look.facts.outside.known)
 
     def _apply(self, look: Look, engine: Engine, actor: apply.Actor, result: Result) -> None:
         probe = actor.probe if engine.name == "podman" else None
@@ -111,7 +120,9 @@ class Deploy:
             with self._timings.step("apply"):
                 absent = {reference for reference, found in look.facts.images.items() if found is None}
                 paused = {row.id: row.service for row in look.facts.containers if row.status == "paused"}
-                apply.run_plan(actor, gate, look.model, look.rows, absent, self._request.wait_timeout, paused)
+                apply.run_plan(
+                    actor, gate, look.model, look.rows, absent, self._request.wait_timeout, paused, look.outside
+                )
         with self._timings.step("gate"):
             result["health"] = gate.wait(look.model.services, self._request.wait_timeout, began_at=began_at)
 

@@ -10,17 +10,22 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import podman_secrets
+from ansible_collections.onebox.stack.plugins.module_utils.compose import podman_secrets, together
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, ports, secrets, vm_shares
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import (
+    declaration,
+    outside,
+    ports,
+    secrets,
+    vm_shares,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import env_file, environment, resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Reader
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, locate
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.staging import Staging
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
@@ -31,7 +36,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from ansible_collections.onebox.stack.plugins.module_utils.engine import databases, discover
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
-from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine
 
 Result = dict[str, t.Any]
@@ -43,6 +47,7 @@ class Look:
 
     Attributes:
         coming: secrets that Podman is given, or given anew.
+        outside: the networks and volumes that are not as declared.
     """
 
     model: Model
@@ -54,6 +59,7 @@ class Look:
     warnings: list[str]
     cache: dict[str, list[t.Any]]
     coming: tuple[str, ...] = ()
+    outside: list[resources.Row] = dataclasses.field(default_factory=list)
 
 
 def find_engine(request: Request, world: World) -> Engine:
@@ -120,19 +126,10 @@ class Looker:
                 if not blind_is_fine or request.engine not in discover.ENGINES:
                     raise
                 warnings.append(f"{error} Check mode goes on without: every service counts as not there.")
-        with self.timings.step("provider"):
-            memory = Memory.parse(state_file.load(request.state_folder))
-            env = environment.clean(world.environ, env_file.names(source))
-            tool = providers.find(
-                request.provider, engine, env, world, executable=request.provider_path, known=memory.tools
-            )
+        memory = Memory.parse(state_file.load(request.state_folder))
         with self.timings.step("config"):
-            model = resolve.resolve(tool, source, world)
-        with self.timings.step("inspect"):
-            containers = project_containers(engine, request.name) if engine is not None else []
-            references = [service.image for service in model.services.values()]
-            references += [container.image_id for container in containers]
-            found = images.look(engine, references, world) if engine is not None else {}
+            seen = together.look(request, source, engine, memory, world)
+        tool, model, containers = seen.tool, seen.model, seen.containers
         with self.timings.step("plan"):
             coming = podman_secrets.coming(request, engine, world) if staging else {}
             external = {**secrets.pieces(model, engine), **coming}
@@ -143,11 +140,18 @@ class Looker:
             }
             if not judge_builds:
                 content = {name: dataclasses.replace(each, context=None) for name, each in content.items()}
-            facts = planning.Facts(containers, found, memory, content, self._stale(engine, containers))
+            stale = self._stale(engine, containers)
+            facts = planning.Facts(containers, seen.images, memory, content, stale, seen.outside, seen.names)
+            changed = resources.plan(model, seen.outside, tool.kind, tool.version_text)
             rows = planning.make(
-                model, facts, kind=tool.kind, version=tool.version, remove_orphans=request.remove_orphans
+                model,
+                facts,
+                kind=tool.kind,
+                version=tool.version,
+                remove_orphans=request.remove_orphans,
+                networks=[row.key for row in changed if row.kind == "network"],
             )
-        return Look(model, source, tool, engine, facts, rows, warnings, reader.cache, tuple(coming))
+        return Look(model, source, tool, engine, facts, rows, warnings, reader.cache, tuple(coming), changed)
 
     def _stale(self, engine: Engine | None, containers: t.Sequence[Container]) -> dict[str, list[str]]:
         if engine is None or not self._request.verify or not any(row.running for row in containers):
@@ -165,6 +169,7 @@ class Looker:
         """Everything that forbids to deploy it."""
         request = self._request
         problems = declaration.declared(look.model, look.source, request.rules)
+        problems += outside.declared(look.model)
         if not request.adopt:
             problems += declaration.foreign(request.name, request.project_dir, look.facts.containers)
         problems += secrets.problems(look.model, look.tool.kind, look.engine, look.coming)
@@ -172,12 +177,24 @@ class Looker:
             machine = Machine.of(request.vm, request.vm_name, environ=self._world.environ)
             problems += vm_shares.problems(look.model, machine, self._world)
         problems += declaration.platforms(look.model, look.facts.images, os.uname().machine)
+        if request.vm == "none":
+            problems += outside.devices(look.model)
         engine = look.engine
         if engine is not None:
+            problems += self._outside(look, engine)
             problems += declaration.occupied(
                 look.model, look.rows, look.facts.containers, engine.containers, ports.listeners(), ports.owner
             )
         return problems
+
+    def _outside(self, look: Look, engine: Engine) -> list[Problem]:
+        replaced = {row.service for row in look.rows if row.replaces or row.action == planning.REMOVE_ORPHAN}
+        ours = [row.name for row in look.facts.containers if row.service in replaced]
+        found = look.facts.outside
+        return [
+            *outside.resources_problems(look.model, found, look.outside, look.tool.kind, engine.members, ours),
+            *outside.names_taken(look.model, look.rows, look.facts.names, look.tool.kind),
+        ]
 
     def _not_backed_up(self, look: Look) -> list[str]:
         known = set(self._request.backed_up)
@@ -192,9 +209,9 @@ class Looker:
         """What modules return, as far as it is known before anything is done."""
         result = outcome.empty(self._request.name)
         result["backend"] = outcome.backend(look.tool, look.engine)
-        result["plan"] = [row.as_dict() for row in look.rows]
+        result["plan"] = [row.as_dict() for row in look.rows] + [row.as_dict() for row in look.outside]
         result["orphans"] = sorted({row.service for row in look.facts.containers} - set(look.model.services))
-        result["warnings"] = look.warnings + self._not_backed_up(look)
+        result["warnings"] = look.warnings + resources.warnings(look.outside) + self._not_backed_up(look)
         result["images"] = outcome.images(look.model, look.facts.containers)
         result["files_read"] = look.source.files_read
         result["sources"] = declaration.sources_of(look.model)

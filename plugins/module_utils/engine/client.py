@@ -19,6 +19,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import socket_http
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS, Container, parse_inspect
+from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import (
+    Network,
+    Volume,
+    parse_network,
+    parse_volume,
+)
 
 # What the engines call themselves in the header Server.
 _SERVER = re.compile(r"(Docker|Libpod)/(\S+)")
@@ -51,6 +57,26 @@ class Engine:
     def image(self, reference: str) -> dict[str, t.Any] | None:
         """``inspect`` of a local image, or None when there is none."""
         raise NotImplementedError
+
+    def images(self, references: t.Sequence[str]) -> dict[str, dict[str, t.Any] | None]:
+        """``inspect`` of each local image; None for one that does not exist, or whose name no image can have."""
+        return {reference: self.image(reference) for reference in references}
+
+    def networks(self) -> list[Network]:
+        """Every network."""
+        return []
+
+    def members(self, network: str) -> list[str]:
+        """Names of the running containers on a network, by its id."""
+        return []
+
+    def volumes(self, names: t.Sequence[str]) -> dict[str, Volume | None]:
+        """The named volumes of these names; None for one that does not exist."""
+        return dict.fromkeys(names)
+
+    def names(self) -> dict[str, dict[str, str]]:
+        """Name -> labels of every container, also stopped ones."""
+        return {container.name: dict(container.labels) for container in self.containers()}
 
     def logs(self, container: str, lines: int) -> str:
         """The last ``lines`` lines a container printed, standard output and error together."""
@@ -180,6 +206,31 @@ class SocketEngine(Engine):
         except NotFound:
             return None
 
+    def images(self, references: t.Sequence[str]) -> dict[str, dict[str, t.Any] | None]:
+        return self._each("images", references)
+
+    def _each(self, kind: str, names: t.Sequence[str]) -> dict[str, dict[str, t.Any] | None]:
+        suffix = "/json" if kind == "images" else ""
+        paths = [f"/{kind}/{urllib.parse.quote(name, safe='')}{suffix}" for name in names]
+        found: dict[str, dict[str, t.Any] | None] = {}
+        for name, path, answer in zip(names, paths, self._ask(paths)):
+            # 400 is for what cannot be a name.
+            found[name] = None if answer.status in (400, 404) else json.loads(self._body(path, answer))
+        return found
+
+    def networks(self) -> list[Network]:
+        return [parse_network(row) for row in self.get("/networks") or ()]
+
+    def members(self, network: str) -> list[str]:
+        return list(parse_network(self.get(f"/networks/{urllib.parse.quote(network, safe='')}")).members)
+
+    def volumes(self, names: t.Sequence[str]) -> dict[str, Volume | None]:
+        return {name: parse_volume(row) if row else None for name, row in self._each("volumes", names).items()}
+
+    def names(self) -> dict[str, dict[str, str]]:
+        rows = self._list(None)
+        return {name.lstrip("/"): row.get("Labels") or {} for row in rows for name in row.get("Names") or ()}
+
     def secret(self, name: str) -> dict[str, t.Any] | None:
         try:
             return self.get(f"/secrets/{urllib.parse.quote(name, safe='')}")
@@ -253,6 +304,23 @@ class PodmanCli(Engine):
         except NotFound:
             return None
         return rows[0] if rows else None
+
+    def networks(self) -> list[Network]:
+        return [parse_network(row) for row in json.loads(self._call("network", "ls", "--format", "json") or "[]")]
+
+    def members(self, network: str) -> list[str]:
+        return self._call("ps", "--filter", f"network={network}", "--format", "{{.Names}}").split()
+
+    def volumes(self, names: t.Sequence[str]) -> dict[str, Volume | None]:
+        if not names:
+            return {}
+        rows = [parse_volume(row) for row in json.loads(self._call("volume", "ls", "--format", "json") or "[]")]
+        known = {row.name: row for row in rows}
+        return {name: known.get(name) for name in names}
+
+    def names(self) -> dict[str, dict[str, str]]:
+        rows = json.loads(self._call("ps", "--all", "--format", "json") or "[]")
+        return {name: row.get("Labels") or {} for row in rows for name in row.get("Names") or ()}
 
     def secret(self, name: str) -> dict[str, t.Any] | None:
         try:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GET over a unix socket, many questions on the way at a time (HTTP/1.1 pipelining, RFC 9112 9.3.2).
+"""HTTP over a unix socket, many questions on the way at a time (HTTP/1.1 pipelining, RFC 9112 9.3.2).
 
 An engine works on the next answer while we read the last one, so that looking at 50 containers takes as long as the
 slower of both and not as both together. http.client cannot do that: it wants each answer read before the next question.
@@ -47,9 +47,10 @@ class Connection:
         self._stream.close()
         self.sock.close()
 
-    def ask(self, targets: t.Sequence[str]) -> None:
+    def ask(self, targets: t.Sequence[str], method: str = "GET") -> None:
         """Send questions, at most :data:`WINDOW`; then :meth:`answer` must be called as often."""
-        requests = [f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n" for target in targets]
+        length = "" if method == "GET" else "Content-Length: 0\r\n"
+        requests = [f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n" for target in targets]
         self.sock.sendall("".join(requests).encode("ascii"))
 
     def answer(self) -> Answer:

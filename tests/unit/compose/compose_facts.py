@@ -75,9 +75,10 @@ def planned(model, containers, *, kind="podman-compose", version=(1, 6, 0), imag
     known = {"shop:1": {"Id": IMAGE_ID, "Config": {}}, IMAGE_ID: {"Id": IMAGE_ID, "Config": {}}}
     known.update(images or {})
     orphans = facts.pop("remove_orphans", False)
+    networks = facts.pop("networks", ())
     records = {identity: Record("", digest) for identity, digest in facts.pop("digests", {}).items()}
     found = plan.Facts(containers, known, Memory(records), stale=facts.pop("stale", {}))
-    rows = plan.make(model, found, kind=kind, version=version, remove_orphans=orphans)
+    rows = plan.make(model, found, kind=kind, version=version, remove_orphans=orphans, networks=networks)
     return {row.service: row for row in rows}
 
 

@@ -9,6 +9,7 @@ import os
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks.ports import Listener, clashes
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import LeftOpen, from_config
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.plan import Row
 from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv
@@ -56,6 +57,31 @@ def test_a_relative_source_outside(place):
     assert "relative_source" in problems(place, {"web": {"image": "a", "volumes": ["../data:/data:ro"]}})
 
 
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("./data:/data", ("'./data' is in the deploy directory", "Add :ro")),
+        ("../data:/data", ("'../data' leads out of the deploy directory", "${DATA_DIR:?}")),
+    ],
+)
+def test_message_on_a_relative_source_has_it_as_it_is_written_and_the_way_out(place, row, words):
+    (place / "deploy" / "data").mkdir()
+    base = f"{place}/deploy"
+    absolute = {"type": "bind", "source": os.path.normpath(f"{base}/{row.split(':')[0]}"), "target": "/data"}
+    model = from_config(
+        {"services": {"web": {"image": "a", "volumes": [absolute]}}},
+        project="shop",
+        project_dir=base,
+        default_image="{service}",
+        unset={},
+        left_open=LeftOpen(relative={absolute["source"]}),
+    )
+    source = Source("shop", base, (f"{base}/compose.yml",), "", ())
+    (problem,) = declaration.declared(model, source, declaration.Rules())
+    assert problem.code == "relative_source"
+    assert all(word in problem.message for word in words)
+
+
 def test_a_source_that_does_not_exist(place):
     found = problems(place, {"web": {"image": "a", "volumes": [f"{place}/nowhere:/data"]}})
     assert "data_dirs" in found["no_source"].message
@@ -83,6 +109,16 @@ def test_a_directory_beside_the_deploy_directory_with_the_same_beginning(place):
 @pytest.mark.parametrize("port", ["8080:80", "0.0.0.0:8080:80", "192.168.1.5:8080:80", "80"])
 def test_a_port_other_machines_reach(place, port):
     assert "public_port" in problems(place, {"web": {"image": "a", "ports": [port]}})
+
+
+def test_port_that_two_protocols_publish_is_one_line(place):
+    source = Source("shop", f"{place}/deploy", (), "", ())
+    model = model_of({"web": {"image": "a", "ports": ["443:443", "443:443/udp", "51820:51820/udp"]}})
+    problems = declaration.declared(model, source, declaration.Rules())
+    assert [problem.where for problem in problems] == [
+        "service web, port 443/tcp and 443/udp",
+        "service web, port 51820/udp",
+    ]
 
 
 def test_a_public_port_that_is_listed(place):

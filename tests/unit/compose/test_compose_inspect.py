@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose import inspect
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.plan import Facts, Row
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.resources import Found
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run, state_file
@@ -48,4 +49,4 @@ def test_a_restart_that_was_planned_and_not_made_is_planned_again(started, remem
         warnings=[],
         cache={},
     )
-    assert (after.id in record_run.after(seen, [after]).records) is remembered
+    assert (after.id in record_run.after(seen, [after], Found()).records) is remembered

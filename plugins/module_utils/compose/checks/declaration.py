@@ -16,7 +16,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.resolve
     no_env_file,
     unset_problems,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import PortRow
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import Bind, PortRow
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, moved
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
@@ -29,7 +29,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
 # Less than this and a database or a log stops within minutes.
 _LEAST_FREE = 64 << 20
 # What an earlier step of the same playbook may solve: in check mode nobody makes directories and secrets.
-MADE_BEFORE = ("no_source", "no_file", "no_secret")
+MADE_BEFORE = ("no_source", "no_file", "no_secret", "no_network", "no_volume")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
@@ -90,12 +90,7 @@ def _binds(service: Service, source: Source) -> t.Iterator[Problem]:
         real = os.path.realpath(bind.source)
         inside = real == deploy_dir or real.startswith(deploy_dir + os.sep)
         if bind.relative and not (inside and bind.read_only):
-            yield Problem(
-                "relative_source",
-                where,
-                f"the source {bind.written!r} is relative, so it depends on where compose runs; write an absolute "
-                "path, for example ${DATA_DIR:?}/… with DATA_DIR in the environment file",
-            )
+            yield Problem("relative_source", where, _relative(bind, inside, source.project_dir))
         elif inside and not bind.read_only:
             yield Problem(
                 "source_in_deploy_dir",
@@ -114,6 +109,21 @@ def _binds(service: Service, source: Source) -> t.Iterator[Problem]:
                 where,
                 f"{bind.source} does not exist ({advice}); engines would make an empty one owned by root",
             )
+
+
+def _relative(bind: Bind, inside: bool, directory: str) -> str:
+    # Docker Compose shows only the absolute path, which the user did not write.
+    written = os.path.relpath(bind.source, directory)
+    written = written if written.startswith(("./", "../")) or written in (".", "..") else f"./{written}"
+    data = "an absolute path for data, such as ${DATA_DIR:?}/… with DATA_DIR in the environment file"
+    if inside:
+        return (
+            f"{written!r} is in the deploy directory {directory}, which every deploy rewrites. Add :ro if it came with "
+            f"the stack and is only read. Otherwise, write {data}"
+        )
+    return (
+        f"{written!r} leads out of the deploy directory {directory}, so it is another place on each host. Write {data}"
+    )
 
 
 def _files(service: Service, source: Source) -> t.Iterator[Problem]:
@@ -158,16 +168,22 @@ def _build(service: Service, where: str, place: t.Callable[[str], str]) -> t.Ite
 
 
 def _public(service: Service, rules: Rules) -> t.Iterator[Problem]:
+    found: dict[tuple[int, int, str], list[str]] = {}
     for row in service.ports:
         if not row.loopback and row.published not in rules.public_ports:
-            number = row.published or f"one the engine picks, for {row.target}"
-            yield Problem(
-                "public_port",
-                f"service {service.name}, port {number}",
-                f"is published on {row.host_ip or 'every address'}, so other machines reach it (a firewall on "
-                f"this host does not stop that); write 127.0.0.1:{row.published or ''}:{row.target}, or list it in "
-                "public_ports",
-            )
+            found.setdefault((row.published, row.target, row.host_ip), []).append(row.protocol)
+    # One line for a number, as it is written in public_ports.
+    for (published, target, address), protocols in found.items():
+        which = " and ".join(f"{published}/{protocol}" for protocol in dict.fromkeys(protocols))
+        if not published:
+            which = f"one the engine picks, for {target}"
+        yield Problem(
+            "public_port",
+            f"service {service.name}, port {which}",
+            f"is published on {address or 'every address'}, so other machines reach it (a firewall on this host does "
+            f"not stop that). Write 127.0.0.1:{published or ''}:{target}, or list it in compose_stack_public_ports "
+            "(public_ports) if they are meant to",
+        )
 
 
 def _full(places: t.Sequence[str]) -> t.Iterator[Problem]:

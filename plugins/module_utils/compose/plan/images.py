@@ -26,7 +26,7 @@ def look(engine: Engine, references: t.Iterable[str], world: World) -> Images:
     """
     wanted = list(dict.fromkeys(reference for reference in references if reference and NOT_SET not in reference))
     if not isinstance(engine, PodmanCli):
-        return {reference: engine.image(reference) for reference in wanted}
+        return dict(engine.images(wanted))
     if not wanted:
         return {}
     # Podman prints what it found and complains about the rest: one process for any number of images.

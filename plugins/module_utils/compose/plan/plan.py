@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, config_hash, images
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, config_hash, images, resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE, PODMAN_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
@@ -81,6 +81,8 @@ class Facts:
         memory: what this collection wrote down about them.
         content: service -> the present digests of its files.
         stale: service -> destinations whose mount is no longer the directory on the host.
+        outside: networks and volumes.
+        names: name -> labels of every container of the engine.
     """
 
     containers: t.Sequence[Container]
@@ -88,15 +90,26 @@ class Facts:
     memory: Memory = field(default_factory=Memory)
     content: t.Mapping[str, Content] = field(default_factory=dict)
     stale: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
+    outside: resources.Found = field(default_factory=resources.Found)
+    names: t.Mapping[str, t.Mapping[str, str]] = field(default_factory=dict)
 
 
-def make(model: Model, facts: Facts, *, kind: str, version: t.Sequence[int], remove_orphans: bool) -> list[Row]:
+def make(
+    model: Model,
+    facts: Facts,
+    *,
+    kind: str,
+    version: t.Sequence[int],
+    remove_orphans: bool,
+    networks: t.Collection[str] = (),
+) -> list[Row]:
     """The plan for ``model``.
 
     Args:
         kind: the compose tool that will apply it.
         version: its version.
         remove_orphans: plan to remove containers of services that are no longer declared.
+        networks: those of the compose file that are made again, and with them the containers on them.
     """
     by_service: dict[str, list[Container]] = {}
     for container in facts.containers:
@@ -112,6 +125,8 @@ def make(model: Model, facts: Facts, *, kind: str, version: t.Sequence[int], rem
             _content(row, service, container, facts)
             _liveness(row, service, container, kind)
         _context(row, service, present, facts)
+        if present and set(resources.keys_of(service)) & set(networks):
+            row.raise_to(RECREATE, "network_changed")
         if len(present) < service.scale:
             row.raise_to(CREATE, "missing")
         if len(present) > service.scale:

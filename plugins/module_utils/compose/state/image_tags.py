@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import http.client
-import socket
 import urllib.parse
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+from ansible_collections.onebox.stack.plugins.module_utils.engine import changes
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 
 _TIMEOUT = 60.0
 
@@ -60,29 +59,12 @@ class Tagger:
             raise ComposeError(f"cannot {words[0]} image {words[-1]}: {error}") from error
 
     def _call(self, method: str, path: str, reference: str) -> None:
-        connection = _Connection(self._engine.socket)
         try:
-            connection.request(method, path, headers={"Content-Length": "0"})
-            answer = connection.getresponse()
-            body = answer.read()
-        except (OSError, http.client.HTTPException) as error:
+            status, text = changes.change(self._engine.socket, method, path)
+        except EngineError as error:
             raise ComposeError(f"cannot name image {reference}: {error}") from error
-        finally:
-            connection.close()
-        if answer.status >= 400 and answer.status != 409:  # 409: in use, so the name is all that can go
-            text = body.decode("utf-8", errors="replace").strip()
+        if status >= 400 and status != 409:  # 409: in use, so the name is all that can go
             raise ComposeError(f"cannot name image {reference}: {text}")
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 def split(reference: str) -> tuple[str, str]:

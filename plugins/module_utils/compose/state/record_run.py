@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import fingerprint
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory, Record
@@ -19,7 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 _UNTOUCHED = (planning.KEEP, planning.START, planning.RESTART)
 
 
-def after(look: Look, containers: t.Sequence[Container]) -> Memory:
+def after(look: Look, containers: t.Sequence[Container], outside: resources.Found) -> Memory:
     """The memory after a run, also one that failed half way.
 
     By container id: a container someone else made is unknown, and is taken for what the plan found it to be.
@@ -27,6 +27,7 @@ def after(look: Look, containers: t.Sequence[Container]) -> Memory:
     Args:
         look: what the run saw before it changed anything.
         containers: what is there now.
+        outside: networks and volumes that are there now.
     """
     former = {row.id: row for row in look.facts.containers}
     rows = {row.service: row for row in look.rows}
@@ -44,7 +45,8 @@ def after(look: Look, containers: t.Sequence[Container]) -> Memory:
             builds.pop(container.image_id, None)  # so that the newest comes last
             builds[container.image_id] = content.context.digest
     mark = fingerprint(look.tool.argv)
-    return Memory(records, builds, look.cache, {mark: look.tool.version_text} if mark else {})
+    tools = {mark: look.tool.version_text} if mark else {}
+    return Memory(records, builds, look.cache, tools, resources.remembered(look.model, outside, look.outside))
 
 
 def _record(

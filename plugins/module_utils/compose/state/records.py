@@ -45,12 +45,14 @@ class Memory:
         builds: image id -> digest of the context it was built from.
         cache: see :class:`content.Reader`.
         tools: :func:`provider.fingerprint` -> version.
+        outside: id of a network, or name of a volume, -> digest of its declaration, see :func:`resources.digest`.
     """
 
     records: t.Mapping[str, Record] = field(default_factory=dict)
     builds: t.Mapping[str, str] = field(default_factory=dict)
     cache: t.Mapping[str, t.Sequence[t.Any]] = field(default_factory=dict)
     tools: t.Mapping[str, str] = field(default_factory=dict)
+    outside: t.Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, data: t.Mapping[str, t.Any]) -> Memory:
@@ -66,7 +68,8 @@ class Memory:
                     _mapping(row.get("code")),
                     seconds if isinstance(seconds, int) else 10,
                 )
-        return cls(records, _mapping(data.get("builds")), _mapping(data.get("cache")), _mapping(data.get("tools")))
+        rest = (_mapping(data.get(name)) for name in ("builds", "cache", "tools", "outside"))
+        return cls(records, *rest)
 
     @property
     def grace(self) -> dict[str, int]:
@@ -89,6 +92,7 @@ class Memory:
             "builds": dict(list(self.builds.items())[-_BUILDS:]),
             "cache": dict(self.cache),
             "tools": dict(self.tools),
+            "outside": dict(self.outside),
         }
 
 

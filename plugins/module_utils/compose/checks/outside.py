@@ -1,0 +1,186 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a stack names and does not bring: external networks and volumes, names of containers, devices.
+
+A compose tool finds each of them missing only when it has stopped or made something already.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, Service, pairs
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
+from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS, SERVICE_LABELS
+
+_NETWORK_LABEL = "com.docker.compose.network"
+# Of another kind than a directory or a block device of this host.
+_REMOTE = ("nfs", "cifs", "smb", "tmpfs", "ceph", "gluster")
+_REFERENCE = re.compile(
+    r"(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?/)?"
+    r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@[A-Za-z][A-Za-z0-9.+_-]*:[0-9a-fA-F]{32,})?|(?:sha256:)?[0-9a-f]{12,64}"
+)
+
+
+def declared(model: Model) -> list[Problem]:
+    """Problems that the model alone shows: providers, and names that no image can have."""
+    found = []
+    for service in model.services.values():
+        where = f"service {service.name}"
+        if service.raw.get("provider"):
+            kind = (service.raw["provider"] or {}).get("type") or "?"
+            message = (
+                f"is run by the provider {kind!r}: no engine shows it as a container, so it cannot be planned or "
+                "checked. Run it outside of this stack, and give its address to the services in the environment file"
+            )
+            found.append(Problem("provider_service", where, message))
+        elif not model.unset and NOT_SET not in service.image and not _REFERENCE.fullmatch(service.image):
+            why = (
+                "from the service's name; write image beside build" if service.raw.get("image") is None else "in image"
+            )
+            message = f"{service.image!r} is not a name for an image ({why}). Use small letters, and no empty tag"
+            found.append(Problem("bad_image", where, message))
+    return found
+
+
+def resources_problems(
+    model: Model,
+    found: resources.Found,
+    rows: t.Sequence[resources.Row],
+    kind: str,
+    members: t.Callable[[str], t.Sequence[str]],
+    ours: t.Collection[str],
+) -> list[Problem]:
+    """Networks and volumes that are external and not there, belong to others, or cannot be replaced.
+
+    Args:
+        found: networks and volumes on the engine.
+        rows: the plan for them.
+        kind: the compose tool.
+        members: names of the containers on a network, by its id.
+        ours: names of containers that are replaced.
+    """
+    problems = []
+    ids = {network.id for network in found.networks.values()}
+    for key, body in resources.declared(model, "network").items():
+        name, network = body["name"], found.networks.get(body["name"])
+        where = f"network {key}"
+        if body.get("external"):
+            if network is None and name not in ids:
+                message = (
+                    f"is external, and the engine has no network {name}. Deploy the stack that declares it first, or "
+                    f"create it: docker network create {name}"
+                )
+                problems.append(Problem("no_network", where, message))
+        elif network is not None and kind == DOCKER_COMPOSE and network.labels.get(_NETWORK_LABEL) != key:
+            owner = network.labels.get(PROJECT_LABELS[0])
+            whose = f"of stack {owner}" if owner else "that no stack made"
+            message = (
+                f"{name} is a network {whose}. Give this one another name, or set external: true to use that network"
+            )
+            problems.append(Problem("network_taken", where, message))
+    for key, body in resources.declared(model, "volume").items():
+        where = f"volume {key}"
+        if body.get("external"):
+            if found.volumes.get(body["name"]) is None:
+                name = body["name"]
+                message = (
+                    f"is external, and the engine has no volume {name}. Restore it, or create an empty one: "
+                    f"docker volume create {name}"
+                )
+                problems.append(Problem("no_volume", where, message))
+        else:
+            problems += _volume_device(where, body)
+    for row in rows:
+        if row.kind == "network" and row.action == resources.RECREATE:
+            others = sorted(set(members(row.identity)) - set(ours))
+            if others:
+                message = (
+                    f"was changed ({', '.join(sorted(row.diff))}), so it must be made again, and {', '.join(others)} "
+                    "is on it, which this stack does not replace. Stop that first (remove_orphans stops services that "
+                    "left the compose file), or undo the change"
+                )
+                problems.append(Problem("network_in_use", f"network {row.key}", message))
+    return problems
+
+
+def _volume_device(where: str, body: t.Mapping[str, t.Any]) -> t.Iterator[Problem]:
+    options = pairs(body.get("driver_opts"))
+    device, kind = options.get("device") or "", options.get("type") or ""
+    if body.get("driver") not in (None, "", "local") or kind.startswith(_REMOTE):
+        return
+    if device.startswith("/") and not device.startswith("//") and not os.path.exists(device):
+        message = (
+            f"its device {device} does not exist. Declare it in data_dirs_directories, or create it: a volume that was "
+            "made without it stays wrong"
+        )
+        yield Problem("no_source", where, message)
+
+
+def devices(model: Model, exists: t.Callable[[str], bool] = os.path.exists) -> list[Problem]:
+    """Devices of this host that services are given and that do not exist."""
+    found = []
+    for service in model.services.values():
+        for row in service.raw.get("devices") or ():
+            source = str(row.get("source") or "") if isinstance(row, dict) else str(row).split(":", maxsplit=1)[0]
+            # Without a slash it is a name of the Container Device Interface.
+            if source.startswith("/") and not exists(source):
+                message = (
+                    "does not exist on this host. Attach it or load its driver, or take it out of devices, for "
+                    "example with an override file for hosts without it"
+                )
+                found.append(Problem("no_device", f"service {service.name}, device {source}", message))
+    return found
+
+
+def names_taken(
+    model: Model,
+    rows: t.Sequence[planning.Row],
+    names: t.Mapping[str, t.Mapping[str, str]],
+    kind: str,
+) -> list[Problem]:
+    """Names of containers about to be made that containers of others have.
+
+    Args:
+        names: name -> labels of every container of the engine.
+        kind: the compose tool.
+    """
+    found = []
+    leaving = {row.service for row in rows if row.replaces or row.action == planning.REMOVE_ORPHAN}
+    for row in rows:
+        service = model.services.get(row.service)
+        if service is None or not row.replaces:
+            continue
+        for name in _names(service, model.project, kind):
+            labels = names.get(name)
+            if labels is None:
+                continue
+            project, owner = _first(labels, PROJECT_LABELS), _first(labels, SERVICE_LABELS)
+            # What goes before anything is made, or is replaced itself, frees its name.
+            if project == model.project and (owner == service.name or owner in leaving):
+                continue
+            whose = f"service {owner} of stack {project}" if project else "a container that no stack made"
+            message = (
+                f"the name of its container, {name}, is taken by {whose}. Remove that container, or choose another "
+                f"container_name: docker rm -f {name} removes it, and what it wrote outside of volumes is lost"
+            )
+            found.append(Problem("name_taken", f"service {service.name}", message))
+    return found
+
+
+def _names(service: Service, project: str, kind: str) -> list[str]:
+    if service.container_name:
+        return [service.container_name]
+    between = "-" if kind == DOCKER_COMPOSE else "_"
+    return [between.join((project, service.name, str(number))) for number in range(1, service.scale + 1)]
+
+
+def _first(labels: t.Mapping[str, str], keys: t.Sequence[str]) -> str:
+    return next((labels[key] for key in keys if labels.get(key)), "")

@@ -1,0 +1,258 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decide whether networks and volumes are as the compose file declares them.
+
+A changed network is replaced together with the containers on it, as Docker Compose since 2.31 does; older ones and
+podman-compose keep it silently. A volume is never replaced, because that loses its data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service, pairs
+from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import Network, Volume
+
+KEEP, RECREATE = "keep", "recreate"
+HASH_LABEL = "com.docker.compose.config-hash"
+VERSION_LABEL = "com.docker.compose.version"
+_DEFAULT_DRIVERS = {"network": "bridge", "volume": "local"}
+
+Diff = dict[str, dict[str, t.Any]]
+
+
+@dataclass
+class Row:
+    """The plan for one network or volume.
+
+    Attributes:
+        kind: ``network`` or ``volume``.
+        key: its name in the compose file.
+        name: its name on the engine.
+        identity: the engine's id of it.
+    """
+
+    kind: str
+    key: str
+    name: str
+    identity: str
+    action: str = KEEP
+    reasons: list[str] = field(default_factory=list)
+    diff: Diff = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, t.Any]:
+        """As modules return it."""
+        return {
+            "service": f"{self.kind} {self.key}",
+            "action": self.action,
+            "reasons": list(self.reasons),
+            "diff": self.diff,
+            "downtime": "recreate" if self.action == RECREATE else "none",
+            "cascade_from": "",
+        }
+
+
+@dataclass(frozen=True)
+class Found:
+    """Networks and volumes on the engine.
+
+    Attributes:
+        networks: name -> network, of all there are.
+        volumes: name -> volume, of those that the stack declares.
+        known: id of a network, or name of a volume, -> :func:`digest` of what it was made from.
+    """
+
+    networks: t.Mapping[str, Network] = field(default_factory=dict)
+    volumes: t.Mapping[str, Volume | None] = field(default_factory=dict)
+    known: t.Mapping[str, str] = field(default_factory=dict)
+
+
+def digest(kind: str, body: t.Mapping[str, t.Any]) -> str:
+    """The hash that Docker Compose gives a network or a volume: the SHA-256 of what ``config`` prints for it."""
+    if kind == "volume" and not body.get("driver"):
+        body = {"name": body.get("name"), "driver": "local", **{key: body[key] for key in body if key != "name"}}
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def declared(model: Model, kind: str) -> dict[str, dict[str, t.Any]]:
+    """Name on the engine and body of each network or volume that a service of the model uses, by its key."""
+    top = model.raw.get(f"{kind}s")
+    top = top if isinstance(top, dict) else {}
+    used: dict[str, None] = {}
+    for service in model.services.values():
+        used.update(dict.fromkeys(keys_of(service) if kind == "network" else (row[0] for row in service.named_volumes)))
+    found = {}
+    for key in filter(None, used):
+        written = top.get(key)
+        body = written if isinstance(written, dict) else {}
+        # podman-compose leaves the names open.
+        external = body.get("external")
+        named = external.get("name") if isinstance(external, dict) else None
+        default = key if external else f"{model.project}_{key}"
+        found[key] = {"name": named or body.get("name") or default, **{k: v for k, v in body.items() if k != "name"}}
+    return found
+
+
+def keys_of(service: Service) -> list[str]:
+    """The networks of the compose file that a service is on."""
+    written = service.raw.get("networks")
+    if written:
+        return [str(key) for key in written]
+    return [] if service.raw.get("network_mode") else ["default"]
+
+
+def plan(model: Model, found: Found, kind: str, version_text: str) -> list[Row]:
+    """The networks and volumes that are not as declared.
+
+    Args:
+        kind: the compose tool.
+        version_text: its version.
+    """
+    rows = []
+    for key, body in declared(model, "network").items():
+        network = found.networks.get(body["name"])
+        if network is None or body.get("external"):
+            continue
+        diff = _network_diff(body, network)
+        if _changed("network", body, network.id, network.labels, found.known, kind, version_text, diff):
+            row = Row("network", key, network.name, network.id, RECREATE, ["network_changed"], diff or _UNSEEN)
+            rows.append(row)
+    for key, body in declared(model, "volume").items():
+        volume = found.volumes.get(body["name"])
+        if volume is None or body.get("external"):
+            continue
+        diff = _volume_diff(body, volume)
+        if _changed("volume", body, volume.name, volume.labels, found.known, kind, version_text, diff):
+            rows.append(Row("volume", key, volume.name, volume.name, KEEP, ["volume_changed"], diff or _UNSEEN))
+    return rows
+
+
+# Something was declared, and is not any more: the engine does not say what the present value came from.
+_UNSEEN: Diff = {"declaration": {"before": "as created", "after": "as declared now"}}
+
+
+def _changed(
+    what: str,
+    body: t.Mapping[str, t.Any],
+    identity: str,
+    labels: t.Mapping[str, str],
+    known: t.Mapping[str, str],
+    kind: str,
+    version_text: str,
+    diff: Diff,
+) -> bool:
+    now = digest(what, body)
+    label = labels.get(HASH_LABEL)
+    if kind == DOCKER_COMPOSE and label and what == "network":
+        if label == now:
+            return False
+        # Should this Compose hash otherwise than we do, what it made of the same declaration is not changed.
+        return not (known.get(identity) == now and labels.get(VERSION_LABEL) == version_text)
+    if label and label == now:
+        return False
+    if identity in known:
+        return known[identity] != now
+    return bool(diff) or (bool(label) and kind == DOCKER_COMPOSE and labels.get(VERSION_LABEL) == version_text)
+
+
+def _network_diff(body: t.Mapping[str, t.Any], network: Network) -> Diff:
+    diff: Diff = {}
+    _differ(diff, "internal", network.internal, bool(body.get("internal")))
+    if body.get("enable_ipv6") is not None:
+        _differ(diff, "enable_ipv6", network.ipv6, bool(body["enable_ipv6"]))
+    _common(diff, "network", body, network.driver, network.options, network.labels)
+    rows = (body.get("ipam") or {}).get("config") or ()
+    for number, row in enumerate(rows):
+        wanted = str(row.get("subnet") or "")
+        there = next((each for each in network.subnets if _prefix(each.subnet) == _prefix(wanted)), None)
+        if wanted and there is None:
+            before = ", ".join(each.subnet for each in network.subnets)
+            _differ(diff, f"ipam.config.{number}.subnet", before, wanted)
+        elif there is not None and row.get("gateway"):
+            _differ(diff, f"ipam.config.{number}.gateway", there.gateway, str(row["gateway"]))
+    return diff
+
+
+def _prefix(text: str) -> str:
+    """One spelling of a subnet."""
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        return text
+
+
+def _volume_diff(body: t.Mapping[str, t.Any], volume: Volume) -> Diff:
+    diff: Diff = {}
+    _common(diff, "volume", body, volume.driver, volume.options, volume.labels)
+    for name in volume.options:
+        if name not in (body.get("driver_opts") or {}) and volume.driver == "local":
+            _differ(diff, f"driver_opts.{name}", volume.options[name], None)
+    return diff
+
+
+def _common(
+    diff: Diff,
+    kind: str,
+    body: t.Mapping[str, t.Any],
+    driver: str,
+    options: t.Mapping[str, str],
+    labels: t.Mapping[str, str],
+) -> None:
+    if body.get("driver") or driver in ("bridge", "local", "macvlan", "ipvlan"):
+        _differ(diff, "driver", driver, str(body.get("driver") or _DEFAULT_DRIVERS[kind]))
+    for name, value in pairs(body.get("driver_opts")).items():
+        # Podman has its own names for some.
+        if name in options or not name.startswith("com.docker."):
+            _differ(diff, f"driver_opts.{name}", options.get(name), value)
+    for name, value in pairs(body.get("labels")).items():
+        _differ(diff, f"labels.{name}", labels.get(name), value or "")
+
+
+def _differ(diff: Diff, field_name: str, before: t.Any, after: t.Any) -> None:
+    if before != after:
+        # Options of a volume hold the password of a share.
+        shown = [mask.value(field_name, each) if isinstance(each, str) else each for each in (before, after)]
+        if shown[0] == shown[1]:
+            shown[1] = f"{shown[1]} (another value)"
+        diff[field_name] = {"before": shown[0], "after": shown[1]}
+
+
+def remembered(model: Model, found: Found, rows: t.Sequence[Row]) -> dict[str, str]:
+    """What to write down of the networks and volumes: id or name -> :func:`digest`.
+
+    Args:
+        found: what there is now.
+        rows: what was planned. What is still not as declared keeps what was known of it.
+    """
+    differing = {row.identity for row in rows}
+    kept: dict[str, str] = {}
+    for kind, there in (("network", found.networks), ("volume", found.volumes)):
+        for body in declared(model, kind).values():
+            one = there.get(body["name"])
+            if one is None or body.get("external"):
+                continue
+            identity = one.id if isinstance(one, Network) else one.name
+            if identity not in differing:
+                kept[identity] = digest(kind, body)
+            elif identity in found.known:
+                kept[identity] = found.known[identity]
+    return kept
+
+
+def warnings(rows: t.Sequence[Row]) -> list[str]:
+    """What the user should know of volumes that stay as they are."""
+    return [
+        f"volume {row.key}: is not as the compose file declares it ({', '.join(sorted(row.diff))}), and stays as it "
+        "is, because a new one would not have its data. To change it, stop the stack, copy the data out of "
+        f"{row.name}, remove that volume, deploy, and copy the data back. Or declare a volume of another name."
+        for row in rows
+        if row.kind == "volume"
+    ]

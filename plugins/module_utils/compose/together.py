@@ -1,0 +1,86 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Query the compose tool and the engine side by side, so that a plan takes hardly longer than the tool's ``config``."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import env_file, environment, resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images, resources
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import Network
+
+
+@dataclass
+class Seen:
+    """What there is: the model by ``tool``, and on the engine what it is compared with."""
+
+    tool: providers.Provider
+    model: Model
+    containers: list[Container] = field(default_factory=list)
+    images: images.Images = field(default_factory=dict)
+    outside: resources.Found = field(default_factory=resources.Found)
+    names: t.Mapping[str, t.Mapping[str, str]] = field(default_factory=dict)
+
+
+def look(request: Request, source: Source, engine: Engine | None, memory: Memory, world: World) -> Seen:
+    """Resolve the model, and meanwhile query the engine.
+
+    Raises:
+        ComposeError: there is no tool, or it refuses the stack. Comes before what is wrong with the engine.
+        EngineError: the engine does not answer.
+    """
+    env = environment.clean(world.environ, env_file.names(source))
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
+        # The version is needed only when there is a model, and the first candidate is nearly always the one.
+        guess = providers.likely(request.provider, engine, env, request.provider_path)
+        early = pool.submit(resolve.resolve, guess, source, world) if guess is not None else None
+        try:
+            tool = providers.find(
+                request.provider, engine, env, world, executable=request.provider_path, known=memory.tools
+            )
+        except ComposeError:
+            if early is not None:
+                early.cancel()
+            raise
+        if early is None or guess is None or guess.argv != tool.argv or guess.kind != tool.kind:
+            early = pool.submit(resolve.resolve, tool, source, world)
+        lost: EngineError | None = None
+        containers: list[Container] = []
+        found: images.Images = {}
+        networks: list[Network] = []
+        names: dict[str, dict[str, str]] = {}
+        if engine is not None:
+            try:
+                containers = project_containers(engine, request.name)
+                # Images that run are mostly those that are declared.
+                references = [text for row in containers for text in (row.image_ref, row.image_id)]
+                found = images.look(engine, references, world)
+                networks, names = engine.networks(), engine.names()
+            except EngineError as error:
+                lost = error
+        model = early.result()
+    if lost is not None:
+        raise lost
+    tool = dataclasses.replace(tool, env={**tool.env, **model.placeholders})
+    seen = Seen(tool, model, containers, found, resources.Found(known=memory.outside), names)
+    if engine is not None:
+        wanted = [service.image for service in model.services.values() if service.image not in found]
+        seen.images.update(images.look(engine, wanted, world))
+        volumes = engine.volumes([body["name"] for body in resources.declared(model, "volume").values()])
+        seen.outside = resources.Found({row.name: row for row in networks}, volumes, memory.outside)
+    return seen
