@@ -9,7 +9,7 @@ import pathlib
 import sys
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import podman_compose_keys, resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import locate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
@@ -48,6 +48,8 @@ def refusals(tmp_path: pathlib.Path):
             model = resolve.resolve(tool, source, World.real())
         except BadStack as error:
             return {row.where.replace(f"{tmp_path}/compose.yml: ", ""): row.message for row in error.problems}
+        except ComposeError as error:
+            return {"": str(error)}
         return dict.fromkeys(model.unset, "unset")
 
     return judge
@@ -206,6 +208,28 @@ x-unused: "${C}"
 
 def test_the_projects_name_is_set_by_the_tool(refusals):
     assert refusals('services: {web: {image: a, container_name: "${COMPOSE_PROJECT_NAME}-web"}}') == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "services: {web: {image: a}}\nnetworks: [a]",
+        "services: {web: {image: a}}\nnetworks: {a: 1}",
+        "services: {web: {image: a}}\nnetworks: {a: {ipam: [x]}}",
+        "services: {web: {image: a}}\nnetworks: {a: {ipam: {config: {subnet: x}}}}",
+        "services: {web: {image: a}}\nnetworks: {a: {ipam: {config: [x]}}}",
+        "services: {web: {image: a}}\nvolumes: {a: {driver_opts: x}}",
+        "services: {web: {image: a}}\nvolumes: {a: {labels: 1}}",
+        "services: {web: {image: a, networks: x}}",
+        "services: {web: {image: a, devices: /dev/null}}",
+        "services: {web: {image: a, build: [x], deploy: x, healthcheck: [x]}}",
+        "services: {web: {image: a, env_file: 1}}",
+        "services: [web]",
+        "services: {web: x}",
+    ],
+)
+def test_file_of_another_shape_is_refused_without_a_traceback(refusals, text: str):
+    assert refusals(text)
 
 
 def test_list_of_additional_contexts_is_planned(refusals):

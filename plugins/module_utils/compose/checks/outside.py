@@ -35,9 +35,10 @@ def declared(model: Model) -> list[Problem]:
     for service in model.services.values():
         where = f"service {service.name}"
         if service.raw.get("provider"):
-            kind = (service.raw["provider"] or {}).get("type") or "?"
+            written = service.raw["provider"]
+            kind = written.get("type") if isinstance(written, dict) else written
             message = (
-                f"is run by the provider {kind!r}: no engine shows it as a container, so it cannot be planned or "
+                f"is run by the provider {kind}: no engine shows it as a container, so it cannot be planned or "
                 "checked. Run it outside of this stack, and give its address to the services in the environment file"
             )
             found.append(Problem("provider_service", where, message))

@@ -159,7 +159,34 @@ def from_config(
             if problems:
                 raise BadStack(project, problems) from error
             raise ComposeError(f"service {name} of {project} cannot be understood: {error}") from error
+    try:
+        _check_outside(data)
+    except TypeError as error:
+        raise ComposeError(f"the compose file of {project} cannot be understood: {error}") from error
     return Model(project, project_dir, made, unset, tuple(problems), data)
+
+
+def _check_outside(data: t.Mapping[str, t.Any]) -> None:
+    """Raise :class:`TypeError` unless networks and volumes have the shape of such: podman-compose does not look."""
+    for name, service in data["services"].items():
+        _shaped(service.get("networks"), (dict, list), f"services.{name}.networks")
+        _shaped(service.get("devices"), (list,), f"services.{name}.devices")
+    for collection in ("networks", "volumes"):
+        _shaped(data.get(collection), (dict,), collection)
+        for name, body in (data.get(collection) or {}).items():
+            where = f"{collection}.{name}"
+            _shaped(body, (dict,), where)
+            for key, kinds in (("driver_opts", (dict,)), ("labels", (dict, list)), ("ipam", (dict,))):
+                _shaped((body or {}).get(key), kinds, f"{where}.{key}")
+            rows = ((body or {}).get("ipam") or {}).get("config")
+            _shaped(rows, (list,), f"{where}.ipam.config")
+            for row in rows or ():
+                _shaped(row, (dict,), f"{where}.ipam.config")
+
+
+def _shaped(value: t.Any, kinds: tuple[type, ...], where: str) -> None:
+    if value is not None and not isinstance(value, kinds):
+        raise TypeError(f"{where} is {type(value).__name__}, and not {' or '.join(kind.__name__ for kind in kinds)}")
 
 
 def _service(
@@ -195,7 +222,7 @@ def _service(
         binds=tuple(row for row in volumes if isinstance(row, Bind)),
         named_volumes=tuple(row for row in volumes if isinstance(row, tuple)),
         ports=tuple(ports),
-        depends_on=_depends_on(raw.get("depends_on")),
+        depends_on=_depends_on(raw.get("depends_on"), raw.get("links")),
         namespaces=_namespaces(raw),
         restart=str(raw.get("restart") or (deploy.get("restart_policy") or {}).get("condition") or ""),
         has_healthcheck=bool(healthcheck) and not healthcheck.get("disable") and test not in ("NONE", ["NONE"]),
@@ -264,13 +291,19 @@ def _build(value: t.Any, base: str) -> dict[str, t.Any] | None:
     return build
 
 
-def _depends_on(value: t.Any) -> tuple[Dependency, ...]:
+def _depends_on(value: t.Any, links: t.Any) -> tuple[Dependency, ...]:
+    # docker compose shows a link as a dependency as well, podman-compose does not.
+    found = {
+        str(row).partition(":")[0]: Dependency(str(row).partition(":")[0], "service_started", True)
+        for row in links or ()
+    }
     if isinstance(value, dict):
-        return tuple(
-            Dependency(name, (row or {}).get("condition") or "service_started", bool((row or {}).get("restart")))
-            for name, row in value.items()
-        )
-    return tuple(Dependency(str(name), "service_started", False) for name in value or ())
+        for name, row in value.items():
+            condition = (row or {}).get("condition") or "service_started"
+            found[name] = Dependency(name, condition, bool((row or {}).get("restart")))
+    else:
+        found.update((str(name), Dependency(str(name), "service_started", False)) for name in value or ())
+    return tuple(found.values())
 
 
 def _namespaces(raw: t.Mapping[str, t.Any]) -> tuple[str, ...]:

@@ -157,7 +157,7 @@ def _unknown(data: t.Mapping[str, t.Any], version: Version) -> t.Iterator[tuple[
         network = _mapping(body)
         ipam = _mapping(network.get("ipam"))
         keys = [*_others(network, _NETWORK), *(f"ipam.{key}" for key in _others(ipam, _IPAM))]
-        for row in ipam.get("config") or ():
+        for row in _rows(ipam.get("config")):
             keys += [f"ipam.config.{key}" for key in _others(_mapping(row), _SUBNET)]
         yield from ((f"network {name}", key) for key in keys)
     for name, body in _mapping(data.get("volumes")).items():
