@@ -56,6 +56,8 @@ plan:
   description:
     - One entry a service, with C(service), C(action), C(reasons), C(diff), C(downtime) and C(cascade_from).
     - Actions are C(keep), C(start), C(restart), C(recreate), C(rebuild), C(create) and C(remove_orphan).
+    - A network or a volume that is not as declared has an entry, too. Its C(service) is C(network) or C(volume) and
+      the name in the compose file. A network is recreated with the containers on it, a volume is kept.
     - Values of variables whose names look secret are masked in C(diff).
   returned: always
   type: list
