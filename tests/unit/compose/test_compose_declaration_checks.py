@@ -203,6 +203,14 @@ def test_a_full_disk(place, monkeypatch):
     assert set(problems(place, {"web": {"image": "a", "volumes": [f"{place}/data:/data"]}})) == {"disk_full"}
 
 
+def test_pseudo_file_systems_and_what_is_only_read_need_no_room(place, monkeypatch):
+    rows = ["/proc:/host/proc", "/sys:/host/sys:ro", "/dev/shm:/shm:ro"]
+    real, statvfs = os.statvfs(place), os.statvfs
+    full = os.statvfs_result((*real[:4], 10, *real[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda path: full if path == "/dev/shm" else statvfs(path))
+    assert problems(place, {"web": {"image": "a", "volumes": rows}}) == {}
+
+
 @pytest.mark.parametrize(
     ("machine", "architecture", "platform", "wrong"),
     [

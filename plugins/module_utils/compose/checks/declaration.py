@@ -56,7 +56,8 @@ def declared(model: Model, source: Source, rules: Rules) -> list[Problem]:
         problems += _files(service, source)
         problems += _public(service, rules)
     problems += _twice(model)
-    problems += _full([source.project_dir, *sources_of(model)])
+    written = {bind.source for service in model.services.values() for bind in service.binds if not bind.read_only}
+    problems += _full([source.project_dir, *sorted(written)])
     known = [*model.problems, *unset_problems(model.unset, source)]
     return [*known, *(each for each in problems if NOT_SET not in each.where + each.message)]
 
@@ -194,7 +195,8 @@ def _full(places: t.Sequence[str]) -> t.Iterator[Problem]:
         except OSError:
             continue  # that it is not there is said elsewhere
         free = info.f_bavail * info.f_frsize
-        if device not in seen and free < _LEAST_FREE:
+        # Pseudo file systems such as /proc have no blocks.
+        if info.f_blocks and device not in seen and free < _LEAST_FREE:
             message = f"only {free >> 20} MiB are free on its file system; make room first"
             yield Problem("disk_full", place, message)
         seen.add(device)
