@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import podman_compose_keys, resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import locate
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from onebox_testbed import podman
@@ -73,3 +74,25 @@ def test_the_same_default_in_both_places_is_none_of_that(tool, tmp_path):
             model(tool, tmp_path, service)
         return
     assert model(tool, tmp_path, service).services["web"].command == ("echo", "info")
+
+
+# What this collection does in its place, and what means nothing on one host.
+NOT_ITS_OWN = {
+    "_SERVICE": {"configs", "develop"},
+    "_TOP": {"configs"},
+    "_NETWORK": {"attachable"},
+    "_DEPLOY": {"endpoint_mode", "placement", "restart_policy", "rollback_config", "update_config"},
+}
+TABLES = [name for name, value in vars(podman_compose_keys).items() if isinstance(value, frozenset)]
+
+
+def test_keys_that_count_as_carried_out_are_in_its_source(tool):
+    (place,) = (CACHE / f"podman-compose-{tool.version_text}").glob("lib/python3*/site-packages/podman_compose.py")
+    words = set(re.findall(r"""["']([A-Za-z0-9_]+)["']""", place.read_text()))
+    assert len(TABLES) > 10
+    for table in TABLES:
+        keys = getattr(podman_compose_keys, table)
+        since = getattr(podman_compose_keys, f"{table}_SINCE", {})
+        now = {key for key, version in since.items() if version <= tool.version}
+        assert (keys | now) - NOT_ITS_OWN.get(table, set()) <= words, table
+        assert not (set(since) - now) & words, f"{table}: known to an earlier version"

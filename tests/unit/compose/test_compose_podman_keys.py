@@ -84,6 +84,8 @@ IGNORED = {
     "healthcheck": "{test: x, start_hook: y}",
     "networks": "{default: {priority: 3}}",
     "env_file": "[{path: x.env, format: raw}]",
+    "extra_hosts": "{db: 10.0.0.1}",
+    "volumes": "[{type: volume, source: v, target: /v, volume: {nocopy: true}}]",
 }
 
 
@@ -94,6 +96,19 @@ def test_key_that_podman_compose_ignores_is_refused_by_name(refusals, key: str):
     assert where == "service web"
     assert found[where].startswith("podman-compose 1.6.0 does not carry out ")
     assert key in found[where]
+
+
+@pytest.mark.parametrize(
+    ("row", "left_out"),
+    [
+        ("{driver: nvidia, count: 1, capabilities: [gpu]}", False),
+        ("{driver: cdi, device_ids: [x], capabilities: [gpu]}", True),
+        ("{count: 1, capabilities: [gpu]}", True),
+    ],
+)
+def test_devices_that_podman_compose_ignores_are_refused(refusals, row: str, left_out: bool):
+    text = f"services: {{web: {{image: a, deploy: {{resources: {{reservations: {{devices: [{row}]}}}}}}}}}}"
+    assert list(refusals(text)) == ["service web"] * left_out
 
 
 def test_all_ignored_keys_are_refused_at_once(refusals):
@@ -148,8 +163,9 @@ volumes: {v: {driver_opts: {type: none, o: bind, device: /tmp}}}
 
 
 def test_key_of_a_newer_podman_compose_is_refused_by_version(refusals):
-    text = "services: {web: {image: a, cpuset: '0', scale: 2}}"
+    text = "services: {web: {image: a, cpuset: '0', scale: 2, build: {context: ., dockerfile_inline: FROM a}}}"
     assert refusals(text, (1, 5, 0)) == {}
+    assert refusals("services: {web: {image: a, healthcheck: {test: x, start_interval: 1s}}}", (1, 5, 0))
     (message,) = set(refusals(text, (1, 3, 0)).values())
     assert message.startswith("podman-compose 1.3.0 does not carry out")
 

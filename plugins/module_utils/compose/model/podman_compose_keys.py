@@ -89,7 +89,6 @@ _BUILD = frozenset(
         "cache_to",
         "context",
         "dockerfile",
-        "dockerfile_inline",
         "extra_hosts",
         "labels",
         "secrets",
@@ -99,6 +98,7 @@ _BUILD = frozenset(
         "ulimits",
     ]
 )
+_BUILD_SINCE: dict[str, Version] = {"dockerfile_inline": (1, 5)}
 _DEPLOY = frozenset(
     [
         "endpoint_mode",
@@ -115,7 +115,8 @@ _DEPLOY = frozenset(
 _LIMITS = frozenset(("cpus", "memory"))
 _LIMITS_SINCE: dict[str, Version] = {"pids": (1, 5)}
 _RESERVATIONS = frozenset(("cpus", "devices", "memory"))
-_HEALTHCHECK = frozenset(["disable", "interval", "retries", "start_interval", "start_period", "test", "timeout"])
+_HEALTHCHECK = frozenset(["disable", "interval", "retries", "start_period", "test", "timeout"])
+_HEALTHCHECK_SINCE: dict[str, Version] = {"start_interval": (1, 6)}
 _ENV_FILE = frozenset(("path", "required"))
 _ON_NETWORK = frozenset(["aliases", "ipv4_address", "ipv6_address", "mac_address"])
 _NETWORK = frozenset(
@@ -174,12 +175,29 @@ def _of_service(body: t.Mapping[str, t.Any], version: Version) -> t.Iterator[str
     for part, known, since in (("limits", _LIMITS, _LIMITS_SINCE), ("reservations", _RESERVATIONS, {})):
         keys = _others(_mapping(resources.get(part)), known, since, version)
         yield from (f"deploy.resources.{part}.{key}" for key in keys)
-    for part, known in (("build", _BUILD), ("healthcheck", _HEALTHCHECK)):
-        yield from (f"{part}.{key}" for key in _others(_mapping(body.get(part)), known))
+    for part, known, since in (("build", _BUILD, _BUILD_SINCE), ("healthcheck", _HEALTHCHECK, _HEALTHCHECK_SINCE)):
+        yield from (f"{part}.{key}" for key in _others(_mapping(body.get(part)), known, since, version))
+    yield from _by_value(body, _mapping(resources.get("reservations")))
     for row in _rows(body.get("env_file")):
         yield from (f"env_file.{key}" for key in _others(_mapping(row), _ENV_FILE))
     for name, row in _mapping(body.get("networks")).items():
         yield from (f"networks.{name}.{key}" for key in _others(_mapping(row), _ON_NETWORK))
+
+
+def _by_value(body: t.Mapping[str, t.Any], reservations: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """What is left out for some values only."""
+    for row in _rows(reservations.get("devices")):
+        device = _mapping(row)
+        if device and not (device.get("driver") == "nvidia" and "gpu" in (device.get("capabilities") or ())):
+            yield "deploy.resources.reservations.devices without driver nvidia and capability gpu"
+    if isinstance(body.get("extra_hosts"), dict):
+        yield "extra_hosts as a mapping (write a list of name:address)"
+    for row in _rows(body.get("volumes")):
+        mount = _mapping(row)
+        if _mapping(mount.get("volume")).get("nocopy"):
+            yield "volumes.volume.nocopy"
+        if _mapping(mount.get("bind")).get("recursive"):
+            yield "volumes.bind.recursive"
 
 
 def _others(
