@@ -137,6 +137,20 @@ def test_label_of_compose_decides_for_docker_compose():
     assert row.action == "recreate"
 
 
+@pytest.mark.parametrize(
+    ("labels", "kind", "kept"),
+    [
+        ({"com.docker.compose.project": "other"}, "podman-compose", True),
+        ({"com.docker.compose.project": "other"}, "docker-compose", True),
+        ({"com.docker.compose.project": "other", resources.HASH_LABEL: "0"}, "docker-compose", False),
+        ({"com.docker.compose.project": "shop"}, "podman-compose", False),
+    ],
+)
+def test_network_of_another_stack_is_made_again_only_where_compose_insists(labels, kind, kept):
+    found, _model, _found = rows({**INNER, "internal": True}, there=network(labels=labels), kind=kind)
+    assert (found == []) is kept
+
+
 def test_containers_on_a_changed_network_and_those_in_their_namespaces_are_replaced():
     model = model_of(
         {

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service, pairs
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS
 from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import Network, Volume
 
 KEEP, RECREATE = "keep", "recreate"
@@ -121,6 +122,9 @@ def plan(model: Model, found: Found, kind: str, version_text: str) -> list[Row]:
         network = found.networks.get(body["name"])
         if network is None or body.get("external"):
             continue
+        owner = network.labels.get(PROJECT_LABELS[0])
+        if owner and owner != model.project and not (kind == DOCKER_COMPOSE and HASH_LABEL in network.labels):
+            continue  # two stacks declare it, and a tool without hashes takes it as it is
         diff = _network_diff(body, network)
         if _changed("network", body, network.id, network.labels, found.known, kind, version_text, diff):
             row = Row("network", key, network.name, network.id, RECREATE, ["network_changed"], diff or _UNSEEN)
