@@ -48,6 +48,21 @@ def digest_of(context, **build):
     return Reader().context({"context": str(context), **build}).digest
 
 
+@pytest.mark.parametrize(
+    "written", [{"base": "./base", "up": "docker-image://a"}, ["base=./base", "up=docker-image://a"]]
+)
+def test_additional_contexts_count_as_a_mapping_and_as_a_list(context, written):
+    (context / "base").mkdir()
+    (context / "base" / "file").write_text("one")
+    (context / ".dockerignore").write_text("base\n")
+    build = {"context": ".", "additional_contexts": written}
+    service = model_of({"web": {"build": build}}, project_dir=str(context)).services["web"]
+    assert service.build["additional_contexts"] == {"base": f"{context}/base", "up": "docker-image://a"}
+    before = Reader().context(service.build).digest
+    (context / "base" / "file").write_text("two")
+    assert Reader().context(service.build).digest != before
+
+
 CHANGES = {
     "content": (lambda ctx: (ctx / "app" / "main.py").write_text("two"), True),
     "a new file": (lambda ctx: (ctx / "new").write_text(""), True),
