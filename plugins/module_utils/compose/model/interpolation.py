@@ -87,7 +87,7 @@ def taken(services: t.Any, profiles: t.Collection[str]) -> set[str]:
     found = set()
     for name, body in services.items() if isinstance(services, dict) else ():
         own = body.get("profiles") if isinstance(body, dict) else None
-        if not own or "*" in profiles or set(map(str, own)) & set(profiles):
+        if not own or not isinstance(own, list) or "*" in profiles or set(map(str, own)) & set(profiles):
             found.add(name)
     return found
 

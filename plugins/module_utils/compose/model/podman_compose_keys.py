@@ -188,7 +188,7 @@ def _by_value(body: t.Mapping[str, t.Any], reservations: t.Mapping[str, t.Any]) 
     """What is left out for some values only."""
     for row in _rows(reservations.get("devices")):
         device = _mapping(row)
-        if device and not (device.get("driver") == "nvidia" and "gpu" in (device.get("capabilities") or ())):
+        if device and not (device.get("driver") == "nvidia" and "gpu" in _rows(device.get("capabilities"))):
             yield "deploy.resources.reservations.devices without driver nvidia and capability gpu"
     if isinstance(body.get("extra_hosts"), dict):
         yield "extra_hosts as a mapping (write a list of name:address)"

@@ -42,7 +42,9 @@ def unsupported(path: str, data: t.Mapping[str, t.Any], values: t.Mapping[str, s
             found.append("extends cannot be planned with podman-compose: merge the service by hand")
         if body.get("configs"):
             found.append("podman-compose leaves configs out: mount the file read-only")
-        used = {row if isinstance(row, str) else str((row or {}).get("source")) for row in body.get("secrets") or ()}
+        named = body.get("secrets")
+        rows = named if isinstance(named, list) else []
+        used = {str(row.get("source")) if isinstance(row, dict) else str(row) for row in rows}
         if used & from_environment:
             found.append("podman-compose cannot take secrets from the environment: use a file")
         if used & renamed:
@@ -114,7 +116,8 @@ def misread(
 
 def _borrowed(service: t.Mapping[str, t.Any], values: t.Mapping[str, str]) -> set[str]:
     """Variables with a default that the service's environment happens to have, and that nobody else sets."""
-    own = pairs(service.get("environment"))
+    written = service.get("environment")
+    own = pairs(written) if isinstance(written, (dict, list)) else {}
     found = set()
     for text in variables.strings(service):
         for name, operator, operand in variables.wanted(text):

@@ -69,6 +69,8 @@ def volume(row: t.Any, base: str, relative: t.Container[str] = ()) -> Bind | tup
 
 
 def _bind(source: str, target: str, read_only: bool, base: str, relative: t.Container[str]) -> Bind:
+    if "\0" in source:
+        raise ValueError("a source with a zero byte is no path")
     full = absolute(source, base)
     is_relative = not source.startswith(("/", "~")) or full in relative
     return Bind(full, target, read_only, is_relative, source)
