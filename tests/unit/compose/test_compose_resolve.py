@@ -294,6 +294,8 @@ class TestDockerCompose:
             ("/data/a..b:/x", 1),
             ("../x:/x", 2),
             ("..:/x", 2),
+            ("./../x:/x", 2),
+            ("${HERE}../x:/x", 2),
             ("${UP:-../x}:/x", 2),
             ("HERE/x:/x", 2),
         ],

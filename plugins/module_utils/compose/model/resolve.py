@@ -37,7 +37,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 # What compose-go's dotenv parser says, with the rest of the line, or of the file, behind it.
 _LINE_OF_ENV = re.compile(r"(?s)(unterminated quoted value|in variable name) .*")
 _UNSET = re.compile(r'The \\?"([^"\\]+)\\?" variable is not set')
-_UPWARDS = re.compile(r"(?m)(?:^|[\s\"'=:\[{,-])\.\.(?:/|[\s\"':,\]}]|$)")
+_UPWARDS = re.compile(r"(?m)(?:^|[\s\"'=:\[{,/}-])\.\.(?:/|[\s\"':,\]}]|$)")
 _PROJECT_NAME = "COMPOSE_PROJECT_NAME"
 # As compose-go marks what its YAML parser says. The name of a file has the word, too.
 _NOT_YAML = re.compile(r"(?:^|\s)yaml: ")
