@@ -24,7 +24,7 @@ def environment(lab: Lab, service: str) -> dict[str, str]:
 
 def test_job_that_is_retried_until_it_ends_with_0_is_done(lab: Lab):
     (lab.data / "n").mkdir()
-    tries = "echo x >> /n/tries; test $(wc -l < /n/tries) -gt 5"
+    tries = "echo x >> /n/tries; test $$(wc -l < /n/tries) -gt 5"
     lab.services.update(
         migrate=lab.service(tries, restart="on-failure", volumes=["${DATA}/n:/n"]),
         web=lab.service(depends_on={"migrate": {"condition": "service_completed_successfully"}}),
