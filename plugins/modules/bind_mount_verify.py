@@ -77,8 +77,9 @@ options:
         default: false
   access:
     description:
-      - What to try with the identity of the container's main process. V(write) tries to read all mounts and to write
-        to those that are not read-only; a directory is written to through a nameless file that leaves no trace.
+      - What to try with the identity of each process of the container that is not a mere init or waiting shell.
+        V(write) tries to read all mounts and to write to those that are not read-only; a directory is written to
+        through a nameless file that leaves no trace.
     type: str
     choices: [none, read, write]
     default: write
@@ -128,6 +129,13 @@ options:
     type: list
     elements: path
     default: []
+  promised:
+    description:
+      - The file in which M(onebox.stack.compose_stack) wrote what the last good deploy of O(project) promised, its
+        services, their number of containers and their mounts. What is lacking is in RV(missing_mounts). A source on
+        another file system than then has the verdict V(host_mount_changed).
+      - Without it, the file in the default state directory is read when there is one. An empty value reads none.
+    type: path
   one_shots:
     description: Containers or services that may have finished with exit code 0.
     type: list
@@ -252,7 +260,8 @@ containers:
             - V(ok), V(missing), V(wrong_source), V(stale_deleted), V(stale_renamed), V(stale_file),
               V(symlink_retargeted), V(host_mount_changed), V(shadowed), V(unmounted_inside), V(submount_missing),
               V(auto_created), V(empty_unexpected), V(type_mismatch), V(ro_rw_mismatch), V(not_writable),
-              V(not_readable), V(no_space), V(vm_not_shared), V(not_running), or V(unverifiable).
+              V(not_readable), V(no_space), V(vm_not_shared), V(not_running), V(paused), V(source_is_a_link),
+              V(anonymous_volume), or V(unverifiable).
           type: str
         proof:
           description: What the verdict rests on; V(inode), V(mountinfo), V(probe), V(canary), V(fstype),
@@ -287,6 +296,11 @@ ephemeral_writes:
   returned: always
   type: list
   elements: dict
+services:
+  description: How many services have a running container, and how many O(promised) has (0 without it).
+  returned: always
+  type: dict
+  sample: {running: 3, promised: 3}
 table:
   description: The same as lines for a terminal, what is wrong first.
   returned: always
@@ -308,7 +322,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import ENGINES, find
-from ansible_collections.onebox.stack.plugins.module_utils.mounts import metrics
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import metrics, promised
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted.scan import IGNORED
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import ACCESS, Check, verify
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
@@ -332,10 +346,18 @@ def check(module: AnsibleModule) -> dict[str, t.Any]:
         working_dir=given["working_dir"] or "",
         config_files=given["config_files"],
         one_shots=given["one_shots"],
+        promised=_promised(given, world),
         seconds=given["timeout"],
     )
     result = verify(find(given["engine"], given["socket"], world=world), wanted, world=world, through=through)
+    result.pop("hosts")
     return {"changed": False, **result, "metrics": metrics.text(result, given["project"] or "", world.epoch())}
+
+
+def _promised(given: dict[str, t.Any], world: World) -> str:
+    if given["promised"] is not None or not given["project"]:
+        return given["promised"] or ""
+    return promised.place(given["project"], world)
 
 
 def main() -> None:
@@ -364,6 +386,7 @@ def main() -> None:
             "access": {"type": "str", "choices": list(ACCESS), "default": "write"},
             "ephemeral": {"type": "bool", "default": False},
             "ephemeral_ignore": {"type": "list", "elements": "str", "default": list(IGNORED)},
+            "promised": {"type": "path"},
             "working_dir": {"type": "path"},
             "config_files": {"type": "list", "elements": "path", "default": []},
             "one_shots": {"type": "list", "elements": "str", "default": []},

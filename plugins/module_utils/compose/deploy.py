@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import apply
@@ -19,13 +20,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import p
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run, state_file
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import promise, record_run, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import promised
 
 
 class Deploy:
@@ -47,6 +49,7 @@ class Deploy:
         self._timings = timings
         self._lock = lock
         self.after: list[Container] = []
+        self._hosts: list[dict[str, t.Any]] = []
 
     def actor(self, tool: Provider, engine: Engine, source: Source | None, grace: t.Mapping[str, int]) -> apply.Actor:
         """What changes the stack; see :class:`apply.Actor`."""
@@ -97,6 +100,9 @@ class Deploy:
             failure = (
                 failure or self._prove(look, engine, after, result) or self._ask(result) or self._watch(look, result)
             )
+            if not failure and self._request.verify:
+                made = promise.of(look.model, after, self._hosts)
+                promised.save(os.path.join(self._request.state_folder, promised.NAME), made)
         except OneboxError as error:
             return failure or str(error), after
         return failure, after
@@ -154,6 +160,7 @@ class Deploy:
                 expected=expected or None,
                 one_shots=done,
             )
+        self._hosts = report.pop("hosts")
         result["mounts"] = report
         return "" if report["ok"] else outcome.mount_failure(self._request.name, report)
 

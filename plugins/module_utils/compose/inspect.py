@@ -8,18 +8,22 @@ from __future__ import annotations
 import dataclasses
 import os
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import podman_secrets, together
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import (
+    anonymous_volumes,
     declaration,
     outside,
     ports,
     secrets,
+    source_links,
+    sources,
     vm_shares,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Reader
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
@@ -36,6 +40,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from ansible_collections.onebox.stack.plugins.module_utils.engine import databases, discover
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.sources import SourceFacts
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine
 
 Result = dict[str, t.Any]
@@ -48,6 +53,7 @@ class Look:
     Attributes:
         coming: secrets that Podman is given, or given anew.
         outside: the networks and volumes that are not as declared.
+        sources: what lies at each bind source; empty where a virtual machine lies in between.
     """
 
     model: Model
@@ -59,7 +65,8 @@ class Look:
     warnings: list[str]
     cache: dict[str, list[t.Any]]
     coming: tuple[str, ...] = ()
-    outside: list[resources.Row] = dataclasses.field(default_factory=list)
+    outside: list[resources.Row] = field(default_factory=list)
+    sources: t.Mapping[str, SourceFacts] = field(default_factory=dict)
 
 
 def find_engine(request: Request, world: World) -> Engine:
@@ -130,6 +137,12 @@ class Looker:
         with self.timings.step("config"):
             seen = together.look(request, source, engine, memory, world)
         tool, model, containers = seen.tool, seen.model, seen.containers
+        with self.timings.step("sources"):
+            # Everything after this touches the sources, and would wait for a dead share for ever.
+            at_sources = sources.look(model, world) if request.vm == "none" else {}
+            unanswered = sources.unanswered(model, at_sources) if at_sources else []
+            if unanswered:
+                raise BadStack(request.name, unanswered)
         with self.timings.step("plan"):
             coming = podman_secrets.coming(request, engine, world) if staging else {}
             external = {**secrets.pieces(model, engine), **coming}
@@ -151,7 +164,9 @@ class Looker:
                 remove_orphans=request.remove_orphans,
                 networks=[row.key for row in changed if row.kind == "network"],
             )
-        return Look(model, source, tool, engine, facts, rows, warnings, reader.cache, tuple(coming), changed)
+        return Look(
+            model, source, tool, engine, facts, rows, warnings, reader.cache, tuple(coming), changed, at_sources
+        )
 
     def _stale(self, engine: Engine | None, containers: t.Sequence[Container]) -> dict[str, list[str]]:
         if engine is None or not self._request.verify or not any(row.running for row in containers):
@@ -176,6 +191,8 @@ class Looker:
         if request.vm != "none":
             machine = Machine.of(request.vm, request.vm_name, environ=self._world.environ)
             problems += vm_shares.problems(look.model, machine, self._world)
+        if look.sources:
+            problems += sources.changed(look.model, look.sources, request.state_folder)
         problems += declaration.platforms(look.model, look.facts.images, os.uname().machine)
         # Elsewhere, containers run in a virtual machine, which has devices of its own.
         if request.vm == "none" and os.uname().sysname == "Linux":
@@ -186,6 +203,9 @@ class Looker:
             problems += declaration.occupied(
                 look.model, look.rows, look.facts.containers, engine.containers, ports.listeners(), ports.owner
             )
+            problems += source_links.problems(look.model, engine, self._world)
+            present = look.facts.containers
+            problems += anonymous_volumes.problems(look.model, look.rows, present, engine, look.tool.kind)
         return problems
 
     def _outside(self, look: Look, engine: Engine) -> list[Problem]:

@@ -35,6 +35,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import promised
 
 _USUAL_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
 _GOING_BACK = "all of it (going back)"
@@ -374,6 +375,7 @@ class Stack:
             result["warnings"] += kept
             result["changed"] = result["changed"] or bool(result["files"])
             state_file.forget(request.state_folder)
+            promised.keep_memory(os.path.join(request.state_folder, promised.NAME))
         return self._finish(result, [], "")
 
     def _to_go(self, present: t.Sequence[Container]) -> list[Container]:

@@ -90,6 +90,10 @@ class Engine:
         """``inspect`` of one of Podman's secrets, without its value, or None when there is none."""
         raise NotImplementedError
 
+    def volume(self, name: str) -> dict[str, t.Any] | None:
+        """``inspect`` of a volume, or None when there is none."""
+        raise NotImplementedError
+
     def image_id(self, reference: str) -> str:
         """``sha256:…`` of a local image, or "" when there is none."""
         found = self.image(reference)
@@ -237,6 +241,12 @@ class SocketEngine(Engine):
         except NotFound:
             return None
 
+    def volume(self, name: str) -> dict[str, t.Any] | None:
+        try:
+            return self.get(f"/volumes/{urllib.parse.quote(name, safe='')}")
+        except NotFound:
+            return None
+
     def logs(self, container: str, lines: int) -> str:
         path = f"/containers/{urllib.parse.quote(container, safe='')}/logs"
         return _demultiplex(self.get_bytes(path, stdout="1", stderr="1", tail=str(lines)))
@@ -325,6 +335,13 @@ class PodmanCli(Engine):
     def secret(self, name: str) -> dict[str, t.Any] | None:
         try:
             rows = json.loads(self._call("secret", "inspect", name))
+        except NotFound:
+            return None
+        return rows[0] if rows else None
+
+    def volume(self, name: str) -> dict[str, t.Any] | None:
+        try:
+            rows = json.loads(self._call("volume", "inspect", name))
         except NotFound:
             return None
         return rows[0] if rows else None

@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import ENGINES, find
-from ansible_collections.onebox.stack.plugins.module_utils.mounts import metrics
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import metrics, promised
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import ACCESS, Check, verify
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import KINDS, Machine
@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--engine", choices=ENGINES, default="auto")
     made.add_argument("--socket", help="the engine's API socket, when it is not at a usual place")
     made.add_argument("--working-dir", default="", help="the directory the containers must have been made in")
+    made.add_argument("--promised", help="what the last deploy promised; default: the file of the project, if any")
     made.add_argument("--access", choices=ACCESS, default="write")
     made.add_argument("--ephemeral", action="store_true", help="also look for writes outside of every mount")
     made.add_argument("--vm", choices=KINDS, default="none")
@@ -52,7 +53,11 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
         if given.vm != "none":
             through = Prover(Machine.of(given.vm, given.vm_name, environ=world.environ), world)
         check = Check(
-            project=given.project, working_dir=given.working_dir, access=given.access, ephemeral=given.ephemeral
+            project=given.project,
+            working_dir=given.working_dir,
+            access=given.access,
+            ephemeral=given.ephemeral,
+            promised=given.promised or (promised.place(given.project, world) if given.project else ""),
         )
         result = verify(find(given.engine, given.socket, world=world), check, world=world, through=through)
     except OneboxError as error:
@@ -65,5 +70,6 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
     if result is None or problem:
         sys.stderr.write(f"not checked: {problem}\n")
         return UNKNOWN
-    stream.write((json.dumps(result) if given.json else "\n".join(result["table"])) + "\n")
+    shown = {key: value for key, value in result.items() if key != "hosts"}
+    stream.write((json.dumps(shown) if given.json else "\n".join(result["table"])) + "\n")
     return PROVEN if result["ok"] else BROKEN

@@ -79,13 +79,15 @@ def declare(
     """The mounts to prove in one container, and the rows of those that it lacks altogether."""
     wanted = {one.destination: one for one in expectations if one.concerns(container)}
     mounts = [mount for mount in container.mounts if mount.type in _PROVABLE and mount.source]
-    places = frozenset(_normal(mount.destination) for mount in container.mounts)
+    places = frozenset(_normal(mount.destination) for mount in container.mounts) | _in_memory(container)
     shallow = _not_recursive(container)
+    no_exec = _without_programs(container)
     found = []
     for mount in mounts:
         place = _normal(mount.destination)
         one = wanted.pop(place, None)
-        found.append(_declared(engine, container, mount, one, places - {place}, place not in shallow))
+        declared = _declared(engine, container, mount, one, places - {place}, place not in shallow)
+        found.append(replace(declared, no_exec=place in no_exec))
     absent = []
     for one in wanted.values():
         declared = Declared(engine, container.name, "bind", one.source, one.destination, not one.read_only)
@@ -151,6 +153,21 @@ def _not_recursive(container: Container) -> set[str]:
         if "bind" in options and "rbind" not in options:
             shallow.add(_normal(row.get("Destination") or ""))
     return shallow
+
+
+def _in_memory(container: Container) -> frozenset[str]:
+    """Destinations of file systems in memory, which engines list apart from the other mounts."""
+    host = container.raw.get("HostConfig") or {}
+    return frozenset(_normal(place) for place in host.get("Tmpfs") or ())
+
+
+def _without_programs(container: Container) -> set[str]:
+    """Destinations that the engine was told to mount noexec. Docker has no such option for binds."""
+    return {
+        _normal(row.get("Destination") or "")
+        for row in container.raw.get("Mounts") or ()
+        if "noexec" in (row.get("Options") or ()) or "noexec" in str(row.get("Mode") or "").split(",")
+    }
 
 
 def _normal(path: str) -> str:

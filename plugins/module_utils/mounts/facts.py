@@ -17,10 +17,51 @@ from dataclasses import dataclass
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Row, Table, unescape
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.syscalls import Node
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Finding
 
 # Mounts of these places or kinds come and go with the machine and its containers; nobody keeps data there.
-_MACHINE_PLACES = ("/proc", "/sys", "/dev", "/run", "/var/lib/docker", "/var/lib/containers")
-_MACHINE_KINDS = ("overlay", "nsfs", "proc", "sysfs", "cgroup", "cgroup2", "autofs", "mqueue", "devpts", "bpf")
+_MACHINE_PLACES = ("/proc", "/sys", "/dev", "/run", "/var/run", "/var/lib/docker", "/var/lib/containers")
+# What the kernel shows as files: no disk is behind it, nothing can be kept in it, and a write does something else.
+PSEUDO = frozenset(
+    (
+        "proc",
+        "sysfs",
+        "cgroup",
+        "cgroup2",
+        "devpts",
+        "devtmpfs",
+        "mqueue",
+        "bpf",
+        "nsfs",
+        "autofs",
+        "debugfs",
+        "tracefs",
+    )
+    + ("securityfs", "pstore", "configfs", "fusectl", "hugetlbfs", "rpc_pipefs", "binfmt_misc", "efivarfs", "selinuxfs")
+)
+_MACHINE_KINDS = PSEUDO | {"overlay"}
+# What a file of the whole machine's tree is of interest for: a disk or share mounted since.
+_SHARES = ("nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "ceph", "glusterfs", "zfs")
+# Errors of a share whose server or program is gone.
+DEAD = (errno.ENOTCONN, errno.ESTALE, errno.EHOSTDOWN, errno.ECONNABORTED)
+# What engines put into a container below places that may be destinations, too.
+_OF_ENGINES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv", "/run/podman-init")
+
+
+@dataclass(frozen=True)
+class Below:
+    """A mount below another one: its place relative to that, device, directory of its file system, mode, and type."""
+
+    place: str
+    device: str
+    root: str
+    read_only: bool
+    fstype: str
+
+    @property
+    def what(self) -> tuple[str, str, str]:
+        """All but the mode."""
+        return (self.place, self.device, self.root)
 
 
 @dataclass(frozen=True)
@@ -38,8 +79,18 @@ class Host:
     real: str = ""
     inner: str = ""
     link_birth: float = 0.0
-    submounts: tuple[tuple[str, str], ...] = ()
+    submounts: tuple[Below, ...] = ()
     absent_disk: str = ""
+
+    @property
+    def pseudo(self) -> bool:
+        """Whether it is no disk but the kernel's own."""
+        return self.row is not None and self.row.fstype in PSEUDO
+
+    @property
+    def of_machine(self) -> bool:
+        """Whether it is a place where the machine and its engines mount things all the time."""
+        return self.real == "/" or self.pseudo or is_machine_place(self.real)
 
 
 @dataclass(frozen=True)
@@ -48,8 +99,8 @@ class Inside:
 
     ``stack`` is how many mounts lie on the very spot; ``listed`` whether the mount is in the container's table though
     it cannot be seen. ``on_host`` are the host paths under which the same object can be reached today;
-    ``device_known`` whether the host has that file system mounted at all. ``submounts`` are (relative path, device).
-    ``writable_below`` are mounts below a read-only one that allow writing.
+    ``device_known`` whether the host has that file system mounted at all. ``submounts`` are the mounts below it but
+    those of the engine itself. ``writable_below`` are mounts below a read-only one that allow writing.
     """
 
     error: int = 0
@@ -59,8 +110,16 @@ class Inside:
     listed: bool = False
     on_host: tuple[str, ...] = ()
     device_known: bool = True
-    submounts: frozenset[tuple[str, str]] = frozenset()
+    submounts: tuple[Below, ...] = ()
     writable_below: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One destination as one process sees it, and what that means."""
+
+    inside: Inside
+    finding: Finding
 
 
 class HostView:
@@ -84,6 +143,8 @@ class HostView:
         try:
             node = syscalls.look_at(descriptor)
             real = os.readlink(f"/proc/self/fd/{descriptor}")
+        except OSError as error:  # of a share whose server is gone
+            return Host(error=error.errno or errno.EIO, real=os.path.normpath(source))
         finally:
             os.close(descriptor)
         row = self.table.by_id(node.mount_id)
@@ -99,12 +160,27 @@ class HostView:
     def _disk(self, path: str) -> str:
         return next((disk for disk in self._absent if _is_below(path, disk)), "")
 
-    def _submounts(self, real: str) -> t.Iterator[tuple[str, str]]:
+    def _submounts(self, real: str) -> t.Iterator[Below]:
         for row in self.table.below(real):
-            place = row.point
-            if row.fstype in _MACHINE_KINDS or any(_is_below(place, kept) for kept in _MACHINE_PLACES):
+            if row.fstype in _MACHINE_KINDS or is_machine_place(row.point):
                 continue
-            yield place[len(real.rstrip("/")) :], row.device
+            if real != "/" or _is_disk(row):
+                yield _below(row, real)
+
+
+def is_machine_place(path: str) -> bool:
+    """Whether the machine and its engines mount things there all the time."""
+    return any(_is_below(path, kept) for kept in _MACHINE_PLACES)
+
+
+def _below(row: Row, point: str) -> Below:
+    return Below(row.point[len(point.rstrip("/")) :], row.device, row.root, row.read_only, row.fstype)
+
+
+def _is_disk(row: Row) -> bool:
+    return row.fstype in _SHARES or (
+        row.device_name.startswith("/dev/") and not row.device_name.startswith("/dev/loop")
+    )
 
 
 def _listed(table: Table, destination: str, host: Host) -> bool:
@@ -168,16 +244,22 @@ def newest_link(source: str) -> float:
     return newest
 
 
-def look_inside(root: int, table: Table, destination: str, host: Host, host_table: Table) -> Inside:
-    """What is at ``destination`` for a process whose root directory is the descriptor ``root``."""
+def look_inside(
+    root: int, table: Table, destination: str, host: Host, host_table: Table, container_id: str = ""
+) -> Inside:
+    """What is at ``destination`` for a process whose root directory is the descriptor ``root``.
+
+    Args:
+        container_id: the engine's id; mounts whose directory carries it are the engine's own.
+    """
     try:
         descriptor = syscalls.open_in_root(root, destination, syscalls.O_PATH)
+        try:
+            node = syscalls.look_at(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         return Inside(error=error.errno or errno.EIO, listed=_listed(table, destination, host))
-    try:
-        node = syscalls.look_at(descriptor)
-    finally:
-        os.close(descriptor)
     row = table.by_id(node.mount_id)
     if row is None:
         return Inside(node=node)
@@ -189,8 +271,14 @@ def look_inside(root: int, table: Table, destination: str, host: Host, host_tabl
             row=row,
             stack=1,
             listed=True,
-            submounts=frozenset((one.point[len(row.point.rstrip("/")) :], one.device) for one in below),
-            writable_below=tuple(one.point for one in below if not one.read_only) if row.read_only else (),
+            submounts=tuple(
+                _below(one, row.point)
+                for one in below
+                if not _of_engine(one, container_id) and not is_machine_place(_on_host(one, row, host))
+            ),
+            writable_below=tuple(one.point for one in below if not one.read_only and not _of_engine(one, container_id))
+            if row.read_only and not host.of_machine
+            else (),
         )
     spot = row.point if node.mount_root else destination
     return Inside(
@@ -201,6 +289,18 @@ def look_inside(root: int, table: Table, destination: str, host: Host, host_tabl
         on_host=tuple(host_table.paths_of(row.device, row.root)),
         device_known=any(one.device == row.device for one in host_table.rows),
     )
+
+
+def _of_engine(row: Row, container_id: str) -> bool:
+    """Whether the engine itself mounted it: its own files of the container, and what each container has."""
+    if (container_id and container_id in row.root) or row.point in _OF_ENGINES:
+        return True
+    return row.fstype in PSEUDO or "/overlay/" in row.point or "/overlay2/" in row.point
+
+
+def _on_host(row: Row, above: Row, host: Host) -> str:
+    """Where the mount would lie on the host."""
+    return host.real.rstrip("/") + row.point[len(above.point.rstrip("/")) :]
 
 
 def declared_disks(fstab: str) -> list[str]:

@@ -15,6 +15,8 @@ _HELP = {
     "onebox_mounts_failed": "Mounts that are wrong.",
     "onebox_mounts_unverifiable": "Mounts about which nothing could be proven.",
     "onebox_mounts_unpersisted_files": "Files written outside of every mount, when that was looked for.",
+    "onebox_mounts_services": "Services with a running container.",
+    "onebox_mounts_services_promised": "Services that the last deploy promised, 0 when none did.",
     "onebox_mounts_check_time_seconds": "When the last check ended, since the epoch. Alert when it gets old.",
     "onebox_mounts_check_duration_seconds": "How long it took.",
     "onebox_mount_verdict": "1 for each mount that is not proven, with its verdict.",
@@ -34,6 +36,9 @@ def text(result: t.Mapping[str, t.Any] | None, stack: str, now: float) -> str:
     if result is not None:
         summary = result["summary"]
         rows += [(f"onebox_mounts_{key}", labels, summary[key]) for key in ("checked", "failed", "unverifiable")]
+        services = result["services"]
+        rows.append(("onebox_mounts_services", labels, services["running"]))
+        rows.append(("onebox_mounts_services_promised", labels, services["promised"]))
         files = sum(row["files"] for row in result["ephemeral_writes"])
         rows.append(("onebox_mounts_unpersisted_files", labels, files))
         rows.append(("onebox_mounts_check_duration_seconds", labels, result["duration_ms"] / 1000))

@@ -30,6 +30,9 @@ VERDICTS = (
     "no_space",
     "vm_not_shared",
     "not_running",
+    "paused",
+    "source_is_a_link",
+    "anonymous_volume",
     "unverifiable",
 )
 FIXES = ("restart", "recreate", "chown", "mount_disk", "edit_compose", "share_with_vm", "none")
@@ -47,7 +50,7 @@ class Declared:
     was told, ``wanted_source`` and ``wanted_read_write`` what the caller expects ("" and None: the same).
     ``refuses_missing`` is True when the engine is known to have refused a source that was not there.
     ``recursive`` is False when the engine was told to leave out the mounts below the source. ``others`` are the
-    destinations of the container's other mounts.
+    destinations of the container's other mounts. ``no_exec`` is True when the engine was told to forbid programs.
     """
 
     engine: str
@@ -63,6 +66,7 @@ class Declared:
     refuses_missing: bool = False
     recursive: bool = True
     others: frozenset[str] = frozenset()
+    no_exec: bool = False
 
 
 @dataclass(frozen=True)

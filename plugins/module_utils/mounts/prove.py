@@ -3,43 +3,46 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prove the mounts of one container: hold its process, collect the facts, decide, try the access.
 
-Runs in the child process of :mod:`subprocess_pool`, so what it returns is plain data.
+Each group of processes that the kernel answers differently is tried (see :mod:`kernel.groups`), and the worst answer is
+the verdict. Runs in the child process of :mod:`subprocess_pool`, so what it returns is plain data.
 """
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
-from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import access
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import (
-    Gone,
-    Identity,
-    Process,
-    Refused,
-    identity_of_application,
-)
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts, sources
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.by_group import GroupProof, Tried, worst
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import groups
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.control_groups import ControlGroups
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Gone, Identity, Process, Refused
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, Times
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict import access as access_verdicts
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict.decide import decide
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict.messages import Words
 
 # How far the engine's time of start may lie from the kernel's.
 _SAME_START = 10.0
+_NO_MOUNT = -1
 
 
 @dataclass(frozen=True)
 class Job:
-    """One container to prove: what it should have, and how far to go (access: none, read, write)."""
+    """One container to prove: what it should have, and how far to go (access: none, read, write).
+
+    ``shared`` are sources that other containers have, too.
+    """
 
     container: Container
     declared: tuple[Declared, ...]
     access: str
+    shared: frozenset[str] = frozenset()
 
 
 class Prover:
@@ -55,12 +58,24 @@ class Prover:
         self._host = host
         self._seconds = seconds
         self._world = world
+        self._control_groups = ControlGroups(host.table)
+        # Shared with the child that proves, so that its parent knows which mount it hangs at.
+        self._at = mmap.mmap(-1, 4)
+
+    @property
+    def at(self) -> int:
+        """The index of the mount that is being looked at, -1 for none. Also known after the child was given up."""
+        return int.from_bytes(self._at[:4], "little", signed=True)
+
+    def _mark(self, index: int) -> None:
+        self._at[:4] = index.to_bytes(4, "little", signed=True)
 
     def __call__(self, job: Job) -> dict[str, t.Any]:
         """Return ``state`` (proven, doubt, gone), ``user`` and one row for each mount declared.
 
         ``doubt`` means that no control group names the container: the engine has to confirm the pid afterwards.
         """
+        self._mark(_NO_MOUNT)
         container = job.container
         try:
             with Process(container.pid) as process:
@@ -78,36 +93,60 @@ class Prover:
             return {"state": "proven", "user": None, "rows": [row(one, finding) for one in job.declared]}
 
     def _prove(self, job: Job, process: Process, state: str) -> dict[str, t.Any]:
+        hosts = []
+        for index, declared in enumerate(job.declared):
+            self._mark(index)
+            hosts.append(self._host.look(declared.wanted_source or declared.source))
+        main = self._see(job, process, hosts)
+        proof = GroupProof(job.declared, hosts, job.access, job.shared, self._seconds, self._world, self._mark)
+        found = groups.of_container(process, job.container.id, self._control_groups)
+        views = {groups.view_of(process): main}
+        tried: list[Tried] = []
+        for group in found:
+            for member in group.members:
+                with contextlib.suppress(Gone, Refused), Process(member.pid) as other:
+                    if group.view not in views:
+                        views[group.view] = self._see(job, other, hosts)
+                    seen = views[group.view]
+                    tried.append(proof.of_group(group, member, other, seen, main))
+                    break
+        process.status()  # Gone when it has ended meanwhile
+        asleep = job.container.status == "paused" or self._control_groups.frozen(process)
+        stopped = bool(found) and all(group.stopped for group in found)
+        rows = []
+        for index, declared in enumerate(job.declared):
+            finding, outcome = worst(declared, index, main[index], tried)
+            if finding.ok and (asleep or stopped):
+                finding = Words(declared).paused(stopped and not asleep)
+            made = row(declared, finding, _tried(job, declared, outcome))
+            made["host"] = _host(hosts[index])
+            rows.append(made)
+        return {"state": state, "user": _user(_whose(tried)), "rows": rows}
+
+    def _see(self, job: Job, process: Process, hosts: list[facts.Host]) -> list[facts.Seen]:
+        """What the process has at each destination, before anybody tried to use it. Completes ``hosts`` on doubt."""
         table = process.table()
-        times = Times(*(epoch_of(getattr(job.container, name)) for name in ("created", "finished_at", "started_at")))
+        container = job.container
+        times = Times(*(epoch_of(getattr(container, name)) for name in ("created", "finished_at", "started_at")))
         root = process.root()
         try:
-            hosts, findings, read_only = [], [], []
-            for declared in job.declared:
-                host = self._host.look(declared.wanted_source or declared.source)
-                inside = facts.look_inside(root, table, declared.destination, host, self._host.table)
-                if host.node and inside.node and host.node.identity != inside.node.identity:
-                    host = replace(host, link_birth=facts.newest_link(declared.wanted_source or declared.source))
-                hosts.append(host)
+            seen = []
+            for index, declared in enumerate(job.declared):
+                self._mark(index)
+                host = hosts[index]
+                inside = facts.look_inside(
+                    root, table, declared.destination, host, self._host.table, container_id=container.id
+                )
+                if host.node and inside.node and host.node.identity != inside.node.identity and not host.link_birth:
+                    birth = facts.newest_link(declared.wanted_source or declared.source)
+                    host = hosts[index] = replace(host, link_birth=birth)
                 finding = decide(declared, host, inside, times)
                 if finding.ok and host.node is not None and host.node.kind == "dir":
                     finding = self._filled(job, declared, host.real) or finding
-                findings.append(finding)
-                read_only.append(inside.row is not None and inside.row.file_system_read_only)
-            identity = None
-            answers: dict[int, access.Outcome] = {}
-            if job.access != "none" and any(finding.ok for finding in findings):
-                identity, pid = identity_of_application(process)
-                answers = self._try(job, findings, process, pid, root, identity)
+                seen.append(facts.Seen(inside, finding))
+            return seen
         finally:
             os.close(root)
-        rows = []
-        for index, declared in enumerate(job.declared):
-            finding = findings[index]
-            if index in answers and identity is not None:
-                finding = access_verdicts.judge(declared, hosts[index], identity, answers[index], read_only[index])
-            rows.append(row(declared, finding, _tried(job, declared, answers.get(index))))
-        return {"state": state, "user": _user(identity), "rows": rows}
 
     @staticmethod
     def _filled(job: Job, declared: Declared, directory: str) -> Finding | None:
@@ -127,21 +166,6 @@ class Prover:
         merged = (graph.get("Data") or {}).get("MergedDir") or ""
         return Words(declared).empty(hidden=True) if facts.image_ships(merged, declared.destination) else None
 
-    def _try(
-        self, job: Job, findings: t.Sequence[Finding], process: Process, pid: int, root: int, identity: Identity
-    ) -> dict[int, access.Outcome]:
-        indexes = [index for index, finding in enumerate(findings) if finding.ok]
-        wanted = [
-            access.Wanted(job.declared[index].destination, job.access == "write" and job.declared[index].read_write)
-            for index in indexes
-        ]
-        if pid == process.pid:
-            outcomes = access.probe(process, root, identity, wanted, self._seconds, self._world)
-        else:
-            with Process(pid) as application:
-                outcomes = access.probe(application, root, identity, wanted, self._seconds, self._world)
-        return dict(zip(indexes, outcomes))
-
 
 def row(declared: Declared, finding: Finding, tried: t.Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
     """One mount as the module returns it."""
@@ -157,7 +181,13 @@ def row(declared: Declared, finding: Finding, tried: t.Mapping[str, t.Any] | Non
     }
 
 
-def _tried(job: Job, declared: Declared, outcome: access.Outcome | None) -> dict[str, t.Any] | None:
+def _host(host: facts.Host) -> dict[str, t.Any]:
+    """What the caller compares with what was promised, and takes out of the row again."""
+    kind = "" if host.node is None else "dir" if host.node.kind == "dir" else "file"
+    return {"real": host.real, "kind": kind, "disk": asdict(sources.disk_of(host))}
+
+
+def _tried(job: Job, declared: Declared, outcome: t.Any) -> dict[str, t.Any] | None:
     if outcome is None:
         return None
     tried = "write" if job.access == "write" and declared.read_write else "read"
@@ -166,6 +196,14 @@ def _tried(job: Job, declared: Declared, outcome: access.Outcome | None) -> dict
 
 def _mode(declared: Declared) -> str:
     return "rw" if declared.read_write else "ro"
+
+
+def _whose(tried: t.Sequence[Tried]) -> Identity | None:
+    """As whom was tried: of several the one with a finding."""
+    for one in tried:
+        if one.outcomes and any(not finding.ok for finding in one.findings):
+            return one.group.identity
+    return next((one.group.identity for one in tried if one.outcomes), None)
 
 
 def _user(identity: Identity | None) -> dict[str, t.Any] | None:

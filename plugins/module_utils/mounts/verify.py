@@ -9,18 +9,18 @@ container's main process. Nothing is run in the container, nothing needs to be i
 
 from __future__ import annotations
 
+import collections
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, NotFound
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
-from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts, labels, prove, table
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import after, labels, promised, proofs, prove, table
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation, declare, with_inherited
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool, syscalls
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Table
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import CheckError, Finding
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import CheckError
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted import report as unpersisted
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted.scan import IGNORED
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
@@ -44,6 +44,7 @@ class Check:
         working_dir: the directory the containers must have been made in, by their labels; "" is not compared.
         config_files: the compose files they must have been made from; none is not compared.
         one_shots: names or services whose containers may have finished with exit code 0.
+        promised: the file in which a deploy of the project wrote what it promised; without the file nothing was.
         seconds: how long one container may take before it is given up as unverifiable.
     """
 
@@ -56,6 +57,7 @@ class Check:
     working_dir: str = ""
     config_files: t.Sequence[str] = ()
     one_shots: t.Sequence[str] = ()
+    promised: str = ""
     seconds: float = 10.0
 
 
@@ -72,8 +74,8 @@ def verify(
         fstab: the file that says which disks the host should have mounted.
 
     Returns:
-        The module's result: ok, summary, containers, missing_mounts, label_mismatch, ephemeral_writes, message,
-        table, duration_ms.
+        The module's result: ok, summary, containers, missing_mounts, label_mismatch, ephemeral_writes, services,
+        message, table, duration_ms; and ``hosts``, for :mod:`promised`.
 
     Raises:
         EngineError: the engine does not answer, or has no container of that name.
@@ -83,32 +85,77 @@ def verify(
     began = world.monotonic()
     if check.access not in ACCESS:
         raise CheckError(f"access must be one of {', '.join(ACCESS)}, not {check.access!r}")
-    wanted = [Expectation.parse(one) for one in check.expected or ()]
+    promise = promised.load(check.promised) if check.promised else None
+    wanted = _wanted(check, promise)
+    one_shots = [*check.one_shots, *(name for name, row in _services(promise).items() if row.one_shot)]
     containers = _with_inherited(engine, engine.containers(check.project, check.names))
+    shared = _shared(containers)
     jobs, missing = [], []
     for container in containers:
         declared, absent = declare(engine.name, container, wanted)
-        jobs.append(prove.Job(container, declared, check.access))
+        jobs.append(prove.Job(container, declared, check.access, shared))
         missing.append(absent)
-    unsupported = "" if through else syscalls.supported()
-    if through:
-        proven = _prove_through(through, jobs, check.one_shots)
-    elif unsupported:
-        proven = [_unverifiable(job, unsupported) for job in jobs]
-    else:
-        proven = _prove_all(engine, jobs, check, world, fstab)
+    proven = _proven(engine, jobs, one_shots, check.seconds, world, through, fstab)
+    hosts: list[dict[str, t.Any]] = []
+    if through is None:
+        found = [after.Proven(job.container, job.declared, answer["rows"]) for job, answer in zip(jobs, proven)]
+        hosts = after.complete(engine, found, promise, check.promised, world)
     reports = [_report(job.container, answer, absent) for job, answer, absent in zip(jobs, proven, missing)]
-    result = _result(reports, _without_container(wanted, containers), check.project, engine)
+    lost = _without_container(wanted, containers)
+    named = {row["service"] for row in lost}
+    lost += [row for row in (after.lacking(promise, containers) if promise else []) if row["service"] not in named]
+    result = _result(reports, lost, check.project, engine)
+    running = {container.service for container in containers if container.running and container.service}
+    result["services"] = {"running": len(running), "promised": len(_services(promise))}
+    result["hosts"] = hosts
     result["label_mismatch"] = labels.mismatches(containers, check.working_dir, check.config_files)
     result["ok"] = result["ok"] and not result["label_mismatch"]
     result["ephemeral_writes"] = (
         unpersisted.look(engine, containers, check.ephemeral_ignore, check.seconds, local=through is None, world=world)
-        if check.ephemeral and not unsupported
+        if check.ephemeral and (through or not syscalls.supported())
         else []
     )
     result["table"] = table.lines(result)
     result["duration_ms"] = round((world.monotonic() - began) * 1000, 1)
     return result
+
+
+def _proven(
+    engine: Engine,
+    jobs: t.Sequence[prove.Job],
+    one_shots: t.Sequence[str],
+    seconds: float,
+    world: World,
+    through: Prover | None,
+    fstab: str,
+) -> list[dict[str, t.Any]]:
+    """One answer for each job, by whatever way there is."""
+    if through:
+        return _prove_through(through, jobs, one_shots)
+    unsupported = syscalls.supported()
+    if unsupported:
+        return [proofs.unverifiable(job, unsupported) for job in jobs]
+    return proofs.Proofs(engine, world, seconds, one_shots, fstab).of(jobs)
+
+
+def _services(promise: promised.Promise | None) -> t.Mapping[str, promised.Service]:
+    return promise.services if promise is not None else {}
+
+
+def _wanted(check: Check, promise: promised.Promise | None) -> list[Expectation]:
+    """What the caller expects, and what was promised beside that."""
+    wanted = [Expectation.parse(one) for one in check.expected or ()]
+    if promise is None:
+        return wanted
+    known = {(one.owner, one.destination) for one in wanted}
+    more = [Expectation.parse(one) for one in promise.expected()]
+    return wanted + [one for one in more if (one.owner, one.destination) not in known]
+
+
+def _shared(containers: t.Sequence[Container]) -> frozenset[str]:
+    """Sources that more than one container has."""
+    counts = collections.Counter(source for each in containers for source in {mount.source for mount in each.mounts})
+    return frozenset(source for source, count in counts.items() if count > 1)
 
 
 def _report(container: Container, answer: t.Mapping[str, t.Any], absent: list[dict[str, t.Any]]) -> dict[str, t.Any]:
@@ -123,54 +170,10 @@ def _report(container: Container, answer: t.Mapping[str, t.Any], absent: list[di
     }
 
 
-def _prove_all(engine: Engine, jobs: list[prove.Job], check: Check, world: World, fstab: str) -> list[dict[str, t.Any]]:
-    seconds = check.seconds
-    with open("/proc/self/mountinfo", "rb") as stream:
-        mounted = Table.parse(stream.read())
-    prover = prove.Prover(facts.HostView(mounted, _disks(fstab)), seconds, world)
-    answers: dict[int, dict[str, t.Any]] = {}
-    waiting = list(range(len(jobs)))
-    for last in (False, True):
-        running = [index for index in waiting if jobs[index].container.running]
-        for index in waiting:
-            if not jobs[index].container.running:
-                answers[index] = _not_running(jobs[index], check.one_shots)
-        waiting = []
-        proofs = subprocess_pool.each(prover, [jobs[one] for one in running], seconds, world)
-        for index, answer in zip(running, proofs):
-            if answer is None:
-                answers[index] = _unverifiable(
-                    jobs[index],
-                    f"{shown(jobs[index].container.name)} did not answer within {seconds:g} s: the disk or network "
-                    "share behind one of its mounts hangs; see `dmesg`",
-                )
-                continue
-            answers[index] = answer
-            if answer["state"] == "proven":
-                continue
-            now = _again(engine, jobs[index].container)
-            before = jobs[index].container
-            if answer["state"] == "doubt" and (now.pid, now.started_at) == (before.pid, before.started_at):
-                continue
-            # It ended or started anew between the list and the look: one more look at what is there now.
-            jobs[index] = prove.Job(now, jobs[index].declared, jobs[index].access)
-            waiting.append(index)
-            if last and now.running:
-                answers[index] = _unverifiable(
-                    jobs[index],
-                    f"the engine says that {shown(now.name)} is process {now.pid}, but no such process of it is "
-                    "visible here: run the check on the host itself, in its own process namespace; or the container "
-                    "keeps restarting",
-                )
-            elif last:
-                answers[index] = _not_running(jobs[index], check.one_shots)
-    return [answers[index] for index in range(len(jobs))]
-
-
-def _prove_through(through: Prover, jobs: list[prove.Job], one_shots: t.Sequence[str]) -> list[dict[str, t.Any]]:
+def _prove_through(through: Prover, jobs: t.Sequence[prove.Job], one_shots: t.Sequence[str]) -> list[dict[str, t.Any]]:
     running = [job for job in jobs if job.container.running]
     answers = dict(zip((job.container.id for job in running), through.prove(running)))
-    return [answers[job.container.id] if job.container.running else _not_running(job, one_shots) for job in jobs]
+    return [answers[job.container.id] if job.container.running else proofs.not_running(job, one_shots) for job in jobs]
 
 
 def _with_inherited(engine: Engine, containers: list[Container]) -> list[Container]:
@@ -185,49 +188,6 @@ def _with_inherited(engine: Engine, containers: list[Container]) -> list[Contain
         return known[name]
 
     return [with_inherited(container, look_up) for container in containers]
-
-
-def _again(engine: Engine, container: Container) -> Container:
-    try:
-        return engine.containers(names=[container.id])[0]
-    except NotFound:
-        return replace(container, status="removed", pid=0)
-
-
-def _disks(fstab: str) -> list[str]:
-    try:
-        with open(fstab, encoding="utf-8", errors="surrogateescape") as stream:
-            return facts.declared_disks(stream.read())
-    except OSError:
-        return []  # a host without the file promises nothing
-
-
-def _every(job: prove.Job, finding: Finding) -> dict[str, t.Any]:
-    return {"user": None, "rows": [prove.row(declared, finding) for declared in job.declared]}
-
-
-def _unverifiable(job: prove.Job, reason: str) -> dict[str, t.Any]:
-    return _every(job, Finding("unverifiable", "none", "none", reason))
-
-
-def _not_running(job: prove.Job, one_shots: t.Sequence[str]) -> dict[str, t.Any]:
-    container = job.container
-    name = shown(container.name)
-    engine = job.declared[0].engine if job.declared else "docker"
-    finished = container.status == "exited" and container.exit_code == 0
-    if finished and {container.name, container.service} & set(one_shots):
-        return {"user": None, "rows": []}
-    if container.status == "restarting":
-        text = f"{name} keeps ending and restarting (exit code {container.exit_code}): `{engine} logs --tail 50 {name}`"
-        return _every(job, Finding("not_running", "inspect", "none", text))
-    if container.status == "removed":
-        text = f"{name} was removed while it was looked at. Start the stack again"
-        return _every(job, Finding("not_running", "inspect", "recreate", text))
-    text = (
-        f"{name} is not running ({container.status}, exit code {container.exit_code}), so there is nothing to prove. "
-        f"Type: `{engine} logs --tail 50 {name}`, then `{engine} start {name}`"
-    )
-    return _every(job, Finding("not_running", "inspect", "restart", text))
 
 
 def _without_container(wanted: t.Sequence[Expectation], containers: t.Sequence[Container]) -> list[dict[str, t.Any]]:

@@ -25,6 +25,8 @@ RESULT: dict[str, t.Any] = {
         }
     ],
     "ephemeral_writes": [{"files": 3}, {"files": 4}],
+    "services": {"running": 1, "promised": 2},
+    "hosts": [],
     "duration_ms": 12.5,
     "table": ["one", "two"],
 }
@@ -38,6 +40,8 @@ def test_metrics_of_a_finding() -> None:
         'onebox_mounts_checked{stack="97layer"} 2',
         'onebox_mounts_failed{stack="97layer"} 1',
         'onebox_mounts_unverifiable{stack="97layer"} 0',
+        'onebox_mounts_services{stack="97layer"} 1',
+        'onebox_mounts_services_promised{stack="97layer"} 2',
         'onebox_mounts_unpersisted_files{stack="97layer"} 7',
         'onebox_mounts_check_duration_seconds{stack="97layer"} 0.0125',
         'onebox_mount_verdict{stack="97layer",container="web",destination="/b\\"\\\\\\n",verdict="stale_deleted"} 1',

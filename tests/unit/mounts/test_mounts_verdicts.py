@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import Host, Inside
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import Below, Host, Inside
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.access import Outcome
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Row
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Identity
@@ -160,7 +160,8 @@ def test_the_plain_case() -> None:
         (Inside(error=errno.ENOENT), ("unmounted_inside", "restart")),
         (Inside(error=errno.EACCES), ("unverifiable", "none")),
         (Inside(error=errno.ELOOP), ("unverifiable", "none")),
-        (replace(INSIDE, row=None), ("unverifiable", "none")),  # a kernel that does not tell the mount
+        (replace(INSIDE, row=None, node=replace(NODE, mount_id=0)), ("unverifiable", "none")),  # before Linux 5.8
+        (replace(INSIDE, row=None), ("unmounted_inside", "restart")),  # of a mount above the root directory
     ],
 )
 def test_destination_that_cannot_be_seen(inside: Inside, expected: tuple[str, str]) -> None:
@@ -234,12 +235,38 @@ def test_directory_named_like_a_drop_in_is_no_file() -> None:
 
 
 def test_mounts_below() -> None:
-    host = replace(HOST, submounts=(("/sub", "8:2"),))
+    disk = Below("/sub", "8:2", "/", False, "ext4")
+    host = replace(HOST, submounts=(disk,))
     assert verdict(host=host) == ("submount_missing", "restart")
-    assert verdict(host=host, inside=replace(INSIDE, submounts=frozenset({("/sub", "8:2")}))) == ("ok", "none")
+    assert verdict(host=host, inside=replace(INSIDE, submounts=(disk,))) == ("ok", "none")
+    closed = replace(INSIDE, submounts=(replace(disk, read_only=True),))
+    assert verdict(host=host, inside=closed) == ("ro_rw_mismatch", "restart")
     # Told to leave them out, or covered by another mount of the container on purpose.
     assert verdict(replace(DECLARED, recursive=False), host=host) == ("ok", "none")
     assert verdict(replace(DECLARED, others=frozenset({"/data/sub"})), host=host) == ("ok", "none")
+
+
+def test_mounts_below_that_only_the_container_has() -> None:
+    memory = Below("/sub", "0:99", "/", False, "tmpfs")
+    assert verdict(inside=replace(INSIDE, submounts=(memory,))) == ("shadowed", "restart")
+    own = Below("/sub", ROW.device, "/other", False, "ext4")
+    assert verdict(inside=replace(INSIDE, submounts=(own,))) == ("shadowed", "restart")
+    disk = Below("/sub", "8:2", "/", False, "ext4")
+    assert verdict(inside=replace(INSIDE, submounts=(disk,))) == ("host_mount_changed", "mount_disk")
+    # Two on one spot, of which the host has one.
+    both = replace(INSIDE, submounts=(disk, memory))
+    assert verdict(host=replace(HOST, submounts=(disk,)), inside=both) == ("shadowed", "restart")
+    # Declared, or below a declared one; a mount that is declared above says nothing about it.
+    for other, expected in (("/data/sub", "ok"), ("/data/su", "shadowed"), ("/", "shadowed"), ("/data", "shadowed")):
+        declared = replace(DECLARED, others=frozenset({other}))
+        assert verdict(declared, inside=replace(INSIDE, submounts=(memory,)))[0] == expected
+
+
+def test_mount_that_forbids_programs_since_the_start() -> None:
+    inside = replace(INSIDE, row=replace(ROW, options=("rw", "noexec")))
+    assert verdict(inside=inside) == ("ro_rw_mismatch", "restart")
+    assert verdict(replace(DECLARED, no_exec=True), inside=inside) == ("ok", "none")
+    assert verdict(host=replace(HOST, row=inside.row), inside=inside) == ("ok", "none")
 
 
 def test_quota_is_told_from_a_full_disk() -> None:

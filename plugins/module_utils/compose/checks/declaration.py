@@ -56,8 +56,7 @@ def declared(model: Model, source: Source, rules: Rules) -> list[Problem]:
         problems += _files(service, source)
         problems += _public(service, rules)
     problems += _twice(model)
-    written = {bind.source for service in model.services.values() for bind in service.binds if not bind.read_only}
-    problems += _full([source.project_dir, *sorted(written)])
+    problems += _full([source.project_dir, *_written_to(model)])
     known = [*model.problems, *unset_problems(model.unset, source)]
     return [*known, *(each for each in problems if NOT_SET not in each.where + each.message)]
 
@@ -328,6 +327,12 @@ def _who(
             return f"container {container.name}{project}"
     pid, name = owner(hit.inode)
     return f"process {name} (pid {pid})" if pid else "a process this user may not see"
+
+
+def _written_to(model: Model) -> list[str]:
+    """The bind sources in which the stack keeps something."""
+    binds = [bind for service in model.services.values() for bind in service.binds]
+    return sorted({bind.source for bind in binds if not bind.read_only})
 
 
 def sources_of(model: Model) -> list[str]:

@@ -25,34 +25,63 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool, syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Identity, Process
 
-_BLOCK = b"\0" * 4096
+BLOCK_SIZE = 4096
+_BLOCK = b"\0" * BLOCK_SIZE
 _NO_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOSYS, errno.EINVAL)
+# CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: what a directory beside forbids does not matter to the file.
+_MAY_PASS = 0b110
 # The child's own failures, told apart from what the file system answered.
 _SELF = "self"
 
 
+# Directories that belong to a file system, a NAS or a desktop and not to an application.
+_NOT_FOR_APPLICATIONS = frozenset(
+    ("lost+found", ".snapshot", ".snapshots", ".zfs", "@eaDir", "#recycle", "$RECYCLE.BIN", ".Trashes", ".fseventsd")
+    + ("System Volume Information", ".Spotlight-V100", ".TemporaryItems", ".DocumentRevisions-V100")
+)
+# Directories at the top of a destination that are looked at.
+_MOST_DIRECTORIES = 256
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """One question: may the application read (and write) what is at ``destination``?"""
+    """One question: may the application read (and write) what is at ``destination``?
+
+    ``named`` are directories below it that the application names, relative to it. ``deep`` is whether the directories
+    at its top are to be tried too, ``shared`` whether other containers have their own there. ``left_out`` are names at
+    its top where other mounts lie.
+    """
 
     destination: str
     write: bool
+    named: tuple[str, ...] = ()
+    deep: bool = False
+    shared: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Outcome:
     """The answer. ``error`` is an errno or 0; ``step`` is where it came from: path, read, write, or self (the probe).
 
-    ``place`` is the directory that could not be passed when the step is path.
+    ``place`` is the directory that could not be passed when the step is path. ``closed`` are directories below the
+    destination that cannot be written to though the destination can.
     """
 
     error: int = 0
     step: str = ""
     place: str = ""
+    closed: tuple[str, ...] = ()
 
 
 def probe(
-    process: Process, root: int, identity: Identity, wanted: t.Sequence[Wanted], seconds: float, world: World
+    process: Process,
+    root: int,
+    identity: Identity,
+    wanted: t.Sequence[Wanted],
+    seconds: float,
+    world: World,
+    mark: t.Callable[[int], None],
 ) -> list[Outcome]:
     """Answer all questions about one container.
 
@@ -62,12 +91,13 @@ def probe(
         identity: as whom it acts.
         seconds: how long a child may take, where one is needed.
         world: waiting for the child.
+        mark: is told the index of the question at hand.
 
     Raises:
         Gone, Refused: from reading the process.
     """
     if not identity.own_user_namespace:
-        return _ask_all(_acting_as(identity), root, wanted)
+        return _ask_all(_acting_as(identity), root, wanted, mark)
     # A user namespace cannot be left again, so a child enters it. Ids must be translated before: see inside_id.
     inside = replace(
         identity,
@@ -78,7 +108,9 @@ def probe(
     namespace = process.open("ns/user")
 
     def work(questions: t.Sequence[Wanted]) -> list[dict[str, t.Any]]:
-        return [asdict(outcome) for outcome in _ask_all(_having_become(identity, inside, namespace), root, questions)]
+        return [
+            asdict(outcome) for outcome in _ask_all(_having_become(identity, inside, namespace), root, questions, mark)
+        ]
 
     try:
         (answers,) = subprocess_pool.each(work, [list(wanted)], seconds, world)
@@ -86,13 +118,21 @@ def probe(
         os.close(namespace)
     if answers is None:
         return [Outcome(errno.ETIMEDOUT, _SELF)] * len(wanted)
-    return [Outcome(**answer) for answer in answers]
+    if isinstance(answers, subprocess_pool.Failure):
+        return [Outcome(errno.EPERM, _SELF, place=answers.text)] * len(wanted)
+    return [Outcome(**{**answer, "closed": tuple(answer["closed"])}) for answer in answers]
 
 
-def _ask_all(disguise: t.ContextManager[None], root: int, questions: t.Sequence[Wanted]) -> list[Outcome]:
+def _ask_all(
+    disguise: t.ContextManager[None], root: int, questions: t.Sequence[Wanted], mark: t.Callable[[int], None]
+) -> list[Outcome]:
+    answers = []
     try:
         with disguise:
-            return [_ask(root, question) for question in questions]
+            for index, question in enumerate(questions):
+                mark(index)
+                answers.append(_ask(root, question))
+            return answers
     except OSError as error:  # only from the disguise: what the file system says is part of the answers
         return [Outcome(error.errno or errno.EPERM, _SELF)] * len(questions)
 
@@ -150,13 +190,83 @@ def _ask(root: int, question: Wanted) -> Outcome:
             step = "write"
             if kind == "dir":
                 _write_in(descriptor)
-            else:
-                syscalls.may(descriptor, os.W_OK)
+                return Outcome(closed=_closed(descriptor, question))
+            syscalls.may(descriptor, os.W_OK)
     except OSError as error:
         return Outcome(error.errno or errno.EIO, step)
     finally:
         os.close(descriptor)
     return Outcome()
+
+
+def _closed(directory: int, question: Wanted) -> tuple[str, ...]:
+    """Directories below an open one that may not be written to: those the application names, and those at the top."""
+    found = [name for name in question.named if _is_closed(directory, name, False)]
+    if question.deep:
+        names: list[str] = []
+        with contextlib.suppress(OSError):  # a directory that may be passed but not listed
+            descriptor = os.open(f"/proc/self/fd/{directory}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                with os.scandir(descriptor) as entries:
+                    names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            finally:
+                os.close(descriptor)
+        skipped = {*_NOT_FOR_APPLICATIONS, *question.left_out, *found}
+        for name in sorted(names)[:_MOST_DIRECTORIES]:
+            if name not in skipped and not name.startswith(".Trash") and _is_closed(directory, name, question.shared):
+                found.append(name)
+    return tuple(found)
+
+
+def _is_closed(directory: int, name: str, only_of_root: bool) -> bool:
+    """Whether a directory below an open one refuses writes by its rights.
+
+    Args:
+        only_of_root: other owners may be other containers' users, who have it for themselves.
+    """
+    try:
+        descriptor = syscalls.open_in_root(directory, name, syscalls.O_PATH | os.O_DIRECTORY)
+    except OSError as error:
+        return error.errno == errno.EACCES
+    try:
+        node = syscalls.look_at(descriptor)
+        # Who owns it has closed it on purpose, and can open it.
+        if node.uid == syscalls.file_uid() or (only_of_root and node.uid != 0):
+            return False
+        syscalls.may(descriptor, os.W_OK | os.X_OK)
+    except OSError as error:
+        return error.errno in (errno.EACCES, errno.EPERM)
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def room_beside(path: str, identity: Identity) -> int:
+    """Try whether a file of the host can grow: write a block into a nameless file beside it, with the process's ids.
+
+    Quotas and the blocks reserved for root count as they do for the application.
+
+    Returns:
+        An errno: ENOSPC, EDQUOT, EROFS or EIO; 0 when there is room, or it cannot be tried.
+    """
+    try:
+        parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        if os.fstat(parent).st_dev != os.stat(path, follow_symlinks=False).st_dev:
+            return 0
+        if os.geteuid() != 0:
+            figures = os.fstatvfs(parent)
+            return errno.ENOSPC if figures.f_blocks and not figures.f_bavail else 0
+        able = replace(identity, capabilities=identity.capabilities | _MAY_PASS)
+        with _acting_as(able):
+            _write_in(parent)
+    except OSError as error:
+        return error.errno if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO) else 0
+    finally:
+        os.close(parent)
+    return 0
 
 
 def _write_in(directory: int) -> None:

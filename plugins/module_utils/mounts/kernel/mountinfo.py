@@ -123,6 +123,18 @@ class Table:
         end = self._text.find("\n", start + 1)
         return parse_row(self._text[start + 1 : end if end >= 0 else None])
 
+    def of_type(self, prefix: str) -> list[Row]:
+        """The rows whose type of file system begins with ``prefix``, without parsing the others."""
+        found, mark, start = [], f" - {prefix}", 0
+        while (start := self._text.find(mark, start)) >= 0:
+            end = self._text.find("\n", start)
+            line = self._text[self._text.rfind("\n", 0, start) + 1 : end if end >= 0 else None]
+            start += len(mark)
+            row = parse_row(line)
+            if row.fstype.startswith(prefix):
+                found.append(row)
+        return found
+
     def at(self, point: str) -> list[Row]:
         """The rows mounted exactly at ``point``."""
         return self._range(point, point + "\0")

@@ -12,14 +12,18 @@ from __future__ import annotations
 
 import errno
 import os
+import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Table
 
-# Init processes that engines or images put in front of the application; the application is their only child.
-INITS = ("docker-init", "podman-init", "catatonit", "tini", "tini-static", "dumb-init")
+# Init processes and supervisors that engines or images put in front of the application. The kernel keeps 15 letters.
+INITS = (
+    *("docker-init", "podman-init", "catatonit", "tini", "tini-static", "dumb-init", "pause"),
+    *("s6-svscan", "s6-supervise", "s6-linux-init-s", "runsvdir", "runsv"),
+)
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -108,17 +112,29 @@ class Process:
         """Whether it sees other mounts than the caller: a process that shares ours is no container."""
         return self.link("ns/mnt") != os.readlink("/proc/self/ns/mnt")
 
+    def status(self) -> dict[str, str]:
+        """The fields of ``/proc/<pid>/status``."""
+        text = self.read("status").decode("utf-8", "replace")
+        return {name: value for name, _colon, value in (line.partition(":") for line in text.split("\n"))}
+
     def identity(self) -> Identity:
         """As whom it acts on files (file-system ids, which follow the effective ones)."""
-        text = self.read("status").decode("ascii", "replace")
-        fields = dict(line.split(":", 1) for line in text.splitlines() if line)
+        return self.identity_of(self.status(), self.link("ns/user"))
+
+    @staticmethod
+    def identity_of(fields: t.Mapping[str, str], user_namespace: str) -> Identity:
+        """The identity that fields of :meth:`status` and a link to a user namespace say."""
         return Identity(
             uid=int(fields["Uid"].split()[3]),
             gid=int(fields["Gid"].split()[3]),
             groups=tuple(int(word) for word in fields["Groups"].split()),
             capabilities=int(fields["CapEff"], 16),
-            own_user_namespace=self.link("ns/user") != os.readlink("/proc/self/ns/user"),
+            own_user_namespace=user_namespace != os.readlink("/proc/self/ns/user"),
         )
+
+    def is_first_of_namespace(self) -> bool:
+        """Whether it is process 1 of a process namespace of its own."""
+        return self.status().get("NSpid", "").split()[1:][-1:] == ["1"]
 
     def inside_id(self, which: str, host_id: int) -> int:
         """Translate a host id by ``uid_map`` or ``gid_map``; 65534 (nobody) when it is not mapped.
@@ -130,16 +146,6 @@ class Process:
             if outside <= host_id < outside + count:
                 return inside + host_id - outside
         return 65534
-
-    def application(self) -> int:
-        """The pid of the application: this process, or its only child when this is a mere init."""
-        if self.read("comm").decode("utf-8", "replace").strip() not in INITS:
-            return self.pid
-        try:
-            children = self.read(f"task/{self.pid}/children").split()
-        except OSError:  # a kernel without CONFIG_PROC_CHILDREN
-            return self.pid
-        return int(children[0]) if len(children) == 1 else self.pid
 
 
 class _translated:
@@ -155,15 +161,3 @@ class _translated:
             raise Gone(str(error)) from error
         if error.errno in (errno.EACCES, errno.EPERM):
             raise Refused(str(error)) from error
-
-
-def identity_of_application(process: Process) -> tuple[Identity, int]:
-    """The identity of the application a container's main process is or runs, and its pid."""
-    pid = process.application()
-    if pid != process.pid:
-        try:
-            with Process(pid) as child:
-                return child.identity(), pid
-        except Gone:
-            pass  # it ended between the two looks: the init is what is left
-    return process.identity(), process.pid

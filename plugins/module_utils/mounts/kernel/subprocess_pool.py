@@ -17,10 +17,18 @@ import select
 import signal
 import tempfile
 import typing as t
+from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 Item = t.TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An item whose work raised, in words. It did not hang."""
+
+    text: str
 
 
 def each(
@@ -31,8 +39,10 @@ def each(
 ) -> t.Iterator[t.Any]:
     """Yield ``work(item)`` for each item, made by a child; None for an item that took too long or killed the child.
 
+    What ``work`` raises is yielded as a :class:`Failure`.
+
     Args:
-        work: must return what JSON can hold, and must not raise.
+        work: must return what JSON can hold.
         seconds: what one item may take; it is noticed after twice that at the latest. A child that hangs is left
             behind and the next item gets a new one.
         world: waiting for the end of a killed child.
@@ -48,7 +58,8 @@ def each(
                 _give_up(child, world)
             complete = os.pread(answers, os.fstat(answers).st_size, 0).split(b"\n")[:-1]
         for line in complete:
-            yield json.loads(line)
+            answer = json.loads(line)
+            yield Failure(answer["failure"]) if "failure" in answer else answer["done"]
         done += len(complete)
         if done < len(items):
             yield None
@@ -86,11 +97,19 @@ def _start(work: t.Callable[[Item], t.Any], items: t.Sequence[Item], answers: in
             os.dup2(nothing, ours)
         for item in items:
             # Into a file and not through a pipe: the parent need not be woken for each.
-            _write_all(answers, json.dumps(work(item)).encode() + b"\n")
+            _write_all(answers, json.dumps(_answer(work, item)).encode() + b"\n")
         code = 0
     finally:
         # Not sys.exit: what the parent set up (handlers, buffers) must not run twice.
         os._exit(code)
+
+
+def _answer(work: t.Callable[[Item], t.Any], item: Item) -> dict[str, t.Any]:
+    try:
+        return {"done": work(item)}
+    except Exception as error:
+        # Any: what a hostile container makes the work stumble over must not pass for a disk that hangs.
+        return {"failure": f"{type(error).__name__}: {error}"}
 
 
 def _wait(ended: int, answers: int, seconds: float) -> None:
@@ -107,8 +126,17 @@ def _write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
+_last_given_up = [0]
+
+
+def given_up() -> int:
+    """The process that hung last, which may still be there; 0 for none."""
+    return _last_given_up[0]
+
+
 def _give_up(child: int, world: World) -> None:
     """Kill the child with all it started and collect it; one that cannot die is left to the kernel."""
+    _last_given_up[0] = child
     with contextlib.suppress(OSError):
         os.killpg(child, signal.SIGKILL)
     with contextlib.suppress(OSError):

@@ -219,3 +219,8 @@ def set_file_ids(uid: int, gid: int) -> None:
     # An impossible id changes nothing and tells the present one.
     if (_libc().setfsuid(ctypes.c_uint(-1)), _libc().setfsgid(ctypes.c_uint(-1))) != (uid, gid):
         raise OSError(errno.EPERM, os.strerror(errno.EPERM), "setfsuid")
+
+
+def file_uid() -> int:
+    """The user as whom the caller acts on files."""
+    return int(_libc().setfsuid(ctypes.c_uint(-1)))

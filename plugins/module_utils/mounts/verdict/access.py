@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import Host
@@ -15,8 +16,19 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding
 
 
-def judge(declared: Declared, host: Host, identity: Identity, outcome: Outcome, file_system_read_only: bool) -> Finding:
-    """The verdict on a mount that is the right one, after the application's rights on it were tried."""
+def judge(
+    declared: Declared,
+    host: Host,
+    identity: Identity,
+    outcome: Outcome,
+    file_system_read_only: bool,
+    chown: str = "",
+) -> Finding:
+    """The verdict on a mount that is the right one, after the application's rights on it were tried.
+
+    Args:
+        chown: the command that makes the application the owner of a file, up to the file; "" where it is the plain one.
+    """
     inside = f"{shown(declared.destination)} in {shown(declared.container)}"
     source = shown(declared.source)
     who = f"uid {identity.uid}, gid {identity.gid}"
@@ -42,13 +54,40 @@ def judge(declared: Declared, host: Host, identity: Identity, outcome: Outcome, 
             f"no space or no inodes left for {inside} ({source}): see `df -h {source}` and `df -i {source}`, "
             f"then make room",
         )
+    if outcome.error == errno.EFBIG:
+        return _finding(
+            "not_writable",
+            "edit_compose",
+            f"the application ({who}) may not write files of 4 KiB to {inside}: the limit on the size of its files "
+            "(fsize) is lower. Correct ulimits in the compose file",
+        )
     if outcome.error == errno.EDQUOT:
         return _finding("no_space", "none", f"the disk quota of {who} is used up at {source}: raise it or make room")
-    return _refused(declared, host, identity, outcome, file_system_read_only)
+    chown = chown or f"chown {identity.uid}:{identity.gid}"
+    return _refused(declared, host, identity, outcome, file_system_read_only, chown)
+
+
+def closed(declared: Declared, host: Host, identity: Identity, names: t.Sequence[str], chown: str = "") -> Finding:
+    """The finding about directories below the destination that no process of the container may write to."""
+    places = [shown(declared.destination.rstrip("/") + "/" + name) for name in names]
+    more = f" and {len(places) - 2} more" if len(places) > 2 else ""
+    source = shown(host.real.rstrip("/") + "/" + names[0])
+    return _finding(
+        "not_writable",
+        "chown",
+        f"the application (uid {identity.uid}, gid {identity.gid}) may write to {shown(declared.destination)} in "
+        f"{shown(declared.container)} but not to {', '.join(places[:2])}{more} below it. "
+        f"Type: `{chown or f'chown {identity.uid}:{identity.gid}'} {source}`",
+    )
 
 
 def _refused(
-    declared: Declared, host: Host, identity: Identity, outcome: Outcome, file_system_read_only: bool
+    declared: Declared,
+    host: Host,
+    identity: Identity,
+    outcome: Outcome,
+    file_system_read_only: bool,
+    chown: str,
 ) -> Finding:
     """The verdict when the file system refused the application to read or to write."""
     inside = f"{shown(declared.destination)} in {shown(declared.container)}"
@@ -81,8 +120,7 @@ def _refused(
         return _finding(
             verdict,
             "chown",
-            f"the application ({who}) may not {verb} {inside}: {source}{owner}. "
-            f"Type: `chown {identity.uid}:{identity.gid} {source}`{only}",
+            f"the application ({who}) may not {verb} {inside}: {source}{owner}. Type: `{chown} {source}`{only}",
         )
     reason = os.strerror(outcome.error)
     return _finding(verdict, "none", f"the application ({who}) cannot {verb} {inside}: {reason}; see `dmesg`")

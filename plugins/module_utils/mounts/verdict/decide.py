@@ -12,7 +12,7 @@ import errno
 import os
 import re
 
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import Host, Inside
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import DEAD, Host, Inside
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, Times
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict.messages import Words
 
@@ -21,12 +21,17 @@ _DOCKER_BEFORE_START = 10.0
 # Podman's API makes it while it handles the request to create, this shortly before the time of creation (measured:
 # 0.008 s; up to 0.12 s on an emulated processor, more on a busy one). Its command line refuses instead.
 PODMAN_BEFORE_CREATION = 0.5
+_IN_MEMORY = ("tmpfs", "ramfs")
 _LOOKS_LIKE_A_FILE = re.compile(r"\.(?!d$)[A-Za-z][A-Za-z0-9]{0,5}$")
 
 
 def decide(declared: Declared, host: Host, inside: Inside, times: Times) -> Finding:
     """The verdict on a mount of a running container, before anybody tried to use it."""
     words = Words(declared)
+    if host.error in DEAD:
+        return words.share_dead(os.strerror(host.error))
+    if inside.error in DEAD:
+        return words.share_back() if not host.error else words.share_dead(os.strerror(inside.error))
     if inside.error in (errno.EACCES, errno.EPERM):
         return words.unverifiable(
             f"the caller may not look at {words.inside}: {os.strerror(inside.error)}; "
@@ -47,8 +52,13 @@ def decide(declared: Declared, host: Host, inside: Inside, times: Times) -> Find
         )
     if inside.error:
         return words.covered() if inside.listed else words.unmounted()
-    if inside.node is None or inside.row is None:
-        return words.unverifiable(f"the kernel does not tell which mount {words.inside} belongs to (Linux 5.8 does)")
+    if inside.node is None:
+        return words.unverifiable(f"the kernel does not tell what is at {words.inside}")
+    if inside.row is None:
+        # Its mount table begins at its root directory, and what it sees there is of a mount above.
+        if inside.node.mount_id == 0:
+            return words.unverifiable(f"the kernel does not tell which mount {words.inside} is of (Linux 5.8 does)")
+        return words.unmounted()
     if host.node is not None and host.node.identity == inside.node.identity:
         return _same(declared, host, inside, times, words)
     if declared.wanted_source and not _same_path(declared.wanted_source, declared.source):
@@ -76,16 +86,45 @@ def _same(declared: Declared, host: Host, inside: Inside, times: Times, words: W
     holes = [point for point in inside.writable_below if point not in declared.others]
     if holes:
         return words.writable_below(holes)
+    found = _below(declared, host, inside, words)
+    if found is not None:
+        return found
+    if "noexec" in inside.row.options and not declared.no_exec and host.row and "noexec" not in host.row.options:
+        return words.remounted_noexec()
+    return Finding("ok", "inode", "none", f"{words.inside} is {words.source}")
+
+
+def _below(declared: Declared, host: Host, inside: Inside, words: Words) -> Finding | None:
+    """A finding when the mounts below the destination are not those below the source, in either direction."""
+    if inside.row is None or host.pseudo:
+        return None
+    ours = {one.what: one for one in host.submounts}
+    theirs = {one.what: one for one in inside.submounts if not _is_declared(declared, inside.row.point, one.place)}
     if declared.recursive:
-        missing = [
-            relative
-            for relative, device in host.submounts
-            if (relative, device) not in inside.submounts
-            and declared.destination.rstrip("/") + relative not in declared.others
-        ]
+        seen = {one.what for one in inside.submounts}
+        lost = [what[0] for what in ours if what not in seen]
+        missing = [place for place in lost if not _is_declared(declared, inside.row.point, place)]
         if missing:
             return words.submount_missing(missing)
-    return Finding("ok", "inode", "none", f"{words.inside} is {words.source}")
+    if host.real == "/":
+        return None  # what was unmounted on the host since is still there
+    added = [one for what, one in theirs.items() if what not in ours]
+    hiding = [one.place for one in added if one.fstype in _IN_MEMORY or one.device == inside.row.device]
+    if hiding:
+        return words.covered_below(hiding)
+    if added:
+        return words.unmounted_below([one.place for one in added])
+    closed = [one.place for what, one in theirs.items() if one.read_only and not ours[what].read_only]
+    return words.closed_below(closed) if closed and declared.read_write else None
+
+
+def _is_declared(declared: Declared, point: str, place: str) -> bool:
+    """Whether a mount below the destination is another declared one, or lies below that, which is judged by itself."""
+    for top in {declared.destination.rstrip("/"), point.rstrip("/")}:
+        for other in declared.others:
+            if other.startswith(top + "/") and (top + place == other or (top + place).startswith(other + "/")):
+                return True
+    return False
 
 
 def _different(declared: Declared, host: Host, inside: Inside, times: Times, words: Words) -> Finding:

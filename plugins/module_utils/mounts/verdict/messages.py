@@ -35,6 +35,53 @@ class Words:
             f"writes goes elsewhere. Save what it wrote since ({self._declared.engine} cp), then {self.restart}",
         )
 
+    def covered_below(self, relative: t.Sequence[str]) -> Finding:
+        places = _some([self._declared.destination.rstrip("/") + one for one in relative])
+        return Finding(
+            "shadowed",
+            "mountinfo",
+            "restart",
+            f"something was mounted at {places} in {self.name}, below {self.inside}, that is not on the host: what the "
+            f"application writes there does not reach {self.source}. Save what it wrote since "
+            f"({self._declared.engine} cp), then {self.restart}",
+        )
+
+    def unmounted_below(self, relative: t.Sequence[str]) -> Finding:
+        places = _some([self._declared.source.rstrip("/") + one for one in relative])
+        return Finding(
+            "host_mount_changed",
+            "mountinfo",
+            "mount_disk",
+            f"{self.name} has a file system of its own below {self.inside} that is not mounted at {places} on the "
+            f"host, or no longer: what it writes there does not reach that directory. Mount it there, then "
+            f"{self.restart}",
+        )
+
+    def closed_below(self, relative: t.Sequence[str]) -> Finding:
+        places = _some([self._declared.destination.rstrip("/") + one for one in relative])
+        return Finding(
+            "ro_rw_mismatch",
+            "mountinfo",
+            "restart",
+            f"{places} in {self.name} is mounted read-only, though it can be written on the host: it was remounted "
+            f"since the start. Type: {self.restart}",
+        )
+
+    def remounted_noexec(self) -> Finding:
+        return Finding(
+            "ro_rw_mismatch",
+            "mountinfo",
+            "restart",
+            f"{self.inside} is mounted noexec, and {self.source} is not: it was remounted since the start, and the "
+            f"application can start no program from it. Type: {self.restart}",
+        )
+
+    def paused(self, stopped: bool) -> Finding:
+        how, way = "is paused", f"`{self._declared.engine} unpause {self.name}`"
+        if stopped:
+            how, way = "was stopped by a signal", f"`{self._declared.engine} kill -s CONT {self.name}`"
+        return Finding("paused", "inspect", "none", f"{self.name} {how}, so it can use nothing. Type: {way}")
+
     def unmounted(self) -> Finding:
         return Finding(
             "unmounted_inside",
@@ -103,6 +150,25 @@ class Words:
             "restart",
             f"a file system{kind} was mounted on {self.source} after {self.name} had started: the application still "
             f"writes into the directory beneath it. Type: {self.restart}; what it wrote lies under the mount point",
+        )
+
+    def share_dead(self, reason: str) -> Finding:
+        return Finding(
+            "host_mount_changed",
+            "inode",
+            "mount_disk",
+            f"the share behind {self.source} is dead ({reason}): its server or the program that serves it is gone, and "
+            f"{self.name} gets errors. Bring it back, type `umount -l {self.source}`, mount it again, then "
+            f"{self.restart}",
+        )
+
+    def share_back(self) -> Finding:
+        return Finding(
+            "host_mount_changed",
+            "inode",
+            "restart",
+            f"{self.source} answers again, but {self.name} still has the dead share from before, and gets errors. "
+            f"Type: {self.restart}",
         )
 
     def disk_gone(self, fstype: str, device: str, other_disk: bool) -> Finding:

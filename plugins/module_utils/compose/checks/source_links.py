@@ -1,0 +1,29 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Refuse to start anything on a source that somebody else can lead elsewhere."""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import source_links
+
+
+def problems(model: Model, engine: Engine, world: World) -> list[Problem]:
+    """One problem for each bind whose source leads through a link that root did not make."""
+    links = source_links.ForeignLinks.of(engine, world)
+    return [
+        Problem(
+            "source_is_a_link",
+            f"service {service.name}, volume {bind.source}:{bind.target}",
+            source_links.message(bind.source, link),
+        )
+        for service in model.services.values()
+        for bind in service.binds
+        if (link := links.find(bind.source, os.path.realpath(bind.source)))
+    ]

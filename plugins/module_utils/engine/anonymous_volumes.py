@@ -1,0 +1,78 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find the volumes without a name that hold data: they belong to one container, and are lost with it.
+
+An image that says VOLUME gets one from the engine for each container, wherever the compose file mounts nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, Mount
+
+_ENGINES_OWN_NAME = re.compile(r"[0-9a-f]{64}")
+# A volume with more entries than this that are all of the image is taken to hold something else, too.
+_MOST_ENTRIES = 2000
+
+
+def of(container: Container) -> list[Mount]:
+    """The container's volumes without a name of their own."""
+    return [row for row in container.mounts if row.type == "volume" and _ENGINES_OWN_NAME.fullmatch(row.name)]
+
+
+def of_image(container: Container, image: t.Mapping[str, t.Any] | None) -> list[Mount]:
+    """Those of :func:`of` that only the image asks for.
+
+    Args:
+        image: ``inspect`` of the image the container runs; None when that is gone.
+    """
+    declared = ((image or {}).get("Config") or {}).get("Volumes") or {}
+    places = {os.path.normpath(place) for place in declared}
+    return [row for row in of(container) if os.path.normpath(row.destination) in places]
+
+
+def has_content(container: Container, mount: Mount) -> bool:
+    """Whether the volume holds a file that the image does not: engines fill a new volume with the image's files.
+
+    A volume that cannot be read is taken to hold some.
+    """
+    layers = _layers(container)
+    pending, seen = [""], 0
+    while pending:
+        place = pending.pop()
+        try:
+            with os.scandir(os.path.join(mount.source, place)) as entries:
+                for entry in entries:
+                    seen += 1
+                    name = os.path.join(place, entry.name)
+                    status = entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(status.st_mode):
+                        pending.append(name)
+                    elif seen > _MOST_ENTRIES or not _of_image(layers, mount.destination, name, status):
+                        return True
+        except FileNotFoundError:
+            continue  # removed meanwhile
+        except OSError:
+            return True
+    return False
+
+
+def _layers(container: Container) -> list[str]:
+    """The directories of the image's layers, as the storage driver overlay keeps them."""
+    data = (container.raw.get("GraphDriver") or {}).get("Data") or {}
+    return [layer for layer in str(data.get("LowerDir") or "").split(":") if layer]
+
+
+def _of_image(layers: t.Sequence[str], destination: str, name: str, status: os.stat_result) -> bool:
+    for layer in layers:
+        try:
+            found = os.stat(os.path.join(layer, destination.strip("/"), name), follow_symlinks=False)
+        except OSError:
+            continue
+        return (found.st_size, int(found.st_mtime)) == (status.st_size, int(status.st_mtime))
+    return False

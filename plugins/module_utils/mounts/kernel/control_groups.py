@@ -1,0 +1,153 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which processes belong to a container: all of its control group, whatever started them and whatever they became.
+
+A process cannot leave its control group without rights on the host, so this finds the worker behind ``su``, in a
+chroot, or in namespaces of its own as well as the main process. Version 1, version 2 and hybrid hierarchies are read;
+where none is mounted here, ``/proc`` is searched for processes that name the group, and for children.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Row, Table
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Process
+
+# A container with more groups below its own than this is no container of an application.
+_MOST_GROUPS = 10_000
+_USUAL = ("", "name=systemd", "pids", "memory")
+_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class ControlGroups:
+    """The control groups of this host.
+
+    Args:
+        table: the caller's mounts.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._mounts = table.of_type("cgroup")
+        self._everybody: list[tuple[int, int, str]] | None = None
+
+    def members(self, process: Process, container_id: str) -> list[int]:
+        """The ids of all processes of the container whose main process is given, that one first.
+
+        Args:
+            container_id: the engine's id, which its control groups carry.
+
+        Raises:
+            Gone, Refused: from reading the process.
+        """
+        text = os.fsdecode(process.read("cgroup"))
+        found: set[int] = set()
+        for line in sorted(text.splitlines(), key=_preference):
+            _number, controllers, path = line.split(":", 2)
+            directory = self._directory(controllers, _own_part(path, container_id))
+            if directory and process.pid in (pids := _below(directory, container_id)):
+                found = pids
+                break
+        else:
+            found = self._by_proc(process.pid, container_id)
+        found.discard(process.pid)
+        return [process.pid, *sorted(found)]
+
+    def frozen(self, process: Process) -> bool:
+        """Whether the kernel does not let the process run (paused). Raises as reading the process does."""
+        for line in os.fsdecode(process.read("cgroup")).splitlines():
+            _number, controllers, path = line.split(":", 2)
+            if controllers not in ("", "freezer") or path == "/":
+                continue
+            directory = self._directory(controllers, path)
+            name, word = ("freezer.state", "FROZEN") if controllers else ("cgroup.events", "frozen 1")
+            with contextlib.suppress(OSError), open(os.path.join(directory, name), encoding="ascii") as stream:
+                if directory and word in stream.read():
+                    return True
+        return False
+
+    def _directory(self, controllers: str, path: str) -> str:
+        """Where the group ``path`` of a hierarchy is mounted here, "" when it is not."""
+        if path == "/" or "/.." in path:
+            return ""
+        for row in self._mounts:
+            if not _is_hierarchy(row, controllers):
+                continue
+            root = row.root.rstrip("/")
+            if path == root or path.startswith(root + "/"):
+                return row.point + path[len(root) :]
+        return ""
+
+    def _by_proc(self, main: int, container_id: str) -> set[int]:
+        """Processes whose groups name the container, and what descends from its main process."""
+        if self._everybody is None:
+            self._everybody = list(_everybody())
+        found = {main}
+        children: dict[int, list[int]] = {}
+        for pid, parent, groups in self._everybody:
+            children.setdefault(parent, []).append(pid)
+            if container_id and container_id in groups:
+                found.add(pid)
+        pending = list(found)
+        while pending:
+            for pid in children.get(pending.pop(), ()):
+                if pid not in found:
+                    found.add(pid)
+                    pending.append(pid)
+        return found
+
+
+def _preference(line: str) -> int:
+    """Version 2 first, then the hierarchies that engines always use."""
+    controllers = line.split(":", 2)[1]
+    return _USUAL.index(controllers) if controllers in _USUAL else len(_USUAL)
+
+
+def _is_hierarchy(row: Row, controllers: str) -> bool:
+    if not controllers:
+        return row.fstype == "cgroup2"
+    return row.fstype == "cgroup" and set(controllers.split(",")) <= set(row.super_options)
+
+
+def _own_part(path: str, container_id: str) -> str:
+    """The container's own group, the part of ``path`` up to the component that carries its id; "/" without one."""
+    if not container_id or container_id not in path:
+        return "/"  # it may be the group of a whole login session
+    stop = path.find("/", path.index(container_id) + len(container_id))
+    return path if stop < 0 else path[:stop]
+
+
+def _below(directory: str, container_id: str) -> set[int]:
+    """The processes of a group and of the groups below it, but for containers inside of the container."""
+    found: set[int] = set()
+    pending, seen = [directory], 0
+    while pending and seen < _MOST_GROUPS:
+        place = pending.pop()
+        seen += 1
+        # A group that ends meanwhile has no processes.
+        with contextlib.suppress(OSError), open(os.path.join(place, "cgroup.procs"), encoding="ascii") as stream:
+            found.update(int(line) for line in stream if line.strip() != "0")
+        with contextlib.suppress(OSError), os.scandir(place) as entries:
+            for entry in entries:
+                other = _CONTAINER_ID.search(entry.name)
+                if entry.is_dir(follow_symlinks=False) and (other is None or other[0] == container_id):
+                    pending.append(entry.path)
+    return found
+
+
+def _everybody() -> t.Iterator[tuple[int, int, str]]:
+    """Every process: pid, parent, text of its control groups."""
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as stream:
+                parent = int(stream.read().rpartition(b")")[2].split()[1])
+            with open(f"/proc/{name}/cgroup", "rb") as stream:
+                yield int(name), parent, os.fsdecode(stream.read())
+        except OSError:
+            continue  # it ended meanwhile

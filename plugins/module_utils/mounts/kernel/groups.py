@@ -1,0 +1,196 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Group the processes of a container by what decides whether they can use a mount.
+
+Two processes of one mount namespace, root directory and identity get the same answer from the kernel, so one of them
+is tried for all. A group counts unless each of its processes is an init or a shell that only waits for another process
+of the container. In doubt it counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.control_groups import ControlGroups
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import (
+    INITS,
+    Gone,
+    Identity,
+    Process,
+    Refused,
+)
+
+# Programs that start another one, perhaps as another user, and wait for its end.
+_STARTERS = ("su", "runuser", "sudo", "doas", "setpriv", "gosu", "su-exec", "setuidgid", "chpst", "unshare", "bwrap")
+_SHELLS = ("sh", "ash", "bash", "dash", "ksh", "mksh", "zsh", "busybox")
+# Where the kernel has a process that waits for a child or a signal. "0" and "" mean that it does not tell.
+_WAITING = ("do_wait", "sigsuspend", "do_sigtimedwait", "do_signalfd", "pause", "0", "")
+_ENDED = "ZX"
+_STOPPED = "Tt"
+
+
+@dataclass(frozen=True)
+class View:
+    """The file system a process sees: its mount namespace, and device, inode and mount of its root directory."""
+
+    namespace: str
+    root: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One process. ``starter`` says that by its name it only starts and waits for others."""
+
+    pid: int
+    parent: int
+    name: str
+    stopped: bool
+    starter: bool
+    identity: Identity
+    user_namespace: str
+    view: View
+
+
+@dataclass(frozen=True)
+class Group:
+    """Processes for which the kernel gives one answer."""
+
+    members: tuple[Member, ...]
+
+    @property
+    def identity(self) -> Identity:
+        return self.members[0].identity
+
+    @property
+    def view(self) -> View:
+        return self.members[0].view
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal has stopped all of them."""
+        return all(member.stopped for member in self.members)
+
+
+def of_container(process: Process, container_id: str, control_groups: ControlGroups) -> list[Group]:
+    """The groups that count, that of the main process first if it does. At least one.
+
+    Args:
+        process: the container's main process, held.
+        container_id: the engine's id of the container.
+
+    Raises:
+        Gone, Refused: from reading the main process.
+    """
+    members = [_member(process)]
+    for pid in control_groups.members(process, container_id)[1:]:
+        # One that ends meanwhile uses nothing any more. A helper that root alone may look into is left out, too, where
+        # the caller is not root: what the caller may see of the application is judged.
+        with contextlib.suppress(Gone, Refused), Process(pid) as other:
+            found = _read(other)
+            if found is not None:
+                members.append(found)
+    return counted(members, own_pid_namespace=process.is_first_of_namespace())
+
+
+def view_of(process: Process) -> View:
+    """What file system a process sees. Raises Gone and Refused as reading the process does."""
+    root = process.root()
+    try:
+        node = syscalls.look_at(root)
+    finally:
+        os.close(root)
+    return View(process.link("ns/mnt"), (node.device, node.inode, node.mount_id))
+
+
+def counted(members: t.Sequence[Member], *, own_pid_namespace: bool) -> list[Group]:
+    """The groups of ``members``, the main process first, without those that only wait for others. At least one.
+
+    Args:
+        own_pid_namespace: whether the main process is the first of its namespace. Then each process it has started,
+            or inherited, descends from it, and one that does not was brought in from outside (``exec``) by a person or
+            a healthcheck: it is not the application.
+    """
+    here = {member.pid for member in members}
+    parents = {member.parent for member in members}
+    main = members[0]
+    found: dict[tuple[t.Any, ...], list[Member]] = {}
+    for member in members:
+        if member.starter and member.pid in parents:
+            continue
+        if own_pid_namespace and member is not main and not _descends(member, main, members, here):
+            continue
+        key = (member.view, member.identity, member.user_namespace)
+        found.setdefault(key, []).append(member)
+    return [Group(tuple(rows)) for rows in found.values()] or [Group((main,))]
+
+
+def _descends(member: Member, main: Member, members: t.Sequence[Member], here: t.Container[int]) -> bool:
+    parents = {each.pid: each.parent for each in members}
+    pid, steps = member.pid, 0
+    while pid in parents and pid != main.pid and steps < len(members):
+        pid, steps = parents[pid], steps + 1
+    # The parent has ended since, or is not to be seen: in doubt it counts.
+    return pid == main.pid or not _is_engine(pid)
+
+
+def _is_engine(pid: int) -> bool:
+    """Whether a process is an engine's supervisor, which starts what is brought into a container."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as stream:
+            return stream.read().startswith(("conmon", "containerd-shim", "docker", "podman", "runc", "crun"))
+    except OSError:
+        return False
+
+
+def _member(process: Process) -> Member:
+    found = _read(process)
+    if found is None:
+        raise Gone(f"process {process.pid} has ended")
+    return found
+
+
+def _read(process: Process) -> Member | None:
+    """What decides about a process; None when it has ended and only waits to be collected."""
+    fields = process.status()
+    state = fields["State"].strip()[:1]
+    if state in _ENDED:
+        return None
+    user_namespace = process.link("ns/user")
+    return Member(
+        pid=process.pid,
+        parent=int(fields["PPid"]),
+        name=fields["Name"].strip(),
+        stopped=state in _STOPPED,
+        starter=_only_waits(process, fields["Name"].strip()),
+        identity=process.identity_of(fields, user_namespace),
+        user_namespace=user_namespace,
+        view=view_of(process),
+    )
+
+
+def _only_waits(process: Process, name: str) -> bool:
+    if name in INITS or name in _STARTERS:
+        return True
+    if name not in _SHELLS and not _is_script(process):
+        return False
+    try:
+        # Compilers add a suffix to some names: sigsuspend.isra.0
+        return process.read("wchan").decode("ascii", "replace").strip().partition(".")[0] in _WAITING
+    except (Gone, Refused):
+        return True
+
+
+def _is_script(process: Process) -> bool:
+    """Whether it is a shell that runs a script, after which the kernel names it."""
+    try:
+        program = os.path.basename(process.link("exe").replace(" (deleted)", ""))
+        if program == "busybox":
+            program = os.path.basename(process.read("cmdline").split(b"\0")[0].decode("utf-8", "replace")).lstrip("-")
+    except (Gone, Refused):
+        return False
+    return program in _SHELLS and program != "busybox"

@@ -1,0 +1,43 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Attacks on the mount proof: for each layout the verdict is held against what the application itself can do."""
+
+from __future__ import annotations
+
+import traceback
+import typing as t
+
+from layouts import LAYOUTS, ONLY_DOCKER
+from truth import Lab
+
+
+def test_verdict_is_ok_exactly_when_the_application_can_use_its_data(truth_lab: Lab, tally: t.Any) -> None:
+    false_ok, false_alarms, wrong, broken = [], [], [], []
+    tried = 0
+    for name, (make, verdicts, mode) in LAYOUTS.items():
+        if truth_lab.name == "podman" and name in ONLY_DOCKER:
+            continue
+        tried += 1
+        try:
+            container, target, pid = make(truth_lab)
+            row = truth_lab.verdict(container)
+            truth = truth_lab.truth(container, target, pid, mode)
+        except Exception:
+            broken.append(f"{name}: {traceback.format_exc(limit=-2)}")
+            continue
+        finally:
+            truth_lab.forget()
+        print(name, row["verdict"], truth or "ok", flush=True)
+        text = f"{name}: {row['verdict']} ({row['message']}); the application: {truth or 'ok'}"
+        if row["verdict"] == "ok" and truth:
+            false_ok.append(text)
+        elif row["verdict"] != "ok" and not truth:
+            false_alarms.append(text)
+        elif row["verdict"] not in verdicts:
+            wrong.append(text)
+    print("\n".join([*false_ok, *false_alarms, *wrong, *broken]))
+    assert not broken, broken
+    tally(f"{truth_lab.name}: layouts told as ok that are not", tried, len(false_ok))
+    tally(f"{truth_lab.name}: sound layouts told as broken", tried, len(false_alarms))
+    tally(f"{truth_lab.name}: layouts with another verdict than the right one", tried, len(wrong))
