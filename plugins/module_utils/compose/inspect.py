@@ -40,6 +40,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from ansible_collections.onebox.stack.plugins.module_utils.engine import databases, discover
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.source_links import ForeignLinks
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.sources import SourceFacts
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine
 
@@ -54,6 +55,7 @@ class Look:
         coming: secrets that Podman is given, or given anew.
         outside: the networks and volumes that are not as declared.
         sources: what lies at each bind source; empty where a virtual machine lies in between.
+        unsafe: mounts that a restart would put right, and that no run may restart on.
     """
 
     model: Model
@@ -67,6 +69,7 @@ class Look:
     coming: tuple[str, ...] = ()
     outside: list[resources.Row] = field(default_factory=list)
     sources: t.Mapping[str, SourceFacts] = field(default_factory=dict)
+    unsafe: tuple[Problem, ...] = ()
 
 
 def find_engine(request: Request, world: World) -> Engine:
@@ -125,6 +128,7 @@ class Looker:
             staging.instead if staging else None,
         )
         warnings: list[str] = []
+        unsafe: list[Problem] = []
         engine: Engine | None = None
         with self.timings.step("engine"):
             try:
@@ -153,7 +157,7 @@ class Looker:
             }
             if not judge_builds:
                 content = {name: dataclasses.replace(each, context=None) for name, each in content.items()}
-            stale = self._stale(engine, containers)
+            stale = self._stale(engine, containers, unsafe)
             facts = planning.Facts(containers, seen.images, memory, content, stale, seen.outside, seen.names)
             changed = resources.plan(model, seen.outside, tool.kind, tool.version_text)
             rows = planning.make(
@@ -165,18 +169,38 @@ class Looker:
                 networks=[row.key for row in changed if row.kind == "network"],
             )
         return Look(
-            model, source, tool, engine, facts, rows, warnings, reader.cache, tuple(coming), changed, at_sources
+            model,
+            source,
+            tool,
+            engine,
+            facts,
+            rows,
+            warnings,
+            reader.cache,
+            tuple(coming),
+            changed,
+            at_sources,
+            tuple(unsafe),
         )
 
-    def _stale(self, engine: Engine | None, containers: t.Sequence[Container]) -> dict[str, list[str]]:
+    def _stale(
+        self, engine: Engine | None, containers: t.Sequence[Container], unsafe: list[Problem]
+    ) -> dict[str, list[str]]:
+        """Service -> destinations that a restart puts right. Where it would not be safe, ``unsafe`` gets a problem."""
         if engine is None or not self._request.verify or not any(row.running for row in containers):
             return {}
+        links = ForeignLinks.of(engine, self._world)
         running = [row.id for row in containers if row.running]
         report = mounts.prove(engine, self._request, self._world, names=running, access="none")
         found: dict[str, list[str]] = {}
         for container in report["containers"]:
             for row in container["mounts"]:
-                if row["verdict"] != "ok" and row["fix"] == "restart":
+                if row["verdict"] == "ok" or row["fix"] != "restart":
+                    continue
+                root = links.lies_in(row["source"]) if row["type"] == "bind" else ""
+                if root:
+                    unsafe.append(source_links.changed_inside(container["service"], row, root))
+                else:
                     found.setdefault(container["service"], []).append(row["destination"])
         return found
 
@@ -193,6 +217,7 @@ class Looker:
             problems += vm_shares.problems(look.model, machine, self._world)
         if look.sources:
             problems += sources.changed(look.model, look.sources, request.state_folder)
+        problems += look.unsafe
         problems += declaration.platforms(look.model, look.facts.images, os.uname().machine)
         # Elsewhere, containers run in a virtual machine, which has devices of its own.
         if request.vm == "none" and os.uname().sysname == "Linux":

@@ -48,9 +48,17 @@ class ForeignLinks:
         """
         if os.path.normpath(source) == real:
             return ""
+        return beneath.foreign_link(source, self._roots())
+
+    def lies_in(self, source: str) -> str:
+        """The directory above ``source`` in which a container can replace it by something else, "" without one."""
+        place = os.path.normpath(source)
+        return next((root for root in self._roots() if place.startswith(os.path.normpath(root) + "/")), "")
+
+    def _roots(self) -> list[str]:
         if self._foreign is None:
             self._foreign = self._writable()
-        return beneath.foreign_link(source, self._foreign)
+        return self._foreign
 
     def _writable(self) -> list[str]:
         """Directories of the host in which a container can make names, as they are written and without links."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -152,6 +153,29 @@ def test_link_of_somebody_else_is_refused_and_never_restarted_on(lab: Lab) -> No
     (lab.data / "uploads").unlink()
     (lab.data / ".old").rename(lab.data / "uploads")
     lab.deploy()
+
+
+@TWO
+def test_source_that_a_container_can_replace_is_never_restarted_on(lab: Lab, tally: t.Any) -> None:
+    """The container puts directories and links there in turn: a look sees a directory, a restart might see a link."""
+    secret = lab.root / "secret"
+    secret.mkdir()
+    (lab.data / "uploads").mkdir()
+    swap = (
+        f'while :; do mv /all/uploads /all/.a; mkdir /all/uploads; rmdir /all/uploads; ln -s "{secret}" /all/uploads; '
+    )
+    swap += "rm /all/uploads; mv /all/.a /all/uploads; done 2>/dev/null"
+    lab.services["web"] = lab.service(volumes=["${DATA}:/all", "${DATA}/uploads:/uploads"])
+    lab.deploy()
+    before = lab.states()
+    lab.backend.cli("exec", "-d", lab.containers()["web"][0].name, "sh", "-c", swap)
+    restarted = 0
+    for _number in range(10):
+        lab.stack().info()
+        with contextlib.suppress(BadStack):
+            lab.stack().converge()
+        restarted += lab.states() != before
+    tally(f"{lab.backend.name}: deploys beside a container that swaps its source: restarts", 10, restarted)
 
 
 @TWO

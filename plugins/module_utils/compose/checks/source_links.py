@@ -6,12 +6,29 @@
 from __future__ import annotations
 
 import os
+import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import source_links
+
+
+def changed_inside(service: str, row: t.Mapping[str, t.Any], root: str) -> Problem:
+    """The problem with a source that was replaced below a directory that a container can write to.
+
+    Whoever replaced it can do so again between this look and a restart, which would follow any link.
+    """
+    source = shown(row["source"])
+    return Problem(
+        "source_changed_inside",
+        f"service {service}, volume {row['source']}:{row['destination']}",
+        f"{source} is no longer what the service has ({row['verdict']}). It lies in {shown(root)}, where a container "
+        f"can put a link to any directory of this host in its place, so no deploy restarts the service on it. Stop "
+        f"the containers that write there, look at {source}, and start them again",
+    )
 
 
 def problems(model: Model, engine: Engine, world: World) -> list[Problem]:

@@ -34,7 +34,8 @@ class OnHost:
     """One source on this host.
 
     ``place`` is its path here, ``token`` a fresh random name and ``made`` whether a file of that name was made in it.
-    ``is_wanted`` is False when the caller expects another source, ``empty`` True when it is and must not be.
+    ``is_wanted`` is False when the caller expects another source, ``empty`` True when it is and must not be. ``names``
+    are relative paths of what lies below it.
     """
 
     place: str
@@ -44,6 +45,7 @@ class OnHost:
     fstype: str = ""
     is_wanted: bool = True
     empty: bool = False
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,17 @@ class Judge:
                 "share_with_vm",
                 f"a file just made in {shown(host.place)} is not seen by {where}: {_inside(declared)} is not that "
                 f"directory. {self._machine.how_to_share(host.place)}",
+            )
+        # What was removed on this host meanwhile is no loss.
+        lost = next((name for name in seen.lost if os.path.lexists(os.path.join(host.place, name))), "")
+        if lost:
+            return Finding(
+                "vm_not_shared",
+                "canary",
+                "share_with_vm",
+                f"{shown(os.path.join(host.place, lost))} is on this host and not in {_inside(declared)}: the share "
+                f"answers at its top, but below it {self._machine.title} has something else. Restart the machine, then "
+                f"the container",
             )
         if not host.made and not _alike(host.status, seen):
             return Finding(

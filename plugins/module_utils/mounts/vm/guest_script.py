@@ -20,10 +20,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountin
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import INITS
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.syscalls import Node
 
-# look NUMBER PID SOURCE DESTINATION TOKEN MODE. A descriptor's mount id tells the row that is in effect; only what can
-# be opened without waiting or harm is opened. resolve PID PATH follows the links of the image, none of which leads out
-# of it: $found. become PID works out once a container how to act as its application: $as. try PLACE NAME MODE then does
-# so: the file it makes has a random name and is gone again at once.
+# look NUMBER PID SOURCE DESTINATION TOKEN MODE NAME... NAMEs are looked for below the destination. A descriptor's mount
+# id tells the row that is in effect; only what can be opened without waiting or harm is opened. resolve PID PATH
+# follows the links of the image, none of which leads out of it: $found. become PID works out once a container how to
+# act as its application: $as. try PLACE NAME MODE then does so: the file it makes has a random name and is gone again
+# at once.
 _FUNCTIONS = r"""
 export LC_ALL=C
 if [ "$(id -u)" = 0 ]; then echo root; fi
@@ -43,6 +44,14 @@ look() {
     echo "user $user"
     try "$at" "$5-app" "$6"
   fi
+  shift 6
+  for name in "$@"; do
+    above=$at/${name%/*}
+    if [ -e "$at/$name" ] || [ -L "$at/$name" ]; then continue; fi
+    if [ ! -d "$above" ] || { [ -r "$above" ] && [ -x "$above" ]; }; then
+      echo "lost $(printf %s "$name" | tr '\n' '\001')"
+    fi
+  done
 }
 resolve() {
   found='' rest=$2/ hops=0
@@ -130,6 +139,7 @@ class Question:
     """One mount: the container's pid in the guest, source and destination there.
 
     ``token`` is a name to look for ("" none). ``mode`` is what to try as the application: read, write, or "" nothing.
+    ``names`` are relative paths of what lies below the source.
     """
 
     pid: int
@@ -137,6 +147,7 @@ class Question:
     destination: str
     token: str = ""
     mode: str = ""
+    names: tuple[str, ...] = ()
 
 
 @dataclass
@@ -147,7 +158,7 @@ class Seen:
     ``place`` is the destination without symbolic links; ``row`` is the id of the mount that is in effect there, 0 when
     that cannot be told. ``user`` are uid, gid and whether in a user namespace of its own; ``tried`` are step and errno
     of what the application tried, as :class:`access.Outcome` has them, None when it was not tried; ``said`` are the
-    words of what went wrong.
+    words of what went wrong. ``lost`` are names of the question that are not below the destination.
     """
 
     guest: Node | None = None
@@ -161,6 +172,7 @@ class Seen:
     user: tuple[int, int, bool] | None = None
     tried: tuple[str, int] | None = None
     said: str = ""
+    lost: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -176,7 +188,7 @@ def script(questions: t.Sequence[Question]) -> str:
     """The shell script that answers all questions, as root where that can be had."""
     calls = []
     for index, one in enumerate(questions):
-        words = (str(index), str(one.pid), one.source, one.destination, one.token, one.mode)
+        words = (str(index), str(one.pid), one.source, one.destination, one.token, one.mode, *one.names)
         calls.append("look " + " ".join(shlex.quote(word) for word in words))
     tables = [f"table {name}" for name in ["self", *sorted({str(one.pid) for one in questions})]]
     body = shlex.quote("\n".join([_FUNCTIONS.strip(), *calls, *tables]))
@@ -224,6 +236,8 @@ def _take(seen: Seen, word: str, rest: str) -> None:
         seen.place = rest.replace("\x01", "\n")
     elif word == "token":
         seen.token.add(rest)
+    elif word == "lost":
+        seen.lost.append(rest.replace("\x01", "\n"))
     elif word == "row" and rest.isdigit():
         seen.row = int(rest)
     elif word == "user":

@@ -12,6 +12,7 @@ hour. The second hop is the proof by device and inode again, made in the guest.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import typing as t
@@ -26,6 +27,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import SHAR
 
 # The whole script is one argument of a command, which may have 128 KiB on Linux; quoting makes names longer.
 _LETTERS = 30_000
+# Names that are looked for below each source, and what is read of a directory to find them.
+_MOST_NAMES, _LONGEST_NAMES, _MOST_ENTRIES = 3, 120, 1000
 
 
 class Prover:
@@ -104,6 +107,7 @@ class Prover:
             fstype=fstype_of(place, disks),
             is_wanted=not wanted or _same_file(place, wanted),
             empty=declared.not_empty and _is_empty(place),
+            names=_names_below(place) if declared.type == "bind" else (),
         )
 
 
@@ -111,14 +115,14 @@ def _question(job: Job, declared: Declared, host: vm_verdicts.OnHost) -> guest_s
     mode = "" if job.access == "none" else "read"
     if job.access == "write" and declared.read_write:
         mode = "write"
-    return guest_script.Question(job.container.pid, declared.source, declared.destination, host.token, mode)
+    return guest_script.Question(job.container.pid, declared.source, declared.destination, host.token, mode, host.names)
 
 
 def _fitting(mounts: t.Sequence[Declared]) -> int:
     """How many of the mounts, at least one, can be asked for in one script."""
     letters = 0
     for count, declared in enumerate(mounts):
-        letters += 100 + 2 * len(os.fsencode(declared.source + declared.destination))
+        letters += 100 + _MOST_NAMES * _LONGEST_NAMES + 2 * len(os.fsencode(declared.source + declared.destination))
         if count and letters > _LETTERS:
             return count
     return len(mounts)
@@ -147,6 +151,20 @@ def _same_file(one: str, other: str) -> bool:
         return os.path.samefile(one, other)
     except OSError:
         return os.path.normpath(one) == os.path.normpath(other)
+
+
+def _names_below(path: str) -> tuple[str, ...]:
+    """A name in each of the first directories below a directory: a share that has gone hollow shows these empty."""
+    found = []
+    try:
+        with os.scandir(path) as entries:
+            folders = [entry.name for entry in itertools.islice(entries, _MOST_ENTRIES) if entry.is_dir()]
+    except OSError:
+        return ()
+    for folder in sorted(folders)[:_MOST_NAMES]:
+        with contextlib.suppress(OSError), os.scandir(os.path.join(path, folder)) as entries:
+            found += [f"{folder}/{entry.name}" for entry in itertools.islice(entries, 1)]
+    return tuple(name for name in found if len(os.fsencode(name)) < _LONGEST_NAMES)
 
 
 def _is_empty(path: str) -> bool:
