@@ -97,7 +97,7 @@ class GroupProof:
         indexes = [index for index, finding in enumerate(findings) if finding.ok and votes[index]]
         outcomes: dict[int, access.Outcome] = {}
         if self._access != "none" and indexes:
-            outcomes = self._try(indexes, process, group.identity)
+            outcomes = self._try(indexes, seen, process, group.identity)
             if self._access == "write":
                 outcomes = _limited(outcomes, member.pid, self._declared)
         chown = chown_command(process, group.identity)
@@ -109,11 +109,13 @@ class GroupProof:
             )
         return Tried(group, member.name, tuple(findings), tuple(votes), outcomes, tuple(self._hosts), chown)
 
-    def _try(self, indexes: t.Sequence[int], process: Process, identity: Identity) -> dict[int, access.Outcome]:
+    def _try(
+        self, indexes: t.Sequence[int], seen: t.Sequence[facts.Seen], process: Process, identity: Identity
+    ) -> dict[int, access.Outcome]:
         root = process.root()
         try:
             named = _named(process) if self._access == "write" and not _passes_all(identity) else ()
-            questions = [self._question(index, identity, named) for index in indexes]
+            questions = [self._question(index, seen[index], identity, named) for index in indexes]
             outcomes = access.probe(
                 process, root, identity, questions, self._seconds, self._world, lambda at: self._mark(indexes[at])
             )
@@ -126,20 +128,35 @@ class GroupProof:
                 found[index] = access.Outcome(access.room_beside(host.real, identity), "write")
         return found
 
-    def _question(self, index: int, identity: Identity, named: t.Sequence[str]) -> access.Wanted:
+    def _question(self, index: int, seen: facts.Seen, identity: Identity, named: t.Sequence[str]) -> access.Wanted:
         declared, host = self._declared[index], self._hosts[index]
         write = self._access == "write" and declared.read_write and not host.pseudo
         top = declared.destination.rstrip("/") + "/"
-        if not write or host.of_machine or _passes_all(identity):
+        if not write or host.of_machine:
             return access.Wanted(declared.destination, write)
+        mounts = tuple(
+            one.place.lstrip("/")
+            for one in seen.inside.submounts
+            if not one.read_only and not _judged_by_itself(declared, one.place)
+        )
+        if _passes_all(identity):
+            return access.Wanted(declared.destination, write, mounts=mounts)
         return access.Wanted(
             declared.destination,
             write,
             named=tuple(sorted({path[len(top) :] for path in named if path.startswith(top) and path != top})),
             deep=True,
+            mounts=mounts,
             shared=declared.source in self._shared,
             left_out=tuple(other[len(top) :].split("/")[0] for other in declared.others if other.startswith(top)),
         )
+
+
+def _judged_by_itself(declared: Declared, place: str) -> bool:
+    """Whether a mount below the destination is, or lies below, another declared one."""
+    top = declared.destination.rstrip("/")
+    others = [other for other in declared.others if other.startswith(top + "/")]
+    return any(top + place == other or (top + place).startswith(other + "/") for other in others)
 
 
 def worst(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shlex
 import typing as t
 
 from truth import Lab, command
@@ -23,6 +24,11 @@ APP = ("python3", "-u", "/t/app.py")
 RUN = "python3 -u /t/app.py"
 AS_1000 = ("setpriv", "--reuid=1000", "--regid=1000", "--clear-groups")
 ADMIN = ("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined", "--security-opt", "seccomp=unconfined")
+
+
+def init(*argv: str, name: str = "tini") -> tuple[str, ...]:
+    """What starts ``argv`` through an init."""
+    return (f"/t/{name}", "-c", f"{shlex.join(argv)}; true")
 
 
 def layout(*verdicts: str, mode: str = "write") -> t.Callable[[t.Callable[[Lab], Made]], t.Callable[[Lab], Made]]:
@@ -59,10 +65,10 @@ _chain("shell_background", False, "sh", "-c", f"{' '.join(AS_1000)} {RUN} & wait
 _chain("shell_background_owner", True, "sh", "-c", f"{' '.join(AS_1000)} {RUN} & wait", owner=1000)
 _chain("bash_foreground", False, "bash", "-c", f"{' '.join(AS_1000)} {RUN}; true")
 _chain("shell_of_shell", False, "sh", "-c", f"sh -c '{' '.join(AS_1000)} {RUN} & wait' & wait")
-_chain("tini_shell_app", False, "/t/tini", "sh", "-c", f"{' '.join(AS_1000)} {RUN}; true")
-_chain("tini_shell_app_owner", True, "/t/tini", "sh", "-c", f"{' '.join(AS_1000)} {RUN}; true", owner=1000)
-_chain("tini_app", False, "/t/tini", *AS_1000, *APP)
-_chain("dumb_init_app", False, "/t/dumb-init", *AS_1000, *APP)
+_chain("tini_shell_app", False, *init("sh", "-c", f"{' '.join(AS_1000)} {RUN}; true"))
+_chain("tini_shell_app_owner", True, *init("sh", "-c", f"{' '.join(AS_1000)} {RUN}; true"), owner=1000)
+_chain("tini_app", False, *init(*AS_1000, *APP))
+_chain("dumb_init_app", False, *init(*AS_1000, *APP, name="dumb-init"))
 _chain("init_of_engine", False, "sh", "-c", f"{' '.join(AS_1000)} {RUN}; true", options=("--init",))
 _chain("init_of_engine_owner", True, "sh", "-c", f"{' '.join(AS_1000)} {RUN}; true", options=("--init",), owner=1000)
 _chain("master_and_worker", False, "python3", "-c", f"import os\nos.system('{' '.join(AS_1000)} {RUN}')")
@@ -74,7 +80,7 @@ _chain("without_capabilities_owner", True, *APP, options=("--cap-drop", "ALL"))
 _chain(
     "weak_init_strong_app",
     True,
-    *("/t/tini", *AS_1000, *APP),
+    *init(*AS_1000, *APP),
     options=("--cap-drop", "ALL", "--cap-add", "SETUID", "--cap-add", "SETGID"),
     owner=1000,
 )
@@ -111,7 +117,7 @@ def somebody_looks_in_with_exec(lab: Lab) -> Made:
 @layout("unmounted_inside", "shadowed")
 def chroot_behind_tini(lab: Lab) -> Made:
     data = lab.directory()
-    return lab.run("-v", f"{data}:/data", argv=("/t/tini", "python3", "-u", "/t/chroot.py")), data, 0
+    return lab.run("-v", f"{data}:/data", argv=init("python3", "-u", "/t/chroot.py")), data, 0
 
 
 @layout("unmounted_inside", "shadowed")
@@ -129,7 +135,7 @@ def chroot_of_worker(lab: Lab) -> Made:
 @layout("shadowed", "unmounted_inside")
 def namespace_behind_tini(lab: Lab) -> Made:
     data = lab.directory()
-    argv = ("/t/tini", "unshare", "-m", "sh", "-c", f"mount -t tmpfs none /data && exec {RUN}")
+    argv = init("unshare", "-m", "sh", "-c", f"mount -t tmpfs none /data && exec {RUN}")
     return lab.run("-v", f"{data}:/data", *ADMIN, argv=argv), data, 0
 
 
@@ -157,7 +163,7 @@ def namespace_with_it_read_only(lab: Lab) -> Made:
 @layout("ok")
 def namespace_with_a_private_tmp(lab: Lab) -> Made:
     data = lab.directory()
-    argv = ("/t/tini", "unshare", "-m", "sh", "-c", f"mount -t tmpfs none /tmp && exec {RUN}")
+    argv = init("unshare", "-m", "sh", "-c", f"mount -t tmpfs none /tmp && exec {RUN}")
     return lab.run("-v", f"{data}:/data", *ADMIN, argv=argv), data, 0
 
 
@@ -395,6 +401,23 @@ def file_on_a_full_disk_as_user(lab: Lab) -> Made:
     return name, data / "log", 0
 
 
+@layout("no_space")
+def full_disk_below(lab: Lab) -> Made:
+    data = lab.directory()
+    (data / "sub").mkdir()
+    lab.mount("tmpfs", data / "sub", "-o", "size=64k")
+    name = lab.run("-v", f"{data}:/data", "-e", "D=/data/sub")
+    (data / "sub" / "fill").write_bytes(b"\0" * 65536)
+    return name, data / "sub", 0
+
+
+@layout("ok")
+def full_disk_below_that_is_declared_apart(lab: Lab) -> Made:
+    data, other = lab.directory(), lab.directory("other")
+    name = lab.run("-v", f"{data}:/data", "-v", f"{other}:/data/sub")
+    return name, data, 0
+
+
 @layout("ok")
 def file_of_another_directory(lab: Lab) -> Made:
     """The directory beside is closed to the application, and the file is not."""
@@ -407,7 +430,7 @@ def file_of_another_directory(lab: Lab) -> Made:
 @layout("not_writable")
 def limit_on_the_size_of_files(lab: Lab) -> Made:
     data = lab.directory()
-    return lab.run("-v", f"{data}:/data", "--ulimit", "fsize=1000:1000", "--ulimit", "nofile=1024:1024"), data, 0
+    return lab.run("-v", f"{data}:/data", argv=("sh", "-c", f"ulimit -f 1; exec {RUN}")), data, 0
 
 
 @layout("not_writable", "ro_rw_mismatch")
@@ -434,6 +457,162 @@ def disk_that_forbids_programs(lab: Lab) -> Made:
     data = lab.directory()
     lab.mount("tmpfs", data, "-o", "noexec")
     return lab.run("-v", f"{data}:/data"), data, 0
+
+
+# The whole mount.
+
+
+@layout("stale_deleted")
+def deleted_and_made_anew(lab: Lab) -> Made:
+    data = lab.directory()
+    name = lab.run("-v", f"{data}:/data")
+    data.rmdir()
+    data.mkdir()
+    return name, data, 0
+
+
+@layout("stale_renamed")
+def moved_and_another_in_its_place(lab: Lab) -> Made:
+    data = lab.directory()
+    name = lab.run("-v", f"{data}:/data")
+    data.rename(lab.folder / "old")
+    data.mkdir()
+    return name, data, 0
+
+
+@layout("stale_renamed")
+def parent_moved(lab: Lab) -> Made:
+    data = lab.directory("parent/data")
+    name = lab.run("-v", f"{data}:/data")
+    data.parent.rename(lab.folder / "old")
+    lab.directory("parent/data")
+    return name, data, 0
+
+
+@layout("stale_file")
+def file_replaced(lab: Lab) -> Made:
+    data = lab.directory()
+    (data / "log").write_text("old")
+    name = lab.run("-v", f"{data}/log:/data/log", "-e", "D=/data/log")
+    (data / "new").write_text("new")
+    (data / "new").rename(data / "log")
+    return name, data / "log", 0
+
+
+@layout("shadowed")
+def covered(lab: Lab) -> Made:
+    data = lab.directory()
+    name = lab.run("-v", f"{data}:/data")
+    lab.inside(name, "mount", "-t", "tmpfs", "none", "/data")
+    return name, data, 0
+
+
+@layout("unmounted_inside")
+def unmounted(lab: Lab) -> Made:
+    data = lab.directory()
+    name = lab.run("-v", f"{data}:/data")
+    lab.inside(name, "umount", "/data")
+    return name, data, 0
+
+
+@layout("ro_rw_mismatch")
+def remounted_read_only(lab: Lab) -> Made:
+    data = lab.directory()
+    name = lab.run("-v", f"{data}:/data")
+    lab.inside(name, "mount", "-o", "remount,bind,ro", "/data")
+    return name, data, 0
+
+
+@layout("host_mount_changed")
+def disk_mounted_over_the_source(lab: Lab) -> Made:
+    data = lab.directory()
+    name = lab.run("-v", f"{data}:/data")
+    lab.mount("tmpfs", data)
+    return name, data, 0
+
+
+@layout("host_mount_changed")
+def disk_of_the_source_unmounted(lab: Lab) -> Made:
+    data = lab.directory()
+    lab.mount("tmpfs", data)
+    name = lab.run("-v", f"{data}:/data")
+    command("umount", "-l", data)
+    return name, data, 0
+
+
+@layout("symlink_retargeted")
+def link_turned(lab: Lab) -> Made:
+    link = lab.folder / "current"
+    link.symlink_to(lab.directory("one"))
+    name = lab.run("-v", f"{link}:/data")
+    link.unlink()
+    link.symlink_to(lab.directory("two"))
+    return name, link, 0
+
+
+@layout("ok")
+def link_of_root(lab: Lab) -> Made:
+    link = lab.folder / "current"
+    link.symlink_to(lab.directory("one"))
+    return lab.run("-v", f"{link}:/data"), link, 0
+
+
+@layout("not_writable")
+def volume_of_root(lab: Lab) -> Made:
+    name = lab.run("-v", "/data", "--user", "1000")
+    return name, lab.folder, 0
+
+
+@layout("ok")
+def odd_names(lab: Lab) -> Made:
+    data = lab.directory("it's a\nna me - tmpfs x")
+    return lab.run("--mount", f'type=bind,"source={data}",target=/data'), data, 0
+
+
+@layout("ok")
+def same_directory_twice(lab: Lab) -> Made:
+    data = lab.directory()
+    return lab.run("-v", f"{data}:/data", "-v", f"{data}:/again"), data, 0
+
+
+@layout("not_readable", mode="read")
+def secret_of_root(lab: Lab) -> Made:
+    data = lab.directory()
+    (data / "key").write_text("x")
+    (data / "key").chmod(0o600)
+    options = ("-e", "D=/run/key", "-e", "MODE=read", "--user", "1000")
+    return lab.run("-v", f"{data}/key:/run/key:ro", *options), data / "key", 0
+
+
+@layout("ok", mode="read")
+def secret_of_the_application(lab: Lab) -> Made:
+    data = lab.directory(mode=0o700)
+    (data / "key").write_text("x")
+    (data / "key").chmod(0o400)
+    os.chown(data / "key", 1000, 1000)
+    options = ("-e", "D=/run/key", "-e", "MODE=read", "--user", "1000")
+    return lab.run("-v", f"{data}/key:/run/key:ro", *options), data / "key", 0
+
+
+@layout("ok", mode="read")
+def read_only_of_root(lab: Lab) -> Made:
+    """Nothing is written there, so directories below that are closed to writers do not matter."""
+    data = lab.directory()
+    (data / "sub").mkdir()
+    (data / "sub" / "file").touch()
+    return lab.run("-v", f"{data}:/data:ro", "-e", "MODE=read", "--user", "1000"), data, 0
+
+
+@layout("ok", mode="read")
+def whole_host(lab: Lab) -> Made:
+    options = ("-v", "/proc:/host/proc:ro", "-v", "/sys:/host/sys:ro", "-v", "/:/rootfs:ro", "--pid", "host")
+    return lab.run(*options, "-e", "D=/rootfs/etc", "-e", "MODE=read"), lab.folder, 0
+
+
+@layout("ok")
+def run_of_the_host(lab: Lab) -> Made:
+    data = lab.directory()
+    return lab.run("-v", "/var/run:/var/run:rw", "-v", "/dev:/dev/host:ro", "-v", f"{data}:/data"), data, 0
 
 
 # Processes that cannot do anything.

@@ -41,3 +41,16 @@ def test_verdict_is_ok_exactly_when_the_application_can_use_its_data(truth_lab: 
     tally(f"{truth_lab.name}: layouts told as ok that are not", tried, len(false_ok))
     tally(f"{truth_lab.name}: sound layouts told as broken", tried, len(false_alarms))
     tally(f"{truth_lab.name}: layouts with another verdict than the right one", tried, len(wrong))
+
+
+def test_container_that_keeps_restarting_is_never_ok(truth_lab: Lab, tally: t.Any) -> None:
+    data = truth_lab.directory()
+    options = ("-v", f"{data}:/data", "--restart", "always")
+    name = truth_lab.run(*options, argv=("sleep", "0.05"), ready=False)
+    verdicts = [truth_lab.verdict(name)["verdict"] for _number in range(8)]
+    tally(f"{truth_lab.name}: looks at a container that keeps restarting: told as ok", 8, verdicts.count("ok"))
+    truth_lab.forget()
+    data = truth_lab.directory()
+    steady = truth_lab.run("-v", f"{data}:/data", "--restart", "always")
+    truth_lab.cli("restart", "-t", "0", steady)
+    assert truth_lab.verdict(steady)["verdict"] == "ok"

@@ -49,7 +49,7 @@ class Wanted:
 
     ``named`` are directories below it that the application names, relative to it. ``deep`` is whether the directories
     at its top are to be tried too, ``shared`` whether other containers have their own there. ``left_out`` are names at
-    its top where other mounts lie.
+    its top where other mounts lie. ``mounts`` are file systems mounted below it, relative to it.
     """
 
     destination: str
@@ -58,14 +58,16 @@ class Wanted:
     deep: bool = False
     shared: bool = False
     left_out: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Outcome:
     """The answer. ``error`` is an errno or 0; ``step`` is where it came from: path, read, write, or self (the probe).
 
-    ``place`` is the directory that could not be passed when the step is path. ``closed`` are directories below the
-    destination that cannot be written to though the destination can.
+    ``place`` is the directory that could not be passed when the step is path, or the mount below the destination that
+    is broken or full when it is below. ``closed`` are directories below the destination that cannot be written to
+    though the destination can.
     """
 
     error: int = 0
@@ -190,13 +192,29 @@ def _ask(root: int, question: Wanted) -> Outcome:
             step = "write"
             if kind == "dir":
                 _write_in(descriptor)
-                return Outcome(closed=_closed(descriptor, question))
+                return _below(descriptor, question) or Outcome(closed=_closed(descriptor, question))
             syscalls.may(descriptor, os.W_OK)
     except OSError as error:
         return Outcome(error.errno or errno.EIO, step)
     finally:
         os.close(descriptor)
     return Outcome()
+
+
+def _below(directory: int, question: Wanted) -> Outcome | None:
+    """The first file system mounted below an open directory that is broken or full. One that hangs hangs the caller."""
+    for place in question.mounts[:_MOST_DIRECTORIES]:
+        try:
+            descriptor = syscalls.open_in_root(directory, place, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK)
+            try:
+                _write_in(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            # Whom it belongs to is another question, and so is a single file that is mounted.
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT):
+                return Outcome(error.errno or errno.EIO, "below", place)
+    return None
 
 
 def _closed(directory: int, question: Wanted) -> tuple[str, ...]:

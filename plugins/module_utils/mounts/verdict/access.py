@@ -54,6 +54,17 @@ def judge(
             f"no space or no inodes left for {inside} ({source}): see `df -h {source}` and `df -i {source}`, "
             f"then make room",
         )
+    if outcome.step == "below":
+        place = f"{shown(declared.destination.rstrip('/') + '/' + outcome.place)} in {shown(declared.container)}"
+        below = shown(declared.source.rstrip("/") + "/" + outcome.place)
+        if outcome.error in (errno.ENOSPC, errno.EDQUOT):
+            return _finding("no_space", "none", f"no space left at {place}: see `df -h {below}`, then make room")
+        reason = os.strerror(outcome.error)
+        return _finding(
+            "host_mount_changed",
+            "mount_disk",
+            f"the disk or share at {place} answers {reason}: see `dmesg`, bring it back, and mount {below} again",
+        )
     if outcome.error == errno.EFBIG:
         return _finding(
             "not_writable",
