@@ -159,6 +159,7 @@ class Deploy:
                 names=names,
                 expected=expected or None,
                 one_shots=done,
+                remember=True,
             )
         self._hosts = report.pop("hosts")
         result["mounts"] = report

@@ -51,7 +51,7 @@ def complete(
                 _links(row, declared, host["real"], links)
             if promise is not None:
                 _former(row, one.container, promise, host, path)
-            if row["verdict"] == "ok":
+            if row["verdict"] == "ok" and "disk" in host:
                 names = {"service": one.container.service, "destination": row["destination"]}
                 hosts.append({**names, "kind": host["kind"], "disk": promised.Disk.parse(host["disk"])})
     throwaway.mark(engine, [(one.container, one.rows) for one in proven])

@@ -100,7 +100,7 @@ class GroupProof:
             outcomes = self._try(indexes, seen, process, group.identity)
             if self._access == "write":
                 outcomes = _limited(outcomes, member.pid, self._declared)
-        chown = chown_command(process, group.identity)
+        chown = chown_command(process, group.identity) if outcomes else ""
         for index, outcome in outcomes.items():
             row = seen[index].inside.row
             read_only = row is not None and row.file_system_read_only

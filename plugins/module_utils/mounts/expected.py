@@ -86,8 +86,7 @@ def declare(
     for mount in mounts:
         place = _normal(mount.destination)
         one = wanted.pop(place, None)
-        declared = _declared(engine, container, mount, one, places - {place}, place not in shallow)
-        found.append(replace(declared, no_exec=place in no_exec))
+        found.append(_declared(engine, container, mount, one, places - {place}, place not in shallow, place in no_exec))
     absent = []
     for one in wanted.values():
         declared = Declared(engine, container.name, "bind", one.source, one.destination, not one.read_only)
@@ -100,7 +99,13 @@ def declare(
 
 
 def _declared(
-    engine: str, container: Container, mount: Mount, one: Expectation | None, others: frozenset[str], recursive: bool
+    engine: str,
+    container: Container,
+    mount: Mount,
+    one: Expectation | None,
+    others: frozenset[str],
+    recursive: bool,
+    no_exec: bool,
 ) -> Declared:
     return Declared(
         engine=engine,
@@ -116,6 +121,7 @@ def _declared(
         refuses_missing=_made_by_podmans_command_line(container),
         recursive=recursive,
         others=others,
+        no_exec=no_exec,
     )
 
 

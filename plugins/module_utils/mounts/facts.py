@@ -21,6 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import F
 
 # Mounts of these places or kinds come and go with the machine and its containers; nobody keeps data there.
 _MACHINE_PLACES = ("/proc", "/sys", "/dev", "/run", "/var/run", "/var/lib/docker", "/var/lib/containers")
+_BELOW_MACHINE_PLACES = tuple(f"{place}/" for place in _MACHINE_PLACES)
 # What the kernel shows as files: no disk is behind it, nothing can be kept in it, and a write does something else.
 PSEUDO = frozenset(
     (
@@ -170,7 +171,7 @@ class HostView:
 
 def is_machine_place(path: str) -> bool:
     """Whether the machine and its engines mount things there all the time."""
-    return any(_is_below(path, kept) for kept in _MACHINE_PLACES)
+    return path in _MACHINE_PLACES or path.startswith(_BELOW_MACHINE_PLACES)
 
 
 def _below(row: Row, point: str) -> Below:

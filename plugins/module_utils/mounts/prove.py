@@ -36,13 +36,15 @@ _NO_MOUNT = -1
 class Job:
     """One container to prove: what it should have, and how far to go (access: none, read, write).
 
-    ``shared`` are sources that other containers have, too.
+    ``shared`` are sources that other containers have, too. ``remember`` is whether to say on which file systems they
+    lie.
     """
 
     container: Container
     declared: tuple[Declared, ...]
     access: str
     shared: frozenset[str] = frozenset()
+    remember: bool = False
 
 
 class Prover:
@@ -100,26 +102,28 @@ class Prover:
         main = self._see(job, process, hosts)
         proof = GroupProof(job.declared, hosts, job.access, job.shared, self._seconds, self._world, self._mark)
         found = groups.of_container(process, job.container.id, self._control_groups)
-        views = {groups.view_of(process): main}
+        views = {found.main: main}
         tried: list[Tried] = []
-        for group in found:
+        for group in found.groups:
             for member in group.members:
-                with contextlib.suppress(Gone, Refused), Process(member.pid) as other:
+                with contextlib.suppress(Gone, Refused), contextlib.ExitStack() as held:
+                    other = process if member.pid == process.pid else held.enter_context(Process(member.pid))
                     if group.view not in views:
                         views[group.view] = self._see(job, other, hosts)
                     seen = views[group.view]
                     tried.append(proof.of_group(group, member, other, seen, main))
                     break
-        process.status()  # Gone when it has ended meanwhile
-        asleep = job.container.status == "paused" or self._control_groups.frozen(process)
-        stopped = bool(found) and all(group.stopped for group in found)
+        if not tried:
+            raise Gone(f"all processes of {job.container.name} have ended")
+        asleep = job.container.status == "paused"
+        stopped = all(group.stopped for group in found.groups)
         rows = []
         for index, declared in enumerate(job.declared):
             finding, outcome = worst(declared, index, main[index], tried)
             if finding.ok and (asleep or stopped):
                 finding = Words(declared).paused(stopped and not asleep)
             made = row(declared, finding, _tried(job, declared, outcome))
-            made["host"] = _host(hosts[index])
+            made["host"] = _host(hosts[index], job.remember)
             rows.append(made)
         return {"state": state, "user": _user(_whose(tried)), "rows": rows}
 
@@ -181,8 +185,10 @@ def row(declared: Declared, finding: Finding, tried: t.Mapping[str, t.Any] | Non
     }
 
 
-def _host(host: facts.Host) -> dict[str, t.Any]:
+def _host(host: facts.Host, remember: bool) -> dict[str, t.Any]:
     """What the caller compares with what was promised, and takes out of the row again."""
+    if not remember:
+        return {"real": host.real}
     kind = "" if host.node is None else "dir" if host.node.kind == "dir" else "file"
     return {"real": host.real, "kind": kind, "disk": asdict(sources.disk_of(host))}
 

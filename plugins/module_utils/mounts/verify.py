@@ -45,6 +45,7 @@ class Check:
         config_files: the compose files they must have been made from; none is not compared.
         one_shots: names or services whose containers may have finished with exit code 0.
         promised: the file in which a deploy of the project wrote what it promised; without the file nothing was.
+        remember: fill in ``hosts``, which a deploy promises.
         seconds: how long one container may take before it is given up as unverifiable.
     """
 
@@ -58,6 +59,7 @@ class Check:
     config_files: t.Sequence[str] = ()
     one_shots: t.Sequence[str] = ()
     promised: str = ""
+    remember: bool = False
     seconds: float = 10.0
 
 
@@ -90,10 +92,11 @@ def verify(
     one_shots = [*check.one_shots, *(name for name, row in _services(promise).items() if row.one_shot)]
     containers = _with_inherited(engine, engine.containers(check.project, check.names))
     shared = _shared(containers)
+    remember = check.remember or promise is not None
     jobs, missing = [], []
     for container in containers:
         declared, absent = declare(engine.name, container, wanted)
-        jobs.append(prove.Job(container, declared, check.access, shared))
+        jobs.append(prove.Job(container, declared, check.access, shared, remember))
         missing.append(absent)
     proven = _proven(engine, jobs, one_shots, check.seconds, world, through, fstab)
     hosts: list[dict[str, t.Any]] = []

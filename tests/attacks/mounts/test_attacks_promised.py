@@ -62,11 +62,11 @@ def disk(lab: Lab) -> t.Iterator[pathlib.Path]:
 
 @TWO
 def test_container_made_again_without_its_mount_is_missing(lab: Lab) -> None:
-    lab.services["web"] = lab.service(volumes=["${DATA}:/data"])
-    lab.services["idle"] = lab.service()
+    lab.services["web"] = lab.service(volumes=["${DATA}:/data"], restart="unless-stopped")
+    lab.services["job"] = lab.service("true", restart="no")
     lab.deploy()
     known = json.loads(promise_of(lab).read_text())
-    assert known["services"] == {"web": {"count": 1, "one_shot": False}, "idle": {"count": 1, "one_shot": False}}
+    assert known["services"] == {"web": {"count": 1, "one_shot": False}, "job": {"count": 1, "one_shot": True}}
     assert [(row["service"], row["destination"], row["kind"]) for row in known["mounts"]] == [("web", "/data", "dir")]
     assert proof(lab)["ok"]
     (web,) = lab.containers()["web"]

@@ -52,6 +52,9 @@ rows = st.builds(
 )
 relative = st.sampled_from(["/a", "/b"])
 devices = st.sampled_from(["8:1", "8:2"])
+belows = st.lists(
+    st.builds(Below, relative, devices, st.just("/"), st.booleans(), st.sampled_from(["ext4", "tmpfs"])), max_size=2
+).map(tuple)
 hosts = st.builds(
     Host,
     error=errors,
@@ -60,7 +63,7 @@ hosts = st.builds(
     real=names,
     inner=names,
     link_birth=st.sampled_from([0.0, 900.0, 1100.0]),
-    submounts=st.lists(st.tuples(relative, devices), max_size=2).map(tuple),
+    submounts=belows,
     absent_disk=st.sampled_from(["", "/mnt/disk"]),
 ).map(lambda host: replace(host, node=None, row=None) if host.error else host)
 insides = st.builds(
@@ -72,7 +75,7 @@ insides = st.builds(
     listed=st.booleans(),
     on_host=st.lists(names, max_size=2).map(tuple),
     device_known=st.booleans(),
-    submounts=st.frozensets(st.tuples(relative, devices)),
+    submounts=belows,
     writable_below=st.lists(names, max_size=3).map(tuple),
 ).map(lambda inside: replace(inside, node=None, row=None) if inside.error else inside)
 declarations = st.builds(

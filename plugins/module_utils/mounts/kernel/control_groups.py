@@ -44,9 +44,8 @@ class ControlGroups:
         Raises:
             Gone, Refused: from reading the process.
         """
-        text = os.fsdecode(process.read("cgroup"))
         found: set[int] = set()
-        for line in sorted(text.splitlines(), key=_preference):
+        for line in sorted(process.control_groups().splitlines(), key=_preference):
             _number, controllers, path = line.split(":", 2)
             directory = self._directory(controllers, _own_part(path, container_id))
             if directory and process.pid in (pids := _below(directory, container_id)):
@@ -56,19 +55,6 @@ class ControlGroups:
             found = self._by_proc(process.pid, container_id)
         found.discard(process.pid)
         return [process.pid, *sorted(found)]
-
-    def frozen(self, process: Process) -> bool:
-        """Whether the kernel does not let the process run (paused). Raises as reading the process does."""
-        for line in os.fsdecode(process.read("cgroup")).splitlines():
-            _number, controllers, path = line.split(":", 2)
-            if controllers not in ("", "freezer") or path == "/":
-                continue
-            directory = self._directory(controllers, path)
-            name, word = ("freezer.state", "FROZEN") if controllers else ("cgroup.events", "frozen 1")
-            with contextlib.suppress(OSError), open(os.path.join(directory, name), encoding="ascii") as stream:
-                if directory and word in stream.read():
-                    return True
-        return False
 
     def _directory(self, controllers: str, path: str) -> str:
         """Where the group ``path`` of a hierarchy is mounted here, "" when it is not."""
@@ -129,14 +115,30 @@ def _below(directory: str, container_id: str) -> set[int]:
         place = pending.pop()
         seen += 1
         # A group that ends meanwhile has no processes.
-        with contextlib.suppress(OSError), open(os.path.join(place, "cgroup.procs"), encoding="ascii") as stream:
-            found.update(int(line) for line in stream if line.strip() != "0")
+        with contextlib.suppress(OSError):
+            found.update(int(word) for word in _content(f"{place}/cgroup.procs").split() if word != b"0")
+        # Two links are of the directory itself, each further one is of a directory in it.
+        with contextlib.suppress(OSError):
+            if os.stat(place).st_nlink == 2:
+                continue
         with contextlib.suppress(OSError), os.scandir(place) as entries:
             for entry in entries:
                 other = _CONTAINER_ID.search(entry.name)
                 if entry.is_dir(follow_symlinks=False) and (other is None or other[0] == container_id):
                     pending.append(entry.path)
     return found
+
+
+def _content(path: str) -> bytes:
+    """A whole file, without the layers of a stream: this is read for each container."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pieces = []
+        while piece := os.read(descriptor, 1 << 16):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
 
 
 def _everybody() -> t.Iterator[tuple[int, int, str]]:

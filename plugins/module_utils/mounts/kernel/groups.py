@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.control_groups import ControlGroups
@@ -76,7 +76,15 @@ class Group:
         return all(member.stopped for member in self.members)
 
 
-def of_container(process: Process, container_id: str, control_groups: ControlGroups) -> list[Group]:
+@dataclass(frozen=True)
+class Found:
+    """The groups of a container that count, and what its main process sees."""
+
+    groups: tuple[Group, ...]
+    main: View
+
+
+def of_container(process: Process, container_id: str, control_groups: ControlGroups) -> Found:
     """The groups that count, that of the main process first if it does. At least one.
 
     Args:
@@ -86,25 +94,34 @@ def of_container(process: Process, container_id: str, control_groups: ControlGro
     Raises:
         Gone, Refused: from reading the main process.
     """
-    members = [_member(process)]
-    for pid in control_groups.members(process, container_id)[1:]:
+    fields = process.status()
+    main = _read(process, fields)
+    if main is None:
+        raise Gone(f"process {process.pid} has ended")
+    pids = control_groups.members(process, container_id)[1:]
+    if not pids:
+        return Found((Group((main,)),), main.view)
+    members = [main]
+    for pid in pids:
         # One that ends meanwhile uses nothing any more. A helper that root alone may look into is left out, too, where
         # the caller is not root: what the caller may see of the application is judged.
         with contextlib.suppress(Gone, Refused), Process(pid) as other:
-            found = _read(other)
+            found = _read(other, other.status())
             if found is not None:
                 members.append(found)
-    return counted(members, own_pid_namespace=process.is_first_of_namespace())
+    parents = {member.parent for member in members}
+    members = [_marked(member) if member.pid in parents else member for member in members]
+    first = fields.get("NSpid", "").split()[1:][-1:] == ["1"]
+    return Found(tuple(counted(members, own_pid_namespace=first)), main.view)
 
 
-def view_of(process: Process) -> View:
-    """What file system a process sees. Raises Gone and Refused as reading the process does."""
-    root = process.root()
+def _marked(member: Member) -> Member:
+    """A process that has children, with the mark whether it only waits for them."""
     try:
-        node = syscalls.look_at(root)
-    finally:
-        os.close(root)
-    return View(process.link("ns/mnt"), (node.device, node.inode, node.mount_id))
+        with Process(member.pid) as process:
+            return replace(member, starter=_only_waits(process, member.name))
+    except (Gone, Refused):
+        return member
 
 
 def counted(members: t.Sequence[Member], *, own_pid_namespace: bool) -> list[Group]:
@@ -147,29 +164,30 @@ def _is_engine(pid: int) -> bool:
         return False
 
 
-def _member(process: Process) -> Member:
-    found = _read(process)
-    if found is None:
-        raise Gone(f"process {process.pid} has ended")
-    return found
+def _view_of(process: Process) -> View:
+    root = process.root()
+    try:
+        node = syscalls.look_at(root)
+    finally:
+        os.close(root)
+    return View(process.link("ns/mnt"), (node.device, node.inode, node.mount_id))
 
 
-def _read(process: Process) -> Member | None:
+def _read(process: Process, fields: t.Mapping[str, str]) -> Member | None:
     """What decides about a process; None when it has ended and only waits to be collected."""
-    fields = process.status()
-    state = fields["State"].strip()[:1]
+    state = fields["State"][:1]
     if state in _ENDED:
         return None
     user_namespace = process.link("ns/user")
     return Member(
         pid=process.pid,
         parent=int(fields["PPid"]),
-        name=fields["Name"].strip(),
+        name=fields["Name"],
         stopped=state in _STOPPED,
-        starter=_only_waits(process, fields["Name"].strip()),
+        starter=False,
         identity=process.identity_of(fields, user_namespace),
         user_namespace=user_namespace,
-        view=view_of(process),
+        view=_view_of(process),
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ INITS = (
     *("docker-init", "podman-init", "catatonit", "tini", "tini-static", "dumb-init", "pause"),
     *("s6-svscan", "s6-supervise", "s6-linux-init-s", "runsvdir", "runsv"),
 )
+_FIELDS = re.compile(r"^(Name|State|PPid|Uid|Gid|Groups|NSpid|CapEff):\t(.*)$", re.MULTILINE)
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -56,6 +58,7 @@ class Process:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        self._control_groups: str | None = None
         with _translated():
             self._directory = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -97,9 +100,15 @@ class Process:
         """The mounts the process sees."""
         return Table.parse(self.read("mountinfo"))
 
+    def control_groups(self) -> str:
+        """The text of ``/proc/<pid>/cgroup``, read once."""
+        if self._control_groups is None:
+            self._control_groups = os.fsdecode(self.read("cgroup"))
+        return self._control_groups
+
     def in_control_group_of(self, container_id: str) -> bool:
         """Whether a control group of the process names the container: engines put its whole id there."""
-        return bool(container_id) and container_id.encode() in self.read("cgroup")
+        return bool(container_id) and container_id in self.control_groups()
 
     def started(self) -> float:
         """When it was started, in seconds since the epoch, to about a second (proc(5): stat field 22, btime)."""
@@ -113,9 +122,9 @@ class Process:
         return self.link("ns/mnt") != os.readlink("/proc/self/ns/mnt")
 
     def status(self) -> dict[str, str]:
-        """The fields of ``/proc/<pid>/status``."""
+        """The fields of ``/proc/<pid>/status`` that anybody here asks for."""
         text = self.read("status").decode("utf-8", "replace")
-        return {name: value for name, _colon, value in (line.partition(":") for line in text.split("\n"))}
+        return dict(_FIELDS.findall(text))
 
     def identity(self) -> Identity:
         """As whom it acts on files (file-system ids, which follow the effective ones)."""
@@ -131,10 +140,6 @@ class Process:
             capabilities=int(fields["CapEff"], 16),
             own_user_namespace=user_namespace != os.readlink("/proc/self/ns/user"),
         )
-
-    def is_first_of_namespace(self) -> bool:
-        """Whether it is process 1 of a process namespace of its own."""
-        return self.status().get("NSpid", "").split()[1:][-1:] == ["1"]
 
     def inside_id(self, which: str, host_id: int) -> int:
         """Translate a host id by ``uid_map`` or ``gid_map``; 65534 (nobody) when it is not mapped.
