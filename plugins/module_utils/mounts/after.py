@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ def complete(
             declared = sources.get(row["destination"])
             if host is None or declared is None:
                 continue
-            if declared.type == "bind":
+            if declared.type == "bind" and _follows_as_root(engine, one.container):
                 _links(row, declared, host["real"], links)
             if promise is not None:
                 _former(row, one.container, promise, host, path)
@@ -56,6 +57,15 @@ def complete(
                 hosts.append({**names, "kind": host["kind"], "disk": promised.Disk.parse(host["disk"])})
     throwaway.mark(engine, [(one.container, one.rows) for one in proven])
     return hosts
+
+
+def _follows_as_root(engine: Engine, container: Container) -> bool:
+    """Whether the engine follows links with root's rights or ours: another user's follows with those of that user."""
+    place = str(container.raw.get("StaticDir") or engine.socket)
+    try:
+        return not place or os.stat(place).st_uid in (0, os.geteuid())
+    except OSError:
+        return True
 
 
 def _links(row: Row, declared: Declared, real: str, links: source_links.ForeignLinks) -> None:

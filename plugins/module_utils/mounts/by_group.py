@@ -27,6 +27,23 @@ _MOST_TEXT = 1 << 17
 
 
 @dataclass(frozen=True)
+class RootlessChown:
+    """The command with which a user who is not root gives a file to the application, up to the file; "" for root.
+
+    Inside the user namespace of rootless Podman the ids are the user's own: 0 is the user, and 1 the first of the
+    subordinate ids. That works for files whose owner is in ``ranges`` (first id and count); others are root's to give.
+    """
+
+    command: str
+    ranges: tuple[tuple[int, int], ...]
+
+    def of(self, host: facts.Host) -> str:
+        """The command for a source, "" where it is the plain one."""
+        owner = host.node.uid if host.node is not None else -1
+        return self.command if any(first <= owner < first + count for first, count in self.ranges) else ""
+
+
+@dataclass(frozen=True)
 class Tried:
     """The answers of one group: for each mount a finding, None where it has no say; and what trying gave, by mount."""
 
@@ -36,7 +53,7 @@ class Tried:
     votes: tuple[bool, ...]
     outcomes: t.Mapping[int, access.Outcome]
     hosts: tuple[facts.Host, ...]
-    chown: str = ""
+    chown: RootlessChown
 
 
 class GroupProof:
@@ -100,12 +117,17 @@ class GroupProof:
             outcomes = self._try(indexes, seen, process, group.identity)
             if self._access == "write":
                 outcomes = _limited(outcomes, member.pid, self._declared)
-        chown = chown_command(process, group.identity) if outcomes else ""
+        chown = chown_command(process, group.identity) if outcomes else RootlessChown("", ())
         for index, outcome in outcomes.items():
             row = seen[index].inside.row
             read_only = row is not None and row.file_system_read_only
             findings[index] = access_verdicts.judge(
-                self._declared[index], self._hosts[index], group.identity, outcome, read_only, chown
+                self._declared[index],
+                self._hosts[index],
+                group.identity,
+                outcome,
+                read_only,
+                chown.of(self._hosts[index]),
             )
         return Tried(group, member.name, tuple(findings), tuple(votes), outcomes, tuple(self._hosts), chown)
 
@@ -190,7 +212,9 @@ def _closed(declared: Declared, index: int, voices: t.Sequence[Tried]) -> Findin
     names = [name for name in outcomes[0].closed if all(name in other.closed for other in outcomes[1:])]
     if not names:
         return None
-    return access_verdicts.closed(declared, voices[0].hosts[index], voices[0].group.identity, names, voices[0].chown)
+    return access_verdicts.closed(
+        declared, voices[0].hosts[index], voices[0].group.identity, names, voices[0].chown.of(voices[0].hosts[index])
+    )
 
 
 def _limited(
@@ -221,18 +245,19 @@ def _of_view(declared: Declared, member: Member, finding: Finding, main: Finding
     return replace(finding, fix="edit_compose", message=text)
 
 
-def chown_command(process: Process, identity: Identity) -> str:
-    """How the caller makes the application the owner of a file; "" for the plain way.
+def chown_command(process: Process, identity: Identity) -> RootlessChown:
+    """How the caller makes the application the owner of a file.
 
-    A user who is not root cannot give files away, but can inside the user namespace of rootless Podman, where the ids
-    are its own: 0 is the user, and 1 the first of the subordinate ids.
+    Raises:
+        Gone, Refused: from reading the process.
     """
     user, group = os.geteuid(), os.getegid()
     if not identity.own_user_namespace or user == 0:
-        return ""
-    uid = _rootless_id(process.read("uid_map").decode(), identity.uid, user)
-    gid = _rootless_id(process.read("gid_map").decode(), identity.gid, group)
-    return f"podman unshare chown {uid}:{gid}"
+        return RootlessChown("", ())
+    users, groups = (process.read(name).decode() for name in ("uid_map", "gid_map"))
+    ids = f"{_rootless_id(users, identity.uid, user)}:{_rootless_id(groups, identity.gid, group)}"
+    ranges = [tuple(int(word) for word in line.split()[1:]) for line in users.splitlines()]
+    return RootlessChown(f"podman unshare chown {ids}", ((user, 1), *((first, count) for first, count in ranges)))
 
 
 def _rootless_id(text: str, wanted: int, own: int) -> int:
