@@ -172,6 +172,7 @@ def test_source_that_a_container_can_replace_is_never_restarted_on(lab: Lab, tal
     restarted = 0
     rounds = 5
     for _number in range(rounds):
+        lab.stack().info()
         with contextlib.suppress(BadStack):
             lab.stack().converge()
         restarted += lab.states() != before
