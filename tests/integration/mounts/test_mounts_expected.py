@@ -192,11 +192,11 @@ def test_finished_one_shot_is_no_finding_when_it_is_named(lab: Lab) -> None:
     assert lab.proof(name, one_shots=[name])["ok"]
 
 
-def test_paused_container_can_still_be_proven(docker_lab: Lab) -> None:
+def test_paused_container_is_told_as_paused(docker_lab: Lab) -> None:
     """Docker only: Podman needs a cgroup v2 freezer or systemd for pausing."""
     name = docker_lab.run("-v", f"{docker_lab.directory('data')}:/data")
     docker_lab.cli("pause", name)
-    expect(docker_lab.verdict(name), "ok", "none")
+    assert "unpause" in expect(docker_lab.verdict(name), "paused", "none")
     docker_lab.cli("unpause", name)
 
 
