@@ -10,10 +10,12 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import apply
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import log_bound
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import evidence, mounts, prometheus
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import http as endpoints
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts, prometheus
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.restarts import Baseline
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
@@ -50,6 +52,7 @@ class Deploy:
         self._lock = lock
         self.after: list[Container] = []
         self._hosts: list[dict[str, t.Any]] = []
+        self._gate: Gate | None = None
 
     def actor(self, tool: Provider, engine: Engine, source: Source | None, grace: t.Mapping[str, int]) -> apply.Actor:
         """What changes the stack; see :class:`apply.Actor`."""
@@ -93,16 +96,21 @@ class Deploy:
                     "project": self._request.name,
                     "project_dir": look.model.project_dir,
                     "engine": engine.name,
-                    **record_run.after(look, after, self._outside(look, engine)).as_dict(),
+                    **record_run.after(look, after, self._outside(look, engine), self._world.epoch()).as_dict(),
                 },
             )
             result["images"] = outcome.images(look.model, after)
             failure = (
-                failure or self._prove(look, engine, after, result) or self._ask(result) or self._watch(look, result)
+                failure
+                or self._prove(look, engine, after, result)
+                or self._ask(after, result)
+                or self._watch(look, result)
+                or self._still(look, engine, after, result)
             )
             if not failure and self._request.verify:
                 made = promise.of(look.model, after, self._hosts)
                 promised.save(os.path.join(self._request.state_folder, promised.NAME), made)
+            self._note_logs(look, engine, after, result)
         except OneboxError as error:
             return failure or str(error), after
         return failure, after
@@ -117,7 +125,16 @@ class Deploy:
 
     def _apply(self, look: Look, engine: Engine, actor: apply.Actor, result: Result) -> None:
         probe = actor.probe if engine.name == "podman" else None
-        gate = Gate(engine, self._request.name, self._world, settle=self._request.settle, probe=probe)
+        gate = Gate(
+            engine,
+            self._request.name,
+            self._world,
+            settle=self._request.settle,
+            probe=probe,
+            baseline=Baseline.of(look.facts.containers, look.facts.memory),
+            local=self._request.vm == "none",
+        )
+        self._gate = gate
         if engine.name == "podman":
             made = [look.model.services[row.service] for row in look.rows if row.replaces]
             mounts.outlast_the_doubt((bind.source for service in made for bind in service.binds), self._world)
@@ -165,12 +182,43 @@ class Deploy:
         result["mounts"] = report
         return "" if report["ok"] else outcome.mount_failure(self._request.name, report)
 
-    def _ask(self, result: Result) -> str:
+    def _still(self, look: Look, engine: Engine, after: t.Sequence[Container], result: Result) -> str:
+        """Whether what a changed stack started still runs, after all that was asked of it. A failure is raised."""
+        if self._gate is None or all(row.action == planning.KEEP for row in look.rows):
+            return ""
+        before = {container.id: (container.restart_count, container.started_at) for container in after}
+        now = project_containers(engine, self._request.name)
+        ended = [
+            row
+            for row in now
+            if row.service in look.model.services
+            and (before.get(row.id) != (row.restart_count, row.started_at) or not row.running)
+        ]
+        services = {row.service: look.model.services[row.service] for row in ended}
+        if services:
+            with self._timings.step("gate again"):
+                try:
+                    self._gate.wait(services, self._request.wait_timeout, began_at=self._world.epoch())
+                except Unhealthy as error:
+                    result["health"] = error.rows
+                    return str(error)
+        return ""
+
+    def _note_logs(self, look: Look, engine: Engine, after: t.Sequence[Container], result: Result) -> None:
+        """What the engine does with logs is known for sure once there are containers."""
+        known = log_bound.warning(look.model, look.facts.containers, engine.name, self._world)
+        now = log_bound.warning(look.model, after, engine.name, self._world)
+        result["warnings"] = [each for each in result["warnings"] if each != known or now == known]
+        if now and now not in result["warnings"]:
+            result["warnings"].append(now)
+
+    def _ask(self, after: t.Sequence[Container], result: Result) -> str:
         if not self._request.http_checks:
             return ""
         with self._timings.step("endpoints"):
             rows = endpoints.check(self._request.http_checks, self._request.wait_timeout, self._world)
         result["endpoints"] = rows
+        evidence.answered(result["health"], after, rows)
         bad = [f"{row['url']}: {row['message']}" for row in rows if not row["ok"]]
         if not bad:
             return ""

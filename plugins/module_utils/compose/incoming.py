@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import file_changes, move_in, podman_secrets
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import project_dir
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, project_dir
 from ansible_collections.onebox.stack.plugins.module_utils.compose.file_changes import Difference, Target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import (
@@ -49,7 +49,7 @@ class Incoming:
         self._deployed = deployed_files.load(request.state_folder)
         self.secrets = look.coming
         self.problems = [*staging.problems, *podman_secrets.problems(request, look.engine)]
-        sources = _writable_sources(look)
+        sources = tuple(declaration.written_to(look.model))
         self._differences: list[Difference] = []
         if staging.main is not None:
             self.problems += project_dir.problems(request.name, request.project_dir, request.state_dir)
@@ -133,12 +133,6 @@ class Incoming:
             f"{path} was not what a deploy wrote last, and is overwritten. The copy {copy} has what it was."
             for path, copy in copies.items()
         ]
-
-
-def _writable_sources(look: Look) -> tuple[str, ...]:
-    """Directories in which the stack's containers can make names."""
-    binds = (bind for service in look.model.services.values() for bind in service.binds)
-    return tuple(sorted({bind.source for bind in binds if not bind.read_only}))
 
 
 def _link_of_others(path: str, sources: t.Sequence[str]) -> t.Iterator[Problem]:

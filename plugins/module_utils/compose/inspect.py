@@ -16,23 +16,26 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import (
     anonymous_volumes,
     declaration,
+    log_bound,
     outside,
     ports,
     secrets,
     source_links,
     sources,
     vm_shares,
+    without_effect,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts, restarts
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import bound_files
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Reader
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, locate
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, locate, moved
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.staging import Staging
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
@@ -150,9 +153,16 @@ class Looker:
         with self.timings.step("plan"):
             coming = podman_secrets.coming(request, engine, world) if staging else {}
             external = {**secrets.pieces(model, engine), **coming}
-            reader = Reader(memory.cache, external, source.place, staging.links if staging else ())
+            reader = Reader(
+                memory.cache,
+                external,
+                self._place(source, staging),
+                staging.links if staging else (),
+                deployed_files.load(request.state_folder).deployed_to(request.project_dir),
+            )
+            written = declaration.written_to(model)
             content = {
-                name: reader.content(service, model.variables, model.project_dir)
+                name: reader.content(service, model.variables, model.project_dir, written)
                 for name, service in model.services.items()
             }
             if not judge_builds:
@@ -182,6 +192,19 @@ class Looker:
             at_sources,
             tuple(unsafe),
         )
+
+    def _place(self, source: Source, staging: Staging | None) -> t.Callable[[str], str]:
+        """Where a path is read until the run has written what it brings; content is read where the role staged it."""
+        content = self._request.content if staging else ()
+
+        def place(path: str) -> str:
+            for staged, directory in content:
+                found = moved(path, directory, staged)
+                if found != path and os.path.isfile(found):
+                    return found
+            return source.place(path)
+
+        return place
 
     def _stale(
         self, engine: Engine | None, containers: t.Sequence[Container], unsafe: list[Problem]
@@ -251,16 +274,32 @@ class Looker:
                 warnings.append(databases.not_backed_up(name, service.image))
         return warnings
 
+    def _to_know(self, look: Look) -> list[str]:
+        """What is no problem today, and would be a surprise one day."""
+        engine = look.engine.name if look.engine is not None else ""
+        found = without_effect.warnings(look.model, look.tool.kind)
+        found += restarts.warnings(look.facts.containers, look.facts.memory, engine)
+        found += [
+            f"service {name}, volume {source}: has more than {bound_files.MOST_FILES} files or "
+            f"{bound_files.MOST_BYTES >> 20} MiB, so a change there does not restart the service. Mount what it reads "
+            f"at its start by itself, or set the label {bound_files.RELOAD_LABEL}: {bound_files.BY_ITSELF}"
+            for name, content in look.facts.content.items()
+            for source in content.unread
+        ]
+        logs = log_bound.warning(look.model, look.facts.containers, engine, self._world) if engine else ""
+        return [*found, logs] if logs else found
+
     def result(self, look: Look) -> Result:
         """What modules return, as far as it is known before anything is done."""
         result = outcome.empty(self._request.name)
         result["backend"] = outcome.backend(look.tool, look.engine)
         result["plan"] = [row.as_dict() for row in look.rows] + [row.as_dict() for row in look.outside]
         result["orphans"] = sorted({row.service for row in look.facts.containers} - set(look.model.services))
-        result["warnings"] = look.warnings + resources.warnings(look.outside) + self._not_backed_up(look)
+        warnings = look.warnings + resources.warnings(look.outside)
+        result["warnings"] = warnings + self._not_backed_up(look) + self._to_know(look)
         result["images"] = outcome.images(look.model, look.facts.containers)
         result["files_read"] = look.source.files_read
         result["sources"] = declaration.sources_of(look.model)
-        result["health"] = outcome.health(look.facts.containers)
+        result["health"] = outcome.health(look.facts.containers, look.model, self._request.vm == "none")
         result["timings_ms"] = dict(self.timings.ms)
         return result

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import evidence
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
@@ -33,6 +34,7 @@ def empty(project: str) -> dict[str, t.Any]:
         "warnings": [],
         "last_good": {},
         "rolled_back": False,
+        "data_written": [],
         "timings_ms": {},
     }
 
@@ -64,14 +66,19 @@ def images(model: Model, containers: t.Iterable[Container]) -> list[dict[str, st
     return [found[name] for name in sorted(found)]
 
 
-def health(containers: t.Iterable[Container]) -> list[dict[str, t.Any]]:
-    """The state of each container as the engine has it now."""
+def health(containers: t.Iterable[Container], model: Model, local: bool) -> list[dict[str, t.Any]]:
+    """The state of each container as the engine has it now.
+
+    Args:
+        local: see :func:`evidence.of`.
+    """
     return [
         {
             "service": row.service,
             "container": row.name,
             "state": row.status,
             "health": row.health,
+            "evidence": evidence.of(model.services.get(row.service), row, local),
             "restarts": row.restart_count,
             "exit_code": row.exit_code,
             "oom_killed": row.oom_killed,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose import data_written
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
@@ -18,6 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_t
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import GoodSet, LastGood
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
 
 class Earlier(t.NamedTuple):
@@ -81,14 +83,17 @@ class Rollback:
         self._deploy = deploy
         self.rows: list[planning.Row] = []
 
-    def after_failure(self, failure: str, result: Result, former: t.Container[str], declared: t.Collection[str]) -> str:
-        """Bring the newest set back after a deploy that failed.
+    def after_failure(
+        self, failure: str, result: Result, before: t.Sequence[Container], declared: t.Collection[str], began_at: float
+    ) -> str:
+        """Bring the newest set back after a deploy that failed, or the newest of the older ones that gets healthy.
 
         Args:
             failure: why it failed.
             result: filled in.
-            former: ids of the containers that were there before the deploy.
+            before: the containers before the deploy.
             declared: files that decided what the stack was in the deploy.
+            began_at: when the deploy began, seconds since 1970.
 
         Returns:
             The failure, and how going back ended.
@@ -97,22 +102,57 @@ class Rollback:
         if not sets:
             return f"{failure}\nThere is no earlier state that was well; the stack stays as it is, for you to look at."
         result["rollback_reason"] = failure
-        attempt = outcome.empty(self._request.name)
-        try:
-            with self._looker.timings.step("rollback"):
-                worse = self._restore(sets[-1], attempt, declared, former)
-        except OneboxError as error:
-            worse = str(error)
-        if worse:
-            return f"{failure}\nGoing back to what was well at {sets[-1].at} failed too: {worse}"
+        result["data_written"] = data_written.writable(before, self._deploy.after)
+        data = data_written.warning(self._request.name, result["data_written"], began_at, self._world)
+        former = {row.id for row in before}
+        with self._looker.timings.step("rollback"):
+            found, attempt, worse = self._newest_well(sets, declared, former)
+        said = [failure, *worse]
+        if found is None:
+            return "\n".join(filter(None, [*said, data]))
         result["rolled_back"] = True
-        result["last_good"] = sets[-1].brief
+        result["last_good"] = found.brief
         result["warnings"] += [each for each in attempt["warnings"] if each not in result["warnings"]]
         for key in ("health", "images", "mounts", "endpoints", "targets"):
             result[key] = attempt[key]
-        return f"{failure}\nThe stack was brought back to what was well at {sets[-1].at}, and is well again."
+        said.append(f"The stack was brought back to what was well at {found.at}, and is well again.")
+        return "\n".join(filter(None, [*said, data]))
 
-    def to(self, target: GoodSet, present: GoodSet | None, result: Result, declared: t.Collection[str] = ()) -> str:
+    def _newest_well(
+        self, sets: t.Sequence[GoodSet], declared: t.Collection[str], former: t.Container[str]
+    ) -> tuple[GoodSet | None, Result, list[str]]:
+        """Try the sets, newest first. Returns the one that got healthy, its result, and why the newer ones did not."""
+        worse: list[str] = []
+        there = set(declared)
+        for good in reversed(sets):
+            attempt = outcome.empty(self._request.name)
+            why = self._attempt(good, attempt, there, former)
+            if not why:
+                return good, attempt, worse
+            worse.append(f"Going back to what was well at {good.at} failed too: {why}")
+            there |= set(good.files)
+        if len(sets) > 1:
+            # All of them fail for the same reason, it seems. Once that has gone, the newest is the right one.
+            self._attempt(sets[-1], outcome.empty(self._request.name), there, former)
+            worse.append(f"The files and images of {sets[-1].at}, the newest of them, are in place.")
+        return None, outcome.empty(self._request.name), worse
+
+    def _attempt(
+        self, good: GoodSet, result: Result, declared: t.Collection[str], former: t.Container[str] | None
+    ) -> str:
+        try:
+            return self._restore(good, result, declared, former)
+        except OneboxError as error:
+            return str(error)
+
+    def to(
+        self,
+        target: GoodSet,
+        present: GoodSet | None,
+        result: Result,
+        declared: t.Collection[str] = (),
+        before: t.Sequence[Container] = (),
+    ) -> str:
         """Bring ``target`` back, and forget the sets that came after it. When that fails, bring ``present`` back.
 
         Args:
@@ -120,6 +160,7 @@ class Rollback:
             present: the set that runs now; None when what runs was never well.
             result: filled in.
             declared: files that decide what the stack is now.
+            before: the containers that run now.
 
         Returns:
             Why the stack is not well, "" when it is.
@@ -130,6 +171,9 @@ class Rollback:
         failure = self._restore(target, result, declared)
         result["rolled_back"] = not failure
         result["last_good"] = target.brief
+        result["data_written"] = data_written.writable(self._deploy.after, before)
+        if result["data_written"]:
+            result["warnings"].append(data_written.left(result["data_written"]))
         if not failure:
             # What came after was left by a person's decision: it is not what to go back to.
             later = [each for each in self._good.sets() if each.number > target.number]
@@ -171,10 +215,7 @@ class Rollback:
 
     def _forward_again(self, present: GoodSet) -> str:
         """What was well until a person left it is better than an earlier set that is well no more."""
-        try:
-            worse = self._restore(present, outcome.empty(self._request.name), ())
-        except OneboxError as error:
-            worse = str(error)
+        worse = self._attempt(present, outcome.empty(self._request.name), (), None)
         if worse:
             return f"\nBringing back what ran before, of {present.at}, failed too: {worse}"
         return f"\nWhat ran before, of {present.at}, was brought back, and is well again."

@@ -219,12 +219,13 @@ class Stack:
             look, judged, result, failure = self._take_in(staging)
         if failure:
             return self._finish(result, [], failure)
+        began_at = self._world.epoch()
         failure = deploy.run(look, result)
         if not failure:
             failure = self._settle(look, judged, deploy.after, result)
         elif self._request.rollback and result["changed"]:
             back = Rollback(self._request, self._world, self._looker, self._good, deploy)
-            failure = back.after_failure(failure, result, {row.id for row in look.facts.containers}, judged)
+            failure = back.after_failure(failure, result, look.facts.containers, judged, began_at)
         return self._finish(result, look.rows, failure)
 
     def _take_in(self, staging: Staging) -> tuple[Look, dict[str, str], Result, str]:
@@ -263,7 +264,8 @@ class Stack:
         self._not_frozen([_GOING_BACK])
         back = Rollback(self._request, self._world, self._looker, self._good, deploy)
         declared = self._good.digests(found.look.source, found.look.model) if found.look else {}
-        failure = back.to(found.sets[-1], found.present, result, declared)
+        before = found.look.facts.containers if found.look else ()
+        failure = back.to(found.sets[-1], found.present, result, declared, before)
         return self._finish(result, back.rows, failure)
 
     def _settle(self, look: Look, judged: t.Mapping[str, str], after: t.Sequence[Container], result: Result) -> str:

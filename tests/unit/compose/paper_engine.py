@@ -253,22 +253,13 @@ class Paper:
         return 0, "", ""
 
     def _container(self, name: str, service: dict) -> dict:
-        bound = [pathlib.Path(row["source"]) for row in service["volumes"]]
-        read = {str(path): path.read_text() for path in bound if path.is_file()}
-        bad = "BAD" in service.get("environment", {}) or any("bad" in text for text in read.values())
-        started = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() % 10**9:09}Z"
-        return {
+        started = _now()
+        row = {
             "Id": os.urandom(32).hex(),
             "Name": f"/shop-{name}-1",
             "Image": IMAGE,
             "RestartCount": 0,
-            "State": {
-                "Status": "exited" if bad else "running",
-                "Pid": 0 if bad else 4242,
-                "ExitCode": int(bad),
-                "StartedAt": started,
-                "FinishedAt": started,
-            },
+            "State": {"StartedAt": started, "FinishedAt": started},
             "Created": started,
             "Config": {
                 "Image": service["image"],
@@ -287,14 +278,31 @@ class Paper:
                 {"Type": "bind", "Source": row["source"], "Destination": row["target"], "RW": not row["read_only"]}
                 for row in service["volumes"]
             ],
-            "Read": read,
         }
+        self.start_again(row)
+        return row
 
     def _pull(self, words: t.Sequence[str]) -> tuple[int, str, str]:
         return 0, "", ""
 
     def _restart(self, words: t.Sequence[str]) -> tuple[int, str, str]:
+        with self.engine.rows() as rows:
+            for name in words[words.index("restart") + 1 :]:
+                self.start_again(rows[name])
         return 0, "", ""
+
+    def start_again(self, row: dict) -> None:
+        """What a start does to a container: it reads its files, and may end."""
+        bad = self._read(row)
+        row["State"].update(Status="exited" if bad else "running", Pid=0 if bad else 4242, ExitCode=int(bad))
+        row["State"]["StartedAt"] = _now()
+
+    @staticmethod
+    def _read(row: dict) -> bool:
+        bound = [pathlib.Path(mount["Source"]) for mount in row["Mounts"]]
+        found = [path for top in bound for path in ([top] if top.is_file() else sorted(top.rglob("*")))]
+        row["Read"] = {str(path): path.read_text() for path in found if path.is_file()}
+        return "BAD" in str(row["Config"]["Env"]) or any("bad" in text for text in row["Read"].values())
 
     def _rm(self, words: t.Sequence[str]) -> tuple[int, str, str]:
         with self.engine.rows() as rows:
@@ -313,6 +321,10 @@ class Paper:
         with self.engine.rows() as rows:
             rows.clear()
         return 0, "", ""
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() % 10**9:09}Z"
 
 
 def _variables(path: str) -> dict[str, str]:

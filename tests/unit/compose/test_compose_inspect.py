@@ -49,4 +49,4 @@ def test_a_restart_that_was_planned_and_not_made_is_planned_again(started, remem
         warnings=[],
         cache={},
     )
-    assert (after.id in record_run.after(seen, [after], Found()).records) is remembered
+    assert (after.id in record_run.after(seen, [after], Found(), 0.0).records) is remembered

@@ -338,3 +338,9 @@ def _written_to(model: Model) -> list[str]:
 def sources_of(model: Model) -> list[str]:
     """Every bind source of the stack, once."""
     return sorted({bind.source for service in model.services.values() for bind in service.binds})
+
+
+def written_to(model: Model) -> list[str]:
+    """Bind sources that a container of the stack can write to, once."""
+    binds = (bind for service in model.services.values() for bind in service.binds)
+    return sorted({bind.source for bind in binds if not bind.read_only})

@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import check_output, exit_reason
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import check_output, evidence, exit_reason
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.restarts import (
+    LOOP,
+    UNKNOWN,
+    Baseline,
+    patience_factor,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
@@ -20,12 +26,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.project_contai
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
 WELL, WAITING, FAILED = "well", "waiting", "failed"
-# Growth of the restart count, while we look, that is a crash loop and not one bad start.
-_LOOP = 3
 # Seconds a container started by this run must stay healthy; it must have run for twice as long.
 _STEADY = 1.0
 _ENDED = ("exited", "stopped", "dead")
 _RUNNING = ("running",)
+_LISTENS = "running, its ports listen"
 
 
 @dataclass
@@ -39,6 +44,8 @@ class _Seen:
     # Its start by the engine's clock, and since when by ours it has been seen with that.
     started_at: str = ""
     started_since: float = 0.0
+    # Starts that were seen and that the engine did not count, since somebody else made them.
+    starts: int = 0
 
 
 class Gate:
@@ -54,7 +61,9 @@ class Gate:
         probe: runs a container's healthcheck now. Podman leaves that to systemd timers: where there is no systemd,
             nobody else does it.
         interval: seconds between two looks.
-        kernel: says whether the kernel killed a container, see :func:`ends.kernel_says`.
+        kernel: says whether the kernel killed a container, see :func:`exit_reason.kernel_says`.
+        baseline: restarts from before the deploy, which do not count.
+        local: whether the processes of the containers are on this host, so that their ports can be looked at.
     """
 
     def __init__(
@@ -68,6 +77,8 @@ class Gate:
         probe: t.Callable[[t.Sequence[str]], None] | None = None,
         interval: float = 0.25,
         kernel: t.Callable[[str], str] = exit_reason.kernel_says,
+        baseline: Baseline = UNKNOWN,
+        local: bool = True,
     ) -> None:
         self._engine = engine
         self._project = project
@@ -77,6 +88,9 @@ class Gate:
         self._probe = probe
         self._interval = interval
         self._kernel = kernel
+        self._baseline = baseline
+        self._local = local
+        self._longest = math.inf
 
     def wait(
         self,
@@ -94,13 +108,14 @@ class Gate:
             began_at: seconds since 1970; a container started since must stay healthy for a second to count as such.
 
         Returns:
-            One row a container: service, container, state, health, restarts, exit_code, seconds, ok, message.
+            One row a container: service, container, state, health, evidence, restarts, exit_code, seconds, ok, message.
 
         Raises:
             Unhealthy: one failed, or time ran out. Names it, and shows its last lines.
         """
         began = self._world.monotonic()
         seen: dict[str, _Seen] = {}
+        self._longest = max(timeout / 2, self._settle)
         while True:
             looked = self._world.monotonic()
             rows = self._look(services, seen, began, completed, began_at)
@@ -124,13 +139,14 @@ class Gate:
     ) -> list[dict[str, t.Any]]:
         found = self._containers(services)
         if self._probe is not None:
-            checked = [row.id for row in found if row.running and _checked(services[row.service], row)]
+            checked = [row.id for row in found if row.running and evidence.has_healthcheck(services[row.service], row)]
             if checked:
                 self._probe(checked)
                 found = self._containers(services)
         rows = []
         for container in found:
-            verdict, message = self._verdict(services[container.service], container, seen, completed, began_at)
+            service = services[container.service]
+            verdict, message = self._verdict(service, container, seen, completed, began_at)
             rows.append(
                 {
                     "service": container.service,
@@ -138,6 +154,7 @@ class Gate:
                     "id": container.id,
                     "state": container.status,
                     "health": container.health,
+                    "evidence": _evidence(service, container, verdict, message),
                     "restarts": container.restart_count,
                     "exit_code": container.exit_code,
                     "oom_killed": container.oom_killed,
@@ -166,10 +183,12 @@ class Gate:
         now = self._world.monotonic()
         memory = seen.setdefault(container.id, _Seen(container.restart_count))
         memory.exit_code = container.exit_code or memory.exit_code
-        job = service.retried and not _checked(service, container) and not service.ports
-        if container.restart_count - memory.restarts >= _LOOP and not job:
+        restarts = self._restarts(memory, container)
+        watched = max(container.restart_count - memory.restarts, memory.starts)
+        job = service.retried and not evidence.has_healthcheck(service, container) and not service.ports
+        if restarts >= LOOP and (watched or self._baseline.is_new(container)) and not job:
             ended = exit_reason.words(replace(container, exit_code=memory.exit_code), self._kernel)
-            return FAILED, f"keeps restarting ({container.restart_count} times), {ended}"
+            return FAILED, f"keeps restarting ({restarts} times), {ended}"
         if container.status in _ENDED:
             if service.name in completed or service.one_shot:
                 if container.exit_code == 0:
@@ -186,25 +205,36 @@ class Gate:
         memory.since = None
         if container.status not in _RUNNING:
             return WAITING, f"is {container.status}"
-        if _checked(service, container):
+        loops = self._baseline.short_lived(container, restarts, self._world.epoch())
+        if evidence.has_healthcheck(service, container):
             if container.health == "healthy":
-                return self._steady(memory, now, container, began_at)
+                must_last = loops or epoch_of(container.started_at) >= began_at
+                return self._steady(memory, now, container, restarts) if must_last else (WELL, "healthy")
             memory.healthy_since = None
             return WAITING, _with_output(
                 f"its healthcheck is still {container.health or 'not run'}", service, container
             )
         ran = self._ran(memory, now, container)
-        if ran >= self._settle:
-            return WELL, "running"
-        return WAITING, f"runs for {max(ran, 0):.0f} s"
+        if ran < (min(self._settle * patience_factor(restarts), self._longest) if loops else self._settle):
+            return WAITING, f"runs for {max(ran, 0):.0f} s"
+        heard = evidence.listening(service, container) if self._local else evidence.Listening(False)
+        if not heard.known:
+            return WELL, evidence.NOTHING_ASKED
+        return (WAITING, heard.message) if heard.message else (WELL, _LISTENS)
 
-    def _steady(self, memory: _Seen, now: float, container: Container, began_at: float) -> tuple[str, str]:
+    def _restarts(self, memory: _Seen, container: Container) -> int:
+        """How often it was restarted since the deploy began, or since the last run."""
+        if memory.started_at and container.started_at != memory.started_at:
+            memory.starts += 1
+        return max(self._baseline.restarts(container, memory.restarts), memory.starts)
+
+    def _steady(self, memory: _Seen, now: float, container: Container, restarts: int) -> tuple[str, str]:
         # Some are healthy until they have read their configuration, and one that was restarted even more so.
         if memory.healthy_since is None:
             memory.healthy_since = now
-        steady = _STEADY * (1 + 3 * container.restart_count)
+        steady = min(_STEADY * (1 + 3 * restarts), self._longest / 2)
         proven = now - memory.healthy_since >= steady and self._ran(memory, now, container) >= 2 * steady
-        return (WELL if proven or epoch_of(container.started_at) < began_at else WAITING), "healthy"
+        return (WELL if proven else WAITING), "healthy"
 
     def _ran(self, memory: _Seen, now: float, container: Container) -> float:
         """Seconds since its start; those we saw ourselves count, too, where the engine's clock is ahead of ours."""
@@ -249,9 +279,10 @@ def _with_output(message: str, service: Service, container: Container) -> str:
     return f"{message}: {said}" if said else message
 
 
-def _checked(service: Service, container: Container) -> bool:
-    # One that came with the image is not in the compose file, and only the engine knows it.
-    return service.has_healthcheck or bool(container.health)
+def _evidence(service: Service, container: Container, verdict: str, message: str) -> str:
+    if evidence.has_healthcheck(service, container):
+        return evidence.HEALTHCHECK
+    return evidence.PORT if verdict == WELL and message == _LISTENS else evidence.NONE
 
 
 def _absent(name: str) -> dict[str, t.Any]:
@@ -261,6 +292,7 @@ def _absent(name: str) -> dict[str, t.Any]:
         "id": "",
         "state": "missing",
         "health": "",
+        "evidence": evidence.NONE,
         "restarts": 0,
         "exit_code": 0,
         "oom_killed": False,

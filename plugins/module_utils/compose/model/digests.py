@@ -16,7 +16,7 @@ import stat
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import short_syntax
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import bound_files, short_syntax
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.dockerignore import Ignore
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import FileRef, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import MARKER
@@ -28,10 +28,14 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Piece:
-    """A digest, and when the newest of what it covers changed (seconds since 1970, 0 where that cannot be told)."""
+    """A digest, and when the newest of what it covers changed (seconds since 1970, 0 where that cannot be told).
+
+    ``reason`` is why a service is restarted when it changes.
+    """
 
     digest: str
     newest: float
+    reason: str = "code_bind_changed"
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,15 @@ class Content:
 
     Attributes:
         files: ``secrets/name`` or ``configs/name`` -> piece.
-        code: target of a ``develop.watch`` rule, or its path, -> piece.
+        code: what a process reads when it starts: path of a ``develop.watch`` rule, or source of a bind, -> piece.
         context: of its build; None when it is not built here.
+        unread: sources of binds with too many files to compare.
     """
 
     files: t.Mapping[str, Piece] = field(default_factory=dict)
     code: t.Mapping[str, Piece] = field(default_factory=dict)
     context: Piece | None = None
+    unread: tuple[str, ...] = ()
 
 
 class Reader:
@@ -57,6 +63,8 @@ class Reader:
         external: name -> piece of what the engine keeps and no file here does.
         place: where a path is read, for a stack whose files are not where they will be.
         skip: paths that count for nothing, such as links to what only the deploy directory has.
+        ours: files of the deploy directory that deploys wrote, relative to it. In a bound directory, other files are
+            data. None where nobody deploys files.
     """
 
     def __init__(
@@ -65,19 +73,24 @@ class Reader:
         external: t.Mapping[str, Piece] | None = None,
         place: t.Callable[[str], str] = str,
         skip: t.Container[str] = (),
+        ours: t.Container[str] | None = None,
     ) -> None:
         self._known = dict(cache or {})
         self._external = dict(external or {})
         self._place = place
         self._skip = skip
+        self._ours = ours
         self.cache: dict[str, list[t.Any]] = {}
 
-    def content(self, service: Service, values: t.Mapping[str, str], base: str) -> Content:
+    def content(
+        self, service: Service, values: t.Mapping[str, str], base: str, written: t.Collection[str] = ()
+    ) -> Content:
         """The present digests of ``service``.
 
         Args:
             values: what ``environment`` secrets and configs are filled in from.
-            base: directory relative paths of ``develop.watch`` are relative to.
+            base: the deploy directory.
+            written: directories that containers of the stack can write to.
         """
         files = {f"{ref.collection}/{ref.name}": self._ref(ref, values) for ref in service.files}
         code = {}
@@ -85,11 +98,42 @@ class Reader:
             if rule.get("action") in _RESTART_ACTIONS and rule.get("path"):
                 path = short_syntax.absolute(str(rule["path"]), base)
                 code[path] = self.tree(path, Ignore(rule.get("ignore") or ()))
+        unread = []
+        for bind in bound_files.configuration(service, base, written):
+            piece = self._bound(bind.source, base)
+            if piece is not None:
+                code.setdefault(bind.source, piece)
+            elif bound_files.belongs(bind.source, base) and os.path.isdir(self._place(bind.source)):
+                unread.append(bind.source)
         return Content(
             {key: piece for key, piece in files.items() if piece is not None},
             code,
             self.context(service.build) if service.build is not None else None,
+            tuple(unread),
         )
+
+    def _bound(self, source: str, base: str) -> Piece | None:
+        """The digest of a bound file, or of the stack's files in a bound directory; modes and times do not count."""
+        top = self._place(source)
+        inside = bound_files.belongs(source, base)
+        if os.path.isdir(top) and not inside:
+            return None  # a directory that is not the stack's holds data
+        prefix = os.path.relpath(os.path.realpath(source), os.path.realpath(base))
+
+        def ours(name: str) -> bool:
+            # Staged files are all the stack's: what only the deploy directory has is skipped there.
+            return self._ours is None or top != source or os.path.normpath(f"{prefix}/{name}") in self._ours
+
+        found = bound_files.read(top, self._skip, ours)
+        if found is None:
+            return None
+        total, newest = hashlib.sha256(), 0.0
+        for each in found:
+            path = os.path.join(source, each.name) if each.name else source
+            newest = max(newest, each.status.st_ctime if top == source else self._since(path, each.path, each.status))
+            total.update(f"{each.name}\0{self._file(each.path, each.status)}\0".encode(*_BYTES))
+        single = len(found) == 1 and not found[0].name
+        return Piece(total.hexdigest(), newest, "config_changed" if single else "code_bind_changed")
 
     def context(self, build: t.Mapping[str, t.Any]) -> Piece | None:
         """The digest of a build: context, Dockerfile and arguments; None where the context is not on this host."""

@@ -233,16 +233,21 @@ def _content(row: Row, service: Service, container: Container, facts: Facts) -> 
     if content is None:
         return
     record = facts.memory.records.get(container.id)
+    # One that was started again since, by the engine or by somebody, read what was there then.
+    read = record if record is not None and record.belongs_to(container) else None
     started = epoch_of(container.started_at)
     kinds = {f"{ref.collection}/{ref.name}": ref.kind for ref in service.files}
     for key, piece in content.files.items():
-        if _changed(record.files if record else {}, key, piece, started):
+        bound = kinds.get(key) == "file"
+        known = read if bound else record
+        if _changed(known.files if known else {}, key, piece, started):
             # A file is bound, so a restart reads it anew; the rest is copied in when the container is made.
-            action = RESTART if kinds.get(key) == "file" else RECREATE
+            action = RESTART if bound else RECREATE
             row.raise_to(action, "secret_changed" if key.startswith("secrets/") else "config_changed")
     for key, piece in content.code.items():
-        if _changed(record.code if record else {}, key, piece, started):
-            row.raise_to(RESTART, "code_bind_changed")
+        if _changed(read.code if read else {}, key, piece, started):
+            row.raise_to(RESTART, piece.reason)
+            row.diff.setdefault(f"files.{key}", {"before": "as the process read it", "after": "changed"})
 
 
 def _context(row: Row, service: Service, present: t.Sequence[Container], facts: Facts) -> None:

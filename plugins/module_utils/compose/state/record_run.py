@@ -19,7 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 _UNTOUCHED = (planning.KEEP, planning.START, planning.RESTART)
 
 
-def after(look: Look, containers: t.Sequence[Container], outside: resources.Found) -> Memory:
+def after(look: Look, containers: t.Sequence[Container], outside: resources.Found, at: float) -> Memory:
     """The memory after a run, also one that failed half way.
 
     By container id: a container someone else made is unknown, and is taken for what the plan found it to be.
@@ -28,6 +28,7 @@ def after(look: Look, containers: t.Sequence[Container], outside: resources.Foun
         look: what the run saw before it changed anything.
         containers: what is there now.
         outside: networks and volumes that are there now.
+        at: the time, seconds since 1970.
     """
     former = {row.id: row for row in look.facts.containers}
     rows = {row.service: row for row in look.rows}
@@ -46,7 +47,7 @@ def after(look: Look, containers: t.Sequence[Container], outside: resources.Foun
             builds[container.image_id] = content.context.digest
     mark = fingerprint(look.tool.argv)
     tools = {mark: look.tool.version_text} if mark else {}
-    return Memory(records, builds, look.cache, tools, resources.remembered(look.model, outside, look.outside))
+    return Memory(records, builds, look.cache, tools, resources.remembered(look.model, outside, look.outside), at)
 
 
 def _record(
@@ -56,19 +57,19 @@ def _record(
     content = look.facts.content.get(service.name)
     if content is None:
         return known
-    fresh = Record.of(service.name, compare.digest(service), content, service.stop_seconds)
+    fresh = Record.of(service.name, compare.digest(service), content, service.stop_seconds, container)
     if before is None:
         return fresh
     if known is None:
         # Should something have been done to it, and was not: then it stays unknown, and is found again.
         done = row.action == planning.KEEP or before.started_at != container.started_at
         return fresh if done and row.action in _UNTOUCHED else None
-    if before.started_at == container.started_at:
-        return known
-    # Started anew, so files and code are read anew; what is copied in at creation is not.
+    if before.started_at == container.started_at and row.action != planning.KEEP:
+        return dataclasses.replace(known, restarts=container.restart_count)
+    # Started again, by this run or before it, so files and code were read again. What is copied in at creation was not.
     bound = {f"{ref.collection}/{ref.name}" for ref in service.files if ref.kind == "file"}
     files = {key: fresh.files.get(key, value) if key in bound else value for key, value in known.files.items()}
-    return dataclasses.replace(known, files=files, code=fresh.code)
+    return dataclasses.replace(fresh, digest=known.digest, files=files, stop_seconds=known.stop_seconds)
 
 
 def _built_from(look: Look, container: Container, row: planning.Row) -> bool:

@@ -1,0 +1,119 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find services whose log grows until the disk is full: engines do not bound the files they write by themselves."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service
+from ansible_collections.onebox.stack.plugins.module_utils.core import files
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+
+# Drivers that write a file and never begin a new one unless they are told to. Others keep logs elsewhere or rotate.
+_GROWING = ("json-file", "k8s-file")
+_LINES = '    logging:\n      options:\n        max-size: 10m\n        max-file: "3"'
+_NO_SIZE = re.compile(r"-?0*(b|kb|mb|gb|k|m|g)?|-\d.*", re.IGNORECASE)
+
+
+class Default(t.NamedTuple):
+    """What an engine does for containers that say nothing of their log; ``driver`` is "" where that is not known."""
+
+    driver: str
+    bounded: bool
+
+
+def warning(model: Model, containers: t.Sequence[Container], engine: str, world: World) -> str:
+    """One warning that names all services without a bound and the lines to paste, "" when there are none.
+
+    Args:
+        containers: those of the stack; the engine wrote into them which driver they have.
+        engine: docker or podman.
+    """
+    made = {container.service: container for container in containers}
+    default = default_of(engine, world)
+    found = sorted(
+        name
+        for name, service in model.services.items()
+        if service.scale > 0 and not _bounded(service, made.get(name), default)
+    )
+    if not found:
+        return ""
+    where = '"log-opts": {"max-size": "10m", "max-file": "3"} in /etc/docker/daemon.json'
+    if engine == "podman":
+        where = "log_size_max = 10485760 below [containers] in /etc/containers/containers.conf"
+    return (
+        f"logging: nothing bounds the size of the logs of {', '.join(found)}, so they can fill the disk. Write into "
+        f"each of these services:\n{_LINES}\nOr set {where} for all containers that are created from then on."
+    )
+
+
+def _bounded(service: Service, container: Container | None, default: Default) -> bool:
+    declared = service.raw.get("logging") or {}
+    options = declared.get("options") or {}
+    driver = str(declared.get("driver") or "")
+    made: dict[str, t.Any] = {}
+    if container is not None:
+        made = (container.raw.get("HostConfig") or {}).get("LogConfig") or {}
+    if _size(options.get("max-size")):
+        return True
+    driver = driver or str(made.get("Type") or default.driver)
+    if driver not in _GROWING:
+        return True
+    if declared:
+        # The default of the engine is for its own driver.
+        return default.bounded and driver == default.driver
+    if made:
+        return _size((made.get("Config") or {}).get("max-size")) or _size(made.get("Size")) or default.bounded
+    return default.bounded
+
+
+def _size(value: t.Any) -> bool:
+    """Whether it is a size, and not "no limit"."""
+    text = str(value or "").strip()
+    return bool(text) and not _NO_SIZE.fullmatch(text)
+
+
+def default_of(engine: str, world: World) -> Default:
+    """What the configuration of the engine says, as far as this user may read it."""
+    if engine == "docker":
+        home = os.path.join(world.home, ".config/docker/daemon.json")
+        data = _json("/etc/docker/daemon.json" if world.is_root else home)
+        size = (data.get("log-opts") or {}).get("max-size") if isinstance(data.get("log-opts"), dict) else None
+        return Default(str(data.get("log-driver") or "json-file"), _size(size))
+    places = ["/usr/share/containers/containers.conf", "/etc/containers/containers.conf"]
+    places += sorted(glob.glob("/etc/containers/containers.conf.d/*.conf"))
+    if not world.is_root:
+        places.append(os.path.join(world.home, ".config/containers/containers.conf"))
+    driver = size_max = ""
+    for place in places:
+        text = _text(place)
+        driver = _setting(text, "log_driver") or driver
+        size_max = _setting(text, "log_size_max") or size_max
+    return Default(driver, size_max.isdigit() and int(size_max) > 0)
+
+
+def _setting(text: str, name: str) -> str:
+    found = re.findall(rf'(?m)^\s*{name}\s*=\s*"?([\w-]+)"?', text)
+    return str(found[-1]) if found else ""
+
+
+def _json(path: str) -> dict[str, t.Any]:
+    try:
+        data = json.loads(_text(path) or "{}")
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _text(path: str) -> str:
+    try:
+        return files.read_text(path) or ""
+    except files.FileError:
+        return ""

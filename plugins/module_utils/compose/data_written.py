@@ -1,0 +1,106 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a version that failed may have left in the stack's data: a rollback brings back files and images, not data."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.core import files
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, Mount
+
+_KINDS = ("bind", "volume")
+
+
+def writable(before: t.Sequence[Container], after: t.Sequence[Container]) -> list[dict[str, str]]:
+    """Mounts that a container could write to which was started between two looks, as ``service, source, destination``.
+
+    Args:
+        before: the containers before the deploy.
+        after: those after it.
+    """
+    known = {container.id: container.started_at for container in before}
+    found = {}
+    for container in after:
+        if not container.started_at or known.get(container.id) == container.started_at:
+            continue
+        for mount in container.mounts:
+            if mount.read_write and mount.type in _KINDS and not _no_data(mount):
+                row = {
+                    "service": container.service,
+                    "source": f"volume {mount.name}" if mount.type == "volume" and mount.name else mount.source,
+                    "destination": mount.destination,
+                }
+                found[(container.service, mount.destination)] = row
+    return [found[key] for key in sorted(found)]
+
+
+def _no_data(mount: Mount) -> bool:
+    """Whether a bind is a socket or a device: what is written to these is not kept there."""
+    try:
+        mode = os.stat(mount.source).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISDIR(mode) or stat.S_ISREG(mode))
+
+
+def warning(name: str, mounts: t.Sequence[t.Mapping[str, str]], began_at: float, world: World) -> str:
+    """What to say of them after a rollback, "" when no mount was writable.
+
+    Args:
+        name: the stack.
+        began_at: when the deploy began, seconds since 1970.
+    """
+    if not mounts:
+        return ""
+    return (
+        f"The version that failed ran before that and may have changed data in {_places(mounts)}. A rollback does not "
+        f"bring data back: it stays as that version left it.{_way_back(name, began_at, world)}"
+    )
+
+
+def left(mounts: t.Sequence[t.Mapping[str, str]]) -> str:
+    """What to say of the data after a rollback that a person asked for."""
+    return (
+        f"The version that was left may have changed data in {_places(mounts)}. A rollback does not bring data back: "
+        "it stays as that version left it. Sets from before that version are restored with playbooks/restore.yml."
+    )
+
+
+def _places(mounts: t.Sequence[t.Mapping[str, str]]) -> str:
+    return ", ".join(f"{row['source']} ({row['service']}: {row['destination']})" for row in mounts)
+
+
+def _way_back(name: str, began_at: float, world: World) -> str:
+    base = "/etc" if world.is_root else os.path.join(world.home, ".config")
+    config = os.path.join(base, "onebox", "backup", f"{name}.json")
+    folder = _note(config).get("state_dir")
+    if not isinstance(folder, str) or not os.path.isabs(folder):
+        return ""
+    path = os.path.join(folder, "committed.json")
+    number = _note(path).get("seq")
+    try:
+        at = os.stat(path).st_mtime
+    except OSError:
+        number, at = None, 0.0
+    if not isinstance(number, int) or number < 1:
+        return " This stack has no backup set yet."
+    if at > began_at:
+        return f" Backup set {number} is newer than this deploy. Choose an older one for playbooks/restore.yml."
+    return (
+        f" Backup set {number} is from before this deploy. To restore it:"
+        f" ansible-playbook playbooks/restore.yml -l <this host> -e backup_set={number}"
+    )
+
+
+def _note(path: str) -> dict[str, t.Any]:
+    try:
+        data = json.loads(files.read_text(path) or "{}")
+    except (files.FileError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}

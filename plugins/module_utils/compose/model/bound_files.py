@@ -1,0 +1,124 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that a service reads through a bind: which of them are configuration, so that a change needs a restart.
+
+A process reads its configuration when it starts. A file that changes behind a bind is visible in the container at
+once, and the process still runs with what it read before.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import short_syntax
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import Bind
+
+# With this label a service says that it reads changed files by itself.
+RELOAD_LABEL = "onebox.reload"
+BY_ITSELF = "self"
+# More than this is not configuration but data, and takes longer to read than a deploy that does nothing.
+MOST_FILES = 2000
+MOST_BYTES = 32 << 20
+# What the host writes for its own use, and logs. A service that reads these follows them.
+_OF_THE_HOST = ("/dev", "/proc", "/run/systemd", "/sys", "/var/log")
+_FILES_OF_THE_HOST = frozenset(
+    f"/etc/{name}"
+    for name in ("group", "hostname", "hosts", "localtime", "machine-id", "os-release", "passwd", "resolv.conf")
+) | {"/etc/timezone", "/usr/lib/os-release"}
+# Scripts here run once, when a database is created. A restart does not read them.
+_READ_ONCE = ("/docker-entrypoint-initdb.d",)
+
+
+class Found(t.NamedTuple):
+    """One regular file: its name below the bind, "" for a bound file itself, and where it is read."""
+
+    name: str
+    path: str
+    status: os.stat_result
+
+
+def configuration(service: Service, project_dir: str, written: t.Iterable[str]) -> list[Bind]:
+    """Binds of ``service`` that hold configuration: read-only files anywhere, and read-only directories of the stack.
+
+    Args:
+        project_dir: the deploy directory.
+        written: directories that containers of the stack can write to. A file there is data.
+    """
+    if service.labels.get(RELOAD_LABEL) == BY_ITSELF:
+        return []
+    watched = [short_syntax.absolute(str(rule["path"]), project_dir) for rule in service.watch if rule.get("path")]
+    found = []
+    for bind in service.binds:
+        target = os.path.normpath(bind.target)
+        if not bind.read_only or any(_below(target, each) for each in _READ_ONCE):
+            continue
+        # A watch rule says what happens when its files change: sync alone leaves it to the application.
+        if any(_below(bind.source, each) for each in watched):
+            continue
+        real = os.path.realpath(bind.source)
+        if any(_below(real, os.path.realpath(each)) for each in written):
+            continue
+        if not {real, bind.source} & _FILES_OF_THE_HOST and not any(_below(real, each) for each in _OF_THE_HOST):
+            found.append(bind)
+    return found
+
+
+def belongs(path: str, project_dir: str) -> bool:
+    """Whether ``path`` is in the deploy directory."""
+    return _below(os.path.realpath(path), os.path.realpath(project_dir))
+
+
+def _below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def read(top: str, skip: t.Container[str], ours: t.Callable[[str], bool]) -> list[Found] | None:
+    """The regular files at or below ``top``, sorted.
+
+    Args:
+        top: where the bind's source is read.
+        skip: paths that do not count.
+        ours: whether a file belongs to the stack, by its name below ``top``.
+
+    Returns:
+        None when it is neither a file nor a directory, or has more than ``MOST_FILES`` or ``MOST_BYTES``.
+    """
+    try:
+        status = os.stat(top)
+    except OSError:
+        return None
+    if stat.S_ISREG(status.st_mode):
+        return [Found("", top, status)] if status.st_size <= MOST_BYTES else None
+    if not stat.S_ISDIR(status.st_mode):
+        return None
+    found: list[Found] = []
+    seen = size = 0
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        try:
+            entries = list(os.scandir(os.path.join(top, prefix)))
+        except OSError:
+            continue
+        for entry in entries:
+            seen += 1
+            if seen > MOST_FILES or size > MOST_BYTES:
+                return None
+            name = prefix + entry.name
+            if entry.path in skip:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(f"{name}/")
+                continue
+            try:
+                status = entry.stat()  # a link below counts as the file that the process reads
+            except OSError:
+                continue  # it went away while it was read
+            if stat.S_ISREG(status.st_mode) and ours(name):
+                found.append(Found(name, entry.path, status))
+                size += status.st_size
+    return sorted(found) if size <= MOST_BYTES else None

@@ -1,0 +1,219 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A process reads its configuration when it starts: bound files that change restart it, and decide what was healthy."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import bound_files
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Reader
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import image_tags
+from compose_facts import model_of
+from paper_engine import Paper
+
+
+@pytest.fixture
+def paper(tmp_path, monkeypatch):
+    for name in ("tag", "untag"):
+        monkeypatch.setattr(image_tags.Tagger, name, lambda *words: None)
+    paper = Paper(tmp_path, monkeypatch)
+    paper.services["web"]["volumes"] = ["./app.yaml:/etc/app.yaml:ro"]
+    return paper
+
+
+def plan_of(result: dict) -> dict[str, tuple[str, tuple[str, ...]]]:
+    return {row["service"]: (row["action"], tuple(row["reasons"])) for row in result["plan"]}
+
+
+def read_by(paper: Paper, service: str = "web") -> dict[str, str]:
+    with paper.engine.rows() as rows:
+        return {os.path.basename(path): text for path, text in rows[service]["Read"].items()}
+
+
+def kept(paper: Paper) -> list[str]:
+    return sorted(path.read_text() for path in (paper.state / "shop" / "good").rglob("app.yaml"))
+
+
+def test_a_bound_file_that_changed_restarts_its_service_once(paper):
+    paper.write(**{"app.yaml": "one"})
+    paper.deploy()
+    assert plan_of(paper.deploy()) == {"web": ("keep", ())}
+    paper.write(**{"app.yaml": "two"})
+    seen = paper.stack().look()
+    assert plan_of(seen) == {"web": ("restart", ("config_changed",))}
+    assert list(seen["plan"][0]["diff"]) == [f"files.{paper.host}/app.yaml"]
+    result = paper.deploy()
+    assert not result.get("failed"), result["msg"]
+    assert read_by(paper)["app.yaml"] == "two"
+    assert plan_of(paper.deploy()) == {"web": ("keep", ())}
+
+
+@pytest.mark.parametrize("change", ["edit", "add", "remove", "rename"])
+def test_a_change_in_a_bound_directory_of_the_stack_restarts_its_service(paper, change):
+    paper.services["web"]["volumes"] = ["./conf:/conf:ro"]
+    paper.write(conf__a="one", conf__sub__b="two")
+    paper.deploy()
+    assert plan_of(paper.deploy()) == {"web": ("keep", ())}
+    conf = paper.source / "conf"
+    if change == "edit":
+        (conf / "sub" / "b").write_text("three")
+    elif change == "add":
+        (conf / "c").write_text("three")
+    elif change == "remove":
+        (conf / "a").unlink()
+    else:
+        (conf / "a").rename(conf / "z")
+    assert plan_of(paper.stack().look()) == {"web": ("restart", ("code_bind_changed",))}
+    paper.deploy()
+    assert plan_of(paper.deploy()) == {"web": ("keep", ())}
+
+
+def test_a_file_of_somebody_else_in_a_bound_directory_restarts_nothing(paper):
+    paper.services["web"]["volumes"] = ["./conf:/conf:ro"]
+    paper.write(conf__a="one")
+    paper.deploy()
+    (paper.host / "conf" / "cache").write_text("data")
+    assert plan_of(paper.deploy()) == {"web": ("keep", ())}
+    # A look without staged files, as a rollback has, comes to the same digest.
+    assert plan_of(paper.stack(staged_dir="", env=None).look()) == {"web": ("keep", ())}
+    assert plan_of(paper.deploy()) == {"web": ("keep", ())}
+
+
+def test_a_mode_that_changed_restarts_nothing(paper):
+    paper.write(**{"app.yaml": "one"})
+    paper.deploy()
+    (paper.source / "app.yaml").chmod(0o600)
+    assert plan_of(paper.deploy()) == {"web": ("keep", ())}
+
+
+def test_a_service_that_reloads_by_itself_is_left_alone(paper):
+    paper.services["web"]["labels"] = {"onebox.reload": "self"}
+    paper.write(**{"app.yaml": "one"})
+    paper.deploy()
+    paper.write(**{"app.yaml": "two"})
+    assert plan_of(paper.deploy()) == {"web": ("keep", ())}
+
+
+def test_a_container_that_started_again_by_itself_has_read_what_was_there(paper):
+    paper.write(**{"app.yaml": "one"})
+    paper.deploy()
+    (paper.host / "app.yaml").write_text("two")
+    with paper.engine.rows() as rows:
+        paper.start_again(rows["web"])
+    paper.write(**{"app.yaml": "two"})
+    assert plan_of(paper.deploy()) == {"web": ("keep", ())}
+    paper.write(**{"app.yaml": "three"})
+    assert plan_of(paper.stack().look()) == {"web": ("restart", ("config_changed",))}
+
+
+def test_a_file_that_content_brings_restarts_its_service(paper, tmp_path):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    paper.services["web"]["volumes"] = [f"{folder}/app.yaml:/etc/app.yaml:ro"]
+    paper.write()
+
+    def deploy(text: str) -> dict:
+        staged = paper.stage()
+        content = staged.parent / "content-0"
+        content.mkdir()
+        (content / "app.yaml").write_text(text)
+        return paper.deploy(staged_dir=str(staged), content=((str(content), str(folder)),), rollback=False)
+
+    (folder / "app.yaml").write_text("one")
+    deploy("one")
+    assert plan_of(deploy("one")) == {"web": ("keep", ())}
+    assert plan_of(deploy("two")) == {"web": ("restart", ("config_changed",))}
+    assert read_by(paper)["app.yaml"] == "two"
+
+
+def test_a_bad_file_that_was_rolled_back_is_read_again(paper):
+    paper.write(**{"app.yaml": "good"})
+    paper.deploy()
+    paper.write(**{"app.yaml": "bad"})
+    result = paper.deploy()
+    assert result["rolled_back"], result["msg"]
+    assert read_by(paper)["app.yaml"] == "good"
+    assert kept(paper) == ["good"]
+
+
+def test_a_hand_made_edit_that_was_never_read_is_no_release(paper):
+    # As when somebody edits in the deploy directory, and the process goes on with what it read.
+    paper.write(**{"app.yaml": "good"})
+    paper.deploy()
+    (paper.host / "app.yaml").write_text("bad")
+    result = paper.stack(staged_dir="", env=None).converge()
+    assert result["rolled_back"], result["msg"]
+    assert kept(paper) == ["good"]
+    assert read_by(paper)["app.yaml"] == "good"
+
+
+def binds(volumes: list[str], written: tuple[str, ...] = (), **body) -> list[str]:
+    service = model_of({"web": {"image": "a", "volumes": volumes, **body}}, project_dir="/opt/onebox/shop").services[
+        "web"
+    ]
+    return [bind.source for bind in bound_files.configuration(service, "/opt/onebox/shop", written)]
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        "/etc/localtime:/etc/localtime:ro",
+        "/etc/passwd:/etc/passwd:ro",
+        "/var/log/auth.log:/auth.log:ro",
+        "/proc:/host/proc:ro",
+        "./init:/docker-entrypoint-initdb.d:ro",
+        "/srv/a:/a",
+    ],
+)
+def test_what_a_restart_does_not_read_is_no_configuration(volume):
+    assert binds([volume]) == []
+
+
+def test_what_another_service_writes_is_data():
+    assert binds(["/srv/shared/list.txt:/list:ro"]) == ["/srv/shared/list.txt"]
+    assert binds(["/srv/shared/list.txt:/list:ro"], ("/srv/shared",)) == []
+
+
+@pytest.mark.parametrize("action", ["sync", "sync+restart", "rebuild"])
+def test_a_watch_rule_decides_about_its_path(action):
+    develop = {"watch": [{"action": action, "path": "./site"}]}
+    assert binds(["./site/pages:/site:ro"], develop=develop) == []
+    assert binds(["./other:/site:ro"], develop=develop) == ["/opt/onebox/shop/other"]
+
+
+def test_too_many_files_are_named_and_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(bound_files, "MOST_FILES", 3)
+    for number in range(4):
+        (tmp_path / "site").mkdir(exist_ok=True)
+        (tmp_path / "site" / str(number)).write_text("x")
+    model = model_of({"web": {"image": "a", "volumes": ["./site:/site:ro"]}}, project_dir=str(tmp_path))
+    content = Reader().content(model.services["web"], {}, str(tmp_path))
+    assert content.unread == (f"{tmp_path}/site",)
+    assert content.code == {}
+
+
+def test_a_directory_outside_of_the_stack_is_not_read(tmp_path):
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "film").write_text("x")
+    model = model_of(
+        {"web": {"image": "a", "volumes": [f"{tmp_path}/media:/m:ro"]}}, project_dir=str(tmp_path / "shop")
+    )
+    content = Reader().content(model.services["web"], {}, str(tmp_path / "shop"))
+    assert (dict(content.code), content.unread) == ({}, ())
+
+
+def test_a_state_file_of_an_earlier_version_restarts_nothing(paper):
+    paper.write(**{"app.yaml": "one"})
+    paper.deploy()
+    path = paper.state / "shop" / "compose.json"
+    state = json.loads(path.read_text())
+    for row in state["containers"].values():
+        row["code"] = {}
+        del row["started_at"], row["restarts"]
+    del state["at"]
+    path.write_text(json.dumps(state))
+    assert plan_of(paper.deploy()) == {"web": ("keep", ())}
