@@ -164,6 +164,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.vm import sizes
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import profile as colima
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import settings
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima.yaml_text import Mount
@@ -186,10 +187,11 @@ def _run(module: AnsibleModule) -> dict[str, t.Any]:
     client = colima.Colima(given["executable"], env, given["timeout"], world)
     word = client.status(wanted.profile)
     config, applied = settings.read(path), settings.read(applied_path)
+    free = sizes.free_gib(env["HOME"])
     if config is None:
-        outcome = colima.first(wanted, path, env["HOME"], socket)
+        outcome = colima.first(wanted, path, env["HOME"], socket, free)
     else:
-        outcome = colima.plan(wanted, config, applied, word, env["HOME"], socket)
+        outcome = colima.plan(wanted, config, applied, word, env["HOME"], socket, free)
     # Check mode reports what would be seen after the task, else what is seen now or, when it is restarted, then.
     ahead = module.check_mode or bool(outcome.steps)
     seen = settings.effective(config if ahead or applied is None else applied)

@@ -20,6 +20,17 @@ Parts = tuple[str, ...]
 Lookup = t.Callable[[str], int]
 
 
+# Directories of the system itself. Other owners and modes there stop the host, and nobody knows the former ones.
+_SYSTEM = frozenset(
+    (
+        *("/Applications", "/Library", "/System", "/Users", "/Volumes", "/etc", "/home", "/private", "/root", "/run"),
+        *("/tmp", "/var", "/var/lib", "/var/log", "/var/run", "/var/spool", "/var/tmp"),
+    )
+)
+_SYSTEM_TREES = ("/bin", "/boot", "/dev", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr")
+# Where many stacks may have their directories: these are not given to one user with all below them.
+_SHARED = frozenset(("/media", "/mnt", "/opt", "/opt/onebox", "/srv"))
+
 # The code of every problem found here: an option is not understood or not allowed.
 _CODE = "option"
 
@@ -93,6 +104,7 @@ def _one(given: t.Mapping[str, t.Any], base: Parts | None, user: Lookup, group: 
         parts = base + parts
     if not parts:
         raise ValueError("path must not be the root of the file system")
+    _not_of_the_system(join(parts), bool(given.get("recursive")))
     kind = given.get("class") or "data"
     mode = _mode(given.get("mode"), kind)
     return Wanted(
@@ -105,6 +117,19 @@ def _one(given: t.Mapping[str, t.Any], base: Parts | None, user: Lookup, group: 
         mountpoint=bool(given.get("mountpoint")),
         recursive=bool(given.get("recursive")),
     )
+
+
+def _not_of_the_system(path: str, recursive: bool) -> None:
+    ours = path.startswith("/usr/local/")
+    if path in _SYSTEM or (not ours and any(path == tree or path.startswith(f"{tree}/") for tree in _SYSTEM_TREES)):
+        raise ValueError(
+            f"path {path} belongs to the system, and its owner and mode must stay. Name a directory below it"
+        )
+    if recursive and path in _SHARED:
+        raise ValueError(
+            f"path {path} is not for one stack alone, so recursive would give files of others away, which cannot be "
+            "undone. Name a directory below it"
+        )
 
 
 def _mode(given: t.Any, kind: str) -> int:

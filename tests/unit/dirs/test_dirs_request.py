@@ -122,3 +122,23 @@ def test_parents_come_before_children_and_order_does_not_matter(paths, random):
         assert not any(later == parts[: len(later)] for later in seen[number + 1 :])
     random.shuffle(entries)
     assert [one.parts for one in request.read(entries, "/srv", None)[0]] == seen
+
+
+@pytest.mark.parametrize(
+    ("path", "recursive", "refused"),
+    [
+        ("/etc", False, True),
+        ("/home", True, True),
+        ("/usr/lib/x", False, True),
+        ("/var/lib", False, True),
+        ("/srv", True, True),
+        ("/srv", False, False),
+        ("/srv/shop", True, False),
+        ("/var/lib/shop", True, False),
+        ("/usr/local/shop", False, False),
+        ("/etc/shop", False, False),
+    ],
+)
+def test_a_directory_of_the_system_is_refused(path: str, recursive: bool, refused: bool) -> None:
+    unused, problems = request.read([{"path": path, "recursive": recursive}], None, None)
+    assert bool(problems) is refused

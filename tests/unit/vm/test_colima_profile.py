@@ -168,6 +168,7 @@ def test_drift_is_found_although_nothing_is_edited() -> None:
         (colima.Wanted(mount_type="sshfs"), "mount_type: virtiofs is fixed"),
         (colima.Wanted(runtime="containerd"), "runtime: docker is fixed"),
         (colima.Wanted(arch="x86_64"), "arch: aarch64 is fixed"),
+        (colima.Wanted(disk_gib=102400), "more than 65536 GiB"),
         (colima.Wanted(disk_gib=60), "a disk only grows"),
         (want("relative"), "absolute path"),
         (want("/Volumes/Extreme SSD"), "diskutil rename '/Volumes/Extreme SSD' NAME"),

@@ -243,3 +243,31 @@ def test_connections_of_a_machine_that_was_half_removed_go_first() -> None:
 def test_what_a_killed_stop_left_running_is_ended_with_leave(state: str, expected: list[str]) -> None:
     host = dataclasses.replace(HOST, orphans=2)
     assert verbs(decide(seed(state="stopped", healthy=False), host, state=state, recover="kill_stale")) == expected
+
+
+@pytest.mark.parametrize(
+    ("current", "wishes", "said"),
+    [
+        (seed(), {"disk_gib": 102400}, "more than 65536 GiB"),
+        (None, {"disk_gib": 102400}, "more than 65536 GiB"),
+        (None, {"disk_gib": 20480}, "more than 10 times the 500 GiB"),
+        (seed(), {"disk_gib": 9216}, "more than 10 times the 500 GiB"),
+        (None, {"disk_gib": 100, "swap_mib": 102400}, "swap_mib: 102400 MiB does not fit"),
+        (None, {"memory_mib": 8 << 20}, "more than this host's 32768 MiB"),
+    ],
+)
+def test_a_size_that_cannot_be_meant_is_refused(current: t.Any, wishes: dict[str, int], said: str) -> None:
+    decided = decide(current, allow_restart=True, **wishes)
+    assert said in decided.refusal
+    assert not decided.changed
+
+
+def test_a_disk_larger_than_what_is_free_is_a_warning() -> None:
+    decided = decide(seed(), disk_gib=1024, allow_restart=True)
+    assert decided.refusal == ""
+    assert "may grow by 931 GiB" in " ".join(decided.warnings)
+
+
+def test_a_disk_that_is_as_large_as_asked_for_is_not_judged() -> None:
+    host = dataclasses.replace(HOST, free_disk_gib=1)
+    assert decide(seed(), host, disk_gib=93).refusal == ""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.vm import sizes
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import settings, yaml_text
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima.yaml_text import Document, Mount
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
@@ -69,7 +70,15 @@ def status(text: str, profile: str) -> str:
     return ""
 
 
-def plan(wanted: Wanted, config: Document, applied: Document | None, word: str, home: str, socket: str) -> Outcome:
+def plan(
+    wanted: Wanted,
+    config: Document,
+    applied: Document | None,
+    word: str,
+    home: str,
+    socket: str,
+    free_gib: int | None = None,
+) -> Outcome:
     """What to do. ``config`` is changed in place; nothing else is touched.
 
     Args:
@@ -79,8 +88,9 @@ def plan(wanted: Wanted, config: Document, applied: Document | None, word: str, 
         word: Colima's status, "" when it never was started.
         home: the user's home directory.
         socket: the docker socket.
+        free_gib: what is free in the home directory, None where that is not known.
     """
-    result = Outcome({}, refusal=_refusal(wanted, config, applied, home))
+    result = Outcome({}, refusal=_refusal(wanted, config, applied, home, free_gib))
     before_text = config.text
     if not result.refusal:
         _edit(wanted, config, home, result)
@@ -95,10 +105,10 @@ def plan(wanted: Wanted, config: Document, applied: Document | None, word: str, 
     return result
 
 
-def first(wanted: Wanted, path: str, home: str, socket: str) -> Outcome:
+def first(wanted: Wanted, path: str, home: str, socket: str, free_gib: int | None = None) -> Outcome:
     """What to do for a profile that has no file yet: its first start takes all as flags, and Colima writes the file."""
     empty = Document("", path)
-    result = Outcome(_shown(empty, wanted.profile, "", socket), refusal=_refusal(wanted, empty, None, home))
+    result = Outcome(_shown(empty, wanted.profile, "", socket), refusal=_refusal(wanted, empty, None, home, free_gib))
     if wanted.state != "started":
         result.refusal = result.refusal or (
             f"{path} is not there, so the profile {wanted.profile} was never started: state: started makes it"
@@ -124,7 +134,7 @@ def _visible(location: str, known: str) -> bool:
     return location == known or location.startswith(known.rstrip("/") + "/")
 
 
-def _refusal(wanted: Wanted, config: Document, applied: Document | None, home: str) -> str:
+def _refusal(wanted: Wanted, config: Document, applied: Document | None, home: str, free_gib: int | None) -> str:
     for option, key in FIXED.items():
         value = getattr(wanted, option)
         now = (applied or config).scalar(key)
@@ -136,6 +146,9 @@ def _refusal(wanted: Wanted, config: Document, applied: Document | None, home: s
     disk = yaml_text.number((applied or config).scalar("disk"))
     if wanted.disk_gib is not None and applied is not None and disk is not None and wanted.disk_gib < disk:
         return f"disk_gib: {wanted.disk_gib} is less than the {yaml_text.shown(disk)} GiB there are; a disk only grows"
+    too_large = sizes.disk(wanted.disk_gib, disk or 0, free_gib)
+    if too_large:
+        return too_large
     there = settings.effective(config)
     for mount in wanted.mounts:
         problem = _mount_refusal(mount, there, home)

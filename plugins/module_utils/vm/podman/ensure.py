@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import shutil
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.vm import sizes
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import Hung, MachineError
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import (
     apply,
@@ -66,11 +66,7 @@ def host_facts(podman: Podman) -> Host:
         memory: int | None = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     except (ValueError, OSError):
         memory = None
-    try:
-        free: int | None = shutil.disk_usage(home).free // 2**30
-    except OSError:
-        free = None
-    return Host(podman.version, home, os.cpu_count() or 1, memory, free, os.path.exists)
+    return Host(podman.version, home, os.cpu_count() or 1, memory, sizes.free_gib(home), os.path.exists)
 
 
 def ensure(podman: Podman, wanted: Wanted, options: Options, host: Host) -> Result:

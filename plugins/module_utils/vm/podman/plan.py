@@ -75,7 +75,7 @@ def make(wanted: Wanted, current: Machine | None, host: Host) -> Plan:
         _create(wanted, plan, host)
         return plan
     _compare(wanted, current, plan)
-    plan.refusal = rules.difference(wanted, current)
+    plan.refusal = rules.difference(wanted, current, host)
     if plan.recreate_required:
         _recreate(wanted, current, plan, host)
     else:

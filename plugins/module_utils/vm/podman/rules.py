@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.onebox.stack.plugins.module_utils.vm import sizes
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.model import PROVIDERS, Machine
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.wanted import Host, Wanted
 
@@ -72,18 +73,29 @@ def creation(wanted: Wanted, host: Host) -> str:
     for volume in wanted.volumes or ():
         if not host.exists(volume.source):
             return f"volumes: {volume.source} does not exist on this host, and the machine would not start"
-    return ""
+    return disk_size(wanted, 0, host)
 
 
-def difference(wanted: Wanted, current: Machine) -> str:
-    """What would have to be taken away from a machine that is there."""
+def disk_size(wanted: Wanted, has_gib: int, host: Host) -> str:
+    """Sizes that cannot be meant and cannot be taken back: a disk never shrinks, swap is fixed at the start."""
+    disk_gib = wanted.disk_gib or has_gib
+    if wanted.swap_mib and disk_gib and wanted.swap_mib >= disk_gib * 1024:
+        return (
+            f"swap_mib: {wanted.swap_mib} MiB does not fit on the disk of {disk_gib} GiB. It cannot be changed later: "
+            "write it in MiB"
+        )
+    return sizes.disk(wanted.disk_gib, has_gib, host.free_disk_gib)
+
+
+def difference(wanted: Wanted, current: Machine, host: Host) -> str:
+    """What would have to be taken away from a machine that is there, or could not be taken back."""
     if wanted.disk_gib is not None and wanted.disk_gib < current.disk_gib:
         return (
             f"disk_gib: {wanted.disk_gib} GiB is less than the {current.disk_gib} GiB of {current.name}, and a "
             f"machine's disk only grows: ask for {current.disk_gib} or more, or remove the machine (state: absent) "
             "and make a smaller one"
         )
-    return ""
+    return disk_size(wanted, current.disk_gib, host)
 
 
 def warnings(wanted: Wanted, current: Machine | None, host: Host) -> list[str]:
