@@ -1,0 +1,185 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What healthy rests on: published ports of real listening sockets, restarts since the last run, URLs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import evidence, restarts
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.restarts import Baseline
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory, Record
+from compose_facts import container, model_of
+from test_compose_gate import START, FakeEngine, FakeTime
+
+OLD = "2026-11-20T09:00:00Z"
+
+
+@contextlib.contextmanager
+def listener(address: str = "0.0.0.0"):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as server:
+        if family == socket.AF_INET6:
+            server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        server.bind((address, 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def service_with(*rows: str, **body):
+    return model_of({"web": {"image": "a", "ports": list(rows), **body}}).services["web"]
+
+
+def here(**changes):
+    """A container whose process is this one, so that its sockets are those of the test."""
+    return container("web", State__Pid=os.getpid(), **{"State__StartedAt": OLD, **changes})
+
+
+def waited(service: dict, script, timeout: float = 20.0, baseline: Baseline | None = None):
+    time = FakeTime()
+    options = {} if baseline is None else {"baseline": baseline}
+    gate = Gate(FakeEngine(time, script), "shop", time.world, **options)
+    return gate.wait(model_of({"web": service}).services, timeout, began_at=START), time.now
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::"])
+def test_a_port_that_listens_is_evidence(address):
+    with listener(address) as port:
+        rows, seconds = waited({"image": "a", "ports": [f"127.0.0.1:80:{port}"]}, lambda now: [here()])
+    assert (rows[0]["evidence"], rows[0]["message"]) == ("port", "running, its ports listen")
+    assert seconds == 0
+
+
+def test_a_port_nobody_listens_on_is_waited_for_and_named():
+    with listener() as port:
+        pass  # closed again
+    with pytest.raises(Unhealthy, match=f"nothing in it listens on port {port}"):
+        waited({"image": "a", "ports": [f"80:{port}"]}, lambda now: [here()], timeout=5.0)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_port_on_the_loopback_of_the_container_reaches_nobody(address):
+    with listener(address) as port:
+        with pytest.raises(Unhealthy, match=r"on its own 127.0.0.1 only"):
+            waited({"image": "a", "ports": [f"80:{port}"]}, lambda now: [here()], timeout=1.0)
+        found = evidence.listening(service_with(f"80:{port}"), here(HostConfig__NetworkMode="pasta"))
+    assert found.message == ""
+
+
+def test_a_healthcheck_or_the_network_of_the_host_asks_for_no_port():
+    healthy = {"Status": "healthy"}
+    rows, seconds = waited(
+        {"image": "a", "ports": ["80:1"], "healthcheck": {"test": "true"}}, lambda now: [here(State__Health=healthy)]
+    )
+    assert (rows[0]["evidence"], seconds) == ("healthcheck", 0)
+    rows, seconds = waited({"image": "a", "ports": ["80:1"]}, lambda now: [here(HostConfig__NetworkMode="host")])
+    assert (rows[0]["evidence"], rows[0]["message"], seconds) == ("none", "running, nothing asked", 0)
+
+
+def test_a_process_that_is_not_on_this_host_is_not_looked_at():
+    assert not evidence.listening(service_with("80:1"), here(), "/nowhere").known
+    assert evidence.of(service_with("80:1"), here(), local=False) == "none"
+
+
+@pytest.mark.parametrize(
+    ("rows", "asked"),
+    [
+        (["80:8000"], [8000]),
+        (["80:8000", "81:8001"], [8000, 8001]),
+        (["21:21", "21100-21110:21100-21110"], [21]),
+        (["53:53/udp"], []),
+        ([], []),
+    ],
+)
+def test_a_range_of_ports_is_not_asked_for(rows, asked):
+    assert evidence.asked_ports(service_with(*rows)) == asked
+
+
+def test_a_url_is_evidence_for_the_service_that_publishes_its_port():
+    rows = [
+        {"container": "shop-web-1", "evidence": "none", "message": "running, nothing asked"},
+        {"container": "shop-db-1", "evidence": "none", "message": "running, nothing asked"},
+    ]
+    web = container("web", HostConfig__PortBindings={"80/tcp": [{"HostIp": "", "HostPort": "8080"}]})
+    evidence.answered(rows, [web, container("db")], [{"url": "http://localhost:8080/x", "ok": True}])
+    assert [row["evidence"] for row in rows] == ["http", "none"]
+    evidence.answered(rows, [web, container("db")], [{"url": "https://example.org", "ok": False}])
+    assert [row["evidence"] for row in rows] == ["http", "none"]
+
+
+# Restarts
+
+
+def memory_of(count: int, at: float) -> Memory:
+    return Memory({container("web").id: Record("web", "", restarts=count, started_at=OLD)}, at=at)
+
+
+def looper(life: float, counted: int = 0):
+    """A container that lives for some seconds and is started again at once."""
+
+    def script(now):
+        number = int(now // life)
+        started = START + number * life
+        stamp = f"2026-11-21T09:{int(started - START + 0.5) // 60:02}:{int(started - START + 0.5) % 60:02}.5Z"
+        return [container("web", RestartCount=counted + number, State__StartedAt=stamp, Created=OLD)]
+
+    return script
+
+
+@pytest.mark.parametrize("life", [4.0, 8.0, 15.0])
+def test_a_loop_since_the_last_run_is_found_in_a_run_that_changes_nothing(life):
+    count = int(60 // life)
+    memory = memory_of(0, START - 60)
+    script = looper(life, count)
+    baseline = Baseline.of(script(0.0), memory)
+    with pytest.raises(Unhealthy, match="keeps restarting"):
+        waited({"image": "a", "restart": "always"}, script, 120.0, baseline)
+
+
+def test_restarts_of_a_year_are_no_loop():
+    script = lambda now: [container("web", RestartCount=40, State__StartedAt=OLD, Created=OLD)]  # noqa: E731
+    baseline = Baseline.of(script(0.0), memory_of(0, START - 365 * 86400))
+    rows, seconds = waited({"image": "a", "restart": "always"}, script, 120.0, baseline)
+    assert (rows[0]["ok"], seconds) == (True, 0)
+
+
+def test_a_loop_that_has_ended_is_healthy_again():
+    script = lambda now: [container("web", RestartCount=9, Created=OLD)]  # noqa: E731
+    baseline = Baseline.of(script(0.0), memory_of(0, START - 60))
+    rows, seconds = waited({"image": "a", "restart": "always"}, script, 120.0, baseline)
+    assert rows[0]["ok"]
+    assert 25 < seconds < 35
+
+
+def test_every_restart_of_a_new_container_counts():
+    script = lambda now: [container("web", RestartCount=3)]  # noqa: E731
+    with pytest.raises(Unhealthy, match=r"keeps restarting \(3 times\)"):
+        waited({"image": "a", "restart": "always"}, script, 20.0, Baseline.of([], Memory()))
+
+
+def test_a_container_that_somebody_restarts_again_and_again_is_unhealthy():
+    def script(now):
+        started = f"2026-11-21T09:00:{int(now // 2 * 2) % 60:02}.5Z"
+        return [container("web", State__StartedAt=started)]
+
+    with pytest.raises(Unhealthy, match="keeps restarting"):
+        waited({"image": "a"}, script)
+
+
+def test_restarts_since_the_last_run_are_reported_once():
+    now = [container("web", RestartCount=5, Created=OLD)]
+    assert restarts.warnings(now, memory_of(5, START), "docker") == []
+    (said,) = restarts.warnings(now, memory_of(2, START), "docker")
+    assert "restarted 3 times since the last run" in said
+    assert "docker logs shop-web-1" in said
+    # Nothing was written down, as by an earlier version: what happened before is not known.
+    assert restarts.warnings(now, Memory(), "docker") == []
+    # Restarted by hand: the engine counts from 0 again.
+    (said,) = restarts.warnings([container("web", RestartCount=1)], memory_of(2, START), "docker")
+    assert "restarted once" in said
