@@ -159,9 +159,8 @@ def test_a_crash_loop_between_two_looks_is_unhealthy_in_the_next_run(lab: Lab):
 
 @TWO
 def test_one_restart_long_ago_is_reported_and_no_failure(lab: Lab):
-    lab.services["app"] = lab.service(
-        "test -e /tmp/again || { touch /tmp/again; sleep 2; exit 1; }; sleep 1000", restart="always"
-    )
+    command = "test -e /tmp/again || { touch /tmp/again; sleep 2; exit 1; }; sleep 1000"
+    lab.services["app"] = lab.service(command, restart="always")
     lab.deploy(settle=0.5)
     wait_for(lambda: lab.containers()["app"][0].restart_count >= 1, 30)
     result = lab.deploy(settle=0.5)
@@ -195,9 +194,8 @@ def test_a_published_port_nobody_reaches_is_unhealthy(lab: Lab, command: str, sa
 
 @TWO
 def test_a_url_that_answers_is_evidence(lab: Lab):
-    lab.services["app"] = lab.service(
-        "mkdir /w; echo ok >/w/index.html; exec httpd -f -p 8000 -h /w", ports=["127.0.0.1:18231:8000"]
-    )
+    command = "mkdir /w; echo ok >/w/index.html; exec httpd -f -p 8000 -h /w"
+    lab.services["app"] = lab.service(command, ports=["127.0.0.1:18231:8000"])
     result = lab.deploy(http_checks=({"url": "http://127.0.0.1:18231/", "status": 200},))
     assert [row["evidence"] for row in result["health"]] == ["http"]
 

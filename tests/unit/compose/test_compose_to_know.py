@@ -19,9 +19,8 @@ from compose_facts import container, model_of
 
 def named(body: dict, kind: str = "docker-compose", **top) -> list[str]:
     model = model_of({"web": {"image": "a", **body}}, **top)
-    return [
-        each.split(": has no effect")[0].removeprefix("service web, ") for each in without_effect.warnings(model, kind)
-    ]
+    found = without_effect.warnings(model, kind)
+    return [each.split(": has no effect")[0].removeprefix("service web, ") for each in found]
 
 
 @pytest.mark.parametrize(
@@ -138,13 +137,8 @@ def test_a_container_shows_what_the_engine_does(defaults, config, bounded):
 
 
 def mounted(source: str, kind: str = "bind", writable: bool = True, **changes):
-    row = {
-        "Type": kind,
-        "Source": source,
-        "Destination": "/data",
-        "RW": writable,
-        "Name": "db" if kind == "volume" else "",
-    }
+    name = "db" if kind == "volume" else ""
+    row = {"Type": kind, "Source": source, "Destination": "/data", "RW": writable, "Name": name}
     return container("web", Mounts=[row], **changes)
 
 
