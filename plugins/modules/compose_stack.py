@@ -34,7 +34,8 @@ options:
   wait_timeout:
     description:
       - Seconds the services have to get well. A service with a healthcheck must be healthy; one without must run for
-        some seconds without a restart; one that nothing restarts may also have ended with exit code 0.
+        some seconds without a restart and listen on the TCP ports that it publishes; one that nothing restarts may
+        also have ended with exit code 0.
     type: float
     default: 120
   lock_timeout:
@@ -207,7 +208,11 @@ plan:
       downtime: recreate
       cascade_from: ""
 health:
-  description: One entry a container, with C(service), C(container), C(state), C(health), C(restarts) and C(exit_code).
+  description:
+    - One entry a container, with C(service), C(container), C(state), C(health), C(evidence), C(restarts) and
+      C(exit_code).
+    - C(evidence) is why it counts as healthy, one of C(healthcheck), C(http), C(port), and C(none) for a container that
+      runs and of which nothing was asked.
   returned: always
   type: list
   elements: dict
@@ -291,6 +296,13 @@ boot:
   description: The start at boot, with C(unit), C(enabled), C(changed) and C(message).
   returned: when O(boot) is true
   type: dict
+data_written:
+  description:
+    - Writable mounts of containers that ran in the version that was left by a rollback, with C(service), C(source) and
+      C(destination). A rollback does not bring data back.
+  returned: always
+  type: list
+  elements: dict
 rolled_back:
   description: Whether an earlier state was brought back, and is well.
   returned: always

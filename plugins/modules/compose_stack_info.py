@@ -70,7 +70,11 @@ plan:
       downtime: recreate
       cascade_from: ""
 health:
-  description: One entry a container, with C(service), C(container), C(state), C(health), C(restarts) and C(exit_code).
+  description:
+    - One entry a container, with C(service), C(container), C(state), C(health), C(evidence), C(restarts) and
+      C(exit_code).
+    - C(evidence) is why it counts as healthy, one of C(healthcheck), C(http), C(port), and C(none) for a container that
+      runs and of which nothing was asked.
   returned: always
   type: list
   elements: dict

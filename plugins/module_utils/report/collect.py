@@ -49,7 +49,11 @@ def collect(project: str, host: str, run: Run, running: Running) -> dict[str, t.
     results, now = run.results, running.at
     engine, stack = results.get("container_engine", {}), results.get("compose_stack", {})
     dirs = results.get("data_dirs", {})
-    services = [_service(container, running.usages.get(container.id, NOTHING)) for container in running.containers]
+    asked = {row.get("container"): str(row.get("evidence") or "") for row in stack.get("health") or ()}
+    services = [
+        _service(container, running.usages.get(container.id, NOTHING), asked.get(container.name, ""))
+        for container in running.containers
+    ]
     mounts = _mounts(stack.get("mounts") or {})
     endpoints = [{key: row.get(key) for key in ("url", "ok", "status", "ms")} for row in stack.get("endpoints") or ()]
     changes = _changes(results)
@@ -103,13 +107,14 @@ def _machine(machine: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {key: machine.get(key) for key in (*keys, "podman_server", "clock_drift")} if machine else {}
 
 
-def _service(container: Container, used: Usage) -> dict[str, t.Any]:
+def _service(container: Container, used: Usage, evidence: str) -> dict[str, t.Any]:
     finished = container.status == "exited" and container.exit_code == 0
     return {
         "service": container.service or container.name,
         "container": container.name,
         "state": container.status,
         "health": container.health,
+        "evidence": evidence,
         "ok": finished or (container.running and container.health in ("", "healthy")),
         "exit_code": container.exit_code,
         "restarts": container.restart_count,

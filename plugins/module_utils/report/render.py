@@ -125,6 +125,10 @@ def _machine(machine: t.Mapping[str, t.Any]) -> list[str]:
     return [", ".join(words)]
 
 
+# Why a service without a healthcheck counts as healthy.
+_EVIDENCE = {"http": "URL answers", "port": "port listens", "none": "nothing asked"}
+
+
 def _service(row: t.Mapping[str, t.Any]) -> tuple[str, ...]:
     state = row["state"]
     if not row["ok"] and state == "exited":
@@ -133,7 +137,8 @@ def _service(row: t.Mapping[str, t.Any]) -> tuple[str, ...]:
         state += f", {row['restarts']}x restarted"
     cpu = "-" if row["cpu_percent"] is None else f"{row['cpu_percent']:.1f}%"
     memory = "-" if row["memory_bytes"] is None else size(row["memory_bytes"])
-    return (fit(row["service"], 28), state, row["health"] or "-", fit(" ".join(row["ports"]) or "-", 26), cpu, memory)
+    health = row["health"] or _EVIDENCE.get(row.get("evidence") or "", "-")
+    return (fit(row["service"], 28), state, health, fit(" ".join(row["ports"]) or "-", 26), cpu, memory)
 
 
 def _mount(row: t.Mapping[str, t.Any]) -> tuple[str, ...]:
