@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pathlib
+import random
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import bound_files
@@ -217,3 +220,78 @@ def test_a_state_file_of_an_earlier_version_restarts_nothing(paper):
     del state["at"]
     path.write_text(json.dumps(state))
     assert plan_of(paper.deploy()) == {"web": ("keep", ())}
+
+
+def _wrong(paper: Paper) -> str:
+    """What is not as promised after a deploy: a process that has not read its files, a release nobody ran."""
+    with paper.engine.rows() as rows:
+        for name, row in rows.items():
+            if row["State"]["Status"] == "running":
+                old = [path for path, text in row["Read"].items() if pathlib.Path(path).read_text() != text]
+                if old:
+                    return f"{name} has not read {old}"
+    for path in (paper.state / "shop" / "good").rglob("files/**/*"):
+        if path.is_file() and path.name != "compose.yml" and "bad" in path.read_text():
+            return f"the release {path} was never healthy"
+    return ""
+
+
+def _step(paper: Paper, chance: random.Random, text: str) -> str:
+    """Change something, as people and engines do. Returns what."""
+    what = chance.choice(("edit", "edit", "by hand", "add", "remove", "restart", "nothing", "kill"))
+    name = chance.choice(("app.yaml", "conf/a", "conf/sub/b"))
+    if what == "edit":
+        (paper.source / name).write_text(text)
+    elif what == "by hand":
+        (paper.host / name).write_text(text)
+    elif what == "add":
+        (paper.source / "conf" / f"new{chance.randrange(3)}").write_text(text)
+    elif what == "remove":
+        (paper.source / "conf" / f"new{chance.randrange(3)}").unlink(missing_ok=True)
+    elif what == "restart":
+        with paper.engine.rows() as rows:
+            paper.start_again(rows["web"])
+    elif what == "kill":
+        # A deploy that ends in the middle, after it wrote its files.
+        (paper.source / name).write_text(text)
+
+        def die(step: str) -> None:
+            raise KeyboardInterrupt(step)
+
+        paper.before = lambda step: die(step) if step in ("restart", "up") else None
+        with contextlib.suppress(KeyboardInterrupt):
+            paper.deploy()
+        paper.before = lambda step: None
+    return what
+
+
+def test_after_any_change_a_process_has_read_its_files_and_each_release_was_healthy(
+    tmp_path, monkeypatch, tally, how_many
+):
+    for name in ("tag", "untag"):
+        monkeypatch.setattr(image_tags.Tagger, name, lambda *words: None)
+    chance, tried, wrong, restarted = random.Random(7), 0, [], 0
+    for number in range(how_many(6, 60)):
+        (tmp_path / str(number)).mkdir()
+        paper = Paper(tmp_path / str(number), monkeypatch)
+        paper.services["web"]["volumes"] = ["./app.yaml:/etc/app.yaml:ro", "./conf:/conf:ro"]
+        paper.write(conf__a="0", conf__sub__b="0", **{"app.yaml": "0"})
+        paper.deploy()
+        for step in range(8):
+            before = paper.engine.containers()[0]
+            text = f"{'bad' if chance.random() < 0.3 else 'good'} {step}"
+            what = _step(paper, chance, text)
+            result = paper.deploy(wait_timeout=0.5)
+            if result.get("failed"):
+                # The source is mended, as its owner would do next.
+                for path in paper.source.rglob("*"):
+                    if path.is_file() and "bad" in path.read_text():
+                        path.write_text(f"mended {step}")
+            found = _wrong(paper)
+            if what == "nothing" and not result.get("failed") and paper.engine.containers()[0] != before:
+                restarted += not result["files"]
+            wrong += [f"{number}.{step} {what}: {found}"] if found else []
+            tried += 1
+    print("\n".join(wrong))
+    tally("files change in any way: a process has not read them, or a release never ran", tried, len(wrong))
+    tally("nothing changed: a service is restarted", tried, restarted)
