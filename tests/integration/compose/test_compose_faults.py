@@ -150,7 +150,7 @@ def test_a_port_another_stack_has(make_lab):
         free.bind(("127.0.0.1", 0))
         number = free.getsockname()[1]
     first, second = make_lab("docker+2.40"), make_lab("docker+2.40")
-    first.services["web"] = first.service(ports=[f"127.0.0.1:{number}:80"])
+    first.services["web"] = first.service("exec httpd -f -p 80", ports=[f"127.0.0.1:{number}:80"])
     first.deploy()
     second.services["web"] = second.service(ports=[f"127.0.0.1:{number}:80"])
     second.write()

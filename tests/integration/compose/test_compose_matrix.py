@@ -212,7 +212,9 @@ CASES = {
     "capabilities": Case(_set("worker", cap_drop=["ALL"]), {"worker": RECREATED}),
     "memory limit": Case(_set("worker", mem_limit="64m"), {"worker": RECREATED}),
     "hostname": Case(_set("worker", hostname="other"), {"worker": RECREATED}),
-    "port published": Case(_set("worker", ports=["127.0.0.1:18197:80"]), {"worker": RECREATED}),
+    "port published": Case(
+        _set("worker", ports=["127.0.0.1:18197:80"], command=["sh", "-c", "exec httpd -f -p 80"]), {"worker": RECREATED}
+    ),
     "mount added": Case(_set("worker", volumes=["${DATA}/web:/more"]), {"worker": RECREATED}),
     "mount made read-only": Case(
         lambda lab: lab.services["web"]["volumes"].__setitem__(0, "${DATA}/web:/data:ro"),

@@ -86,6 +86,18 @@ def test_a_file_of_somebody_else_in_a_bound_directory_restarts_nothing(paper):
     assert plan_of(paper.deploy()) == {"web": ("keep", ())}
 
 
+def test_a_container_that_is_made_anyway_has_no_second_reason(paper):
+    paper.write(**{"app.yaml": "one"})
+    paper.deploy()
+    paper.write(**{"app.yaml": "two"})
+    paper.env = {"LEVEL": "debug"}
+    action, reasons = plan_of(paper.stack().look())["web"]
+    assert action == "recreate"
+    assert "config_changed" not in reasons
+    paper.deploy()
+    assert plan_of(paper.deploy()) == {"web": ("keep", ())}
+
+
 def test_a_mode_that_changed_restarts_nothing(paper):
     paper.write(**{"app.yaml": "one"})
     paper.deploy()
@@ -196,7 +208,7 @@ def test_too_many_files_are_named_and_not_read(tmp_path, monkeypatch):
     model = model_of({"web": {"image": "a", "volumes": ["./site:/site:ro"]}}, project_dir=str(tmp_path))
     content = Reader().content(model.services["web"], {}, str(tmp_path))
     assert content.unread == (f"{tmp_path}/site",)
-    assert content.code == {}
+    assert content.bound == {}
 
 
 def test_a_directory_outside_of_the_stack_is_not_read(tmp_path):
@@ -206,7 +218,7 @@ def test_a_directory_outside_of_the_stack_is_not_read(tmp_path):
         {"web": {"image": "a", "volumes": [f"{tmp_path}/media:/m:ro"]}}, project_dir=str(tmp_path / "shop")
     )
     content = Reader().content(model.services["web"], {}, str(tmp_path / "shop"))
-    assert (dict(content.code), content.unread) == ({}, ())
+    assert (dict(content.bound), content.unread) == ({}, ())
 
 
 def test_a_state_file_of_an_earlier_version_restarts_nothing(paper):

@@ -44,13 +44,15 @@ class Content:
 
     Attributes:
         files: ``secrets/name`` or ``configs/name`` -> piece.
-        code: what a process reads when it starts: path of a ``develop.watch`` rule, or source of a bind, -> piece.
+        code: target of a ``develop.watch`` rule, or its path, -> piece.
+        bound: source of a bind that holds configuration -> piece.
         context: of its build; None when it is not built here.
         unread: sources of binds with too many files to compare.
     """
 
     files: t.Mapping[str, Piece] = field(default_factory=dict)
     code: t.Mapping[str, Piece] = field(default_factory=dict)
+    bound: t.Mapping[str, Piece] = field(default_factory=dict)
     context: Piece | None = None
     unread: tuple[str, ...] = ()
 
@@ -98,16 +100,17 @@ class Reader:
             if rule.get("action") in _RESTART_ACTIONS and rule.get("path"):
                 path = short_syntax.absolute(str(rule["path"]), base)
                 code[path] = self.tree(path, Ignore(rule.get("ignore") or ()))
-        unread = []
+        bound, unread = {}, []
         for bind in bound_files.configuration(service, base, written):
             piece = self._bound(bind.source, base)
             if piece is not None:
-                code.setdefault(bind.source, piece)
+                bound[bind.source] = piece
             elif bound_files.belongs(bind.source, base) and os.path.isdir(self._place(bind.source)):
                 unread.append(bind.source)
         return Content(
             {key: piece for key, piece in files.items() if piece is not None},
             code,
+            bound,
             self.context(service.build) if service.build is not None else None,
             tuple(unread),
         )

@@ -133,6 +133,10 @@ def make(
             row.raise_to(RECREATE, "config_hash")
         if facts.stale.get(name):
             row.raise_to(RESTART, "stale_mount")
+        for container in present:
+            _bound(row, service, container, facts)
+        if row.reasons and row.action == KEEP:
+            row.action = RESTART  # only now, so that each container of a service is looked at
         if service.build is not None and _local(facts, service.image) is None:
             row.raise_to(REBUILD, "missing")
     _built_elsewhere(model, rows)
@@ -246,8 +250,20 @@ def _content(row: Row, service: Service, container: Container, facts: Facts) -> 
             row.raise_to(action, "secret_changed" if key.startswith("secrets/") else "config_changed")
     for key, piece in content.code.items():
         if _changed(read.code if read else {}, key, piece, started):
-            row.raise_to(RESTART, piece.reason)
-            row.diff.setdefault(f"files.{key}", {"before": "as the process read it", "after": "changed"})
+            row.raise_to(RESTART, "code_bind_changed")
+
+
+def _bound(row: Row, service: Service, container: Container, facts: Facts) -> None:
+    """Configuration that the process has not read. A container that is started anyway reads it then."""
+    if row.action not in (KEEP, REBUILD) or service.name not in facts.content:
+        return
+    record = facts.memory.records.get(container.id)
+    read = record.code if record is not None and record.belongs_to(container) else {}
+    started = epoch_of(container.started_at)
+    for source, piece in facts.content[service.name].bound.items():
+        if _changed(read, source, piece, started):
+            row.reasons += [piece.reason] if piece.reason not in row.reasons else []
+            row.diff[f"files.{source}"] = {"before": "as the process read it", "after": "changed"}
 
 
 def _context(row: Row, service: Service, present: t.Sequence[Container], facts: Facts) -> None:

@@ -38,7 +38,7 @@ class Record:
             service,
             digest,
             {key: piece.digest for key, piece in content.files.items()},
-            {key: piece.digest for key, piece in content.code.items()},
+            {key: piece.digest for key, piece in {**content.code, **content.bound}.items()},
             stop_seconds,
             container.started_at,
             container.restart_count,
