@@ -307,3 +307,43 @@ def test_after_any_change_a_process_has_read_its_files_and_each_release_was_heal
     print("\n".join(wrong))
     tally("files change in any way: a process has not read them, or a release never ran", tried, len(wrong))
     tally("nothing changed: a service is restarted", tried, restarted)
+
+
+def _two_releases(paper: Paper) -> pathlib.Path:
+    """Two releases; the second one also needs a file that is not the stack's."""
+    flag = paper.root / "flag"
+    flag.write_text("there")
+    paper.services["web"]["volumes"] = ["./app.yaml:/etc/app.yaml:ro"]
+    paper.write(**{"app.yaml": "one"})
+    paper.deploy()
+    paper.services["web"]["volumes"] = ["./app.yaml:/etc/app.yaml:ro", "./two.yaml:/two:ro", f"{flag}:/flag"]
+    paper.write(**{"app.yaml": "two", "two.yaml": "two"})
+    assert paper.deploy()["last_good"]["number"] == 2
+    return flag
+
+
+def test_the_newest_of_the_older_releases_that_gets_healthy_comes_back(paper):
+    flag = _two_releases(paper)
+    flag.write_text("bad")
+    paper.services["web"]["environment"]["BAD"] = "1"
+    paper.write(**{"app.yaml": "three"})
+    result = paper.deploy(wait_timeout=0.5)
+    assert result["rolled_back"], result["msg"]
+    assert result["last_good"]["number"] == 1
+    assert result["msg"].count("failed too") == 1
+    assert read_by(paper) == {"app.yaml": "one"}
+    # What only the later releases had is gone, and the next run of the same finds nothing to do.
+    assert "two.yaml" not in paper.texts()
+    assert plan_of(paper.stack(staged_dir="", env=None).look()) == {"web": ("keep", ())}
+
+
+def test_the_newest_release_stays_when_none_gets_healthy(paper, monkeypatch):
+    flag = _two_releases(paper)
+    flag.write_text("bad")
+    monkeypatch.setattr(Paper, "_read", lambda self, row: True)
+    paper.write(**{"app.yaml": "three"})
+    result = paper.deploy(wait_timeout=0.5)
+    assert (result["failed"], result["rolled_back"]) == (True, False)
+    assert result["msg"].count("failed too") == 2
+    assert "the newest of them, are in place" in result["msg"]
+    assert paper.texts()["app.yaml"] == "two"
