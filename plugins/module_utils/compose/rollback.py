@@ -21,6 +21,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
+# What a result says of the stack as it is.
+_FINDINGS = ("health", "images", "mounts", "endpoints", "targets")
+
 
 class Earlier(t.NamedTuple):
     """What a stack could be brought back to.
@@ -113,13 +116,13 @@ class Rollback:
         result["rolled_back"] = True
         result["last_good"] = found.brief
         result["warnings"] += [each for each in attempt["warnings"] if each not in result["warnings"]]
-        for key in ("health", "images", "mounts", "endpoints", "targets"):
+        for key in _FINDINGS:
             result[key] = attempt[key]
         said.append(f"The stack was brought back to what was well at {found.at}, and is well again.")
         return "\n".join(filter(None, [*said, data]))
 
     def _newest_well(
-        self, sets: t.Sequence[GoodSet], declared: t.Collection[str], former: t.Container[str]
+        self, sets: t.Sequence[GoodSet], declared: t.Collection[str], former: t.Container[str] | None
     ) -> tuple[GoodSet | None, Result, list[str]]:
         """Try the sets, newest first. Returns the one that got healthy, its result, and why the newer ones did not."""
         worse: list[str] = []
@@ -153,7 +156,9 @@ class Rollback:
         declared: t.Collection[str] = (),
         before: t.Sequence[Container] = (),
     ) -> str:
-        """Bring ``target`` back, and forget the sets that came after it. When that fails, bring ``present`` back.
+        """Bring ``target`` back, and forget the sets that came after it.
+
+        When it does not get healthy, ``present`` comes back, or the newest older set that does.
 
         Args:
             target: the set.
@@ -180,7 +185,26 @@ class Rollback:
             self._good.forget(later, Tagger(find_engine(self._request, self._world), self._world))
         elif present is not None:
             failure += self._forward_again(present)
+        else:
+            failure = self._further_back(failure, target, result, declared)
         return failure
+
+    def _further_back(self, failure: str, target: GoodSet, result: Result, declared: t.Collection[str]) -> str:
+        """Bring the newest set back that is older than ``target`` and gets healthy. Returns what ``to`` returns."""
+        older = [each for each in self._good.sets() if each.number < target.number]
+        if not older:
+            return failure
+        found, attempt, worse = self._newest_well(older, {*declared, *target.files}, None)
+        if found is None:
+            return "\n".join([failure, *worse])
+        for key in _FINDINGS:
+            result[key] = attempt[key]
+        result["rolled_back"], result["last_good"] = True, found.brief
+        result["warnings"].append(
+            f"What was well at {target.at} is not well any more, so what was well at {found.at} was brought back: "
+            f"{failure}"
+        )
+        return ""
 
     def _restore(
         self,

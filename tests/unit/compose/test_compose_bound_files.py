@@ -347,3 +347,16 @@ def test_the_newest_release_stays_when_none_gets_healthy(paper, monkeypatch):
     assert result["msg"].count("failed too") == 2
     assert "the newest of them, are in place" in result["msg"]
     assert paper.texts()["app.yaml"] == "two"
+
+
+def test_a_person_who_goes_back_gets_the_newest_release_that_gets_healthy(paper):
+    flag = _two_releases(paper)
+    flag.write_text("bad")
+    paper.services["web"]["environment"]["BAD"] = "1"
+    paper.write(**{"app.yaml": "three"})
+    assert paper.deploy(wait_timeout=0.5, rollback=False)["failed"]
+    result = paper.stack(staged_dir="", env=None, state="rolled_back", wait_timeout=0.5).converge()
+    assert not result.get("failed"), result["msg"]
+    assert (result["rolled_back"], result["last_good"]["number"]) == (True, 1)
+    assert any("is not well any more" in each for each in result["warnings"])
+    assert read_by(paper) == {"app.yaml": "one"}

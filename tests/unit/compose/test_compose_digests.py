@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import digests as reading
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece, Reader
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.dockerignore import Ignore
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, plan
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory, Record
 from compose_facts import IMAGE_ID, container, model_of
 
@@ -117,8 +117,6 @@ def planned(body, content, record=None, builds=(), named=IMAGE_ID, **top):
 
 
 def record_of(body, **kinds):
-    from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare
-
     return Record("web", compare.digest(model_of({"web": {"image": "shop:1", **body}}).services["web"]), **kinds)
 
 
@@ -138,6 +136,20 @@ class TestPlan:
     def test_a_secret_nobody_recorded(self, newest, action):
         content = Content(files={"secrets/s": Piece("a", newest)})
         assert planned(self.SECRET, content, **self.TOP)[0] == action
+
+    @pytest.mark.parametrize(("label", "action"), [("self", "keep"), ("", "restart")])
+    def test_a_secret_file_of_an_application_that_reloads(self, label, action):
+        labels = {"onebox.reload": label}
+        body = {"image": "shop:1", **self.SECRET, "labels": labels}
+        row = container("web", Config__Labels={"com.docker.compose.service": "web", **labels})
+        service = model_of({"web": body}, **self.TOP).services["web"]
+        memory = Memory({row.id: Record("web", compare.digest(service), files={"secrets/s": "a"})})
+        image = {"shop:1": {"Id": IMAGE_ID}, IMAGE_ID: {"Id": IMAGE_ID}}
+        facts = plan.Facts([row], image, memory, {"web": Content(files={"secrets/s": Piece("b", LATER)})})
+        made = plan.make(
+            model_of({"web": body}, **self.TOP), facts, kind="podman-compose", version=(1, 6), remove_orphans=False
+        )
+        assert made[0].action == action
 
     def test_content_that_is_copied_in_needs_a_new_container(self):
         record = record_of({"configs": ["c"]}, files={"configs/c": "a"})

@@ -41,6 +41,11 @@ class Found(t.NamedTuple):
     status: os.stat_result
 
 
+def reloads(service: Service) -> bool:
+    """Whether the application of ``service`` reads changed files by itself."""
+    return service.labels.get(RELOAD_LABEL) == BY_ITSELF
+
+
 def configuration(service: Service, project_dir: str, written: t.Iterable[str]) -> list[Bind]:
     """Binds of ``service`` that hold configuration: read-only files anywhere, and read-only directories of the stack.
 
@@ -48,7 +53,7 @@ def configuration(service: Service, project_dir: str, written: t.Iterable[str]) 
         project_dir: the deploy directory.
         written: directories that containers of the stack can write to. A file there is data.
     """
-    if service.labels.get(RELOAD_LABEL) == BY_ITSELF:
+    if reloads(service):
         return []
     watched = [short_syntax.absolute(str(rule["path"]), project_dir) for rule in service.watch if rule.get("path")]
     found = []

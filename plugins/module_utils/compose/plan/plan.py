@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import bound_files
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, config_hash, images, resources
@@ -243,6 +244,8 @@ def _content(row: Row, service: Service, container: Container, facts: Facts) -> 
     kinds = {f"{ref.collection}/{ref.name}": ref.kind for ref in service.files}
     for key, piece in content.files.items():
         bound = kinds.get(key) == "file"
+        if bound and bound_files.reloads(service):
+            continue
         known = read if bound else record
         if _changed(known.files if known else {}, key, piece, started):
             # A file is bound, so a restart reads it anew; the rest is copied in when the container is made.
