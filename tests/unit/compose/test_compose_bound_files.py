@@ -121,6 +121,8 @@ def test_a_container_that_started_again_by_itself_has_read_what_was_there(paper)
         paper.start_again(rows["web"])
     paper.write(**{"app.yaml": "two"})
     assert plan_of(paper.deploy()) == {"web": ("keep", ())}
+    (paper.host / "app.yaml").write_text("two")  # touched, and what the run before wrote down is what counts
+    assert plan_of(paper.deploy()) == {"web": ("keep", ())}
     paper.write(**{"app.yaml": "three"})
     assert plan_of(paper.stack().look()) == {"web": ("restart", ("config_changed",))}
 
