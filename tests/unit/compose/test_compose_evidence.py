@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import socket
 
 import pytest
@@ -183,3 +184,28 @@ def test_restarts_since_the_last_run_are_reported_once():
     # Restarted by hand: the engine counts from 0 again.
     (said,) = restarts.warnings([container("web", RestartCount=1)], memory_of(2, START), "docker")
     assert "restarted once" in said
+
+
+def test_crash_loops_of_any_length_are_found_and_nothing_else(tally, how_many):
+    chance, missed, alarms, tried = random.Random(11), 0, 0, how_many(60, 600)
+    for _number in range(tried):
+        # The last run was some minutes ago. What lives 12 seconds at most has been restarted often enough since.
+        since, life = chance.uniform(60, 600), chance.uniform(1.0, 12.0)
+        script = looper(life, int(since // life))
+        before = Baseline.of(script(0.0), memory_of(0, START - since))
+        try:
+            waited(
+                {"image": "a", "restart": "always"},
+                script,
+                120.0,
+                Baseline.of(script(0.0), memory_of(0, START - since)),
+            )
+            missed += 1
+        except Unhealthy:
+            pass
+        # As many restarts, in a month, and it runs: healthy, without a wait.
+        calm = [container("web", RestartCount=int(since // life), State__StartedAt=OLD, Created=OLD)]
+        baseline = Baseline.of(calm, memory_of(0, START - 30 * 86400))
+        alarms += waited({"image": "a"}, lambda now, calm=calm: calm, 120.0, baseline)[1] > 0
+    tally("a crash loop since the last run: called healthy", tried, missed)
+    tally("restarts of a month: called a crash loop", tried, alarms)
