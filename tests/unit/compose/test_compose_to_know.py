@@ -103,6 +103,8 @@ def test_one_warning_names_all_services_and_the_lines(defaults):
 def test_the_default_of_docker_counts(defaults):
     defaults["/etc/docker/daemon.json"] = json.dumps({"log-opts": {"max-size": "10m"}})
     assert unbounded({"web": {"image": "a"}}) == ""
+    assert unbounded({"web": {"image": "a", "logging": {"driver": "json-file"}}}) == ""
+    assert unbounded({"web": {"image": "a", "logging": {"driver": "k8s-file"}}}) != ""
     defaults["/etc/docker/daemon.json"] = json.dumps({"log-driver": "journald"})
     assert unbounded({"web": {"image": "a"}}) == ""
     defaults["/etc/docker/daemon.json"] = "{"
