@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.engine import databases
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, Mount
 
 _KINDS = ("bind", "volume")
@@ -20,15 +21,17 @@ _KINDS = ("bind", "volume")
 def writable(before: t.Sequence[Container], after: t.Sequence[Container]) -> list[dict[str, str]]:
     """Mounts that a container could write to which was started between two looks, as ``service, source, destination``.
 
+    When one was started, those of the stack's databases count too: an application, or a migration, writes through them.
+
     Args:
         before: the containers before the deploy.
         after: those after it.
     """
     known = {container.id: container.started_at for container in before}
+    started = [each for each in after if each.started_at and known.get(each.id) != each.started_at]
+    through = [each for each in after if started and each.running and databases.is_database(each.image_ref)]
     found = {}
-    for container in after:
-        if not container.started_at or known.get(container.id) == container.started_at:
-            continue
+    for container in [*started, *through]:
         for mount in container.mounts:
             if mount.read_write and mount.type in _KINDS and not _no_data(mount):
                 row = {

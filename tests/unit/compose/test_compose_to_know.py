@@ -39,6 +39,8 @@ def named(body: dict, kind: str = "docker-compose", **top) -> list[str]:
         ({"deploy": {"replicas": 2}, "container_name": "one"}, ["deploy.replicas"]),
         ({"deploy": {"replicas": 1}, "container_name": "one"}, []),
         ({"deploy": {"replicas": 3}, "scale": 1}, ["deploy.replicas"]),
+        ({"network_mode": "host", "ports": ["80:80"]}, ["ports"]),
+        ({"network_mode": "host"}, []),
         ({"labels": {"onebox.reload": "self"}}, []),
         ({"labels": {"onebox.reload": "yes"}}, ["label onebox.reload: yes"]),
     ],
@@ -155,6 +157,14 @@ def test_only_what_started_and_could_write_is_named(tmp_path):
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "s"))
         assert data_written.writable([], [mounted(str(tmp_path / "s"))]) == []
+
+
+def test_a_migration_writes_through_the_database_of_the_stack():
+    row = {"Type": "volume", "Source": "/v", "Destination": "/var/lib/postgresql/data", "RW": True, "Name": "db"}
+    kept = container("db", Mounts=[row], Config__Image="docker.io/library/postgres:15")
+    assert data_written.writable([kept], [kept]) == []
+    found = data_written.writable([kept], [kept, container("migrate")])
+    assert [(each["service"], each["source"]) for each in found] == [("db", "volume db")]
 
 
 def test_the_backup_set_from_before_is_offered(tmp_path):

@@ -53,7 +53,8 @@ def warnings(model: Model, kind: str) -> list[str]:
     """
     found = []
     for service in model.services.values():
-        for key, why in [*_listed(service, kind), *_replicas(service, kind), *_modes(service), *_reload(service)]:
+        keys = [*_listed(service, kind), *_replicas(service, kind), *_modes(service)]
+        for key, why in [*keys, *_ports(service), *_reload(service)]:
             found.append(f"service {service.name}, {key}: has no effect with {_NAMES.get(kind, kind)}. {why}.")
     return found
 
@@ -96,6 +97,11 @@ def _modes(service: Service) -> t.Iterator[tuple[str, str]]:
             if ref is not None and ref.kind == "file" and keys:
                 why = f"The container sees owner and mode of {ref.value}. Set them there"
                 yield f"{collection}.{ref.name} ({', '.join(keys)})", why
+
+
+def _ports(service: Service) -> t.Iterator[tuple[str, str]]:
+    if service.raw.get("network_mode") == "host" and service.ports:
+        yield "ports", "With network_mode: host every port of the service is one of the host. Remove either"
 
 
 def _reload(service: Service) -> t.Iterator[tuple[str, str]]:
