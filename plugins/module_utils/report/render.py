@@ -137,7 +137,8 @@ def _service(row: t.Mapping[str, t.Any]) -> tuple[str, ...]:
         state += f", {row['restarts']}x restarted"
     cpu = "-" if row["cpu_percent"] is None else f"{row['cpu_percent']:.1f}%"
     memory = "-" if row["memory_bytes"] is None else size(row["memory_bytes"])
-    health = row["health"] or _EVIDENCE.get(row.get("evidence") or "", "-")
+    asked = _EVIDENCE.get(row.get("evidence") or "", "-") if row["state"] == "running" else "-"
+    health = row["health"] or asked
     return (fit(row["service"], 28), state, health, fit(" ".join(row["ports"]) or "-", 26), cpu, memory)
 
 

@@ -121,6 +121,14 @@ def test_a_report_without_any_role_is_empty_and_not_ok():
     assert (report["ok"], report["changed"], report["services"], report["changes"]) == (False, False, [], [])
 
 
+def test_why_a_service_counts_as_healthy_comes_from_the_deploy():
+    row = container()
+    health = [{"container": row.name, "evidence": "port"}, {"container": "other", "evidence": "none"}]
+    report = gather({"compose_stack": {"health": health}}, [row])
+    assert [each["evidence"] for each in report["services"]] == ["port"]
+    assert gather({}, [row])["services"][0]["evidence"] == ""
+
+
 @pytest.mark.parametrize(
     ("state", "ok"),
     [

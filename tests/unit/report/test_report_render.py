@@ -186,6 +186,23 @@ def test_one_step_has_no_sum_and_restarts_show():
     assert "running, 3x restarted" in text
 
 
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ({"health": "", "evidence": "none"}, "nothing asked"),
+        ({"health": "", "evidence": "port"}, "port listens"),
+        ({"health": "", "evidence": "http"}, "URL answers"),
+        ({"health": "healthy", "evidence": "healthcheck"}, "healthy"),
+        ({"health": "", "evidence": "none", "state": "exited"}, "  -  "),
+        ({"health": ""}, "  -  "),
+    ],
+)
+def test_why_a_service_counts_as_healthy_is_shown(row, shown):
+    text = render({**REPORT, "services": [service("a", **row)]})
+    (line,) = [each for each in text.splitlines() if each.startswith("a ")]
+    assert shown in line
+
+
 BACKUPS = {
     "sets": 9,
     "seq": 12,
