@@ -54,7 +54,8 @@ options:
   disk_gib:
     description:
       - Size of the disk in GiB, or a size with unit such as V(93GiB) or V(100GB). It is rounded down to whole GiB.
-      - A disk only grows. A smaller size is an error.
+      - A disk only grows. A smaller size is an error, and so is one of more than 64 TiB or of more than ten times the
+        free space of this host.
     type: str
     aliases: [disk_size]
   swap_mib:
