@@ -159,6 +159,7 @@ class Looker:
                 self._place(source, staging),
                 staging.links if staging else (),
                 deployed_files.load(request.state_folder).deployed_to(request.project_dir),
+                staging.digests if staging else {},
             )
             written = declaration.written_to(model)
             content = {

@@ -63,6 +63,14 @@ class Staging:
     problems: list[Problem] = field(default_factory=list)
     main: Difference | None = None
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """Path of a file as it is staged -> SHA-256."""
+        if self.main is None:
+            return {}
+        target = self.main.target
+        return {os.path.join(target.source, name): row.digest for name, row in target.items.items() if row.kind == FILE}
+
 
 @contextlib.contextmanager
 def staged(request: Request) -> t.Iterator[Staging]:

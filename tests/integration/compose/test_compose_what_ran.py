@@ -111,7 +111,7 @@ def test_an_older_release_is_tried_when_the_newest_does_not_get_healthy(lab: Lab
     (data / "gone").write_text("")
     lab.services["app"]["healthcheck"] = _check("false")
     lab.write()
-    result = lab.stack(wait_timeout=10.0).converge()
+    result = lab.stack().converge()
     assert result["rolled_back"] is True, result["msg"]
     assert result["last_good"]["number"] == 1
     assert "failed too" in result["msg"]

@@ -67,6 +67,7 @@ class Reader:
         skip: paths that count for nothing, such as links to what only the deploy directory has.
         ours: files of the deploy directory that deploys wrote, relative to it. In a bound directory, other files are
             data. None where nobody deploys files.
+        staged: path of a staged file -> its SHA-256, which this run has read already.
     """
 
     def __init__(
@@ -76,12 +77,16 @@ class Reader:
         place: t.Callable[[str], str] = str,
         skip: t.Container[str] = (),
         ours: t.Container[str] | None = None,
+        staged: t.Mapping[str, str] | None = None,
     ) -> None:
         self._known = dict(cache or {})
         self._external = dict(external or {})
         self._place = place
         self._skip = skip
         self._ours = ours
+        self._staged = dict(staged or {})
+        # Several services often bind one directory.
+        self._read: dict[str, Piece | None] = {}
         self.cache: dict[str, list[t.Any]] = {}
 
     def content(
@@ -102,7 +107,9 @@ class Reader:
                 code[path] = self.tree(path, Ignore(rule.get("ignore") or ()))
         bound, unread = {}, []
         for bind in bound_files.configuration(service, base, written):
-            piece = self._bound(bind.source, base)
+            if bind.source not in self._read:
+                self._read[bind.source] = self._bound(bind.source, base)
+            piece = self._read[bind.source]
             if piece is not None:
                 bound[bind.source] = piece
             elif bound_files.belongs(bind.source, base) and os.path.isdir(self._place(bind.source)):
@@ -193,6 +200,8 @@ class Reader:
         return there.st_ctime if same else info.st_ctime
 
     def _file(self, path: str, info: os.stat_result) -> str:
+        if path in self._staged:
+            return self._staged[path]
         mark = [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
         known = self.cache.get(path) or self._known.get(path)
         digest = str(known[4]) if known is not None and list(known[:4]) == mark else _file_digest(path)
