@@ -143,11 +143,13 @@ def test_data_that_the_failed_version_may_have_changed_is_named(lab: Lab):
 
 @TWO
 def test_a_crash_loop_between_two_looks_is_unhealthy_in_the_next_run(lab: Lab):
-    lab.services["app"] = lab.service("sleep 2; echo no broker; exit 1", restart="always")
+    # It lives long enough for the first deploy, also on a slow host.
+    first = "test -e /tmp/again && sleep 2 || { touch /tmp/again; sleep 20; }; echo no broker; exit 1"
+    lab.services["app"] = lab.service(first, restart="always")
     lab.services["old"] = lab.service("sleep 1000", restart="always")
     lab.deploy(settle=1.0)
     identity = lab.containers()["app"][0].id
-    wait_for(lambda: lab.containers()["app"][0].restart_count >= 3, 30)
+    wait_for(lambda: lab.containers()["app"][0].restart_count >= 3, 60)
     seen = lab.info()
     assert any("app: its container ended and was restarted" in each for each in seen["warnings"]), seen["warnings"]
     assert not any("old: its container" in each for each in seen["warnings"])
