@@ -20,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import F
 
 Answer = dict[str, t.Any]
 
-# A container that had ended before must have run so long to count as running and not as between two crashes.
+# A container that its engine starts again must have run so long to count as running and not as between two crashes.
 _STEADY = 3.0
 # Mounts of one container that may hang before the rest of it is given up.
 _MOST_HANGING = 3
@@ -122,13 +122,12 @@ class Proofs:
         return answer
 
     def _outlive(self, jobs: list[prove.Job], answers: dict[int, Answer]) -> None:
-        """Look again at containers that ended not long ago and were started again: they may be about to end again."""
+        """Look again at containers that were started just now and would be started again: they may be about to end."""
         young = {
             index: job.container
             for index, job in enumerate(jobs)
             if job.container.running
             and job.container.restart_policy not in ("", "no")
-            and (job.container.restart_count or job.container.finished_at)
             and self._world.epoch() - epoch_of(job.container.started_at) < _STEADY
         }
         # By our own clock: the engine's may be another.
