@@ -145,6 +145,13 @@ options:
       - Remove containers of services that are no longer declared. They are reported in any case.
     type: bool
     default: false
+  show_env:
+    description:
+      - Variables whose values may be shown in C(diff) and in messages. The values of all others are masked wherever they
+        appear, and C(diff) says only that they change.
+    type: list
+    elements: str
+    default: []
   verify:
     description:
       - Prove every bind mount, see M(onebox.stack.bind_mount_verify). Only for hosts where no proof is possible.

@@ -196,7 +196,7 @@ plan:
     - Actions are C(keep), C(start), C(restart), C(recreate), C(rebuild), C(create) and C(remove_orphan).
     - A network or a volume that is not as declared has an entry, too. Its C(service) is C(network) or C(volume) and
       the name in the compose file. A network is recreated with the containers on it, a volume is kept.
-    - Values of variables whose names look secret are masked in C(diff).
+    - C(diff) names variables without their values, except those in O(show_env).
   returned: always
   type: list
   elements: dict

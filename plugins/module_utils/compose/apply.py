@@ -11,7 +11,6 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
@@ -20,7 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE, Provider
-from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core import mask, process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import changes
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
@@ -43,6 +42,7 @@ class Actor:
         world: starts processes.
         lock: the stack's lock. A command that outlives a killed run holds it, so that the next run waits for its end.
         grace: container id -> seconds it may take to end, which podman-compose does not pass to Podman.
+        shown: masks what a command printed.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Actor:
         *,
         lock: int | None,
         grace: t.Mapping[str, int],
+        shown: t.Callable[[str], str] = mask.printed,
     ) -> None:
         self._tool = tool
         self._engine = engine
@@ -63,6 +64,7 @@ class Actor:
         self._world = world
         self._lock = lock
         self._grace = grace
+        self._shown = shown
 
     @property
     def _docker(self) -> bool:
@@ -255,8 +257,10 @@ class Actor:
         try:
             return self._world.run(argv, timeout=timeout, env=self._tool.env, cwd=cwd, holding=self._lock)
         except process.CommandError as error:
-            said = process.last_words(error.result.stderr or error.result.stdout, 4) or str(error)
-            said = mask.text(said + _failed_step(error.result.stdout))
+            # Masked before it is cut: the rest of a secret of many lines is not recognised.
+            out, err = self._shown(error.result.stdout), self._shown(error.result.stderr)
+            said = process.last_words(err or out, 4) or str(error)
+            said += _failed_step(out)
             raise ComposeError(f"could not {what} (stack {self._project}): {said}") from error
 
 

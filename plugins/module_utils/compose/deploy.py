@@ -22,6 +22,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import p
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.compose.secrecy import Secrecy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import promise, record_run, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
@@ -40,23 +41,26 @@ class Deploy:
         world: processes, clock and environment.
         timings: where the time of each step is counted.
         lock: descriptor of the stack's lock, which commands hold that outlive a killed run.
+        secrecy: masks what programs print.
 
     Attributes:
         after: the containers after the last run.
     """
 
-    def __init__(self, request: Request, world: World, timings: Timings, lock: int) -> None:
+    def __init__(self, request: Request, world: World, timings: Timings, lock: int, secrecy: Secrecy) -> None:
         self._request = request
         self._world = world
         self._timings = timings
         self._lock = lock
+        self._secrecy = secrecy
         self.after: list[Container] = []
         self._hosts: list[dict[str, t.Any]] = []
         self._gate: Gate | None = None
 
     def actor(self, tool: Provider, engine: Engine, source: Source | None, grace: t.Mapping[str, int]) -> apply.Actor:
         """What changes the stack; see :class:`apply.Actor`."""
-        return apply.Actor(tool, engine, self._request.name, source, self._world, lock=self._lock, grace=grace)
+        shown, lock = self._secrecy.printed, self._lock
+        return apply.Actor(tool, engine, self._request.name, source, self._world, lock=lock, grace=grace, shown=shown)
 
     def actor_of(self, look: Look, engine: Engine) -> apply.Actor:
         """What changes a stack that was looked at."""
@@ -133,6 +137,7 @@ class Deploy:
             probe=probe,
             baseline=Baseline.of(look.facts.containers, look.facts.memory),
             local=self._request.vm == "none",
+            shown=self._secrecy.printed,
         )
         self._gate = gate
         if engine.name == "podman":

@@ -34,6 +34,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.compose.secrecy import Secrecy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.staging import Staging
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
@@ -102,12 +103,16 @@ class Looker:
         request: what is wanted.
         world: processes, clock and environment.
         timings: where the time of each step is counted.
+
+    Attributes:
+        secrecy: what of it must not be shown.
     """
 
     def __init__(self, request: Request, world: World, timings: Timings) -> None:
         self._request = request
         self._world = world
         self.timings = timings
+        self.secrecy = Secrecy(request)
 
     def look(self, blind_is_fine: bool = False, judge_builds: bool = True, staging: Staging | None = None) -> Look:
         """Ask the tool for the model and the engine for the facts, and make the plan.
@@ -142,8 +147,11 @@ class Looker:
                 warnings.append(f"{error} Check mode goes on without: every service counts as not there.")
         memory = Memory.parse(state_file.load(request.state_folder))
         with self.timings.step("config"):
-            seen = together.look(request, source, engine, memory, world)
+            self.secrecy.learn_source(source)
+            seen = together.look(request, source, engine, memory, world, self.secrecy.printed)
         tool, model, containers = seen.tool, seen.model, seen.containers
+        self.secrecy.learn_model(model)
+        self.secrecy.learn_containers(containers, seen.images)
         with self.timings.step("sources"):
             # Everything after this touches the sources, and would wait for a dead share for ever.
             at_sources = sources.look(model, world) if request.vm == "none" else {}
@@ -179,6 +187,8 @@ class Looker:
                 remove_orphans=request.remove_orphans,
                 networks=[row.key for row in changed if row.kind == "network"],
             )
+        if any(row.diff for row in rows) or any(row.diff for row in changed):
+            self.secrecy.learn_releases()
         return Look(
             model,
             source,
@@ -294,7 +304,7 @@ class Looker:
         """What modules return, as far as it is known before anything is done."""
         result = outcome.empty(self._request.name)
         result["backend"] = outcome.backend(look.tool, look.engine)
-        result["plan"] = [row.as_dict() for row in look.rows] + [row.as_dict() for row in look.outside]
+        result["plan"] = [{**row.as_dict(), "diff": self.secrecy.diff(row.diff)} for row in (*look.rows, *look.outside)]
         result["orphans"] = sorted({row.service for row in look.facts.containers} - set(look.model.services))
         warnings = look.warnings + resources.warnings(look.outside)
         result["warnings"] = warnings + self._not_backed_up(look) + self._to_know(look)

@@ -36,6 +36,7 @@ class Request:
     settle: float = 3.0
     lock_timeout: float = 300.0
     remove_orphans: bool = False
+    show_env: tuple[str, ...] = ()
     adopt: bool = False
     backed_up: tuple[str, ...] = ()
     verify: bool = True

@@ -23,6 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model import 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.rollback import Rollback
+from ansible_collections.onebox.stack.plugins.module_utils.compose.secrecy import masked
 from ansible_collections.onebox.stack.plugins.module_utils.compose.staging import Staging, staged
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import history, releases, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
@@ -57,8 +58,10 @@ class Stack:
         self._env = environment.clean(world.environ)
         self._timings = Timings(world)
         self._looker = Looker(request, world, self._timings)
+        self.secrecy = self._looker.secrecy
         self._good = LastGood(request.state_folder, request.name)
 
+    @masked
     def look(self, *, blind_is_fine: bool = False) -> Result:
         """The plan and the state, read only.
 
@@ -104,6 +107,7 @@ class Stack:
             result["changed"] = result["changed"] or result["boot"]["changed"]
         return result
 
+    @masked
     def info(self) -> Result:
         """The plan, the state, and the problems that would make a deploy refuse; never ``changed``.
 
@@ -133,6 +137,7 @@ class Stack:
             incoming.describe(result)
             return result, [*self._looker.problems(look), *incoming.problems]
 
+    @masked
     def converge(self) -> Result:
         """Bring the stack to the wanted state. A failure after the first change is in the result, not raised.
 
@@ -142,7 +147,7 @@ class Stack:
         """
         request = self._request
         with self._locked() as descriptor:
-            deploy = Deploy(request, self._world, self._timings, descriptor)
+            deploy = Deploy(request, self._world, self._timings, descriptor, self.secrecy)
             if request.state == "present":
                 return self._deploy(deploy)
             if request.state == "rolled_back":
@@ -327,7 +332,7 @@ class Stack:
             "plan": {row.service: [row.action, *row.reasons] for row in rows if row.action != planning.KEEP},
             "ok": not failure,
             "rolled_back": result["rolled_back"],
-            "message": failure,
+            "message": self.secrecy.text(failure),
             "ms": round(sum(self._timings.ms.values())),
         }
         try:

@@ -18,6 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images, resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
+from ansible_collections.onebox.stack.plugins.module_utils.core import mask
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
@@ -37,8 +38,18 @@ class Seen:
     names: t.Mapping[str, t.Mapping[str, str]] = field(default_factory=dict)
 
 
-def look(request: Request, source: Source, engine: Engine | None, memory: Memory, world: World) -> Seen:
+def look(
+    request: Request,
+    source: Source,
+    engine: Engine | None,
+    memory: Memory,
+    world: World,
+    shown: t.Callable[[str], str] = mask.printed,
+) -> Seen:
     """Resolve the model, and meanwhile query the engine.
+
+    Args:
+        shown: masks what the tool printed.
 
     Raises:
         ComposeError: there is no tool, or it refuses the stack. Comes before what is wrong with the engine.
@@ -48,7 +59,7 @@ def look(request: Request, source: Source, engine: Engine | None, memory: Memory
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
         # The version is needed only when there is a model, and the first candidate is nearly always the one.
         guess = providers.likely(request.provider, engine, env, request.provider_path)
-        early = pool.submit(resolve.resolve, guess, source, world) if guess is not None else None
+        early = pool.submit(resolve.resolve, guess, source, world, shown) if guess is not None else None
         try:
             tool = providers.find(
                 request.provider, engine, env, world, executable=request.provider_path, known=memory.tools
@@ -58,7 +69,7 @@ def look(request: Request, source: Source, engine: Engine | None, memory: Memory
                 early.cancel()
             raise
         if early is None or guess is None or guess.argv != tool.argv or guess.kind != tool.kind:
-            early = pool.submit(resolve.resolve, tool, source, world)
+            early = pool.submit(resolve.resolve, tool, source, world, shown)
         lost: EngineError | None = None
         containers: list[Container] = []
         found: images.Images = {}

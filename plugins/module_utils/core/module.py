@@ -8,13 +8,39 @@ No other file of module_utils imports Ansible.
 
 from __future__ import annotations
 
+import re
 import traceback
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.core import http
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 
+# A URL with credentials: user info or a query.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*[@?]")
 Body = t.Callable[[AnsibleModule], "dict[str, t.Any]"]
+
+
+class _Module(AnsibleModule):
+    """A module that shows its options without the credentials of URLs, in the system's log and at ``-vvv``."""
+
+    def _log_invocation(self) -> None:
+        whole, self.params = self.params, shown_options(self.params)
+        try:
+            super()._log_invocation()
+        finally:
+            self.params = whole
+
+
+def shown_options(value: t.Any) -> t.Any:
+    """Options with each URL as :func:`http.shown` gives it. Those with ``no_log`` are masked by Ansible."""
+    if isinstance(value, str):
+        return http.shown(value) if _URL.match(value) else value
+    if isinstance(value, dict):
+        return {key: shown_options(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [shown_options(inner) for inner in value]
+    return value
 
 
 def run_module(body: Body, *, argument_spec: t.Mapping[str, t.Any], **options: t.Any) -> None:
@@ -26,7 +52,7 @@ def run_module(body: Body, *, argument_spec: t.Mapping[str, t.Any], **options: t
         argument_spec: the options, as :class:`AnsibleModule` takes them.
         options: further arguments of :class:`AnsibleModule`. Check mode is supported unless they say otherwise.
     """
-    module = AnsibleModule(argument_spec=dict(argument_spec), **{"supports_check_mode": True, **options})
+    module = _Module(argument_spec=dict(argument_spec), **{"supports_check_mode": True, **options})
     try:
         result = dict(body(module))
     except OneboxError as error:
@@ -41,6 +67,7 @@ def run_module(body: Body, *, argument_spec: t.Mapping[str, t.Any], **options: t
         result = {"failed": True, "msg": f"{why}. {advice}.", "exception": traceback.format_exc()}
     for warning in result.pop("warnings", ()):
         module.warn(warning)
+    result["invocation"] = {"module_args": shown_options(module.params)}
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)

@@ -6,9 +6,11 @@
 import dataclasses
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import LeftOpen, from_config
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.compose.secrecy import Secrecy
+from ansible_collections.onebox.stack.plugins.module_utils.core.mask import MASK
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
 from compose_facts import container, docker_model, model_of, recorded
 
@@ -93,8 +95,9 @@ def test_a_changed_secret_is_seen_and_not_shown():
     service = model_of({"web": {"image": "shop:1", "environment": {"DB_PASSWORD": "new-one"}}}).services["web"]
     found = compare.differences(service, container("web", Config__Env=["DB_PASSWORD=old-one"]), {})
     assert set(found) == {"environment.DB_PASSWORD"}
-    assert "one" not in str(found).replace("environment", "")
-    assert mask.MASK in str(found)
+    shown = Secrecy(Request("shop", "/nowhere")).diff(found)
+    assert "one" not in str(shown).replace("environment", "")
+    assert MASK in str(shown)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.mask import Secrets
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
@@ -113,8 +114,9 @@ def test_only_what_this_run_started_must_stay_healthy():
 def test_an_unhealthy_service_fails_and_is_named_with_its_last_lines():
     sick = container("web", State__Health={"Status": "unhealthy"})
     services = {"web": {"image": "a", **HEALTHCHECK, "environment": {"DB_PASSWORD": "hunter22"}}}
+    shown = Secrets(["hunter22"]).text
     with pytest.raises(Unhealthy) as caught:
-        gate_of(lambda now: [sick], services, logs="login hunter22\nlast words")
+        gate_of(lambda now: [sick], services, logs="login hunter22\nlast words", shown=shown)
     text = str(caught.value)
     assert "service web" in text
     assert "healthcheck fails" in text

@@ -25,7 +25,7 @@ def body(module):
 {body}
 
 with patch_module_args({arguments!r}):
-    run_module(body, argument_spec={{"name": {{"type": "str", "required": True}}}})
+    run_module(body, argument_spec={{"name": {{"type": "str", "required": True}}, "checks": {{"type": "list"}}}})
 """
 
 
@@ -77,3 +77,28 @@ def test_unexpected_exception_is_one_line_without_traceback(end):
 def test_check_mode_is_supported_unless_refused(end):
     code, result = end("return {'changed': module.check_mode}", _ansible_check_mode=True)
     assert (code, result["changed"]) == (0, True)
+
+
+def test_options_are_shown_without_the_credentials_of_urls(end):
+    checks = [{"url": "http://me:canary-1@h/x?t=canary-2"}, "http://h/plain"]
+    for body in ("return {}", "raise OneboxError('no')", "return {'failed': True, 'msg': 'no'}"):
+        _code, result = end(body, checks=checks)
+        assert "canary" not in json.dumps(result)
+        assert result["invocation"]["module_args"] == {
+            "name": "shop",
+            "checks": [{"url": "http://***@h/x?***"}, "http://h/plain"],
+        }
+
+
+def test_log_of_the_system_gets_no_credentials_of_urls(end):
+    # AnsibleModule writes its options to syslog when it is made.
+    body = """
+    written = []
+    module.log = lambda msg, log_args=None: written.append(msg)
+    module._log_invocation()
+    return {'written': written, 'kept': module.params['checks'][0] == 'http://me:canary-1' + '@h/x?t=canary-2'}
+    """
+    _code, result = end(textwrap.dedent(body), checks=["http://me:canary-1@h/x?t=canary-2"])
+    assert "@h/x?***" in result["written"][0]
+    assert "canary" not in json.dumps(result)
+    assert result["kept"] is True

@@ -9,7 +9,6 @@ import math
 import typing as t
 from dataclasses import dataclass, replace
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import check_output, evidence, exit_reason
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.restarts import (
@@ -19,6 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.health.restar
     patience_factor,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
+from ansible_collections.onebox.stack.plugins.module_utils.core import mask
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
@@ -64,6 +64,7 @@ class Gate:
         kernel: says whether the kernel killed a container, see :func:`exit_reason.kernel_says`.
         baseline: restarts from before the deploy, which do not count.
         local: whether the processes of the containers are on this host, so that their ports can be looked at.
+        shown: masks what a container printed.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Gate:
         kernel: t.Callable[[str], str] = exit_reason.kernel_says,
         baseline: Baseline = UNKNOWN,
         local: bool = True,
+        shown: t.Callable[[str], str] = mask.printed,
     ) -> None:
         self._engine = engine
         self._project = project
@@ -91,6 +93,7 @@ class Gate:
         self._baseline = baseline
         self._local = local
         self._longest = math.inf
+        self._shown = shown
 
     def wait(
         self,
@@ -125,7 +128,7 @@ class Gate:
             now = self._world.monotonic()
             elapsed = now - began
             if bad or elapsed >= timeout:
-                raise self._unhealthy(bad or [row for row in rows if row["verdict"] != WELL], rows, elapsed, services)
+                raise self._unhealthy(bad or [row for row in rows if row["verdict"] != WELL], rows, elapsed)
             # Podman's command line takes its time: most of it is for the services.
             self._world.sleep(min(max(self._interval, 10 * (now - looked)), 2.0))
 
@@ -201,7 +204,7 @@ class Gate:
             memory.since = None
             return WAITING, f"is still {container.status}, and another service waits for its end"
         if container.health == "unhealthy":
-            return self._lasting(memory, now, _with_output("its healthcheck fails", service, container))
+            return self._lasting(memory, now, self._with_output("its healthcheck fails", container))
         memory.since = None
         if container.status not in _RUNNING:
             return WAITING, f"is {container.status}"
@@ -211,9 +214,7 @@ class Gate:
                 must_last = loops or epoch_of(container.started_at) >= began_at
                 return self._steady(memory, now, container, restarts) if must_last else (WELL, "healthy")
             memory.healthy_since = None
-            return WAITING, _with_output(
-                f"its healthcheck is still {container.health or 'not run'}", service, container
-            )
+            return WAITING, self._with_output(f"its healthcheck is still {container.health or 'not run'}", container)
         ran = self._ran(memory, now, container)
         if ran < (min(self._settle * patience_factor(restarts), self._longest) if loops else self._settle):
             return WAITING, f"runs for {max(ran, 0):.0f} s"
@@ -221,6 +222,10 @@ class Gate:
         if not heard.known:
             return WELL, evidence.NOTHING_ASKED
         return (WAITING, heard.message) if heard.message else (WELL, _LISTENS)
+
+    def _with_output(self, message: str, container: Container) -> str:
+        said = check_output.last_failure(container, self._shown)
+        return f"{message}: {said}" if said else message
 
     def _restarts(self, memory: _Seen, container: Container) -> int:
         """How often it was restarted since the deploy began, or since the last run."""
@@ -252,31 +257,23 @@ class Gate:
         bad: t.Sequence[t.Mapping[str, t.Any]],
         rows: t.Sequence[dict[str, t.Any]],
         elapsed: float,
-        services: t.Mapping[str, Service],
     ) -> Unhealthy:
         parts = []
         for row in bad:
             part = f"service {row['service']} {row['message']}"
-            tail = self._tail(str(row["id"]), services.get(str(row["service"])))
+            tail = self._tail(str(row["id"]))
             parts.append(part + (f"; its last lines:\n{tail}" if tail else "; it printed nothing"))
         head = f"stack {self._project} is not well after {elapsed:.0f} s: "
         return Unhealthy(head + "\n".join(parts), [_public(row) for row in rows])
 
-    def _tail(self, container: str, service: Service | None) -> str:
+    def _tail(self, container: str) -> str:
         if not container:
             return ""
         try:
             lines = self._engine.logs(container, 15).rstrip()
         except EngineError:
             return ""
-        secrets = mask.secrets_of(service.environment) if service is not None else ()
-        return "\n".join(f"    {line}" for line in mask.text(lines, secrets).splitlines())
-
-
-def _with_output(message: str, service: Service, container: Container) -> str:
-    secrets = mask.secrets_of(service.environment)
-    said = check_output.last_failure(container, lambda text: mask.text(text, secrets))
-    return f"{message}: {said}" if said else message
+        return "\n".join(f"    {line}" for line in self._shown(lines).splitlines())
 
 
 def _evidence(service: Service, container: Container, verdict: str, message: str) -> str:

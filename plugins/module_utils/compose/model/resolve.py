@@ -12,7 +12,6 @@ import os
 import re
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import (
@@ -30,7 +29,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model i
     from_config,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
-from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv, process
+from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv, mask, process
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
@@ -62,16 +61,32 @@ def arguments(tool: providers.Provider, source: Source) -> list[str]:
     return words
 
 
-def resolve(tool: providers.Provider, source: Source, world: World) -> Model:
+class _Refused(ComposeError):
+    """The compose tool refuses the stack; ``result`` is what it printed."""
+
+    def __init__(self, result: process.Result) -> None:
+        super().__init__()
+        self.result = result
+
+
+def resolve(
+    tool: providers.Provider, source: Source, world: World, shown: t.Callable[[str], str] = mask.printed
+) -> Model:
     """The model that ``tool`` would deploy from ``source``.
+
+    Args:
+        shown: masks what the tool printed.
 
     Raises:
         BadStack: a file is not YAML, or the tool refuses it; the tool's own words are in the message.
         ComposeError: the tool cannot be run.
     """
-    if tool.kind == providers.DOCKER_COMPOSE:
-        return _docker_model(tool, source, world)
-    return _podman_model(tool, source, world)
+    try:
+        if tool.kind == providers.DOCKER_COMPOSE:
+            return _docker_model(tool, source, world)
+        return _podman_model(tool, source, world)
+    except _Refused as refusal:
+        raise _bad_stack(source, refusal.result, shown) from None
 
 
 def _docker_model(tool: providers.Provider, source: Source, world: World) -> Model:
@@ -90,7 +105,7 @@ def _docker_model(tool: providers.Provider, source: Source, world: World) -> Mod
         words = [*words[: -len(_AS_JSON)], "-f", "-", *_AS_JSON]
         result = _config(words, tool, source, world, opened.override)
         if result.rc != 0:
-            raise BadStack(source.project, opened.problems) if opened.problems else _refused(source, result)
+            raise BadStack(source.project, opened.problems) if opened.problems else _Refused(result)
         plain = None
     data = _as_named(unescape(json.loads(result.stdout)), source)
     relative: t.Container[str] = _Below(source.project_dir)
@@ -99,7 +114,7 @@ def _docker_model(tool: providers.Provider, source: Source, world: World) -> Mod
             plain.result() if plain else _config([*words, "--no-path-resolution"], tool, source, world, opened.override)
         )
         if answer.rc != 0:
-            raise _refused(source, answer)
+            raise _Refused(answer)
         relative = _relative_sources(unescape(json.loads(answer.stdout)), source.project_dir)
     model = from_config(
         data,
@@ -166,7 +181,7 @@ def _all_of_it(
     """
     plain = _config([*words, "--no-interpolate", "--no-path-resolution"], tool, source, world)
     if plain.rc != 0:
-        raise _refused(source, refusal)
+        raise _Refused(refusal)
     data = json.loads(plain.stdout)
     values = {**values, _PROJECT_NAME: source.project}
     profiles = source.profiles or _profiles(values)
@@ -183,7 +198,7 @@ def _all_of_it(
                 problems.append(no_env_file(name, path))
                 bare[name] = None
     if not problems and not every:
-        raise _refused(source, refusal)
+        raise _Refused(refusal)
     override = "".join(f"  {json.dumps(name)}: {{env_file: !reset []}}\n" for name in bare)
     text = f"services:\n{override}".encode() if bare else b"{}"
     return _Opened(problems, every, [name for name in every if name not in unset], text)
@@ -286,13 +301,13 @@ def _podman_model(tool: providers.Provider, source: Source, world: World) -> Mod
     placeholders: dict[str, str] = {}
     if result.rc != 0:
         if not every:
-            raise _refused(source, result)
+            raise _Refused(result)
         # It stops at the first variable that is required and not set: what else is wrong shows once they are filled in.
         problems, values = unset_problems(unset, source), _filled_in(values, every)
         filled = dataclasses.replace(tool, env=_filled_in(tool.env, every))
         result = _config([*arguments(tool, source), "config"], filled, source, world)
         if result.rc != 0:
-            raise BadStack(source.project, problems) if problems else _refused(source, result)
+            raise BadStack(source.project, problems) if problems else _Refused(result)
         placeholders = {name: NOT_SET + name for name in every if name not in unset}
         parsed, unset = providers.parse_yaml(tool, {answer: result.stdout}, world)[0], {}
     resolved = parsed[answer].data or {}
@@ -354,12 +369,13 @@ def _texts(files: t.Sequence[str]) -> dict[str, str]:
     return texts
 
 
-def _refused(source: Source, result: process.Result) -> BadStack:
+def _bad_stack(source: Source, result: process.Result, shown: t.Callable[[str], str]) -> BadStack:
     where = ", ".join(source.named(path) for path in source.files)
     wanted = re.search(r"required variable (\S+) is missing a value(?:: (.*))?", result.stderr)
     if wanted:
         return BadStack(source.project, unset_problems({wanted.group(1): (wanted.group(2) or "").strip()}, source))
-    said = process.last_words(result.stderr or result.stdout, 2) or f"exit code {result.rc}, and no message"
-    said = mask.text(_LINE_OF_ENV.sub(r"\1 (its text is not shown)", said))
+    # Masked before it is cut: the rest of a secret of many lines is not recognised.
+    said = shown(_LINE_OF_ENV.sub(r"\1 (its text is not shown)", result.stderr or result.stdout))
+    said = process.last_words(said, 2) or f"exit code {result.rc}, and no message"
     code = "not_yaml" if _NOT_YAML.search(said) else "refused"
     return BadStack(source.project, [Problem(code, where, f"the compose tool refuses it: {said}")])

@@ -11,7 +11,6 @@ import os
 import re
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
@@ -39,7 +38,9 @@ def digest(service: Service) -> str:
 
 
 def differences(service: Service, container: Container, image: t.Mapping[str, t.Any] | None) -> Diff:
-    """Fields of ``container`` that are not as ``service`` declares: ``{field: {before, after}}``, secrets masked.
+    """Fields of ``container`` that are not as ``service`` declares: ``{field: {before, after}}``.
+
+    Values are as they are: :mod:`secrecy` masks them before anybody sees them.
 
     Args:
         image: ``inspect`` of the image the container runs, for what it got from there; None when that is gone.
@@ -92,18 +93,11 @@ def _environment(diff: Diff, service: Service, container: Container, base: t.Map
     wanted = {key: value for key, value in service.environment.items() if value is not None}
     for key, value in wanted.items():
         if actual.get(key) != value:
-            diff[f"environment.{key}"] = _changed(key, actual.get(key), value)
+            diff[f"environment.{key}"] = {"before": actual.get(key), "after": value}
     for key, value in actual.items():
         if key in wanted or key in _ENGINE_ENV or inherited.get(key) == value:
             continue
-        diff[f"environment.{key}"] = _changed(key, value, inherited.get(key))
-
-
-def _changed(key: str, before: str | None, after: str | None) -> dict[str, t.Any]:
-    row = {"before": mask.value(key, before), "after": mask.value(key, after)}
-    if row["before"] == row["after"]:
-        row["after"] = f"{row['after']} (another value)"
-    return row
+        diff[f"environment.{key}"] = {"before": value, "after": inherited.get(key)}
 
 
 def _split(env: t.Iterable[str]) -> dict[str, str]:
@@ -123,7 +117,7 @@ def _words(
     default = () if cleared else (inherited,) if isinstance(inherited, str) else tuple(inherited or ())
     expected = default if wanted is None else wanted
     if " ".join(expected) != " ".join(actual):
-        diff[field] = {"before": mask.text(" ".join(actual)), "after": mask.text(" ".join(expected))}
+        diff[field] = {"before": " ".join(actual), "after": " ".join(expected)}
 
 
 def _mounts(diff: Diff, service: Service, container: Container) -> None:
@@ -180,7 +174,7 @@ def _labels(diff: Diff, service: Service, container: Container, base: t.Mapping[
     inherited = base.get("Labels") or {}
     for key, value in service.labels.items():
         if container.labels.get(key) != value:
-            diff[f"labels.{key}"] = _changed(key, container.labels.get(key), value)
+            diff[f"labels.{key}"] = {"before": container.labels.get(key), "after": value}
     for key, value in container.labels.items():
         if key not in service.labels and inherited.get(key) != value and not _ENGINE_LABELS.match(key):
-            diff[f"labels.{key}"] = _changed(key, value, None)
+            diff[f"labels.{key}"] = {"before": value, "after": None}

@@ -15,9 +15,9 @@ import json
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import mask
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service, pairs
 from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.core import mask
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS
 from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import Network, Volume
 
@@ -223,7 +223,7 @@ def _common(
 def _differ(diff: Diff, field_name: str, before: t.Any, after: t.Any) -> None:
     if before != after:
         # Options of a volume hold the password of a share.
-        shown = [mask.value(field_name, each) if isinstance(each, str) else each for each in (before, after)]
+        shown = [mask.printed(each) if isinstance(each, str) else each for each in (before, after)]
         if shown[0] == shown[1]:
             shown[1] = f"{shown[1]} (another value)"
         diff[field_name] = {"before": shown[0], "after": shown[1]}
