@@ -147,8 +147,8 @@ options:
     default: false
   show_env:
     description:
-      - Variables whose values may be shown in C(diff) and in messages. The values of all others are masked wherever they
-        appear, and C(diff) says only that they change.
+      - Variables whose values may be shown in C(diff) and in messages.
+      - The values of all others are masked wherever they appear, and C(diff) says only that they change.
     type: list
     elements: str
     default: []

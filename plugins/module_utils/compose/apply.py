@@ -9,8 +9,10 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import re
+import tempfile
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
@@ -247,7 +249,11 @@ class Actor:
         if self._source is None:
             raise ComposeError(f"cannot {what} {self._project}: its compose file is not known")
         argv = [*resolve.arguments(self._tool, self._source), *words]
-        self._command(argv, timeout, what, cwd=self._source.project_dir)
+        with contextlib.ExitStack() as until_done:
+            if not self._docker:
+                folder = until_done.enter_context(tempfile.TemporaryDirectory(suffix=".onebox"))
+                argv = providers.without_values(self._tool, folder, argv)
+            self._command(argv, timeout, what, cwd=self._source.project_dir)
 
     def _project_call(self, words: t.Sequence[str], what: str) -> None:
         # By labels, without any file: what runs is what is meant, not what the file says now.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import shutil
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose import podman_argv
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv, process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -269,6 +271,24 @@ def parse_yaml(
         for name, row in zip(texts, answer["rows"])
     }
     return parsed, dotenv.Dialect.podman_compose(answer["python_dotenv"])
+
+
+# The project's directory, where it runs, is no place to import modules from.
+_WITHOUT_VALUES = "import sys; sys.path.pop(0); exec(sys.argv.pop(1))"
+
+
+def without_values(tool: Provider, folder: str, argv: t.Sequence[str]) -> list[str]:
+    """How to run ``argv`` of podman-compose without values on the command lines of Podman.
+
+    Args:
+        folder: a private directory that is there while it runs.
+
+    Raises:
+        ComposeError: podman-compose's interpreter cannot be found.
+    """
+    script = shutil.which(argv[0], path=tool.env.get("PATH")) or argv[0]
+    program = inspect.getsource(podman_argv)
+    return [*interpreter_of(script, tool.env), "-c", _WITHOUT_VALUES, program, folder, script, *argv[1:]]
 
 
 def interpreter_of(script: str, env: t.Mapping[str, str]) -> tuple[str, ...]:

@@ -24,6 +24,8 @@ Body = t.Callable[[AnsibleModule], "dict[str, t.Any]"]
 class _Module(AnsibleModule):
     """A module that shows its options without the credentials of URLs, in the system's log and at ``-vvv``."""
 
+    params: dict[str, t.Any]
+
     def _log_invocation(self) -> None:
         whole, self.params = self.params, shown_options(self.params)
         try:
