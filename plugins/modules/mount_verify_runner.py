@@ -28,9 +28,11 @@ options:
     type: path
     required: true
   interpreter:
-    description: The Python that shall run it.
+    description:
+      - The Python that runs it, as an absolute path. By default the system's own.
+      - A Python of a virtual environment is refused, as is one that others can write to. For root this includes Pythons
+        below a home directory.
     type: path
-    default: /usr/bin/python3
   state:
     description: Whether it shall be there.
     type: str
@@ -54,7 +56,9 @@ path:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.core import system_python
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import bundle
 
 
@@ -62,7 +66,8 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
     """Install the program, or remove it."""
     path = module.params["path"]
     if module.params["state"] == "present":
-        changed = bundle.install(path, module.params["interpreter"], module.check_mode)
+        python = system_python.choose(module.params["interpreter"] or "", "interpreter", World.real())
+        changed = bundle.install(path, python, module.check_mode)
     else:
         changed = bundle.remove(path, module.check_mode)
     return {"changed": changed, "path": path}
@@ -73,7 +78,7 @@ def main() -> None:
         converge,
         argument_spec={
             "path": {"type": "path", "required": True},
-            "interpreter": {"type": "path", "default": "/usr/bin/python3"},
+            "interpreter": {"type": "path"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
     )

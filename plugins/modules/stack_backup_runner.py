@@ -28,9 +28,11 @@ options:
     type: path
     required: true
   interpreter:
-    description: The Python that runs it, as an absolute path.
+    description:
+      - The Python that runs it, as an absolute path. By default the system's own.
+      - A Python of a virtual environment is refused, as is one that others can write to. For root this includes Pythons
+        below a home directory.
     type: path
-    required: true
   config:
     description: Where the declaration goes, with mode 0600.
     type: path
@@ -65,7 +67,6 @@ EXAMPLES = r"""
 - name: Install the runner for a stack of files only
   onebox.stack.stack_backup_runner:
     path: /usr/local/bin/onebox-backup
-    interpreter: /usr/bin/python3
     config: /etc/onebox/backup/blog.json
     declaration:
       stack: blog
@@ -124,6 +125,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import context
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import outlook
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install, timers
+from ansible_collections.onebox.stack.plugins.module_utils.core import system_python
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
@@ -131,9 +133,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 def install_runner(module: AnsibleModule) -> dict[str, t.Any]:
     """Install the program, its configuration, secrets and units, and start the timers."""
     given, check, world = module.params, module.check_mode, World.real()
+    # Before anything is written: a runner that cannot be installed leaves nothing.
+    python = system_python.choose(given["interpreter"] or "", "interpreter", world)
     config, before, after = install.write_declaration(given["config"], given["declaration"], check)
     places = install.make_places(given["declaration"], check)
-    runner = install.install(given["path"], given["interpreter"], check)
+    runner = install.install(given["path"], python, check)
     filled = {path: text for path, text in given["secrets"].items() if text}
     declared = declaration.parse(given["declaration"], beside=given["config"])
     if declared.authentication_file in filled:
@@ -166,7 +170,7 @@ def main() -> None:
         install_runner,
         argument_spec={
             "path": {"type": "path", "required": True},
-            "interpreter": {"type": "path", "required": True},
+            "interpreter": {"type": "path"},
             "config": {"type": "path", "required": True},
             "declaration": {"type": "dict", "required": True},
             "secrets": {"type": "dict", "default": {}, "no_log": True},

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import itertools
 import os
 import re
 import runpy
 import sys
-import tempfile
 import typing as t
 
 # Names that change what podman, its helpers or the libraries of both do.
@@ -39,6 +39,7 @@ _FLAGS = frozenset(
 _OWN_LABELS = ("io.podman.compose.", "com.docker.compose.", "PODMAN_SYSTEMD_UNIT=")
 # What a line of Podman's files can hold.
 _LONGEST_LINE = 60_000
+_NUMBERS = itertools.count()
 
 
 def read_by_podman(name: str) -> bool:
@@ -100,7 +101,9 @@ def _moved(call: Call, option: str, text: str, *, build: bool) -> bool:
 
 
 def _file(folder: str, lines: t.Sequence[str]) -> str:
-    descriptor, path = tempfile.mkstemp(dir=folder)  # of mode 0600
+    """A file of mode 0600 in a private directory, for as long as this process runs."""
+    path = os.path.join(folder, f"lines-{next(_NUMBERS)}")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     atexit.register(os.unlink, path)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
         stream.writelines(f"{line}\n" for line in lines)

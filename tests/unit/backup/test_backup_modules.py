@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import sys
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -145,7 +144,6 @@ def test_migration_is_planned_and_done(site):
 def test_runner_is_installed_once_and_its_diff_shows_the_configuration(site):
     given = {
         "path": str(site.base / "bin" / "onebox-backup"),
-        "interpreter": sys.executable,
         "config": str(site.base / "etc" / "blog.json"),
         "declaration": site.declared,
         "secrets": {str(site.base / "etc" / "key"): "k3y", str(site.base / "etc" / "empty"): ""},
@@ -163,6 +161,7 @@ def test_runner_is_installed_once_and_its_diff_shows_the_configuration(site):
     assert not (site.base / "etc" / "empty").exists()
     code, found = site.run("stack_backup_runner", **given)
     assert (code, found["changed"]) == (0, False)
+    assert (site.base / "bin" / "onebox-backup").read_bytes().startswith(b"#!/usr/bin/python3 -IS\n")
     code, found = site.run("stack_backup_runner", **{**given, "units": {"relative": "x"}})
     assert code == 1
     assert "'relative' must be an absolute path" in found["msg"]
