@@ -66,7 +66,7 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
     """Install the program, or remove it."""
     path = module.params["path"]
     if module.params["state"] == "present":
-        python = system_python.choose(module.params["interpreter"] or "", "interpreter", World.real())
+        python = system_python.choose(module.params["interpreter"] or "", "interpreter (verify_python)", World.real())
         changed = bundle.install(path, python, module.check_mode)
     else:
         changed = bundle.remove(path, module.check_mode)

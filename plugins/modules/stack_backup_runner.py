@@ -134,7 +134,7 @@ def install_runner(module: AnsibleModule) -> dict[str, t.Any]:
     """Install the program, its configuration, secrets and units, and start the timers."""
     given, check, world = module.params, module.check_mode, World.real()
     # Before anything is written: a runner that cannot be installed leaves nothing.
-    python = system_python.choose(given["interpreter"] or "", "interpreter", world)
+    python = system_python.choose(given["interpreter"] or "", "interpreter (backups_python)", world)
     config, before, after = install.write_declaration(given["config"], given["declaration"], check)
     places = install.make_places(given["declaration"], check)
     runner = install.install(given["path"], python, check)

@@ -15,6 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import provid
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import (
     anonymous_volumes,
+    command_line,
     declaration,
     log_bound,
     outside,
@@ -246,6 +247,7 @@ class Looker:
         if not request.adopt:
             problems += declaration.foreign(request.name, request.project_dir, look.facts.containers)
         problems += secrets.problems(look.model, look.tool.kind, look.engine, look.coming)
+        problems += command_line.problems(look.model, look.tool.kind, self.secrecy.text)
         if request.vm != "none":
             machine = Machine.of(request.vm, request.vm_name, environ=self._world.environ)
             problems += vm_shares.problems(look.model, machine, self._world)

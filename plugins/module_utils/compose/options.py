@@ -133,7 +133,9 @@ def _variables(text: str | None) -> dict[str, t.Any] | None:
         values = None
     if not isinstance(values, dict):
         # Without the text: it may hold secrets.
-        raise ComposeError("env: is not a mapping of names to values. Write one NAME: value a line.")
+        raise ComposeError(
+            "compose_stack_env (env): is not a mapping of names to values. Write one NAME: value a line."
+        )
     return values
 
 

@@ -63,8 +63,16 @@ class Secrets:
         supplied = {value for value in values if value.strip() not in shown}
         self._hidden = sorted({text for value in supplied for text in _spellings(value)}, key=len, reverse=True)
 
+        # A result repeats its messages, one for each mount.
+        self._masked: dict[str, str] = {}
+
     def text(self, content: str) -> str:
         """``content`` without any of the values, and without passwords that are recognisable by their form."""
+        if content not in self._masked:
+            self._masked[content] = self._text(content)
+        return self._masked[content]
+
+    def _text(self, content: str) -> str:
         spans = [span for text in self._hidden for span in _found(text, content, len(text) >= _ANYWHERE)]
         if not spans:
             return forms(content)
