@@ -46,7 +46,7 @@ def test_variables_are_a_mapping_and_a_refusal_does_not_show_them():
     assert request_of().env is None
     assert request_of(env='{"A": 1, "B": null}').env == {"A": 1, "B": None}
     for text in ("A=secret", '["secret"]', '"secret"'):
-        with pytest.raises(ComposeError, match="env: is not a mapping") as caught:
+        with pytest.raises(ComposeError, match=r"compose_stack_env \(env\): is not a mapping") as caught:
             request_of(env=text)
         assert "secret" not in str(caught.value)
 
