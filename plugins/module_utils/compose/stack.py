@@ -120,8 +120,7 @@ class Stack:
             result, problems = outcome.empty(self._request.name), list(error.problems)
         result["problems"] = [vars(problem) for problem in problems]
         result["history"] = history.last(self._request.state_folder, 10)
-        sets = self._good.sets()
-        if sets:
+        if sets := self._good.sets():
             result["last_good"] = sets[-1].brief
         result["text"] = outcome.lines(result)
         result["would_change"] = any(row["action"] != planning.KEEP for row in result["plan"]) or result["changed"]
