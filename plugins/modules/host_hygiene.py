@@ -137,6 +137,7 @@ import sys
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.core import mask
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.mac import clutter, hostprocs
@@ -168,7 +169,7 @@ def _processes(given: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     return [
         {
             "pid": one.pid,
-            "command": _SECRET.sub(r"\1********", one.command),
+            "command": _SECRET.sub(r"\1********", mask.printed(one.command)),
             "cwd": one.cwd,
             "reasons": list(one.reasons),
         }
