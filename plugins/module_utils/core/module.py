@@ -13,7 +13,7 @@ import traceback
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.core import http
+from ansible_collections.onebox.stack.plugins.module_utils.core import http, mask
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 
 # A URL with credentials: user info or a query.
@@ -35,9 +35,9 @@ class _Module(AnsibleModule):
 
 
 def shown_options(value: t.Any) -> t.Any:
-    """Options with each URL as :func:`http.shown` gives it. Those with ``no_log`` are masked by Ansible."""
+    """Options without the credentials of URLs and without tokens. Those with ``no_log`` are masked by Ansible."""
     if isinstance(value, str):
-        return http.shown(value) if _URL.match(value) else value
+        return http.shown(value) if _URL.match(value) else mask.forms(value)
     if isinstance(value, dict):
         return {key: shown_options(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):

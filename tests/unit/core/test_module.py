@@ -80,13 +80,13 @@ def test_check_mode_is_supported_unless_refused(end):
 
 
 def test_options_are_shown_without_the_credentials_of_urls(end):
-    checks = [{"url": "http://me:canary-1@h/x?t=canary-2"}, "http://h/plain"]
+    checks = [{"url": "http://me:canary-1@h/x?t=canary-2"}, "http://h/plain", "rest:http://me:canary-3@h"]
     for body in ("return {}", "raise OneboxError('no')", "return {'failed': True, 'msg': 'no'}"):
         _code, result = end(body, checks=checks)
         assert "canary" not in json.dumps(result)
         assert result["invocation"]["module_args"] == {
             "name": "shop",
-            "checks": [{"url": "http://***@h/x?***"}, "http://h/plain"],
+            "checks": [{"url": "http://***@h/x?***"}, "http://h/plain", "rest:http://me:********@h"],
         }
 
 
