@@ -174,7 +174,7 @@ class Story:
         self.leaks += [f"{what}: {path} was left" for path in self.box.temporary.rglob("*.onebox")]
 
 
-@pytest.fixture(params=["docker+2.40", "podman-compose"])
+@pytest.fixture(params=["podman-compose", "docker+2.40"])
 def story(request, make_lab, tmp_path):
     lab = make_lab(request.param)
     with tempfile.TemporaryDirectory(prefix="obx-canary-") as home:
