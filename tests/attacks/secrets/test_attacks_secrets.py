@@ -160,6 +160,7 @@ class Story:
                 place = said.index(value)
                 self.leaks.append(f"{what}: {kind} printed: {said[max(0, place - 200) : place + 60]!r}")
         self.search_files(what, canaries)
+        assert self.leaks == [], "\n".join(self.leaks)
         return said
 
     def search_files(self, what: str, canaries: dict[str, str]) -> None:
@@ -212,7 +213,7 @@ def test_canary_of_every_input_is_found_nowhere(story: Story, tally):
     assert "(changed)" in said
 
     story.generation("third")
-    lab.services["web"]["command"] = ["sh", "-c", "echo dying with $$LOG_VALUE $$QUOTED; env; exit 3"]
+    lab.services["web"]["command"] = ["sh", "-c", "env; echo dying with $$LOG_VALUE $$QUOTED; exit 3"]
     lab.write()
     (lab.folder / ".env").unlink()
     said = story.run("failing deploy", expect=2)
@@ -257,7 +258,6 @@ def test_canary_of_every_input_is_found_nowhere(story: Story, tally):
     (lab.folder / ".env").unlink()
     story.run("compose file that a tool refuses", expect=2)
 
-    assert story.leaks == [], "\n".join(story.leaks)
     tally(f"{lab.backend.name}: canaries in argv, output, history, state and files of a role run", story.searched)
 
 
