@@ -13,6 +13,7 @@ import traceback
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.parameters import remove_values
 from ansible_collections.onebox.stack.plugins.module_utils.core import http, mask
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 
@@ -27,7 +28,7 @@ class _Module(AnsibleModule):
     params: dict[str, t.Any]
 
     def _log_invocation(self) -> None:
-        whole, self.params = self.params, shown_options(self.params)
+        whole, self.params = self.params, shown_options(remove_values(self.params, self.no_log_values))
         try:
             super()._log_invocation()
         finally:
@@ -69,7 +70,9 @@ def run_module(body: Body, *, argument_spec: t.Mapping[str, t.Any], **options: t
         result = {"failed": True, "msg": f"{why}. {advice}.", "exception": traceback.format_exc()}
     for warning in result.pop("warnings", ()):
         module.warn(warning)
-    result["invocation"] = {"module_args": shown_options(module.params)}
+    # First whole, as Ansible knows the values of no_log: a part of one it would not find.
+    hidden = remove_values(module.params, module.no_log_values)
+    result["invocation"] = {"module_args": shown_options(hidden)}
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)

@@ -25,7 +25,8 @@ def body(module):
 {body}
 
 with patch_module_args({arguments!r}):
-    run_module(body, argument_spec={{"name": {{"type": "str", "required": True}}, "checks": {{"type": "list"}}}})
+    options = {{"name": {{"required": True}}, "checks": {{"type": "list"}}, "env": {{"no_log": True}}}}
+    run_module(body, argument_spec=options)
 """
 
 
@@ -87,6 +88,7 @@ def test_options_are_shown_without_the_credentials_of_urls(end):
         assert result["invocation"]["module_args"] == {
             "name": "shop",
             "checks": [{"url": "http://***@h/x?***"}, "http://h/plain", "rest:http://me:********@h"],
+            "env": None,
         }
 
 
@@ -102,3 +104,9 @@ def test_log_of_the_system_gets_no_credentials_of_urls(end):
     assert "@h/x?***" in result["written"][0]
     assert "canary" not in json.dumps(result)
     assert result["kept"] is True
+
+
+@pytest.mark.parametrize("env", ['{"A": "canary-1", "URL": "db://a:canary-2@db/x"}', "https://h/canary-1?x=1"])
+def test_option_with_no_log_is_hidden_whole_although_it_holds_a_url(end, env):
+    _code, result = end("return {}", env=env)
+    assert "canary" not in json.dumps(result)
