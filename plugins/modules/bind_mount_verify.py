@@ -91,8 +91,7 @@ options:
     type: bool
     default: false
   ephemeral_ignore:
-    description:
-      - Paths (with all below them) and patterns that O(ephemeral) leaves out. Replaces the default.
+    description: Paths (with all below them) and patterns that O(ephemeral) leaves out. Replaces the default.
     type: list
     elements: str
     default:
@@ -120,9 +119,8 @@ options:
       - /etc/passwd
       - /etc/group
   working_dir:
-    description:
-      - The project directory the containers must have been made from, compared with their labels.
-      - A container from another directory is in RV(label_mismatch), and RV(ignore:ok) is false.
+    description: The project directory the containers must have been made from, compared with their labels.
+      A container from another directory is in RV(label_mismatch), and RV(ignore:ok) is false.
     type: path
   config_files:
     description: The compose files they must have been made from, in order, compared likewise.
@@ -143,11 +141,10 @@ options:
     default: []
   vm:
     description:
-      - The virtual machine the containers run in, as on a Mac. The task runs on the Mac, and the proof has two hops,
-        into the machine and from there into the container.
-      - The first is proven by the type of the file system in the machine and, with O(access=write), by a file with a
-        random name that is made in the source for a moment. The application's rights are tried in the machine, which
-        needs C(nsenter) and C(setpriv) there, and C(sudo) without a password where its user is not root.
+      - The virtual machine the containers run in, as on a Mac. The proof has two hops, into it and into the container.
+      - The first is proven by the type of the file system in the machine and, with O(access=write), by a file in the
+        source. The application's rights are tried in the machine, which needs C(nsenter) and C(setpriv) there, and
+        C(sudo) without a password where its user is not root.
     type: str
     choices: [none, podman, colima, docker_desktop]
     default: none

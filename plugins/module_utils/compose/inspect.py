@@ -306,7 +306,8 @@ class Looker:
         """What modules return, as far as it is known before anything is done."""
         result = outcome.empty(self._request.name)
         result["backend"] = outcome.backend(look.tool, look.engine)
-        result["plan"] = [{**row.as_dict(), "diff": self.secrecy.diff(row.diff)} for row in (*look.rows, *look.outside)]
+        rows: list[planning.Row | resources.Row] = [*look.rows, *look.outside]
+        result["plan"] = [{**row.as_dict(), "diff": self.secrecy.diff(row.diff)} for row in rows]
         result["orphans"] = sorted({row.service for row in look.facts.containers} - set(look.model.services))
         warnings = look.warnings + resources.warnings(look.outside)
         result["warnings"] = warnings + self._not_backed_up(look) + self._to_know(look)

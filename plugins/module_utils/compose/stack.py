@@ -99,7 +99,7 @@ class Stack:
             raise BadStack(request.name, problems)
         result = self._looker.result(look)
         result["warnings"] += [f"{each.where}: {each.message}. Check mode goes on without." for each in doubts]
-        self._not_frozen([*_changes(look.rows), *incoming.changes])
+        self._not_frozen([*planning.changes(look.rows), *incoming.changes])
         result["changed"] = any(row.action != planning.KEEP for row in look.rows)
         incoming.describe(result)
         if request.boot and look.engine is not None:
@@ -206,7 +206,7 @@ class Stack:
         present = project_containers(engine, self._request.name)
         self._own(present)
         present = self._to_go(present)
-        self._not_frozen(_going(present))
+        self._not_frozen(freeze.stops(present))
         unit = self._request.state == "absent" and self._boot().remove(check=True)
         result["changed"] = bool(present) or unit
         if self._request.state == "absent":
@@ -245,7 +245,7 @@ class Stack:
         problems = [*self._looker.problems(look), *incoming.problems]
         if problems:
             raise BadStack(request.name, problems)
-        self._not_frozen([*_changes(look.rows), *incoming.changes])
+        self._not_frozen([*planning.changes(look.rows), *incoming.changes])
         judged = releases.digests(look.source, look.model, staging.main.target.items if staging.main else None)
         with self._timings.step("files"):
             if incoming.secrets and look.engine is not None:
@@ -362,7 +362,7 @@ class Stack:
         engine = find_engine(request, self._world)
         present = project_containers(engine, request.name)
         self._own(present)
-        self._not_frozen(_going(self._to_go(present)))
+        self._not_frozen(freeze.stops(self._to_go(present)))
         before = outcome.snapshot(present)
         if present:
             tool = providers.find(request.provider, engine, self._env, self._world, executable=request.provider_path)
@@ -394,11 +394,3 @@ class Stack:
             problems = declaration.foreign(self._request.name, self._request.project_dir, present)
             if problems:
                 raise BadStack(self._request.name, problems)
-
-
-def _changes(rows: t.Iterable[planning.Row]) -> list[str]:
-    return [f"{row.service} ({row.action})" for row in rows if row.action != planning.KEEP]
-
-
-def _going(containers: t.Iterable[Container]) -> list[str]:
-    return [f"{row.service} (stop)" for row in containers]

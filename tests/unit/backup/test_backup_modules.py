@@ -171,7 +171,6 @@ def test_runner_creates_the_authentication_key_and_keeps_the_one_before_when_ano
     key = site.base / "etc" / "blog.authentication"
     given = {
         "path": str(site.base / "bin" / "onebox-backup"),
-        "interpreter": sys.executable,
         "config": str(site.base / "etc" / "blog.json"),
         "declaration": site.declared,
         "secrets": {str(key): ""},

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
+import tempfile
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose import apply
@@ -40,9 +42,12 @@ def commands(rows, outside=(), model=None, refuse: str = "") -> list[str]:
 
     world = dataclasses.replace(World.real(), run=run)
     source = Source("shop", "/", ("/compose.yml",), "", ())
-    tool = Provider("podman-compose", ("podman-compose",), (1, 6, 0), {})
-    actor = apply.Actor(tool, Cli(), "shop", source, world, lock=None, grace={})
-    apply.run_plan(actor, None, model, rows, (), 1.0, {}, outside)  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as folder:
+        script = pathlib.Path(folder, "podman-compose")
+        script.write_text("#!/usr/bin/python3\n")
+        tool = Provider("podman-compose", (str(script),), (1, 6, 0), {})
+        actor = apply.Actor(tool, Cli(), "shop", source, world, lock=None, grace={})
+        apply.run_plan(actor, None, model, rows, (), 1.0, {}, outside)  # type: ignore[arg-type]
     return seen
 
 

@@ -153,9 +153,10 @@ def test_output_of_a_failing_healthcheck_is_in_the_message_without_secrets(statu
         {"ExitCode": 0, "Output": "fine"},
     ]
     state = {f"State__{keys}": {"Status": status, "Log": checks}}
-    services = {"web": {"image": "a", **HEALTHCHECK, "environment": {"DB_PASSWORD": "hunter22hunter22"}}}
+    services = {"web": {"image": "a", **HEALTHCHECK}}
+    secrets = Secrets(["hunter22hunter22"])
     with pytest.raises(Unhealthy) as caught:
-        gate_of(lambda now: [container("web", **state)], services, timeout=8)
+        gate_of(lambda now: [container("web", **state)], services, timeout=8, shown=secrets.text)
     text = str(caught.value).splitlines()[0]
     assert "the check ended with exit code 3 and printed: … " in text
     assert "hunter" not in str(caught.value) + str(caught.value.rows)

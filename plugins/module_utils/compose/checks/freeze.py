@@ -11,6 +11,7 @@ import typing as t
 import zoneinfo
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -64,3 +65,8 @@ def _zone(name: str) -> datetime.tzinfo:
             f"freeze: the host does not know the timezone {name!r}; write an IANA name such as Asia/Seoul, and install "
             "the package tzdata if that is missing"
         ) from error
+
+
+def stops(containers: t.Iterable[Container]) -> list[str]:
+    """What a run that only stops these containers would change, in words."""
+    return [f"{row.service} (stop)" for row in containers]

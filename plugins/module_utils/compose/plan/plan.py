@@ -349,3 +349,8 @@ def _cascade(model: Model, rows: t.Mapping[str, Row], containers: t.Sequence[Con
                 continue
             if dependency.restart:
                 rows[name].raise_to(RESTART, "dependency_restart", cascade_from=dependency.service)
+
+
+def changes(rows: t.Iterable[Row]) -> list[str]:
+    """What a run would change, in words."""
+    return [f"{row.service} ({row.action})" for row in rows if row.action != KEEP]
