@@ -366,7 +366,7 @@ def run_plan(
 def _on(row: planning.Row, model: Model, networks: t.Container[str]) -> bool:
     """Whether a row is about containers on one of the networks, or in the namespace of such a container."""
     return "parent_recreated" in row.reasons or any(
-        key in networks for key in resources.keys_of(model.services[row.service])
+        key in networks for key in resources.keys_of(model.services[row.service], model)
     )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import (
     Network,
@@ -232,3 +233,17 @@ def test_a_network_of_podmans_command_line_has_the_same_shape():
     found = parse_network(row)
     assert (found.id, found.internal, found.labels) == ("abc", True, {"a": "b"})
     assert found.subnets == (Subnet("10.89.0.0/24", "10.89.0.1", ""),)
+
+
+@pytest.mark.parametrize(
+    ("top", "network"),
+    [
+        ({}, "default"),
+        ({"networks": {"inner": None}}, "inner"),
+        ({"networks": {"inner": None, "default": None}}, "default"),
+        ({"networks": {"inner": None, "outer": None}}, ""),
+        ({"networks": {"inner": None}, "x-podman": {"default_net_behavior_compat": True}}, "default"),
+    ],
+)
+def test_network_of_a_service_that_names_none_is_that_of_podman_compose(top, network):
+    assert resolve._default_network(top) == network

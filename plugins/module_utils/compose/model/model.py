@@ -95,6 +95,7 @@ class Model:
         problems: what was left out or made up to resolve it: with any, it is only good for finding more of them.
         variables: the stack's environment file, as the compose tool reads it.
         placeholders: variables that only services of other profiles want, and that the tool insists on.
+        default_network: the network that a service is on which names none; "" when that is none of the compose file.
     """
 
     project: str
@@ -105,6 +106,7 @@ class Model:
     raw: t.Mapping[str, t.Any] = field(repr=False, compare=False, default_factory=dict)
     variables: t.Mapping[str, str] = field(repr=False, compare=False, default_factory=dict)
     placeholders: t.Mapping[str, str] = field(default_factory=dict)
+    default_network: str = "default"
 
 
 EnvReader = t.Callable[[str], t.Mapping[str, str]]

@@ -327,7 +327,17 @@ def _podman_model(tool: providers.Provider, source: Source, world: World) -> Mod
             read_env=lambda path: _env_of(source.place(path), source, dialect, tool.env), passed_on=values
         ),
     )
-    return dataclasses.replace(model, variables=own, placeholders=placeholders)
+    default = _default_network(resolved)
+    return dataclasses.replace(model, variables=own, placeholders=placeholders, default_network=default)
+
+
+def _default_network(resolved: t.Mapping[str, t.Any]) -> str:
+    """The network that podman-compose puts a service on which names none: the only one there is, or ``default``."""
+    declared = list(resolved.get("networks") or {})
+    own = resolved.get("x-podman")
+    if not declared or "default" in declared or (isinstance(own, dict) and own.get("default_net_behavior_compat")):
+        return "default"
+    return str(declared[0]) if len(declared) == 1 else ""
 
 
 def _env_of(path: str, source: Source, dialect: dotenv.Dialect, environ: t.Mapping[str, str]) -> dict[str, str]:

@@ -126,7 +126,7 @@ def make(
             _content(row, service, container, facts)
             _liveness(row, service, container, kind)
         _context(row, service, present, facts)
-        if present and set(resources.keys_of(service)) & set(networks):
+        if present and set(resources.keys_of(service, model)) & set(networks):
             row.raise_to(RECREATE, "network_changed")
         if len(present) < service.scale:
             row.raise_to(CREATE, "missing")

@@ -89,7 +89,8 @@ def declared(model: Model, kind: str) -> dict[str, dict[str, t.Any]]:
     top = top if isinstance(top, dict) else {}
     used: dict[str, None] = {}
     for service in model.services.values():
-        used.update(dict.fromkeys(keys_of(service) if kind == "network" else (row[0] for row in service.named_volumes)))
+        on = keys_of(service, model) if kind == "network" else [row[0] for row in service.named_volumes]
+        used.update(dict.fromkeys(on))
     found = {}
     for key in filter(None, used):
         written = top.get(key)
@@ -102,12 +103,12 @@ def declared(model: Model, kind: str) -> dict[str, dict[str, t.Any]]:
     return found
 
 
-def keys_of(service: Service) -> list[str]:
+def keys_of(service: Service, model: Model) -> list[str]:
     """The networks of the compose file that a service is on."""
     written = service.raw.get("networks")
     if written:
         return [str(key) for key in written]
-    return [] if service.raw.get("network_mode") else ["default"]
+    return [] if service.raw.get("network_mode") else [*filter(None, [model.default_network])]
 
 
 def plan(model: Model, found: Found, kind: str, version_text: str) -> list[Row]:
