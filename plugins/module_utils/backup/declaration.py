@@ -42,6 +42,8 @@ class SourceSpec:
     files: tuple[str, ...] = ()
     allow_empty: bool = False
     max_drop_percent: int = 100
+    max_entries: int = 5_000_000
+    max_hole_gib: int = 64
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ _COMMON = {"name", "kind", "allow_empty", "max_drop_percent"}
 _OPTIONS = {
     "postgresql": _COMMON | {"service", "container", "databases", "user", "port", "password_variable", "password_file"},
     "redis": _COMMON | {"service", "container", "user", "port", "password_variable", "password_file"},
-    "directory": _COMMON | {"path", "exclude", "sqlite"},
+    "directory": _COMMON | {"path", "exclude", "sqlite", "max_entries", "max_hole_gib"},
     "compose": _COMMON | {"files"},
 }
 _TOP = {
@@ -208,6 +210,8 @@ def _source(table: _Table) -> SourceSpec:
         files=files,
         allow_empty=table.flag("allow_empty"),
         max_drop_percent=drop,
+        max_entries=table.number("max_entries", 5_000_000, 1),
+        max_hole_gib=table.number("max_hole_gib", 64),
     )
 
 

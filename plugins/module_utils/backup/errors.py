@@ -37,6 +37,22 @@ class SourceError(BackupError):
     exit_code = 4
 
 
+class SourceLimit(SourceError):
+    """What a source holds keeps it out of a set; the others are committed without it."""
+
+
+class RoomLimit(SourceLimit):
+    """Room ran out while a source was written."""
+
+    exit_code = 6
+
+
+class Unexpected(BackupError):
+    """An error that no code expected: a defect of this program, or a fault of the host."""
+
+    exit_code = 12
+
+
 class StoreError(BackupError):
     """The repository cannot be used, or holds something it must not."""
 

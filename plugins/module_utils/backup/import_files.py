@@ -15,14 +15,13 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import rehears
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
-from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import listing
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import extract, listing, place
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import MigrationError, MismatchError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redis_load
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis.restore import restore_redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
-from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 
 _NOTE = "arrivals"
 
@@ -143,33 +142,27 @@ class Tree(_Arrival):
         """Copy it beside the live directory, compare, and change names. Returns the former one's place, "" for none."""
         target = self.spec.path
         owners = self.context.world.is_root
-        fresh = f"{target}.onebox-arriving"
-        trees.remove_tree(fresh)  # what a killed run left
-        parent = os.path.dirname(target)
-        files.make_directories(parent, 0o755)
-        try:
-            trees.private_dir(fresh)
-            directories.extract(os.path.join(self._staged, self._facts["archive"]), fresh, owners)
-            directories.overlay_databases(self._facts, self._staged, fresh, owners)
-            directories.dress_root(self._facts, self._staged, fresh, owners)
-            problems, _moved = directories.check(self._facts, self._staged, fresh, owners)
+        note = _swap_note(self.spec)
+        with place.arrival(target) as arrival:
+            trees.private_dir(arrival.tree)
+            lost = extract.extract(os.path.join(self._staged, self._facts["archive"]), arrival.tree, owners)
+            extract.overlay_databases(self._facts, self._staged, arrival.tree, owners)
+            extract.dress_root(self._facts, self._staged, arrival.tree, owners)
+            problems, _moved = directories.check(self._facts, self._staged, arrival.tree, owners, lost)
             if problems:
                 raise MismatchError(
                     f"{target} is untouched, the copy of {self.file} differs: {'; '.join(problems[:5])}"
                 )
-        except (OneboxError, OSError):
-            trees.remove_tree(fresh)
-            raise
-        aside = f"{target}.before-{stamp}" if os.path.lexists(target) else ""
-        # Killed between the two renames, the next run finishes: see finish_tree().
-        self.context.state.write(_swap_note(self.spec), {"fresh": fresh, "sha256": self.sha256, "file": self.file})
-        if aside:
-            os.rename(target, aside)
-        os.rename(fresh, target)
-        files.sync_directory(parent)
+            self.warnings += rehearse.not_kept(self.spec.name, lost, target)
+            trees.sync_tree(arrival.tree)
+            # Killed in the middle of the change of names, the next run finishes: see finish_tree().
+            aside = f"{os.path.basename(target)}.before-{stamp}"
+            kept = {"fresh": list(arrival.fresh), "sha256": self.sha256, "file": self.file}
+            self.context.state.write(note, kept)
+            former = arrival.move_in(aside)
         self._note()
-        self.context.state.write(_swap_note(self.spec), {})
-        return aside
+        self.context.state.write(note, {})
+        return former
 
 
 def finish_tree(context: Context, spec: SourceSpec) -> str:
@@ -177,18 +170,15 @@ def finish_tree(context: Context, spec: SourceSpec) -> str:
     note = context.state.read(_swap_note(spec))
     if not note:
         return ""
-    done = ""
-    if not os.path.lexists(spec.path) and os.path.isdir(note["fresh"]):
-        # It was compared before the first rename.
-        os.rename(note["fresh"], spec.path)
-        files.sync_directory(os.path.dirname(spec.path))
-        done = f"{spec.path}: the change of names that was interrupted is done"
-    if done or not os.path.lexists(note["fresh"]):
+    settled = place.settle(spec.path)
+    with place.open_parent(spec.path) as parent:
+        arrived = list(place.identity(parent, os.path.basename(spec.path))) == note["fresh"]
+    if arrived:
         known = context.state.read(_NOTE).get("sources") or {}
         known[spec.name] = {"sha256": note["sha256"], "file": note["file"], "at": context.now().isoformat()}
         context.state.write(_NOTE, {"sources": known})
     context.state.write(_swap_note(spec), {})
-    return done
+    return f"{spec.path}: the change of names that was interrupted is done" if settled and arrived else ""
 
 
 def _swap_note(spec: SourceSpec) -> str:

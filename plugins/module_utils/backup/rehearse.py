@@ -17,6 +17,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import sources
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import extract
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory.limits import Limits
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     BackupError,
     MismatchError,
@@ -243,28 +245,46 @@ def _directory(
 ) -> dict[str, t.Any]:
     target = os.path.join(scratch, f"tree-{source.name}")
     owners = context.world.is_root
-    put_directory(store, chosen, source, staged, target, owners)
     try:
-        problems, moved = directories.check(source.facts, staged, target, owners)
+        lost = put_directory(store, chosen, source, staged, target, owners, context.declaration.reserve_mib << 20)
+        problems, moved = directories.check(source.facts, staged, target, owners, lost)
         if problems:
             more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
             raise MismatchError("; ".join(problems[:5]) + more)
         warnings = [f"{len(moved)} files changed during the backup: {', '.join(moved[:5])}"] if moved else []
+        warnings += not_kept("attributes", lost, scratch)
         return {"entries": source.facts["entries"], "bytes": source.facts["bytes"], "warnings": warnings}
     finally:
         trees.remove_tree(target)
 
 
-def put_directory(store: Store, chosen: StoredSet, source: Source, staged: str, target: str, owners: bool) -> None:
-    """Restore a directory source into ``target``, which must not exist yet."""
+def put_directory(
+    store: Store, chosen: StoredSet, source: Source, staged: str, target: str, owners: bool, reserve: int = 0
+) -> list[str]:
+    """Restore a directory source into ``target``, which must not exist yet, in a directory only this user can enter.
+
+    Args:
+        reserve: bytes that must stay free.
+
+    Returns:
+        Names of attributes that could not be set there.
+    """
     trees.private_dir(target)
     facts = source.facts
+    lost: list[str] = []
     if facts["archive"]:
-        directories.extract(os.path.join(staged, facts["archive"]), target, owners)
+        limits = Limits(target, writes_to=target, reserve=reserve)
+        lost = extract.extract(os.path.join(staged, facts["archive"]), target, owners, limits)
     else:
         store.fetch_tree(chosen, facts["root"], target)
-    directories.overlay_databases(facts, staged, target, owners)
-    directories.dress_root(facts, staged, target, owners)
+    extract.overlay_databases(facts, staged, target, owners)
+    extract.dress_root(facts, staged, target, owners)
+    return lost
+
+
+def not_kept(name: str, lost: t.Sequence[str], where: str) -> list[str]:
+    """A warning for attributes that could not be set."""
+    return [f"{name}: {where} cannot keep {', '.join(lost)}; not compared"] if lost else []
 
 
 def throwaway_name(stack: str, source: str) -> str:

@@ -13,10 +13,17 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, restore_files, sources, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import (
+    interrupted,
+    rehearse,
+    restore_files,
+    sources,
+    status,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import place
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     BackupError,
     MismatchError,
@@ -32,7 +39,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Rep
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet, passed_over, pick
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.schema import of_set
-from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
+from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
 
 # The kinds that can go into another directory, beside the stack.
@@ -63,9 +70,9 @@ def restore(context: Context, request: Request, *, confirm: str = "", wait: floa
         Busy: another run holds the lock.
     """
     with context.locked("restore", wait):
-        recovered = recover(context) if confirm else ""
+        recovered = [recover(context), interrupted.recover(context)] if confirm else []
         work, report = _prepare(context, request, confirm)
-        report["warnings"] += [recovered] if recovered else []
+        report["warnings"] += [text for text in recovered if text]
         if not confirm:
             return report
         began = context.world.monotonic()
@@ -211,12 +218,12 @@ class _Restore:
 
     def step(self, spec: SourceSpec, source: Source, part: str = "") -> str:
         """What is done for a source, or for one database or file of it."""
-        place = f"service {spec.service}" if spec.service else f"container {spec.container}"
+        server = f"service {spec.service}" if spec.service else f"container {spec.container}"
         if source.kind == "postgresql":
             former = postgresql.aside_name(part, self.stamp)
-            return f"database {part} of {place}: the former one renamed to {former}, restored, compared"
+            return f"database {part} of {server}: the former one renamed to {former}, restored, compared"
         if source.kind == "redis":
-            return f"{place}: stopped, its data moved to pre-restore-{self.stamp}, {source.count} keys loaded, started"
+            return f"{server}: stopped, its data moved to pre-restore-{self.stamp}, {source.count} keys loaded, started"
         if source.kind == "directory":
             return f"directory {self.target(spec)}: the former one renamed to {self.aside(self.target(spec))}"
         return f"file {self.file(part)} written, a former one kept beside it"
@@ -267,12 +274,17 @@ class _Restore:
                     raise of_files(error, f"source {source.name}: {row['error']}") from error
                 except BackupError as error:
                     row["error"] = str(error)
+                    # It says itself what is as it was before, and what is not.
+                    interrupted.end(self.context, [each.name for _spec, each in self.work])
                     raise
                 row["ok"] = True
         finally:
             trees.remove_tree(scratch)
+        interrupted.end(self.context, [source.name for _spec, source in self.work])
 
     def _one(self, spec: SourceSpec, source: Source, staged: str, report: Report) -> None:
+        if source.kind != "directory" and not self.request.into:
+            interrupted.begin(self.context, self.chosen.seq, source.name)
         if source.kind == "postgresql":
             self._postgresql(spec, source, staged, report)
         elif source.kind == "redis":
@@ -331,28 +343,22 @@ class _Restore:
 
     def _directory(self, spec: SourceSpec, source: Source, staged: str, report: Report) -> None:
         target = self.target(spec)
-        parent = os.path.dirname(target)
-        if not os.path.isdir(parent):
-            os.makedirs(parent, mode=0o755)
-        fresh = f"{target}.restoring-{self.stamp}"
-        ours = not os.path.lexists(fresh)
-        try:
-            rehearse.put_directory(self.store, self.chosen, source, staged, fresh, self.owners)
-            problems, moved = directories.check(source.facts, staged, fresh, self.owners)
+        with place.arrival(target) as arrival:
+            reserve = self.context.declaration.reserve_mib << 20
+            lost = rehearse.put_directory(self.store, self.chosen, source, staged, arrival.tree, self.owners, reserve)
+            problems, moved = directories.check(source.facts, staged, arrival.tree, self.owners, lost)
             if problems:
                 raise MismatchError(f"{target} is untouched, the restored copy differs: {'; '.join(problems[:5])}")
             if moved:
                 report["warnings"].append(
                     f"{source.name}: {len(moved)} files changed during the backup: {', '.join(moved[:5])}"
                 )
-            trees.sync_tree(fresh)
-            if os.path.lexists(target):
-                os.rename(target, self.aside(target))
-                report["aside"].append(self.aside(target))
-        except BaseException:
-            if ours:
-                trees.remove_tree(fresh)
-            raise
-        os.rename(fresh, target)
-        files.sync_directory(parent)
+            report["warnings"] += rehearse.not_kept(source.name, lost, target)
+            trees.sync_tree(arrival.tree)
+            aside = os.path.basename(self.aside(target))
+            if not self.request.into:
+                interrupted.begin(self.context, self.chosen.seq, source.name)
+            former = arrival.move_in(aside)
+            if former:
+                report["aside"].append(former)
         self.finished.append(self.step(spec, source))

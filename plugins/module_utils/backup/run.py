@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import drops, sources, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import drops, interrupted, sources, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
@@ -85,6 +85,7 @@ def backup(
 def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_prune: bool) -> None:
     store = context.store
     _require_known_place(context, store)
+    interrupted.require_none(context)
     store.prepare()
     there = store.sets()
     report["warnings"] += [f"set {found.seq} is not understood: {found.problem}" for found in there if found.problem]

@@ -13,11 +13,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import drops
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration, SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory.limits import Limits
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Manifest, Source
-from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
+from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import databases
 
@@ -25,6 +26,10 @@ if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import StoredSet
     from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
     from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+
+
+# Of one file of a compose source: it is held in memory.
+_MOST_COMPOSE = 64 << 20
 
 
 class Capturer:
@@ -103,23 +108,30 @@ class Capturer:
             spec.name,
             archive=self._archive,
             before=os.path.join(self._lists, f"{spec.name}.list"),
+            limits=self._limits(spec, staging),
         )
         self.trees.append(spec.path)
         self.excludes += got.excludes
         # The root itself is an entry, and an unmounted directory has only that one.
         return got.artefacts, got.facts["entries"] - 1, got.facts, got.warnings
 
+    def _limits(self, spec: SourceSpec, staging: str) -> Limits:
+        return Limits(
+            spec.path,
+            seconds=self._declaration.timeout,
+            entries=spec.max_entries,
+            hole_bytes=spec.max_hole_gib << 30,
+            writes_to=staging,
+            reserve=self._declaration.reserve_mib << 20,
+            monotonic=self._world.monotonic,
+        )
+
     def _compose(self, spec: SourceSpec, staging: str) -> _Given:
         artefacts = []
         found = {}
         for path in spec.files:
             target = f"compose/{spec.name}{path}"
-            try:
-                with files.open_regular(os.path.realpath(path)) as file:
-                    data = file.read()
-                    status = os.fstat(file.fileno())
-            except OSError as error:
-                raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+            data, status = _read_file(path)
             sha256 = files.write_new(trees.private_parents(staging, target), data, durable=False)
             artefacts.append(Artefact(target, len(data), sha256))
             found[path] = {
@@ -134,6 +146,27 @@ class Capturer:
             for container in project_containers(self._cli.engine, self._declaration.stack)
         ]
         return artefacts, len(found), {"files": found, "services": services}, []
+
+
+def _read_file(path: str) -> tuple[bytes, os.stat_result]:
+    """A file of the stack and its status. Links on the way count when only root could have made them."""
+    if beneath.foreign_link(path):
+        raise SourceError(f"{path}: {beneath.foreign_link(path)} is a link that root did not make. Name its target")
+    real = os.path.realpath(path)
+    try:
+        with beneath.open_directory(os.path.dirname(real)) as folder:
+            descriptor = folder.open(os.path.basename(real), os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise SourceError(f"{path} is not a plain file")
+            if status.st_size > _MOST_COMPOSE:
+                raise SourceError(f"{path} has {status.st_size >> 20} MiB: a source of files is for what is small")
+            return file.read(_MOST_COMPOSE), status
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+    except (files.FileError, beneath.UnsafePath) as error:
+        raise SourceError(f"{path} cannot be read: {error}") from error
 
 
 _Given = t.Tuple[t.Sequence[Artefact], int, t.Dict[str, t.Any], t.Sequence[str]]  # noqa: UP006

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import sources
+from ansible_collections.onebox.stack.plugins.module_utils.backup import interrupted, sources
 from ansible_collections.onebox.stack.plugins.module_utils.backup import state as states
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, file_errors
@@ -44,6 +44,8 @@ def status(context: Context) -> Status:
         problems.append("there is no backup yet")
     elif age > limit * 3600:
         problems.append(f"the newest set is {age / 3600:.0f} hours old, {limit} are allowed")
+    if interrupted.problem(context):
+        problems.append(interrupted.problem(context))
     if last.get("error"):
         problems.append(f"the last run failed: {last['error']}")
     checked = context.state.read("last-check")

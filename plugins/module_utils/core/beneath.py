@@ -104,7 +104,7 @@ def _walk(path: str, foreign: t.Collection[str]) -> int:
         while left:
             part = left.pop(0)
             here = os.path.normpath(os.path.join(place, part))
-            ours = ours and _only_ours(os.fstat(current)) and not any(_below(place, root) for root in roots)
+            ours = ours and only_ours(os.fstat(current)) and not any(_below(place, root) for root in roots)
             status = os.stat(part, dir_fd=current, follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):
                 links += 1
@@ -126,7 +126,8 @@ def _walk(path: str, foreign: t.Collection[str]) -> int:
     return current
 
 
-def _only_ours(status: os.stat_result) -> bool:
+def only_ours(status: os.stat_result) -> bool:
+    """Whether only root and this user can replace names in a directory of this status."""
     if status.st_uid not in (0, os.geteuid()):
         return False
     # In a sticky directory such as /tmp others can make names, but not replace those of root.

@@ -97,7 +97,7 @@ def test_full_disk_under_a_rehearsal_and_a_restore_has_exit_code_6_and_is_no_ver
 
     def write(descriptor, data):
         path = os.readlink(f"/proc/self/fd/{descriptor}")
-        if part in path or ".restoring-" in path:
+        if part in path or ".onebox-restore-" in path:
             raise FULL
         return real(descriptor, data)
 

@@ -17,7 +17,7 @@ import tracemalloc
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, restore
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
-from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import listing
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import extract, listing, walk
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError, StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles
 from test_backup_runs import Box
@@ -46,7 +46,12 @@ def capture(root, staging, before=""):
 def test_what_did_not_change_is_not_read_and_its_line_is_the_same(root, tmp_path, monkeypatch):
     read = []
     real = listing.hash_file
-    monkeypatch.setattr(listing, "hash_file", lambda path: read.append(os.path.basename(path)) or real(path))
+
+    def counted(path, *args, **more):
+        read.append(os.path.basename(path))
+        return real(path, *args, **more)
+
+    monkeypatch.setattr(listing, "hash_file", counted)
     _got, first = capture(root, tmp_path / "one")
     assert len(read) == len(NAMES) + 1
     read.clear()
@@ -108,11 +113,11 @@ def test_each_difference_is_named_and_what_drifted_is_none(root, tmp_path):
 def test_a_file_that_changes_while_it_is_hashed_is_hashed_anew_and_counts_as_changed(root, tmp_path, monkeypatch):
     real = listing.hash_file
 
-    def changing(path):
-        sha256, size, _before = real(path)
-        if os.path.basename(path) == "a":
+    def changing(path, *args, **more):
+        sha256, size, _before = real(path, *args, **more)
+        if path == "a":
             (root / "a").write_text("written meanwhile", encoding="utf-8")
-        return sha256, size, os.stat(path)
+        return sha256, size, os.stat(root / path)
 
     monkeypatch.setattr(listing, "hash_file", changing)
     got, first = capture(root, tmp_path / "one")
@@ -124,9 +129,8 @@ def test_a_file_that_changes_while_it_is_hashed_is_hashed_anew_and_counts_as_cha
 
 
 def test_a_directory_that_goes_away_during_the_walk_is_just_not_there(root, tmp_path):
-    walk = iter(listing.Listing(str(root)))
     found = []
-    for path, _status in walk:
+    for path, _status in walk.Listing(str(root)):
         found.append(path)
         if path == "z":
             shutil.rmtree(root / "z")
@@ -151,7 +155,7 @@ def test_a_database_put_back_leaves_the_times_of_its_directory(root, tmp_path):
     got = directories.capture(str(root), (), ("*.db",), str(tmp_path / "one"), "s", archive=False)
     (root / "a.d/x").unlink()
     os.utime(root / "a.d", (1, 1))
-    directories.overlay_databases(got.facts, str(tmp_path / "one"), str(root), False)
+    extract.overlay_databases(got.facts, str(tmp_path / "one"), str(root), False)
     assert os.stat(root / "a.d").st_mtime == 1
 
 

@@ -58,7 +58,7 @@ def test_a_restore_that_fails_leaves_no_half_copy(box, monkeypatch):
     def full(*_words):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(rehearse.directories, "dress_root", full)
+    monkeypatch.setattr(rehearse.extract, "dress_root", full)
     report = restore.restore(box.context(), restore.Request(), confirm="unit")
     assert "No space left" in report["error"]
     assert sorted(os.listdir(box.base)) == ["data", "metrics", "repo", "state"]

@@ -244,6 +244,8 @@ def test_killed_in_backup_prune_rehearsal_and_restore_no_set_is_lost(box, tally)
         box, lambda: rehearse.rehearse(box.context()), lambda: all_verify(box, {1, 2, 3})
     )
 
+    cut: list[int] = []
+
     def check_restore() -> None:
         # The data is there whole, before or after the swap, or at the name it was moved aside to.
         places = [name for name in os.listdir(box.base) if name == "data" or name.startswith("data.before-")]
@@ -251,11 +253,19 @@ def test_killed_in_backup_prune_rehearsal_and_restore_no_set_is_lost(box, tally)
         assert whole
         if not os.path.isdir(box.files):
             shutil.copytree(os.path.join(box.base, whole[0]), box.files, symlinks=True)
+        if box.context().state.read("restore-under-way"):
+            found = status.status(box.context())
+            assert any("was cut short" in problem for problem in found["problems"])
+            assert "no set is taken" in run.backup(box.context())["error"]
+            assert restore.restore(box.context(), restore.Request(wanted="1"), confirm="unit")["error"] == ""
+            assert [name for name in os.listdir(box.base) if name.startswith(".onebox")] == []
+            cut.append(1)
         all_verify(box, {1, 2, 3})
 
     counts["restore"] = count_points(
         box, lambda: restore.restore(box.context(), restore.Request(wanted="1"), confirm="unit"), check_restore
     )
+    tally("kill -9 in a restore that had begun to change the stack: not known to status and backup", len(cut))
     for what, points in counts.items():
         tally(f"kill -9 at each change to the disk, {what}, plain files: sets lost or partial ones listed", points)
     assert sum(counts.values()) >= 200

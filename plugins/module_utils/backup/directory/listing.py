@@ -11,106 +11,24 @@ to the kernel: what is not UTF-8 is kept by surrogate escapes, so that every nam
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import hashlib
 import json
 import os
 import stat
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import attributes, sparse
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory.limits import Limits
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory.walk import KINDS, Listing
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 Entry = dict[str, t.Any]
-_TYPES = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo"}
-# What SQLite keeps beside a database: superfluous with a copy through its backup API, and wrong with a plain one.
-COMPANIONS = ("-wal", "-shm", "-journal")
+# Of a list with attributes, hard links and the hash of blocks: written into its first line.
+VERSION = 2
 # By which restic and we tell an unchanged file; they are another's after a restore, and no part of a comparison.
-SIGNS = ("mtime", "ctime", "ino")
+SIGNS = ("mtime", "ctime", "ino", "list")
 _quoted = json.encoder.encode_basestring_ascii
-
-
-class Listing:
-    """Everything below a root that is backed up. Iterate over it once: (path below the root, status), "." first.
-
-    Attributes:
-        databases: paths of SQLite files, as far as the walk has come.
-        left_out: sockets and devices, which hold no data to keep.
-        skipped: paths left out because of a pattern, or because they only accompany a database.
-    """
-
-    def __init__(self, root: str, exclude: t.Sequence[str] = (), sqlite: t.Sequence[str] = ()) -> None:
-        self.root = root
-        self.databases: list[str] = []
-        self.left_out: list[str] = []
-        self.skipped: list[str] = []
-        self._exclude = exclude
-        self._sqlite = sqlite
-
-    def __iter__(self) -> t.Iterator[tuple[str, os.stat_result]]:
-        try:
-            status = os.lstat(self.root)
-        except OSError as error:
-            raise SourceError(f"the directory {self.root} cannot be read: {error.strerror}") from error
-        if not stat.S_ISDIR(status.st_mode):
-            raise SourceError(f"{self.root} is not a directory; name the directory itself, not a link to it")
-        yield ".", status
-        # Not by recursion: Python allows it a thousand levels.
-        way = [("", self._entries(self.root, ""))]
-        while way:
-            prefix, entries = way[-1]
-            entry = next(entries, None)
-            if entry is None:
-                way.pop()
-                continue
-            path = prefix + entry.name
-            chosen = self._chosen(path, entry)
-            if chosen is not None:
-                yield path, chosen
-                if stat.S_ISDIR(chosen.st_mode):
-                    way.append((path + "/", self._entries(entry.path, path)))
-
-    def _entries(self, place: str, path: str) -> t.Iterator[os.DirEntry[str]]:
-        """What is in a directory, sorted by name. Nothing when it was removed since it was listed itself."""
-        try:
-            with os.scandir(place) as entries:
-                return iter(sorted(entries, key=lambda entry: entry.name))
-        except OSError as error:
-            if path and isinstance(error, FileNotFoundError):
-                return iter(())
-            raise SourceError(f"the directory {place} cannot be read: {error.strerror}") from error
-
-    def _chosen(self, path: str, entry: os.DirEntry[str]) -> os.stat_result | None:
-        """The status of an entry that is backed up, None for one that is left out or gone since it was listed."""
-        if self._exclude and matches(path, self._exclude):
-            self.skipped.append(path)
-            return None
-        try:
-            status = entry.stat(follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-        kind = stat.S_IFMT(status.st_mode)
-        if kind not in _TYPES:
-            self.left_out.append(path)
-            return None
-        if self._sqlite and kind == stat.S_IFREG and self._is_database(path):
-            self.databases.append(path)
-        elif self._sqlite and self._is_companion(path):
-            self.skipped.append(path)
-            return None
-        return status
-
-    def _is_database(self, path: str) -> bool:
-        return matches(path, self._sqlite)
-
-    def _is_companion(self, path: str) -> bool:
-        return any(path.endswith(tail) and self._is_database(path[: -len(tail)]) for tail in COMPANIONS)
-
-
-def matches(path: str, patterns: t.Sequence[str]) -> bool:
-    """Whether a path below the root, or its last name, fits one of the patterns (``*.db``, ``cache``, ``a/b/*``)."""
-    name = path.rsplit("/", 1)[-1]
-    return any(fnmatch.fnmatchcase(path, pattern) or fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def order(path: str) -> list[str]:
@@ -118,26 +36,36 @@ def order(path: str) -> list[str]:
     return [] if path == "." else path.split("/")
 
 
-def head(path: str, status: os.stat_result, size: int | None = None) -> bytes:
-    """The line of a plain file up to its sha256. Written by hand: it is made for each file in each run."""
+def head(path: str, status: os.stat_result, size: int | None = None, *, hard: str = "", blocks: bool = False) -> bytes:
+    """The line of a plain file up to its sha256. Written by hand: it is made for each file in each run.
+
+    Args:
+        hard: the path of the first of its hard links, "" for a file that is the first or has no other.
+        blocks: the hash is that of a file with holes, see :mod:`sparse`.
+    """
     size = status.st_size if size is None else size
+    more = f'"hard":{_quoted(hard)},' if hard else ""
+    more += '"hash":"blocks",' if blocks else ""
     return (
-        f'{{"ctime":{status.st_ctime_ns},"gid":{status.st_gid},"ino":{status.st_ino},'
+        f'{{"ctime":{status.st_ctime_ns},"gid":{status.st_gid},{more}"ino":{status.st_ino},'
         f'"mode":{stat.S_IMODE(status.st_mode)},"mtime":{status.st_mtime_ns},"path":{_quoted(path)},'
         f'"size":{size},"type":"file","uid":{status.st_uid},"sha256":"'
     ).encode()
 
 
-def file_line(path: str, status: os.stat_result, sha256: str, size: int | None = None) -> bytes:
-    """The line of a plain file."""
-    return head(path, status, size) + sha256.encode() + b'"}\n'
+def tail(sha256: str, attributes: t.Mapping[str, str]) -> bytes:
+    """The rest of the line of a plain file."""
+    more = "," + json.dumps({"xattr": attributes}, sort_keys=True)[1:-1] if attributes else ""
+    return f'{sha256}"{more}}}\n'.encode()
 
 
-def other_line(path: str, status: os.stat_result, link: str = "") -> bytes:
+def other_line(
+    path: str, status: os.stat_result, link: str = "", attributes: t.Mapping[str, str] | None = None
+) -> bytes:
     """The line of a directory, link or pipe."""
     row: Entry = {
         "path": path,
-        "type": _TYPES[stat.S_IFMT(status.st_mode)],
+        "type": KINDS[stat.S_IFMT(status.st_mode)],
         "mode": stat.S_IMODE(status.st_mode),
         "uid": status.st_uid,
         "gid": status.st_gid,
@@ -145,6 +73,10 @@ def other_line(path: str, status: os.stat_result, link: str = "") -> bytes:
     }
     if row["type"] == "link":
         row["link"] = link
+    if attributes:
+        row["xattr"] = dict(attributes)
+    if path == ".":
+        row["list"] = VERSION
     return json.dumps(row, sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
@@ -182,6 +114,9 @@ class Known:
         with contextlib.suppress(OSError):
             self._file = files.open_regular(path)
             self._advance()
+            # One of an earlier version does not say what it could: everything is hashed once more.
+            if f'"list":{VERSION},'.encode() not in self._line:
+                self._line = b""
 
     def line(self, path: str, start: bytes) -> bytes:
         """The known line of ``path`` when it begins with ``start`` (see :func:`head`), else b""."""
@@ -189,7 +124,9 @@ class Known:
             line = self._line
             if line.startswith(start):
                 self._advance()
-                return line if len(line) == len(start) + 67 else b""  # sha256, quote, brace, newline
+                # sha256, quote, brace, newline; or attributes
+                whole = len(line) == len(start) + 67 or line[len(start) + 64 :].startswith(b'","xattr":{')
+                return line if whole else b""
             if self._place() > order(path):
                 break
             self._advance()
@@ -210,30 +147,100 @@ class Known:
             self._file.close()
 
 
-def hash_file(path: str) -> tuple[str, int, os.stat_result]:
-    """sha256, bytes read, and the state of the file after reading. Raises OSError."""
+def hash_file(path: str, descriptor: int, limits: Limits, *, blocks: bool) -> tuple[str, int, os.stat_result]:
+    """sha256, bytes hashed, and the state after it of the open file that the walk found as ``path``. Raises OSError.
+
+    A file that grows is read as far as it was long.
+
+    Args:
+        blocks: the hash of a file with holes.
+    """
+    status = os.fstat(descriptor)
+    if blocks:
+        return sparse.hash_blocks(descriptor, status.st_size, limits), status.st_size, os.fstat(descriptor)
     found = hashlib.sha256()
     size = 0
-    with files.open_plain(path) as fd:
-        while chunk := os.read(fd, files.CHUNK):
-            found.update(chunk)
-            size += len(chunk)
-        return found.hexdigest(), size, os.fstat(fd)
+    while size < status.st_size and (chunk := os.read(descriptor, min(files.CHUNK, status.st_size - size))):
+        found.update(chunk)
+        size += len(chunk)
+        limits.moved(len(chunk))
+    return found.hexdigest(), size, os.fstat(descriptor)
 
 
-def scan(root: str, owners: bool) -> t.Iterator[Entry]:
-    """What is below a restored root, hashed; without ``owners`` uid and gid are left out of the comparison."""
-    for path, status in Listing(root):
-        place = os.path.join(root, path)
-        if stat.S_ISREG(status.st_mode):
-            sha256, size, _after = hash_file(place)
-            line = file_line(path, status, sha256, size)
+class HardLinks:
+    """Which paths are the same file, as a walk finds them."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[int, int], tuple[str, int]] = {}
+
+    def first(self, path: str, status: os.stat_result) -> str:
+        """The path under which this file was found before, "" for the first time."""
+        if status.st_nlink < 2:
+            return ""
+        key = (status.st_dev, status.st_ino)
+        known, left = self._first.get(key, (path, status.st_nlink))
+        if left > 1:
+            self._first[key] = (known, left - 1)
         else:
-            line = other_line(path, status, os.readlink(place) if stat.S_ISLNK(status.st_mode) else "")
-        row = json.loads(line)
-        if not owners:
-            del row["uid"], row["gid"]
-        yield row
+            self._first.pop(key, None)
+        return "" if known == path else known
+
+
+class Scan:
+    """What is below a restored root, in the order of a walk; files are hashed when they are compared.
+
+    Args:
+        owners: without, uid and gid are left out of the comparison.
+    """
+
+    def __init__(self, root: str, owners: bool) -> None:
+        self._found = Listing(root)
+        self._owners = owners
+
+    def __iter__(self) -> t.Iterator[Entry]:
+        links = HardLinks()
+        for path, status in self._found:
+            row: Entry = {
+                "path": path,
+                "type": KINDS[stat.S_IFMT(status.st_mode)],
+                "mode": stat.S_IMODE(status.st_mode),
+                "mtime": status.st_mtime_ns,
+            }
+            if self._owners:
+                row.update(uid=status.st_uid, gid=status.st_gid)
+            if row["type"] == "link":
+                row["link"] = self._found.link(path) or ""
+            elif row["type"] == "dir":
+                row["xattr"] = attributes.comparable(
+                    attributes.digests(attributes.read(self._found.opened)), self._owners
+                )
+            elif row["type"] == "file":
+                row["size"] = status.st_size
+                row["hard"] = links.first(path, status)
+            yield row
+
+    def complete(self, row: Entry, blocks: bool) -> None:
+        """Add the hash and the attributes of the file at hand. ``blocks``: the hash of a file with holes."""
+        descriptor = self._found.open_file(row["path"])
+        if descriptor is None:
+            raise SourceError(f"{self._found.root}/{row['path']} cannot be read")
+        try:
+            found = attributes.digests(attributes.read(descriptor))
+            row["xattr"] = attributes.comparable(found, self._owners)
+            if blocks:
+                row["sha256"] = sparse.hash_blocks(descriptor, row["size"], self._found.limits)
+            else:
+                row["sha256"] = _hash_plain(descriptor, row["size"])
+        finally:
+            os.close(descriptor)
+
+
+def _hash_plain(descriptor: int, size: int) -> str:
+    found = hashlib.sha256()
+    while size > 0 and (chunk := os.read(descriptor, files.CHUNK)):
+        found.update(chunk)
+        size -= len(chunk)
+    return found.hexdigest()
 
 
 class Comparison:
@@ -243,14 +250,28 @@ class Comparison:
         drifting: the store read the directory itself, after the list was made: what changed in between, as its own or
             its directory's mtime tells, is no difference.
         copies: paths of files that were stored apart (SQLite) and so cannot have changed in between.
+        owners: what only root may set is compared, too.
+        lost: attributes that could not be set, and are not compared.
 
     Attributes:
         problems: each difference as a sentence.
         moved: what changed in between.
     """
 
-    def __init__(self, where: str, *, drifting: bool, copies: t.Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        where: str,
+        *,
+        drifting: bool,
+        copies: t.Collection[str] = (),
+        owners: bool = True,
+        lost: t.Collection[str] = (),
+    ) -> None:
         self._where = where
+        self._owners = owners
+        self._lost = lost
+        # Whether the list says what it knows of attributes and hard links.
+        self._full = False
         self._drifting = drifting
         self._copies = copies
         # mtime in the list and on the disk of the directories that lead to where the comparison is.
@@ -260,6 +281,7 @@ class Comparison:
 
     def run(self, expected: t.Iterable[Entry], found: t.Iterable[Entry]) -> None:
         """Compare; both in the order of a walk."""
+        self._scan = found if isinstance(found, Scan) else None
         left, right = iter(expected), iter(found)
         before, after = next(left, None), next(right, None)
         while before is not None or after is not None:
@@ -281,6 +303,8 @@ class Comparison:
         while len(self._above) > 1 and self._above[-1][0] != parent and path != ".":
             self._above.pop()
         if before is not None and after is not None:
+            if path == ".":
+                self._full = before.get("list", 0) >= VERSION
             if before["type"] == "dir":
                 self._above.append((path, before["mtime"], after["mtime"]))
             if self._drifted(before, after):
@@ -309,11 +333,31 @@ class Comparison:
         )
 
     def _differences(self, path: str, before: Entry, after: Entry) -> None:
+        if self._scan and before["type"] == after["type"] == "file":
+            self._scan.complete(after, before.get("hash") == "blocks")
         for key in sorted(set(after) - set(SIGNS)):
             if before["type"] == "link" and key == "mode":
                 continue  # a link has no mode of its own
-            if before.get(key) != after[key]:
+            if key in ("xattr", "hard"):
+                if self._full and path not in self._copies:
+                    self._attributes(path, key, before, after)
+            elif before.get(key) != after[key]:
                 self.problems.append(
                     f"{self._where}: {path!r}: {key} is {after[key]!r}, backed up was {before.get(key)!r}"
                 )
                 return
+
+    def _attributes(self, path: str, key: str, before: Entry, after: Entry) -> None:
+        if key == "hard":
+            if after[key] == before.get(key, ""):
+                return
+            if self._drifting:  # made or removed since the list
+                self.moved.append(path)
+            else:
+                was = f"a hard link to {before[key]!r}" if before.get(key) else "a file of its own"
+                self.problems.append(f"{self._where}: {path!r}: backed up was {was}")
+            return
+        expected = attributes.comparable(before.get(key) or {}, self._owners)
+        for name in sorted({*expected, *after[key]}):
+            if expected.get(name) != after[key].get(name) and name not in self._lost:
+                self.problems.append(f"{self._where}: {path!r}: the attribute {name} is not what was backed up")

@@ -1,0 +1,114 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much a directory may ask of a run: depth, entries, holes, time and room. What asks for more is left out alone.
+
+Whoever may write to a directory decides what is in it: a thousand directories in each other, one file of a terabyte
+without a byte on the disk, a file that grows as fast as it is read. None of that may stop the backup of anything else.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import RoomLimit, SourceLimit
+from ansible_collections.onebox.stack.plugins.module_utils.core import trees
+
+# A restored path must still be one that a program can open (PATH_MAX is 4096), and each level is an open directory.
+DEPTH = 1900
+PATH_BYTES = 3800
+ENTRIES = 5_000_000
+HOLE_BYTES = 64 << 30
+# The time limit is for what does not come forward: what was read, and what was found, adds to it.
+_BYTES_PER_SECOND = 16 << 20
+_ENTRIES_PER_SECOND = 200
+_ROOM_EVERY = 8 << 20
+
+
+@dataclass
+class Limits:
+    """The limits of one directory, and what was used of them. The defaults suit a restored copy of ours: no time limit.
+
+    Attributes:
+        root: the directory, for messages.
+        seconds: time it may take, besides a second for each 16 MiB read and for each 200 entries; 0 for any.
+        entries: most entries.
+        hole_bytes: most bytes that files are long and do not have on the disk.
+        writes_to: where the run writes, "" not to ask for room.
+        reserve: bytes that must stay free there.
+        beat: called at each step, so that another process knows that this one goes on.
+    """
+
+    root: str = ""
+    seconds: float = 0.0
+    entries: int = ENTRIES
+    hole_bytes: int = HOLE_BYTES
+    writes_to: str = ""
+    reserve: int = 0
+    monotonic: t.Callable[[], float] = time.monotonic
+    beat: t.Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self._began = self.monotonic()
+        self._entries = 0
+        self._bytes = 0
+        self._holes = 0
+        self._unasked = 0
+
+    def found(self, count: int = 1) -> None:
+        """Count entries. Raises :class:`SourceLimit`."""
+        self._entries += count
+        if self._entries > self.entries:
+            raise SourceLimit(
+                f"{self.root} has more than {self.entries} entries. Exclude what makes them, or raise max_entries of "
+                "this source"
+            )
+        self._in_time()
+
+    def path(self, path: str) -> None:
+        """Check the length of a path below the root, and its depth. Raises :class:`SourceLimit`."""
+        if path.count("/") >= DEPTH or len(path) * 4 > PATH_BYTES and len(path.encode("utf-8", "replace")) > PATH_BYTES:
+            shown = f"{path[:60]}…{path[-20:]}"
+            raise SourceLimit(
+                f"{self.root} holds directories in each other to more than {DEPTH} levels or {PATH_BYTES} bytes: "
+                f"{shown!r}. Remove them or exclude {path.partition('/')[0]!r}"
+            )
+
+    def hole(self, size: int) -> None:
+        """Count bytes that a file does not have on the disk. Raises :class:`SourceLimit`."""
+        self._holes += size
+        if self._holes > self.hole_bytes:
+            raise SourceLimit(
+                f"{self.root}: its files are {self._holes >> 30} GiB longer than what they have on the disk (sparse "
+                f"files), {self.hole_bytes >> 30} GiB are allowed. Exclude them, or raise max_hole_gib of this source"
+            )
+
+    def moved(self, size: int) -> None:
+        """Count bytes read or written. Raises :class:`SourceLimit`, or :class:`RoomLimit` where room runs out."""
+        self._bytes += size
+        self._unasked += size
+        if self._unasked >= _ROOM_EVERY:
+            self._unasked = 0
+            self.room()
+        self._in_time()
+
+    def room(self) -> None:
+        """Check that the reserve is still free. Raises :class:`RoomLimit`."""
+        if self.writes_to and trees.free_bytes(self.writes_to) < self.reserve:
+            raise RoomLimit(
+                f"{self.root}: less than {self.reserve >> 20} MiB (reserve_mib) are left on {self.writes_to} while its "
+                "files are written. Make room, or exclude what is large and can be made again"
+            )
+
+    def _in_time(self) -> None:
+        self.beat()
+        if not self.seconds:
+            return
+        allowed = self.seconds + self._bytes / _BYTES_PER_SECOND + self._entries / _ENTRIES_PER_SECOND
+        if self.monotonic() - self._began > allowed:
+            raise SourceLimit(
+                f"{self.root} was not read within {allowed:.0f} s ({self._entries} entries and {self._bytes >> 20} MiB "
+                "until then). Look for a slow disk, or raise timeout, backups_timeout of the role"
+            )
