@@ -55,8 +55,6 @@ RULES = {
         ("module_utils/core/",),
         "write single files by core.files.replace or write_if_changed",
         {
-            "module_utils/backup/import_files.py": "exchanges directories, and records each step for a killed run",
-            "module_utils/backup/restore.py": "exchanges directories, and keeps the previous one beside it",
             "module_utils/backup/selftest.py": "exchanges a list for its altered copy, which is too large for memory",
             "module_utils/backup/sources.py": "moves the list of a committed set, which is too large for memory",
             "module_utils/backup/store/files.py": "moves the complete directory of a set into the repository",

@@ -131,8 +131,8 @@ def test_plugins_keep_the_rule(sources: Sources, rule: str) -> None:
         ),
         (
             "replacing",
-            {"module_utils/backup/restore.py": ""},
-            "module_utils/backup/restore.py does not use os.replace or os.rename or os.renames any more. "
+            {"module_utils/backup/selftest.py": ""},
+            "module_utils/backup/selftest.py does not use os.replace or os.rename or os.renames any more. "
             "Remove its exception from plugin_rules.py.",
         ),
         (

@@ -16,14 +16,14 @@ class Background(t.Generic[T]):
 
     def __init__(self, work: t.Callable[[], T]) -> None:
         self._result: list[T] = []
-        self._error: list[Exception] = []
+        self._error: list[BaseException] = []
         self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
         self._thread.start()
 
     def _run(self, work: t.Callable[[], T]) -> None:
         try:
             self._result.append(work())
-        except Exception as error:  # raised again where it is joined
+        except BaseException as error:  # raised again where it is joined
             self._error.append(error)
 
     def join(self) -> T:

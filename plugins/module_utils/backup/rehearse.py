@@ -13,7 +13,7 @@ import os
 import secrets
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import sources, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import guard, sources, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
@@ -89,7 +89,8 @@ def _try(context: Context, store: Store, chosen: StoredSet, where: str) -> Repor
     }
     judged = True  # an engine that is down, a full disk or a missing image says nothing of the set
     try:
-        report["restore_seconds"] = round(_all_sources(context, store, chosen, report), 3)
+        with guard.everything():
+            report["restore_seconds"] = round(_all_sources(context, store, chosen, report), 3)
         failed = [row for row in report["sources"] if not row["ok"]]
         codes = [row.pop("exit_code") for row in failed]
         if failed:

@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
+    guard,
     interrupted,
     rehearse,
     restore_files,
@@ -77,7 +78,7 @@ def restore(context: Context, request: Request, *, confirm: str = "", wait: floa
             return report
         began = context.world.monotonic()
         try:
-            with file_errors():
+            with file_errors(), guard.everything():
                 work.run(report)
             report["done"] = True
         except BackupError as error:
@@ -104,6 +105,7 @@ def _prepare(context: Context, request: Request, confirm: str) -> tuple[_Restore
     there = store.sets()
     chosen = pick(there, request.wanted, store.place, request.accepted)
     work = _Restore(context, store, chosen, request, context.now().strftime("%Y%m%d-%H%M%S"))
+    lacking = [] if request.sources else _lacking(there, chosen)
     return work, {
         "stack": stack,
         "seq": chosen.seq,
@@ -113,10 +115,24 @@ def _prepare(context: Context, request: Request, confirm: str) -> tuple[_Restore
         "sources": [],
         "aside": [],
         "done": False,
-        "warnings": [*passed_over(there, chosen), *work.warnings],
+        "warnings": [*passed_over(there, chosen), *lacking, *work.warnings],
         "error": "",
         "exit_code": 0,
     }
+
+
+def _lacking(sets: t.Sequence[StoredSet], chosen: StoredSet) -> list[str]:
+    """A warning for each declared source that the chosen set was committed without, and where it is."""
+    warnings = []
+    for name, why in chosen.understood().left_out.items():
+        others = [found.seq for found in sets if found.manifest and not found.doubt and found.manifest.source(name)]
+        where = (
+            f"set {others[-1]} has it: restore it with --set {others[-1]} --source {name}"
+            if others
+            else "no set has it"
+        )
+        warnings.append(f"set {chosen.seq} lacks {name}, which stays as it is ({why}); {where}")
+    return warnings
 
 
 class _Restore:
@@ -173,6 +189,7 @@ class _Restore:
 
     def _of_both(self, names: tuple[str, ...], specs: t.Mapping[str, SourceSpec]) -> tuple[str, ...]:
         """The sources that set and declaration have; a warning for each that only one of them has."""
+        manifest = self.chosen.understood()
         self.warnings += [
             f"source {name!r} is in set {self.chosen.seq} and not in the declaration (any more): it is not restored. "
             "To restore it, declare it again"
@@ -182,7 +199,7 @@ class _Restore:
         self.warnings += [
             f"set {self.chosen.seq} holds no source {name!r}: it stays as it is"
             for name in specs
-            if self.chosen.understood().source(name) is None
+            if manifest.source(name) is None and name not in manifest.left_out
         ]
         return tuple(name for name in names if name in specs)
 

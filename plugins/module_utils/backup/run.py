@@ -12,13 +12,15 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import drops, interrupted, sources, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import drops, guard, interrupted, sources, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     BackupError,
     OffsiteError,
+    RoomLimit,
     SourceError,
+    SourceLimit,
     StoreError,
     file_errors,
     of_files,
@@ -67,7 +69,8 @@ def backup(
             "exit_code": 0,
         }
         try:
-            _run(context, report, accept_drop, force_prune)
+            with guard.everything():
+                _run(context, report, accept_drop, force_prune)
         except BackupError as error:
             report["error"] = str(error)
             report["exit_code"] = error.exit_code
@@ -99,7 +102,7 @@ def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_p
     taken = context.now()
     staging = store.stage(seq)
     try:
-        manifest, capturer = _capture(context, report, seq, taken.isoformat(), staging, newest, accept_drop)
+        manifest, capturer = _capture(context, report, seq, taken.isoformat(), staging, before, accept_drop)
         context.log(f"committing set {seq}")
         identity = store.commit(staging, manifest, capturer.trees if store.trees else (), capturer.excludes)
         context.keys.signed(seq)
@@ -114,6 +117,12 @@ def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_p
     context.state.committed(seq, store.place)
     offsite_error = _offsite(context, report)
     _prune(context, store, report, "local", force_prune)
+    if manifest.left_out:
+        text = "; ".join([*manifest.left_out.values(), *([str(offsite_error)] if offsite_error else [])])
+        kind = RoomLimit if capturer.no_room else SourceLimit
+        raise kind(
+            f"set {seq} is committed without {', '.join(manifest.left_out)}, which could not be backed up: {text}"
+        )
     if offsite_error:
         raise offsite_error
 
@@ -150,7 +159,7 @@ def _capture(
     seq: int,
     taken: str,
     staging: str,
-    newest: StoredSet | None,
+    history: t.Sequence[StoredSet],
     accept_drop: t.Sequence[str],
 ) -> tuple[Manifest, sources.Capturer]:
     declaration = context.declaration
@@ -166,7 +175,9 @@ def _capture(
         row: Report = {"name": spec.name, "kind": spec.kind, "ok": False, "error": "", "count": 0, "size": 0}
         report["sources"].append(row)
         try:
-            with file_errors():
+            # What a directory holds, also when nobody thought of it, keeps the directory out, and nothing else.
+            unexpected = SourceLimit if spec.kind == "directory" else SourceError
+            with file_errors(), guard.everything(unexpected):
                 source = capturer.capture(spec, staging)
             row.update(
                 count=source.count,
@@ -175,23 +186,40 @@ def _capture(
                 warnings=list(source.warnings),
             )
             if spec.name not in accept_drop:
-                before = newest.manifest.source(spec.name) if newest and newest.manifest else None
+                before = _last(history, spec.name)
                 report["warnings"] += [f"{spec.name}: {text}" for text in drops.check(spec, source, before)]
         except BackupError as error:
             row["error"] = str(error)
             errors.append(error)
+            capturer.no_room = capturer.no_room or isinstance(error, RoomLimit)
+            if number >= early:
+                context.store.abandon()  # it would store the directory that failed
             continue
         row["ok"] = True
         good.append(source)
         report["warnings"] += [f"{spec.name}: {warning}" for warning in source.warnings]
-    if errors:
+    kind: type[BackupError]
+    left_out = {row["name"]: row["error"][:1000] for row in report["sources"] if not row["ok"]}
+    if errors and (not good or not all(isinstance(error, SourceLimit) for error in errors)):
         text = "; ".join(str(error) for error in errors)
         kind = type(errors[0]) if len({type(error) for error in errors}) == 1 else SourceError
         raise kind(f"{len(errors)} of {len(declaration.sources)} sources failed, nothing was committed: {text}")
     if capturer.used_engine:
         report["warnings"] += sources.uncovered(context.open_cli().engine, declaration)
-    runner = {"version": 1, "engine": declaration.repository.engine}
+    runner: Report = {"version": 1, "engine": declaration.repository.engine}
+    if left_out:
+        runner["left_out"] = left_out
     return Manifest(declaration.stack, seq, taken, context.host, tuple(good), runner), capturer
+
+
+def _last(history: t.Sequence[StoredSet], name: str) -> Source | None:
+    """What a source gave in the newest set. Sets that were committed without it, because it failed, are passed over."""
+    for found in reversed(history):
+        if found.manifest:
+            source = found.manifest.source(name)
+            if source or name not in found.manifest.left_out:
+                return source
+    return None
 
 
 def _begin_at(specs: t.Sequence[SourceSpec]) -> int:
@@ -294,6 +322,7 @@ def plan_retention(
             proven=found.seq in proven,
             pinned=found.seq in pinned,
             understood=found.manifest is not None,
+            complete=found.manifest is None or not found.manifest.left_out,
         )
         for found in store.sets()
     ]

@@ -28,6 +28,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
 
+# A directory may take as long as a command, and what the first look at a sleeping disk takes.
+_LEAST_SECONDS = 30.0
 # Of one file of a compose source: it is held in memory.
 _MOST_COMPOSE = 64 << 20
 
@@ -46,6 +48,8 @@ class Capturer:
         self._open_cli = open_cli
         self._world = world
         self.used_engine = False
+        # Whether a source failed for want of room.
+        self.no_room = False
         self._archive = archive
         self._lists = os.path.join(declaration.state_dir, "lists")
         self.trees: list[str] = []
@@ -118,12 +122,12 @@ class Capturer:
     def _limits(self, spec: SourceSpec, staging: str) -> Limits:
         return Limits(
             spec.path,
-            seconds=self._declaration.timeout,
+            seconds=_LEAST_SECONDS + self._declaration.timeout,
             entries=spec.max_entries,
             hole_bytes=spec.max_hole_gib << 30,
             writes_to=staging,
             reserve=self._declaration.reserve_mib << 20,
-            monotonic=self._world.monotonic,
+            world=self._world,
         )
 
     def _compose(self, spec: SourceSpec, staging: str) -> _Given:
@@ -260,11 +264,11 @@ def no_longer_declared(declaration: Declaration, newest: StoredSet | None) -> li
 
 
 def in_no_set(declaration: Declaration, newest: Manifest | None) -> list[str]:
-    """A note for each declared source that the newest set does not hold."""
+    """A note for each declared source that the newest set was taken before."""
     return [
         f"source {spec.name} ({spec.kind}) is in no set yet: the next backup takes it"
         for spec in declaration.sources
-        if newest is not None and newest.source(spec.name) is None
+        if newest is not None and newest.source(spec.name) is None and spec.name not in newest.left_out
     ]
 
 

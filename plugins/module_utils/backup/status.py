@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import interrupted, sources
+from ansible_collections.onebox.stack.plugins.module_utils.backup import guard, interrupted, sources
 from ansible_collections.onebox.stack.plugins.module_utils.backup import state as states
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, file_errors
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import metrics
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
 
 Status = t.Dict[str, t.Any]  # noqa: UP006
@@ -29,14 +31,16 @@ def status(context: Context) -> Status:
     """
     found = context.store.sets()
     usable = [item for item in found if item.manifest is not None]
-    newest = usable[-1].manifest if usable else None
+    # One that lacks a source is not what an age is counted from.
+    whole = [item for item in usable if item.manifest and not item.manifest.left_out]
+    newest = whole[-1].manifest if whole else None
     last = context.state.read("last-backup")
     now = context.now().timestamp()
     good_at = states.seconds(newest.taken) if newest else None
     age = None if good_at is None else now - good_at
     proven, pinned = context.state.proven(), context.state.pinned()
     problems = [f"set {item.seq}: {item.problem}" for item in found if item.problem]
-    notes = sources.in_no_set(context.declaration, newest)
+    notes = sources.in_no_set(context.declaration, usable[-1].manifest if usable else None)
     if usable and usable[-1].doubt:
         notes.append(f"set {usable[-1].seq}: {usable[-1].doubt}; the next backup is")
     limit = context.declaration.max_age_hours
@@ -71,12 +75,13 @@ def status(context: Context) -> Status:
                 "size": item.manifest.size if item.manifest else 0,
                 "problem": item.problem,
                 "authentic": item.manifest is not None and not item.doubt,
+                "lacks": sorted(item.manifest.left_out) if item.manifest else [],
                 "rehearsed": item.seq in proven,
                 "pinned": item.seq in pinned,
             }
             for item in found
         ],
-        "last_good": usable[-1].seq if usable else None,
+        "last_good": whole[-1].seq if whole else None,
         "last_good_at": good_at,
         "age_seconds": age,
         "last_size": newest.size if newest else None,
@@ -138,6 +143,22 @@ def finish(context: Context, what: str, report: t.Mapping[str, t.Any]) -> None:
     refresh(context, warnings)
 
 
+def failed(context: Context, command: str, error: OneboxError) -> None:
+    """Remember, and notify, that a command of a timer ended before it had a report."""
+    note: Status = {"error": str(error), "exit_code": error.exit_code, "warnings": []}
+    if command == "backup":
+        # What was known of off-site is still known.
+        note["offsite"] = {"lag": offsite_lag(context)}
+        finish(context, command, note)
+    elif command == "check":
+        tell(context, f"{command} failed", str(error), note["warnings"])
+        with contextlib.suppress(FileError):
+            context.state.write("last-check", {"at": context.now().timestamp(), "error": str(error)})
+        refresh(context, note["warnings"])
+    else:
+        tell(context, f"{command} failed", str(error), note["warnings"])
+
+
 def check(context: Context, *, wait: float = 0.0) -> Status:
     """Look for damage in the repository, then the status, fresh metrics, and the webhook when something is wrong.
 
@@ -150,9 +171,9 @@ def check(context: Context, *, wait: float = 0.0) -> Status:
     with context.locked("check", wait):
         error = ""
         try:
-            if context.store.sets():
-                context.store.inspect(context.now().toordinal())
-        except BackupError as problem:
+            with guard.everything():
+                _inspect(context)
+        except (BackupError, OSError) as problem:
             error = str(problem)
         context.state.write("last-check", {"at": context.now().timestamp(), "error": error})
         _check_offsite(context)
@@ -164,13 +185,18 @@ def check(context: Context, *, wait: float = 0.0) -> Status:
     return found
 
 
+def _inspect(context: Context) -> None:
+    if context.store.sets():
+        context.store.inspect(context.now().toordinal())
+
+
 def _check_offsite(context: Context) -> None:
     """Whether off-site still has all that its sets are made of: what a copy left there may be deleted by others."""
     if context.offsite is None or offsite_lag(context) is None:
         return
     error = ""
     try:
-        with file_errors():
+        with file_errors(), guard.everything():
             context.offsite.require_whole()
     except BackupError as problem:
         error = str(problem)
@@ -207,6 +233,7 @@ def refresh(context: Context, warnings: list[str]) -> None:
     if not path:
         return
     try:
-        metrics.write(path, metrics.text(context.declaration, status(context)))
-    except (FileError, BackupError) as error:
+        with guard.everything():
+            metrics.write(path, metrics.text(context.declaration, status(context)))
+    except (OneboxError, OSError) as error:
         warnings.append(f"the metrics file {path} could not be written: {error}")

@@ -325,10 +325,10 @@ def test_a_look_at_the_directories_that_takes_longer_than_a_restic_may_is_no_fai
     real = listing.hash_file
     rest = [9.0]
 
-    def slow(path):
+    def slow(path, *args, **more):
         # As long as the disk would take to read the first of many files.
         time.sleep(rest.pop() if rest else 0)
-        return real(path)
+        return real(path, *args, **more)
 
     monkeypatch.setattr(listing, "hash_file", slow)
     (box.files / "file 1").write_bytes(b"changed")

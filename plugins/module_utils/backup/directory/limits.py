@@ -9,12 +9,12 @@ without a byte on the disk, a file that grows as fast as it is read. None of tha
 
 from __future__ import annotations
 
-import time
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import RoomLimit, SourceLimit
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 # A restored path must still be one that a program can open (PATH_MAX is 4096), and each level is an open directory.
 DEPTH = 1900
@@ -38,6 +38,7 @@ class Limits:
         hole_bytes: most bytes that files are long and do not have on the disk.
         writes_to: where the run writes, "" not to ask for room.
         reserve: bytes that must stay free there.
+        world: the clock; without one there is no time limit.
         beat: called at each step, so that another process knows that this one goes on.
     """
 
@@ -47,11 +48,11 @@ class Limits:
     hole_bytes: int = HOLE_BYTES
     writes_to: str = ""
     reserve: int = 0
-    monotonic: t.Callable[[], float] = time.monotonic
+    world: World | None = None
     beat: t.Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
-        self._began = self.monotonic()
+        self._began = self.world.monotonic() if self.world else 0.0
         self._entries = 0
         self._bytes = 0
         self._holes = 0
@@ -104,10 +105,10 @@ class Limits:
 
     def _in_time(self) -> None:
         self.beat()
-        if not self.seconds:
+        if not self.seconds or self.world is None:
             return
         allowed = self.seconds + self._bytes / _BYTES_PER_SECOND + self._entries / _ENTRIES_PER_SECOND
-        if self.monotonic() - self._began > allowed:
+        if self.world.monotonic() - self._began > allowed:
             raise SourceLimit(
                 f"{self.root} was not read within {allowed:.0f} s ({self._entries} entries and {self._bytes >> 20} MiB "
                 "until then). Look for a slow disk, or raise timeout, backups_timeout of the role"

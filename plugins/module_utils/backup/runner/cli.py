@@ -4,7 +4,8 @@
 """The runner by hand or from a timer, without Ansible: ``onebox-backup backup --config …``.
 
 Exit codes: 0 good, 2 wrong declaration or options, 3 busy, 4 a source failed, 5 the repository, 6 no room, 7 committed
-here but not off-site, 8 restored data differ, 9 a restore was refused, 10 not healthy (``status``).
+here but not off-site, 8 restored data differ, 9 a restore was refused, 10 not healthy (``status``), 12 an error that
+no code expected. 4 and 6 also when a set was committed without a source that could not be backed up.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     declaration,
+    guard,
     rehearse,
     restore,
     run,
@@ -117,7 +119,7 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
     world = World.real()
     context = None
     try:
-        with file_errors():
+        with file_errors(), guard.everything():
             declared = credentials.handed_over(declaration.read(options.config), world.environ)
             context = contexts.make(declared, world, log)
             if getattr(options, "authentication_key", ""):
@@ -126,7 +128,7 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
     except OneboxError as error:
         # What a timer runs must not fail in silence, also where it fails before there is a report, as on a wrong key.
         if context is not None and options.command in TOLD and not isinstance(error, Busy):
-            status.tell(context, f"{options.command} failed", str(error), [])
+            status.failed(context, options.command, error)
         if options.json:
             out.write(json.dumps({"error": str(error), "exit_code": error.exit_code}) + "\n")
         else:
@@ -216,6 +218,7 @@ def _words(command: str, report: t.Mapping[str, t.Any]) -> list[str]:
             marks = [word for word in ("rehearsed", "pinned") if row[word]]
             marks += [] if row["authentic"] or row["problem"] else ["not authenticated"]
             marks += [row["problem"]] if row["problem"] else []
+            marks += [f"without {name}" for name in row["lacks"]]
             lines.append(f"{row['seq']:>6} {row['taken']} {row['size']:>12} {' '.join(marks)}".rstrip())
         lines += [f"note: {note}" for note in report["notes"]]
         lines += [f"problem: {problem}" for problem in report["problems"]]

@@ -15,13 +15,14 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, run, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import guard, rehearse, run, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     BackupError,
     Busy,
     DeclarationError,
     OffsiteError,
+    file_errors,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
 
@@ -102,7 +103,8 @@ def run_due(context: Context, schedules: t.Mapping[str, When], *, wait: float = 
         context.log(f"{name} is due")
         row = {"job": name, "error": "", "exit_code": 0}
         try:
-            row.update(JOBS[name](context, wait))
+            with guard.everything(), file_errors():
+                row.update(JOBS[name](context, wait))
         except Busy as error:
             row.update(error=str(error), exit_code=error.exit_code)  # not noted: it is due until it was run
         except BackupError as error:

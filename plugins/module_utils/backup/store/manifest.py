@@ -70,6 +70,12 @@ class Manifest:
         """Bytes of all artefacts."""
         return sum(artefact.size for source in self.sources for artefact in source.artefacts)
 
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Declared sources that this set lacks, and why."""
+        found = self.runner.get("left_out")
+        return {str(name): str(why) for name, why in found.items()} if isinstance(found, dict) else {}
+
     def source(self, name: str) -> Source | None:
         """The source of that name."""
         return next((source for source in self.sources if source.name == name), None)

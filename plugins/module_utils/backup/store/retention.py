@@ -24,7 +24,8 @@ class Candidate:
     """A set as retention sees it.
 
     ``taken`` is local wall time at the start of the run, without zone: it may lie. ``understood`` is False for a set
-    whose manifest cannot be read or is of a newer version: it is kept and takes no slot.
+    whose manifest cannot be read or is of a newer version: it is kept and takes no slot. ``complete`` is False for one
+    that lacks a source: as many of them as of daily sets are kept besides the others, and none takes their slots.
     """
 
     seq: int
@@ -32,6 +33,7 @@ class Candidate:
     proven: bool = False
     pinned: bool = False
     understood: bool = True
+    complete: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def plan(
         force: lift the limit of ``max_delete`` (a person has seen the plan); no other guard is lifted.
     """
     newest_first = sorted(sets, key=lambda item: -item.seq)
-    good = [item for item in newest_first if item.understood]
+    good = [item for item in newest_first if item.understood and item.complete]
     keep: dict[int, list[str]] = {}
 
     def hold(item: Candidate, why: str) -> None:
@@ -93,6 +95,9 @@ def plan(
             hold(item, "not understood")
         if item.pinned:
             hold(item, "pinned")
+    lacking = [item for item in newest_first if item.understood and not item.complete]
+    for item in lacking[: policy.daily]:
+        hold(item, "newest that lack a source")
     for position, item in enumerate(good[: max(policy.min_keep, 1)]):
         hold(item, "newest" if position == 0 else "min_keep")
     proven = [item for item in good if item.proven]

@@ -1,0 +1,36 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The outermost handler: whatever goes wrong ends as an error of this program, which status, metrics and webhook know.
+
+An exception that no code expected, such as the recursion or memory that hostile content costs, is no reason to be
+silent: a backup that dies without a word looks like one that ran.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, Unexpected
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+
+
+def unexpected(error: Exception, kind: type[BackupError] = Unexpected) -> BackupError:
+    """The error of this program for one that no code expected: its type, its text and where it came from."""
+    frames = traceback.extract_tb(error.__traceback__, -1) if error.__traceback__ else []
+    where = f" in {frames[-1].name} ({frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
+    text = f"unexpected {type(error).__name__}: {str(error)[:500]}{where}".strip()
+    return kind(f"{text}. What was committed before is not lost. Report it with this line")
+
+
+@contextlib.contextmanager
+def everything(kind: type[BackupError] = Unexpected) -> t.Iterator[None]:
+    """Raise what is neither an error of this collection nor of the system as one of this domain."""
+    try:
+        yield
+    except (OneboxError, OSError):
+        raise
+    except Exception as error:
+        raise unexpected(error, kind) from error

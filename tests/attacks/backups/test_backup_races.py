@@ -1,0 +1,197 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A user of the box swaps names for links beside root's backup and restore: nothing outside is written, or read.
+
+The user is a process of uid 1000 that does nothing else. How often: 100, and 1,000 with OBX_FAULTS=full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tarfile
+import typing as t
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, restore, run
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="SKIPPED, not passed: swaps names as another user beside root"
+)
+
+SECRET = b"root-only: "
+
+
+def _swap(place: str, name: str, target: str) -> None:
+    """Swap a directory for a link and back, for ever; and put links in the place of what a restore makes there."""
+    os.chdir(place)
+    while True:
+        try:
+            os.rename(name, ".away")
+            os.symlink(target, name)
+            os.unlink(name)
+            os.rename(".away", name)
+        except OSError:
+            with contextlib.suppress(OSError):
+                if os.path.islink(name):
+                    os.unlink(name)
+                if not os.path.lexists(name) and os.path.isdir(".away"):
+                    os.rename(".away", name)
+        for found in os.listdir("."):
+            if found.startswith((name + ".", ".onebox")) and not os.path.islink(found):
+                with contextlib.suppress(OSError):
+                    os.rename(found, ".gone")
+                    os.symlink(target, found)
+
+
+@contextlib.contextmanager
+def swapping(place: pathlib.Path, name: str, target: pathlib.Path) -> t.Iterator[None]:
+    """A process of uid 1000 beside us. Forked: that user may not enter where this Python lies."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(1000, 1000, 1000)
+            os.setresuid(1000, 1000, 1000)
+            _swap(str(place), name, str(target))
+        finally:
+            os._exit(1)
+    try:
+        yield
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+class Place:
+    """A directory of uid 1000 to back up, with a host directory beside it that is root's alone."""
+
+    def __init__(self, base: pathlib.Path) -> None:
+        self.base = base
+        self.app = base / "srv" / "app"
+        self.data = self.app / "uploads"
+        self.victim = base / "victim"
+        (self.data / "inner").mkdir(parents=True)
+        self.victim.mkdir()
+        for folder, text in ((self.data / "inner", b"mine "), (self.victim, SECRET), (self.data, b"mine ")):
+            for name in ("shadow", "other"):
+                (folder / name).write_bytes(text + name.encode())
+        for number in range(40):
+            (self.data / "inner" / f"file {number}").write_bytes(b"x" * 5000)
+        for path in (self.app, *self.app.rglob("*")):
+            os.chown(path, 1000, 1000)
+        for path in self.victim.iterdir():
+            path.chmod(0o600)
+        for path in (base, base / "srv"):
+            path.chmod(0o755)
+
+    def context(self) -> contexts.Context:
+        declared = {
+            "stack": "race",
+            "state_dir": str(self.base / "state"),
+            "repository": {"engine": "files", "path": str(self.base / "repo")},
+            "reserve_mib": 0,
+            "retention": {"daily": 1, "weekly": 0, "min_keep": 1},
+            "sources": [{"name": "up", "kind": "directory", "path": str(self.data)}],
+        }
+        return contexts.make(declaration.parse(declared), World.real())
+
+    def outside(self) -> list[tuple[str, bytes, int, int]]:
+        """Everything of the host directory: names, contents, modes, owners; and its own mode and owner."""
+        rows = []
+        for path in sorted([self.victim, *self.victim.rglob("*")]):
+            status = path.lstat()
+            data = path.read_bytes() if path.is_file() else b""
+            rows.append((str(path), data, status.st_mode, status.st_uid))
+        return rows
+
+    def leaked(self) -> bool:
+        """Whether something that only root may read is in the newest set."""
+        sets = self.context().store.sets()
+        if not sets or sets[-1].manifest is None:
+            return False
+        archive = self.base / "repo" / "sets" / sets[-1].id / "files" / "up.tar"
+        return SECRET in archive.read_bytes()
+
+
+@pytest.fixture
+def place(tmp_path_factory):
+    base = pathlib.Path("/var/tmp") / f"onebox-race-{os.getpid()}"
+    base.mkdir()
+    try:
+        yield Place(base)
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def test_backup_beside_swapped_directory_reads_nothing_outside(place, tally, how_many):
+    tries, bad, committed = how_many(100, 1000), 0, 0
+    before = place.outside()
+    with swapping(place.data, "inner", place.victim):
+        for _try in range(tries):
+            report = run.backup(place.context(), accept_drop=["up"])
+            committed += bool(report["snapshot"])
+            bad += place.leaked() or place.outside() != before
+            assert "Traceback" not in report["error"]
+    assert committed > tries // 2
+    tally("backups beside a user who swaps a directory for a link: a root-only file in the set", tries, bad)
+
+
+def test_restore_beside_swapped_names_writes_nothing_outside(place, tally, how_many):
+    assert run.backup(place.context())["error"] == ""
+    tries, bad, done = how_many(100, 1000), 0, 0
+    before = place.outside()
+    with swapping(place.app, "uploads", place.victim):
+        for _try in range(tries):
+            try:
+                report = restore.restore(place.context(), restore.Request(wanted="1"), confirm="race")
+            except restore.RestoreRefused:
+                report = {"done": False}
+            done += report["done"]
+            bad += place.outside() != before
+            for name in os.listdir(place.app):
+                if ".before-" in name:
+                    path = place.app / name
+                    path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
+    assert done > tries // 2
+    assert list(place.base.rglob(".onebox*")) == []
+    tally("restores beside a user who swaps names for links: bytes, modes or owners outside changed", tries, bad)
+
+
+def test_restore_below_directories_of_others_alone_is_refused(tmp_path, tally):
+    """No directory above on the same mount is root's: there is no safe place to put the copy together."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0777,uid=1000", "none", str(disk)], check=False).returncode:
+        pytest.skip("SKIPPED, not passed: no file system can be mounted here")
+    try:
+        (disk / "uploads").mkdir()
+        (disk / "uploads" / "f").write_text("former", encoding="utf-8")
+        place = Place.__new__(Place)
+        place.base, place.data = tmp_path, disk / "uploads"
+        assert run.backup(place.context())["error"] == ""
+        report = restore.restore(place.context(), restore.Request(), confirm="race")
+        assert report["exit_code"] == 9
+        assert "chown root" in report["error"]
+        assert "nothing was changed" in report["error"]
+        assert os.listdir(disk) == ["uploads"]
+        os.chown(disk, 0, 0)
+        disk.chmod(0o755)
+        assert restore.restore(place.context(), restore.Request(), confirm="race")["error"] == ""
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    tally("restores where no directory above is root's: not refused", 1, 0)
+
+
+def test_archive_holds_no_member_outside(place):
+    assert run.backup(place.context())["error"] == ""
+    with tarfile.open(place.base / "repo" / "sets" / "000001" / "files" / "up.tar") as tar:
+        assert {info.name.partition("/")[0] for info in tar} == {".", "inner", "other", "shadow"}
