@@ -12,7 +12,14 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import drops, guard, interrupted, sources, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import (
+    drops,
+    foreign,
+    guard,
+    interrupted,
+    sources,
+    status,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
@@ -106,6 +113,7 @@ def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_p
         context.log(f"committing set {seq}")
         identity = store.commit(staging, manifest, capturer.trees if store.trees else (), capturer.excludes)
         context.keys.signed(seq)
+        report["warnings"] += store.warnings
         capturer.keep_lists(staging, manifest.sources)
     finally:
         store.abandon()
@@ -166,9 +174,10 @@ def _capture(
     capturer = sources.Capturer(declaration, context.open_cli, context.world, archive=not context.store.trees)
     good: list[Source] = []
     errors: list[BackupError] = []
+    hanging = foreign.hanging(context)
     early = _begin_at(declaration.sources)
     for number, spec in enumerate(declaration.sources):
-        if number == early and not errors:
+        if number == early and not errors and not hanging:
             trees = [each.path for each in declaration.sources if each.kind == "directory"]
             context.store.begin(seq, staging, trees)
         context.log(f"reading {spec.kind} {spec.name}")
@@ -178,6 +187,8 @@ def _capture(
             # What a directory holds, also when nobody thought of it, keeps the directory out, and nothing else.
             unexpected = SourceLimit if spec.kind == "directory" else SourceError
             with file_errors(), guard.everything(unexpected):
+                if spec.name in hanging:
+                    raise SourceLimit(hanging[spec.name])
                 source = capturer.capture(spec, staging)
             row.update(
                 count=source.count,

@@ -9,14 +9,23 @@ import os
 import stat
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import drops
+from ansible_collections.onebox.stack.plugins.module_utils.backup import drops, foreign, guard
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration, SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory.limits import Limits
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
+    BackupError,
+    RoomLimit,
+    SourceError,
+    SourceLimit,
+    SpaceError,
+    StoreError,
+    file_errors,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
+from ansible_collections.onebox.stack.plugins.module_utils.backup.state import State
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Manifest, Source
 from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -104,16 +113,25 @@ class Capturer:
         return artefacts, facts["keys"], facts, warnings
 
     def _directory(self, spec: SourceSpec, staging: str) -> _Given:
-        got = directories.capture(
-            spec.path,
-            spec.exclude,
-            spec.sqlite,
-            staging,
-            spec.name,
-            archive=self._archive,
-            before=os.path.join(self._lists, f"{spec.name}.list"),
-            limits=self._limits(spec, staging),
-        )
+        limits = self._limits(spec, staging)
+
+        def capture() -> directories.Captured:
+            before = os.path.join(self._lists, f"{spec.name}.list")
+            return directories.capture(
+                spec.path,
+                spec.exclude,
+                spec.sqlite,
+                staging,
+                spec.name,
+                archive=self._archive,
+                before=before,
+                limits=limits,
+            )
+
+        if foreign.on_share(spec.path):
+            got = _in_child(capture, spec, limits, State(self._declaration.state_dir), self._world)
+        else:
+            got = capture()
         self.trees.append(spec.path)
         self.excludes += got.excludes
         # The root itself is an entry, and an unmounted directory has only that one.
@@ -150,6 +168,29 @@ class Capturer:
             for container in project_containers(self._cli.engine, self._declaration.stack)
         ]
         return artefacts, len(found), {"files": found, "services": services}, []
+
+
+def _in_child(
+    capture: t.Callable[[], directories.Captured], spec: SourceSpec, limits: Limits, state: State, world: World
+) -> directories.Captured:
+    """Capture a directory whose file system may stop to answer in the middle."""
+
+    def work(beat: t.Callable[[], None]) -> dict[str, t.Any]:
+        limits.beat = beat
+        try:
+            with file_errors(), guard.everything(SourceLimit):
+                got = capture()
+        except BackupError as error:
+            return {"error": str(error), "kind": type(error).__name__}
+        return {**got._asdict(), "artefacts": [vars(artefact) for artefact in got.artefacts]}
+
+    said = foreign.in_child(work, spec.path, foreign.CAPTURE_PATIENCE, state, world)
+    if not said:
+        raise SourceLimit(f"the process that read {spec.path} died. Look for a full memory in the log of the kernel")
+    if "error" in said:
+        kinds = {kind.__name__: kind for kind in (RoomLimit, SourceLimit, SpaceError, StoreError)}
+        raise kinds.get(said["kind"], SourceError)(said["error"])
+    return directories.Captured(**{**said, "artefacts": [Artefact(**row) for row in said["artefacts"]]})
 
 
 def _read_file(path: str) -> tuple[bytes, os.stat_result]:

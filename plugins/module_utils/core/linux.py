@@ -21,6 +21,18 @@ _RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 _RENAME_EXCHANGE = 2
+# Of mounts (include/uapi/linux/mount.h); the numbers are the same on every architecture, too.
+_SYS_OPEN_TREE = 428
+_SYS_MOVE_MOUNT = 429
+_SYS_MOUNT_SETATTR = 442
+_CLONE_NEWNS = 0x20000
+_MS_REC = 0x4000
+_MS_SLAVE = 0x80000
+_OPEN_TREE_CLONE = 1
+_AT_EMPTY_PATH = 0x1000
+_AT_RECURSIVE = 0x8000
+_MOUNT_ATTR_NOSYMFOLLOW = 0x200000
+_MOVE_MOUNT_BOTH_EMPTY = 0x44
 
 
 class _OpenHow(ctypes.Structure):
@@ -103,3 +115,41 @@ def exchange(source: int, name: str, target: int, new: str) -> None:
     words = (ctypes.c_char_p(os.fsencode(name)), ctypes.c_char_p(os.fsencode(new)))
     if _LIBC.renameat2(ctypes.c_int(source), words[0], ctypes.c_int(target), words[1], _RENAME_EXCHANGE) != 0:
         _fail(name)
+
+
+def private_mounts() -> None:
+    """Give the calling thread, and the processes it starts, mounts of their own. Raises :class:`OSError` (EPERM)."""
+    if _LIBC is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if _LIBC.unshare(ctypes.c_int(_CLONE_NEWNS)) != 0:
+        _fail("unshare")
+    # What is mounted or unmounted on the host still shows here, and nothing of here shows there.
+    if _LIBC.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_SLAVE), None) != 0:
+        _fail("/")
+
+
+def forbid_links(directory: int) -> None:
+    """Follow no symbolic link below an open directory from now on, by a mount over it; see :func:`private_mounts`.
+
+    Raises:
+        OSError: as mount_setattr(2); ENOSYS or EINVAL before Linux 5.14.
+    """
+    mount = _syscall(_SYS_OPEN_TREE, directory, b"", _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_EMPTY_PATH | _AT_RECURSIVE)
+    try:
+        wanted = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_NOSYMFOLLOW, 0, 0, 0)
+        size = ctypes.c_size_t(ctypes.sizeof(wanted))
+        _syscall(_SYS_MOUNT_SETATTR, mount, b"", _AT_EMPTY_PATH | _AT_RECURSIVE, ctypes.byref(wanted), size)
+        _syscall(_SYS_MOVE_MOUNT, mount, b"", directory, b"", _MOVE_MOUNT_BOTH_EMPTY)
+    finally:
+        os.close(mount)
+
+
+def _syscall(number: int, *words: t.Any) -> int:
+    if _LIBC is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    found = _LIBC.syscall(
+        ctypes.c_long(number), *[ctypes.c_long(one) if isinstance(one, int) else one for one in words]
+    )
+    if found < 0:
+        _fail(f"system call {number}")
+    return int(found)

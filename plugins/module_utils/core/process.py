@@ -9,6 +9,7 @@ a name and never a hung playbook, and so that tests can hand in their own runner
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -140,7 +141,9 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     for stream in (process.stdout, process.stderr, process.stdin):
         if stream is not None:
             stream.close()
-    process.wait()
+    # One that waits for a dead file system cannot be killed before that answers: it is left to the kernel.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=10)
 
 
 def _text(data: bytes | None) -> str:

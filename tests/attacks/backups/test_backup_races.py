@@ -74,6 +74,8 @@ def swapping(place: pathlib.Path, name: str, target: pathlib.Path) -> t.Iterator
 class Place:
     """A directory of uid 1000 to back up, with a host directory beside it that is root's alone."""
 
+    repository: dict[str, str] = {"engine": "files"}  # noqa: RUF012
+
     def __init__(self, base: pathlib.Path) -> None:
         self.base = base
         self.app = base / "srv" / "app"
@@ -97,7 +99,7 @@ class Place:
         declared = {
             "stack": "race",
             "state_dir": str(self.base / "state"),
-            "repository": {"engine": "files", "path": str(self.base / "repo")},
+            "repository": {**self.repository, "path": str(self.base / "repo")},
             "reserve_mib": 0,
             "retention": {"daily": 1, "weekly": 0, "min_keep": 1},
             "sources": [{"name": "up", "kind": "directory", "path": str(self.data)}],
@@ -143,6 +145,34 @@ def test_backup_beside_swapped_directory_reads_nothing_outside(place, tally, how
             assert "Traceback" not in report["error"]
     assert committed > tries // 2
     tally("backups beside a user who swaps a directory for a link: a root-only file in the set", tries, bad)
+
+
+@pytest.fixture
+def restic(place):
+    """The same directory in a restic repository."""
+    import backup_stack
+
+    (place.base / "key").write_text("the key", encoding="utf-8")
+    program = str(backup_stack.restic_programs("trixie") / "restic")
+    place.repository = {"engine": "restic", "password_file": str(place.base / "key"), "program": program}
+    return place
+
+
+def test_restic_beside_swapped_directory_reads_nothing_outside(restic, tally, how_many):
+    tries, bad, committed = how_many(15, 1000), 0, 0
+    before = restic.outside()
+    with swapping(restic.data, "inner", restic.victim):
+        for _try in range(tries):
+            report = run.backup(restic.context(), accept_drop=["up"])
+            assert not any("follows links" in warning for warning in report["warnings"])
+            committed += bool(report["snapshot"])
+            bad += restic.outside() != before
+    for found in restic.context().store.sets():
+        out = restic.base / f"out {found.seq}"
+        restic.context().store.fetch_tree(found, str(restic.data), str(out))
+        bad += any(SECRET in path.read_bytes() for path in out.rglob("*") if path.is_file() and not path.is_symlink())
+    assert committed
+    tally("backups by restic beside a user who swaps a directory for a link: a root-only file in the set", tries, bad)
 
 
 def test_restore_beside_swapped_names_writes_nothing_outside(place, tally, how_many):

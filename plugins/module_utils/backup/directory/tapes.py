@@ -127,8 +127,9 @@ def _sparse(info: tarfile.TarInfo, path: str, parts: t.Sequence[sparse.Segment],
     info.name = f"{folder}/GNUSparseFile.0/{name}" if folder else f"GNUSparseFile.0/{name}"
     records = {"major": "1", "minor": "0", "name": path, "realsize": str(size)}
     info.pax_headers = {**info.pax_headers, **{f"GNU.sparse.{key}": value for key, value in records.items()}}
-    table = "".join(f"{at}\n{length}\n" for at, length in parts)
-    text = f"{len(parts)}\n{table}".encode()
+    # The last entry is the end, as GNU tar writes it: without, it restores no hole at the end.
+    entries = [*parts, (size, 0)]
+    text = "".join([f"{len(entries)}\n", *(f"{at}\n{length}\n" for at, length in entries)]).encode()
     return text + bytes(-len(text) % tarfile.BLOCKSIZE)
 
 
@@ -144,9 +145,6 @@ class _Content:
         self._block = memoryview(b"")
 
     def read(self, size: int) -> bytes:
-        if self.before:
-            data, self.before = self.before[:size], self.before[size:]
-            return data
         given = []
         while size > 0:
             if not self._block:
@@ -159,6 +157,9 @@ class _Content:
         return b"".join(given)
 
     def _next(self) -> bytes:
+        if self.before:
+            data, self.before = self.before, b""
+            return data
         offset, block = next(self._blocks, (0, b""))
         if block:
             self._limits.moved(len(block))

@@ -42,12 +42,14 @@ class Store:
     Attributes:
         place: where it is, for messages.
         trees: True when directories go in by themselves, False when they must be staged as archives.
+        warnings: what a person should know of the last commit.
         lock: descriptor of the lock that is held, for programs the store starts; -1 for none.
     """
 
     place = ""
     trees = False
     lock = -1
+    warnings: t.Sequence[str] = ()
 
     def prepare(self) -> None:
         """Make the repository when there is none, and clear what a killed run left. Only under the lock."""

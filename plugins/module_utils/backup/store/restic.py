@@ -118,7 +118,8 @@ class ResticStore(Store):
         words = ["--host", self._host, "--tag", f"{self._tag},seq-{seq}"]
         words += [word for pattern in others for word in ("--exclude", pattern)]
         excludes = os.path.join(self._state_dir, "excludes")
-        self._waiting = WaitingBackup(self._program, [*words, "--", staging, *directories], excludes, self.lock)
+        targets = ["--", staging, *directories]
+        self._waiting = WaitingBackup(self._program, [*words, *targets], excludes, self.lock, directories)
         return self._waiting
 
     def abandon(self) -> None:
@@ -143,6 +144,7 @@ class ResticStore(Store):
             before = self._files.packs()
             self._reading = self._read_part(self._files, before, manifest.seq)
         result = waiting.go(lines)
+        self.warnings = [waiting.unconfined] if waiting.unconfined else []
         said = summary(result.stdout)
         identity = str(said.get("snapshot_id") or "")
         if result.rc != 0:
@@ -185,7 +187,7 @@ class ResticStore(Store):
     def fetch_tree(self, found: StoredSet, path: str, into: str) -> None:
         found.understood()
         # --verify reads back what was written; a damaged pack is an error with the file's name.
-        words = ["--verify", "--quiet"]
+        words = ["--verify", "--quiet", "--sparse"]
         parent, name = os.path.split(path.rstrip("/"))
         if not name:
             self._restic("restore", f"{found.id}:/", "--target", into, *words)

@@ -19,6 +19,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.background import Background
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import confined
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_command import Restic
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, process
 
@@ -31,13 +32,21 @@ class WaitingBackup:
         words: options and targets.
         excludes_file: where what to leave out is written for it.
         lock: descriptor of the lock it holds as long as it lives, -1 for none.
+        directories: what it stores besides the staged files; no link below them is followed.
+
+    Attributes:
+        unconfined: why links could not be forbidden, "" when they were.
     """
 
-    def __init__(self, program: Restic, words: t.Sequence[str], excludes_file: str, lock: int) -> None:
+    def __init__(
+        self, program: Restic, words: t.Sequence[str], excludes_file: str, lock: int, directories: t.Sequence[str]
+    ) -> None:
         self._program = program
         self._words = words
         self._file = excludes_file
         self._lock = lock
+        self._directories = directories
+        self.unconfined = ""
         self._start()
 
     def _start(self) -> None:
@@ -51,6 +60,8 @@ class WaitingBackup:
 
         def run() -> process.Result:
             try:
+                # Of this thread, and so of the program it starts.
+                self.unconfined = confined.forbid_links(self._directories)
                 limit = self._program.timeout
                 return self._program.run(argv, check=False, lock=self._lock, waits=limit, inherit=(wait,))
             finally:

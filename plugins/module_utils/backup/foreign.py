@@ -1,0 +1,199 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Directories on file systems that can hang: a child looks first, and one that hung is not followed by another.
+
+A process that waits for a dead share cannot be interrupted, not even killed before the share answers. So a child looks
+into each directory that lies on a share, and into each share below one. A child that hangs is given up and remembered:
+as long as it lives the share hangs, and no run adds another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import tempfile
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceLimit
+from ansible_collections.onebox.stack.plugins.module_utils.backup.state import State
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+
+if t.TYPE_CHECKING:
+    from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+
+_NOTE = "hanging"
+# Seconds that a share may take to answer.
+PATIENCE = 10.0
+# Seconds in which the capture of a directory there must come forward.
+CAPTURE_PATIENCE = 60.0
+# File systems whose answers come from a daemon, another machine, or a disk that is mounted on demand.
+_KINDS = re.compile(r"(fuse|nfs|cifs|smb|9p|ceph|gluster|lustre|afs|ncp|virtiofs|autofs|davfs|sshfs)")
+
+
+class Hung(SourceLimit):
+    """A file system does not answer."""
+
+
+def hanging(context: Context) -> dict[str, str]:
+    """The directory and file sources that cannot be looked at now: the reason for each name."""
+    known: dict[str, t.Any] = context.state.read(_NOTE)
+    found: dict[str, str] = {}
+    asked: dict[str, str] = {}
+    points = _mount_points()
+    for spec in context.declaration.sources:
+        paths = [spec.path] if spec.kind == "directory" else [os.path.dirname(path) for path in spec.files]
+        for share in dict.fromkeys(share for path in paths for share in _shares(path, points)):
+            if share not in asked:
+                asked[share] = _ask(share, known.get(share) or {}, context.state, context.world)
+            if asked[share]:
+                found[spec.name] = asked[share]
+                break
+    return found
+
+
+def _ask(share: str, child: t.Mapping[str, t.Any], state: State, world: World) -> str:
+    if _lives(child):
+        return _text(share, child)
+
+    def look(_beat: t.Callable[[], None]) -> None:
+        os.statvfs(share)
+        with os.scandir(share) as entries:
+            next(entries, None)
+
+    try:
+        in_child(look, share, PATIENCE, state, world)
+    except Hung as error:
+        return str(error)
+    return ""
+
+
+def on_share(path: str) -> bool:
+    """Whether a directory, or something below it, lies on a file system that can hang."""
+    return bool(_shares(path, _mount_points()))
+
+
+def in_child(
+    work: t.Callable[[t.Callable[[], None]], t.Any], share: str, patience: float, state: State, world: World
+) -> t.Any:
+    """Do ``work`` in a child that is given up when it does not come forward for ``patience`` seconds.
+
+    Args:
+        work: gets what it calls while it comes forward; returns what JSON can hold, and must not raise.
+        share: what it works on, for the message.
+
+    Raises:
+        Hung: the child was given up. It is remembered, also when it cannot be killed.
+    """
+    with tempfile.TemporaryFile() as answer:
+        ended, alive = os.pipe()
+        child = os.fork()
+        if child == 0:
+            _be_child(work, answer.fileno(), alive)
+        os.close(alive)
+        hung = False
+        try:
+            while select.select([ended], [], [], patience)[0]:
+                if not os.read(ended, 4096):
+                    break
+            else:
+                hung = True
+        finally:
+            os.close(ended)
+            note = {"pid": child, "started": _started(child), "since": world.now()}
+            if hung:
+                os.kill(child, signal.SIGKILL)
+            gone = world.wait_until(lambda: os.waitpid(child, os.WNOHANG)[0] != 0, 5.0, 0.01)
+        known = state.read(_NOTE)
+        if not hung:
+            if known.pop(share, None):
+                state.write(_NOTE, known)
+            answer.seek(0)
+            data = answer.read()
+            return json.loads(data) if data else None
+        if not gone:
+            state.write(_NOTE, {**known, share: note})
+        raise Hung(_text(share, note))
+
+
+def _text(share: str, child: t.Mapping[str, t.Any]) -> str:
+    return (
+        f"{share} does not answer (since {child['since']}, process {child['pid']} waits for it). Repair or unmount it. "
+        "Nothing looks at it again as long as that process lives"
+    )
+
+
+def _be_child(work: t.Callable[[t.Callable[[], None]], t.Any], answer: int, alive: int) -> t.NoReturn:
+    code = 1
+    try:
+        # Should it hang for ever, nobody shall wait for it to close what is ours, the lock above all.
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for ours in (0, 1, 2):
+            os.dup2(nothing, ours)
+        _close_others((answer, alive))
+        last = [0.0]
+
+        def beat() -> None:
+            now = os.times().elapsed
+            if now - last[0] > 0.5:
+                last[0] = now
+                os.write(alive, b".")
+
+        data = json.dumps(work(beat)).encode()
+        while data:
+            data = data[os.write(answer, data) :]
+        code = 0
+    finally:
+        # Not sys.exit: what the parent set up (handlers, buffers) must not run twice.
+        os._exit(code)
+
+
+def _mount_points() -> list[tuple[str, str]]:
+    """Mount points and their types, later ones over earlier ones. Reading them touches no file system."""
+    found = []
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
+            for line in stream:
+                words = line.split()
+                place = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal.group(1), 8)), words[4])
+                found.append((place, words[words.index("-") + 1]))
+    except OSError:  # macOS
+        return []
+    return found
+
+
+def _shares(path: str, points: t.Sequence[tuple[str, str]]) -> list[str]:
+    """What to look at: the path itself when it lies on a share, and the shares below it."""
+    over = [(place, kind) for place, kind in points if _below(path, place)]
+    deepest = max(over, key=lambda point: len(point[0]), default=("/", ""))
+    found = [path] if _KINDS.match(deepest[1]) else []
+    return found + [place for place, kind in points if place != path and _below(place, path) and _KINDS.match(kind)]
+
+
+def _below(path: str, root: str) -> bool:
+    return path == root or path.startswith(root.rstrip("/") + "/")
+
+
+def _close_others(keep: t.Collection[int]) -> None:
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) not in keep:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+
+
+def _started(pid: int) -> str:
+    """When a process started, "" when it is gone: the id of another one may be the same, and its start is not."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
+            words = stream.read().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if words[0] in ("Z", "X") else words[19]
+
+
+def _lives(child: t.Mapping[str, t.Any]) -> bool:
+    return bool(child) and bool(child.get("started")) and _started(int(child.get("pid") or 0)) == child["started"]
