@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import StoredSet
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
 
 # A restore gives a database that it replaces such a name (postgresql.server.aside_name).
@@ -29,6 +30,16 @@ _FEW_BYTES = 1 << 16
 def is_aside(database: str) -> bool:
     """Whether a restore moved the database aside: a previous copy, and part of no set."""
     return _ASIDE.search(database) is not None
+
+
+def last(history: t.Sequence[StoredSet], name: str) -> Source | None:
+    """What a source gave in the newest set. Sets that were committed without it, because it failed, are passed over."""
+    for found in reversed(history):
+        if found.manifest:
+            source = found.manifest.source(name)
+            if source or name not in found.manifest.left_out:
+                return source
+    return None
 
 
 def check(spec: SourceSpec, now: Source, before: Source | None) -> list[str]:

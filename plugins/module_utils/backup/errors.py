@@ -59,6 +59,18 @@ class StoreError(BackupError):
     exit_code = 5
 
 
+class TreesUnread(StoreError):
+    """The store could not read all of the directories; nothing was committed.
+
+    Attributes:
+        paths: what it could not read.
+    """
+
+    def __init__(self, message: str, paths: t.Sequence[str]) -> None:
+        super().__init__(message)
+        self.paths = tuple(paths)
+
+
 class SpaceError(BackupError):
     """There is not enough room; nothing was written and nothing is deleted to make room."""
 

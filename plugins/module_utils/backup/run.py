@@ -17,6 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     foreign,
     guard,
     interrupted,
+    partial,
     sources,
     status,
 )
@@ -111,7 +112,7 @@ def _run(context: Context, report: Report, accept_drop: t.Sequence[str], force_p
     try:
         manifest, capturer = _capture(context, report, seq, taken.isoformat(), staging, before, accept_drop)
         context.log(f"committing set {seq}")
-        identity = store.commit(staging, manifest, capturer.trees if store.trees else (), capturer.excludes)
+        manifest, identity = partial.commit(store, staging, manifest, capturer, report)
         context.keys.signed(seq)
         report["warnings"] += store.warnings
         capturer.keep_lists(staging, manifest.sources)
@@ -197,7 +198,7 @@ def _capture(
                 warnings=list(source.warnings),
             )
             if spec.name not in accept_drop:
-                before = _last(history, spec.name)
+                before = drops.last(history, spec.name)
                 report["warnings"] += [f"{spec.name}: {text}" for text in drops.check(spec, source, before)]
         except BackupError as error:
             row["error"] = str(error)
@@ -221,16 +222,6 @@ def _capture(
     if left_out:
         runner["left_out"] = left_out
     return Manifest(declaration.stack, seq, taken, context.host, tuple(good), runner), capturer
-
-
-def _last(history: t.Sequence[StoredSet], name: str) -> Source | None:
-    """What a source gave in the newest set. Sets that were committed without it, because it failed, are passed over."""
-    for found in reversed(history):
-        if found.manifest:
-            source = found.manifest.source(name)
-            if source or name not in found.manifest.left_out:
-                return source
-    return None
 
 
 def _begin_at(specs: t.Sequence[SourceSpec]) -> int:

@@ -19,7 +19,8 @@ import typing as t
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, restore, run
+from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic_backup
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 pytestmark = pytest.mark.skipif(
@@ -76,6 +77,9 @@ class Place:
 
     repository: dict[str, str] = {"engine": "files"}  # noqa: RUF012
 
+    source = ""
+    others: t.Sequence[dict[str, str]] = ()
+
     def __init__(self, base: pathlib.Path) -> None:
         self.base = base
         self.app = base / "srv" / "app"
@@ -102,7 +106,7 @@ class Place:
             "repository": {**self.repository, "path": str(self.base / "repo")},
             "reserve_mib": 0,
             "retention": {"daily": 1, "weekly": 0, "min_keep": 1},
-            "sources": [{"name": "up", "kind": "directory", "path": str(self.data)}],
+            "sources": [{"name": "up", "kind": "directory", "path": self.source or str(self.data)}, *self.others],
         }
         return contexts.make(declaration.parse(declared), World.real())
 
@@ -173,6 +177,43 @@ def test_restic_beside_swapped_directory_reads_nothing_outside(restic, tally, ho
         bad += any(SECRET in path.read_bytes() for path in out.rglob("*") if path.is_file() and not path.is_symlink())
     assert committed
     tally("backups by restic beside a user who swaps a directory for a link: a root-only file in the set", tries, bad)
+
+
+def test_restic_is_not_led_out_by_a_link_above_the_directory(restic, tally, monkeypatch):
+    """The link is there after we looked and before restic does: no luck is needed for this race."""
+    inner = restic.data / "inner"
+    led = restic.victim / "inner"
+    led.mkdir()
+    # As many as were found: a set of fewer files is refused anyway.
+    for number in range(60):
+        (led / str(number)).write_bytes(SECRET)
+        (led / str(number)).chmod(0o600)
+    restic.source = str(inner)
+    real = restic_backup.WaitingBackup.go
+
+    def go(self, excludes):
+        if not restic.data.is_symlink():
+            restic.data.rename(restic.app / "away")
+            restic.data.symlink_to(restic.victim)
+        return real(self, excludes)
+
+    monkeypatch.setattr(restic_backup.WaitingBackup, "go", go)
+    report = run.backup(restic.context())
+    assert report["error"]
+    tally("backups by restic through a link above the directory: a set of what is there", 1, bool(report["snapshot"]))
+    assert restic.context().store.sets() == []
+    # Of two sources the other one is committed.
+    restic.data.unlink()
+    (restic.app / "away").rename(restic.data)
+    (restic.base / "good").mkdir()
+    (restic.base / "good" / "f").write_text("mine", encoding="utf-8")
+    restic.others = [{"name": "good", "kind": "directory", "path": str(restic.base / "good")}]
+    report = run.backup(restic.context())
+    assert report["exit_code"] == 4, report["error"]
+    (found,) = restic.context().store.sets()
+    assert [source.name for source in found.manifest.sources] == ["good"]
+    assert "restic could not read it" in found.manifest.left_out["up"]
+    assert rehearse.rehearse(restic.context())["error"] == ""
 
 
 def test_restore_beside_swapped_names_writes_nothing_outside(place, tally, how_many):

@@ -28,7 +28,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.directory.walk
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     BackupError,
     RoomLimit,
-    SourceError,
     SourceLimit,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact
@@ -211,7 +210,7 @@ class _Take:
                 return b""
             extended = attributes.read(self.found.opened) if kind == stat.S_IFDIR else {}
         except OSError as error:
-            raise SourceError(f"{self.found.root}/{path} cannot be read: {error.strerror or error}") from error
+            raise SourceLimit(f"{self.found.root}/{path} cannot be read: {error.strerror or error}") from error
         self.other(path, status, link, extended)
         return listing.other_line(path, status, link, attributes.digests(extended))
 

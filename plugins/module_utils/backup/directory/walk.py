@@ -134,7 +134,7 @@ class Listing:
                     f"{self.root} holds more directories in each other than this program may have open: "
                     f"{path[:60]!r}…. Remove or exclude them"
                 ) from error
-            raise SourceError(f"the directory {self.root}/{path} cannot be read: {error.strerror}") from error
+            raise SourceLimit(f"the directory {self.root}/{path} cannot be read: {error.strerror}") from error
 
     def _names(self, descriptor: int, path: str) -> list[str]:
         """What is in an open directory, sorted. A huge one breaks the limit before its names fill the memory."""
@@ -146,9 +146,11 @@ class Listing:
                     if len(found) % 1000 == 0:
                         self.limits.found(1000)
         except OSError as error:
-            if error.errno == errno.ENOENT and path != self.root:
+            if path == self.root:
+                raise SourceError(f"the directory {path} cannot be read: {error.strerror}") from error
+            if error.errno == errno.ENOENT:
                 return []
-            raise SourceError(f"the directory {self.root}/{path} cannot be read: {error.strerror}") from error
+            raise SourceLimit(f"the directory {self.root}/{path} cannot be read: {error.strerror}") from error
         self.limits.found(len(found) % 1000)
         return sorted(found)
 
@@ -161,6 +163,8 @@ class Listing:
             status = os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise SourceLimit(f"{self.root}/{path} cannot be looked at: {error.strerror}") from error
         kind = stat.S_IFMT(status.st_mode)
         if kind not in KINDS:
             self.left_out.append(path)
@@ -178,26 +182,26 @@ class Listing:
             self.changed.append(path)
 
     def open_file(self, path: str) -> int | None:
-        """The plain file at hand, None when it is gone or became something else. Raises :class:`SourceError`."""
+        """The plain file at hand, None when it is gone or became something else. Raises :class:`SourceLimit`."""
         try:
             descriptor = os.open(self.name, _FILE, dir_fd=self.parent)
         except OSError as error:
             if error.errno in (*_GONE, errno.ENXIO, errno.ENODEV):
                 return None
-            raise SourceError(f"{self.root}/{path} cannot be read: {error.strerror}") from error
+            raise SourceLimit(f"{self.root}/{path} cannot be read: {error.strerror}") from error
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             return descriptor
         os.close(descriptor)
         return None
 
     def link(self, path: str) -> str | None:
-        """What the link at hand says, None when it is gone or became something else. Raises :class:`SourceError`."""
+        """What the link at hand says, None when it is gone or became something else. Raises :class:`SourceLimit`."""
         try:
             return os.readlink(self.name, dir_fd=self.parent)
         except OSError as error:
             if error.errno in (*_GONE, errno.EINVAL):
                 return None
-            raise SourceError(f"{self.root}/{path} cannot be read: {error.strerror}") from error
+            raise SourceLimit(f"{self.root}/{path} cannot be read: {error.strerror}") from error
 
     def _is_database(self, path: str) -> bool:
         return matches(path, self._sqlite)

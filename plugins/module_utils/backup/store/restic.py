@@ -19,7 +19,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.background import Background
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import RepositorySpec
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError, TreesUnread
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest as manifests
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.authentication import Keys
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet
@@ -29,6 +29,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_b
     escaped,
     patterns,
     summary,
+    unread,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_command import Restic
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles, Vanished
@@ -151,7 +152,7 @@ class ResticStore(Store):
             if identity:
                 # Code 3: a snapshot of less than was asked for. It must never be listed as a set.
                 self._restic("forget", identity)
-            raise self._program.failed("backup", result)
+            raise TreesUnread(str(self._program.failed("backup", result)), unread(result.stderr))
         lost = expected(manifest) - int(said.get("total_files_processed") or 0)
         if lost > max(2, expected(manifest) // 10):
             self._restic("forget", identity)

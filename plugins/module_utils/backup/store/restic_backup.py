@@ -118,3 +118,14 @@ def summary(text: str) -> dict[str, t.Any]:
         if isinstance(row, dict) and row.get("message_type") == "summary":
             return row
     return {}
+
+
+def unread(text: str) -> list[str]:
+    """The paths that restic could not read, as it said on its standard error."""
+    found = []
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError):
+            row = json.loads(line)
+            if isinstance(row, dict) and row.get("message_type") == "error" and isinstance(row.get("item"), str):
+                found.append(row["item"])
+    return found

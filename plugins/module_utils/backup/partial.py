@@ -1,0 +1,77 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commit what can be: directories that the store itself cannot read are left out, as those that we cannot read."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import TreesUnread
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import Capturer
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest as manifests
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest, Source
+from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files, trees
+
+
+def commit(
+    store: Store, staging: str, manifest: Manifest, capturer: Capturer, report: dict[str, t.Any]
+) -> tuple[Manifest, str]:
+    """Commit a staged set; without the directories in which the store could not read something.
+
+    Returns:
+        The manifest that was committed, and the id of the set.
+
+    Raises:
+        StoreError: nothing was committed.
+    """
+    while True:
+        roots = capturer.trees if store.trees else []
+        try:
+            return manifest, store.commit(staging, manifest, roots, capturer.excludes)
+        except TreesUnread as error:
+            bad = [source for source in manifest.sources if _concerned(source, error.paths)]
+            # An error that is nobody's, or everybody's, is one of the store.
+            known = {path for source in bad for path in error.paths if _below(path, source.facts["root"])}
+            if not bad or known != set(error.paths) or len(bad) == len(manifest.sources):
+                raise
+            text = f"restic could not read it: {error}"
+        lost = {source.name: f"{source.facts['root']}: {text}"[:1000] for source in bad}
+        for source in bad:
+            _drop(source, staging, capturer)
+        for row in report["sources"]:
+            if row["name"] in lost:
+                row.update(ok=False, error=lost[row["name"]])
+        trees.remove_tree(os.path.join(staging, manifests.NAME))
+        manifest = dataclasses.replace(
+            manifest,
+            sources=tuple(source for source in manifest.sources if source.name not in lost),
+            runner={**manifest.runner, "left_out": {**manifest.left_out, **lost}},
+        )
+
+
+def _concerned(source: Source, paths: t.Sequence[str]) -> bool:
+    if source.kind != "directory":
+        return False
+    root = source.facts["root"]
+    if any(_below(path, root) for path in paths):
+        return True
+    # restic 0.18 dies when a directory above its target is a link now, and names nothing.
+    try:
+        beneath.open_directory(root).__exit__()
+    except (files.FileError, beneath.UnsafePath):
+        return True
+    return False
+
+
+def _below(path: str, root: str) -> bool:
+    return path == root or path.startswith(root.rstrip("/") + "/")
+
+
+def _drop(source: Source, staging: str, capturer: Capturer) -> None:
+    capturer.trees.remove(source.facts["root"])
+    for artefact in source.artefacts:
+        trees.remove_tree(os.path.join(staging, artefact.path))
