@@ -106,7 +106,7 @@ def in_child(
             os.close(ended)
             note = {"pid": child, "started": _started(child), "since": world.now()}
             if hung:
-                os.kill(child, signal.SIGKILL)
+                _kill(child)
             gone = world.wait_until(lambda: os.waitpid(child, os.WNOHANG)[0] != 0, 5.0, 0.01)
         known = state.read(_NOTE)
         if not hung:
@@ -118,6 +118,10 @@ def in_child(
         if not gone:
             state.write(_NOTE, {**known, share: note})
         raise Hung(_text(share, note))
+
+
+def _kill(child: int) -> None:
+    os.kill(child, signal.SIGKILL)
 
 
 def _text(share: str, child: t.Mapping[str, t.Any]) -> str:

@@ -48,6 +48,7 @@ def box(tmp_path):
         file.truncate(40 << 20)
         file.seek(20 << 20)
         file.write(b"data")
+    (data / "zeros").write_bytes(bytes(8 << 20))
     return made
 
 
@@ -63,6 +64,7 @@ def test_hard_links_attributes_and_holes_come_back(box):
     assert os.getxattr(first, "user.origin") == b"\xff\0=\n binary"
     assert os.getxattr(copy, "user.origin") == b"a camera"
     assert (copy / "disk.img").stat().st_blocks * 512 < 4 << 20
+    assert (copy / "zeros").stat().st_blocks == 0
     if os.geteuid() == 0:
         assert os.getxattr(copy / "-b", "security.capability") == CAPABILITY
         assert os.getxattr(copy / "-b", "system.posix_acl_access") == ACL
