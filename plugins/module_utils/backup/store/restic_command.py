@@ -81,7 +81,7 @@ class Restic:
         """
         try:
             result = self.world.run(
-                [*self._argv(patience), *words],
+                [*self._argv(words[0], patience), *words],
                 timeout=min(timeout or self.timeout, self.timeout) + waits,
                 env=self._environment(),
                 check=False,
@@ -117,11 +117,13 @@ class Restic:
             f"{process.last_words(result.stderr or result.stdout)}"
         )
 
-    def _argv(self, patience: float | None) -> list[str]:
+    def _argv(self, command: str, patience: float | None) -> list[str]:
         words = [self._spec.program, "--repo", self._spec.path, "--password-file", self._spec.password_file]
         words += ["--cache-dir", os.path.join(self._state_dir, "restic-cache")]
-        # Another stack may be at work in the same repository; half of the time is left to do the work.
-        words += ["--retry-lock", f"{int(min(self.timeout / 2, LOCK_SECONDS) if patience is None else patience)}s"]
+        if command != "version":  # which a version that does not know the option must answer, too
+            # Another stack may be at work in the same repository; half of the time is left to do the work.
+            seconds = min(self.timeout / 2, LOCK_SECONDS) if patience is None else patience
+            words += ["--retry-lock", f"{int(seconds)}s"]
         for option in self._spec.options:
             words += ["--option", option]
         return words
