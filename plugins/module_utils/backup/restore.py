@@ -9,6 +9,7 @@ name. Services that write into what is restored should be stopped: a connection 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 from dataclasses import dataclass
@@ -284,20 +285,30 @@ class _Restore:
                 report["sources"].append(row)
                 self.context.log(f"restoring {source.kind} {source.name}")
                 try:
-                    with of_set(f"set {self.chosen.seq}: source {source.name}"):
+                    with of_set(f"set {self.chosen.seq}: source {source.name}"), self._told():
                         self._one(spec, source, staged, report)
                 except (FileError, OSError) as error:
                     row["error"] = f"{error}; what was moved aside is untouched"
                     raise of_files(error, f"source {source.name}: {row['error']}") from error
                 except BackupError as error:
                     row["error"] = str(error)
-                    # It says itself what is as it was before, and what is not.
-                    interrupted.end(self.context, [each.name for _spec, each in self.work])
                     raise
                 row["ok"] = True
         finally:
             trees.remove_tree(scratch)
         interrupted.end(self.context, [source.name for _spec, source in self.work])
+
+    @contextlib.contextmanager
+    def _told(self) -> t.Iterator[None]:
+        """Forget what was begun when an error of ours ends it: that says what is as it was before, and what is not.
+
+        What a damaged file of the set runs into says neither.
+        """
+        try:
+            yield
+        except BackupError:
+            interrupted.end(self.context, [source.name for _spec, source in self.work])
+            raise
 
     def _one(self, spec: SourceSpec, source: Source, staged: str, report: Report) -> None:
         if source.kind != "directory" and not self.request.into:

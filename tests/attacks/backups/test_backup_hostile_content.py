@@ -76,12 +76,15 @@ class Box:
         }
 
     def context(self) -> contexts.Context:
-        return contexts.make(declaration.parse(self.declare()), World.real())
+        return contexts.make(declaration.read(str(self.config())), World.real())
+
+    def config(self) -> pathlib.Path:
+        path = self.base / "c.json"
+        path.write_text(json.dumps(self.declare()), encoding="utf-8")
+        return path
 
     def runner(self, *words: str) -> int:
-        config = self.base / "c.json"
-        config.write_text(json.dumps(self.declare()), encoding="utf-8")
-        return cli.main(["--config", str(config), *words])
+        return cli.main(["--config", str(self.config()), *words])
 
     def metric(self, name: str) -> str:
         lines = (self.base / "metrics" / "m.prom").read_text(encoding="utf-8").splitlines()

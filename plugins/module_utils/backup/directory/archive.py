@@ -88,6 +88,7 @@ def capture(
         "root": root,
         "entries": take.entries,
         "bytes": take.bytes,
+        "holes": take.holes,
         "plain_files": take.files,
         "list": f"files/{name}.list",
         "list_order": "walk",
@@ -195,6 +196,8 @@ class _Take:
         self.links = listing.HardLinks()
         self.entries = 0
         self.bytes = 0
+        # What files are longer than what is stored of them.
+        self.holes = 0
         self.files = 0
         self.changed: list[str] = []
 
@@ -304,6 +307,7 @@ class _Archive(_Take):
         finally:
             os.close(descriptor)
         self.bytes += stored
+        self.holes += status.st_size - stored
         line = listing.head(path, status, hard=hard, blocks=blocks)
         return line + listing.tail(got.sha256, attributes.digests(extended))
 

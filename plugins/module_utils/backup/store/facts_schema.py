@@ -182,7 +182,7 @@ def _directory(found: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], whe
         "archive": archive,
         "databases": databases,
     }
-    _each(found, where, needed, {"plain_files": schema.number, "list_order": schema.text})
+    _each(found, where, needed, {"plain_files": schema.number, "holes": schema.number, "list_order": schema.text})
 
 
 def _compose(found: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:
