@@ -14,6 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import state a
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, file_errors
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import metrics
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import StoredSet
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
 
@@ -67,20 +68,7 @@ def status(context: Context) -> Status:
         "stack": context.declaration.stack,
         "repository": context.store.place,
         "sets": len(usable),
-        "rows": [
-            {
-                "seq": item.seq,
-                "id": item.id,
-                "taken": item.manifest.taken if item.manifest else "",
-                "size": item.manifest.size if item.manifest else 0,
-                "problem": item.problem,
-                "authentic": item.manifest is not None and not item.doubt,
-                "lacks": sorted(item.manifest.left_out) if item.manifest else [],
-                "rehearsed": item.seq in proven,
-                "pinned": item.seq in pinned,
-            }
-            for item in found
-        ],
+        "rows": [_row(item, proven, pinned) for item in found],
         "last_good": whole[-1].seq if whole else None,
         "last_good_at": good_at,
         "age_seconds": age,
@@ -95,6 +83,20 @@ def status(context: Context) -> Status:
         "notes": notes,
         "problems": problems,
         "healthy": not problems,
+    }
+
+
+def _row(item: StoredSet, proven: t.Container[int], pinned: t.Container[int]) -> Status:
+    return {
+        "seq": item.seq,
+        "id": item.id,
+        "taken": item.manifest.taken if item.manifest else "",
+        "size": item.manifest.size if item.manifest else 0,
+        "problem": item.problem,
+        "authentic": item.manifest is not None and not item.doubt,
+        "lacks": sorted(item.manifest.left_out) if item.manifest else [],
+        "rehearsed": item.seq in proven,
+        "pinned": item.seq in pinned,
     }
 
 
