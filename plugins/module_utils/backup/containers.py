@@ -128,8 +128,13 @@ class Cli:
         command: t.Sequence[str] = (),
         entrypoint: str = "",
         env: t.Mapping[str, str] | None = None,
+        tmpfs: t.Sequence[str] = (),
     ) -> str:
-        """Start a container without network or published ports, to be removed with its volumes. Returns its id."""
+        """Start a container without network or published ports, to be removed with its volumes. Returns its id.
+
+        Args:
+            tmpfs: directories inside that are empty, whatever the image has there.
+        """
         env = env or {}
         words = ["run", "--detach", "--network", "none", "--label", f"{LABEL}={owner}", "--name", name]
         words += ["--shm-size", "256m"]
@@ -138,6 +143,8 @@ class Cli:
             words += ["--memory", str(_half_of_free_memory())]
         if entrypoint:
             words += ["--entrypoint", entrypoint]
+        for place in tmpfs:
+            words += ["--tmpfs", place]
         for key in sorted(env):
             words += ["--env", key]
         argv = [*self._base, *words, image, *command]

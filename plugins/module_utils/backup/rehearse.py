@@ -26,9 +26,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     StoreError,
     of_files,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import load
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.throwaway import throwaway
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redis_load
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet, passed_over, pick
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
@@ -161,12 +163,12 @@ def check_source(
     source: Source,
     staged: str,
     scratch: str,
-    tamper: t.Callable[[postgresql.Server], None] | None = None,
+    tamper: t.Callable[[t.Any], None] | None = None,
 ) -> dict[str, t.Any]:
     """Restore one source of fetched files somewhere harmless and compare it. Returns what was found.
 
     Args:
-        tamper: what a negative control does to the restored PostgreSQL before the comparison.
+        tamper: what a negative control does to the restored PostgreSQL or Redis before the comparison.
 
     Raises:
         MismatchError: it is not what was backed up.
@@ -175,7 +177,7 @@ def check_source(
     if source.kind == "postgresql":
         return _postgresql(context, source, staged, tamper)
     if source.kind == "redis":
-        return _redis(context, source, staged)
+        return _redis(context, source, staged, tamper)
     if source.kind == "directory":
         return _directory(context, store, chosen, source, staged, scratch)
     if source.kind == "compose":
@@ -213,30 +215,40 @@ def _postgresql(
         image=image_of(cli, facts),
         user=facts["user"],
         initdb_args=facts.get("initdb_args") or "",
-        preload="".join(facts.get("preload") or ()),
+        carried=(facts.get("settings") or {}).get("carried")
+        or {"shared_preload_libraries": "".join(facts.get("preload") or ())},
     ) as server:
-        postgresql.restore_globals(server, os.path.join(staged, f"pg/{source.name}/globals.sql"))
+        kept = server.roles()
+        load.restore_globals(server, os.path.join(staged, f"pg/{source.name}/globals.sql"))
+        there = server.databases()
         for name, database in facts["databases"].items():
-            postgresql.restore_database(
-                server, name, os.path.join(staged, database["path"]), create=name not in ("postgres", "template1")
-            )
+            if name in there:
+                postgresql.drop(server, name)
+            load.restore_database(server, name, os.path.join(staged, database["path"]), create=True)
         if tamper is not None:
             tamper(server)
-        postgresql.require_equal(server, facts)
-        return {"databases": len(facts["databases"]), "rows": source.count}
+        problems, notes = load.judge(server, facts, kept)
+        load.require_equal(problems)
+        found = {"databases": len(facts["databases"]), "rows": source.count, "warnings": notes}
+        return {**found, "not_compared": list(facts.get("not_compared") or ())}
 
 
-def _redis(context: Context, source: Source, staged: str) -> dict[str, t.Any]:
+def _redis(
+    context: Context, source: Source, staged: str, tamper: t.Callable[[redis.Server], None] | None
+) -> dict[str, t.Any]:
     cli = context.open_cli()
     stack = context.declaration.stack
+    path = os.path.join(staged, source.facts["path"])
+    redis_load.require_as_dumped(source, path)
     image = image_of(cli, source.facts)
     container = cli.throwaway(
         image, throwaway_name(stack, source.name), stack, entrypoint="sleep", command=["infinity"]
     )
     try:
         cli.run(container, ["mkdir", "-p", "/tmp/obx"])
-        cli.copy_in(os.path.join(staged, source.facts["path"]), container, "/tmp/obx/dump.rdb")
-        return redis_load.load(redis_load.ThrowawayServer(cli, container, "/tmp/obx"), source.facts)
+        cli.copy_in(path, container, "/tmp/obx/dump.rdb")
+        found = redis_load.load(redis_load.ThrowawayServer(cli, container, "/tmp/obx"), source.facts, tamper)
+        return {**found, "not_compared": list(source.facts.get("not_compared") or ())}
     finally:
         cli.remove(container)
 

@@ -35,6 +35,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     of_files,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import load, replace, surroundings
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis.restore import recover, restore_redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
@@ -335,7 +336,12 @@ class _Restore:
                 f"and goes into {container.image_ref} of another build"
             )
         server = sources.postgres_server(cli, container, spec)
-        postgresql.restore_globals(server, os.path.join(staged, f"pg/{source.name}/globals.sql"))
+        surroundings.require_libraries(server, source.facts, f"source {source.name} ({container.name})")
+        kept = server.roles()
+        load.restore_globals(server, os.path.join(staged, f"pg/{source.name}/globals.sql"))
+        problems, notes = load.compare_roles(server, source.facts, kept=kept, alone=False)
+        load.require_equal(problems)
+        report["warnings"] += [f"{source.name}: {note}" for note in notes]
         there = server.databases()
         another = postgresql.major(server) != source.facts["version"].partition(".")[0]
         if another:
@@ -348,26 +354,10 @@ class _Restore:
             if another:
                 facts = pgfacts.for_another_major(facts)
             former = postgresql.aside_name(name, self.stamp) if name in there else ""
-            if former:
-                postgresql.rename(server, name, former)
-            try:
-                postgresql.restore_database(server, name, os.path.join(staged, facts["path"]), create=True)
-                postgresql.require_equal(server, {"databases": {name: facts}})
-            except BackupError as error:
-                try:
-                    postgresql.drop(server, name)
-                    if former:
-                        postgresql.rename(server, former, name)
-                except BackupError as worse:
-                    text = f"database {name} could not be restored: {error}"
-                    if former:
-                        report["aside"].append(f"database {former}")
-                        text += f"; the former one is {former}: stop the services, drop {name} and rename it back"
-                    raise type(error)(f"{text}; going back failed: {worse}") from error
-                raise type(error)(f"database {name} could not be restored and is as it was before: {error}") from error
+            dump = os.path.join(staged, facts["path"])
+            notes = replace.replace_database(server, name, dump, facts, former, report["aside"])
             self.finished.append(self.step(spec, source, name))
-            if former:
-                report["aside"].append(f"database {former}")
+            report["warnings"] += [f"{source.name}: {note}" for note in notes]
 
     def _directory(self, spec: SourceSpec, source: Source, staged: str, report: Report) -> None:
         target = self.target(spec)

@@ -99,8 +99,9 @@ class Capturer:
         there = server.databases() if not spec.databases else []
         aside = [name for name in there if drops.is_aside(name)]
         wanted = spec.databases or [name for name in there if name not in aside]
-        artefacts, facts = postgresql.capture(server, wanted, staging, f"pg/{spec.name}")
+        artefacts, facts, told = postgresql.capture(server, wanted, staging, f"pg/{spec.name}")
         warnings = [f"database {name} is a previous copy that a restore kept, and in no set. Drop it" for name in aside]
+        warnings += told
         facts["image"] = image_facts(self._cli.engine, container)
         facts["initdb_args"] = variable(container, "POSTGRES_INITDB_ARGS")
         return artefacts, postgresql.rows(facts), facts, warnings

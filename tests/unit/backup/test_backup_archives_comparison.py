@@ -12,6 +12,7 @@ import io
 import json
 import os
 import tarfile
+import typing as t
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import drops
@@ -23,7 +24,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     SourceError,
     StoreError,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import catalogue
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import load as pgload
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import schema as pgschema
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli, install
@@ -140,23 +144,130 @@ def test_the_keyspace_is_read_with_and_without_ttl():
     assert redis.keyspace(info) == {"0": [5, 1], "3": [2, 0]}
 
 
-FACTS = {
+# Facts of a set of the first release, and of one of today. What is found is always as today.
+OLD_FACTS: dict[str, t.Any] = {
     "tables": {'["public", "t"]': [5, "100"], '["public", "u"]': [0, "0"]},
     "extensions": {"plpgsql": "1.0"},
     "large_objects": [0, "0"],
-    "schema": ["CREATE TABLE t;", "CREATE TABLE u;"],
+    "schema": ["CREATE TABLE t;", "SET default_tablespace = '';", "CREATE TABLE u;"],
     "sequences_before": {'["public", "s"]': [10, False], '["public", "n"]': [None, False]},
     "sequences_after": {'["public", "s"]': [14, False], '["public", "n"]': [None, False]},
 }
-FOUND = {
-    **{key: FACTS[key] for key in ("tables", "extensions", "large_objects")},
-    "schema": list(reversed(FACTS["schema"])),
-    "sequences": {'["public", "s"]': [12, False], '["public", "n"]': [None, False]},
+DUMPED = """--
+-- Name: t; Type: TABLE; Schema: public; Owner: coin
+--
+
+CREATE TABLE t (
+    a integer,
+    b integer
+);
+
+SET default_tablespace = '';
+
+--
+-- Name: u; Type: TABLE; Schema: public; Owner: coin
+--
+
+CREATE TABLE u;
+"""
+FACTS: dict[str, t.Any] = {
+    **{key: OLD_FACTS[key] for key in ("tables", "extensions", "large_objects")},
+    "entries": pgschema.entries(DUMPED),
+    "sequences_before": {'["public", "s"]': [10, True, False], '["public", "n"]': [1, False, False]},
+    "sequences_after": {'["public", "s"]': [14, True, False], '["public", "n"]': [1, False, False]},
+    "config_tables": {'["x", "config"]': [1, "1"]},
+    "catalogue": {
+        "database": {"properties": {"owner": "coin"}},
+        "materialized views": {"public.v": {"populated": True}},
+    },
+    "views": {'["public", "v"]': [1, "1"]},
+}
+FOUND: dict[str, t.Any] = {
+    **{key: FACTS[key] for key in ("tables", "extensions", "large_objects", "config_tables", "catalogue", "views")},
+    "text": "CREATE TABLE u;\n-- a comment\nCREATE TABLE t;\nSET default_tablespace = fast;\n",
+    "entries": pgschema.entries(DUMPED),
+    "sequences": {'["public", "s"]': [12, True, False], '["public", "n"]': [1, False, False]},
 }
 
 
-def test_a_database_that_came_back_equal_has_no_problem():
-    assert pgfacts.compare(FACTS, FOUND, "db") == []
+@pytest.mark.parametrize("facts", [OLD_FACTS, FACTS], ids=["old", "new"])
+def test_a_database_that_came_back_equal_has_no_problem(facts):
+    assert pgfacts.compare(facts, FOUND, "db") == []
+
+
+def rotated(change: str) -> list[list[str]]:
+    """The schema with the two columns of t in the other order, or what ``change`` does to the text."""
+    text = DUMPED.replace("    a integer,\n    b integer\n", "    b integer,\n    a integer\n")
+    return pgschema.entries(text if change == "columns" else DUMPED.replace("CREATE TABLE u;", change))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("entries", rotated("columns"), "changed TABLE public.t"),
+        ("entries", rotated("-- comment\nCREATE TABLE u;"), "changed TABLE public.u"),
+        ("entries", FACTS["entries"][:1], "missing TABLE public.u"),
+        (
+            "sequences",
+            {**FOUND["sequences"], '["public", "n"]': [1, True, False]},
+            "at 1 (used), dumped was 1 (not used)",
+        ),
+        ("sequences", {**FOUND["sequences"], '["public", "n"]': [2, False, True]}, "at 2 (not used)"),
+        ("config_tables", {'["x", "config"]': [1, "2"]}, "x.config has the right number"),
+        ("catalogue", {**FACTS["catalogue"], "database": {"properties": {"owner": "x"}}}, "owner is 'x'"),
+        ("catalogue", {**FACTS["catalogue"], "materialized views": {}}, "public.v is missing"),
+    ],
+)
+def test_each_difference_that_only_new_sets_show_is_named(key, value, words):
+    (problem,) = pgfacts.compare(FACTS, {**FOUND, key: value}, "db")
+    assert words in problem
+    assert pgfacts.compare(OLD_FACTS, {**FOUND, key: value}, "db") == [] or key == "sequences"
+
+
+def test_a_materialized_view_that_was_out_of_date_is_a_note():
+    stale = {**FOUND, "views": {'["public", "v"]': [1, "2"]}}
+    assert pgfacts.compare(FACTS, stale, "db") == []
+    assert "public.v was refreshed" in pgfacts.refreshed(FACTS, stale, "db")[0]
+    assert pgfacts.refreshed(FACTS, FOUND, "db") == []
+
+
+def test_roles_of_a_server_that_keeps_its_own_are_notes_and_others_are_problems():
+    expected = {"roles": {"role coin": {"password": "1"}, "role app": {"password": "1"}}, "role settings": {}}
+    found = {
+        "roles": {"role coin": {"password": "2"}, "role app": {"password": "2"}, "role more": {}},
+        "role settings": {"settings of role coin": {"settings": ["a=b"]}},
+    }
+    problems, own = catalogue.compare_server(expected, found, kept=["coin"], alone=True)
+    assert problems == [
+        "settings of role coin is there and should not be",
+        "role app differs: password",
+        "role more is there and should not be",
+    ]
+    assert own == ["role coin differs: password"]
+    problems, own = catalogue.compare_server(expected, found, kept=["coin", "app"], alone=False)
+    assert (problems, len(own)) == ([], 2)
+
+
+def test_a_comment_of_a_role_that_looks_like_statements_stays_whole():
+    text = b"""--
+-- Roles
+--
+
+CREATE ROLE coin;
+ALTER ROLE coin WITH SUPERUSER PASSWORD 'x;y''z';
+COMMENT ON ROLE grp IS E'a\\'
+CREATE ROLE coin;
+b';
+\\unrestrict abc;def
+CREATE ROLE "odd; ""name";
+"""
+    found = [statement for statement in pgload.statements(text) if not statement.startswith((b"--", b"\\"))]
+    assert found == [
+        b"CREATE ROLE coin;",
+        b"ALTER ROLE coin WITH SUPERUSER PASSWORD 'x;y''z';",
+        b"COMMENT ON ROLE grp IS E'a\\'\nCREATE ROLE coin;\nb';",
+        b'CREATE ROLE "odd; ""name";',
+    ]
 
 
 @pytest.mark.parametrize(
@@ -168,20 +279,20 @@ def test_a_database_that_came_back_equal_has_no_problem():
         ("tables", {**FACTS["tables"], '["x", "y"]': [1, "1"]}, "x.y is there and should not be"),
         ("extensions", {}, "extensions"),
         ("large_objects", [1, "7"], "large objects"),
-        ("schema", ["CREATE TABLE t;"], "the schema differs"),
-        ("sequences", {'["public", "s"]': [15, False], '["public", "n"]': [None, False]}, "public.s is at 15"),
-        ("sequences", {'["public", "s"]': [12, False], '["public", "n"]': [3, False]}, "public.n is at 3"),
-        ("sequences", {'["public", "s"]': [12, False]}, "public.n is missing"),
+        ("text", "CREATE TABLE t;", "the schema differs"),
+        ("sequences", {**FOUND["sequences"], '["public", "s"]': [15, True, False]}, "public.s is at 15"),
+        ("sequences", {**FOUND["sequences"], '["public", "n"]': [3, True, False]}, "public.n is at 3"),
+        ("sequences", {'["public", "s"]': [12, True, False]}, "public.n is missing"),
     ],
 )
 def test_each_difference_of_a_database_is_named(key, value, words):
-    (problem,) = pgfacts.compare(FACTS, {**FOUND, key: value}, "db")
+    (problem,) = pgfacts.compare(OLD_FACTS, {**FOUND, key: value}, "db")
     assert words in problem
 
 
 def test_another_major_version_words_the_schema_otherwise_and_changes_nothing_else():
     expected = pgfacts.for_another_major(FACTS)
-    newer = {**FOUND, "schema": ["CREATE TABLE t ();"], "extensions": {"plpgsql": "2.0"}}
+    newer = {**FOUND, "entries": [], "config_tables": {}, "extensions": {"plpgsql": "2.0"}}
     assert pgfacts.compare(FACTS, newer, "db") != []
     assert pgfacts.compare(expected, newer, "db") == []
     assert "other contents" in pgfacts.compare(expected, {**newer, "tables": {

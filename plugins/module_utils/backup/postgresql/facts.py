@@ -13,6 +13,7 @@ import json
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Session
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import catalogue, schema
 
 # hashtextextended() needs PostgreSQL 11 or newer. The sum does not depend on the order of rows.
 SETTINGS = """
@@ -26,8 +27,24 @@ _OWN = """n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXIS
 _TABLES = f"""SELECT pg_catalog.json_build_array(n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname))
  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {_OWN} ORDER BY 1::text;"""
-_SEQUENCES = """SELECT pg_catalog.json_build_array(schemaname, sequencename, last_value, cycle)
- FROM pg_catalog.pg_sequences ORDER BY schemaname, sequencename;"""
+# pg_sequences says NULL of one that was not used yet, whatever it was set to; the sequence itself knows.
+_SEQUENCES = """SELECT pg_catalog.json_build_array(n.nspname, c.relname, s.seqcycle, pg_catalog.format('%I.%I',
+ n.nspname, c.relname)) FROM pg_catalog.pg_sequence s JOIN pg_catalog.pg_class c ON c.oid = s.seqrelid
+ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+ JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+ AND d.objid = c.oid AND d.deptype = 'e' AND NOT c.oid = ANY(COALESCE(e.extconfig, '{}')))
+ ORDER BY n.nspname, c.relname;"""
+_AT_ONCE = 500  # sequences asked in one statement
+# Tables of extensions whose rows pg_dump takes along: extconfig and the condition beside it.
+_CONFIG = """SELECT pg_catalog.json_build_array(n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname),
+ one.condition) FROM pg_catalog.pg_extension e CROSS JOIN LATERAL
+ ROWS FROM (unnest(e.extconfig), unnest(e.extcondition)) AS one(id, condition)
+ JOIN pg_catalog.pg_class c ON c.oid = one.id JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r' ORDER BY 1::text;"""
+_VIEWS = """SELECT pg_catalog.json_build_array(n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname))
+ FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'm' AND c.relispopulated ORDER BY 1::text;"""
 _EXTENSIONS = (
     """SELECT pg_catalog.json_build_array(extname, extversion) FROM pg_catalog.pg_extension ORDER BY extname;"""
 )
@@ -72,29 +89,50 @@ def compare_rows(text: str, found: t.Mapping[str, t.Any]) -> list[str]:
     return _compare_tables(there, found["tables"], "the dump")
 
 
-def contents(session: Session, large_objects: bool) -> dict[str, t.Any]:
-    """Tables (rows, hash), extensions and, for a superuser, large objects, as the session's transaction sees them."""
-    tables: dict[str, list[t.Any]] = {}
+def contents(session: Session, superuser: bool) -> dict[str, t.Any]:
+    """What the session's transaction sees of its database.
+
+    Tables and materialized views (rows, hash), extensions, groups of :mod:`catalogue`, and large objects for a
+    superuser.
+    """
+    tables = {}
     for line in session.ask(_TABLES):
-        schema, name, quoted = json.loads(line)
-        # ONLY: a parent's rows are counted once, in the child that holds them.
-        (answer,) = session.ask(
-            "SELECT pg_catalog.json_build_array(pg_catalog.count(*), COALESCE(pg_catalog.sum("
-            f"pg_catalog.hashtextextended(ROW(obx_row.*)::text, 0)), 0)::text) FROM ONLY {quoted} AS obx_row;"
-        )
-        tables[json.dumps([schema, name])] = json.loads(answer)
+        schema_name, name, quoted = json.loads(line)
+        tables[json.dumps([schema_name, name])] = _hashed(session, quoted)
     found: dict[str, t.Any] = {
         "tables": tables,
+        "config_tables": {
+            json.dumps(row[:2]): _hashed(session, row[2], row[3] or "") for row in map(json.loads, session.ask(_CONFIG))
+        },
         "extensions": dict(json.loads(line) for line in session.ask(_EXTENSIONS)),
+        "views": {json.dumps(row[:2]): _hashed(session, row[2]) for row in map(json.loads, session.ask(_VIEWS))},
+        "catalogue": catalogue.of_database(session, superuser),
     }
-    if large_objects:
+    if superuser:
         found["large_objects"] = json.loads(session.ask(_LARGE)[0])
     return found
 
 
+def _hashed(session: Session, quoted: str, condition: str = "") -> list[t.Any]:
+    # ONLY: a parent's rows are counted once, in the child that holds them.
+    (answer,) = session.ask(
+        "SELECT pg_catalog.json_build_array(pg_catalog.count(*), COALESCE(pg_catalog.sum("
+        f"pg_catalog.hashtextextended(ROW(obx_row.*)::text, 0)), 0)::text) FROM ONLY {quoted} AS obx_row {condition};"
+    )
+    return t.cast("list[t.Any]", json.loads(answer))
+
+
 def sequences(session: Session) -> dict[str, list[t.Any]]:
-    """Last value (None: never used) and whether it cycles, of each sequence. Sequences stand outside of snapshots."""
-    return {json.dumps(row[:2]): row[2:] for row in map(json.loads, session.ask(_SEQUENCES))}
+    """Last value, whether it was used, and whether it cycles, of each sequence. They stand outside of snapshots."""
+    rows = [json.loads(line) for line in session.ask(_SEQUENCES)]
+    values: list[list[t.Any]] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        parts = [
+            f"SELECT pg_catalog.json_build_array({number}, last_value, is_called) FROM {row[3]}"
+            for number, row in enumerate(rows[start : start + _AT_ONCE])
+        ]
+        values += [row[1:] for row in sorted(map(json.loads, session.ask(" UNION ALL ".join(parts) + ";")))]
+    return {json.dumps(row[:2]): [*value, row[2]] for row, value in zip(rows, values)}
 
 
 def for_another_major(expected: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -103,24 +141,45 @@ def for_another_major(expected: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     It words views otherwise and brings its own versions of extensions: their names count, and the schema by whether
     pg_restore made all of it.
     """
-    return {**expected, "schema": None, "extensions": dict.fromkeys(expected["extensions"])}
+    extensions = dict.fromkeys(expected["extensions"])
+    return {**expected, "schema": None, "entries": None, "extensions": extensions}
 
 
 def compare(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where: str) -> list[str]:
     """Each difference as a sentence; none means equal. ``expected`` is what the manifest says of a database."""
-    if expected["schema"] is None:
-        found = for_another_major(found)
+    another = expected.get("schema") is None and expected.get("entries") is None
+    if another:
+        found = {**found, "extensions": dict.fromkeys(found["extensions"])}
     problems = _compare_tables(expected["tables"], found["tables"], where)
+    if expected.get("config_tables") is not None and not another:
+        problems += _compare_tables(expected["config_tables"], found["config_tables"], where)
     if expected["extensions"] != found["extensions"]:
         problems.append(f"{where}: extensions are {found['extensions']}, dumped were {expected['extensions']}")
     if "large_objects" in expected and expected["large_objects"] != found.get("large_objects"):
         problems.append(f"{where}: large objects differ")
     problems += _compare_sequences(expected, found["sequences"], where)
-    if expected["schema"] is not None and sorted(expected["schema"]) != sorted(found["schema"]):
-        gone = sorted(set(expected["schema"]) - set(found["schema"]))[:2]
-        new = sorted(set(found["schema"]) - set(expected["schema"]))[:2]
+    if expected.get("catalogue") is not None:
+        problems += catalogue.compare(expected["catalogue"], found["catalogue"], f"{where}: ")
+    if another:
+        return problems
+    if expected.get("entries") is not None:
+        return problems + schema.compare(expected["entries"], found["entries"], where)
+    before, after = (schema.lines("\n".join(expected["schema"])), schema.lines(found["text"]))  # of the first release
+    if sorted(before) != sorted(after):
+        gone, new = sorted(set(before) - set(after))[:2], sorted(set(after) - set(before))[:2]
         problems.append(f"{where}: the schema differs; missing {gone}, new {new}")
     return problems
+
+
+def refreshed(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where: str) -> list[str]:
+    """Materialized views that hold other rows than when they were dumped: they were out of date, and no longer are."""
+    views = expected.get("views") or {}
+    return [
+        f"{where}: materialized view {'.'.join(json.loads(key))} was refreshed by the restore and holds other rows "
+        "than when it was dumped"
+        for key in sorted(views)
+        if key in found["views"] and views[key] != found["views"][key]
+    ]
 
 
 def _compare_tables(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where: str) -> list[str]:
@@ -145,17 +204,24 @@ def _compare_sequences(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.
         if key not in found:
             problems.append(f"{where}: sequence {name} is missing")
             continue
-        if key not in before or key not in after or found[key][1]:
-            continue  # made or dropped during the dump, or it starts over at its end: no bounds to compare with
+        if key not in before or key not in after:
+            continue  # made or dropped during the dump: no bounds to compare with
+        value = found[key]
+        if len(before[key]) == 2:  # a set of the first release: a value, NULL for one that was not used, and cycle
+            value = [value[0] if value[1] else None, value[2]]
+        bounds, value = [before[key][:-1], after[key][:-1]], value[:-1]
         # Writers move a sequence while it is dumped: the restored value lies between what was seen before and after.
-        bounds = [before[key][0], after[key][0]]
-        value = found[key][0]
         if bounds[0] == bounds[1]:
             fits = value == bounds[0]
-        elif None in bounds:
-            fits = True  # first used, or reset, during the dump: anything on the way is right
+        elif found[key][2] or None in bounds[0] + bounds[1] + value:
+            fits = True  # it started over at its end, was first used or reset, during the dump
         else:
-            fits = value is not None and min(bounds) <= value <= max(bounds)
+            fits = min(bounds) <= value <= max(bounds)
         if not fits:
-            problems.append(f"{where}: sequence {name} is at {value}, dumped was {bounds[0]} to {bounds[1]}")
+            shown = [" ".join(map(_worded, one)) for one in (value, *bounds)]
+            problems.append(f"{where}: sequence {name} is at {shown[0]}, dumped was {shown[1]} to {shown[2]}")
     return problems
+
+
+def _worded(part: int | bool | None) -> str:
+    return {True: "(used)", False: "(not used)"}[part] if isinstance(part, bool) else str(part)

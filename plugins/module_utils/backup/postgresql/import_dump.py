@@ -26,7 +26,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     SourceError,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import ledger
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import ledger, load, surroundings
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.server import Server, ident, literal
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.throwaway import throwaway
@@ -126,14 +126,14 @@ class Arrival:
             image=self.container.image_id,
             user=self.server.user,
             initdb_args=sources.variable(self.container, "POSTGRES_INITDB_ARGS"),
-            preload="".join(self.server.query(self.server.home(), "SHOW shared_preload_libraries;")),
+            carried=surroundings.carried(self.server),
         ) as spare:
             roles = os.path.join(self.scratch, "roles.sql")
             files.write_new(roles, self._roles().encode(), durable=False)
-            postgresql.restore_globals(spare, roles)
+            load.restore_globals(spare, roles)
             # By a name that neither the server nor the dump makes: the database may be postgres itself.
             self._fill(spare, self._arriving)
-            self.facts = _bounds(postgresql.look(spare, self._arriving, True))
+            self.facts = _bounds(load.look(spare, self._arriving, True))
             others = set(spare.databases()) - {"postgres", self._arriving}
             if others:
                 raise MigrationError(
@@ -167,11 +167,11 @@ class Arrival:
         """
         arriving = self._arriving
         if self._globals_file:
-            postgresql.restore_globals(self.server, self._globals_file)
+            load.restore_globals(self.server, self._globals_file)
         postgresql.drop(self.server, arriving)  # what a killed run left
         try:
             self._fill(self.server, arriving)
-            problems = pgfacts.compare(self.facts, postgresql.look(self.server, arriving, True), self.database)
+            problems = pgfacts.compare(self.facts, load.look(self.server, arriving, True), self.database)
             if problems:
                 raise MismatchError(f"{self.file} came out differently in the stack: {'; '.join(problems[:5])}")
             ledger.note_arrival(self.server, arriving, self.sha256, os.path.basename(self.file))
@@ -203,7 +203,7 @@ class Arrival:
             raise SourceError(f"database {name} cannot be made: {process.last_words(result.stderr)}")
         try:
             if self._dump.custom:
-                postgresql.restore_database(server, name, self._dump.path, False, *self._restore_words)
+                load.restore_database(server, name, self._dump.path, False, *self._restore_words)
             else:
                 words = server.argv("psql", "-Xq", "-1", "-v", "ON_ERROR_STOP=1", "-d", postgresql.connect(name))
                 with files.open_regular(self._dump.path) as file:
@@ -236,4 +236,7 @@ class Arrival:
 
 def _bounds(found: dict[str, t.Any]) -> dict[str, t.Any]:
     """Facts of a database that nobody writes to, in the shape of a manifest's."""
-    return {**found, "sequences_before": found["sequences"], "sequences_after": found["sequences"]}
+    # Owner, settings and privileges of the database are the stack's; no dump of another place brings them.
+    inside = {group: rows for group, rows in found["catalogue"].items() if group not in ("database", "settings")}
+    bounds = {"sequences_before": found["sequences"], "sequences_after": found["sequences"]}
+    return {**found, "catalogue": inside, **bounds}

@@ -6,24 +6,31 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.server import Server
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.server import Server, literal
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+
+# An image may create databases, roles and extensions when it first starts. The set has them, if anything has.
+_SCRIPTS = "/docker-entrypoint-initdb.d"
+# Jobs of pg_cron would run in the copy, too.
+_OFF = {"cron.launch_active_jobs": "off"}
 
 
 @contextlib.contextmanager
 def throwaway(
-    cli: Cli, stack: str, *, name: str, image: str, user: str, initdb_args: str = "", preload: str = ""
+    cli: Cli, stack: str, *, name: str, image: str, user: str, initdb_args: str = "", carried: t.Mapping[str, str]
 ) -> t.Iterator[Server]:
     """Start an empty server and give it while the block runs.
 
     Args:
         stack: whose throwaway it is: the next start removes what a killed one left.
         user: its superuser.
-        preload: shared_preload_libraries, as extensions of the original need them.
+        carried: settings of the original that decide whether its dumps load; see ``surroundings.carried``.
 
     Raises:
         SourceError: it does not start.
@@ -32,15 +39,42 @@ def throwaway(
     if initdb_args:
         env["POSTGRES_INITDB_ARGS"] = initdb_args
     command = ["postgres", "-c", "fsync=off", "-c", "full_page_writes=off"]
+    preload = carried.get("shared_preload_libraries")
     if preload:
         command += ["-c", f"shared_preload_libraries={preload}"]
-    container = cli.throwaway(image, name, stack, command=command, env=env)
+    container = cli.throwaway(image, name, stack, command=command, env=env, tmpfs=[_SCRIPTS])
     try:
         server = Server(cli, container, user, 0, {"PGPASSWORD": env["POSTGRES_PASSWORD"]})
         _await(cli, server)
+        if _set(server, carried):
+            cli.call("restart", container)
+            _await(cli, server)
         yield server
     finally:
         cli.remove(container)
+
+
+def _set(server: Server, carried: t.Mapping[str, str]) -> bool:
+    """Make the settings, over the server's input: an extension's may be a secret. Returns whether to restart."""
+    there = dict(
+        json.loads(line)
+        for line in server.query(
+            server.home(), "SELECT json_build_array(name, current_setting(name)) FROM pg_settings;"
+        )
+    )
+    wanted = {**carried, **{name: value for name, value in _OFF.items() if name in there}}
+    differ = {
+        name: value
+        for name, value in wanted.items()
+        if name in there and there[name] != value and name != "shared_preload_libraries"
+    }
+    for name, value in differ.items():
+        # A list is several values to ALTER SYSTEM, and one text to the file it writes.
+        values = ", ".join(literal(part.strip()) for part in value.split(",")) if name.endswith("libraries") else ""
+        result = server.script(server.home(), f"ALTER SYSTEM SET {name} = {values or literal(value)};")
+        if result.rc != 0:
+            raise SourceError(f"the throwaway PostgreSQL refuses {name}: {process.last_words(result.stderr)}")
+    return bool(differ)
 
 
 def _await(cli: Cli, server: Server) -> None:

@@ -14,11 +14,16 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import MismatchError, SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import contents
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
+from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 _SERVER = 'exec "$(command -v redis-server || command -v valkey-server)" "$@"'
 _CHECK = 'exec "$(command -v redis-check-rdb || command -v valkey-check-rdb)" "$@"'
 _DEBUG = ["--enable-debug-command", "yes"]
+# Keys that expire sooner than this many seconds from now may be gone at the second look.
+_SOON = 7200
 
 
 class ThrowawayServer:
@@ -51,6 +56,10 @@ class ThrowawayServer:
             words += ["--appendfilename", config["appendfilename"]]
         if config.get("appenddirname") and _major(facts) >= 7:
             words += ["--appenddirname", config["appenddirname"]]
+        if str(config.get("databases", "")).isdigit():
+            words += ["--databases", config["databases"]]
+        for module in facts.get("modules") or ():
+            words += ["--loadmodule", *module]
         if _major(facts) >= 7:
             words += _DEBUG
         self.cli.call(
@@ -103,8 +112,27 @@ class ThrowawayServer:
         return self.server.ask("DEBUG", "DIGEST")
 
 
-def load(throwaway: ThrowawayServer, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def require_as_dumped(source: Source, path: str) -> None:
+    """Demand that the RDB at ``path`` is the one that was dumped.
+
+    An RDB says how many keys are in it and not which, so that its bytes are what values are known by.
+
+    Raises:
+        MismatchError: it is another one.
+    """
+    if files.digest(path)[0] not in {artefact.sha256 for artefact in source.artefacts}:
+        raise MismatchError(f"the RDB of {source.name} is not the one that was dumped: its checksum is another")
+
+
+def load(
+    throwaway: ThrowawayServer,
+    facts: t.Mapping[str, t.Any],
+    tamper: t.Callable[[redis.Server], None] | None = None,
+) -> dict[str, t.Any]:
     """Load ``dump.rdb`` by path A and start a second time, cold, with the live setting. Returns what was counted.
+
+    Args:
+        tamper: what a test does to the loaded data before the second start.
 
     Raises:
         MismatchError: keys are missing or other than dumped, after the first or the second start.
@@ -112,21 +140,49 @@ def load(throwaway: ThrowawayServer, facts: t.Mapping[str, t.Any]) -> dict[str, 
     counted = throwaway.check("dump.rdb")
     if counted["keys"] != facts["keys"] or counted["expires"] != facts["expires"]:
         raise MismatchError(f"the RDB holds {counted['keys']} keys, {facts['keys']} were dumped")
-    first = keys(throwaway.start(facts, appendonly=False))
+    info = throwaway.start(facts, appendonly=False)
+    first = keys(info)
     _expect("the first start", first, counted)
-    before = throwaway.digest()
-    if facts.get("digest") and not counted["expires"] and before != facts["digest"]:
-        raise MismatchError("the loaded data are other than the RDB's")
+    limit = throwaway.cli.world.epoch() + _SOON
+    before = _contents(throwaway, info, limit, counted)
+    _expect_functions(facts, before)
     live = facts["config"].get("appendonly") == "yes"
     if live:
         throwaway.switch_appendonly_on()
+    if tamper is not None:
+        tamper(throwaway.server)
     throwaway.stop()
-    second = keys(throwaway.start(facts, appendonly=live))
-    _expect("the second, cold start", second, counted)
-    if not counted["expires"] and throwaway.digest() != before:
-        raise MismatchError("the second, cold start holds other data than the first")
+    info = throwaway.start(facts, appendonly=live)
+    _expect("the second, cold start", keys(info), counted)
+    after = _contents(throwaway, info, limit, counted)
+    differs = [what for what in before if before[what] != after[what]]
+    if differs:
+        raise MismatchError(f"the second, cold start holds other data than the first: {', '.join(differs)} differ")
     throwaway.stop()
-    return {"keys": first[0], "expires": first[1], "appendonly": live, "digest": before}
+    return {"keys": first[0], "expires": first[1], "appendonly": live, "digest": before["values"]}
+
+
+def _contents(
+    throwaway: ThrowawayServer, info: t.Mapping[str, str], limit: float, counted: t.Mapping[str, int]
+) -> dict[str, t.Any]:
+    """What must be the same after both starts."""
+    spaces = redis.keyspace(info)
+    # DEBUG DIGEST is fast and takes in keys that expire any moment; where there are such, a script reads all values.
+    digest = "" if counted["expires"] else throwaway.digest()
+    sums = contents.fingerprint(throwaway.server, spaces, limit, everything=not digest)
+    return {
+        "values": digest or "".join(sums.values()),
+        "values, expiry times or groups of streams": sums,
+        "functions": contents.functions(throwaway.server),
+    }
+
+
+def _expect_functions(facts: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> None:
+    if facts.get("functions") is not None and facts["functions"] != found["functions"]:
+        raise MismatchError(
+            f"the functions are {sorted(found['functions'] or ())}, dumped were {sorted(facts['functions'])}, "
+            "or the code of one is another"
+        )
 
 
 def keys(info: t.Mapping[str, str]) -> tuple[int, int]:

@@ -53,6 +53,7 @@ def restore_redis(context: Context, spec: SourceSpec, source: Source, staged: st
     """
     cli = context.open_cli()
     container = sources.find_container(cli.engine, context.declaration.stack, spec)
+    redis_load.require_as_dumped(source, os.path.join(staged, source.facts["path"]))
     server = sources.redis_server(cli, container, spec)
     facts = as_served(source.facts, redis.settings(server, server.info()))
     place = facts["config"].get("dir") or "/data"

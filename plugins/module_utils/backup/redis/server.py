@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import contents
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
 
@@ -102,7 +103,7 @@ def settings(server: Server, info: t.Mapping[str, str]) -> dict[str, t.Any]:
     """What decides how data must lie so that this server loads them."""
     config = {
         name: server.config(name)
-        for name in ("appendonly", "appendfilename", "appenddirname", "dir", "dbfilename", "rdbchecksum")
+        for name in ("appendonly", "appendfilename", "appenddirname", "dir", "dbfilename", "rdbchecksum", "databases")
     }
     if not config["appendonly"]:  # the user may not ask for settings; unknown is not "no"
         config["appendonly"] = {"1": "yes", "0": "no"}.get(info.get("aof_enabled", ""), "")
@@ -117,6 +118,7 @@ def capture(server: Server, staging: str, path: str) -> tuple[list[Artefact], di
     if info.get("role") == "slave" and info.get("master_link_status") != "up":
         raise SourceError(f"the server in {server.container} is a replica cut off from its master: its data is old")
     facts: dict[str, t.Any] = {**settings(server, info), "keyspace": keyspace(info), "path": path}
+    functions = contents.functions(server)
     target = trees.private_parents(staging, path)
     with files.HashedFile(target) as file:
         said = server.cli.stream(server.container, server.capture_argv(), file, env=server.env)
@@ -124,7 +126,18 @@ def capture(server: Server, staging: str, path: str) -> tuple[list[Artefact], di
     if sent is None or int(sent.group(1)) != file.size:
         raise SourceError(f"the RDB of {server.container} was cut on its way: {file.size} bytes arrived")
     facts.update(checked(said))
+    if functions is not None and contents.functions(server) == functions:
+        facts["functions"] = functions  # else they changed meanwhile, and the RDB may hold these or those
+    facts["not_compared"] = list(contents.NOT_COMPARED)
+    facts["modules"] = contents.modules(server)
+    facts["acl_users"] = contents.users(server)
     warnings = []
+    if facts["acl_users"]:
+        shown = ", ".join(facts["acl_users"][:8])
+        warnings.append(
+            f"ACL users are in no set ({shown}): they live in {server.config('aclfile') or 'memory alone'}. "
+            "Back that file up, or create them in the service's command, or again after a restore"
+        )
     with files.open_regular(target) as rdb:
         facts["magic"] = rdb.read(9).decode("ascii", errors="replace")
         rdb.seek(-8, 2)
