@@ -13,6 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import drops, 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration, SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
+from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import recognise
 from ansible_collections.onebox.stack.plugins.module_utils.backup.directory.limits import Limits
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     BackupError,
@@ -136,7 +137,9 @@ class Capturer:
         self.trees.append(spec.path)
         self.excludes += got.excludes
         # The root itself is an entry, and an unmounted directory has only that one.
-        return got.artefacts, got.facts["entries"] - 1, got.facts, got.warnings
+        listed = os.path.join(staging, got.facts["list"])
+        in_use = recognise.databases_in(listed, spec.path, got.facts["databases"], self._world.epoch())
+        return got.artefacts, got.facts["entries"] - 1, got.facts, [*got.warnings, *in_use]
 
     def _limits(self, spec: SourceSpec, staging: str) -> Limits:
         return Limits(

@@ -159,7 +159,10 @@ def _copy_database(found: Listing, path: str, staging: str, target: str) -> Arte
                 raise SourceLimit(f"the SQLite file {live_path} is not the one that was found there. Look for a link")
             live.backup(copy)
             (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
+            (mode,) = live.execute("PRAGMA journal_mode").fetchone()
             copy.execute("PRAGMA journal_mode = DELETE")
+            if mode == "wal":
+                copy.execute("PRAGMA journal_mode = WAL")  # kept in the file; the log itself goes at the close
     except sqlite3.Error as error:
         raise SourceLimit(f"the SQLite file {live_path} cannot be backed up: {error}") from error
     finally:

@@ -95,7 +95,9 @@ def restore_redis(context: Context, spec: SourceSpec, source: Source, staged: st
 def as_served(taken: t.Mapping[str, t.Any], live: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Facts of a set, with the version and the settings of the server it goes into, as far as that one tells them."""
     config = {**taken["config"], **{name: value for name, value in live["config"].items() if value}}
-    return {**taken, "version": live["version"] or taken.get("version", ""), "config": config}
+    # Code comes from the service, never from a set.
+    live = {"version": live["version"] or taken.get("version", ""), "modules": live["modules"]}
+    return {**taken, **live, "config": config}
 
 
 def _names(*configs: t.Mapping[str, str]) -> list[str]:

@@ -107,7 +107,8 @@ def settings(server: Server, info: t.Mapping[str, str]) -> dict[str, t.Any]:
     }
     if not config["appendonly"]:  # the user may not ask for settings; unknown is not "no"
         config["appendonly"] = {"1": "yes", "0": "no"}.get(info.get("aof_enabled", ""), "")
-    return {"version": info.get("valkey_version") or info.get("redis_version", ""), "config": config}
+    version = info.get("valkey_version") or info.get("redis_version", "")
+    return {"version": version, "config": config, "modules": contents.modules(server)}
 
 
 def capture(server: Server, staging: str, path: str) -> tuple[list[Artefact], dict[str, t.Any], list[str]]:
@@ -129,7 +130,6 @@ def capture(server: Server, staging: str, path: str) -> tuple[list[Artefact], di
     if functions is not None and contents.functions(server) == functions:
         facts["functions"] = functions  # else they changed meanwhile, and the RDB may hold these or those
     facts["not_compared"] = list(contents.NOT_COMPARED)
-    facts["modules"] = contents.modules(server)
     facts["acl_users"] = contents.users(server)
     warnings = []
     if facts["acl_users"]:
