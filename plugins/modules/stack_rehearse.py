@@ -56,7 +56,9 @@ snapshot:
   returned: success
   type: dict
 sources:
-  description: Each source with name, kind, ok, error, and count (rows, keys or entries).
+  description:
+    - Each source with name, kind, ok, error, and count (rows, keys or entries).
+    - Its C(found) holds what was found, and in C(not_compared) what is not compared of a database.
   returned: success
   type: list
   elements: dict

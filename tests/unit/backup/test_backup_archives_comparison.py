@@ -232,9 +232,12 @@ def test_a_materialized_view_that_was_out_of_date_is_a_note():
 
 
 def test_roles_of_a_server_that_keeps_its_own_are_notes_and_others_are_problems():
-    expected = {"roles": {"role coin": {"password": "1"}, "role app": {"password": "1"}}, "role settings": {}}
+    expected = {
+        "roles": {"role coin": {"password": "1", "rolconnlimit": 1}, "role app": {"password": "1"}},
+        "role settings": {},
+    }
     found = {
-        "roles": {"role coin": {"password": "2"}, "role app": {"password": "2"}, "role more": {}},
+        "roles": {"role coin": {"password": "2", "rolconnlimit": 2}, "role app": {"password": "2"}, "role more": {}},
         "role settings": {"settings of role coin": {"settings": ["a=b"]}},
     }
     problems, own = catalogue.compare_server(expected, found, kept=["coin"], alone=True)
@@ -243,9 +246,10 @@ def test_roles_of_a_server_that_keeps_its_own_are_notes_and_others_are_problems(
         "role app differs: password",
         "role more is there and should not be",
     ]
-    assert own == ["role coin differs: password"]
+    assert own == ["role coin differs: rolconnlimit is 2, dumped was 1"]  # a throwaway server's password is its own
     problems, own = catalogue.compare_server(expected, found, kept=["coin", "app"], alone=False)
-    assert (problems, len(own)) == ([], 2)
+    assert problems == []
+    assert own == ["role app differs: password", "role coin differs: password; rolconnlimit is 2, dumped was 1"]
 
 
 def test_a_comment_of_a_role_that_looks_like_statements_stays_whole():

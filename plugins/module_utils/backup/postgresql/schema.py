@@ -36,11 +36,7 @@ def entries(text: str) -> list[list[str]]:
             lines.pop()
         if "; Type: ACL;" in head or "; Type: DEFAULT ACL;" in head:
             lines.sort()  # each is a statement; their order follows that in which privileges were given
-        content = "\n".join(lines)
-        policy = _POLICY.match(content.lstrip("-\n"))
-        if policy:
-            roles = ", ".join(sorted(policy.group(2).split(", ")))
-            content = policy.group(1) + roles + policy.group(3)
+        content = _with_sorted_roles("\n".join(lines).lstrip("-\n"))
         digest = hashlib.sha256(f"{head}\n{content}".encode("utf-8", "surrogateescape")).hexdigest()
         found.append([_readable(head), digest])
     return sorted(found)
@@ -49,10 +45,17 @@ def entries(text: str) -> list[list[str]]:
 def lines(text: str) -> list[str]:
     """The lines that sets of the first release hold instead of :func:`entries`."""
     return [
-        line
+        _with_sorted_roles(line)
         for line in text.splitlines()
         if line and not line.startswith("--") and not _RESTRICT.match(line) and not _SWITCH.fullmatch(line)
     ]
+
+
+def _with_sorted_roles(statement: str) -> str:
+    policy = _POLICY.match(statement)
+    if policy is None:
+        return statement
+    return policy.group(1) + ", ".join(sorted(policy.group(2).split(", "))) + policy.group(3)
 
 
 def _readable(head: str) -> str:

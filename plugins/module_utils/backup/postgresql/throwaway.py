@@ -46,7 +46,10 @@ def throwaway(
     try:
         server = Server(cli, container, user, 0, {"PGPASSWORD": env["POSTGRES_PASSWORD"]})
         _await(cli, server)
-        if _set(server, carried):
+        # Twice: settings of an extension are known once its library is loaded.
+        for _round in range(2):
+            if not _set(server, carried):
+                break
             cli.call("restart", container)
             _await(cli, server)
         yield server

@@ -224,6 +224,11 @@ def _words(command: str, report: t.Mapping[str, t.Any]) -> list[str]:
         lines += [f"problem: {problem}" for problem in report["problems"]]
         lines.append("healthy" if report["healthy"] else "NOT healthy")
     elif command == "rehearse":
+        lines += [
+            f"not compared in {row['name']}: {'; '.join(row['found']['not_compared'])}"
+            for row in report.get("sources") or ()
+            if row.get("found", {}).get("not_compared")
+        ]
         lines += [f"{'caught' if row['caught'] else 'MISSED'} {row['damage']}" for row in report.get("controls") or ()]
         lines += [f"SKIPPED {what}: no source it applies to" for what in report.get("skipped") or ()]
         lines.append(f"set {report['seq']}: {_good(report) if report['ok'] else 'NOT good'}, {report['seconds']} s")

@@ -1,0 +1,202 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a dump does not hold: restored by another way, carried into the rehearsal, or named when the set is taken."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import load
+from databases import IMAGES, Lab, docker
+
+
+@pytest.fixture
+def lab(tmp_path):
+    with Lab(tmp_path) as lab:
+        yield lab
+
+
+def test_a_dump_larger_than_the_service_s_tmp_is_restored(lab):
+    lab.postgres(args=["--read-only", "--tmpfs", "/tmp:size=1m", "--tmpfs", "/run/postgresql:mode=1777"])
+    lab.sql("CREATE TABLE big AS SELECT i, md5(i::text) || md5((i + 1)::text) AS x FROM generate_series(1, 60000) i")
+    assert lab.backup()["error"] == ""
+    dump = lab.base / "repo/sets/000001/pg/db/coin.dump"
+    assert dump.stat().st_size > 1 << 20
+    assert lab.rehearse()["error"] == ""
+    assert lab.restore()["error"] == ""
+    assert lab.sql("SELECT count(*) FROM big") == "60000"
+
+
+def test_databases_that_refuse_connections_are_named_and_templates_are_in_the_set(lab):
+    lab.postgres()
+    for name, how in (("tenant_template", "IS_TEMPLATE true"), ("archive2025", "ALLOW_CONNECTIONS false")):
+        lab.sql(f"CREATE DATABASE {name}")
+        lab.sql("CREATE TABLE precious (a int); INSERT INTO precious VALUES (1)", name)
+        lab.sql(f"ALTER DATABASE {name} {how}")
+    # As a killed DROP DATABASE leaves it: nobody can connect to it, and a dump of all would end there.
+    lab.sql("CREATE DATABASE torn; UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'torn'")
+    lab.sql("CREATE EXTENSION hstore", "template1")
+    lab.sql("CREATE TABLE t (a int); INSERT INTO t VALUES (1)")
+    report = lab.backup()
+    assert report["error"] == ""
+    told = "\n".join(report["warnings"])
+    assert "database archive2025 is in no set: it refuses connections" in told
+    assert "database torn is in no set: an interrupted DROP DATABASE" in told
+    assert "template1 is in no set and holds hstore" in told
+    assert "tenant_template" not in told
+    assert lab.rehearse()["error"] == ""
+    assert lab.restore(databases=("tenant_template",))["error"] == ""
+    assert lab.sql("SELECT datistemplate FROM pg_database WHERE datname = 'tenant_template'") == "t"
+    assert lab.sql("SELECT a FROM precious", "tenant_template") == "1"
+    lab.sources[0]["databases"] = ["archive2025"]
+    assert "no database 'archive2025'" in lab.backup()["error"]
+
+
+def test_settings_of_alter_system_are_named_and_carried(lab):
+    lab.postgres("postgres", "-c", "session_preload_libraries=auto_explain", "-c", "auto_explain.log_min_duration=7min")
+    lab.sql("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements', 'pg_prewarm'")
+    lab.sql("ALTER SYSTEM SET work_mem = '77MB'")
+    docker("restart", f"{lab.name}-db")
+    lab.wait("db", "pg_isready", "-q", "-h", "127.0.0.1")
+    lab.sql("CREATE EXTENSION pg_stat_statements; CREATE TABLE t (a int); INSERT INTO t VALUES (1)")
+    report = lab.backup()
+    (warning,) = report["warnings"]
+    assert "ALTER SYSTEM" in warning
+    assert "shared_preload_libraries" in warning
+    assert "work_mem = 77MB" in warning
+    found = {}
+
+    def look(server) -> None:
+        for name in ("shared_preload_libraries", "session_preload_libraries", "auto_explain.log_min_duration"):
+            found[name] = server.query("postgres", f"SHOW {name};")[0]
+
+    with lab.fetched() as (context, chosen, source, staged):
+        rehearse.check_source(context, context.store, chosen, source, str(staged), "", look)
+    assert found == {
+        "shared_preload_libraries": "pg_stat_statements, pg_prewarm",
+        "session_preload_libraries": "auto_explain",
+        "auto_explain.log_min_duration": "7min",
+    }
+    lab.postgres()  # a rebuilt host: the same compose file, an empty data directory
+    lab.sql("CREATE TABLE untouched (a int)")
+    refused = lab.restore()
+    assert "shared_preload_libraries lacks pg_stat_statements, pg_prewarm" in refused["error"]
+    assert lab.sql("SELECT count(*) FROM untouched") == "0"
+
+
+def test_tables_in_a_tablespace_come_back_and_it_is_named(lab):
+    lab.postgres(args=["--tmpfs", "/ts:rw,mode=0777"])
+    docker("exec", f"{lab.name}-db", "sh", "-c", "mkdir /ts/x && chown postgres /ts/x && chmod 700 /ts/x")
+    lab.sql("CREATE TABLESPACE fast LOCATION '/ts/x'")
+    lab.sql("CREATE TABLE t (a int PRIMARY KEY USING INDEX TABLESPACE fast) TABLESPACE fast; INSERT INTO t VALUES (1)")
+    lab.sql("CREATE TABLE u (a int); CREATE DATABASE whole TABLESPACE fast")
+    lab.sql("CREATE TABLE v (a int); INSERT INTO v VALUES (3)", "whole")
+    report = lab.backup()
+    assert report["error"] == ""
+    assert "tablespaces fast are in no set" in report["warnings"][0]
+    assert lab.rehearse()["error"] == ""
+    assert lab.restore()["error"] == ""
+    assert lab.sql("SELECT a FROM t") == "1"
+
+
+def test_an_image_that_sets_an_extension_up_by_itself_is_rehearsed(lab, tmp_path):
+    scripts = tmp_path / "image"
+    scripts.mkdir()
+    (scripts / "10.sql").write_text(
+        "CREATE EXTENSION hstore; CREATE ROLE setup LOGIN PASSWORD 'x';\n"
+        "CREATE DATABASE template_gis IS_TEMPLATE true;\nCREATE TABLE here (a int);\n",
+        encoding="utf-8",
+    )
+    (scripts / "Containerfile").write_text(
+        f"FROM {IMAGES.ensure('pg15')}\nCOPY 10.sql /docker-entrypoint-initdb.d/10.sql\n", encoding="utf-8"
+    )
+    image = f"{lab.name}-image"
+    docker("build", "-q", "-t", image, "-f", str(scripts / "Containerfile"), str(scripts))
+    try:
+        lab.postgres(image=image)
+        lab.sql("CREATE TABLE t (a int, h hstore); INSERT INTO t VALUES (1, 'a=>1')")
+        lab.sql("ALTER ROLE setup PASSWORD 'another'; CREATE TABLE p (a int)", "coin")
+        assert lab.backup()["error"] == ""
+        assert lab.rehearse()["error"] == ""
+        assert lab.restore()["error"] == ""
+        assert lab.sql("SELECT h -> 'a' FROM t") == "1"
+    finally:
+        lab.__exit__()
+        docker("rmi", "-f", image, check=False)
+
+
+def test_a_subscription_stops_in_both_databases_and_it_is_said(lab):
+    lab.postgres("postgres", "-c", "wal_level=logical")
+    lab.sql("CREATE DATABASE src")
+    lab.sql(
+        "CREATE TABLE t (a int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE PUBLICATION p FOR TABLE t; "
+        "SELECT pg_create_logical_replication_slot('sl', 'pgoutput')",
+        "src",
+    )
+    lab.sql("CREATE TABLE t (a int PRIMARY KEY)")
+    lab.sql(
+        "CREATE SUBSCRIPTION s CONNECTION 'dbname=src user=coin' PUBLICATION p "
+        "WITH (create_slot = false, slot_name = 'sl')"
+    )
+    lab.wait("db", "sh", "-c", "test $(psql -XAt -U coin -d coin -c 'select count(*) from t') = 1")
+    lab.sources[0]["databases"] = ["coin"]
+    report = lab.backup()
+    assert report["error"] == ""
+    told = "\n".join(report["warnings"])
+    assert "database coin has subscriptions (s)" in told
+    assert "replication slots sl are in no set" in told
+    assert lab.rehearse()["error"] == ""
+    restored = lab.restore()
+    assert restored["error"] == ""
+    (said,) = [warning for warning in restored["warnings"] if "subscription" in warning]
+    assert "is disabled in coin_before_" in said
+    former = restored["aside"][0].partition(" ")[2]
+    for database in ("coin", former):
+        assert lab.sql("SELECT count(*) FROM pg_subscription WHERE subenabled", database) == "0"
+    # One that fails leaves the former database as it was, and its subscription on.
+    lab.sql("ALTER SUBSCRIPTION s ENABLE")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load, "compare", lambda *_words: (["another"], []))
+        failed = lab.restore()
+    assert "is as it was before" in failed["error"]
+    assert lab.sql("SELECT subenabled FROM pg_subscription WHERE subname = 's' AND subdbid = "
+                   "(SELECT oid FROM pg_database WHERE datname = 'coin')") == "t"  # fmt: skip
+
+
+def test_a_database_that_is_read_only_by_its_settings_comes_back(lab):
+    lab.postgres()
+    lab.sql("CREATE TABLE t (a int); INSERT INTO t VALUES (1)")
+    lab.sql("ALTER DATABASE coin SET default_transaction_read_only = on; ALTER DATABASE coin SET statement_timeout = 1")
+    assert lab.backup()["error"] == ""
+    assert lab.rehearse()["error"] == ""
+    assert lab.restore()["error"] == ""
+    assert lab.sql("SHOW default_transaction_read_only") == "on"
+
+
+def test_a_materialized_view_that_was_out_of_date_is_said(lab):
+    lab.postgres()
+    lab.sql("CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE MATERIALIZED VIEW m AS SELECT sum(a) FROM t")
+    lab.sql("INSERT INTO t VALUES (2)")
+    assert lab.backup()["error"] == ""
+    report = lab.rehearse()
+    assert report["error"] == ""
+    (said,) = report["warnings"]
+    assert "materialized view public.m was refreshed" in said
+
+
+def test_roles_that_the_server_has_are_kept_and_it_is_said(lab):
+    lab.postgres()
+    lab.sql("CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE ROLE app LOGIN PASSWORD 'then'")
+    assert lab.backup()["error"] == ""
+    lab.sql("ALTER ROLE app PASSWORD 'now' CONNECTION LIMIT 5; CREATE ROLE more")
+    kept = lab.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'app'")
+    report = lab.restore()
+    assert report["error"] == ""
+    (said,) = report["warnings"]
+    assert "role app differs: password; rolconnlimit is 5, dumped was -1; the server's own was kept" in said
+    assert lab.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'app'") == kept
+    assert subprocess.run(["docker", "ps", "-q", "--filter", "name=onebox-rehearsal-" + lab.name], capture_output=True,
+                          check=True).stdout == b""  # fmt: skip
