@@ -20,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redis_load
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis.restore import restore_redis
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Source
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
 
 _NOTE = "arrivals"
@@ -94,12 +94,16 @@ class Rdb(_Arrival):
             raise MigrationError(f"{self.file} does not load in {container.image_ref}: {error}") from error
         finally:
             cli.remove(spare)
-        self.source = Source(self.spec.name, "redis", (), facts["keys"], facts, 0.0, ())
+        artefact = Artefact(facts["path"], os.path.getsize(self.file), self.sha256)
+        self.source = Source(self.spec.name, "redis", (artefact,), facts["keys"], facts, 0.0, ())
         return {"keys": facts["keys"]}
 
     def move_in(self, stamp: str) -> str:
         """Load it in the stack. Returns where the former data is."""
-        aside = restore_redis(self.context, self.spec, self.source, os.path.dirname(self.file), stamp)
+        warnings: list[str] = []
+        aside = restore_redis(self.context, self.spec, self.source, os.path.dirname(self.file), stamp, warnings)
+        for warning in warnings:
+            self.context.log(warning)
         self._note()
         return aside
 

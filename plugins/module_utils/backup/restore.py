@@ -317,7 +317,8 @@ class _Restore:
         if source.kind == "postgresql":
             self._postgresql(spec, source, staged, report)
         elif source.kind == "redis":
-            report["aside"].append(restore_redis(self.context, spec, source, staged, self.stamp))
+            aside = restore_redis(self.context, spec, source, staged, self.stamp, report["warnings"])
+            report["aside"].append(aside)
             self.finished.append(self.step(spec, source))
         elif source.kind == "directory":
             self._directory(spec, source, staged, report)

@@ -176,6 +176,18 @@ def test_a_database_that_is_read_only_by_its_settings_comes_back(lab):
     assert lab.sql("SHOW default_transaction_read_only") == "on"
 
 
+def test_an_extension_that_was_not_updated_is_said_and_comes_back(lab):
+    lab.postgres()
+    lab.sql("CREATE EXTENSION hstore VERSION '1.7'; CREATE TABLE t (h hstore); INSERT INTO t VALUES ('a=>1')")
+    report = lab.backup()
+    (said,) = report["warnings"]
+    assert "extension hstore in version 1.7, and the image brings 1.8" in said
+    rehearsed = lab.rehearse()
+    assert rehearsed["error"] == ""
+    assert "extension hstore is of version 1.8, dumped was 1.7" in rehearsed["warnings"][0]
+    assert lab.restore()["error"] == ""
+
+
 def test_a_materialized_view_that_was_out_of_date_is_said(lab):
     lab.postgres()
     lab.sql("CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE MATERIALIZED VIEW m AS SELECT sum(a) FROM t")

@@ -227,8 +227,18 @@ def test_each_difference_that_only_new_sets_show_is_named(key, value, words):
 def test_a_materialized_view_that_was_out_of_date_is_a_note():
     stale = {**FOUND, "views": {'["public", "v"]': [1, "2"]}}
     assert pgfacts.compare(FACTS, stale, "db") == []
-    assert "public.v was refreshed" in pgfacts.refreshed(FACTS, stale, "db")[0]
-    assert pgfacts.refreshed(FACTS, FOUND, "db") == []
+    assert "public.v was refreshed" in pgfacts.renewed(FACTS, stale, "db")[0]
+    assert pgfacts.renewed(FACTS, FOUND, "db") == []
+
+
+def test_an_extension_of_the_version_that_the_image_brings_is_a_note():
+    expected = {**FACTS, "extension_updates": {"plpgsql": "1.1"}}
+    for version, problems, notes in (("1.0", 0, 0), ("1.1", 0, 1), ("1.2", 1, 1)):
+        found = {**FOUND, "extensions": {"plpgsql": version}}
+        assert len(pgfacts.compare(expected, found, "db")) == problems
+        assert len(pgfacts.renewed(expected, found, "db")) == notes
+    assert len(pgfacts.compare(expected, {**FOUND, "extensions": {}}, "db")) == 1
+    assert len(pgfacts.compare(FACTS, {**FOUND, "extensions": {"plpgsql": "1.1"}}, "db")) == 1
 
 
 def test_roles_of_a_server_that_keeps_its_own_are_notes_and_others_are_problems():

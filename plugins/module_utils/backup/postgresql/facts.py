@@ -48,6 +48,9 @@ _VIEWS = """SELECT pg_catalog.json_build_array(n.nspname, c.relname, pg_catalog.
 _EXTENSIONS = (
     """SELECT pg_catalog.json_build_array(extname, extversion) FROM pg_catalog.pg_extension ORDER BY extname;"""
 )
+# A dump names no version: a restore installs what the image brings, which an older database may not have yet.
+_UPDATES = """SELECT pg_catalog.json_build_array(name, default_version) FROM pg_catalog.pg_available_extensions
+ WHERE installed_version IS NOT NULL AND installed_version <> default_version ORDER BY name;"""
 _LARGE = """SELECT pg_catalog.json_build_array(pg_catalog.count(*),
  COALESCE(pg_catalog.sum(pg_catalog.hashtextextended(
  loid::text || ':' || pageno::text || ':' || data::text, 0)), 0)::text)
@@ -153,7 +156,7 @@ def compare(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where
     problems = _compare_tables(expected["tables"], found["tables"], where)
     if expected.get("config_tables") is not None and not another:
         problems += _compare_tables(expected["config_tables"], found["config_tables"], where)
-    if expected["extensions"] != found["extensions"]:
+    if not _same_extensions(expected, found["extensions"]):
         problems.append(f"{where}: extensions are {found['extensions']}, dumped were {expected['extensions']}")
     if "large_objects" in expected and expected["large_objects"] != found.get("large_objects"):
         problems.append(f"{where}: large objects differ")
@@ -171,10 +174,22 @@ def compare(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where
     return problems
 
 
-def refreshed(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where: str) -> list[str]:
-    """Materialized views that hold other rows than when they were dumped: they were out of date, and no longer are."""
+def _same_extensions(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> bool:
+    """Whether the extensions are those dumped, each of the version dumped or the one that the image installs."""
+    before, updates = expected["extensions"], expected.get("extension_updates") or {}
+    return set(before) == set(found) and all(found[name] in (before[name], updates.get(name)) for name in before)
+
+
+def renewed(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where: str) -> list[str]:
+    """What a restore brings up to date, and what is not as it was dumped for that: materialized views, extensions."""
     views = expected.get("views") or {}
+    extensions = expected["extensions"]
     return [
+        f"{where}: extension {name} is of version {found['extensions'].get(name)}, dumped was {extensions[name]}: the "
+        "image installs that one"
+        for name in expected.get("extension_updates") or ()
+        if found["extensions"].get(name) != extensions.get(name) is not None
+    ] + [
         f"{where}: materialized view {'.'.join(json.loads(key))} was refreshed by the restore and holds other rows "
         "than when it was dumped"
         for key in sorted(views)

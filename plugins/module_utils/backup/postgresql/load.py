@@ -102,7 +102,7 @@ def compare(server: Server, expected: t.Mapping[str, t.Any]) -> tuple[list[str],
             continue
         found = look(server, name, "large_objects" in facts)
         problems += pgfacts.compare(facts, found, f"database {name}")
-        notes += pgfacts.refreshed(facts, found, f"database {name}")
+        notes += pgfacts.renewed(facts, found, f"database {name}")
     return problems, notes
 
 

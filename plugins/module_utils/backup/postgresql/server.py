@@ -158,6 +158,11 @@ def capture(
         artefact, found, subscriptions = _capture_database(server, name, compress, superuser, staging, prefix)
         artefacts.append(artefact)
         facts["databases"][name] = found
+        for extension, brought in found["extension_updates"].items():
+            warnings.append(
+                f"database {name} has extension {extension} in version {found['extensions'][extension]}, and the image "
+                f"brings {brought}: a restore installs {brought}. Run ALTER EXTENSION {ident(extension)} UPDATE"
+            )
         if subscriptions:
             warnings.append(
                 f"database {name} has subscriptions ({', '.join(subscriptions)}): a restore creates them disabled. "

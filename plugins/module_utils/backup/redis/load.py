@@ -146,6 +146,8 @@ def load(
     limit = throwaway.cli.world.epoch() + _SOON
     before = _contents(throwaway, info, limit, counted)
     _expect_functions(facts, before)
+    if facts.get("digest") and before["values"] and before["values"] != facts["digest"]:
+        raise MismatchError("the loaded data are other than the RDB's")
     live = facts["config"].get("appendonly") == "yes"
     if live:
         throwaway.switch_appendonly_on()
@@ -171,7 +173,7 @@ def _contents(
     digest = "" if counted["expires"] else throwaway.digest()
     sums = contents.fingerprint(throwaway.server, spaces, limit, everything=not digest)
     return {
-        "values": digest or "".join(sums.values()),
+        "values": digest,
         "values, expiry times or groups of streams": sums,
         "functions": contents.functions(throwaway.server),
     }

@@ -24,6 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     RestoreRefused,
     SourceError,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import contents
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redis_load
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import server as redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
@@ -43,8 +44,13 @@ _BACK += 'for f in "$from"/*; do [ ! -e "$f" ] || mv -- "$f" .; done; rmdir "$fr
 _OWN = 'chown -R "$(stat -c %u:%g "$1")" "$1"'
 
 
-def restore_redis(context: Context, spec: SourceSpec, source: Source, staged: str, stamp: str) -> str:
+def restore_redis(
+    context: Context, spec: SourceSpec, source: Source, staged: str, stamp: str, warnings: list[str]
+) -> str:
     """Restore one Redis source. Returns where the former data is.
+
+    Args:
+        warnings: gets a line for the users that the service does not have after its start.
 
     Raises:
         RestoreRefused: the service keeps no data in a volume or directory: there is nothing to restore into.
@@ -69,6 +75,7 @@ def restore_redis(context: Context, spec: SourceSpec, source: Source, staged: st
         "names": _names(source.facts["config"], facts["config"]),
         "loaded": False,
     }
+    users = [*contents.users(server), *source.facts.get("acl_users", ())]
     context.state.write(_NOTE, note)
     cli.call("stop", "--time", "60", container.id, timeout=120)
     known = True  # whether all that lies in the place is known to be the former data, or the restored
@@ -89,6 +96,12 @@ def restore_redis(context: Context, spec: SourceSpec, source: Source, staged: st
             context.state.write(_NOTE, {})
     aside = f"{place}/pre-restore-{stamp} in {container.name}"
     _require_served(cli, container.id, server, loaded, f"{container.name}; its former data is in {aside}")
+    gone = sorted(set(users) - set(contents.users(server)))
+    if gone:
+        warnings.append(
+            f"{source.name}: ACL users {', '.join(gone)} are not in {container.name}: no set holds them, and a restart "
+            "ends those that no file of the service has. Create them again"
+        )
     return aside
 
 
