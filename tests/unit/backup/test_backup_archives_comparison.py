@@ -159,7 +159,8 @@ DUMPED = """--
 
 CREATE TABLE t (
     a integer,
-    b integer
+    b integer,
+    c integer
 );
 
 SET default_tablespace = '';
@@ -197,7 +198,7 @@ def test_a_database_that_came_back_equal_has_no_problem(facts):
 
 def rotated(change: str) -> list[list[str]]:
     """The schema with the two columns of t in the other order, or what ``change`` does to the text."""
-    text = DUMPED.replace("    a integer,\n    b integer\n", "    b integer,\n    a integer\n")
+    text = DUMPED.replace("    a integer,\n    b integer,\n", "    b integer,\n    a integer,\n")
     return pgschema.entries(text if change == "columns" else DUMPED.replace("CREATE TABLE u;", change))
 
 

@@ -108,6 +108,7 @@ def contents(session: Session, superuser: bool) -> dict[str, t.Any]:
             json.dumps(row[:2]): _hashed(session, row[2], row[3] or "") for row in map(json.loads, session.ask(_CONFIG))
         },
         "extensions": dict(json.loads(line) for line in session.ask(_EXTENSIONS)),
+        "extension_updates": dict(json.loads(line) for line in session.ask(_UPDATES)),
         "views": {json.dumps(row[:2]): _hashed(session, row[2]) for row in map(json.loads, session.ask(_VIEWS))},
         "catalogue": catalogue.of_database(session, superuser),
     }
