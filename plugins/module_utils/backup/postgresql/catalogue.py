@@ -81,14 +81,10 @@ NOT_COMPARED = (
 )
 
 
-def of_server(session: Session, version: int) -> Groups:
-    """Roles, memberships, settings of roles, privileges on parameters.
-
-    Args:
-        session: a transaction with the settings of ``facts.SETTINGS``.
-        version: ``server_version_num``.
-    """
-    queries = {**_SERVER, **({"parameters": _PARAMETERS} if version >= 150000 else {})}
+def of_server(session: Session) -> Groups:
+    """Roles, memberships, settings of roles, privileges on parameters."""
+    (version,) = session.ask("SHOW server_version_num;")
+    queries = {**_SERVER, **({"parameters": _PARAMETERS} if int(version) >= 150000 else {})}
     return {group: _rows(session, sql) for group, sql in queries.items()}
 
 

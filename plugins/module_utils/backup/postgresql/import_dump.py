@@ -119,6 +119,8 @@ class Arrival:
         self._dump = open_dump(self.file, self.scratch)
         if not self._dump.custom and not owners:
             raise MigrationError(f"{self.file} is SQL, which has its owners in it; owners: false needs a pg_dump -Fc")
+        with self.server.at_home() as session:
+            carried = surroundings.carried(session)
         with throwaway(
             self.cli,
             stack,
@@ -126,7 +128,7 @@ class Arrival:
             image=self.container.image_id,
             user=self.server.user,
             initdb_args=sources.variable(self.container, "POSTGRES_INITDB_ARGS"),
-            carried=surroundings.carried(self.server),
+            carried=carried,
         ) as spare:
             roles = os.path.join(self.scratch, "roles.sql")
             files.write_new(roles, self._roles().encode(), durable=False)

@@ -114,7 +114,9 @@ def compare_roles(
         return [], [
             "roles, properties of databases and owners of large objects are not compared: the set is of version 1.0"
         ]
-    problems, own = catalogue.compare_server(expected["catalogue"], server.catalogue(), kept=kept, alone=alone)
+    with server.at_home() as session:
+        found = catalogue.of_server(session)
+    problems, own = catalogue.compare_server(expected["catalogue"], found, kept=kept, alone=alone)
     return problems, [f"{text}; the server's own was kept" for text in own]
 
 

@@ -9,6 +9,7 @@ an archive cut to 30 %. So: programs of the container, no terminal, every exit c
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -114,11 +115,12 @@ class Server:
         sql = "SELECT to_json(rolname) FROM pg_roles ORDER BY rolname;"
         return [json.loads(line) for line in self.query(self.home(), sql)]
 
-    def catalogue(self) -> catalogue.Groups:
-        """Roles and what belongs to them."""
+    @contextlib.contextmanager
+    def at_home(self) -> t.Iterator[Session]:
+        """A session to ask about the server, with settings that make answers the same everywhere."""
         with self.session(self.home()) as session:
-            session.ask("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;" + pgfacts.SETTINGS)
-            return catalogue.of_server(session, int(session.ask("SHOW server_version_num;")[0]))
+            session.ask(pgfacts.SETTINGS)
+            yield session
 
     def schema(self, database: str, snapshot: str = "") -> str:
         """What ``pg_dump --schema-only`` writes."""
@@ -137,22 +139,23 @@ def capture(
                 f"there is no database {name!r} in {server.container} that accepts connections; there are "
                 f"{', '.join(there)}"
             )
-    home = server.home()
-    version = server.query(home, "SHOW server_version;")[0]
-    superuser = server.query(home, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user;") == ["t"]
-    artefact, roles = _capture_globals(server, staging, f"{prefix}/globals.sql")
+    with server.at_home() as session:
+        version = session.ask("SHOW server_version;")[0]
+        superuser = session.ask("SELECT rolsuper FROM pg_roles WHERE rolname = current_user;") == ["t"]
+        artefact, roles = _capture_globals(server, session, staging, f"{prefix}/globals.sql")
+        in_data = surroundings.in_data_directory(session) if superuser else {}
+        facts: dict[str, t.Any] = {
+            "version": version,
+            "user": server.user,
+            "preload": session.ask("SHOW shared_preload_libraries;")[0:1],
+            "settings": {"carried": surroundings.carried(session), "in_data_directory": in_data},
+            "catalogue": roles,
+            "not_compared": list(catalogue.NOT_COMPARED),
+            "databases": {},
+        }
+        warnings = surroundings.left_out(session, in_data)
+    warnings += surroundings.in_template1(server)
     artefacts = [artefact]
-    in_data = surroundings.in_data_directory(server) if superuser else {}
-    facts: dict[str, t.Any] = {
-        "version": version,
-        "user": server.user,
-        "preload": server.query(home, "SHOW shared_preload_libraries;")[0:1],
-        "settings": {"carried": surroundings.carried(server), "in_data_directory": in_data},
-        "catalogue": roles,
-        "not_compared": list(catalogue.NOT_COMPARED),
-        "databases": {},
-    }
-    warnings = surroundings.left_out(server, superuser, in_data)
     compress = _compression(server, version)
     for name in wanted or there:
         artefact, found, subscriptions = _capture_database(server, name, compress, superuser, staging, prefix)
@@ -173,12 +176,12 @@ def capture(
     return artefacts, facts, warnings
 
 
-def _capture_globals(server: Server, staging: str, path: str) -> tuple[Artefact, catalogue.Groups]:
+def _capture_globals(server: Server, session: Session, staging: str, path: str) -> tuple[Artefact, catalogue.Groups]:
     """Dump the roles. What is said of them must be true before and after, or they are dumped again."""
-    before = server.catalogue()
+    before = catalogue.of_server(session)
     for _attempt in range(5):
         artefact = _dump(server, ["pg_dumpall", "--globals-only", "--no-tablespaces"], staging, path)
-        after = server.catalogue()
+        after = catalogue.of_server(session)
         if after == before:
             return artefact, after
         before = after

@@ -17,6 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
 
 if t.TYPE_CHECKING:
+    from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Session
     from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.server import Server
 
 # Settings of extensions have a dot in their name. These are the server's own that decide whether a dump loads.
@@ -43,52 +44,53 @@ _IN_DATA = """SELECT json_build_array(name, setting, sourcefile LIKE '%/postgres
 _UNTOLD = re.compile(r"conninfo|command|passphrase|key|secret|password|token|salt")
 
 _CLOSED = """SELECT json_build_array(datname, datconnlimit = -2) FROM pg_database
- WHERE (NOT datallowconn OR datconnlimit = -2) AND datname <> 'template0' ORDER BY datname;"""
+ WHERE (NOT datallowconn OR datconnlimit = -2) AND datname NOT IN ('template0', 'template1') ORDER BY datname;"""
 _SLOTS = "SELECT to_json(slot_name) FROM pg_replication_slots WHERE NOT temporary ORDER BY 1::text;"
 _PREPARED = "SELECT to_json(gid) FROM pg_prepared_xacts ORDER BY 1::text;"
 _TABLESPACES = (
     "SELECT to_json(spcname) FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global') ORDER BY spcname;"
 )
+# Objects made after initdb have ids from 16384 on. Those of an extension are named by it.
+_OBJECTS = """SELECT to_json(name) FROM (SELECT extname AS name FROM pg_extension WHERE oid >= 16384 UNION
+ SELECT nspname FROM pg_namespace WHERE oid >= 16384 AND nspname !~ '^pg_' UNION
+ SELECT relname FROM pg_class c WHERE oid >= 16384 AND relkind IN ('r', 'v', 'm', 'S', 'f', 'p') AND NOT EXISTS
+ (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype IN ('e', 'i')) UNION
+ SELECT proname FROM pg_proc p WHERE oid >= 16384 AND NOT EXISTS
+ (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')) made ORDER BY name;"""
 SUBSCRIPTIONS = """SELECT to_json(subname) FROM pg_subscription WHERE subdbid =
  (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY subname;"""
 
 
-def carried(server: Server) -> dict[str, str]:
+def carried(session: Session) -> dict[str, str]:
     """The settings that a server needs for the databases of this one to be loaded."""
-    with server.session(server.home()) as session:
-        session.ask(pgfacts.SETTINGS)
-        return dict(json.loads(line) for line in session.ask(_CARRIED))
+    return dict(json.loads(line) for line in session.ask(_CARRIED))
 
 
-def in_data_directory(server: Server) -> dict[str, list[t.Any]]:
-    """Settings that lie in the data directory alone: value, and whether ALTER SYSTEM made it."""
-    with server.session(server.home()) as session:
-        session.ask(pgfacts.SETTINGS)
-        rows = [json.loads(line) for line in session.ask(_IN_DATA)]
+def in_data_directory(session: Session) -> dict[str, list[t.Any]]:
+    """Settings that lie in the data directory alone: value, and whether ALTER SYSTEM made it. For a superuser."""
+    rows = [json.loads(line) for line in session.ask(_IN_DATA)]
     return {name.lower(): [value, system] for name, value, system in rows if system or name.lower() not in _INITDB}
 
 
-def left_out(server: Server, superuser: bool, settings: t.Mapping[str, t.Sequence[t.Any]]) -> list[str]:
+def left_out(session: Session, settings: t.Mapping[str, t.Sequence[t.Any]]) -> list[str]:
     """A sentence for each thing of the server that no set holds, with what to do about it."""
     told = []
-    with server.session(server.home()) as session:
-        session.ask(pgfacts.SETTINGS)
-        for name, invalid in (json.loads(line) for line in session.ask(_CLOSED)):
-            if invalid:
-                told.append(f"database {name} is in no set: an interrupted DROP DATABASE left it invalid. Drop it")
-            else:
-                told.append(
-                    f"database {name} is in no set: it refuses connections. To back it up, run ALTER DATABASE "
-                    f"{name} ALLOW_CONNECTIONS true"
-                )
-        for sql, text in (
-            (_SLOTS, "replication slots {} are in no set. Create them again after a restore"),
-            (_PREPARED, "prepared transactions {} are in no set. Commit them or roll them back"),
-            (_TABLESPACES, "tablespaces {} are in no set: a restore puts their tables into the default tablespace"),
-        ):
-            names = [json.loads(line) for line in session.ask(sql)]
-            if names:
-                told.append(text.format(_listed(names)))
+    for name, invalid in (json.loads(line) for line in session.ask(_CLOSED)):
+        if invalid:
+            told.append(f"database {name} is in no set: an interrupted DROP DATABASE left it invalid. Drop it")
+        else:
+            told.append(
+                f"database {name} is in no set: it refuses connections. To back it up, run ALTER DATABASE "
+                f"{name} ALLOW_CONNECTIONS true"
+            )
+    for sql, text in (
+        (_SLOTS, "replication slots {} are in no set. Create them again after a restore"),
+        (_PREPARED, "prepared transactions {} are in no set. Commit them or roll them back"),
+        (_TABLESPACES, "tablespaces {} are in no set: a restore puts their tables into the default tablespace"),
+    ):
+        names = [json.loads(line) for line in session.ask(sql)]
+        if names:
+            told.append(text.format(_listed(names)))
     if settings:
         shown = [name if _UNTOLD.search(name) else f"{name} = {row[0]}" for name, row in settings.items()]
         how = "ALTER SYSTEM" if all(row[1] for row in settings.values()) else "ALTER SYSTEM or in postgresql.conf"
@@ -96,15 +98,14 @@ def left_out(server: Server, superuser: bool, settings: t.Mapping[str, t.Sequenc
             f"settings made by {how} lie in the data directory alone and are in no set: {_listed(shown)}. Move them "
             "to the service's command in the compose file"
         )
-    return told + _template1(server, superuser)
+    return told
 
 
-def _template1(server: Server, superuser: bool) -> list[str]:
-    with server.session("template1") as session:
-        session.ask("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;" + pgfacts.SETTINGS)
-        found = pgfacts.contents(session, superuser)
-    names = [".".join(json.loads(key)) for key in found["tables"]]
-    names += [name for name in found["extensions"] if name != "plpgsql"]
+def in_template1(server: Server) -> list[str]:
+    """A sentence when somebody put something into template1, which no set holds."""
+    # Short: while anybody is connected to it, no database can be created.
+    result = server.script("template1", pgfacts.SETTINGS + _OBJECTS)
+    names = [json.loads(line) for line in result.stdout.splitlines()] if result.rc == 0 else []
     if not names:
         return []
     return [
