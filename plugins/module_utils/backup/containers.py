@@ -144,7 +144,8 @@ class Cli:
         if entrypoint:
             words += ["--entrypoint", entrypoint]
         for place in tmpfs:
-            words += ["--tmpfs", place]
+            # Podman copies what the image has there into it, unless it is told not to. Docker knows no such option.
+            words += ["--tmpfs", place if self.engine.name == "docker" else f"{place}:notmpcopyup"]
         for key in sorted(env):
             words += ["--env", key]
         argv = [*self._base, *words, image, *command]

@@ -22,7 +22,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     status,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import MismatchError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
+from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import load
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import PASSWORD, REDIS_PASSWORD, docker
 
@@ -240,7 +240,7 @@ def test_the_database_postgres_comes_back_as_any_other(stack, first, monkeypatch
         raise MismatchError("it differs")
 
     with monkeypatch.context() as patch:
-        patch.setattr(postgresql, "require_equal", differs)
+        patch.setattr(load, "compare", differs)
         failed = restore.restore(make(stack), request, confirm=stack.name)
     assert "postgres could not be restored and is as it was before: it differs" in failed["error"]
     assert stack.sql("SELECT n FROM of_before;", "postgres") == "1"
@@ -270,7 +270,7 @@ def test_a_client_that_comes_back_at_once_does_not_keep_the_former_database_away
             assert time.monotonic() < deadline
         raise MismatchError("it differs")
 
-    monkeypatch.setattr(postgresql, "require_equal", differs)
+    monkeypatch.setattr(load, "compare", differs)
     failed = restore.restore(make(stack), request, confirm=stack.name)
     assert [session.wait(60) for session in sessions] != [0]
     assert "coin could not be restored and is as it was before: it differs" in failed["error"]
@@ -282,17 +282,16 @@ def test_when_going_back_fails_the_error_says_why_it_began_and_where_the_former_
     request = restore.Request(wanted="1", sources=("db",), databases=("coin",))
 
     def differs(server, expected):
-        stack.sql("ALTER DATABASE coin IS_TEMPLATE true;", "template1")  # it cannot be dropped so
+        (former,) = [name for name in server.databases() if name.startswith("coin_before_")]
+        stack.sql(f'ALTER DATABASE "{former}" RENAME TO held;', "template1")  # so it cannot get its name back
         raise MismatchError("it differs")
 
-    monkeypatch.setattr(postgresql, "require_equal", differs)
+    monkeypatch.setattr(load, "compare", differs)
     failed = restore.restore(make(stack), request, confirm=stack.name)
     former = failed["aside"][0].split()[-1]
     assert f"it differs; the former one is {former}: stop the services, drop coin and rename it back" in failed["error"]
     assert failed["exit_code"] == 8
-    stack.sql("ALTER DATABASE coin IS_TEMPLATE false;", "template1")
-    stack.sql("DROP DATABASE coin;", "template1")
-    stack.sql(f'ALTER DATABASE "{former}" RENAME TO coin;', "template1")
+    stack.sql("ALTER DATABASE held RENAME TO coin;", "template1")
 
 
 def test_a_restore_leaves_the_roles_that_live_as_they_are(stack, first):
