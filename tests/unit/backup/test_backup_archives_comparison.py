@@ -263,6 +263,19 @@ def test_roles_of_a_server_that_keeps_its_own_are_notes_and_others_are_problems(
     assert own == ["role app differs: password", "role coin differs: password; rolconnlimit is 2, dumped was 1"]
 
 
+@pytest.mark.parametrize(("kept", "problems"), [(["boss"], 1), (["app"], 0), (["grp"], 0), (["ap"], 1)])
+def test_a_membership_that_a_living_role_has_by_another_is_a_note(kept, problems):
+    expected = {
+        "memberships": {"membership of app in grp by boss": {}},
+        "parameters": {"parameter a": {"privileges": 1}},
+    }
+    found = {"memberships": {"membership of app in grp by coin": {}}, "parameters": {"parameter a": {"privileges": 2}}}
+    got, own = catalogue.compare_server(expected, found, kept=kept, alone=False)
+    assert (len(got), len(own)) == (problems, 2 - problems)
+    got, own = catalogue.compare_server(expected, found, kept=kept, alone=True)
+    assert (len(got), own) == (3, [])
+
+
 def test_a_comment_of_a_role_that_looks_like_statements_stays_whole():
     text = b"""--
 -- Roles

@@ -122,12 +122,23 @@ def compare_server(
             before, after = expected[group].get(key), found[group].get(key)
             if before is None and not alone:
                 continue
-            is_own = after is not None and any(key in (f"role {role}", f"settings of role {role}") for role in kept)
+            is_own = _is_own(group, key, kept, alone)
             if is_own and alone and before is not None:
                 before = {name: value for name, value in before.items() if name != "password"}  # made up for it
             differs = _difference(before, after, key)
             (own if is_own and (group == "roles" or not alone) else problems).extend(differs)
     return problems, own
+
+
+def _is_own(group: str, key: str, kept: t.Collection[str], alone: bool) -> bool:
+    """Whether the server had it before the restore, and keeps it."""
+    if group in ("roles", "role settings"):
+        return any(key in (f"role {role}", f"settings of role {role}") for role in kept)
+    if alone:
+        return False
+    # Who granted a membership that is there already does not change.
+    members = f" {key.rpartition(' by ')[0]} "
+    return group == "parameters" or any(f" {role} " in members for role in kept)
 
 
 def _name(group: str, key: str) -> str:
