@@ -331,8 +331,9 @@ def test_rows_that_are_only_in_the_wal_file_are_backed_up(box):
     assert restore.restore(box.context(), request, confirm="unit")["error"] == ""
     copy = sqlite3.connect(os.path.join(into, "data", "app.db"))
     assert copy.execute("SELECT count(*) FROM t").fetchone() == (500,)
+    assert copy.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    copy.close()  # its log comes when it is opened, and goes
     assert sorted(os.listdir(os.path.join(into, "data"))) == ["-b", "a", "app.db", "c\nd", "link", "sub dir"]
-    copy.close()
     live.close()
 
 
