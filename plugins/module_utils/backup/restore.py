@@ -34,7 +34,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     file_errors,
     of_files,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import facts as pgfacts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import load, replace, surroundings
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.redis.restore import recover, restore_redis
@@ -352,11 +351,10 @@ class _Restore:
             )
         for name in self.databases(source):
             facts = source.facts["databases"][name]
-            if another:
-                facts = pgfacts.for_another_major(facts)
             former = postgresql.aside_name(name, self.stamp) if name in there else ""
             dump = os.path.join(staged, facts["path"])
-            notes = replace.replace_database(server, name, dump, facts, former, report["aside"])
+            aside = report["aside"]
+            notes = replace.replace_database(server, name, dump, facts, former, aside, another=another)
             self.finished.append(self.step(spec, source, name))
             report["warnings"] += [f"{source.name}: {note}" for note in notes]
 

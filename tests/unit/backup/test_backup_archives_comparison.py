@@ -319,13 +319,21 @@ def test_each_difference_of_a_database_is_named(key, value, words):
 
 
 def test_another_major_version_words_the_schema_otherwise_and_changes_nothing_else():
-    expected = pgfacts.for_another_major(FACTS)
     newer = {**FOUND, "entries": [], "config_tables": {}, "extensions": {"plpgsql": "2.0"}}
     assert pgfacts.compare(FACTS, newer, "db") != []
-    assert pgfacts.compare(expected, newer, "db") == []
-    assert "other contents" in pgfacts.compare(expected, {**newer, "tables": {
-        '["public", "t"]': [5, "101"], '["public", "u"]': [0, "0"]}}, "db")[0]  # fmt: skip
-    assert "extensions" in pgfacts.compare(expected, {**newer, "extensions": {}}, "db")[0]
+    assert pgfacts.compare(FACTS, newer, "db", another=True) == []
+    assert "other contents" in pgfacts.compare(FACTS, {**newer, "tables": {
+        '["public", "t"]': [5, "101"], '["public", "u"]': [0, "0"]}}, "db", another=True)[0]  # fmt: skip
+    assert "extensions" in pgfacts.compare(FACTS, {**newer, "extensions": {}}, "db", another=True)[0]
+
+
+@pytest.mark.parametrize("lost", [{}, {"schema": None, "entries": None}])
+def test_database_without_a_dumped_schema_is_not_compared_as_another_major_version(lost):
+    facts = {**{key: value for key, value in FACTS.items() if key != "entries"}, **lost}
+    newer = {**FOUND, "extensions": {"plpgsql": "2.0"}}
+    assert pgfacts.compare(facts, FOUND, "db") == ["db: the set does not say what its schema was"]
+    assert len(pgfacts.compare(facts, newer, "db")) == 2
+    assert pgfacts.compare(facts, newer, "db", another=True) == []
 
 
 def test_database_names_are_never_connection_strings_or_options():

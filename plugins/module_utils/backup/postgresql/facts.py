@@ -145,14 +145,20 @@ def for_another_major(expected: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     It words views otherwise and brings its own versions of extensions: their names count, and the schema by whether
     pg_restore made all of it.
     """
-    extensions = dict.fromkeys(expected["extensions"])
-    return {**expected, "schema": None, "entries": None, "extensions": extensions}
+    return {**expected, "extensions": dict.fromkeys(expected["extensions"])}
 
 
-def compare(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where: str) -> list[str]:
-    """Each difference as a sentence; none means equal. ``expected`` is what the manifest says of a database."""
-    another = expected.get("schema") is None and expected.get("entries") is None
+def compare(
+    expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where: str, *, another: bool = False
+) -> list[str]:
+    """Each difference as a sentence; none means equal.
+
+    Args:
+        expected: what the manifest says of a database.
+        another: the server is of another major version than the manifest says.
+    """
     if another:
+        expected = for_another_major(expected)
         found = {**found, "extensions": dict.fromkeys(found["extensions"])}
     problems = _compare_tables(expected["tables"], found["tables"], where)
     if expected.get("config_tables") is not None and not another:
@@ -168,6 +174,8 @@ def compare(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where
         return problems
     if expected.get("entries") is not None:
         return problems + schema.compare(expected["entries"], found["entries"], where)
+    if expected.get("schema") is None:
+        return [*problems, f"{where}: the set does not say what its schema was"]
     before, after = (schema.lines("\n".join(expected["schema"])), schema.lines(found["text"]))  # of the first release
     if sorted(before) != sorted(after):
         gone, new = sorted(set(before) - set(after))[:2], sorted(set(after) - set(before))[:2]

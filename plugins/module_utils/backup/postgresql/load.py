@@ -91,8 +91,12 @@ def look(server: Server, name: str, superuser: bool) -> dict[str, t.Any]:
     return {**found, "text": text, "entries": pgschema.entries(text)}
 
 
-def compare(server: Server, expected: t.Mapping[str, t.Any]) -> tuple[list[str], list[str]]:
-    """Compare restored databases with the facts of the manifest. Returns the differences, and what to know of it."""
+def compare(server: Server, expected: t.Mapping[str, t.Any], *, another: bool = False) -> tuple[list[str], list[str]]:
+    """Compare restored databases with the facts of the manifest. Returns the differences, and what to know of it.
+
+    Args:
+        another: the server is of another major version than the manifest says.
+    """
     problems = []
     notes = []
     there = server.databases()
@@ -101,7 +105,9 @@ def compare(server: Server, expected: t.Mapping[str, t.Any]) -> tuple[list[str],
             problems.append(f"database {name} is missing")
             continue
         found = look(server, name, "large_objects" in facts)
-        problems += pgfacts.compare(facts, found, f"database {name}")
+        problems += pgfacts.compare(facts, found, f"database {name}", another=another)
+        if another:
+            facts = pgfacts.for_another_major(facts)
         notes += pgfacts.renewed(facts, found, f"database {name}")
     return problems, notes
 

@@ -19,7 +19,14 @@ _ENABLED = """SELECT to_json(subname) FROM pg_subscription WHERE subenabled AND 
 
 
 def replace_database(
-    server: Server, name: str, dump: str, facts: t.Mapping[str, t.Any], former: str, aside: list[str]
+    server: Server,
+    name: str,
+    dump: str,
+    facts: t.Mapping[str, t.Any],
+    former: str,
+    aside: list[str],
+    *,
+    another: bool,
 ) -> list[str]:
     """Restore ``dump`` as the database ``name`` and compare it. Returns what to know of the result.
 
@@ -27,6 +34,7 @@ def replace_database(
         facts: what the manifest says of the database.
         former: the name that the present one gets, "" when there is none.
         aside: gets a line when the former database is left under that name.
+        another: the server is of another major version than the manifest says.
 
     Raises:
         BackupError: it could not be restored or is not equal; the former database has its name again, or the text says
@@ -42,7 +50,7 @@ def replace_database(
             raise
     try:
         load.restore_database(server, name, dump, create=True)
-        problems, notes = load.compare(server, {"databases": {name: facts}})
+        problems, notes = load.compare(server, {"databases": {name: facts}}, another=another)
         load.require_equal(problems)
     except BackupError as error:
         try:
