@@ -264,11 +264,28 @@ DATABASE = {
     "schema": ["CREATE TABLE public.t (a integer);"],
     "large_objects": [0, "0"],
 }
+DIGEST = "9" * 64
+# Of a set of today, which says more of a database than one of the first release.
+FULL = {
+    **{key: DATABASE[key] for key in ("tables", "extensions", "large_objects")},
+    "path": "pg/db/full.dump",
+    "sequences_before": {'["public", "s"]': [5, True, False]},
+    "sequences_after": {'["public", "s"]': [-5, False, True]},
+    "entries": [["TABLE public.t", DIGEST]],
+    "config_tables": {'["public", "c"]': [1, "7"]},
+    "views": {'["public", "v"]': [1, "7"]},
+    "extension_updates": {"plpgsql": "1.1"},
+    "catalogue": {"database": {"properties": {"owner": "coin", "privileges": ["coin CONNECT"], "comment": None}}},
+}
 SERVERS = (
     manifest.Source(
         "db",
         "postgresql",
-        (manifest.Artefact("pg/db/globals.sql", 9, "1" * 64), manifest.Artefact("pg/db/coin.dump", 99, "2" * 64)),
+        (
+            manifest.Artefact("pg/db/globals.sql", 9, "1" * 64),
+            manifest.Artefact("pg/db/coin.dump", 99, "2" * 64),
+            manifest.Artefact("pg/db/full.dump", 99, "4" * 64),
+        ),
         5,
         {
             "version": "17.2 (Debian 17.2-1)",
@@ -276,7 +293,13 @@ SERVERS = (
             "preload": [""],
             "initdb_args": "",
             "image": IMAGE,
-            "databases": {"coin": DATABASE},
+            "databases": {"coin": DATABASE, "full": FULL},
+            "settings": {
+                "carried": {"shared_preload_libraries": "x", "x.y": "1"},
+                "in_data_directory": {"work_mem": ["4MB", True]},
+            },
+            "catalogue": {"roles": {"role coin": {"rolsuper": True, "rolconnlimit": -1}}},
+            "not_compared": ["planner statistics"],
         },
     ),
     manifest.Source(
@@ -300,6 +323,10 @@ SERVERS = (
             "expired": 0,
             "magic": "REDIS0012",
             "image": IMAGE,
+            "functions": {"library": DIGEST},
+            "modules": [["/opt/module.so", "word"]],
+            "acl_users": ["app"],
+            "not_compared": ["users and passwords (ACL)"],
         },
     ),
 )
@@ -313,10 +340,15 @@ def leads_astray(source: manifest.Source) -> bool:
     words = [facts["user"]] if source.kind == "postgresql" else []
     config = facts["config"] if source.kind == "redis" else {}
     names = [config.get(key) or "x" for key in ("appendfilename", "appenddirname", "dbfilename")]
+    modules = facts.get("modules") or [] if source.kind == "redis" else []
+    carried = (facts.get("settings") or {}).get("carried", {}) if source.kind == "postgresql" else {}
     return (
         "/" in source.name
         or any(each.startswith("-") or not each.strip() for each in [*image, *words])
         or any(path not in known or ".." in path.split("/") or path.startswith("/") for path in paths)
+        or any(not module[0].startswith("/") for module in modules)
+        or any(argument.startswith("-") for module in modules for argument in module)
+        or any(not name or name.startswith("-") or "=" in name for name in carried)
         or any("/" in name or name in (".", "..") or name.startswith("-") for name in names)
         or ".." in (config.get("dir") or "").split("/")
     )

@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import schema
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.schema import Malformed
 
 _MOST_ID = 0xFFFFFFFF
+_MOST_TEXT = 1 << 26
+_LONGEST_NAME = 200  # of an object of a schema, see postgresql/schema.py
+_setting_name = schema.matching(re.compile(r"[^\s=\0-][^\s=\0]{0,1023}\Z"), "the name of a setting")
+_module_path = schema.matching(re.compile(r"/[^\0\n]{0,4094}\Z"), "an absolute path")
 
 
 def check(kind: str, facts: t.Any, artefacts: t.Mapping[str, str], where: str) -> None:
@@ -59,7 +64,16 @@ def _list_of(inner: schema.Check) -> schema.Check:
 
 def _texts(value: t.Any, where: str) -> None:
     for row in schema.rows(value, where):
-        schema.text(row, where, 1 << 26)
+        schema.text(row, where, _MOST_TEXT)
+
+
+def _mapping_of(inner: schema.Check, key_check: schema.Check = schema.text) -> schema.Check:
+    def one(value: t.Any, where: str) -> None:
+        for key, row in schema.mapping(value, where).items():
+            key_check(key, f"{where}: a key")
+            inner(row, f"{where}[{ascii(key)[:80]}]")
+
+    return one
 
 
 def _image(value: t.Any, where: str) -> None:
@@ -85,7 +99,51 @@ def _postgresql(found: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], wh
         "databases": databases,
         "image": _image,
     }
-    _each(found, where, needed, {"preload": _list_of(schema.text), "initdb_args": schema.text})
+    may: dict[str, schema.Check] = {
+        "preload": _list_of(schema.text),
+        "initdb_args": schema.text,
+        "settings": _settings,
+        "catalogue": _catalogue,
+        "not_compared": _list_of(schema.text),
+    }
+    _each(found, where, needed, may)
+
+
+def _settings(value: t.Any, where: str) -> None:
+    def from_file(row: t.Any, place: str) -> None:
+        if len(schema.rows(row, place)) != 2 or type(row[1]) is not bool:
+            raise Malformed(f"{place} is not a value and whether ALTER SYSTEM made it")
+        if row[0] is not None:
+            schema.text(row[0], place)
+
+    # The throwaway server is given those of the first kind.
+    needed: dict[str, schema.Check] = {
+        "carried": _mapping_of(schema.text, _setting_name),
+        "in_data_directory": _mapping_of(from_file),
+    }
+    _each(schema.mapping(value, where), where, needed, {})
+
+
+def _catalogue(value: t.Any, where: str) -> None:
+    """Groups of objects with their attributes. A later version of PostgreSQL has others, so that no name is fixed."""
+    _mapping_of(_mapping_of(_mapping_of(_attribute)))(value, where)
+
+
+def _attribute(value: t.Any, where: str) -> None:
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, (list, dict)):
+            raise Malformed(f"{where} is not an attribute of the catalog: a {type(one).__name__}")
+        if isinstance(one, str):
+            schema.text(one, where, _MOST_TEXT)
+
+
+def _entries(value: t.Any, where: str) -> None:
+    for number, row in enumerate(schema.rows(value, where)):
+        place = f"{where}[{number}]"
+        if len(schema.rows(row, place)) != 2:
+            raise Malformed(f"{place} is not the name of an object and its digest")
+        schema.text(row[0], place, _LONGEST_NAME)
+        schema.sha256(row[1], place)
 
 
 def _database(found: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:
@@ -100,27 +158,33 @@ def _database(found: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], wher
     def sequences(value: t.Any, place: str) -> None:
         for key, row in schema.mapping(value, place).items():
             _pair(key, place)
-            if len(schema.rows(row, f"{place}[{key}]")) < 2 or isinstance(row[0], (bool, float, str, list, dict)):
-                raise Malformed(f"{place}[{key}] is not a value and whether it cycles")
-
-    def extensions(value: t.Any, place: str) -> None:
-        for version in schema.mapping(value, place).values():
-            schema.text(version, place)
+            # Two in sets of the first release: the value, None for one that was not used, and whether it cycles.
+            size = len(schema.rows(row, f"{place}[{key}]"))
+            if size not in (2, 3) or not all(type(flag) is bool for flag in row[1:]):
+                raise Malformed(f"{place}[{key}] is not a value, whether it was used and whether it cycles")
+            if size == 3 or row[0] is not None:
+                schema.number(row[0], f"{place}[{key}]", schema.MAX_NUMBER, -schema.MAX_NUMBER)
 
     needed: dict[str, schema.Check] = {
         "path": _artefact(artefacts),
         "tables": tables,
-        "extensions": extensions,
+        "extensions": _mapping_of(schema.text),
         "sequences_before": sequences,
         "sequences_after": sequences,
     }
     may: dict[str, schema.Check] = {
-        "schema": _texts,
+        "schema": _texts,  # of the first release
+        "entries": _entries,
+        "extension_updates": _mapping_of(schema.text),
+        "catalogue": _catalogue,
         "large_objects": schema.rows,
         "config_tables": tables,
         "views": tables,
     }
     _each(found, where, needed, may)
+    # Without either, a restore could not tell one schema from another.
+    if found.get("schema") is None and found.get("entries") is None:
+        raise Malformed(f"{where}.entries is missing, and so is schema")
 
 
 def _pair(key: str, where: str) -> None:
@@ -161,7 +225,25 @@ def _redis(found: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: 
         "expires": schema.number,
         "image": _image,
     }
-    _each(found, where, needed, {"expired": schema.number, "magic": schema.text, "digest": schema.text})
+    may: dict[str, schema.Check] = {
+        "expired": schema.number,
+        "magic": schema.text,
+        "digest": schema.text,
+        "functions": _mapping_of(schema.sha256),
+        "modules": _list_of(_module),
+        "acl_users": _list_of(schema.text),
+        "not_compared": _list_of(schema.text),
+    }
+    _each(found, where, needed, may)
+
+
+def _module(value: t.Any, where: str) -> None:
+    # They become arguments of the server, where a dash would be an option.
+    if not schema.rows(value, where, 1000):
+        raise Malformed(f"{where} is not the path of a module")
+    _module_path(value[0], where)
+    for argument in value[1:]:
+        schema.word(argument, where)
 
 
 def _directory(found: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:

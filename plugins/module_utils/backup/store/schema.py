@@ -27,7 +27,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
 KINDS = ("postgresql", "redis", "directory", "compose")
 MAX_SEQ = 999_999_999
 MAX_BYTES = 1 << 28
-_MAX_NUMBER = 1 << 63
+MAX_NUMBER = 1 << 63
 _MAX_TEXT = 1 << 16
 _MAX_DEPTH = 24
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -100,7 +100,7 @@ def decode(data: bytes) -> dict[str, t.Any]:
 # -- values ----------------------------------------------------------------------------------------------------------
 
 
-def number(value: t.Any, where: str, most: int = _MAX_NUMBER, least: int = 0) -> int:
+def number(value: t.Any, where: str, most: int = MAX_NUMBER, least: int = 0) -> int:
     """A whole number. Raises :class:`Malformed`."""
     if type(value) is not int or not least <= value <= most:
         raise Malformed(f"{where} is not a whole number from {least} to {most}: {_shown(value)}")
@@ -199,7 +199,7 @@ def anything(value: t.Any, where: str, depth: int = 0) -> None:
     elif type(value) is float and not math.isfinite(value):
         raise Malformed(f"{where} holds {value}, which is no number")
     elif type(value) is int:
-        number(value, where, _MAX_NUMBER, -_MAX_NUMBER)
+        number(value, where, MAX_NUMBER, -MAX_NUMBER)
 
 
 def _shown(value: t.Any) -> str:
