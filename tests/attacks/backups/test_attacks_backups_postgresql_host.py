@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import subprocess
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import load
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest
 from databases import IMAGES, Lab, docker
 
 
@@ -212,3 +216,33 @@ def test_roles_that_the_server_has_are_kept_and_it_is_said(lab):
     assert lab.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'app'") == kept
     assert subprocess.run(["docker", "ps", "-q", "--filter", "name=onebox-rehearsal-" + lab.name], capture_output=True,
                           check=True).stdout == b""  # fmt: skip
+
+
+def test_only_the_version_in_a_manifest_leaves_the_schema_out_of_a_restore(lab):
+    lab.postgres()
+    lab.sql("CREATE TABLE t (a int); INSERT INTO t VALUES (1)")
+    assert lab.backup()["error"] == ""
+    place = lab.base / "repo/sets/000001/manifest.json"
+    whole = json.loads(place.read_text(encoding="utf-8"))
+    (lab.base / "state/authentication.json").unlink()
+
+    def restored(**more):
+        """Restore a set that somebody with access to the repository changed, and its owner accepted."""
+        body = copy.deepcopy(whole)
+        del body["sha256"], body["authentication"]
+        facts = body["sources"][0]["facts"]
+        facts.update(more.pop("facts", {}))
+        facts["databases"]["coin"].update(more)
+        place.write_bytes(manifest._seal(body))
+        return lab.restore(wanted="1", accepted=1)
+
+    entries = whole["sources"][0]["facts"]["databases"]["coin"]["entries"]
+    other = [[name, "0" * 64] for name, _digest in entries]
+    assert "database coin: the schema differs: changed TABLE public.t" in restored(entries=other)["error"]
+    assert lab.sql("SELECT a FROM t") == "1"
+    report = restored(entries=other, facts={"version": "12.1"})
+    assert report["error"] == ""
+    assert "another major version words it otherwise" in "\n".join(report["warnings"])
+    for version in ("12.1", whole["sources"][0]["facts"]["version"]):
+        with pytest.raises(StoreError, match="entries is missing, and so is schema"):
+            restored(entries=None, facts={"version": version})
