@@ -69,7 +69,7 @@ def test_stacks_that_back_up_at_once_into_one_repository_wait_for_each_other(con
 def test_lock_of_a_dead_process_is_removed_and_costs_no_patience(configs):
     context = contexts.make(declaration.read(str(configs["one"])), World.real())
     assert run.backup(context)["error"] == ""
-    words = [context.store._program._argv(None)]
+    words = [context.store._program._argv("backup", None)]
     dead = subprocess.Popen([*words[0], "backup", "--stdin"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     locks = (configs["one"].parent / "repo/locks").iterdir
     assert World.real().wait_until(lambda: any(locks()), 30, 0.05)
