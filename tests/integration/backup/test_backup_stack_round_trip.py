@@ -236,7 +236,7 @@ def test_the_database_postgres_comes_back_as_any_other(stack, first, monkeypatch
     request = restore.Request(wanted="1", sources=("db",), databases=("postgres",))
     stack.sql("CREATE TABLE of_before AS SELECT 1 AS n;", "postgres")
 
-    def differs(server, expected):
+    def differs(server, expected, **how):
         raise MismatchError("it differs")
 
     with monkeypatch.context() as patch:
@@ -261,7 +261,7 @@ def test_a_client_that_comes_back_at_once_does_not_keep_the_former_database_away
     stack.sql("CREATE TABLE of_before AS SELECT 1 AS n;")
     sessions = []
 
-    def differs(server, expected):
+    def differs(server, expected, **how):
         words = ["docker", "exec", stack.db, "psql", "-U", "coin", "-d", "coin", "-c", "SELECT 'in', pg_sleep(300)"]
         sessions.append(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         active = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'coin' AND query LIKE '%pg_sleep(300)%';"
@@ -281,7 +281,7 @@ def test_a_client_that_comes_back_at_once_does_not_keep_the_former_database_away
 def test_when_going_back_fails_the_error_says_why_it_began_and_where_the_former_one_is(stack, first, monkeypatch):
     request = restore.Request(wanted="1", sources=("db",), databases=("coin",))
 
-    def differs(server, expected):
+    def differs(server, expected, **how):
         (former,) = [name for name in server.databases() if name.startswith("coin_before_")]
         stack.sql(f'ALTER DATABASE "{former}" RENAME TO held;', "template1")  # so it cannot get its name back
         raise MismatchError("it differs")
