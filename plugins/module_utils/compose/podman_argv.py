@@ -118,7 +118,7 @@ def _run(folder: str, script: str) -> None:
         call = without_values([str(word) for word in argv])
         if call.environ:
             options["env"] = {**(options.get("env") or os.environ), **call.environ}
-        files = [(option, lines) for option, lines in (("--env-file", call.variables), ("--label-file", call.labels))]
+        files = (("--env-file", call.variables), ("--label-file", call.labels))
         extra = [word for option, lines in files if lines for word in (option, _file(folder, lines))]
         return await start(*call.argv[:2], *extra, *call.argv[2:], **options)
 

@@ -28,7 +28,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 
 Result = dict[str, t.Any]
 Method = t.TypeVar("Method", bound=t.Callable[..., Result])
-Images = t.Mapping[str, t.Mapping[str, t.Any] | None]
+Images = t.Mapping[str, t.Optional[t.Mapping[str, t.Any]]]
 
 # Keys of a result that hold our own words, names and ids.
 _SHOWN = frozenset(

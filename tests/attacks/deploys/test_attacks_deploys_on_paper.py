@@ -13,14 +13,19 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "unit" / "compose"))
 
-from test_compose_content import (  # noqa: E402, F401
-    paper,
-    test_no_byte_leaves_the_data_directory_beside_a_process_that_swaps_it,
+import test_compose_content  # noqa: E402
+import test_compose_deploy_files  # noqa: E402
+import test_compose_move_in  # noqa: E402
+import test_compose_two_operators  # noqa: E402
+
+paper = test_compose_content.paper
+test_no_byte_leaves_the_data_directory_beside_a_process_that_swaps_it = (
+    test_compose_content.test_no_byte_leaves_the_data_directory_beside_a_process_that_swaps_it
 )
-from test_compose_deploy_files import test_refused_deploy_leaves_no_new_byte  # noqa: E402, F401
-from test_compose_move_in import (  # noqa: E402, F401
-    test_kill_at_every_step_loses_nothing_and_the_next_run_converges,
+test_refused_deploy_leaves_no_new_byte = test_compose_deploy_files.test_refused_deploy_leaves_no_new_byte
+test_kill_at_every_step_loses_nothing_and_the_next_run_converges = (
+    test_compose_move_in.test_kill_at_every_step_loses_nothing_and_the_next_run_converges
 )
-from test_compose_two_operators import (  # noqa: E402, F401
-    test_two_operators_end_with_a_healthy_service_and_a_release_that_ran,
+test_two_operators_end_with_a_healthy_service_and_a_release_that_ran = (
+    test_compose_two_operators.test_two_operators_end_with_a_healthy_service_and_a_release_that_ran
 )

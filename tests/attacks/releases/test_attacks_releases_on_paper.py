@@ -13,9 +13,12 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "unit" / "compose"))
 
-from test_compose_bound_files import (  # noqa: E402, F401
-    test_after_any_change_a_process_has_read_its_files_and_each_release_was_healthy,
+import test_compose_bound_files  # noqa: E402
+import test_compose_evidence  # noqa: E402
+
+test_after_any_change_a_process_has_read_its_files_and_each_release_was_healthy = (
+    test_compose_bound_files.test_after_any_change_a_process_has_read_its_files_and_each_release_was_healthy
 )
-from test_compose_evidence import (  # noqa: E402, F401
-    test_crash_loops_of_any_length_are_found_and_nothing_else,
+test_crash_loops_of_any_length_are_found_and_nothing_else = (
+    test_compose_evidence.test_crash_loops_of_any_length_are_found_and_nothing_else
 )

@@ -105,12 +105,15 @@ class Actor:
         self.script = script
         self.kill_rate = self.jump_rate = 0.0
         self.latency = 0.0
-        self.reads: t.Callable[[], str] = lambda: ""
+        self.reads: t.Callable[[], str] = str
         self.clock = OwnClock(stage, self.pause)
-        self.run = Run(world, self.clock, seed, hook=self.hook, reads=lambda: self.reads())
+        self.run = Run(world, self.clock, seed, hook=self.hook, reads=self._read)
         self.run._token = self._token  # type: ignore[method-assign]
         self.kills = self.tokens = 0
         self.said: list[str] = []
+
+    def _read(self) -> str:
+        return self.reads()
 
     def work(self, finished: threading.Semaphore) -> None:
         self.turn.acquire()

@@ -145,31 +145,31 @@ def test_a_loop_since_the_last_run_is_found_in_a_run_that_changes_nothing(life):
 
 
 def test_restarts_of_a_year_are_no_loop():
-    script = lambda now: [container("web", RestartCount=40, State__StartedAt=OLD, Created=OLD)]  # noqa: E731
-    baseline = Baseline.of(script(0.0), memory_of(0, START - 365 * 86400))
-    rows, seconds = waited({"image": "a", "restart": "always"}, script, 120.0, baseline)
+    present = [container("web", RestartCount=40, State__StartedAt=OLD, Created=OLD)]
+    baseline = Baseline.of(present, memory_of(0, START - 365 * 86400))
+    rows, seconds = waited({"image": "a", "restart": "always"}, lambda now: present, 120.0, baseline)
     assert (rows[0]["ok"], seconds) == (True, 0)
 
 
 def test_a_restart_ten_seconds_ago_is_no_loop_when_they_are_rare():
-    script = lambda now: [container("web", RestartCount=40, State__StartedAt="2026-11-21T08:59:50Z", Created=OLD)]  # noqa: E731
-    baseline = Baseline.of(script(0.0), memory_of(0, START - 365 * 86400))
-    rows, seconds = waited({"image": "a", "restart": "always"}, script, 120.0, baseline)
+    present = [container("web", RestartCount=40, State__StartedAt="2026-11-21T08:59:50Z", Created=OLD)]
+    baseline = Baseline.of(present, memory_of(0, START - 365 * 86400))
+    rows, seconds = waited({"image": "a", "restart": "always"}, lambda now: present, 120.0, baseline)
     assert (rows[0]["ok"], seconds) == (True, 0)
 
 
 def test_a_loop_that_has_ended_is_healthy_again():
-    script = lambda now: [container("web", RestartCount=9, Created=OLD)]  # noqa: E731
-    baseline = Baseline.of(script(0.0), memory_of(0, START - 60))
-    rows, seconds = waited({"image": "a", "restart": "always"}, script, 120.0, baseline)
+    present = [container("web", RestartCount=9, Created=OLD)]
+    baseline = Baseline.of(present, memory_of(0, START - 60))
+    rows, seconds = waited({"image": "a", "restart": "always"}, lambda now: present, 120.0, baseline)
     assert rows[0]["ok"]
     assert 25 < seconds < 35
 
 
 def test_every_restart_of_a_new_container_counts():
-    script = lambda now: [container("web", RestartCount=3)]  # noqa: E731
+    present = [container("web", RestartCount=3)]
     with pytest.raises(Unhealthy, match=r"keeps restarting \(3 times\)"):
-        waited({"image": "a", "restart": "always"}, script, 20.0, Baseline.of([], Memory()))
+        waited({"image": "a", "restart": "always"}, lambda now: present, 20.0, Baseline.of([], Memory()))
 
 
 def test_a_container_that_somebody_restarts_again_and_again_is_unhealthy():

@@ -40,8 +40,8 @@ def network(**changes) -> Network:
     return Network(**{**values, **changes})
 
 
-def rows(inner=INNER, data=DATA, *, there=None, volume=None, known=None, kind="podman-compose", version="1.6.0"):
-    model = model_of({"web": WEB}, networks={"inner": inner}, volumes={"data": data})
+def rows(inner=None, data=None, *, there=None, volume=None, known=None, kind="podman-compose", version="1.6.0"):
+    model = model_of({"web": WEB}, networks={"inner": inner or INNER}, volumes={"data": data or DATA})
     found = resources.Found(
         {"shop_inner": there or network()}, {"shop_data": volume or Volume("shop_data", "local", {})}, known or {}
     )

@@ -210,7 +210,7 @@ def _artefact(given: t.Any, place: str) -> Artefact:
         if key not in row:
             raise schema.Malformed(f"{place}.{key} is missing")
     path = schema.relative(row["path"], f"{place}.path")
-    if path.split("/")[0] == NAME:
+    if path.split("/", 1)[0] == NAME:
         raise schema.Malformed(f"{place}.path is the manifest itself")
     return Artefact(path, schema.number(row["size"], f"{place}.size"), schema.sha256(row["sha256"], f"{place}.sha256"))
 

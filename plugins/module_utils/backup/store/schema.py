@@ -51,7 +51,7 @@ class Facts(t.Dict[str, t.Any]):  # noqa: UP006
 
     def __init__(self, data: t.Mapping[str, t.Any], where: str) -> None:
         super().__init__(
-            {key: Facts(value, f"{where}.{key}") if type(value) is dict else value for key, value in data.items()}
+            {key: Facts(value, f"{where}.{key}") if isinstance(value, dict) else value for key, value in data.items()}
         )
         self.where = where
 
@@ -102,7 +102,8 @@ def decode(data: bytes) -> dict[str, t.Any]:
 
 def number(value: t.Any, where: str, most: int = MAX_NUMBER, least: int = 0) -> int:
     """A whole number. Raises :class:`Malformed`."""
-    if type(value) is not int or not least <= value <= most:
+    # A bool is an int to Python, and no number to JSON.
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise Malformed(f"{where} is not a whole number from {least} to {most}: {_shown(value)}")
     return value
 
@@ -196,15 +197,15 @@ def anything(value: t.Any, where: str, depth: int = 0) -> None:
             anything(inner, where, depth + 1)
     elif isinstance(value, str):
         text(value, where, 1 << 26)
-    elif type(value) is float and not math.isfinite(value):
+    elif isinstance(value, float) and not math.isfinite(value):
         raise Malformed(f"{where} holds {value}, which is no number")
-    elif type(value) is int:
+    elif isinstance(value, int) and not isinstance(value, bool):
         number(value, where, MAX_NUMBER, -MAX_NUMBER)
 
 
 def _shown(value: t.Any) -> str:
     if isinstance(value, (dict, list)):
         return f"a {type(value).__name__}"
-    if type(value) is int and abs(value) > 1 << 128:
+    if isinstance(value, int) and abs(value) > 1 << 128:
         return "a huge number"
     return ascii(value)[:80]

@@ -203,7 +203,7 @@ def _by_value(body: t.Mapping[str, t.Any], reservations: t.Mapping[str, t.Any]) 
 def _others(
     body: t.Mapping[str, t.Any],
     known: t.Container[str],
-    since: t.Mapping[str, Version] = {},
+    since: t.Mapping[str, Version] | None = None,
     version: Version = (),
 ) -> list[str]:
     """Keys with a value that are not known. podman-compose adds some of its own, with an underscore."""
@@ -212,7 +212,7 @@ def _others(
         for key, value in body.items()
         if value is not None
         and key not in known
-        and not (key in since and version >= since[key])
+        and not (since and key in since and version >= since[key])
         and not str(key).startswith(("x-", "_"))
     ]
 

@@ -120,7 +120,7 @@ def _below(declared: Declared, host: Host, inside: Inside, words: Words) -> Find
 
 def _is_declared(declared: Declared, point: str, place: str) -> bool:
     """Whether a mount below the destination is another declared one, or lies below that, which is judged by itself."""
-    for top in {declared.destination.rstrip("/"), point.rstrip("/")}:
+    for top in (declared.destination.rstrip("/"), point.rstrip("/")):
         for other in declared.others:
             if other.startswith(top + "/") and (top + place == other or (top + place).startswith(other + "/")):
                 return True
