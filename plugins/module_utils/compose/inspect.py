@@ -29,7 +29,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts, restarts
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import bound_files
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Reader
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece, Reader
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, locate, moved
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
@@ -127,25 +127,11 @@ class Looker:
             ComposeError, EngineError: it cannot be seen what there is.
         """
         request, world = self._request, self._world
-        source = locate(
-            request.name,
-            request.project_dir,
-            request.files,
-            request.env_file,
-            request.profiles,
-            request.staged_dir if staging else "",
-            staging.instead if staging else None,
-        )
+        source = self._locate(staging)
         warnings: list[str] = []
         unsafe: list[Problem] = []
-        engine: Engine | None = None
         with self.timings.step("engine"):
-            try:
-                engine = find_engine(request, world)
-            except EngineError as error:
-                if not blind_is_fine or request.engine not in discover.ENGINES:
-                    raise
-                warnings.append(f"{error} Check mode goes on without: every service counts as not there.")
+            engine = self._engine(blind_is_fine, warnings)
         memory = Memory.parse(state_file.load(request.state_folder))
         with self.timings.step("config"):
             self.secrecy.learn_source(source)
@@ -154,29 +140,11 @@ class Looker:
         self.secrecy.learn_model(model)
         self.secrecy.learn_containers(containers, seen.images)
         with self.timings.step("sources"):
-            # Everything after this touches the sources, and would wait for a dead share for ever.
-            at_sources = sources.look(model, world) if request.vm == "none" else {}
-            unanswered = sources.unanswered(model, at_sources) if at_sources else []
-            if unanswered:
-                raise BadStack(request.name, unanswered)
+            at_sources = self._sources(model)
         with self.timings.step("plan"):
             coming = podman_secrets.coming(request, engine, world) if staging else {}
-            external = {**secrets.pieces(model, engine), **coming}
-            reader = Reader(
-                memory.cache,
-                external,
-                self._place(source, staging),
-                staging.links if staging else (),
-                deployed_files.load(request.state_folder).deployed_to(request.project_dir),
-                staging.digests if staging else {},
-            )
-            written = declaration.written_to(model)
-            content = {
-                name: reader.content(service, model.variables, model.project_dir, written)
-                for name, service in model.services.items()
-            }
-            if not judge_builds:
-                content = {name: dataclasses.replace(each, context=None) for name, each in content.items()}
+            reader = self._reader(memory, {**secrets.pieces(model, engine), **coming}, source, staging)
+            content = _content(reader, model, judge_builds)
             stale = self._stale(engine, containers, unsafe)
             facts = planning.Facts(containers, seen.images, memory, content, stale, seen.outside, seen.names)
             changed = resources.plan(model, seen.outside, tool.kind, tool.version_text)
@@ -203,6 +171,55 @@ class Looker:
             changed,
             at_sources,
             tuple(unsafe),
+        )
+
+    def _locate(self, staging: Staging | None) -> Source:
+        request = self._request
+        return locate(
+            request.name,
+            request.project_dir,
+            request.files,
+            request.env_file,
+            request.profiles,
+            request.staged_dir if staging else "",
+            staging.instead if staging else None,
+        )
+
+    def _engine(self, blind_is_fine: bool, warnings: list[str]) -> Engine | None:
+        """The engine; None, with a warning, where one that is not there is fine."""
+        try:
+            return find_engine(self._request, self._world)
+        except EngineError as error:
+            if not blind_is_fine or self._request.engine not in discover.ENGINES:
+                raise
+            warnings.append(f"{error} Check mode goes on without: every service counts as not there.")
+            return None
+
+    def _sources(self, model: Model) -> dict[str, SourceFacts]:
+        """What lies at the bind sources. Everything after this touches them, and would wait for a dead share for ever.
+
+        Raises:
+            BadStack: one does not answer.
+        """
+        if self._request.vm != "none":
+            return {}
+        found = sources.look(model, self._world)
+        unanswered = sources.unanswered(model, found)
+        if unanswered:
+            raise BadStack(self._request.name, unanswered)
+        return found
+
+    def _reader(
+        self, memory: Memory, external: t.Mapping[str, Piece], source: Source, staging: Staging | None
+    ) -> Reader:
+        request = self._request
+        return Reader(
+            memory.cache,
+            external,
+            self._place(source, staging),
+            staging.links if staging else (),
+            deployed_files.load(request.state_folder).deployed_to(request.project_dir),
+            staging.digests if staging else {},
         )
 
     def _place(self, source: Source, staging: Staging | None) -> t.Callable[[str], str]:
@@ -317,3 +334,15 @@ class Looker:
         result["health"] = outcome.health(look.facts.containers, look.model, self._request.vm == "none")
         result["timings_ms"] = dict(self.timings.ms)
         return result
+
+
+def _content(reader: Reader, model: Model, judge_builds: bool) -> dict[str, Content]:
+    """What each service's files hold."""
+    written = declaration.written_to(model)
+    content = {
+        name: reader.content(service, model.variables, model.project_dir, written)
+        for name, service in model.services.items()
+    }
+    if judge_builds:
+        return content
+    return {name: dataclasses.replace(each, context=None) for name, each in content.items()}

@@ -84,15 +84,15 @@ def run(
         cwd: the working directory.
         stdin: bytes to feed; without them standard input is closed, so that nothing can wait for an answer.
         pass_fds: descriptors it inherits, such as that of a lock it must go on holding when its parent is killed.
-        holding: a descriptor that stays open until the command has ended, also when we are killed, and that the command
-            itself does not get: what it leaves running, such as a container's monitor, would keep a lock for ever.
+        holding: a descriptor that stays open until the command ends, also when we are killed, and that the command does
+            not get: what it leaves running, such as a container's monitor, would keep a lock for ever.
 
     Raises:
         CommandMissing: the executable (or ``cwd``) does not exist or may not be run.
         CommandTimeout: it took longer than ``timeout``.
         CommandError: it ended with another code than 0 and ``check`` is set.
     """
-    words = tuple(str(word) for word in argv)
+    words = tuple(map(str, argv))
     if holding is not None and stdin is not None:
         raise ValueError("a command is given either input or a descriptor to hold")
     began = time.monotonic()
@@ -121,9 +121,13 @@ def run(
         raise
     result = Result(words, process.returncode, _text(out), _text(err), time.monotonic() - began)
     if check and result.rc != 0:
-        said = last_words(result.stderr or result.stdout) or "it printed nothing"
-        raise CommandError(f"{' '.join(words[:3])} failed with exit code {result.rc}: {said}", result)
+        raise _failed(result)
     return result
+
+
+def _failed(result: Result) -> CommandError:
+    said = last_words(result.stderr or result.stdout) or "it printed nothing"
+    return CommandError(f"{' '.join(result.argv[:3])} failed with exit code {result.rc}: {said}", result)
 
 
 def _input(stdin: bytes | None, holding: int | None) -> int:

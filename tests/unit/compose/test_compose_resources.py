@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import podman_compose_limits
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import (
     Network,
@@ -246,4 +246,4 @@ def test_a_network_of_podmans_command_line_has_the_same_shape():
     ],
 )
 def test_network_of_a_service_that_names_none_is_that_of_podman_compose(top, network):
-    assert resolve._default_network(top) == network
+    assert podman_compose_limits.default_network(top) == network

@@ -158,3 +158,12 @@ def _places(value: t.Any, where: tuple[str, ...]) -> t.Iterator[tuple[tuple[str,
     elif isinstance(value, list):
         for inner in value:
             yield from _places(inner, where)
+
+
+def default_network(resolved: t.Mapping[str, t.Any]) -> str:
+    """The network that podman-compose puts a service on which names none: the only one there is, or ``default``."""
+    declared = list(resolved.get("networks") or {})
+    own = resolved.get("x-podman")
+    if not declared or "default" in declared or (isinstance(own, dict) and own.get("default_net_behavior_compat")):
+        return "default"
+    return str(declared[0]) if len(declared) == 1 else ""

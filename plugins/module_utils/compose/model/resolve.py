@@ -277,27 +277,9 @@ def _podman_model(tool: providers.Provider, source: Source, world: World) -> Mod
     own = env_file.variables(source, dialect, tool.env)
     values = {**own, **tool.env, _PROJECT_NAME: source.project}
     profiles = [*source.profiles, *_profiles(values)]
-    unset: dict[str, str] = {}
-    every: dict[str, str] = {}
+    files = {path: parsed[path] for path in texts}
+    every, unset = _unset_in(files, values, profiles, tool, source)
     problems: list[Problem] = []
-    for path in texts:
-        if parsed[path].error:
-            problems.append(Problem("not_yaml", source.named(path), f"not valid YAML: {parsed[path].error}"))
-        elif not isinstance(parsed[path].data, dict):
-            problems.append(
-                Problem("not_compose", source.named(path), "not a compose file: the top level is not a mapping")
-            )
-        else:
-            whole = parsed[path].data
-            here = variables.used(whole, variables.taken(whole.get("services"), profiles))
-            every = {**variables.unset(whole, values), **every}
-            known = variables.mentioned(here)
-            unset = {**{name: text for name, text in every.items() if name in known}, **unset}
-            problems += podman_compose_limits.unsupported(source.named(path), here, values)
-            problems += podman_compose_limits.misread(source.named(path), parsed[path].odd, here)
-            problems += podman_compose_keys.left_out(source.named(path), here, tool.version)
-    if problems:
-        raise BadStack(source.project, problems)
     placeholders: dict[str, str] = {}
     if result.rc != 0:
         if not every:
@@ -327,17 +309,42 @@ def _podman_model(tool: providers.Provider, source: Source, world: World) -> Mod
             read_env=lambda path: _env_of(source.place(path), source, dialect, tool.env), passed_on=values
         ),
     )
-    default = _default_network(resolved)
+    default = podman_compose_limits.default_network(resolved)
     return dataclasses.replace(model, variables=own, placeholders=placeholders, default_network=default)
 
 
-def _default_network(resolved: t.Mapping[str, t.Any]) -> str:
-    """The network that podman-compose puts a service on which names none: the only one there is, or ``default``."""
-    declared = list(resolved.get("networks") or {})
-    own = resolved.get("x-podman")
-    if not declared or "default" in declared or (isinstance(own, dict) and own.get("default_net_behavior_compat")):
-        return "default"
-    return str(declared[0]) if len(declared) == 1 else ""
+def _unset_in(
+    files: t.Mapping[str, providers.Parsed],
+    values: t.Mapping[str, str],
+    profiles: t.Sequence[str],
+    tool: providers.Provider,
+    source: Source,
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Variables that nobody set: all, and those of services that are taken.
+
+    Raises:
+        BadStack: a file is no compose file, or has what podman-compose does not carry out.
+    """
+    unset: dict[str, str] = {}
+    every: dict[str, str] = {}
+    problems: list[Problem] = []
+    for path, file in files.items():
+        where, whole = source.named(path), file.data
+        if file.error:
+            problems.append(Problem("not_yaml", where, f"not valid YAML: {file.error}"))
+        elif not isinstance(whole, dict):
+            problems.append(Problem("not_compose", where, "not a compose file: the top level is not a mapping"))
+        else:
+            here = variables.used(whole, variables.taken(whole.get("services"), profiles))
+            every = {**variables.unset(whole, values), **every}
+            known = variables.mentioned(here)
+            unset = {**{name: text for name, text in every.items() if name in known}, **unset}
+            problems += podman_compose_limits.unsupported(where, here, values)
+            problems += podman_compose_limits.misread(where, file.odd, here)
+            problems += podman_compose_keys.left_out(where, here, tool.version)
+    if problems:
+        raise BadStack(source.project, problems)
+    return every, unset
 
 
 def _env_of(path: str, source: Source, dialect: dotenv.Dialect, environ: t.Mapping[str, str]) -> dict[str, str]:
