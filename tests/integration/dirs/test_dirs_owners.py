@@ -160,11 +160,13 @@ def test_an_ordinary_user(lab):
         ({"path": "/obx-dirs-never"}, "cannot be made in /: uid 12345 may not write there; use become"),
         ({"path": "a", "owner": "999"}, "cannot be given to uid 999: only root may; use become"),
         ({"path": "a", "group": "999"}, "cannot be given to gid 999: uid 12345 is no member; use become"),
-        ({"path": "/root"}, "belongs to uid 0 and cannot be changed by uid 12345: use become"),
+        ({"path": "roots"}, "belongs to uid 0 and cannot be changed by uid 12345: use become"),
         ({"path": "/root/x/y"}, "no permission to enter /root/x: run as root"),
     ],
 )
 def test_what_an_ordinary_user_cannot(lab, entry, says):
+    unprivileged(lab)
+    (lab.place / "own" / "roots").mkdir(mode=0o700)
     result = unprivileged(lab, entry)
     assert says in result["problems"][0]["message"]
     assert not result["changed"]

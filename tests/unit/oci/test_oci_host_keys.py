@@ -50,9 +50,9 @@ class Console:
 
     def console(self, identity: str) -> str | None:
         answer = self.answers.pop(0) if self.answers else None
-        if answer is None or isinstance(answer, str):
-            return answer
-        raise answer
+        if isinstance(answer, CallFailed):
+            raise CallFailed(answer.answer)
+        return answer
 
 
 def read(*answers: str | CallFailed | None) -> tuple[list[str], str]:

@@ -197,7 +197,7 @@ def renewed(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], where
         f"{where}: extension {name} is of version {found['extensions'].get(name)}, dumped was {extensions[name]}: the "
         "image installs that one"
         for name in expected.get("extension_updates") or ()
-        if found["extensions"].get(name) != extensions.get(name) is not None
+        if extensions.get(name) is not None and found["extensions"].get(name) != extensions[name]
     ] + [
         f"{where}: materialized view {'.'.join(json.loads(key))} was refreshed by the restore and holds other rows "
         "than when it was dumped"

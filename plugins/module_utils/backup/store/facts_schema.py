@@ -111,7 +111,7 @@ def _postgresql(found: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], wh
 
 def _settings(value: t.Any, where: str) -> None:
     def from_file(row: t.Any, place: str) -> None:
-        if len(schema.rows(row, place)) != 2 or type(row[1]) is not bool:
+        if len(schema.rows(row, place)) != 2 or not isinstance(row[1], bool):
             raise Malformed(f"{place} is not a value and whether ALTER SYSTEM made it")
         if row[0] is not None:
             schema.text(row[0], place)
@@ -160,7 +160,7 @@ def _database(found: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], wher
             _pair(key, place)
             # Two in sets of the first release: the value, None for one that was not used, and whether it cycles.
             size = len(schema.rows(row, f"{place}[{key}]"))
-            if size not in (2, 3) or not all(type(flag) is bool for flag in row[1:]):
+            if size not in (2, 3) or not all(isinstance(flag, bool) for flag in row[1:]):
                 raise Malformed(f"{place}[{key}] is not a value, whether it was used and whether it cycles")
             if size == 3 or row[0] is not None:
                 schema.number(row[0], f"{place}[{key}]", schema.MAX_NUMBER, -schema.MAX_NUMBER)
