@@ -117,7 +117,7 @@ class ActionModule(ActionBase):
         path = params["state_file"] = options.state_file(params, world)
         waits = options.policy(params)
         wanted = None if absent else options.launch_spec(params)
-        confirmed = terminate.check_confirm(params["name"], params["confirm"], absent and not self._task.check_mode)
+        confirmed = terminate.check_confirm(params["name"], params["confirm"])
         session = sdk.Session(options.account(params))
         cloud = Api(session, params["compartment_id"])
         with contextlib.nullcontext() if self._task.check_mode else states.locked(path, world):
@@ -229,12 +229,13 @@ class ActionModule(ActionBase):
 
     def _remove(self, cloud: Api, path: str, confirmed: str, poll: float, world: World) -> dict[str, t.Any]:
         name, known = self._params["name"], self._state.instance if self._state else None
-        rows = terminate.targets(cloud, self._state, name, confirmed)
+        rows = terminate.targets(cloud, self._state, name, self._params["confirm"], now=world.epoch())
         # The owner named another instance than the one of the state file, or a request is still open: the file stays.
         another = bool(confirmed) and known is not None and known.id != confirmed
         keep = another or (self._state is not None and self._state.pending is not None)
         if not self._task.check_mode:
-            terminate.remove(cloud, rows, poll=poll, world=world, say=functools.partial(_say, name))
+            say = functools.partial(_say, name)
+            terminate.remove(cloud, rows, confirm=confirmed, poll=poll, world=world, say=say)
             if not keep:
                 files.remove(path)
         ended = ", ".join(str(row["id"]) for row in rows)

@@ -21,7 +21,7 @@ description:
     request and again after each accepted one. Of two instances the running one stays, else the one with the lowest
     OCID, and the other controller gives its own back while it has never run. When both run, nothing is terminated and
     both OCIDs are reported.
-  - Nothing that runs or ran is terminated, except by O(state=absent).
+  - Nothing that runs or ran is terminated, except by O(state=absent) with its OCID as O(confirm).
   - A C(404) never means that an instance is gone. The list is read as well, both again after five minutes, and then the
     owner is asked to set O(replace) and O(confirm).
   - An answer that is not in the table of known answers stops the run; it is never retried.
@@ -116,15 +116,16 @@ options:
     default: false
   state:
     description:
-      - V(absent) terminates the instance that O(state_file) names, and deletes its disk. With an OCID as O(confirm) it
-        terminates that one.
+      - V(absent) terminates one instance and deletes its disk. O(confirm) says which.
     type: str
     choices: [present, absent]
     default: present
   confirm:
     description:
-      - With O(state=absent) the O(name), so that nothing is terminated by mistake, or the OCID of the instance to
-        terminate. Only the OCID is accepted for an instance that O(state_file) does not name.
+      - With O(state=absent) the OCID of the instance to terminate.
+      - The O(name) is enough to end a launch loop that has no instance, and for an instance of O(state_file) that never
+        ran. For one that runs, ran, or may have run, nothing is done and the task fails, also in check mode. The
+        message names the OCID.
       - With O(state=present) the OCID of an instance with our tag that you know to be yours although its key, image or
         user data differ.
       - With O(replace=true) the OCID of an instance that Oracle answers 404 for, and that you know to be gone.
@@ -227,19 +228,19 @@ EXAMPLES = r"""
       - ocpus: 1
         memory_gb: 6
 
-- name: Terminate the instance of the state file
+- name: Terminate the instance (also a second one that another controller launched)
+  onebox.stack.oci_capacity_launch:
+    name: coinpilot-ins
+    compartment_id: ocid1.tenancy.oc1..aaaaexample
+    state: absent
+    confirm: ocid1.instance.oc1.ap-chuncheon-1.aaaaexample
+
+- name: End a launch loop whose instance never ran
   onebox.stack.oci_capacity_launch:
     name: coinpilot-ins
     compartment_id: ocid1.tenancy.oc1..aaaaexample
     state: absent
     confirm: coinpilot-ins
-
-- name: Terminate a second instance that another controller launched
-  onebox.stack.oci_capacity_launch:
-    name: coinpilot-ins
-    compartment_id: ocid1.tenancy.oc1..aaaaexample
-    state: absent
-    confirm: ocid1.instance.oc1.ap-chuncheon-1.aaaasecond
 """
 
 RETURN = r"""

@@ -121,8 +121,7 @@ def test_two_running_instances_are_reported_by_ocid_and_none_is_terminated() -> 
 def test_owner_ends_the_second_instance_and_both_controllers_use_the_first() -> None:
     clock, world, run, other = two_running()
     keep, drop = alive(world)
-    rows = terminate.targets(run.cloud, run.context.state, NAME, drop)
-    terminate.remove(run.cloud, rows, poll=10, world=run.context.world, say=lambda text: None)
+    absent(run, drop)
     assert captured(run.block(3600)) == keep
     assert captured(other.block(3600)) == keep
     assert alive(world) == [keep]
@@ -256,13 +255,39 @@ def clone(world: World, run: Run, **changes: t.Any) -> str:
     return world._create({**body, **changes}, "ok", 0).id
 
 
-def test_absent_ends_the_instance_of_the_state_file_and_no_other(tally: Tally) -> None:
+def absent(run: Run, confirm: str) -> None:
+    """What the action does with ``state: absent``."""
+    rows = terminate.targets(run.cloud, run.context.state, NAME, confirm, now=run.clock.wall)
+    terminate.remove(run.cloud, rows, confirm=confirm, poll=10, world=run.context.world, say=lambda text: None)
+
+
+def test_absent_with_the_name_ends_no_server_that_runs_or_ran(tally: Tally) -> None:
+    tried, bad = 0, 0
+    for days in (0, 1, 30):
+        for status in ("RUNNING", "STARTING", "PROVISIONING", "STOPPING", "STOPPED", "MOVING", "CREATING_IMAGE", ""):
+            clock, world, run = start()
+            first = captured(run.block(3600))
+            clock.sleep(days * DAY)
+            world.status = lambda instance: status  # type: ignore[method-assign]  # noqa: B023
+            said = ""
+            try:
+                absent(run, NAME)
+            except OciError as error:
+                said = str(error)
+            tried += 1
+            bad += (
+                f"Nothing was done. To terminate it and delete its disk for good, set confirm: {first} " not in said
+                or world.instances[first].terminated is not None
+            )
+    tally("absent with the name ends a server that runs or ran", tried, bad)
+
+
+def test_absent_ends_the_confirmed_instance_and_no_other(tally: Tally) -> None:
     clock, world, run = start()
     first = captured(run.block(3600))
     copies = [clone(world, run), clone(world, run, displayName="clone")]
     clock.sleep(600)
-    rows = terminate.targets(run.cloud, run.context.state, NAME, "")
-    terminate.remove(run.cloud, rows, poll=10, world=run.context.world, say=lambda text: None)
+    absent(run, first)
     assert first not in alive(world)
     tally("absent ends an instance that nobody named", len(copies), len(copies) - len(world.alive()))
 
@@ -271,8 +296,8 @@ def test_absent_without_a_state_file_names_the_instances_and_ends_none() -> None
     clock, world, run = start()
     first = captured(run.block(3600))
     with pytest.raises(OciError, match=f"state_file names no instance.*Set confirm: {first}"):
-        terminate.targets(run.cloud, None, NAME, "")
-    rows = terminate.targets(run.cloud, None, NAME, first)
+        terminate.targets(run.cloud, None, NAME, NAME, now=clock.wall)
+    rows = terminate.targets(run.cloud, None, NAME, first, now=clock.wall)
     assert [row["id"] for row in rows] == [first]
 
 
@@ -281,7 +306,7 @@ def test_absent_refuses_the_ocid_of_an_instance_without_the_tag() -> None:
     captured(run.block(3600))
     stranger = clone(world, run, freeformTags={})
     with pytest.raises(OciError, match="does not carry the tag"):
-        terminate.targets(run.cloud, run.context.state, NAME, stranger)
+        absent(run, stranger)
 
 
 @pytest.mark.parametrize("listed", [True, False])
@@ -292,7 +317,7 @@ def test_absent_does_not_take_a_404_for_gone(listed: bool) -> None:
     if not listed:
         world.listed = lambda compartment: []  # type: ignore[method-assign]
     with pytest.raises(OciError, match="the state file is kept"):
-        terminate.targets(run.cloud, run.context.state, NAME, "")
+        absent(run, NAME)
 
 
 # --- instances of others ---

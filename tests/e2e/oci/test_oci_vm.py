@@ -146,13 +146,15 @@ def test_terminated_by_somebody_else_is_told_and_replaced_only_when_asked(site: 
     all_healthy(site)
 
 
-def test_it_is_given_back_only_with_its_name(site: Site) -> None:
-    code, out = site.play("playbooks/launch.yml", "-e", "oci_instance_state=absent")
-    assert code == 2
-    assert "set confirm: coinpilot-ins" in words(out)
-    assert len(site.machines.alive()) == 1
-    confirmed = ["-e", "oci_instance_state=absent", "-e", "oci_instance_confirm=coinpilot-ins"]
-    code, out = site.play("playbooks/launch.yml", *confirmed)
+def test_it_is_given_back_only_with_its_ocid(site: Site) -> None:
+    identity = site.state()["instance"]["id"]
+    absent = ["-e", "oci_instance_state=absent"]
+    for confirm in ([], ["-e", "oci_instance_confirm=coinpilot-ins"]):
+        code, out = site.play("playbooks/launch.yml", *absent, *confirm)
+        assert code == 2
+        assert f"set confirm: {identity} (with the role: oci_instance_confirm: {identity})" in words(out)
+        assert len(site.machines.alive()) == 1
+    code, out = site.play("playbooks/launch.yml", *absent, "-e", f"oci_instance_confirm={identity}")
     assert code == 0
     assert site.machines.alive() == []
     assert not any(site.server.networks.rows.values())

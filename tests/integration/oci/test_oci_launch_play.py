@@ -129,16 +129,40 @@ def test_check_run_again_and_give_back(play: Play, server: Server) -> None:
         assert (code, result["changed"], result["captured"]) == (0, False, True)
     assert server.posts() == 4
 
-    code, out, result = play.run(state="absent")
-    assert code == 2
-    assert "set confirm: coinpilot-ins" in out
-    assert len(server.world.alive()) == 1
-    code, out, result = play.run(state="absent", confirm="coinpilot-ins")
+    (one,) = server.world.alive()
+    for words, confirm in (((), ""), ((), "coinpilot-ins"), (("--check",), ""), (("--check",), "coinpilot-ins")):
+        code, out, result = play.run(*words, state="absent", confirm=confirm)
+        assert code == 2
+        assert "Nothing was done" in out
+        assert f"set confirm: {one.id} (with the role: oci_instance_confirm: {one.id})" in out
+    assert server.world.alive() == [one]
+    assert play.state.exists()
+    code, out, result = play.run("--check", state="absent", confirm=one.id)
+    assert (code, result["changed"], len(server.world.alive())) == (0, True, 1)
+    code, out, result = play.run(state="absent", confirm=one.id)
     assert (code, result["changed"]) == (0, True)
     assert server.world.alive() == []
     assert not play.state.exists()
+    for confirm in (one.id, "coinpilot-ins"):
+        code, out, result = play.run(state="absent", confirm=confirm)
+        assert (code, result["changed"]) == (0, False)
+
+
+def test_the_name_ends_an_instance_that_never_ran(play: Play, server: Server) -> None:
+    server.world.boot_seconds = 3600
+    process = play.start()
+    wait_until(lambda: play.state.exists() and json.loads(play.state.read_text())["instance"] is not None)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    (one,) = server.world.alive()
+    code, out, result = play.run("--check", state="absent")
+    assert code == 2
+    assert "set confirm: coinpilot-ins (with the role: oci_instance_confirm: coinpilot-ins)" in out
+    code, out, result = play.run("--check", state="absent", confirm="coinpilot-ins")
+    assert (code, result["changed"], server.world.alive()) == (0, True, [one])
     code, out, result = play.run(state="absent", confirm="coinpilot-ins")
-    assert (code, result["changed"]) == (0, False)
+    assert (code, result["changed"], server.world.alive()) == (0, True, [])
+    assert not play.state.exists()
 
 
 def test_confirm_with_an_ocid_ends_that_instance_and_keeps_the_known_one(play: Play, server: Server) -> None:

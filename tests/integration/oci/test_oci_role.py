@@ -7,6 +7,7 @@ systemd.
 from __future__ import annotations
 
 import base64
+import json
 import os
 import pathlib
 import stat
@@ -104,11 +105,17 @@ def test_from_nothing_to_an_address_and_back(site: Site, server: Server) -> None
     assert key.read_bytes() == before
     assert server.posts() == 4
 
-    code, out = site.run("-e", "oci_instance_state=absent")
-    assert code == 2
-    assert "set confirm: coinpilot-ins" in " ".join(out.split())
+    (identity,) = server.world.instances
+    networks = list(server.networks.changes)
+    for words in ((), ("--check",)):
+        for confirm in ("", "coinpilot-ins"):
+            code, out = site.run("-e", "oci_instance_state=absent", "-e", f"oci_instance_confirm={confirm}", *words)
+            assert code == 2
+            assert f"set confirm: {identity} (with the role: oci_instance_confirm: {identity})" in " ".join(out.split())
     assert server.world.alive()
-    code, out = site.run("-e", "oci_instance_state=absent", "-e", "oci_instance_confirm=coinpilot-ins")
+    assert server.networks.changes == networks
+    assert site.captured.exists()
+    code, out = site.run("-e", "oci_instance_state=absent", "-e", f"oci_instance_confirm={identity}")
     assert code == 0, out
     assert server.world.alive() == []
     assert not any(server.networks.rows.values())
@@ -116,6 +123,39 @@ def test_from_nothing_to_an_address_and_back(site: Site, server: Server) -> None
     assert key.read_bytes() == before
 
 
+def test_a_refused_removal_keeps_the_timer_and_a_confirmed_one_removes_it(site: Site, server: Server) -> None:
+    """The LaunchAgent's file stands for the timer."""
+    code, out = site.run()
+    assert code == 0, out
+    (identity,) = server.world.instances
+    agent = site.folder / "Library" / "LaunchAgents" / "dev.onebox-launch-oci-vm.plist"
+    agent.parent.mkdir(parents=True)
+    agent.write_text("")
+    code, out = site.run(state="absent", confirm="coinpilot-ins")
+    assert code == 2
+    assert agent.exists()
+    code, out = site.run(state="absent", confirm=identity, launchctl="/bin/true")
+    assert code == 0, out
+    assert not agent.exists()
+
+
+def test_the_network_stays_while_a_launch_request_has_an_unknown_outcome(site: Site, server: Server) -> None:
+    code, out = site.run()
+    assert code == 0, out
+    (identity,) = server.world.instances
+    path = site.folder / "state" / "coinpilot-ins.json"
+    state = json.loads(path.read_text())
+    body = server.world.instances[identity].body
+    state.update(instance=None, pending={**PENDING, "body": body})
+    path.write_text(json.dumps(state))
+    code, out = site.run(state="absent", confirm=identity)
+    assert code == 0, out
+    assert server.world.alive() == []
+    assert path.exists()
+    assert any(server.networks.rows.values())
+
+
+PENDING = {"token": "t", "sent_at": 0.0, "verdict": "", "doubt_since": None, "looks": 0, "replays": 0}
 HOST_KEY = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519" + b"k" * 36).decode()
 
 

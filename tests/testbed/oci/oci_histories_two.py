@@ -166,8 +166,7 @@ class History:
         self.confirmed = named[1]
         name = self.actors[0].run.spec.name
         cloud = self.actors[0].run.cloud
-        confirmed = terminate.check_confirm(name, self.confirmed, absent=True)
-        (row,) = terminate.targets(cloud, None, name, confirmed)
+        (row,) = terminate.targets(cloud, None, name, self.confirmed, now=self.stage.now)
         self.world.terminate(str(row["id"]))
         self.stage.now += 600
 

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Terminate the one instance that the state file or the owner names by its OCID, and nothing else."""
+"""Terminate the one instance that the state file or the owner names, and nothing else.
+
+An instance that runs or ran is terminated only when the owner confirms its OCID.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,18 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.oci import errors, freetier, protocol
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
-from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
+from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events, ownership
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff import LAUNCH_SECONDS
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import State
 
 INSTANCE_PREFIX = "ocid1.instance."
 
 
-def check_confirm(name: str, confirm: str, absent: bool) -> str:
+def check_confirm(name: str, confirm: str) -> str:
     """The OCID that the owner confirmed, "" when ``confirm`` is the name or empty.
 
     Raises:
-        OciError: it is neither the name nor the OCID of an instance, or ``absent`` is not confirmed at all.
+        OciError: it is neither the name nor the OCID of an instance.
     """
     if confirm.startswith(INSTANCE_PREFIX):
         return confirm
@@ -30,21 +33,38 @@ def check_confirm(name: str, confirm: str, absent: bool) -> str:
         raise OciError(
             f"confirm must be {name} or an instance's OCID ({INSTANCE_PREFIX}…), not {confirm!r}. Nothing was done."
         )
-    if absent and not confirm:
-        raise OciError(
-            f"state: absent terminates the instance {name} and deletes its disk for good. Nothing was "
-            f"done. If you mean it, set confirm: {name}, or the OCID of the instance"
-        )
     return ""
 
 
-def targets(cloud: protocol.Cloud, state: State | None, name: str, ocid: str = "") -> list[protocol.Json]:
-    """The instance to terminate: the one with the confirmed ``ocid``, else the one of the state file. Never several.
+def targets(cloud: protocol.Cloud, state: State | None, name: str, confirm: str, *, now: float) -> list[protocol.Json]:
+    """The instance to terminate: the one with the confirmed OCID, else the one of the state file. Never several.
+
+    Args:
+        cloud: Oracle's API.
+        state: the state file; None without one.
+        name: the instance's name.
+        confirm: what the owner gave: an OCID, or the name, which is enough only for an instance that never ran.
+        now: seconds since the epoch.
 
     Raises:
-        OciError: a launch request of unknown outcome is open, instances with our tag exist that nobody named, the
-            instance does not carry our tag, or it cannot be read.
+        OciError: the instance runs or may have run and its OCID is not confirmed, nothing is confirmed at all, a launch
+            request of unknown outcome is open, instances with our tag exist that nobody named, the instance does not
+            carry our tag, or it cannot be read.
     """
+    ocid = check_confirm(name, confirm)
+    row = _named(cloud, state, name, ocid)
+    if row is not None and not ocid and not _never_ran(row, state, now):
+        raise _needs_ocid(row, f"is {row.get('lifecycleState')}: it runs, or it may have run before")
+    if not confirm:
+        raise OciError(
+            f"state: absent terminates the instance {name} and deletes its disk for good. Nothing was done. If you "
+            f"mean it, set confirm: {name} (with the role: oci_instance_confirm: {name})"
+        )
+    return [] if row is None else [row]
+
+
+def _named(cloud: protocol.Cloud, state: State | None, name: str, ocid: str) -> protocol.Json | None:
+    """The instance with the ``ocid``, else the one of the state file; None when it is gone or none is named."""
     if state is not None and state.pending is not None and not ocid:
         raise OciError(
             f"a launch request of {name} has an unknown outcome: run the launch once more, which settles it, and "
@@ -54,21 +74,37 @@ def targets(cloud: protocol.Cloud, state: State | None, name: str, ocid: str = "
     try:
         if not named:
             _refuse_unnamed(cloud, name)
-            return []
+            return None
         row = _read(cloud, named)
         if row is None:
             _check_gone(cloud, named, confirmed=bool(ocid))
-            return []
+            return None
     except CallFailed as failed:
         raise OciError(_explain(failed, f"Reading the instances of {name}")) from failed
     if row.get("lifecycleState") in freetier.GONE:
-        return []
+        return None
     if not protocol.is_ours(row, name):
         raise OciError(
             f"confirm: the instance {named} does not carry the tag of {name}, so this launcher did not make it. "
             "Nothing was terminated. Terminate it in the console if you mean it."
         )
-    return [row]
+    return row
+
+
+def _never_ran(row: protocol.Json, state: State | None, now: float) -> bool:
+    """Whether our own request launched the instance and it is certain that it never ran, as before it is given back."""
+    if state is None or state.instance is None or not ownership.has_intent(row, state.intent):
+        return False
+    return ownership.never_ran(row, state.instance, now)
+
+
+def _needs_ocid(row: protocol.Json, why: str) -> OciError:
+    identity = row["id"]
+    return OciError(
+        f"confirm: the name is enough only for an instance that never ran, and {identity} {why}. Nothing was done. To "
+        f"terminate it and delete its disk for good, set confirm: {identity} (with the role: oci_instance_confirm: "
+        f"{identity})"
+    )
 
 
 def _refuse_unnamed(cloud: protocol.Cloud, name: str) -> None:
@@ -106,11 +142,14 @@ def remove(
     cloud: protocol.Cloud,
     rows: t.Sequence[protocol.Json],
     *,
+    confirm: str,
     poll: float,
     world: World,
     say: t.Callable[[str], None],
 ) -> None:
     """Terminate ``rows`` with their boot volumes and wait until they are gone. ``poll`` is in seconds.
+
+    Without an OCID as ``confirm``, Oracle refuses when the instance changed since it was read, because it may run.
 
     Raises:
         OciError: Oracle refuses, or it takes longer than twenty minutes.
@@ -119,9 +158,11 @@ def remove(
         identity = str(row["id"])
         say(f"terminating {identity} and its boot volume")
         try:
-            cloud.terminate(identity)
+            cloud.terminate(identity, "" if confirm == identity else str(row.get("etag") or ""))
             gone = world.wait_until(functools.partial(_is_gone, cloud, identity), LAUNCH_SECONDS, poll)
         except CallFailed as failed:
+            if failed.answer.status == 412:
+                raise _needs_ocid(row, "changed after it was read: it may run by now") from failed
             raise OciError(_explain(failed, f"Terminating {identity}")) from failed
         if not gone:
             raise OciError(f"{identity} exists after {events.duration(LAUNCH_SECONDS)}: inspect it in the console")
