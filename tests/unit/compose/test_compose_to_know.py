@@ -98,7 +98,7 @@ def test_a_log_without_a_bound_is_found(defaults, logging, bounded):
 def test_one_warning_names_all_services_and_the_lines(defaults):
     said = unbounded({"web": {"image": "a"}, "db": {"image": "a"}, "off": {"image": "a", "scale": 0}})
     assert "logs of db, web, so" in said
-    assert 'max-size: 10m\n        max-file: "3"' in said
+    assert 'logging: {options: {max-size: 10m, max-file: "3"}}' in said
     assert "/etc/docker/daemon.json" in said
 
 

@@ -18,7 +18,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 
 # Drivers that write a file and never begin a new one unless they are told to. Others keep logs elsewhere or rotate.
 _GROWING = ("json-file", "k8s-file")
-_LINES = '    logging:\n      options:\n        max-size: 10m\n        max-file: "3"'
+# In one line, as the report and a warning of Ansible show it.
+_KEY = 'logging: {options: {max-size: 10m, max-file: "3"}}'
 _NO_SIZE = re.compile(r"-?0*(b|kb|mb|gb|k|m|g)?|-\d.*", re.IGNORECASE)
 
 
@@ -30,7 +31,7 @@ class Default(t.NamedTuple):
 
 
 def warning(model: Model, containers: t.Sequence[Container], engine: str, world: World) -> str:
-    """One warning that names all services without a bound and the lines to paste, "" when there are none.
+    """One warning that names all services without a bound and the line to paste, "" when there are none.
 
     Args:
         containers: those of the stack; the engine wrote into them which driver they have.
@@ -49,8 +50,8 @@ def warning(model: Model, containers: t.Sequence[Container], engine: str, world:
     if engine == "podman":
         where = "log_size_max = 10485760 below [containers] in /etc/containers/containers.conf"
     return (
-        f"logging: nothing bounds the size of the logs of {', '.join(found)}, so they can fill the disk. Write into "
-        f"each of these services:\n{_LINES}\nOr set {where} for all containers that are created from then on."
+        f"logging: nothing bounds the size of the logs of {', '.join(found)}, so they can fill the disk. Add {_KEY} to "
+        f"each of these services, or set {where} for all containers that are created from then on."
     )
 
 
