@@ -88,26 +88,13 @@ problems:
 """
 
 import os
-import pwd
 import stat
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv
+from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv, owners
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
-
-
-def uid_of(owner: str | None) -> int:
-    """The number of ``owner``; -1 for none."""
-    if not owner:
-        return -1
-    if owner.isascii() and owner.isdigit():
-        return int(owner)
-    try:
-        return pwd.getpwnam(owner).pw_uid
-    except KeyError:
-        raise dotenv.EnvFileError(f"owner {owner!r} does not exist on this host; its number would do") from None
 
 
 def mode_of(text: str | None) -> int | None:
@@ -132,7 +119,7 @@ def _write(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     path = params["path"]
     if not os.path.isabs(path):
         raise dotenv.EnvFileError(f"path must be absolute, not {path!r}")
-    uid, directory_mode = uid_of(params["owner"]), mode_of(params["directory_mode"])
+    uid, directory_mode = owners.uid(params["owner"]), mode_of(params["directory_mode"])
     values = {name: dotenv.text_of(name, value) for name, value in params["values"].items()}
     now = dotenv.read(path)
     text = dotenv.merge(now.text, values, path)

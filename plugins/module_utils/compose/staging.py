@@ -10,16 +10,13 @@ deploy directory. Names that only the deploy directory has are linked, so that a
 from __future__ import annotations
 
 import contextlib
-import grp
 import os
-import pwd
 import shutil
 import stat
 import tempfile
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.file_changes import (
     FILE,
     Difference,
@@ -36,9 +33,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source 
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
-from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv, files
+from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv, files, owners
 from ansible_collections.onebox.stack.plugins.module_utils.core.beneath import open_directory
-from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError, Problem
 
 SECRET_MODE = 0o400
 # Links to names that only the deploy directory has. A directory of data is one name.
@@ -172,8 +169,8 @@ def _stage_secret(staging: Staging, secret: t.Mapping[str, t.Any], folder: str) 
         staging.problems.append(Problem("bad_secret_path", where, "is not an absolute path without '..' and '//'"))
         return
     try:
-        owner = (_uid(secret.get("owner")), _gid(secret.get("group")))
-    except ComposeError as error:
+        owner = (owners.uid(secret.get("owner")), owners.gid(secret.get("group")))
+    except OneboxError as error:
         staging.problems.append(Problem("unknown_owner", where, str(error)))
         return
     directory, name = os.path.split(path)
@@ -182,25 +179,3 @@ def _stage_secret(staging: Staging, secret: t.Mapping[str, t.Any], folder: str) 
     files.replace(source, str(secret["value"]).encode("utf-8", "surrogateescape"), SECRET_MODE, durable=False)
     staging.instead[path] = source
     staging.targets.append(Target(directory, {name: _item(source)}, folder, owner=owner, atomic=(name,), outside=True))
-
-
-def _uid(owner: str | None) -> int:
-    if not owner:
-        return -1
-    if owner.isascii() and owner.isdigit():
-        return int(owner)
-    try:
-        return pwd.getpwnam(owner).pw_uid
-    except KeyError:
-        raise ComposeError(f"owner {owner!r} does not exist on this host. Use its number.") from None
-
-
-def _gid(group: str | None) -> int:
-    if not group:
-        return -1
-    if group.isascii() and group.isdigit():
-        return int(group)
-    try:
-        return grp.getgrnam(group).gr_gid
-    except KeyError:
-        raise ComposeError(f"group {group!r} does not exist on this host. Use its number.") from None

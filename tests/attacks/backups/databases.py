@@ -10,18 +10,14 @@ import json
 import pathlib
 import secrets
 import subprocess
-import sys
 import time
 import typing as t
 
+import backup_stack
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "integration" / "backup"))
-
-import backup_stack  # noqa: E402
-from backup_stack import docker  # noqa: E402
+from backup_stack import docker
 
 IMAGES = backup_stack.load("images")
 

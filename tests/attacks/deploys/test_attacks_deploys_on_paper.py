@@ -8,15 +8,10 @@ OBX_FAULTS=full tries 200 interleavings of two operators and 1,000 deploys besid
 
 from __future__ import annotations
 
-import pathlib
-import sys
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "unit" / "compose"))
-
-import test_compose_content  # noqa: E402
-import test_compose_deploy_files  # noqa: E402
-import test_compose_move_in  # noqa: E402
-import test_compose_two_operators  # noqa: E402
+import test_compose_content
+import test_compose_deploy_files
+import test_compose_move_in
+import test_compose_two_operators
 
 paper = test_compose_content.paper
 test_no_byte_leaves_the_data_directory_beside_a_process_that_swaps_it = (

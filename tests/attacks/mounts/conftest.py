@@ -5,32 +5,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import pathlib
-import sys
 import typing as t
 
 import pytest
-
-TESTS = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TESTS / "integration" / "compose"))
-
-
-def _fixtures(path: pathlib.Path, name: str) -> None:
-    """Make the fixtures of another folder's conftest those of this one."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    globals().update({key: value for key, value in vars(module).items() if not key.startswith("__")})
-
-
-_fixtures(TESTS / "integration" / "conftest.py", "integration_fixtures")
-_fixtures(TESTS / "integration" / "compose" / "conftest.py", "integration_compose_fixtures")
-
-from truth import Lab  # noqa: E402
+from truth import Lab
 
 
 @pytest.fixture(params=["podman", "docker"])

@@ -8,13 +8,8 @@ OBX_FAULTS=full tries 60 stacks with 8 changes each.
 
 from __future__ import annotations
 
-import pathlib
-import sys
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "unit" / "compose"))
-
-import test_compose_bound_files  # noqa: E402
-import test_compose_evidence  # noqa: E402
+import test_compose_bound_files
+import test_compose_evidence
 
 test_after_any_change_a_process_has_read_its_files_and_each_release_was_healthy = (
     test_compose_bound_files.test_after_any_change_a_process_has_read_its_files_and_each_release_was_healthy

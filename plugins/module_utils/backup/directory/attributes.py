@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attributes of a file besides owner and mode: extended attributes, among them ACLs and capabilities.
+"""Attributes of a file apart from owner and mode: extended attributes, among them ACLs and capabilities.
 
 Kept is what means the same after a restore. Labels of SELinux and checksums of IMA are given by the host that restores.
 """
@@ -18,7 +18,7 @@ _NO_SUPPORT = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES}
 _LEFT_OUT = ("security.selinux", "security.ima", "security.evm", "security.apparmor", "system.nfs4_acl", "btrfs.")
 # What only root may set, or read.
 _ROOT_ONLY = ("security.", "trusted.")
-Attributes = t.Dict[str, bytes]  # noqa: UP006
+Attributes = dict[str, bytes]
 
 
 def read(descriptor: int) -> Attributes:

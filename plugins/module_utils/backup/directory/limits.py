@@ -33,7 +33,7 @@ class Limits:
 
     Attributes:
         root: the directory, for messages.
-        seconds: time it may take, besides a second for each 16 MiB read and for each 200 entries; 0 for any.
+        seconds: time it may take, plus a second for each 16 MiB read and for each 200 entries; 0 for any.
         entries: most entries.
         hole_bytes: most bytes that files are long and do not have on the disk.
         writes_to: where the run writes, "" not to ask for room.

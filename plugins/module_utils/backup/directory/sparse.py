@@ -24,7 +24,8 @@ _MOST_SEGMENTS = 100_000
 # Below this a hole is not worth another format.
 _WORTH = 1 << 20
 
-Segment = t.Tuple[int, int]  # noqa: UP006 (offset and length)
+# Offset and length.
+Segment = tuple[int, int]
 
 
 def is_sparse(status: os.stat_result) -> bool:

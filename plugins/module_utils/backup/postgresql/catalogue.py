@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What PostgreSQL keeps besides rows: roles, memberships, properties of databases, large objects, materialized views.
+"""What PostgreSQL keeps in addition to rows: roles, memberships, databases, large objects, materialized views.
 
 Each group is one query. It returns one JSON array a row: a key, and an object with what is true of it. The attributes
 are the columns of the catalog, so that a later version's are compared without a change here.
@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Session
 
 # Group, then key (a readable text), then attributes.
-Groups = t.Dict[str, t.Dict[str, t.Dict[str, t.Any]]]  # noqa: UP006
+Groups = dict[str, dict[str, dict[str, t.Any]]]
 
 
 def _acl(column: str, kind: str, owner: str) -> str:
@@ -89,7 +89,7 @@ def of_server(session: Session) -> Groups:
 
 
 def of_database(session: Session, superuser: bool) -> Groups:
-    """Properties, privileges and settings of the session's database, and what is in it besides tables."""
+    """Properties, privileges and settings of the session's database, and what is in it apart from tables."""
     return {group: _rows(session, sql) for group, sql in _INSIDE.items() if superuser or group != "large objects"}
 
 

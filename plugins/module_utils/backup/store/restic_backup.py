@@ -32,7 +32,7 @@ class WaitingBackup:
         words: options and targets.
         excludes_file: where what to leave out is written for it.
         lock: descriptor of the lock it holds as long as it lives, -1 for none.
-        directories: what it stores besides the staged files; no link below them is followed.
+        directories: what it stores in addition to the staged files; no link below them is followed.
 
     Attributes:
         unconfined: why links could not be forbidden, "" when they were.

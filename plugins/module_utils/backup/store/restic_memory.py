@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
-Rows = t.List[t.Dict[str, t.Any]]  # noqa: UP006
+Rows = list[dict[str, t.Any]]
 
 
 class Memory:

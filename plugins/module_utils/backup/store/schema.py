@@ -42,7 +42,7 @@ class Malformed(StoreError):
     """A field of a manifest is not what it must be. The text names the field."""
 
 
-class Facts(t.Dict[str, t.Any]):  # noqa: UP006
+class Facts(dict[str, t.Any]):
     """Facts of a source. A field that is missing is an error of the set, with the field's name, wherever it is read.
 
     Args:

@@ -85,7 +85,7 @@ def find(context: Context, intent: str = "") -> Json | None:
 
 
 def another(context: Context, known: Known) -> Json | None:
-    """An instance of ours besides ``known``, None without one."""
+    """An instance of ours other than ``known``, None without one."""
     rows = [row for row in read_list(context).ours if row["id"] != known.id]
     return ownership.first_choice(rows) if rows else None
 

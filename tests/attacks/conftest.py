@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engines and stacks of the integration tests, for attacks on deploys."""
+"""The engines and stacks of the integration tests, and the attacks of the unit tests, for every kind of attack."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import importlib.util
 import pathlib
 import sys
 
-TESTS = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TESTS / "integration" / "compose"))
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+for folder in ("integration/compose", "unit/compose"):
+    sys.path.insert(0, str(TESTS / folder))
 
 
 def _fixtures(path: pathlib.Path, name: str) -> None:
