@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is in a Redis: values, expiry times, streams with their groups, functions, users. The number of keys is elsewhere.
+"""What is in a Redis: values, expiry times, streams with their groups, functions and users, not the number of keys.
 
 DEBUG DIGEST sees values, and of an expiry only that there is one; of a stream its entries and not its groups. A script
 inside the server adds what it leaves out.
