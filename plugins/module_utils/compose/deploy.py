@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import apply
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import log_bound
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import evidence, mounts, prometheus
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import http as endpoints
@@ -18,9 +18,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate i
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.restarts import Baseline
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import execute as apply
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.secrecy import Secrecy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import promise, record_run, state_file

@@ -10,8 +10,6 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import podman_secrets, together
-from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import (
     anonymous_volumes,
@@ -26,17 +24,22 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import
     vm_shares,
     without_effect,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find as providers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
+    secrets as podman_secrets,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files.staging import Staging
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts, restarts
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import bound_files
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece, Reader
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, locate, moved
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import gather as together
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.secrecy import Secrecy
-from ansible_collections.onebox.stack.plugins.module_utils.compose.staging import Staging
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings

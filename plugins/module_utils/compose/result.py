@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import evidence
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import data_written
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
@@ -15,6 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect impor
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, OVERRIDE_NAMES
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import data_written
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import GoodSet, LastGood
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError

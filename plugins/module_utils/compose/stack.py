@@ -10,22 +10,27 @@ import dataclasses
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import move_in, podman_secrets, rollback, teardown
-from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
-from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Boot, Host
+from ansible_collections.onebox.stack.plugins.module_utils.compose import rollback
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, freeze
 from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find as providers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
+    secrets as podman_secrets,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.incoming import Incoming
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files import move_in
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files import removal as teardown
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files.incoming import Incoming
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files.staging import Staging, staged
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Looker, Result, find_engine
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.rollback import Rollback
 from ansible_collections.onebox.stack.plugins.module_utils.compose.secrecy import masked
-from ansible_collections.onebox.stack.plugins.module_utils.compose.staging import Staging, staged
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import history, releases, state_file
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.boot import Boot, Host
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import GoodSet, LastGood

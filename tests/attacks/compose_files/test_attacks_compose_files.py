@@ -13,12 +13,14 @@ import random
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, outside
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import (
-    interpolation,
-    podman_compose_keys,
-    podman_compose_limits,
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
+    keys as podman_compose_keys,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
+    limits as podman_compose_limits,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import interpolation
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import from_config
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan, resources

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider, without_values
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider, without_values
 from onebox_testbed import podman
 
 CACHE = pathlib.Path(__file__).resolve().parents[3] / ".cache" / "testbed"

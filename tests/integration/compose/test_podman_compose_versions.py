@@ -9,9 +9,12 @@ import os
 import re
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find as provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose import model as resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
+    keys as podman_compose_keys,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import podman_compose_keys, resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import locate
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from onebox_testbed import podman

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import pathlib
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose import model as resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import from_config
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory, Record

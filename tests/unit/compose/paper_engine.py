@@ -20,11 +20,11 @@ import re
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Host
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.config_hash import config_hash
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose.config_hash import config_hash
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.boot import Host
 from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv, process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import discover

@@ -10,12 +10,12 @@ import pathlib
 import tempfile
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import apply
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import execute as apply
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.plan import Row
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.resources import Row as Outside
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine

@@ -6,8 +6,8 @@
 import subprocess
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Boot, Host
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.boot import Boot, Host
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 
 

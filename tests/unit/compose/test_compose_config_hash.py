@@ -4,7 +4,7 @@
 """Compose's own hash, against the labels of containers that real Compose 2.26.1 and 2.40.3 made."""
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import config_hash
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose import config_hash
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.plan import HASH_LABEL
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
 from compose_facts import docker_model, recorded

@@ -6,10 +6,10 @@
 import dataclasses
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.apply import Actor
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.execute import Actor
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.mask import Secrets
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World

@@ -7,10 +7,10 @@ import dataclasses
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose import inspect
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.plan import Facts, Row
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.resources import Found
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import record_run, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World

@@ -11,9 +11,10 @@ import pathlib
 import signal
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import file_changes, move_in
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.file_changes import Target
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files import changes as file_changes
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files import move_in
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files.changes import Target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.deployed_files import SavedCopies
 from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files

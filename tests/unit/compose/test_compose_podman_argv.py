@@ -10,8 +10,8 @@ import stat
 import sys
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import podman_argv
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider, without_values
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider, without_values
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import argv as podman_argv
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 
 OWN = "com.docker.compose.project=shop"

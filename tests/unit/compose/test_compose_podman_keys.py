@@ -9,10 +9,13 @@ import pathlib
 import sys
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose import model as resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
+    keys as podman_compose_keys,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import podman_compose_keys, resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import locate
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 # Its ``config``, as far as these cases need it: profiles, and variables by name.

@@ -9,7 +9,9 @@ import dataclasses
 import pathlib
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import podman_secrets
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
+    secrets as podman_secrets,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World

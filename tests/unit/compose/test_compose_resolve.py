@@ -8,11 +8,12 @@ import json
 import os
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find as provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose import model as resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment, resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import locate
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine

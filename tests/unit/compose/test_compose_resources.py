@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import podman_compose_limits
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
+    limits as podman_compose_limits,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import (
     Network,

@@ -7,10 +7,10 @@ import dataclasses
 import os
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.boot import Host
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.boot import Host
 from ansible_collections.onebox.stack.plugins.module_utils.core import lock
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 

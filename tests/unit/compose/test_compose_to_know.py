@@ -11,8 +11,8 @@ import os
 import socket
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import data_written
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import log_bound, without_effect
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import data_written
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from compose_facts import container, model_of
 

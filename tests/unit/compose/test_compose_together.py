@@ -10,9 +10,9 @@ import json
 import threading
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import together
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import locate
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import gather as together
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.core import process

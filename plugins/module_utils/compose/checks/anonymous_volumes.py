@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import DOCKER_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.engine import anonymous_volumes

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import PODMAN_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.argv import (
+    fits_line,
+    read_by_podman,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service, pairs
-from ansible_collections.onebox.stack.plugins.module_utils.compose.podman_argv import fits_line, read_by_podman
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import PODMAN_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 
 

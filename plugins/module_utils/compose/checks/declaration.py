@@ -11,11 +11,11 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import ports
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, Service
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.resolve import (
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose.model import (
     no_env_file,
     unset_problems,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import Bind, PortRow
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, moved
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning

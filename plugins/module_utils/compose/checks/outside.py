@@ -12,10 +12,10 @@ import os
 import re
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import DOCKER_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, Service, pairs
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS, SERVICE_LABELS
 

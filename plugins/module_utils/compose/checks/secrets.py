@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import PODMAN_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import PODMAN_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of

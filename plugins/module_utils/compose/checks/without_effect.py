@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import DOCKER_COMPOSE, PODMAN_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import bound_files
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE, PODMAN_COMPOSE
 
 _SWARM = "Only Swarm carries it out. Remove it"
 _NO_OVERLAP = "Only Swarm carries it out: here a container is stopped before its successor starts. Remove it"

@@ -8,11 +8,12 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose import config_hash
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import DOCKER_COMPOSE, PODMAN_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import bound_files
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, config_hash, images, resources
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE, PODMAN_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, images, resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of

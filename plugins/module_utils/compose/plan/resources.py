@@ -15,8 +15,8 @@ import json
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import DOCKER_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service, pairs
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE
 from ansible_collections.onebox.stack.plugins.module_utils.core import mask
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS
 from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import Network, Volume

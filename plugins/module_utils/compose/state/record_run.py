@@ -8,11 +8,11 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import fingerprint
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import fingerprint
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory, Record
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 

@@ -57,7 +57,7 @@ class Memory:
         records: container id -> record.
         builds: image id -> digest of the context it was built from.
         cache: see :class:`content.Reader`.
-        tools: :func:`provider.fingerprint` -> version.
+        tools: :func:`find.fingerprint` -> version.
         outside: id of a network, or name of a volume, -> digest of its declaration, see :func:`resources.digest`.
         at: when it was written, seconds since 1970; 0 where that is not known.
     """

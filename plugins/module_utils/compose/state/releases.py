@@ -16,8 +16,9 @@ import shutil
 import typing as t
 from dataclasses import asdict, dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import file_changes, move_in
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files import changes as file_changes
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files import move_in
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files

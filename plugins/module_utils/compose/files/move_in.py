@@ -15,9 +15,9 @@ import os
 import stat
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import file_changes
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.file_changes import Difference, Target
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files import changes as file_changes
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files.changes import Difference, Target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.deployed_files import (
     DeployedFiles,
     SavedCopies,

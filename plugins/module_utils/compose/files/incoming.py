@@ -9,9 +9,14 @@ import dataclasses
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import file_changes, move_in, podman_secrets
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, project_dir
-from ansible_collections.onebox.stack.plugins.module_utils.compose.file_changes import Difference, Target
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
+    secrets as podman_secrets,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files import changes as file_changes
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files import move_in
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files.changes import Difference, Target
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files.staging import Staging, settle_modes
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import (
     FILE_NAMES,
@@ -19,7 +24,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source 
     OVERRIDE_NAMES,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
-from ansible_collections.onebox.stack.plugins.module_utils.compose.staging import Staging, settle_modes
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
 from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem

@@ -13,7 +13,7 @@ import shutil
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import podman_argv
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import argv as podman_argv
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv, process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World

@@ -12,15 +12,15 @@ import re
 import tempfile
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find as providers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose import model as resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import DOCKER_COMPOSE, Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
-from ansible_collections.onebox.stack.plugins.module_utils.compose.provider import DOCKER_COMPOSE, Provider
 from ansible_collections.onebox.stack.plugins.module_utils.core import mask, process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import changes

@@ -12,14 +12,15 @@ import os
 import re
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import provider as providers
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model import (
-    env_file,
-    podman_compose_keys,
-    podman_compose_limits,
-    short_syntax,
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find as providers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
+    keys as podman_compose_keys,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
+    limits as podman_compose_limits,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model import env_file, short_syntax
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import interpolation as variables
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import (
     NOT_SET,

@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import file_changes, move_in
-from ansible_collections.onebox.stack.plugins.module_utils.compose.file_changes import Target
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files import changes as file_changes
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files import move_in
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files.changes import Target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
 from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv

@@ -17,7 +17,7 @@ import tempfile
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.file_changes import (
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files.changes import (
     FILE,
     Difference,
     Item,
