@@ -69,7 +69,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find as provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
@@ -86,7 +86,7 @@ PYTHON = "/usr/bin/python3"
 
 def tool_here(engine: Engine, world: World) -> str:
     try:
-        return " ".join(provider.find("auto", engine, environment.clean(world.environ), world).argv)
+        return " ".join(find.find("auto", engine, environment.clean(world.environ), world).argv)
     except ComposeError:
         return ""
 

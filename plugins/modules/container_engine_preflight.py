@@ -160,7 +160,7 @@ import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find as provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
@@ -215,7 +215,7 @@ def describe(
     rootless = survey.is_rootless(engine, world)
     result.update(name=engine.name, version=engine.version, socket=engine.socket, rootless=rootless)
     try:
-        tool = provider.find("auto", engine, environment.clean(world.environ), world)
+        tool = find.find("auto", engine, environment.clean(world.environ), world)
         result["provider"] = {"name": tool.kind, "version": tool.version_text, "path": " ".join(tool.argv)}
     except ComposeError as error:
         result["problem"] = str(error)

@@ -1,257 +1,336 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carry out a plan and find out whether the stack is well afterwards."""
+"""Deploy a stack: take in its files, carry out the plan, and keep a healthy stack as a release."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import typing as t
+from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import log_bound
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import evidence, mounts, prometheus
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import http as endpoints
+from ansible_collections.onebox.stack.plugins.module_utils.compose import result as results
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.engine_traits import traits_of
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
+    secrets as podman_secrets,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, Unhealthy
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files import move_in
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files.incoming import Incoming
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files.staging import Staging, staged
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.acceptance import Acceptance
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.restarts import Baseline
-from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import execute as apply
+from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Inspection
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
-from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
-from ansible_collections.onebox.stack.plugins.module_utils.compose.secrecy import Secrecy
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import promise, record_run, state_file
-from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.execute import Execution
+from ansible_collections.onebox.stack.plugins.module_utils.compose.result import Result
+from ansible_collections.onebox.stack.plugins.module_utils.compose.run import Run
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state import (
+    promise,
+    record_run,
+    releases,
+    state_file,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import Release
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
-from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import promised
 
 
-class Deploy:
-    """Apply, gate, proof, URLs, for one look at a stack.
-
-    Args:
-        request: what is wanted.
-        world: processes, clock and environment.
-        timings: where the time of each step is counted.
-        lock: descriptor of the stack's lock, which commands hold that outlive a killed run.
-        secrecy: masks what programs print.
+@dataclass
+class Ended:
+    """How a deploy ended.
 
     Attributes:
-        after: the containers after the last run.
+        result: the result so far.
+        rows: the plan that was carried out.
+        failure: why it failed; "" when it did not.
+        before: the containers before the deploy.
+        after: the containers after it.
+        judged: path of each deployed file -> digest, as it was checked.
+        began_at: when it began to change containers, seconds since 1970.
+        can_roll_back: whether it failed while or after it changed containers.
     """
 
-    def __init__(self, request: Request, world: World, timings: Timings, lock: int, secrecy: Secrecy) -> None:
-        self._request = request
-        self._world = world
-        self._timings = timings
-        self._lock = lock
-        self._secrecy = secrecy
+    result: Result
+    rows: t.Sequence[planning.Row] = ()
+    failure: str = ""
+    before: t.Sequence[Container] = ()
+    after: t.Sequence[Container] = ()
+    judged: t.Mapping[str, str] = field(default_factory=dict)
+    began_at: float = 0.0
+    can_roll_back: bool = False
+
+
+class Deploy:
+    """Deploys the staged files of a stack.
+
+    Args:
+        run: the run.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._request = run.request
+        self._inspector = run.inspector
+
+    def preview(self, tolerate_missing: bool) -> Result:
+        """The plan, without a change.
+
+        Args:
+            tolerate_missing: a missing engine, tool or directory is a warning and not an error.
+
+        Raises:
+            ComposeError, EngineError: the stack cannot be inspected, or must not be deployed.
+        """
+        request = self._request
+        if tolerate_missing and not request.staged_dir and not os.path.isdir(request.project_dir):
+            note = f"{request.project_dir} does not exist yet; the plan is known once the stack's files are there"
+            return Result(request.name, changed=True, warnings=[note])
+        with staged(request) as staging:
+            try:
+                seen = self._inspector.inspect(tolerate_missing, staging=staging)
+            except find.NoTool as error:
+                if not tolerate_missing:
+                    raise
+                note = f"{error} Check mode goes on without: the plan is known once there is one."
+                return Result(request.name, changed=True, warnings=[note])
+            return self._preview(seen, Incoming(request, staging, seen), tolerate_missing)
+
+    def _preview(self, seen: Inspection, incoming: Incoming, tolerate_missing: bool) -> Result:
+        problems = [*self._inspector.problems(seen), *incoming.problems]
+        tolerated = [each for each in problems if tolerate_missing and each.code in declaration.MADE_BEFORE]
+        if len(problems) > len(tolerated):
+            raise BadStack(self._request.name, problems)
+        result = self._inspector.result(seen)
+        result.warnings += [f"{each.where}: {each.message}. Check mode goes on without." for each in tolerated]
+        self._run.refuse_in_freeze([*planning.changes(seen.rows), *incoming.changes])
+        result.changed = any(row.action != planning.KEEP for row in seen.rows)
+        incoming.describe(result)
+        if self._request.boot and seen.engine is not None:
+            self._ensure_boot(seen, seen.engine, result, check=True)
+        return result
+
+    def run(self) -> Ended:
+        """Deploy the stack.
+
+        Raises:
+            OneboxError: the stack must not be deployed. Nothing was changed.
+        """
+        with staged(self._request) as staging:
+            seen, ended = self._take_in(staging)
+        if ended.failure:
+            return ended
+        ended.rows, ended.before = seen.rows, seen.facts.containers
+        ended.began_at = self._run.world.epoch()
+        applier = Applier(self._run)
+        ended.failure = applier.run(seen, ended.result)
+        ended.after = applier.after
+        ended.can_roll_back = bool(ended.failure)
+        if not ended.failure:
+            ended.failure = self._settle(seen, ended)
+        return ended
+
+    def _take_in(self, staging: Staging) -> tuple[Inspection, Ended]:
+        """Check the staged files, then move them in.
+
+        Returns:
+            The stack that the plan is carried out for, and how the deploy would end now. It has a failure when only
+            some of the files could be written.
+        """
+        request, world = self._request, self._run.world
+        seen = self._inspector.inspect(staging=staging)
+        incoming = Incoming(request, staging, seen)
+        problems = [*self._inspector.problems(seen), *incoming.problems]
+        if problems:
+            raise BadStack(request.name, problems)
+        self._run.refuse_in_freeze([*planning.changes(seen.rows), *incoming.changes])
+        judged = releases.digests(seen.source, seen.model, staging.main.target.items if staging.main else None)
+        with self._inspector.timings.step("files"):
+            if incoming.secrets and seen.engine is not None:
+                podman_secrets.give(request, seen.engine, world, incoming.secrets)
+                # Containers that are created from now on have the new secret, and the plan must know which these are.
+                seen = self._inspector.inspect(staging=staging)
+            ended = Ended(self._inspector.result(seen), judged=judged)
+            incoming.describe(ended.result)
+            try:
+                incoming.move_in(world, ended.result)
+            except move_in.PartlyWritten as error:
+                ended.failure = f"stack {request.name}: {error}"
+        return dataclasses.replace(seen, source=seen.source.deployed()), ended
+
+    def _settle(self, seen: Inspection, ended: Ended) -> str:
+        """Keep a healthy stack as a release, and let the host start it at boot. Returns a failure."""
+        timings, result = self._inspector.timings, ended.result
+        try:
+            with timings.step("commit"):
+                try:
+                    result.last_good = self._keep(seen, ended).brief
+                except releases.FilesDiffer as error:
+                    known = self._run.releases.sets()
+                    result.last_good = known[-1].brief if known else {}
+                    result.warnings.append(str(error))
+            if self._request.boot and seen.engine is not None:
+                with timings.step("boot"):
+                    self._ensure_boot(seen, seen.engine, result, check=False)
+        except OneboxError as error:
+            return f"stack {self._request.name} is well, but: {error}"
+        return ""
+
+    def _keep(self, seen: Inspection, ended: Ended) -> Release:
+        if seen.engine is None:
+            raise AssertionError("a deploy needs an engine")
+        release = self._run.releases.describe(
+            seen.model,
+            ended.after,
+            ended.judged,
+            at=self._run.world.now(),
+            revision=self._request.revision,
+            tool=f"{seen.tool.kind} {seen.tool.version_text}",
+        )
+        tagger = Tagger(seen.engine, self._run.world)
+        return self._run.releases.commit(release, seen.source.project_dir, tagger, self._request.keep)
+
+    def _ensure_boot(self, seen: Inspection, engine: Engine, result: Result, *, check: bool) -> None:
+        usual = traits_of(engine).usual_sockets
+        socket = engine.socket if usual and engine.socket not in usual else ""
+        grace = max((service.stop_seconds for service in seen.model.services.values()), default=0)
+        result.boot = self._run.boot.ensure(
+            engine.name,
+            result.sources,
+            check=check,
+            socket=socket or "",
+            grace=0 if seen.tool.traits.sets_stop_timeout else grace,
+        )
+        result.changed = result.changed or result.boot["changed"]
+
+
+class Applier:
+    """Carries out the plan of an inspected stack and checks the stack afterwards.
+
+    Args:
+        run: the run.
+
+    Attributes:
+        after: the containers after the last plan.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._request = run.request
+        self._world = run.world
+        self._timings = run.inspector.timings
         self.after: list[Container] = []
-        self._hosts: list[dict[str, t.Any]] = []
-        self._gate: Gate | None = None
 
-    def actor(self, tool: Provider, engine: Engine, source: Source | None, grace: t.Mapping[str, int]) -> apply.Actor:
-        """What changes the stack; see :class:`apply.Actor`."""
-        shown, lock = self._secrecy.printed, self._lock
-        return apply.Actor(tool, engine, self._request.name, source, self._world, lock=lock, grace=grace, shown=shown)
-
-    def actor_of(self, look: Look, engine: Engine) -> apply.Actor:
-        """What changes a stack that was looked at."""
-        return self.actor(look.tool, engine, look.source, grace_of(look))
-
-    def run(self, look: Look, result: Result) -> str:
+    def run(self, seen: Inspection, result: Result) -> str:
         """Carry out the plan.
 
         Args:
-            look: what the plan was made from.
+            seen: the stack that the plan was made for.
             result: filled in: changed, health, images, mounts, endpoints, targets.
 
         Returns:
-            Why the stack is not well, "" when it is.
+            Why the stack is not healthy; "" when it is.
         """
-        if look.engine is None:
-            raise AssertionError("a look without an engine is only for check mode")
-        before = outcome.snapshot(look.facts.containers)
-        failure, self.after = self._carry_out(look, look.engine, result)
-        result["changed"] = result["changed"] or before != outcome.snapshot(self.after)
+        if seen.engine is None:
+            raise AssertionError("only check mode inspects a stack without an engine")
+        before = results.snapshot(seen.facts.containers)
+        failure, self.after = self._carry_out(seen, seen.engine, result)
+        result.changed = result.changed or before != results.snapshot(self.after)
         return failure
 
-    def _carry_out(self, look: Look, engine: Engine, result: Result) -> tuple[str, list[Container]]:
-        failure = ""
+    def remove(self, seen: Inspection, engine: Engine, containers: t.Mapping[str, str]) -> None:
+        """Stop and remove containers of an inspected stack, given as ``id -> service``."""
+        self._run.commands(seen.tool, engine, seen.source, _grace_of(seen)).remove(containers)
+
+    def _carry_out(self, seen: Inspection, engine: Engine, result: Result) -> tuple[str, list[Container]]:
+        failure, gate = "", None
         try:
-            self._apply(look, engine, self.actor_of(look, engine), result)
+            gate = self._gate(seen, engine)
+            self._apply(seen, engine, gate, result)
         except Unhealthy as error:
-            failure, result["health"] = str(error), error.rows
+            failure, result.health = str(error), error.rows
         except OneboxError as error:
             failure = str(error)
-        after = list(look.facts.containers)
+        after = list(seen.facts.containers)
+        acceptance = Acceptance(self._request, self._world, self._run.inspector, engine, seen)
         try:
             after = project_containers(engine, self._request.name)
-            state_file.save(
-                self._request.state_folder,
-                {
-                    "project": self._request.name,
-                    "project_dir": look.model.project_dir,
-                    "engine": engine.name,
-                    **record_run.after(look, after, self._outside(look, engine), self._world.epoch()).as_dict(),
-                },
-            )
-            result["images"] = outcome.images(look.model, after)
-            failure = (
-                failure
-                or self._prove(look, engine, after, result)
-                or self._ask(after, result)
-                or self._watch(look, result)
-                or self._still(look, engine, after, result)
-            )
+            self._remember(seen, engine, after)
+            result.images = results.images(seen.model, after)
+            failure = failure or acceptance.failure(gate, after, result)
             if not failure and self._request.verify:
-                made = promise.of(look.model, after, self._hosts)
+                made = promise.of(seen.model, after, acceptance.hosts)
                 promised.save(os.path.join(self._request.state_folder, promised.NAME), made)
-            self._note_logs(look, engine, after, result)
+            acceptance.note_logs(after, result)
         except OneboxError as error:
             return failure or str(error), after
         return failure, after
 
-    def _outside(self, look: Look, engine: Engine) -> resources.Found:
-        """Networks and volumes after the run."""
-        if all(row.action == planning.KEEP for row in look.rows):
-            return look.facts.outside
-        names = [body["name"] for body in resources.declared(look.model, "volume").values()]
-        networks = {network.name: network for network in engine.networks()}
-        return resources.Found(networks, engine.volumes(names), look.facts.outside.known)
-
-    def _apply(self, look: Look, engine: Engine, actor: apply.Actor, result: Result) -> None:
-        probe = actor.probe if engine.name == "podman" else None
-        gate = Gate(
+    def _gate(self, seen: Inspection, engine: Engine) -> Gate:
+        commands = self._run.commands(seen.tool, engine, seen.source, {})
+        return Gate(
             engine,
             self._request.name,
             self._world,
             settle=self._request.settle,
-            probe=probe,
-            baseline=Baseline.of(look.facts.containers, look.facts.memory),
+            probe=commands.probe if traits_of(engine).needs_probes else None,
+            baseline=Baseline.of(seen.facts.containers, seen.facts.memory),
             local=self._request.vm == "none",
-            shown=self._secrecy.printed,
+            shown=self._run.secrecy.printed,
         )
-        self._gate = gate
-        if engine.name == "podman":
-            made = [look.model.services[row.service] for row in look.rows if row.replaces]
-            mounts.outlast_the_doubt((bind.source for service in made for bind in service.binds), self._world)
+
+    def _apply(self, seen: Inspection, engine: Engine, gate: Gate, result: Result) -> None:
+        services, timeout = seen.model.services, self._request.wait_timeout
+        if traits_of(engine).creates_sources:
+            made = [services[row.service] for row in seen.rows if row.replaces]
+            mounts.wait_out_ctime_ambiguity((bind.source for service in made for bind in service.binds), self._world)
         began_at = self._world.epoch()
-        if any(row.action != planning.KEEP for row in look.rows):
+        if any(row.action != planning.KEEP for row in seen.rows):
             with self._timings.step("apply"):
-                absent = {reference for reference, found in look.facts.images.items() if found is None}
-                paused = {row.id: row.service for row in look.facts.containers if row.status == "paused"}
-                apply.run_plan(
-                    actor, gate, look.model, look.rows, absent, self._request.wait_timeout, paused, look.outside
-                )
+                missing = {reference for reference, found in seen.facts.images.items() if found is None}
+                paused = {row.id: row.service for row in seen.facts.containers if row.status == "paused"}
+                commands = self._run.commands(seen.tool, engine, seen.source, _grace_of(seen))
+                execution = Execution(commands, engine, gate, seen.model, timeout)
+                execution.run(seen.rows, missing, paused, seen.outside)
         with self._timings.step("gate"):
-            result["health"] = gate.wait(look.model.services, self._request.wait_timeout, began_at=began_at)
+            result.health = gate.wait(services, timeout, began_at=began_at)
 
-    def _prove(self, look: Look, engine: Engine, after: t.Sequence[Container], result: Result) -> str:
-        # Not of a service that is declared no more: whatever is wrong with an orphan, this deployment did not do it.
-        names = [container.id for container in after if container.service in look.model.services]
-        if not self._request.verify or not names:
-            return ""
-        services = look.model.services.values()
-        expected = [
+    def _remember(self, seen: Inspection, engine: Engine, after: t.Sequence[Container]) -> None:
+        """Record what the containers were created from."""
+        memory = record_run.after(seen, after, self._outside(seen, engine), self._world.epoch())
+        state_file.save(
+            self._request.state_folder,
             {
-                "service": service.name,
-                "source": bind.source,
-                "destination": bind.target,
-                "read_only": bind.read_only,
-            }
-            for service in services
-            if service.scale > 0
-            for bind in service.binds
-        ]
-        done = [service.name for service in services if service.one_shot]
-        with self._timings.step("verify"):
-            report = mounts.prove(
-                engine,
-                self._request,
-                self._world,
-                project=self._request.name,
-                names=names,
-                expected=expected or None,
-                one_shots=done,
-                remember=True,
-            )
-        self._hosts = report.pop("hosts")
-        result["mounts"] = report
-        return "" if report["ok"] else outcome.mount_failure(self._request.name, report)
+                "project": self._request.name,
+                "project_dir": seen.model.project_dir,
+                "engine": engine.name,
+                **memory.as_dict(),
+            },
+        )
 
-    def _still(self, look: Look, engine: Engine, after: t.Sequence[Container], result: Result) -> str:
-        """Whether what a changed stack started still runs, after all that was asked of it. A failure is raised."""
-        if self._gate is None or all(row.action == planning.KEEP for row in look.rows):
-            return ""
-        before = {container.id: (container.restart_count, container.started_at) for container in after}
-        now = project_containers(engine, self._request.name)
-        ended = [
-            row
-            for row in now
-            if row.service in look.model.services
-            and (before.get(row.id) != (row.restart_count, row.started_at) or not row.running)
-        ]
-        services = {row.service: look.model.services[row.service] for row in ended}
-        if services:
-            with self._timings.step("gate again"):
-                try:
-                    self._gate.wait(services, self._request.wait_timeout, began_at=self._world.epoch())
-                except Unhealthy as error:
-                    result["health"] = error.rows
-                    return str(error)
-        return ""
-
-    def _note_logs(self, look: Look, engine: Engine, after: t.Sequence[Container], result: Result) -> None:
-        """What the engine does with logs is known for sure once there are containers."""
-        known = log_bound.warning(look.model, look.facts.containers, engine.name, self._world)
-        now = log_bound.warning(look.model, after, engine.name, self._world)
-        result["warnings"] = [each for each in result["warnings"] if each != known or now == known]
-        if now and now not in result["warnings"]:
-            result["warnings"].append(now)
-
-    def _ask(self, after: t.Sequence[Container], result: Result) -> str:
-        if not self._request.http_checks:
-            return ""
-        with self._timings.step("endpoints"):
-            rows = endpoints.check(self._request.http_checks, self._request.wait_timeout, self._world)
-        result["endpoints"] = rows
-        evidence.answered(result["health"], after, rows)
-        bad = [f"{row['url']}: {row['message']}" for row in rows if not row["ok"]]
-        if not bad:
-            return ""
-        return f"stack {self._request.name} runs and does not answer: " + "; ".join(bad)
-
-    def _watch(self, look: Look, result: Result) -> str:
-        if not self._request.prometheus_checks:
-            return ""
-        acted = any(row.action != planning.KEEP for row in look.rows)
-        with self._timings.step("prometheus"):
-            # A scrape from before the change would say that all is well.
-            since = self._world.epoch() if acted else 0.0
-            patience = self._request.wait_timeout
-            rows = prometheus.check(self._request.prometheus_checks, patience, since, self._world)
-        result["targets"] = rows
-        bad = [
-            " ".join(filter(None, (row["url"], row["job"] and f"job {row['job']}", row["instance"])))
-            + f": {row['message']}"
-            for row in rows
-            if not row["ok"]
-        ]
-        return f"stack {self._request.name} runs and Prometheus does not reach it: " + "; ".join(bad) if bad else ""
+    def _outside(self, seen: Inspection, engine: Engine) -> resources.Found:
+        """Networks and volumes after the run."""
+        if all(row.action == planning.KEEP for row in seen.rows):
+            return seen.facts.outside
+        names = [body["name"] for body in resources.declared(seen.model, "volume").values()]
+        networks = {network.name: network for network in engine.networks()}
+        return resources.Found(networks, engine.volumes(names), seen.facts.outside.known)
 
 
-def grace_of(look: Look) -> dict[str, int]:
-    """Container id -> seconds it may take to end: as recorded when it was created, else as declared now."""
-    services = look.model.services
+def _grace_of(seen: Inspection) -> dict[str, int]:
+    """Container id -> seconds it may take to stop: as recorded when it was created, else as declared now."""
+    services = seen.model.services
     declared = {
-        each.id: services[each.service].stop_seconds for each in look.facts.containers if each.service in services
+        each.id: services[each.service].stop_seconds for each in seen.facts.containers if each.service in services
     }
-    return {**declared, **look.facts.memory.grace}
+    return {**declared, **seen.facts.memory.grace}

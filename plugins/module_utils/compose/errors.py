@@ -30,6 +30,6 @@ class Unhealthy(ComposeError):
         rows: the health of every service as far as it was seen.
     """
 
-    def __init__(self, message: str, rows: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    def __init__(self, message: str, rows: t.Sequence[dict[str, t.Any]]) -> None:
         super().__init__(message)
         self.rows = list(rows)

@@ -10,7 +10,7 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
+from ansible_collections.onebox.stack.plugins.module_utils.compose import result as results
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import (
     anonymous_volumes,
     command_line,
@@ -24,7 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import
     vm_shares,
     without_effect,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find as providers
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
     secrets as podman_secrets,
 )
@@ -35,14 +35,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model import 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece, Reader
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, locate, moved
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import gather as together
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import gather as gather
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.compose.result import Result, Timings
 from ansible_collections.onebox.stack.plugins.module_utils.compose.secrecy import Secrecy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
-from ansible_collections.onebox.stack.plugins.module_utils.compose.timing import Timings
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import databases, discover
@@ -52,11 +52,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.source_links i
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.sources import SourceFacts
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine
 
-Result = dict[str, t.Any]
-
 
 @dataclass
-class Look:
+class Inspection:
     """What a run saw, and what it made of it.
 
     Attributes:
@@ -68,7 +66,7 @@ class Look:
 
     model: Model
     source: Source
-    tool: providers.Provider
+    tool: Driver
     engine: Engine | None
     facts: planning.Facts
     rows: list[planning.Row]
@@ -100,7 +98,7 @@ def find_engine(request: Request, world: World) -> Engine:
         ) from error
 
 
-class Looker:
+class Inspector:
     """Looks at one stack.
 
     Args:
@@ -118,11 +116,13 @@ class Looker:
         self.timings = timings
         self.secrecy = Secrecy(request)
 
-    def look(self, blind_is_fine: bool = False, judge_builds: bool = True, staging: Staging | None = None) -> Look:
+    def inspect(
+        self, tolerate_missing: bool = False, judge_builds: bool = True, staging: Staging | None = None
+    ) -> Inspection:
         """Ask the tool for the model and the engine for the facts, and make the plan.
 
         Args:
-            blind_is_fine: an engine that is not there is a warning.
+            tolerate_missing: an engine that is not there is a warning.
             judge_builds: whether a changed build context counts; not so on the way back, where images are given.
             staging: the files as they will be; without them, those in the deploy directory are read.
 
@@ -134,14 +134,14 @@ class Looker:
         warnings: list[str] = []
         unsafe: list[Problem] = []
         with self.timings.step("engine"):
-            engine = self._engine(blind_is_fine, warnings)
+            engine = self._engine(tolerate_missing, warnings)
         memory = Memory.parse(state_file.load(request.state_folder))
         with self.timings.step("config"):
             self.secrecy.learn_source(source)
-            seen = together.look(request, source, engine, memory, world, self.secrecy.printed)
-        tool, model, containers = seen.tool, seen.model, seen.containers
+            gathered = gather.gather(request, source, engine, memory, world, self.secrecy.printed)
+        tool, model, containers = gathered.tool, gathered.model, gathered.containers
         self.secrecy.learn_model(model)
-        self.secrecy.learn_containers(containers, seen.images)
+        self.secrecy.learn_containers(containers, gathered.images)
         with self.timings.step("sources"):
             at_sources = self._sources(model)
         with self.timings.step("plan"):
@@ -149,19 +149,20 @@ class Looker:
             reader = self._reader(memory, {**secrets.pieces(model, engine), **coming}, source, staging)
             content = _content(reader, model, judge_builds)
             stale = self._stale(engine, containers, unsafe)
-            facts = planning.Facts(containers, seen.images, memory, content, stale, seen.outside, seen.names)
-            changed = resources.plan(model, seen.outside, tool.kind, tool.version_text)
+            facts = planning.Facts(
+                containers, gathered.images, memory, content, stale, gathered.outside, gathered.names
+            )
+            changed = resources.plan(model, gathered.outside, tool)
             rows = planning.make(
                 model,
                 facts,
-                kind=tool.kind,
-                version=tool.version,
+                driver=tool,
                 remove_orphans=request.remove_orphans,
                 networks=[row.key for row in changed if row.kind == "network"],
             )
         if any(row.diff for row in rows) or any(row.diff for row in changed):
             self.secrecy.learn_releases()
-        return Look(
+        return Inspection(
             model,
             source,
             tool,
@@ -188,12 +189,12 @@ class Looker:
             staging.instead if staging else None,
         )
 
-    def _engine(self, blind_is_fine: bool, warnings: list[str]) -> Engine | None:
+    def _engine(self, tolerate_missing: bool, warnings: list[str]) -> Engine | None:
         """The engine; None, with a warning, where one that is not there is fine."""
         try:
             return find_engine(self._request, self._world)
         except EngineError as error:
-            if not blind_is_fine or self._request.engine not in discover.ENGINES:
+            if not tolerate_missing or self._request.engine not in discover.ENGINES:
                 raise
             warnings.append(f"{error} Check mode goes on without: every service counts as not there.")
             return None
@@ -259,84 +260,86 @@ class Looker:
                     found.setdefault(container["service"], []).append(row["destination"])
         return found
 
-    def problems(self, look: Look) -> list[Problem]:
+    def problems(self, seen: Inspection) -> list[Problem]:
         """Everything that forbids to deploy it."""
         request = self._request
-        problems = declaration.declared(look.model, look.source, request.rules)
-        problems += outside.declared(look.model)
+        problems = declaration.declared(seen.model, seen.source, request.rules)
+        problems += outside.declared(seen.model)
         if not request.adopt:
-            problems += declaration.foreign(request.name, request.project_dir, look.facts.containers)
-        problems += secrets.problems(look.model, look.tool.kind, look.engine, look.coming)
-        problems += command_line.problems(look.model, look.tool.kind, self.secrecy.text)
+            problems += declaration.foreign(request.name, request.project_dir, seen.facts.containers)
+        problems += secrets.problems(seen.model, seen.tool, seen.engine, seen.coming)
+        problems += command_line.problems(seen.model, seen.tool, self.secrecy.text)
         if request.vm != "none":
             machine = Machine.of(request.vm, request.vm_name, environ=self._world.environ)
-            problems += vm_shares.problems(look.model, machine, self._world)
-        if look.sources:
-            problems += sources.changed(look.model, look.sources, request.state_folder)
-        problems += look.unsafe
-        problems += declaration.platforms(look.model, look.facts.images, os.uname().machine)
+            problems += vm_shares.problems(seen.model, machine, self._world)
+        if seen.sources:
+            problems += sources.changed(seen.model, seen.sources, request.state_folder)
+        problems += seen.unsafe
+        problems += declaration.platforms(seen.model, seen.facts.images, os.uname().machine)
         # Elsewhere, containers run in a virtual machine, which has devices of its own.
         if request.vm == "none" and os.uname().sysname == "Linux":
-            problems += outside.devices(look.model)
-        engine = look.engine
+            problems += outside.devices(seen.model)
+        engine = seen.engine
         if engine is not None:
-            problems += self._outside(look, engine)
+            problems += self._outside(seen, engine)
             problems += declaration.occupied(
-                look.model, look.rows, look.facts.containers, engine.containers, ports.listeners(), ports.owner
+                seen.model, seen.rows, seen.facts.containers, engine.containers, ports.listeners(), ports.owner
             )
-            problems += source_links.problems(look.model, engine, self._world)
-            present = look.facts.containers
-            problems += anonymous_volumes.problems(look.model, look.rows, present, engine, look.tool.kind)
+            problems += source_links.problems(seen.model, engine, self._world)
+            present = seen.facts.containers
+            problems += anonymous_volumes.problems(seen.model, seen.rows, present, engine, seen.tool)
         return problems
 
-    def _outside(self, look: Look, engine: Engine) -> list[Problem]:
-        replaced = {row.service for row in look.rows if row.replaces or row.action == planning.REMOVE_ORPHAN}
-        ours = [row.name for row in look.facts.containers if row.service in replaced]
-        found = look.facts.outside
+    def _outside(self, seen: Inspection, engine: Engine) -> list[Problem]:
+        replaced = {row.service for row in seen.rows if row.replaces or row.action == planning.REMOVE_ORPHAN}
+        ours = [row.name for row in seen.facts.containers if row.service in replaced]
+        found = seen.facts.outside
         return [
-            *outside.resources_problems(look.model, found, look.outside, look.tool.kind, engine.members, ours),
-            *outside.names_taken(look.model, look.rows, look.facts.names, look.tool.kind),
+            *outside.resources_problems(seen.model, found, seen.outside, seen.tool, engine.members, ours),
+            *outside.names_taken(seen.model, seen.rows, seen.facts.names, seen.tool),
         ]
 
-    def _not_backed_up(self, look: Look) -> list[str]:
+    def _not_backed_up(self, seen: Inspection) -> list[str]:
         known = set(self._request.backed_up)
         warnings = []
-        for name, service in look.model.services.items():
-            names = {name, service.container_name, *(row.name for row in look.facts.containers if row.service == name)}
+        for name, service in seen.model.services.items():
+            names = {name, service.container_name, *(row.name for row in seen.facts.containers if row.service == name)}
             if databases.is_database(service.image) and not names & known:
                 warnings.append(databases.not_backed_up(name, service.image))
         return warnings
 
-    def _to_know(self, look: Look) -> list[str]:
+    def _to_know(self, seen: Inspection) -> list[str]:
         """What is no problem today, and would be a surprise one day."""
-        engine = look.engine.name if look.engine is not None else ""
-        found = without_effect.warnings(look.model, look.tool.kind)
-        found += restarts.warnings(look.facts.containers, look.facts.memory, engine)
+        engine = seen.engine.name if seen.engine is not None else ""
+        found = without_effect.warnings(seen.model, seen.tool)
+        found += restarts.warnings(seen.facts.containers, seen.facts.memory, engine)
         found += [
             f"service {name}, volume {source}: has more than {bound_files.MOST_FILES} files or "
             f"{bound_files.MOST_BYTES >> 20} MiB, so a change there does not restart the service. Mount what it reads "
             f"at its start by itself, or set the label {bound_files.RELOAD_LABEL}: {bound_files.BY_ITSELF}"
-            for name, content in look.facts.content.items()
+            for name, content in seen.facts.content.items()
             for source in content.unread
         ]
-        logs = log_bound.warning(look.model, look.facts.containers, engine, self._world) if engine else ""
+        logs = log_bound.warning(seen.model, seen.facts.containers, engine, self._world) if engine else ""
         return [*found, logs] if logs else found
 
-    def result(self, look: Look) -> Result:
-        """What modules return, as far as it is known before anything is done."""
-        result = outcome.empty(self._request.name)
-        result["backend"] = outcome.backend(look.tool, look.engine)
-        rows: list[planning.Row | resources.Row] = [*look.rows, *look.outside]
-        result["plan"] = [{**row.as_dict(), "diff": self.secrecy.diff(row.diff)} for row in rows]
-        result["orphans"] = sorted({row.service for row in look.facts.containers} - set(look.model.services))
-        warnings = look.warnings + resources.warnings(look.outside)
-        result["warnings"] = warnings + self._not_backed_up(look) + self._to_know(look)
-        result["images"] = outcome.images(look.model, look.facts.containers)
-        result["files_read"] = look.source.files_read
-        result["sources"] = declaration.sources_of(look.model)
-        result["health"] = outcome.health(look.facts.containers, look.model, self._request.vm == "none")
-        result["timings_ms"] = dict(self.timings.ms)
-        return result
+    def result(self, seen: Inspection) -> Result:
+        """The part of a result that is known before anything is changed."""
+        rows: list[planning.Row | resources.Row] = [*seen.rows, *seen.outside]
+        containers, model = seen.facts.containers, seen.model
+        notes = [*seen.warnings, *resources.warnings(seen.outside), *self._not_backed_up(seen), *self._to_know(seen)]
+        return Result(
+            self._request.name,
+            backend=results.backend(seen.tool, seen.engine),
+            plan=[{**row.as_dict(), "diff": self.secrecy.diff(row.diff)} for row in rows],
+            orphans=sorted({row.service for row in containers} - set(model.services)),
+            warnings=notes,
+            images=results.images(model, containers),
+            files_read=seen.source.files_read,
+            sources=declaration.sources_of(model),
+            health=results.health(containers, model, self._request.vm == "none"),
+            timings_ms=dict(self.timings.ms),
+        )
 
 
 def _content(reader: Reader, model: Model, judge_builds: bool) -> dict[str, Content]:

@@ -1,42 +1,111 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shape what a run returns."""
+"""The result of a run, and how its parts are derived from containers and models."""
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
+from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import evidence
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
 
-def empty(project: str) -> dict[str, t.Any]:
-    """A result in which nothing is known yet."""
-    return {
-        "changed": False,
-        "project": project,
-        "backend": {},
-        "plan": [],
-        "orphans": [],
-        "health": [],
-        "images": [],
-        "mounts": {},
-        "endpoints": [],
-        "targets": [],
-        "sources": [],
-        "files_read": [],
-        "files": [],
-        "foreign_files": [],
-        "warnings": [],
-        "last_good": {},
-        "rolled_back": False,
-        "data_written": [],
-        "timings_ms": {},
-    }
+@dataclass
+class Result:
+    """What a run returns. The module's documentation describes each field.
+
+    A field that is None is not returned: only some states and endings of a run have it.
+    """
+
+    project: str
+    changed: bool = False
+    backend: dict[str, str] = field(default_factory=dict)
+    plan: list[dict[str, t.Any]] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+    health: list[dict[str, t.Any]] = field(default_factory=list)
+    images: list[dict[str, str]] = field(default_factory=list)
+    mounts: dict[str, t.Any] = field(default_factory=dict)
+    endpoints: list[dict[str, t.Any]] = field(default_factory=list)
+    targets: list[dict[str, t.Any]] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    files_read: list[str] = field(default_factory=list)
+    files: list[dict[str, str]] = field(default_factory=list)
+    foreign_files: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    last_good: dict[str, t.Any] = field(default_factory=dict)
+    rolled_back: bool = False
+    data_written: list[dict[str, str]] = field(default_factory=list)
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    actions: list[dict[str, str]] | None = None
+    boot: dict[str, t.Any] | None = None
+    rollback_reason: str | None = None
+    history_file: str | None = None
+    problems: list[dict[str, t.Any]] | None = None
+    history: list[dict[str, t.Any]] | None = None
+    text: list[str] | None = None
+    would_change: bool | None = None
+    failed: bool | None = None
+    msg: str | None = None
+
+    def as_dict(self) -> dict[str, t.Any]:
+        """The fields that a module returns."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    def take_over(self, other: Result) -> None:
+        """Overwrite each field that ``other`` has."""
+        vars(self).update(other.as_dict())
+
+    def take_findings(self, other: Result) -> None:
+        """Overwrite the fields that describe the stack as it runs."""
+        for name in ("health", "images", "mounts", "endpoints", "targets"):
+            setattr(self, name, getattr(other, name))
+
+    def lines(self) -> list[str]:
+        """The plan, its problems and the last runs as text for a person."""
+        text = []
+        for row in self.plan:
+            why = f" ({', '.join(row['reasons'])})" if row["reasons"] else ""
+            text.append(f"{row['service']}: {row['action']}{why}")
+            for name, change in sorted(row["diff"].items()):
+                text.append(f"    {name}: {_shown(change['before'])} -> {_shown(change['after'])}")
+        text += [f"{row['path']}: {row['action']}" for row in self.files]
+        text += [f"{path}: no deploy wrote it, and it stays" for path in self.foreign_files]
+        text += [f"{name}: no longer declared, and still there" for name in self.orphans]
+        text += [f"warning: {warning}" for warning in self.warnings]
+        text += [f"problem: {row['where']}: {row['message']}" for row in self.problems or ()]
+        return [*text, *(_run(entry) for entry in self.history or ())]
+
+
+class Timings:
+    """Milliseconds by the name of a step; steps of one name add up.
+
+    Args:
+        world: its clock.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.ms: dict[str, float] = {}
+
+    def add(self, name: str, seconds: float) -> None:
+        """Count ``seconds`` for ``name``."""
+        self.ms[name] = round(self.ms.get(name, 0.0) + seconds * 1000, 1)
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> t.Iterator[None]:
+        """Count the time until the block ends, however it ends."""
+        began = self._world.monotonic()
+        try:
+            yield
+        finally:
+            self.add(name, self._world.monotonic() - began)
 
 
 def snapshot(containers: t.Iterable[Container]) -> dict[str, tuple[str, ...]]:
@@ -44,7 +113,7 @@ def snapshot(containers: t.Iterable[Container]) -> dict[str, tuple[str, ...]]:
     return {row.id: (row.image_id, "running" if row.running else "not running", row.started_at) for row in containers}
 
 
-def backend(tool: Provider, engine: Engine | None) -> dict[str, str]:
+def backend(tool: Driver, engine: Engine | None) -> dict[str, str]:
     """What did the work."""
     return {
         "name": tool.kind,
@@ -119,27 +188,12 @@ def diff_text(result: t.Mapping[str, t.Any]) -> dict[str, str]:
     return {"before": "".join(f"{line}\n" for line in before), "after": "".join(f"{line}\n" for line in after)}
 
 
-def lines(result: t.Mapping[str, t.Any]) -> list[str]:
-    """A plan, its problems and the last runs, as a person reads them."""
-    text = []
-    for row in result["plan"]:
-        why = f" ({', '.join(row['reasons'])})" if row["reasons"] else ""
-        text.append(f"{row['service']}: {row['action']}{why}")
-        for name, change in sorted(row["diff"].items()):
-            text.append(f"    {name}: {_shown(change['before'])} -> {_shown(change['after'])}")
-    text += [f"{row['path']}: {row['action']}" for row in result["files"]]
-    text += [f"{path}: no deploy wrote it, and it stays" for path in result["foreign_files"]]
-    text += [f"{name}: no longer declared, and still there" for name in result["orphans"]]
-    text += [f"warning: {warning}" for warning in result["warnings"]]
-    text += [f"problem: {row['where']}: {row['message']}" for row in result["problems"]]
-    for entry in result["history"]:
-        ending = "well" if entry.get("ok") else "rolled back" if entry.get("rolled_back") else "failed"
-        did = ", ".join(f"{name} {what[0]}" for name, what in sorted((entry.get("plan") or {}).items()))
-        revision = f" {entry['revision']}" if entry.get("revision") else ""
-        text.append(
-            f"{entry.get('at')} {entry.get('user')}{revision} {entry.get('state')}: {did or 'nothing'}: {ending}"
-        )
-    return text
+def _run(entry: t.Mapping[str, t.Any]) -> str:
+    """One run of the history as a line."""
+    ending = "well" if entry.get("ok") else "rolled back" if entry.get("rolled_back") else "failed"
+    did = ", ".join(f"{name} {what[0]}" for name, what in sorted((entry.get("plan") or {}).items()))
+    revision = f" {entry['revision']}" if entry.get("revision") else ""
+    return f"{entry.get('at')} {entry.get('user')}{revision} {entry.get('state')}: {did or 'nothing'}: {ending}"
 
 
 def _shown(value: t.Any) -> str:

@@ -1,245 +1,260 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring an earlier state of a stack back: after a deploy that failed, or since a person asks for it."""
+"""Restore a release of a stack: after a failed deploy, or on request."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
-from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy
+from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Applier, Ended
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Looker, Result, find_engine
+from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Inspection, find_engine
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, OVERRIDE_NAMES
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
-from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.compose.result import Result
+from ansible_collections.onebox.stack.plugins.module_utils.compose.run import Run
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import data_written
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import GoodSet, LastGood
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import Release
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
-from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
 
-# What a result says of the stack as it is.
-_FINDINGS = ("health", "images", "mounts", "endpoints", "targets")
+_CHANGES = "all of it (going back)"
 
 
 class Earlier(t.NamedTuple):
-    """What a stack could be brought back to.
+    """The releases that a stack can be rolled back to.
 
     Attributes:
-        look: the stack as it is; None when its files cannot be read.
-        present: the kept set it is; None when it is none of them.
-        sets: the other kept sets, oldest first; at least one.
+        seen: the stack as it is; None when its files cannot be read.
+        present: the release that runs; None when none of them does.
+        releases: the other releases, oldest first; at least one.
     """
 
-    look: Look | None
-    present: GoodSet | None
-    sets: list[GoodSet]
-
-
-def earlier(request: Request, looker: Looker, good: LastGood) -> Earlier:
-    """Compare the stack with its kept sets.
-
-    Raises:
-        ComposeError: there is no other set than what runs.
-        EngineError: the engine does not answer.
-    """
-    sets, present = good.sets(), None
-    look: Look | None = None
-    try:
-        look = looker.look(judge_builds=False)
-    except BadStack:
-        pass  # then it is what one goes back from
-    else:
-        now = good.describe(look.model, look.facts.containers, good.digests(look.source, look.model))
-        present = next((each for each in sets if each.same_as(now)), None)
-        sets = [each for each in sets if not each.same_as(now)]
-    if not sets:
-        raise ComposeError(
-            f"stack {request.name} has no earlier state that was well; a set is kept after each deploy that "
-            "ends well, and keep says how many"
-        )
-    return Earlier(look, present, sets)
+    seen: Inspection | None
+    present: Release | None
+    releases: list[Release]
 
 
 class Rollback:
-    """Brings kept sets of a stack back.
+    """Restores releases of a stack.
 
     Args:
-        request: what is wanted.
-        world: processes, clock and environment.
-        looker: looks at the stack.
-        good: the stack's kept sets.
-        deploy: carries out a plan.
-
-    Attributes:
-        rows: the plan that was carried out last.
+        run: the run.
     """
 
-    def __init__(self, request: Request, world: World, looker: Looker, good: LastGood, deploy: Deploy) -> None:
-        self._request = request
-        self._world = world
-        self._looker = looker
-        self._good = good
-        self._deploy = deploy
-        self.rows: list[planning.Row] = []
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._request = run.request
+        self._releases = run.releases
+        self._applier = Applier(run)
+        self._rows: list[planning.Row] = []
 
-    def after_failure(
-        self, failure: str, result: Result, before: t.Sequence[Container], declared: t.Collection[str], began_at: float
-    ) -> str:
-        """Bring the newest set back after a deploy that failed, or the newest of the older ones that gets healthy.
+    def preview(self) -> Result:
+        """The release that a run would restore.
+
+        Raises:
+            ComposeError, EngineError: no release can be restored, or the stack must not be changed.
+        """
+        found = self._earlier()
+        result = self._result(found)
+        self._run.refuse_in_freeze([_CHANGES])
+        result.changed = True
+        result.last_good = found.releases[-1].brief
+        return result
+
+    def run(self) -> Result:
+        """Restore the newest release that does not run.
+
+        Raises:
+            ComposeError, EngineError: nothing was changed, or the files of the release cannot be restored.
+        """
+        found = self._earlier()
+        result = self._result(found)
+        engine = find_engine(self._request, self._run.world)
+        self._run.refuse_foreign(project_containers(engine, self._request.name))
+        self._run.refuse_in_freeze([_CHANGES])
+        failure = self._to(found, result)
+        return self._run.finish(result, self._rows, failure)
+
+    def after_failure(self, ended: Ended) -> str:
+        """Restore the newest release after a failed deploy, or the newest of the older ones that becomes healthy.
 
         Args:
-            failure: why it failed.
-            result: filled in.
-            before: the containers before the deploy.
-            declared: files that decided what the stack was in the deploy.
-            began_at: when the deploy began, seconds since 1970.
+            ended: the deploy. Its result is filled in.
 
         Returns:
-            The failure, and how going back ended.
+            The failure of the deploy, and how the rollback ended.
         """
-        sets = self._good.sets()
-        if not sets:
+        known, result, failure = self._releases.sets(), ended.result, ended.failure
+        if not known:
             return f"{failure}\nThere is no earlier state that was well; the stack stays as it is, for you to look at."
-        result["rollback_reason"] = failure
-        result["data_written"] = data_written.writable(before, self._deploy.after)
-        data = data_written.warning(self._request.name, result["data_written"], began_at, self._world)
-        former = {row.id for row in before}
-        with self._looker.timings.step("rollback"):
-            found, attempt, worse = self._newest_well(sets, declared, former)
+        result.rollback_reason = failure
+        result.data_written = data_written.writable(ended.before, ended.after)
+        data = data_written.warning(self._request.name, result.data_written, ended.began_at, self._run.world)
+        former = {row.id for row in ended.before}
+        with self._run.inspector.timings.step("rollback"):
+            found, attempt, worse = self._newest_healthy(known, ended.judged, former)
         said = [failure, *worse]
         if found is None:
             return "\n".join(filter(None, [*said, data]))
-        result["rolled_back"] = True
-        result["last_good"] = found.brief
-        result["warnings"] += [each for each in attempt["warnings"] if each not in result["warnings"]]
-        for key in _FINDINGS:
-            result[key] = attempt[key]
+        result.rolled_back = True
+        result.last_good = found.brief
+        result.warnings += [each for each in attempt.warnings if each not in result.warnings]
+        result.take_findings(attempt)
         said.append(f"The stack was brought back to what was well at {found.at}, and is well again.")
         return "\n".join(filter(None, [*said, data]))
 
-    def _newest_well(
-        self, sets: t.Sequence[GoodSet], declared: t.Collection[str], former: t.Container[str] | None
-    ) -> tuple[GoodSet | None, Result, list[str]]:
-        """Try the sets, newest first. Returns the one that got healthy, its result, and why the newer ones did not."""
-        worse: list[str] = []
-        there = set(declared)
-        for good in reversed(sets):
-            attempt = outcome.empty(self._request.name)
-            why = self._attempt(good, attempt, there, former)
-            if not why:
-                return good, attempt, worse
-            worse.append(f"Going back to what was well at {good.at} failed too: {why}")
-            there |= set(good.files)
-        if len(sets) > 1:
-            # All of them fail for the same reason, it seems. Once that has gone, the newest is the right one.
-            self._attempt(sets[-1], outcome.empty(self._request.name), there, former)
-            worse.append(f"The files and images of {sets[-1].at}, the newest of them, are in place.")
-        return None, outcome.empty(self._request.name), worse
-
-    def _attempt(
-        self, good: GoodSet, result: Result, declared: t.Collection[str], former: t.Container[str] | None
-    ) -> str:
-        try:
-            return self._restore(good, result, declared, former)
-        except OneboxError as error:
-            return str(error)
-
-    def to(
-        self,
-        target: GoodSet,
-        present: GoodSet | None,
-        result: Result,
-        declared: t.Collection[str] = (),
-        before: t.Sequence[Container] = (),
-    ) -> str:
-        """Bring ``target`` back, and forget the sets that came after it.
-
-        When it does not get healthy, ``present`` comes back, or the newest older set that does.
-
-        Args:
-            target: the set.
-            present: the set that runs now; None when what runs was never well.
-            result: filled in.
-            declared: files that decide what the stack is now.
-            before: the containers that run now.
-
-        Returns:
-            Why the stack is not well, "" when it is.
+    def _earlier(self) -> Earlier:
+        """Compare the stack with its releases.
 
         Raises:
-            OneboxError: the set cannot be brought back; its files may be in place already.
+            ComposeError: there is no release but the one that runs.
+            EngineError: the engine does not answer.
         """
-        failure = self._restore(target, result, declared)
-        result["rolled_back"] = not failure
-        result["last_good"] = target.brief
-        result["data_written"] = data_written.writable(self._deploy.after, before)
-        if result["data_written"]:
-            result["warnings"].append(data_written.left(result["data_written"]))
-        if not failure:
-            # What came after was left by a person's decision: it is not what to go back to.
-            later = [each for each in self._good.sets() if each.number > target.number]
-            self._good.forget(later, Tagger(find_engine(self._request, self._world), self._world))
-        elif present is not None:
-            failure += self._forward_again(present)
+        others, present = self._releases.sets(), None
+        seen: Inspection | None = None
+        try:
+            seen = self._run.inspector.inspect(judge_builds=False)
+        except BadStack:
+            pass  # unreadable files are a reason to roll back
         else:
-            failure = self._further_back(failure, target, result, declared)
+            judged = self._releases.digests(seen.source, seen.model)
+            now = self._releases.describe(seen.model, seen.facts.containers, judged)
+            present = next((each for each in others if each.same_as(now)), None)
+            others = [each for each in others if not each.same_as(now)]
+        if not others:
+            raise ComposeError(
+                f"stack {self._request.name} has no earlier state that was well; a set is kept after each deploy that "
+                "ends well, and keep says how many"
+            )
+        return Earlier(seen, present, others)
+
+    def _result(self, found: Earlier) -> Result:
+        return self._run.inspector.result(found.seen) if found.seen else Result(self._request.name)
+
+    def _to(self, found: Earlier, result: Result) -> str:
+        """Restore the newest release that does not run, and forget the releases after it.
+
+        If it does not become healthy, the release that runs now is restored, or the newest older one that does.
+
+        Returns:
+            Why the stack is not healthy; "" when it is.
+
+        Raises:
+            OneboxError: the release cannot be restored. Its files may be in place already.
+        """
+        target, seen = found.releases[-1], found.seen
+        declared = self._releases.digests(seen.source, seen.model) if seen else {}
+        before = seen.facts.containers if seen else ()
+        failure = self._restore(target, result, declared)
+        result.rolled_back = not failure
+        result.last_good = target.brief
+        result.data_written = data_written.writable(self._applier.after, before)
+        if result.data_written:
+            result.warnings.append(data_written.left(result.data_written))
+        if not failure:
+            # A person decided against the later releases, so no rollback may restore them.
+            later = [each for each in self._releases.sets() if each.number > target.number]
+            engine = find_engine(self._request, self._run.world)
+            self._releases.forget(later, Tagger(engine, self._run.world))
+        elif found.present is not None:
+            failure += self._restore_present(found.present)
+        else:
+            failure = self._restore_older(failure, target, result, declared)
         return failure
 
-    def _further_back(self, failure: str, target: GoodSet, result: Result, declared: t.Collection[str]) -> str:
-        """Bring the newest set back that is older than ``target`` and gets healthy. Returns what ``to`` returns."""
-        older = [each for each in self._good.sets() if each.number < target.number]
+    def _restore_older(self, failure: str, target: Release, result: Result, declared: t.Collection[str]) -> str:
+        """Restore the newest release older than ``target`` that becomes healthy. Returns a failure."""
+        older = [each for each in self._releases.sets() if each.number < target.number]
         if not older:
             return failure
-        found, attempt, worse = self._newest_well(older, {*declared, *target.files}, None)
+        found, attempt, worse = self._newest_healthy(older, {*declared, *target.files}, None)
         if found is None:
             return "\n".join([failure, *worse])
-        for key in _FINDINGS:
-            result[key] = attempt[key]
-        result["rolled_back"], result["last_good"] = True, found.brief
-        result["warnings"].append(
+        result.take_findings(attempt)
+        result.rolled_back, result.last_good = True, found.brief
+        result.warnings.append(
             f"What was well at {target.at} is not well any more, so what was well at {found.at} was brought back: "
             f"{failure}"
         )
         return ""
 
+    def _restore_present(self, present: Release) -> str:
+        """Restore the release that ran before a failed rollback. Returns the sentence for the message."""
+        worse = self._attempt(present, Result(self._request.name), (), None)
+        if worse:
+            return f"\nBringing back what ran before, of {present.at}, failed too: {worse}"
+        return f"\nWhat ran before, of {present.at}, was brought back, and is well again."
+
+    def _newest_healthy(
+        self, known: t.Sequence[Release], declared: t.Collection[str], former: t.Container[str] | None
+    ) -> tuple[Release | None, Result, list[str]]:
+        """Try releases, newest first.
+
+        Returns:
+            The release that became healthy, its result, and why the newer ones did not.
+        """
+        worse: list[str] = []
+        there = set(declared)
+        for release in reversed(known):
+            attempt = Result(self._request.name)
+            why = self._attempt(release, attempt, there, former)
+            if not why:
+                return release, attempt, worse
+            worse.append(f"Going back to what was well at {release.at} failed too: {why}")
+            there |= set(release.files)
+        if len(known) > 1:
+            # All of them fail, probably for one reason. Once that is gone, the newest is the right one.
+            self._attempt(known[-1], Result(self._request.name), there, former)
+            worse.append(f"The files and images of {known[-1].at}, the newest of them, are in place.")
+        return None, Result(self._request.name), worse
+
+    def _attempt(
+        self, release: Release, result: Result, declared: t.Collection[str], former: t.Container[str] | None
+    ) -> str:
+        try:
+            return self._restore(release, result, declared, former)
+        except OneboxError as error:
+            return str(error)
+
     def _restore(
         self,
-        good: GoodSet,
+        release: Release,
         result: Result,
         declared: t.Collection[str],
         former: t.Container[str] | None = None,
     ) -> str:
-        """Bring a set back. ``former``: containers that were there before a deployment that did not end well."""
-        request = self._request
-        engine = find_engine(request, self._world)
-        names = () if request.files else (*FILE_NAMES, *OVERRIDE_NAMES)
-        looked_for = [*names, *(() if request.env_file else (".env",))]
-        copied = self._good.restore(
-            good,
-            request.project_dir,
-            Tagger(engine, self._world),
-            looked_for,
-            declared=declared,
-            at=self._world.now(),
-        )
-        look = self._looker.look(judge_builds=False)
-        self.rows = look.rows
-        result.update(self._looker.result(look))
-        result["warnings"] += copied
-        if former is not None:
-            # A service that only the failed deployment knew may hold what those it came beside need, a port for one.
-            added = [row for row in look.facts.containers if row.id not in former]
-            unknown = {row.id: row.service for row in added if row.service not in look.model.services}
-            self._deploy.actor_of(look, engine).remove_services(unknown)
-        return self._deploy.run(look, result)
+        """Restore a release.
 
-    def _forward_again(self, present: GoodSet) -> str:
-        """What was well until a person left it is better than an earlier set that is well no more."""
-        worse = self._attempt(present, outcome.empty(self._request.name), (), None)
-        if worse:
-            return f"\nBringing back what ran before, of {present.at}, failed too: {worse}"
-        return f"\nWhat ran before, of {present.at}, was brought back, and is well again."
+        Args:
+            result: filled in.
+            declared: paths of the files that decide what the stack is now.
+            former: ids of the containers from before a failed deploy.
+
+        Returns:
+            Why the stack is not healthy; "" when it is.
+        """
+        request, world = self._request, self._run.world
+        engine = find_engine(request, world)
+        names = () if request.files else (*FILE_NAMES, *OVERRIDE_NAMES)
+        searched = [*names, *(() if request.env_file else (".env",))]
+        copied = self._releases.restore(
+            release,
+            request.project_dir,
+            Tagger(engine, world),
+            searched,
+            declared=declared,
+            at=world.now(),
+        )
+        seen = self._run.inspector.inspect(judge_builds=False)
+        self._rows = seen.rows
+        result.take_over(self._run.inspector.result(seen))
+        result.warnings += copied
+        if former is not None:
+            # A service that only the failed deploy had may occupy what others need, for example a port.
+            added = [row for row in seen.facts.containers if row.id not in former]
+            unknown = {row.id: row.service for row in added if row.service not in seen.model.services}
+            self._applier.remove(seen, engine, unknown)
+        return self._applier.run(seen, result)

@@ -19,6 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podma
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
     limits as podman_compose_limits,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.driver import PodmanCompose
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import interpolation
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import from_config
@@ -111,18 +112,19 @@ def judge(data: dict[str, t.Any]) -> None:
     list(podman_compose_limits.unsupported("compose.yml", here, values))
     podman_compose_keys.left_out("compose.yml", here, (1, 6, 0))
     model = from_config(data, project="shop", project_dir="/opt/shop", default_image="x_{service}", unset={})
+    driver = PodmanCompose(("podman-compose",), (1, 6, 0), {})
     source = Source("shop", "/opt/shop", ("/opt/shop/compose.yml",), "", ())
     declaration.declared(model, source, declaration.Rules())
     outside.declared(model)
     outside.devices(model)
     network = Network("n", "shop_inner", "bridge", False, False, False, {}, (), {})
     found = resources.Found({"shop_inner": network}, {"shop_data": Volume("shop_data", "local", {})})
-    rows = resources.plan(model, found, "podman-compose", "1.6.0")
+    rows = resources.plan(model, found, driver)
     resources.remembered(model, found, rows)
-    outside.resources_problems(model, found, rows, "podman-compose", lambda identity: [], [])
+    outside.resources_problems(model, found, rows, driver, lambda identity: [], [])
     facts = plan.Facts([], {}, outside=found)
-    made = plan.make(model, facts, kind="podman-compose", version=(1, 6, 0), remove_orphans=True, networks=["inner"])
-    outside.names_taken(model, made, {}, "podman-compose")
+    made = plan.make(model, facts, driver=driver, remove_orphans=True, networks=["inner"])
+    outside.names_taken(model, made, {}, driver)
 
 
 def test_value_of_another_shape_anywhere_never_ends_with_a_traceback(tally, how_many):

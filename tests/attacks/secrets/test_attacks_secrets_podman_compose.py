@@ -13,7 +13,10 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider, without_values
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.driver import PodmanCompose
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.interpreter import (
+    without_values,
+)
 from onebox_testbed import podman
 
 CACHE = pathlib.Path(__file__).resolve().parents[3] / ".cache" / "testbed"
@@ -68,7 +71,7 @@ def test_no_value_is_on_a_command_line_and_each_arrives(version: str, tmp_path: 
     (project / "Dockerfile").write_text("FROM x\n")
     record = tmp_path / "record"
     environ = {**os.environ, "PATH": f"{recorder.parent}:{os.environ['PATH']}", "RECORD": str(record)}
-    tool = Provider("podman-compose", (str(script),), (1, 3), environ)
+    tool = PodmanCompose((str(script),), (1, 3), environ)
     options = [
         "--in-pod=false",
         "-p",

@@ -15,7 +15,7 @@ import signal
 import time
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import LastGood
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import Releases
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from compose_lab import Lab
 
@@ -151,6 +151,6 @@ def kept(lab: Lab) -> set[str]:
 
 
 def in_sets(lab: Lab) -> set[str]:
-    sets = LastGood(str(lab.root / "state" / lab.project), lab.project).sets()
+    sets = Releases(str(lab.root / "state" / lab.project), lab.project).sets()
     assert 1 <= len(sets) <= 3
     return {row["kept_as"] for each in sets for row in each.images.values()}

@@ -9,11 +9,10 @@ import os
 import re
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find as provider
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose import model as resolve
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
     keys as podman_compose_keys,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.driver import PodmanCompose
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import locate
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -28,14 +27,14 @@ OLD, MIDDLE, NEW = VERSIONS
 def tool(request):
     place = podman.compose(f"podman-compose=={request.param}", CACHE / f"podman-compose-{request.param}")
     version = tuple(int(part) for part in request.param.split("."))
-    return provider.Provider("podman-compose", (str(place),), version, dict(os.environ))
+    return PodmanCompose((str(place),), version, dict(os.environ))
 
 
 def model(tool, folder, service):
     (folder / "compose.yml").write_text(f"services:\n  web:\n    image: tiny\n{service}")
     (folder / ".env").write_text("SET=here\n")
     (folder / ".env").chmod(0o600)
-    return resolve.resolve(tool, locate("shop", str(folder), (), None, ()), World.real())
+    return tool.resolve(locate("shop", str(folder), (), None, ()), World.real())
 
 
 @pytest.mark.parametrize(

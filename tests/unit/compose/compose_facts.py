@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 import pathlib
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose import model as resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import config
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose.driver import DockerCompose
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.driver import PodmanCompose
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import from_config
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory, Record
@@ -70,6 +73,11 @@ def container(service: str, **changes):
     return parse_inspect(inspected(service, **changes))
 
 
+def driver(kind="podman-compose", version=(1, 6, 0)) -> Driver:
+    """A compose tool of a kind and version that no test starts."""
+    return {"docker-compose": DockerCompose, "podman-compose": PodmanCompose}[kind]((kind,), tuple(version), {})
+
+
 def planned(model, containers, *, kind="podman-compose", version=(1, 6, 0), images=None, **facts):
     """The plan, as rows by service."""
     known = {"shop:1": {"Id": IMAGE_ID, "Config": {}}, IMAGE_ID: {"Id": IMAGE_ID, "Config": {}}}
@@ -78,14 +86,14 @@ def planned(model, containers, *, kind="podman-compose", version=(1, 6, 0), imag
     networks = facts.pop("networks", ())
     records = {identity: Record("", digest) for identity, digest in facts.pop("digests", {}).items()}
     found = plan.Facts(containers, known, Memory(records), stale=facts.pop("stale", {}))
-    rows = plan.make(model, found, kind=kind, version=version, remove_orphans=orphans, networks=networks)
+    rows = plan.make(model, found, driver=driver(kind, version), remove_orphans=orphans, networks=networks)
     return {row.service: row for row in rows}
 
 
 def docker_model(record: dict):
     """The model of a recorded ``docker compose config``."""
     return from_config(
-        resolve.unescape(record["config"]),
+        config.unescape(record["config"]),
         project="obxrec",
         project_dir="/tmp/obx-compose-lab/rec",
         default_image="obxrec-{service}",

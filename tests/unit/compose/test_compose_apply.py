@@ -10,10 +10,11 @@ import pathlib
 import tempfile
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Target
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.driver import PodmanCompose
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import execute as apply
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.execute import Execution
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.plan import Row
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.resources import Row as Outside
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
@@ -45,9 +46,9 @@ def commands(rows, outside=(), model=None, refuse: str = "") -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         script = pathlib.Path(folder, "podman-compose")
         script.write_text("#!/usr/bin/python3\n")
-        tool = Provider("podman-compose", (str(script),), (1, 6, 0), {})
-        actor = apply.Actor(tool, Cli(), "shop", source, world, lock=None, grace={})
-        apply.run_plan(actor, None, model, rows, (), 1.0, {}, outside)  # type: ignore[arg-type]
+        tool = PodmanCompose((str(script),), (1, 6, 0), {})
+        commands = tool.on(Target(Cli(), "shop", source, world))
+        Execution(commands, Cli(), None, model, 1.0).run(rows, (), {}, outside)  # type: ignore[arg-type]
     return seen
 
 

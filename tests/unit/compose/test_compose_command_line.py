@@ -6,7 +6,7 @@
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import command_line
 from ansible_collections.onebox.stack.plugins.module_utils.core.mask import Secrets
-from compose_facts import model_of
+from compose_facts import driver, model_of
 
 CANARY = "canary-7a7a"
 MASKS = Secrets([CANARY]).text
@@ -24,11 +24,11 @@ MASKS = Secrets([CANARY]).text
 )
 def test_value_that_cannot_leave_the_command_line_is_refused_by_name(service, named):
     model = model_of({"web": service})
-    (problem,) = command_line.problems(model, "podman-compose", MASKS)
+    (problem,) = command_line.problems(model, driver("podman-compose"), MASKS)
     assert problem.where == "service web"
     assert named in problem.message
     assert CANARY not in problem.message
-    assert command_line.problems(model, "docker-compose", MASKS) == []
+    assert command_line.problems(model, driver("docker-compose"), MASKS) == []
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_value_that_cannot_leave_the_command_line_is_refused_by_name(service, na
     ],
 )
 def test_value_that_leaves_the_command_line_is_fine(service):
-    assert command_line.problems(model_of({"web": service}), "podman-compose", MASKS) == []
+    assert command_line.problems(model_of({"web": service}), driver("podman-compose"), MASKS) == []

@@ -11,7 +11,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.dockerignore import Ignore
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, plan
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory, Record
-from compose_facts import IMAGE_ID, container, model_of
+from compose_facts import IMAGE_ID, container, driver, model_of
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def planned(body, content, record=None, builds=(), named=IMAGE_ID, **top):
     memory = Memory({row.id: record} if record else {}, dict(builds))
     images = {"shop:1": {"Id": named, "Created": STARTED}, IMAGE_ID: {"Id": IMAGE_ID, "Created": STARTED}}
     facts = plan.Facts([row], images, memory, {"web": content})
-    made = plan.make(model, facts, kind="podman-compose", version=(1, 6), remove_orphans=False)[0]
+    made = plan.make(model, facts, driver=driver(), remove_orphans=False)[0]
     return made.action, made.reasons
 
 
@@ -146,9 +146,7 @@ class TestPlan:
         memory = Memory({row.id: Record("web", compare.digest(service), files={"secrets/s": "a"})})
         image = {"shop:1": {"Id": IMAGE_ID}, IMAGE_ID: {"Id": IMAGE_ID}}
         facts = plan.Facts([row], image, memory, {"web": Content(files={"secrets/s": Piece("b", LATER)})})
-        made = plan.make(
-            model_of({"web": body}, **self.TOP), facts, kind="podman-compose", version=(1, 6), remove_orphans=False
-        )
+        made = plan.make(model_of({"web": body}, **self.TOP), facts, driver=driver(), remove_orphans=False)
         assert made[0].action == action
 
     def test_content_that_is_copied_in_needs_a_new_container(self):
@@ -184,7 +182,7 @@ class TestPlan:
         images = {"shop:1": {"Id": IMAGE_ID, "Created": STARTED}}
         facts = plan.Facts([], images, Memory(), {"web": Content(context=Piece("a", newest))})
         model = model_of({"web": {"image": "shop:1", "build": "."}})
-        assert plan.make(model, facts, kind="podman-compose", version=(1, 6), remove_orphans=False)[0].action == action
+        assert plan.make(model, facts, driver=driver(), remove_orphans=False)[0].action == action
 
 
 def test_what_is_named_may_be_a_link(tmp_path):

@@ -6,10 +6,10 @@
 import dataclasses
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Target
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.driver import PodmanCompose
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.execute import Actor
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.mask import Secrets
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -281,6 +281,6 @@ def test_a_healthcheck_that_hangs_or_has_no_podman_ends_no_run():
     def run(argv, **options):
         raise process.CommandTimeout("took too long", process.Result(tuple(argv), -1, "", "", 30.0))
 
-    tool = Provider("podman-compose", ("podman-compose",), (1, 6, 0), {})
+    tool = PodmanCompose(("podman-compose",), (1, 6, 0), {})
     world = dataclasses.replace(World.real(), run=run)
-    Actor(tool, FakeEngine(None, None), "shop", None, world, lock=None, grace={}).probe(["a", "b"])
+    tool.on(Target(FakeEngine(None, None), "shop", None, world)).probe(["a", "b"])

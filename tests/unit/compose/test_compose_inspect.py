@@ -7,7 +7,7 @@ import dataclasses
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose import inspect
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.driver import PodmanCompose
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.plan import Facts, Row
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.resources import Found
@@ -39,10 +39,10 @@ def test_the_engine_a_stack_was_deployed_on_is_the_only_one_that_counts(tmp_path
 def test_a_restart_that_was_planned_and_not_made_is_planned_again(started, remembered):
     before, after = container("web"), container("web", State__StartedAt=started)
     content = {"web": Content(code={"/code": Piece("new", 0.0)})}
-    seen = inspect.Look(
+    seen = inspect.Inspection(
         model=model_of({"web": {"image": "shop:1"}}),
         source=None,
-        tool=Provider("podman-compose", ("podman-compose",), (1, 6, 0), {}),
+        tool=PodmanCompose(("podman-compose",), (1, 6, 0), {}),
         engine=None,
         facts=Facts([before], {}, content=content),
         rows=[Row("web", "restart", ["code_bind_changed"])],

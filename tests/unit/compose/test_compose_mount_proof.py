@@ -47,5 +47,5 @@ def test_a_directory_of_this_moment_is_outlasted_and_no_other(tmp_path, seconds_
     made = (tmp_path / "young").stat().st_ctime
     slept = [0.0]
     world = dataclasses.replace(World.real(), epoch=lambda: made + seconds_later, sleep=slept.append)
-    mounts.outlast_the_doubt([str(tmp_path / "old"), str(tmp_path / "young"), str(tmp_path / "gone")], world)
+    mounts.wait_out_ctime_ambiguity([str(tmp_path / "old"), str(tmp_path / "young"), str(tmp_path / "gone")], world)
     assert sum(slept) == pytest.approx(waited, abs=0.001)

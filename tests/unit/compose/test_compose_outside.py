@@ -10,7 +10,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.plan import Row
 from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import Network, Volume
-from compose_facts import model_of
+from compose_facts import driver, model_of
 
 
 def network(name: str, identity: str = "n1", **labels: str) -> Network:
@@ -20,7 +20,7 @@ def network(name: str, identity: str = "n1", **labels: str) -> Network:
 
 def judged(model, networks=(), volumes=None, rows=(), kind="docker-compose", members=(), ours=()):
     found = resources.Found({row.name: row for row in networks}, volumes or {})
-    problems = outside.resources_problems(model, found, rows, kind, lambda identity: members, ours)
+    problems = outside.resources_problems(model, found, rows, driver(kind), lambda identity: members, ours)
     return [(row.code, row.where) for row in problems]
 
 
@@ -116,9 +116,9 @@ LABELS = {"com.docker.compose.project": "shop", "com.docker.compose.service": "w
 def test_name_of_a_container_that_another_has(keys, names, refused):
     model = model_of({"web": {"image": "a", **keys}})
     rows = [Row("web", "create"), Row("leaving", "remove_orphan")]
-    problems = outside.names_taken(model, rows, names, "docker-compose")
+    problems = outside.names_taken(model, rows, names, driver("docker-compose"))
     assert [problem.code for problem in problems] == ["name_taken"] * refused
-    assert outside.names_taken(model, [Row("web", "keep")], names, "docker-compose") == []
+    assert outside.names_taken(model, [Row("web", "keep")], names, driver("docker-compose")) == []
 
 
 def test_provider_service_is_refused():

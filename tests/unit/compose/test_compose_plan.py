@@ -7,7 +7,7 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, plan
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
-from compose_facts import IMAGE_ID, container, docker_model, model_of, planned, recorded
+from compose_facts import IMAGE_ID, container, docker_model, driver, model_of, planned, recorded
 
 WEB = {"image": "shop:1"}
 
@@ -161,7 +161,7 @@ class TestDockerCompose:
             {"obx-compose-bb:1": image, image["Id"]: image},
         )
         numbers = tuple(int(part) for part in against.split("."))
-        rows = plan.make(docker_model(record), facts, kind="docker-compose", version=numbers, remove_orphans=False)
+        rows = plan.make(docker_model(record), facts, driver=driver("docker-compose", numbers), remove_orphans=False)
         return {row.service: (row.action, row.reasons) for row in rows}
 
     @pytest.mark.parametrize("version", ["2.26.1", "2.40.3"])

@@ -10,8 +10,11 @@ import stat
 import sys
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider, without_values
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import argv as podman_argv
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.driver import PodmanCompose
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.interpreter import (
+    without_values,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 
 OWN = "com.docker.compose.project=shop"
@@ -73,7 +76,7 @@ def test_podman_compose_runs_with_values_off_the_command_line_and_nothing_of_its
     project.mkdir()
     for name in ("asyncio", "tempfile", "runpy"):
         (project / f"{name}.py").write_text("raise SystemExit('a module of the project was imported')")
-    tool = Provider("podman-compose", (str(script),), (1, 6), dict(os.environ))
+    tool = PodmanCompose((str(script),), (1, 6), dict(os.environ))
     argv = without_values(tool, str(folder), [str(script), "img", "-e", "C=mine"])
     argv_read, variable, files = json.loads(process.run(argv, timeout=60, cwd=str(project)).stdout)
     assert argv_read[0] == "create"

@@ -9,11 +9,10 @@ import pathlib
 import sys
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose import model as resolve
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import Provider
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
     keys as podman_compose_keys,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.driver import PodmanCompose
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import locate
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -46,9 +45,9 @@ def refusals(tmp_path: pathlib.Path):
         (tmp_path / "compose.yml").write_text(text)
         (tmp_path / ".env").write_text(env)
         source = locate("shop", str(tmp_path), (), None, ())
-        tool = Provider("podman-compose", (str(script),), version, {"PATH": "/usr/bin:/bin"})
+        tool = PodmanCompose((str(script),), version, {"PATH": "/usr/bin:/bin"})
         try:
-            model = resolve.resolve(tool, source, World.real())
+            model = tool.resolve(source, World.real())
         except BadStack as error:
             return {row.where.replace(f"{tmp_path}/compose.yml: ", ""): row.message for row in error.problems}
         except ComposeError as error:

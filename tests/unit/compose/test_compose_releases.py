@@ -11,17 +11,17 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import releases
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import GoodSet, LastGood
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import Release, Releases
 from compose_facts import model_of
 
-SET = GoodSet(3, "2026-11-21T09:00:00Z", "", {}, {}, "docker-compose 2.40.3")
+SET = Release(3, "2026-11-21T09:00:00Z", "", {}, {}, "docker-compose 2.40.3")
 
 
 def test_a_set_counts_when_it_has_its_place(tmp_path):
     half = tmp_path / "good" / "3.new"
     half.mkdir(parents=True)
     (half / "set.json").write_text(json.dumps(dataclasses.asdict(SET)))
-    good = LastGood(str(tmp_path), "shop")
+    good = Releases(str(tmp_path), "shop")
     assert good.sets() == []
     half.rename(tmp_path / "good" / "3")
     assert good.sets() == [SET]
@@ -30,7 +30,7 @@ def test_a_set_counts_when_it_has_its_place(tmp_path):
 def test_a_damaged_set_is_none(tmp_path):
     (tmp_path / "good" / "1").mkdir(parents=True)
     (tmp_path / "good" / "1" / "set.json").write_text("{")
-    assert LastGood(str(tmp_path), "shop").sets() == []
+    assert Releases(str(tmp_path), "shop").sets() == []
 
 
 class Tagger:
@@ -49,7 +49,7 @@ def kept(tmp_path, **changes):
     (tmp_path / "stack").mkdir()
     (tmp_path / "stack" / "docker-compose.yml").write_text("bad")
     (tmp_path / "stack" / "compose.yml").write_text("bad too")
-    return LastGood(str(tmp_path), "shop"), dataclasses.replace(SET, files={"docker-compose.yml": "x"}, **changes)
+    return Releases(str(tmp_path), "shop"), dataclasses.replace(SET, files={"docker-compose.yml": "x"}, **changes)
 
 
 def test_a_file_that_would_be_read_in_place_of_the_sets_is_put_aside(tmp_path):

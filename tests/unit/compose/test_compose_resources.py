@@ -16,7 +16,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.resources impo
     Volume,
     parse_network,
 )
-from compose_facts import container, model_of, planned
+from compose_facts import container, driver, model_of, planned
 
 WEB = {
     "image": "shop:1",
@@ -47,7 +47,7 @@ def rows(inner=None, data=None, *, there=None, volume=None, known=None, kind="po
     found = resources.Found(
         {"shop_inner": there or network()}, {"shop_data": volume or Volume("shop_data", "local", {})}, known or {}
     )
-    return resources.plan(model, found, kind, version), model, found
+    return resources.plan(model, found, driver(kind, map(int, version.split(".")))), model, found
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model import 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory, Record
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
-from compose_facts import IMAGE_ID, container, model_of
+from compose_facts import IMAGE_ID, container, driver, model_of
 
 MODEL = model_of(
     {
@@ -40,11 +40,11 @@ def test_who_wants_what():
 
 
 def test_all_there():
-    assert secrets.problems(MODEL, "podman-compose", Keeper(**FULL)) == []
+    assert secrets.problems(MODEL, driver(), Keeper(**FULL)) == []
 
 
 def test_missing_ones_are_named_with_their_services():
-    (problem,) = secrets.problems(MODEL, "podman-compose", Keeper(key=FULL["key"]))
+    (problem,) = secrets.problems(MODEL, driver(), Keeper(key=FULL["key"]))
     assert (problem.code, problem.where) == ("no_secret", "secret token")
     assert "service bot, web" in problem.message
 
@@ -54,7 +54,7 @@ def test_missing_ones_are_named_with_their_services():
     [("docker-compose", "podman", "podman-compose"), ("docker-compose", "docker", "Swarm")],
 )
 def test_where_there_is_no_such_thing(kind, engine, word):
-    found = secrets.problems(MODEL, kind, Keeper(engine, **FULL))
+    found = secrets.problems(MODEL, driver(kind), Keeper(engine, **FULL))
     assert [problem.where for problem in found] == ["secret key", "secret token"]
     assert {problem.code for problem in found} == {"external_secret"}
     assert all(word in problem.message for problem in found)
@@ -67,7 +67,7 @@ def rows(known: dict[str, str], **updated: str) -> dict[str, plan.Row]:
     records = {bot.id: Record("bot", "", known)} if known else {}
     images = {"shop:1": {"Id": IMAGE_ID, "Config": {}}, IMAGE_ID: {"Id": IMAGE_ID, "Config": {}}}
     facts = plan.Facts([bot, web], images, Memory(records), found)
-    made = plan.make(MODEL, facts, kind="podman-compose", version=(1, 6, 0), remove_orphans=False)
+    made = plan.make(MODEL, facts, driver=driver(), remove_orphans=False)
     return {row.service: row for row in made}
 
 

@@ -14,12 +14,12 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import log_bound, without_effect
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import data_written
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from compose_facts import container, model_of
+from compose_facts import container, driver, model_of
 
 
 def named(body: dict, kind: str = "docker-compose", **top) -> list[str]:
     model = model_of({"web": {"image": "a", **body}}, **top)
-    found = without_effect.warnings(model, kind)
+    found = without_effect.warnings(model, driver(kind))
     return [each.split(": has no effect")[0].removeprefix("service web, ") for each in found]
 
 

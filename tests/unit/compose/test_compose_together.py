@@ -12,7 +12,7 @@ import threading
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import locate
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import gather as together
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import gather
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
@@ -74,7 +74,7 @@ def look(tmp_path, engine: Meeting, *, rc: int = 0, version: str = "2.40.3", sai
     source = locate("shop", str(tmp_path), (), None, ())
     request = Request("shop", str(tmp_path), provider="docker-compose", provider_path="/nowhere/docker-compose")
     world = dataclasses.replace(World.real(), run=run, environ={"HOME": "/nowhere"})
-    return together.look(request, source, engine, Memory(), world), calls
+    return gather.gather(request, source, engine, Memory(), world), calls
 
 
 def test_one_call_of_config_beside_the_version_and_the_engine(tmp_path):

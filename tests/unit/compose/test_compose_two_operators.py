@@ -17,7 +17,7 @@ import time
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import image_tags
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import LastGood
+from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import Releases
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 from paper_engine import Paper
 
@@ -60,7 +60,7 @@ def _whole(paper: Paper) -> str:
         read = list(rows["web"]["Read"].values())
     if read != [version]:
         return f"version {version} read the files {read}"
-    good = LastGood(str(paper.state / "shop"), "shop").sets()
+    good = Releases(str(paper.state / "shop"), "shop").sets()
     for each in good:
         folder = paper.state / "shop" / "good" / str(each.number) / "files"
         model = json.loads((folder / "compose.yml").read_text())

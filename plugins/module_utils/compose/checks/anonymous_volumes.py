@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import DOCKER_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.engine_traits import traits_of
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
@@ -19,14 +20,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 
 
 def problems(
-    model: Model, rows: t.Sequence[planning.Row], containers: t.Sequence[Container], engine: Engine, kind: str
+    model: Model, rows: t.Sequence[planning.Row], containers: t.Sequence[Container], engine: Engine, driver: Driver
 ) -> list[Problem]:
     """One problem for each volume with data that the plan would leave behind.
 
     Args:
         rows: the plan.
         containers: those of the stack.
-        kind: the compose tool that will apply it.
+        driver: the compose tool that will carry it out.
     """
     by_id = {container.id: container for container in containers}
     found = []
@@ -36,14 +37,14 @@ def problems(
             continue
         for container in (by_id[identity] for identity in row.container_ids if identity in by_id):
             for mount in anonymous_volumes.of(container):
-                if _is_lost(model.project, service, row, mount, engine, kind) and anonymous_volumes.has_content(
+                if _is_lost(model.project, service, row, mount, engine, driver) and anonymous_volumes.has_content(
                     container, mount
                 ):
                     found.append(_problem(service, container, mount, engine))
     return found
 
 
-def _is_lost(project: str, service: Service, row: planning.Row, mount: Mount, engine: Engine, kind: str) -> bool:
+def _is_lost(project: str, service: Service, row: planning.Row, mount: Mount, engine: Engine, driver: Driver) -> bool:
     place = os.path.normpath(mount.destination)
     for bind in service.binds:
         if os.path.normpath(bind.target) == place:
@@ -53,10 +54,10 @@ def _is_lost(project: str, service: Service, row: planning.Row, mount: Mount, en
             # The name is the stack's own; with an explicit one both tools resolve it in the model.
             known = engine.volume(name) or engine.volume(f"{project}_{name}")
             return known is None or _is_empty(str(known.get("Mountpoint") or ""))
-    if kind != DOCKER_COMPOSE:
+    if not driver.traits.keeps_anonymous_volumes:
         return True
-    # Docker Compose hands them on to the new container, unless the old one had to be removed first.
-    return engine.name == "podman" and "parent_recreated" in row.reasons
+    # Not where the old container must be removed first.
+    return traits_of(engine).keeps_namespace_owner and "parent_recreated" in row.reasons
 
 
 def _is_empty(directory: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import PODMAN_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.argv import (
     fits_line,
     read_by_podman,
@@ -16,14 +16,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model i
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 
 
-def problems(model: Model, kind: str, shown: t.Callable[[str], str]) -> list[Problem]:
+def problems(model: Model, driver: Driver, shown: t.Callable[[str], str]) -> list[Problem]:
     """One problem for each value that must not be on a command line and cannot leave it.
 
     Args:
-        kind: the compose tool.
+        driver: the compose tool.
         shown: masks secrets.
     """
-    if kind != PODMAN_COMPOSE:
+    if not driver.traits.values_on_command_line:
         return []
     return [
         Problem("on_command_line", f"service {service.name}", f"{what}, or use docker compose on Podman's socket.")

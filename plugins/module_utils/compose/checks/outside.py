@@ -12,7 +12,7 @@ import os
 import re
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import DOCKER_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, Service, pairs
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
@@ -55,7 +55,7 @@ def resources_problems(
     model: Model,
     found: resources.Found,
     rows: t.Sequence[resources.Row],
-    kind: str,
+    driver: Driver,
     members: t.Callable[[str], t.Sequence[str]],
     ours: t.Collection[str],
 ) -> list[Problem]:
@@ -64,7 +64,7 @@ def resources_problems(
     Args:
         found: networks and volumes on the engine.
         rows: the plan for them.
-        kind: the compose tool.
+        driver: the compose tool.
         members: names of the containers on a network, by its id.
         ours: names of containers that are replaced.
     """
@@ -80,7 +80,7 @@ def resources_problems(
                     f"create it: docker network create {name}"
                 )
                 problems.append(Problem("no_network", where, message))
-        elif network is not None and kind == DOCKER_COMPOSE and network.labels.get(_NETWORK_LABEL) != key:
+        elif network is not None and driver.traits.labels_networks and network.labels.get(_NETWORK_LABEL) != key:
             owner = network.labels.get(PROJECT_LABELS[0])
             whose = f"of stack {owner}" if owner else "that no stack made"
             message = (
@@ -145,13 +145,13 @@ def names_taken(
     model: Model,
     rows: t.Sequence[planning.Row],
     names: t.Mapping[str, t.Mapping[str, str]],
-    kind: str,
+    driver: Driver,
 ) -> list[Problem]:
     """Names of containers about to be made that containers of others have.
 
     Args:
         names: name -> labels of every container of the engine.
-        kind: the compose tool.
+        driver: the compose tool.
     """
     found = []
     leaving = {row.service for row in rows if row.replaces or row.action == planning.REMOVE_ORPHAN}
@@ -159,7 +159,7 @@ def names_taken(
         service = model.services.get(row.service)
         if service is None or not row.replaces:
             continue
-        for name in _names(service, model.project, kind):
+        for name in _names(service, model.project, driver):
             labels = names.get(name)
             if labels is None:
                 continue
@@ -176,11 +176,13 @@ def names_taken(
     return found
 
 
-def _names(service: Service, project: str, kind: str) -> list[str]:
+def _names(service: Service, project: str, driver: Driver) -> list[str]:
     if service.container_name:
         return [service.container_name]
-    between = "-" if kind == DOCKER_COMPOSE else "_"
-    return [between.join((project, service.name, str(number))) for number in range(1, service.scale + 1)]
+    return [
+        driver.traits.name_separator.join((project, service.name, str(number)))
+        for number in range(1, service.scale + 1)
+    ]
 
 
 def _first(labels: t.Mapping[str, str], keys: t.Sequence[str]) -> str:

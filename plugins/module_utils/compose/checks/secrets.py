@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import PODMAN_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.engine_traits import traits_of
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
@@ -34,7 +35,7 @@ def pieces(model: Model, engine: Engine | None) -> dict[str, Piece]:
     Raises:
         EngineError: the engine cannot be asked.
     """
-    if engine is None or engine.name != "podman":
+    if engine is None or not traits_of(engine).has_secrets:
         return {}
     found = {}
     for name in users(model):
@@ -45,18 +46,19 @@ def pieces(model: Model, engine: Engine | None) -> dict[str, Piece]:
     return found
 
 
-def problems(model: Model, kind: str, engine: Engine | None, coming: t.Collection[str] = ()) -> list[Problem]:
+def problems(model: Model, driver: Driver, engine: Engine | None, coming: t.Collection[str] = ()) -> list[Problem]:
     """External secrets this stack cannot be given.
 
     Args:
-        kind: the compose tool.
+        driver: the compose tool.
         coming: secrets that Podman is given before the stack is deployed.
     """
     wanted = users(model)
     if not wanted or engine is None:
         return []
-    if engine.name != "podman" or kind != PODMAN_COMPOSE:
-        place = "Docker has none outside of Swarm" if engine.name != "podman" else "docker compose refuses them"
+    has_secrets = traits_of(engine).has_secrets
+    if not has_secrets or not driver.traits.external_secrets:
+        place = f"{driver.traits.label} refuses them" if has_secrets else "Docker has none outside of Swarm"
         advice = f"is external, and {place}: declare it with file, or deploy with Podman and podman-compose"
         return [Problem("external_secret", f"secret {name}", advice) for name in sorted(wanted)]
     there = {*pieces(model, engine), *coming}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import DOCKER_COMPOSE, PODMAN_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import bound_files
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service
 
@@ -16,7 +16,7 @@ _NO_OVERLAP = "Only Swarm carries it out: here a container is stopped before its
 _WINDOWS = "Only Windows has it. Remove it"
 
 # Path of the key in a service -> why it does nothing, and what to do. With "=", the key does nothing for that value.
-_BOTH = {
+_IGNORED_BY_ALL = {
     "deploy.update_config": _NO_OVERLAP,
     "deploy.rollback_config": "Only Swarm carries it out: here a failed deploy is rolled back by onebox. Remove it",
     "deploy.placement": _SWARM,
@@ -34,33 +34,24 @@ _BOTH = {
     "cpu_count": _WINDOWS,
     "cpu_percent": _WINDOWS,
 }
-_TABLES: dict[str, dict[str, str]] = {
-    DOCKER_COMPOSE: _BOTH,
-    PODMAN_COMPOSE: {
-        **_BOTH,
-        "deploy.restart_policy.condition": "podman-compose does not read it. Write restart",
-        "deploy.restart_policy.max_attempts": "podman-compose does not read it. Write restart: on-failure:NUMBER",
-    },
-}
-_NAMES = {DOCKER_COMPOSE: "docker compose", PODMAN_COMPOSE: "podman-compose"}
 
 
-def warnings(model: Model, kind: str) -> list[str]:
+def warnings(model: Model, driver: Driver) -> list[str]:
     """One warning for each key that does nothing.
 
     Args:
-        kind: the compose tool.
+        driver: the compose tool.
     """
     found = []
     for service in model.services.values():
-        keys = [*_listed(service, kind), *_replicas(service, kind), *_modes(service)]
+        keys = [*_listed(service, driver), *_replicas(service, driver), *_modes(service)]
         for key, why in [*keys, *_ports(service), *_reload(service)]:
-            found.append(f"service {service.name}, {key}: has no effect with {_NAMES.get(kind, kind)}. {why}.")
+            found.append(f"service {service.name}, {key}: has no effect with {driver.traits.label}. {why}.")
     return found
 
 
-def _listed(service: Service, kind: str) -> t.Iterator[tuple[str, str]]:
-    for path, why in _TABLES.get(kind, _BOTH).items():
+def _listed(service: Service, driver: Driver) -> t.Iterator[tuple[str, str]]:
+    for path, why in {**_IGNORED_BY_ALL, **driver.traits.ignored_keys}.items():
         key, equals, value = path.partition("=")
         there = _value(service.raw, key)
         if str(there) == value if equals else there not in (None, "", 0, {}, []):
@@ -73,7 +64,7 @@ def _value(data: t.Any, key: str) -> t.Any:
     return data
 
 
-def _replicas(service: Service, kind: str) -> t.Iterator[tuple[str, str]]:
+def _replicas(service: Service, driver: Driver) -> t.Iterator[tuple[str, str]]:
     wanted = _value(service.raw, "deploy.replicas")
     if not str(wanted or "").isdigit() or int(str(wanted)) < 2:
         return
@@ -81,8 +72,8 @@ def _replicas(service: Service, kind: str) -> t.Iterator[tuple[str, str]]:
         yield "deploy.replicas", f"scale: {service.raw['scale']} counts. Write one of them"
     elif service.container_name:
         yield "deploy.replicas", f"container_name: {service.container_name} allows one container. Remove either"
-    elif kind == PODMAN_COMPOSE and _value(service.raw, "deploy.mode") != "replicated":
-        yield "deploy.replicas", "podman-compose reads it with deploy.mode: replicated only. Write scale"
+    elif not driver.traits.scales_by_replicas and _value(service.raw, "deploy.mode") != "replicated":
+        yield "deploy.replicas", f"{driver.traits.label} reads it with deploy.mode: replicated only. Write scale"
 
 
 def _modes(service: Service) -> t.Iterator[tuple[str, str]]:

@@ -17,13 +17,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.files import 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files import move_in
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files.changes import Difference, Target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files.staging import Staging, settle_modes
-from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look, Result
+from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Inspection
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import (
     FILE_NAMES,
     MARKER,
     OVERRIDE_NAMES,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.compose.result import Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
 from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
@@ -41,23 +42,23 @@ class Incoming:
     Args:
         request: what is wanted.
         staging: the staged files.
-        look: the stack as they declare it.
+        seen: the stack as they declare it.
 
     Attributes:
         problems: why it must not be deployed.
         secrets: secrets that Podman is given.
     """
 
-    def __init__(self, request: Request, staging: Staging, look: Look) -> None:
+    def __init__(self, request: Request, staging: Staging, seen: Inspection) -> None:
         self._request = request
         self._deployed = deployed_files.load(request.state_folder)
-        self.secrets = look.coming
-        self.problems = [*staging.problems, *podman_secrets.problems(request, look.engine)]
-        sources = tuple(declaration.written_to(look.model))
+        self.secrets = seen.coming
+        self.problems = [*staging.problems, *podman_secrets.problems(request, seen.engine)]
+        sources = tuple(declaration.written_to(seen.model))
         self._differences: list[Difference] = []
         if staging.main is not None:
             self.problems += project_dir.problems(request.name, request.project_dir, request.state_dir)
-            self.problems += _compose_files_of_others(look, staging.main)
+            self.problems += _compose_files_of_others(seen, staging.main)
             staging.main.target = dataclasses.replace(staging.main.target, foreign=sources)
             self.problems += _link_of_others(request.project_dir, sources)
             self._differences.append(staging.main)
@@ -89,20 +90,20 @@ class Incoming:
 
     def describe(self, result: Result) -> None:
         """Put it into a result."""
-        result["files"] = self.rows
+        result.files = self.rows
         ours = {os.path.join(each.target.path, name) for each in self._differences for name in each.target.items}
         others = [os.path.join(each.target.path, name) for each in self._differences for name in each.foreign]
         env_file = os.path.join(self._request.project_dir, ".env")
-        result["foreign_files"] = [
+        result.foreign_files = [
             path
             for path in others
             if path not in (*ours, env_file) and not any(own.startswith(f"{path}/") for own in ours)
         ][:_MOST_FOREIGN]
         written = [row for row in self.rows if row["action"] != file_changes.KEEP_EDITED]
-        result["changed"] = result["changed"] or bool(written or self.secrets)
+        result.changed = result.changed or bool(written or self.secrets)
         for row in self.rows:
             if row["action"] == file_changes.KEEP_EDITED:
-                result["warnings"].append(
+                result.warnings.append(
                     f"{row['path']} left the source, but was edited on the host, so it stays. Remove it if nobody "
                     "needs it."
                 )
@@ -133,7 +134,7 @@ class Incoming:
             deployed_files.save(folder, now)
         if copies:
             saved.forget_old()
-        result["warnings"] += [
+        result.warnings += [
             f"{path} was not what a deploy wrote last, and is overwritten. The copy {copy} has what it was."
             for path, copy in copies.items()
         ]
@@ -146,10 +147,10 @@ def _link_of_others(path: str, sources: t.Sequence[str]) -> t.Iterator[Problem]:
         yield Problem("unsafe_path", path, message)
 
 
-def _compose_files_of_others(look: Look, main: Difference) -> t.Iterator[Problem]:
+def _compose_files_of_others(seen: Inspection, main: Difference) -> t.Iterator[Problem]:
     """Compose files that somebody else put into the directory and that would be read in place of the deployed ones."""
     shipped = [name for name in FILE_NAMES if name in main.target.items]
-    if not look.source.searched or not shipped:
+    if not seen.source.searched or not shipped:
         return
     overrides = [name for name in OVERRIDE_NAMES if name in main.target.items]
     in_front = [name for name in FILE_NAMES[: FILE_NAMES.index(shipped[0])] if name in main.foreign]
@@ -161,7 +162,7 @@ def _compose_files_of_others(look: Look, main: Difference) -> t.Iterator[Problem
             f"no deploy wrote this file, and it would be read {how}. Add it to the source, remove it, or name the "
             "compose files in compose_stack_files (files)."
         )
-        yield Problem("foreign_compose_file", os.path.join(look.source.project_dir, name), message)
+        yield Problem("foreign_compose_file", os.path.join(seen.source.project_dir, name), message)
 
 
 def _no_room(differences: t.Iterable[Difference]) -> t.Iterator[Problem]:

@@ -35,7 +35,7 @@ def prove(engine: Engine, request: Request, world: World, **wanted: t.Any) -> di
         raise ComposeError(f"the mounts of stack {request.name} cannot be proven: {error}") from error
 
 
-def outlast_the_doubt(sources: t.Iterable[str], world: World) -> None:
+def wait_out_ctime_ambiguity(sources: t.Iterable[str], world: World) -> None:
     """Wait, half a second at most, until no directory among ``sources`` is as young as one that Podman makes.
 
     Podman's API makes a missing source just before the container; a directory that a person or a role made in that

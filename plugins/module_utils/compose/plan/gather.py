@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import concurrent.futures
-import dataclasses
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find as providers
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose import model as resolve
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import env_file, environment
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
@@ -28,10 +27,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.resources impo
 
 
 @dataclass
-class Seen:
+class Gathered:
     """What there is: the model by ``tool``, and on the engine what it is compared with."""
 
-    tool: providers.Provider
+    tool: Driver
     model: Model
     containers: list[Container] = field(default_factory=list)
     images: images.Images = field(default_factory=dict)
@@ -39,14 +38,14 @@ class Seen:
     names: t.Mapping[str, t.Mapping[str, str]] = field(default_factory=dict)
 
 
-def look(
+def gather(
     request: Request,
     source: Source,
     engine: Engine | None,
     memory: Memory,
     world: World,
     shown: t.Callable[[str], str] = mask.printed,
-) -> Seen:
+) -> Gathered:
     """Resolve the model, and meanwhile query the engine.
 
     Args:
@@ -59,18 +58,16 @@ def look(
     env = environment.clean(world.environ, env_file.names(source))
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
         # The version is needed only when there is a model, and the first candidate is nearly always the one.
-        guess = providers.likely(request.provider, engine, env, request.provider_path)
-        early = pool.submit(resolve.resolve, guess, source, world, shown) if guess is not None else None
+        guess = find.likely(request.provider, engine, env, request.provider_path)
+        early = pool.submit(guess.resolve, source, world, shown) if guess is not None else None
         try:
-            tool = providers.find(
-                request.provider, engine, env, world, executable=request.provider_path, known=memory.tools
-            )
+            tool = find.find(request.provider, engine, env, world, executable=request.provider_path, known=memory.tools)
         except ComposeError:
             if early is not None:
                 early.cancel()
             raise
         if early is None or guess is None or guess.argv != tool.argv or guess.kind != tool.kind:
-            early = pool.submit(resolve.resolve, tool, source, world, shown)
+            early = pool.submit(tool.resolve, source, world, shown)
         lost: EngineError | None = None
         containers: list[Container] = []
         found: images.Images = {}
@@ -88,11 +85,11 @@ def look(
         model = early.result()
     if lost is not None:
         raise lost
-    tool = dataclasses.replace(tool, env={**tool.env, **model.placeholders})
-    seen = Seen(tool, model, containers, found, resources.Found(known=memory.outside), names)
+    tool = tool.with_env(model.placeholders)
+    gathered = Gathered(tool, model, containers, found, resources.Found(known=memory.outside), names)
     if engine is not None:
         wanted = [service.image for service in model.services.values() if service.image not in found]
-        seen.images.update(images.look(engine, wanted, world))
+        gathered.images.update(images.look(engine, wanted, world))
         volumes = engine.volumes([body["name"] for body in resources.declared(model, "volume").values()])
-        seen.outside = resources.Found({row.name: row for row in networks}, volumes, memory.outside)
-    return seen
+        gathered.outside = resources.Found({row.name: row for row in networks}, volumes, memory.outside)
+    return gathered

@@ -8,8 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose import config_hash
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import DOCKER_COMPOSE, PODMAN_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import bound_files
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service
@@ -100,16 +99,14 @@ def make(
     model: Model,
     facts: Facts,
     *,
-    kind: str,
-    version: t.Sequence[int],
+    driver: Driver,
     remove_orphans: bool,
     networks: t.Collection[str] = (),
 ) -> list[Row]:
     """The plan for ``model``.
 
     Args:
-        kind: the compose tool that will apply it.
-        version: its version.
+        driver: the compose tool that will carry it out.
         remove_orphans: plan to remove containers of services that are no longer declared.
         networks: those of the compose file that are made again, and with them the containers on them.
     """
@@ -122,10 +119,10 @@ def make(
         present = sorted(by_service.get(name, ()), key=lambda container: container.name)
         row = rows[name] = Row(name, container_ids=tuple(container.id for container in present))
         for container in present:
-            _configuration(row, service, container, facts, kind, version, ids)
-            _image(row, service, container, facts, kind)
+            _configuration(row, service, container, facts, driver, ids)
+            _image(row, service, container, facts, driver)
             _content(row, service, container, facts)
-            _liveness(row, service, container, kind)
+            _liveness(row, service, container, driver)
         _context(row, service, present, facts)
         if present and set(resources.keys_of(service, model)) & set(networks):
             row.raise_to(RECREATE, "network_changed")
@@ -143,7 +140,7 @@ def make(
             row.raise_to(REBUILD, "missing")
     _built_elsewhere(model, rows)
     _cascade(model, rows, facts.containers)
-    if takes_dependencies_along(kind, version):
+    if driver.starts_dependencies:
         _one_shots_again(model, rows)
     orphans = sorted(set(by_service) - set(model.services))
     made = list(rows.values())
@@ -153,15 +150,6 @@ def make(
             for name in orphans
         ]
     return made
-
-
-def takes_dependencies_along(kind: str, version: t.Sequence[int]) -> bool:
-    """Whether the tool must be given a service together with what it depends on.
-
-    Docker Compose before 2.29.3 has ``depends_on`` in its hash and drops it from services started with ``--no-deps``,
-    so that the next look would see a changed service.
-    """
-    return kind == DOCKER_COMPOSE and tuple(version) < config_hash.WITHOUT_DEPENDS_ON
 
 
 def _one_shots_again(model: Model, rows: t.Mapping[str, Row]) -> None:
@@ -180,16 +168,15 @@ def _configuration(
     service: Service,
     container: Container,
     facts: Facts,
-    kind: str,
-    version: t.Sequence[int],
+    driver: Driver,
     ids: t.Mapping[str, str],
 ) -> None:
     label = container.labels.get(HASH_LABEL)
-    if kind == DOCKER_COMPOSE:
-        if label is not None and config_hash.config_hash(service.raw, ids, version) == label:
+    if driver.traits.hashes:
+        if label is not None and driver.config_hash(service.raw, ids, driver.version) == label:
             return
         changed = compare.differences(service, container, facts.images.get(container.image_id))
-        if not changed and label is not None and _other_version_agrees(service, container, version, ids, label):
+        if not changed and label is not None and _other_version_agrees(service, container, driver, ids, label):
             row.raise_to(RECREATE, "compose_version_changed")
             return
         hidden = True  # Compose recreates whether or not the difference can be shown
@@ -204,11 +191,11 @@ def _configuration(
 
 
 def _other_version_agrees(
-    service: Service, container: Container, version: t.Sequence[int], ids: t.Mapping[str, str], label: str
+    service: Service, container: Container, driver: Driver, ids: t.Mapping[str, str], label: str
 ) -> bool:
     written = container.labels.get(VERSION_LABEL, "")
     numbers = tuple(int(part) for part in written.split("-")[0].split(".") if part.isdigit())
-    return bool(numbers) and numbers != tuple(version) and config_hash.config_hash(service.raw, ids, numbers) == label
+    return bool(numbers) and numbers != driver.version and driver.config_hash(service.raw, ids, numbers) == label
 
 
 def _reason(name: str, change: t.Mapping[str, t.Any]) -> str:
@@ -221,13 +208,13 @@ def _reason(name: str, change: t.Mapping[str, t.Any]) -> str:
     return "config_hash"
 
 
-def _image(row: Row, service: Service, container: Container, facts: Facts, kind: str) -> None:
+def _image(row: Row, service: Service, container: Container, facts: Facts, driver: Driver) -> None:
     local = _local(facts, service.image)
     if local is None:
         return
     identity = images.identity(local)
     runs = container.image_id
-    if kind == DOCKER_COMPOSE:
+    if driver.traits.labels_image:
         runs = container.labels.get(IMAGE_LABEL, runs)
     if runs != identity:
         row.raise_to(RECREATE, "image_changed")
@@ -296,7 +283,7 @@ def _local(facts: Facts, reference: str) -> t.Mapping[str, t.Any] | None:
     return facts.images.get(reference)
 
 
-def _liveness(row: Row, service: Service, container: Container, kind: str) -> None:
+def _liveness(row: Row, service: Service, container: Container, driver: Driver) -> None:
     if container.running and container.status != "paused":
         return
     if container.status in ("restarting", "stopping", "removing"):
@@ -304,10 +291,9 @@ def _liveness(row: Row, service: Service, container: Container, kind: str) -> No
     if container.status == "exited" and service.one_shot and container.exit_code == 0:
         row.ended = True
         return  # it did what it was for
-    # On Podman a start that was killed, or refused by the runtime, leaves a container that can never be started (runc:
-    # "container with given ID already exists"). One that never ran holds nothing, so a new one costs nothing.
+    # A container that never ran holds nothing, so a new one costs nothing.
     never_ran = container.status in ("created", "configured", "initialized")
-    row.raise_to(RECREATE if never_ran and kind == PODMAN_COMPOSE else START, "not_running")
+    row.raise_to(RECREATE if never_ran and not driver.traits.starts_created else START, "not_running")
 
 
 def _built_elsewhere(model: Model, rows: t.Mapping[str, Row]) -> None:

@@ -15,7 +15,7 @@ import json
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import DOCKER_COMPOSE
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service, pairs
 from ansible_collections.onebox.stack.plugins.module_utils.core import mask
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS
@@ -111,12 +111,11 @@ def keys_of(service: Service, model: Model) -> list[str]:
     return [] if service.raw.get("network_mode") else [*filter(None, [model.default_network])]
 
 
-def plan(model: Model, found: Found, kind: str, version_text: str) -> list[Row]:
+def plan(model: Model, found: Found, driver: Driver) -> list[Row]:
     """The networks and volumes that are not as declared.
 
     Args:
-        kind: the compose tool.
-        version_text: its version.
+        driver: the compose tool.
     """
     rows = []
     for key, body in declared(model, "network").items():
@@ -124,10 +123,10 @@ def plan(model: Model, found: Found, kind: str, version_text: str) -> list[Row]:
         if network is None or body.get("external"):
             continue
         owner = network.labels.get(PROJECT_LABELS[0])
-        if owner and owner != model.project and not (kind == DOCKER_COMPOSE and HASH_LABEL in network.labels):
+        if owner and owner != model.project and not (driver.traits.hashes and HASH_LABEL in network.labels):
             continue  # two stacks declare it, and a tool without hashes takes it as it is
         diff = _network_diff(body, network)
-        if _changed("network", body, network.id, network.labels, found.known, kind, version_text, diff):
+        if _changed("network", body, network.id, network.labels, found.known, driver, diff):
             row = Row("network", key, network.name, network.id, RECREATE, ["network_changed"], diff or _UNSEEN)
             rows.append(row)
     for key, body in declared(model, "volume").items():
@@ -135,7 +134,7 @@ def plan(model: Model, found: Found, kind: str, version_text: str) -> list[Row]:
         if volume is None or body.get("external"):
             continue
         diff = _volume_diff(body, volume)
-        if _changed("volume", body, volume.name, volume.labels, found.known, kind, version_text, diff):
+        if _changed("volume", body, volume.name, volume.labels, found.known, driver, diff):
             rows.append(Row("volume", key, volume.name, volume.name, KEEP, ["volume_changed"], diff or _UNSEEN))
     return rows
 
@@ -150,22 +149,21 @@ def _changed(
     identity: str,
     labels: t.Mapping[str, str],
     known: t.Mapping[str, str],
-    kind: str,
-    version_text: str,
+    driver: Driver,
     diff: Diff,
 ) -> bool:
     now = digest(what, body)
     label = labels.get(HASH_LABEL)
-    if kind == DOCKER_COMPOSE and label and what == "network":
+    if driver.traits.hashes and label and what == "network":
         if label == now:
             return False
         # Should this Compose hash otherwise than we do, what it made of the same declaration is not changed.
-        return not (known.get(identity) == now and labels.get(VERSION_LABEL) == version_text)
+        return not (known.get(identity) == now and labels.get(VERSION_LABEL) == driver.version_text)
     if label and label == now:
         return False
     if identity in known:
         return known[identity] != now
-    return bool(diff) or (bool(label) and kind == DOCKER_COMPOSE and labels.get(VERSION_LABEL) == version_text)
+    return bool(diff) or (bool(label) and driver.traits.hashes and labels.get(VERSION_LABEL) == driver.version_text)
 
 
 def _network_diff(body: t.Mapping[str, t.Any], network: Network) -> Diff:

@@ -9,7 +9,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.find import fingerprint
-from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Look
+from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Inspection
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
@@ -19,42 +19,42 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 _UNTOUCHED = (planning.KEEP, planning.START, planning.RESTART)
 
 
-def after(look: Look, containers: t.Sequence[Container], outside: resources.Found, at: float) -> Memory:
+def after(seen: Inspection, containers: t.Sequence[Container], outside: resources.Found, at: float) -> Memory:
     """The memory after a run, also one that failed half way.
 
     By container id: a container someone else made is unknown, and is taken for what the plan found it to be.
 
     Args:
-        look: what the run saw before it changed anything.
+        seen: what the run saw before it changed anything.
         containers: what is there now.
         outside: networks and volumes that are there now.
         at: the time, seconds since 1970.
     """
-    former = {row.id: row for row in look.facts.containers}
-    rows = {row.service: row for row in look.rows}
+    former = {row.id: row for row in seen.facts.containers}
+    rows = {row.service: row for row in seen.rows}
     records: dict[str, Record] = {}
-    builds = dict(look.facts.memory.builds)
+    builds = dict(seen.facts.memory.builds)
     for container in containers:
-        service = look.model.services.get(container.service)
+        service = seen.model.services.get(container.service)
         if service is None:
             continue
-        record = _record(look, service, container, former.get(container.id), rows[service.name])
+        record = _record(seen, service, container, former.get(container.id), rows[service.name])
         if record is not None:
             records[container.id] = record
-        content = look.facts.content.get(service.name)
-        if content is not None and content.context is not None and _built_from(look, container, rows[service.name]):
+        content = seen.facts.content.get(service.name)
+        if content is not None and content.context is not None and _built_from(seen, container, rows[service.name]):
             builds.pop(container.image_id, None)  # so that the newest comes last
             builds[container.image_id] = content.context.digest
-    mark = fingerprint(look.tool.argv)
-    tools = {mark: look.tool.version_text} if mark else {}
-    return Memory(records, builds, look.cache, tools, resources.remembered(look.model, outside, look.outside), at)
+    mark = fingerprint(seen.tool.argv)
+    tools = {mark: seen.tool.version_text} if mark else {}
+    return Memory(records, builds, seen.cache, tools, resources.remembered(seen.model, outside, seen.outside), at)
 
 
 def _record(
-    look: Look, service: Service, container: Container, before: Container | None, row: planning.Row
+    seen: Inspection, service: Service, container: Container, before: Container | None, row: planning.Row
 ) -> Record | None:
-    known = look.facts.memory.records.get(container.id)
-    content = look.facts.content.get(service.name)
+    known = seen.facts.memory.records.get(container.id)
+    content = seen.facts.content.get(service.name)
     if content is None:
         return known
     fresh = Record.of(service.name, compare.digest(service), content, service.stop_seconds, container)
@@ -72,8 +72,8 @@ def _record(
     return dataclasses.replace(fresh, digest=known.digest, files=files, stop_seconds=known.stop_seconds)
 
 
-def _built_from(look: Look, container: Container, row: planning.Row) -> bool:
+def _built_from(seen: Inspection, container: Container, row: planning.Row) -> bool:
     """Whether the container runs what this run made of the context, or found to be made of it."""
     if row.built_id:
         return row.built_id == container.image_id
-    return container.image_id not in look.facts.memory.builds and "build_context_changed" not in row.reasons
+    return container.image_id not in seen.facts.memory.builds and "build_context_changed" not in row.reasons

@@ -29,7 +29,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 
 
 @dataclass(frozen=True)
-class GoodSet:
+class Release:
     """One set.
 
     Attributes:
@@ -48,7 +48,7 @@ class GoodSet:
     files: dict[str, str]
     tool: str
 
-    def same_as(self, other: GoodSet) -> bool:
+    def same_as(self, other: Release) -> bool:
         """Whether bringing back one or the other makes no difference."""
         mine = {name: row["id"] for name, row in self.images.items()}
         theirs = {name: row["id"] for name, row in other.images.items()}
@@ -60,7 +60,7 @@ class GoodSet:
         return {"number": self.number, "at": self.at, "revision": self.revision}
 
 
-class LastGood:
+class Releases:
     """The sets of one stack.
 
     Args:
@@ -73,7 +73,7 @@ class LastGood:
         self._folder = os.path.join(folder, "good")
         self._project = project
 
-    def sets(self) -> list[GoodSet]:
+    def sets(self) -> list[Release]:
         """All that are whole, oldest first."""
         found = []
         for name in os.listdir(self._folder) if os.path.isdir(self._folder) else ():
@@ -81,7 +81,7 @@ class LastGood:
                 continue  # written whole, and the power went before it had its place
             try:
                 with open(os.path.join(self._folder, name, "set.json"), encoding="utf-8") as stream:
-                    found.append(GoodSet(**json.load(stream)))
+                    found.append(Release(**json.load(stream)))
             except (OSError, ValueError, TypeError):
                 continue  # half written when the power went: it was never a set
         return sorted(found, key=lambda each: each.number)
@@ -99,7 +99,7 @@ class LastGood:
         at: str = "",
         revision: str = "",
         tool: str = "",
-    ) -> GoodSet:
+    ) -> Release:
         """What runs now, as the set it would be.
 
         Args:
@@ -115,9 +115,9 @@ class LastGood:
                     "reference": _reference(container, service.image),
                     "kept_as": f"localhost/onebox/{self._project}/{container.service.lower()}:good-{number}",
                 }
-        return GoodSet(number, at, revision, images, dict(judged), tool)
+        return Release(number, at, revision, images, dict(judged), tool)
 
-    def commit(self, good: GoodSet, project_dir: str, tagger: Tagger, keep: int) -> GoodSet:
+    def commit(self, good: Release, project_dir: str, tagger: Tagger, keep: int) -> Release:
         """Keep ``good`` unless it is no different from the newest, and forget all but ``keep``.
 
         Raises:
@@ -151,20 +151,20 @@ class LastGood:
         self.forget([*known, good][: -max(keep, 1)], tagger)
         return good
 
-    def forget(self, sets: t.Iterable[GoodSet], tagger: Tagger) -> None:
+    def forget(self, sets: t.Iterable[Release], tagger: Tagger) -> None:
         """Remove sets and the names of their images."""
         for each in sets:
             # Names first: a run that is killed in between knows them from the set.
             self._untag(each, tagger)
             shutil.rmtree(os.path.join(self._folder, str(each.number)), ignore_errors=True)
 
-    def _untag(self, each: GoodSet, tagger: Tagger) -> None:
+    def _untag(self, each: Release, tagger: Tagger) -> None:
         for row in each.images.values():
             tagger.untag(row["kept_as"])
 
     def restore(
         self,
-        good: GoodSet,
+        good: Release,
         project_dir: str,
         tagger: Tagger,
         looked_for: t.Sequence[str] = (),
@@ -200,7 +200,7 @@ class LastGood:
                     raise ComposeError(f"cannot put {later} aside: {error.strerror}") from error
         return warnings
 
-    def _put_back(self, good: GoodSet, project_dir: str, superfluous: t.Collection[str], at: str) -> list[str]:
+    def _put_back(self, good: Release, project_dir: str, superfluous: t.Collection[str], at: str) -> list[str]:
         place = os.path.join(self._folder, str(good.number), "files")
         items, problems = file_changes.read_tree(place)
         # The directories of a set are private; those of the stack keep the modes they have.
@@ -321,7 +321,7 @@ def _reference(container: Container, declared: str) -> str:
     return declared if not known or known.startswith("sha256:") else known
 
 
-def _copy_files(good: GoodSet, project_dir: str, folder: str) -> list[str]:
+def _copy_files(good: Release, project_dir: str, folder: str) -> list[str]:
     """Copy the files of a set. Returns those that are not what was judged. Raises :class:`OSError`."""
     differing = []
     for path, judged in good.files.items():

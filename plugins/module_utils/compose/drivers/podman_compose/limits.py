@@ -95,7 +95,7 @@ def misread(
 
     Args:
         path: the compose file.
-        odd: see :class:`find.Parsed`.
+        odd: see :class:`interpreter.Parsed`.
         data: the part of the file that is used.
     """
     for where, text, kind in odd:

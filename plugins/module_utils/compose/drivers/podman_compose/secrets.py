@@ -10,6 +10,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.engine_traits import traits_of
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
@@ -31,7 +32,7 @@ def problems(request: Request, engine: Engine | None) -> list[Problem]:
         where = f"compose_stack_secrets, name {name}"
         if not _NAME.fullmatch(name):
             found.append(Problem("bad_secret_name", where, "is not a name for a secret of Podman"))
-        elif engine is not None and engine.name != "podman":
+        elif engine is not None and not traits_of(engine).has_secrets:
             advice = "give it a path instead of a name, and declare it with file in the compose file"
             found.append(Problem("external_secret", where, f"is kept by Podman, and this engine is Docker: {advice}"))
     return found
@@ -43,7 +44,7 @@ def coming(request: Request, engine: Engine | None, world: World) -> dict[str, P
     Raises:
         EngineError, ComposeError: Podman cannot be queried.
     """
-    if engine is not None and engine.name != "podman":
+    if engine is not None and not traits_of(engine).has_secrets:
         return {}
     piece = Piece("to come", world.epoch())
     return {
