@@ -23,7 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.files.incomin
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files.staging import Staging, staged
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.acceptance import Acceptance
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate, Settings
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.restarts import Baseline
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Inspection
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
@@ -278,16 +278,14 @@ class Applier:
 
     def _gate(self, seen: Inspection, engine: Engine) -> Gate:
         commands = self._run.commands(seen.tool, engine, seen.source, {})
-        return Gate(
-            engine,
-            self._request.name,
-            self._world,
+        settings = Settings(
             settle=self._request.settle,
             probe=commands.probe if traits_of(engine).needs_probes else None,
             baseline=Baseline.of(seen.facts.containers, seen.facts.memory),
             local=self._request.vm == "none",
             shown=self._run.secrecy.printed,
         )
+        return Gate(engine, self._request.name, self._world, settings)
 
     def _apply(self, seen: Inspection, engine: Engine, gate: Gate, result: Result) -> None:
         services, timeout = seen.model.services, self._request.wait_timeout

@@ -13,7 +13,7 @@ import socket
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import evidence, restarts
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate, Settings
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.restarts import Baseline
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory, Record
 from compose_facts import container, model_of
@@ -45,7 +45,7 @@ def here(**changes):
 def waited(service: dict, script, timeout: float = 20.0, baseline: Baseline | None = None):
     time = FakeTime()
     options = {} if baseline is None else {"baseline": baseline}
-    gate = Gate(FakeEngine(time, script), "shop", time.world, **options)
+    gate = Gate(FakeEngine(time, script), "shop", time.world, Settings(**options))
     return gate.wait(model_of({"web": service}).services, timeout, began_at=START), time.now
 
 

@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.driver import PodmanCompose
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate, Settings
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.mask import Secrets
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -55,7 +55,7 @@ HEALTHCHECK = {"healthcheck": {"test": ["CMD", "true"]}}
 
 def gate_of(script, services, timeout=20.0, logs="first\nlast words", **options):
     time = FakeTime()
-    gate = Gate(FakeEngine(time, script, logs), "shop", time.world, **options)
+    gate = Gate(FakeEngine(time, script, logs), "shop", time.world, Settings(**options))
     rows = gate.wait(model_of(services).services, timeout, completed=options.pop("completed", ()))
     return rows, time.now
 

@@ -48,52 +48,72 @@ class _Seen:
     starts: int = 0
 
 
+@dataclass(frozen=True)
+class Settings:
+    """How a gate judges.
+
+    Attributes:
+        settle: seconds a service without a healthcheck must run without a restart.
+        patience: seconds ``unhealthy`` or ``exited`` must last to count as a failure: a restart policy, or the next
+            healthcheck, may still fix it.
+        interval: seconds between two inspections.
+        probe: runs healthchecks of containers now. Podman leaves that to systemd timers: without systemd, nothing else
+            runs them.
+        kernel: tells whether the kernel killed a container, see :func:`exit_reason.kernel_says`.
+        baseline: restarts from before the deploy, which do not count.
+        local: whether the processes of the containers run on this host, so that their ports can be inspected.
+        shown: masks the output of a container.
+    """
+
+    settle: float = 3.0
+    patience: float = 3.0
+    interval: float = 0.25
+    probe: t.Callable[[t.Sequence[str]], None] | None = None
+    kernel: t.Callable[[str], str] = exit_reason.kernel_says
+    baseline: Baseline = UNKNOWN
+    local: bool = True
+    shown: t.Callable[[str], str] = mask.printed
+
+
+@dataclass
+class _Row:
+    """The health of one container, or of a service without one."""
+
+    service: str
+    verdict: str
+    message: str
+    container: str = ""
+    id: str = ""
+    state: str = "missing"
+    health: str = ""
+    evidence: str = evidence.NONE
+    restarts: int = 0
+    exit_code: int = 0
+    oom_killed: bool = False
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, t.Any]:
+        """As modules return it."""
+        shown = {key: value for key, value in vars(self).items() if key not in ("verdict", "id")}
+        return {**shown, "ok": self.verdict == WELL}
+
+
 class Gate:
     """The health gate of one stack.
 
     Args:
-        engine: where containers are looked at.
+        engine: where containers are inspected.
         project: the stack.
         world: the clock, and waiting.
-        settle: seconds a service without a healthcheck must run without a restart.
-        patience: seconds ``unhealthy`` or ``exited`` must last to count: a restart policy, or the next try of the
-            healthcheck, may still mend it.
-        probe: runs a container's healthcheck now. Podman leaves that to systemd timers: where there is no systemd,
-            nobody else does it.
-        interval: seconds between two looks.
-        kernel: says whether the kernel killed a container, see :func:`exit_reason.kernel_says`.
-        baseline: restarts from before the deploy, which do not count.
-        local: whether the processes of the containers are on this host, so that their ports can be looked at.
-        shown: masks what a container printed.
+        settings: how it judges.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        project: str,
-        world: World,
-        *,
-        settle: float = 3.0,
-        patience: float = 3.0,
-        probe: t.Callable[[t.Sequence[str]], None] | None = None,
-        interval: float = 0.25,
-        kernel: t.Callable[[str], str] = exit_reason.kernel_says,
-        baseline: Baseline = UNKNOWN,
-        local: bool = True,
-        shown: t.Callable[[str], str] = mask.printed,
-    ) -> None:
+    def __init__(self, engine: Engine, project: str, world: World, settings: Settings | None = None) -> None:
         self._engine = engine
         self._project = project
         self._world = world
-        self._settle = settle
-        self._patience = patience
-        self._probe = probe
-        self._interval = interval
-        self._kernel = kernel
-        self._baseline = baseline
-        self._local = local
+        self._settings = settings or Settings()
         self._longest = math.inf
-        self._shown = shown
 
     def wait(
         self,
@@ -118,19 +138,19 @@ class Gate:
         """
         began = self._world.monotonic()
         seen: dict[str, _Seen] = {}
-        self._longest = max(timeout / 2, self._settle)
+        self._longest = max(timeout / 2, self._settings.settle)
         while True:
             looked = self._world.monotonic()
             rows = self._look(services, seen, began, completed, began_at)
-            bad = [row for row in rows if row["verdict"] == FAILED]
-            if not bad and all(row["verdict"] == WELL for row in rows):
-                return [_public(row) for row in rows]
+            bad = [row for row in rows if row.verdict == FAILED]
+            if not bad and all(row.verdict == WELL for row in rows):
+                return [row.as_dict() for row in rows]
             now = self._world.monotonic()
             elapsed = now - began
             if bad or elapsed >= timeout:
-                raise self._unhealthy(bad or [row for row in rows if row["verdict"] != WELL], rows, elapsed)
+                raise self._unhealthy(bad or [row for row in rows if row.verdict != WELL], rows, elapsed)
             # Podman's command line takes its time: most of it is for the services.
-            self._world.sleep(min(max(self._interval, 10 * (now - looked)), 2.0))
+            self._world.sleep(min(max(self._settings.interval, 10 * (now - looked)), 2.0))
 
     def _look(
         self,
@@ -139,37 +159,37 @@ class Gate:
         began: float,
         completed: t.Container[str],
         began_at: float,
-    ) -> list[dict[str, t.Any]]:
+    ) -> list[_Row]:
         found = self._containers(services)
-        if self._probe is not None:
+        if self._settings.probe is not None:
             checked = [row.id for row in found if row.running and evidence.has_healthcheck(services[row.service], row)]
             if checked:
-                self._probe(checked)
+                self._settings.probe(checked)
                 found = self._containers(services)
         rows = []
         for container in found:
             service = services[container.service]
             verdict, message = self._verdict(service, container, seen, completed, began_at)
             rows.append(
-                {
-                    "service": container.service,
-                    "container": container.name,
-                    "id": container.id,
-                    "state": container.status,
-                    "health": container.health,
-                    "evidence": _evidence(service, container, verdict, message),
-                    "restarts": container.restart_count,
-                    "exit_code": container.exit_code,
-                    "oom_killed": container.oom_killed,
-                    "seconds": round(self._world.monotonic() - began, 3),
-                    "verdict": verdict,
-                    "message": message,
-                }
+                _Row(
+                    container.service,
+                    verdict,
+                    message,
+                    container=container.name,
+                    id=container.id,
+                    state=container.status,
+                    health=container.health,
+                    evidence=_evidence(service, container, verdict, message),
+                    restarts=container.restart_count,
+                    exit_code=container.exit_code,
+                    oom_killed=container.oom_killed,
+                    seconds=round(self._world.monotonic() - began, 3),
+                )
             )
         there = {container.service for container in found}
         for name, service in services.items():
             if name not in there and service.scale > 0:
-                rows.append(_absent(name))
+                rows.append(_Row(name, WAITING, "has no container"))
         return rows
 
     def _containers(self, services: t.Mapping[str, Service]) -> list[Container]:
@@ -189,17 +209,17 @@ class Gate:
         restarts = self._restarts(memory, container)
         watched = max(container.restart_count - memory.restarts, memory.starts)
         job = service.retried and not evidence.has_healthcheck(service, container) and not service.ports
-        if restarts >= LOOP and (watched or self._baseline.is_new(container)) and not job:
-            ended = exit_reason.words(replace(container, exit_code=memory.exit_code), self._kernel)
+        if restarts >= LOOP and (watched or self._settings.baseline.is_new(container)) and not job:
+            ended = exit_reason.words(replace(container, exit_code=memory.exit_code), self._settings.kernel)
             return FAILED, f"keeps restarting ({restarts} times), {ended}"
         if container.status in _ENDED:
             if service.name in completed or service.one_shot:
                 if container.exit_code == 0:
                     return WELL, "ended with exit code 0"
-                ended = f"ended: {exit_reason.words(container, self._kernel)}"
+                ended = f"ended: {exit_reason.words(container, self._settings.kernel)}"
                 # One that is started again while it fails may be between two tries.
                 return self._lasting(memory, now, ended) if service.retried else (FAILED, ended)
-            return self._lasting(memory, now, f"is not running: {exit_reason.words(container, self._kernel)}")
+            return self._lasting(memory, now, f"is not running: {exit_reason.words(container, self._settings.kernel)}")
         if service.name in completed:
             memory.since = None
             return WAITING, f"is still {container.status}, and another service waits for its end"
@@ -208,7 +228,7 @@ class Gate:
         memory.since = None
         if container.status not in _RUNNING:
             return WAITING, f"is {container.status}"
-        loops = self._baseline.short_lived(container, restarts, self._world.epoch())
+        loops = self._settings.baseline.short_lived(container, restarts, self._world.epoch())
         if evidence.has_healthcheck(service, container):
             if container.health == "healthy":
                 must_last = loops or epoch_of(container.started_at) >= began_at
@@ -216,22 +236,24 @@ class Gate:
             memory.healthy_since = None
             return WAITING, self._with_output(f"its healthcheck is still {container.health or 'not run'}", container)
         ran = self._ran(memory, now, container)
-        if ran < (min(self._settle * patience_factor(restarts), self._longest) if loops else self._settle):
+        if ran < (
+            min(self._settings.settle * patience_factor(restarts), self._longest) if loops else self._settings.settle
+        ):
             return WAITING, f"runs for {max(ran, 0):.0f} s"
-        heard = evidence.listening(service, container) if self._local else evidence.Listening(False)
+        heard = evidence.listening(service, container) if self._settings.local else evidence.Listening(False)
         if not heard.known:
             return WELL, evidence.NOTHING_ASKED
         return (WAITING, heard.message) if heard.message else (WELL, _LISTENS)
 
     def _with_output(self, message: str, container: Container) -> str:
-        said = check_output.last_failure(container, self._shown)
+        said = check_output.last_failure(container, self._settings.shown)
         return f"{message}: {said}" if said else message
 
     def _restarts(self, memory: _Seen, container: Container) -> int:
         """How often it was restarted since the deploy began, or since the last run."""
         if memory.started_at and container.started_at != memory.started_at:
             memory.starts += 1
-        return max(self._baseline.restarts(container, memory.restarts), memory.starts)
+        return max(self._settings.baseline.restarts(container, memory.restarts), memory.starts)
 
     def _steady(self, memory: _Seen, now: float, container: Container, restarts: int) -> tuple[str, str]:
         # Some are healthy until they have read their configuration, and one that was restarted even more so.
@@ -250,21 +272,21 @@ class Gate:
     def _lasting(self, memory: _Seen, now: float, message: str) -> tuple[str, str]:
         if memory.since is None:
             memory.since = now
-        return (FAILED if now - memory.since >= self._patience else WAITING), message
+        return (FAILED if now - memory.since >= self._settings.patience else WAITING), message
 
     def _unhealthy(
         self,
-        bad: t.Sequence[t.Mapping[str, t.Any]],
-        rows: t.Sequence[dict[str, t.Any]],
+        bad: t.Sequence[_Row],
+        rows: t.Sequence[_Row],
         elapsed: float,
     ) -> Unhealthy:
         parts = []
         for row in bad:
-            part = f"service {row['service']} {row['message']}"
-            tail = self._tail(str(row["id"]))
+            part = f"service {row.service} {row.message}"
+            tail = self._tail(row.id)
             parts.append(part + (f"; its last lines:\n{tail}" if tail else "; it printed nothing"))
         head = f"stack {self._project} is not well after {elapsed:.0f} s: "
-        return Unhealthy(head + "\n".join(parts), [_public(row) for row in rows])
+        return Unhealthy(head + "\n".join(parts), [row.as_dict() for row in rows])
 
     def _tail(self, container: str) -> str:
         if not container:
@@ -273,33 +295,10 @@ class Gate:
             lines = self._engine.logs(container, 15).rstrip()
         except EngineError:
             return ""
-        return "\n".join(f"    {line}" for line in self._shown(lines).splitlines())
+        return "\n".join(f"    {line}" for line in self._settings.shown(lines).splitlines())
 
 
 def _evidence(service: Service, container: Container, verdict: str, message: str) -> str:
     if evidence.has_healthcheck(service, container):
         return evidence.HEALTHCHECK
     return evidence.PORT if verdict == WELL and message == _LISTENS else evidence.NONE
-
-
-def _absent(name: str) -> dict[str, t.Any]:
-    return {
-        "service": name,
-        "container": "",
-        "id": "",
-        "state": "missing",
-        "health": "",
-        "evidence": evidence.NONE,
-        "restarts": 0,
-        "exit_code": 0,
-        "oom_killed": False,
-        "seconds": 0.0,
-        "verdict": WAITING,
-        "message": "has no container",
-    }
-
-
-def _public(row: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    shown = {key: value for key, value in row.items() if key not in ("verdict", "id")}
-    shown["ok"] = row["verdict"] == WELL
-    return shown
