@@ -185,12 +185,9 @@ def story(request, make_lab, tmp_path):
         yield Story(lab, pathlib.Path(home), vault)
 
 
-def test_canary_of_every_input_is_found_nowhere(story: Story, tally):
-    lab, box = story.lab, story.box
-    story.generation("first")
-    said = story.run("first deploy")
-    assert "changed=1" in said
-    web = lab.containers()["web"][0]
+def check_environment(story: Story) -> None:
+    """Each value reached the container as it was declared."""
+    web = story.lab.containers()["web"][0]
     first = story.canaries["first"]
     env = dict(row.partition("=")[::2] for row in web.env)
     assert env["PLAIN"] == first["env"]
@@ -202,63 +199,79 @@ def test_canary_of_every_input_is_found_nowhere(story: Story, tally):
     assert env["FROM_OWN_FILE"] == first["own_env_file"]
     assert web.labels["traefik.auth"] == f"admin:{first['label']}"
 
-    said = story.run("no-op")
-    assert "changed=0" in said
 
-    story.generation("second")
-    said = story.run("planned change", "--check")
-    assert "env_changed" in said
-    said = story.run("change")
-    assert "environment.PLAIN" in said
-    assert "(changed)" in said
+def rewrite(story: Story) -> None:
+    """Write the changed compose file; the role writes the .env."""
+    story.lab.write()
+    (story.lab.folder / ".env").unlink()
 
+
+def deploy_failing_service(story: Story) -> None:
     story.generation("third")
-    lab.services["web"]["command"] = ["sh", "-c", "env; echo dying with $$LOG_VALUE $$QUOTED; exit 3"]
-    lab.write()
-    (lab.folder / ".env").unlink()
+    story.lab.services["web"]["command"] = ["sh", "-c", "env; echo dying with $$LOG_VALUE $$QUOTED; exit 3"]
+    rewrite(story)
     said = story.run("failing deploy", expect=2)
     assert "dying with ********" in said
     assert "brought back" in said
 
+
+def deploy_failing_healthcheck(story: Story) -> None:
     story.generation("fourth")
-    lab.services["web"]["healthcheck"] = {
+    story.lab.services["web"]["healthcheck"] = {
         "test": ["CMD-SHELL", "echo $$CHECK_VALUE; exit 1"],
         "interval": "1s",
         "retries": 1,
     }
-    lab.write()
-    (lab.folder / ".env").unlink()
+    rewrite(story)
     story.run("failing healthcheck", expect=2)
 
-    story.generation("fifth")
-    (lab.folder / "app" / "Dockerfile").write_text(
-        f"FROM {lab.backend.image}\nARG TOKEN\nRUN echo building $TOKEN; exit 4\n"
-    )
-    said = story.run("failing build", expect=2)
-    assert "could not build" in said
-    (lab.folder / "app" / "Dockerfile").write_text(f"FROM {lab.backend.image}\nARG TOKEN\n")
 
+def deploy_failing_build(story: Story) -> None:
+    dockerfile, image = story.lab.folder / "app" / "Dockerfile", story.lab.backend.image
+    story.generation("fifth")
+    dockerfile.write_text(f"FROM {image}\nARG TOKEN\nRUN echo building $TOKEN; exit 4\n")
+    assert "could not build" in story.run("failing build", expect=2)
+    dockerfile.write_text(f"FROM {image}\nARG TOKEN\n")
+
+
+def deploy_failing_checks(story: Story) -> None:
     story.generation("sixth")
-    checks = story.canaries["sixth"]
-    box.variables["compose_stack_wait_timeout"] = 8
-    box.variables["compose_stack_http_checks"] = [
+    checks, variables = story.canaries["sixth"], story.box.variables
+    variables["compose_stack_wait_timeout"] = 8
+    variables["compose_stack_http_checks"] = [
         {"url": f"http://me:{checks['http_password']}@127.0.0.1:9/x?t={checks['http_query']}"}
     ]
-    box.variables["compose_stack_prometheus_checks"] = [
-        {"url": f"http://me:{checks['prometheus_password']}@127.0.0.1:9"}
-    ]
-    said = story.run("failing check of a URL", expect=2)
-    assert "does not answer" in said
-    box.variables.pop("compose_stack_http_checks")
-    box.variables.pop("compose_stack_prometheus_checks")
+    variables["compose_stack_prometheus_checks"] = [{"url": f"http://me:{checks['prometheus_password']}@127.0.0.1:9"}]
+    assert "does not answer" in story.run("failing check of a URL", expect=2)
+    variables.pop("compose_stack_http_checks")
+    variables.pop("compose_stack_prometheus_checks")
 
+
+def deploy_refused_file(story: Story) -> None:
     story.generation("seventh")
-    lab.services["web"]["ports"] = ["${PLAIN}:80"]
-    lab.write()
-    (lab.folder / ".env").unlink()
+    story.lab.services["web"]["ports"] = ["${PLAIN}:80"]
+    rewrite(story)
     story.run("compose file that a tool refuses", expect=2)
 
-    tally(f"{lab.backend.name}: canaries in argv, output, history, state and files of a role run", story.searched)
+
+def test_canary_of_every_input_is_found_nowhere(story: Story, tally):
+    story.generation("first")
+    assert "changed=1" in story.run("first deploy")
+    check_environment(story)
+    assert "changed=0" in story.run("no-op")
+
+    story.generation("second")
+    assert "env_changed" in story.run("planned change", "--check")
+    said = story.run("change")
+    assert "environment.PLAIN" in said
+    assert "(changed)" in said
+
+    deploy_failing_service(story)
+    deploy_failing_healthcheck(story)
+    deploy_failing_build(story)
+    deploy_failing_checks(story)
+    deploy_refused_file(story)
+    tally(f"{story.lab.backend.name}: canaries in argv, output, history, state and files of a role run", story.searched)
 
 
 MALFORMED = {

@@ -20,8 +20,10 @@ import re
 import time
 import typing as t
 
+import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose.config_hash import config_hash
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.boot import Host
@@ -329,3 +331,23 @@ def _now() -> str:
 
 def _variables(path: str) -> dict[str, str]:
     return dotenv.parse(pathlib.Path(path).read_text(), dotenv.DOCKER_COMPOSE)
+
+
+def codes(paper: Paper, **changes) -> set[str]:
+    with pytest.raises(BadStack) as caught:
+        paper.deploy(**changes)
+    assert "was not touched" in str(caught.value)
+    return {problem.code for problem in caught.value.problems}
+
+
+def actions(result: dict, paper: Paper) -> dict[str, str]:
+    return {os.path.relpath(row["path"], paper.host): row["action"] for row in result["files"]}
+
+
+def without_staging(paper: Paper) -> dict[str, tuple]:
+    """Everything on the host. The lock file, which must be there, says who held it last."""
+    return {
+        name: value
+        for name, value in paper.listing().items()
+        if not name.startswith("staging") and not name.endswith("/lock")
+    }

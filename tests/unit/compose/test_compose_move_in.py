@@ -1,75 +1,17 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of a deploy on a real file system: what is written, removed, kept and copied aside."""
+"""Files of a deploy on a real file system: writing, removal, and copies of edited files."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pathlib
-import signal
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.files import changes as file_changes
-from ansible_collections.onebox.stack.plugins.module_utils.compose.files import move_in
-from ansible_collections.onebox.stack.plugins.module_utils.compose.files.changes import Target
-from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.deployed_files import SavedCopies
-from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files
-
-AT = "2026-11-29T03:15:00Z"
-
-
-class Place:
-    """A deploy directory, a source folder and a state folder."""
-
-    def __init__(self, root: pathlib.Path) -> None:
-        self.source, self.host, self.state = root / "source", root / "host", root / "state"
-        self.source.mkdir()
-        self.state.mkdir()
-
-    def ship(self, **texts: str) -> None:
-        """The whole source: ``conf__a`` is the file ``conf/a``."""
-        for path in sorted(self.source.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-        for name, text in texts.items():
-            path = self.source / name.replace("__", "/")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-
-    def compare(self, **changes) -> file_changes.Difference:
-        items, problems = file_changes.read_tree(str(self.source))
-        target = Target(str(self.host), items, str(self.source), prune=True)
-        found = file_changes.compare(dataclasses.replace(target, **changes), deployed_files.load(str(self.state)))
-        found.problems += problems
-        return found
-
-    def deploy(self, **changes) -> file_changes.Difference:
-        found = self.compare(**changes)
-        assert found.problems == []
-        now = move_in.planned(found, deployed_files.load(str(self.state)))
-        deployed_files.save(str(self.state), now)
-        move_in.save_copies(found, SavedCopies(str(self.state), AT))
-        deployed_files.save(str(self.state), move_in.carry_out(found, now))
-        return found
-
-    def actions(self, **changes) -> dict[str, str]:
-        return {change.name: change.action for change in self.compare(**changes).changes}
-
-    def texts(self) -> dict[str, str]:
-        found = (path for path in self.host.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.host)): path.read_text() for path in found}
-
-    def saved(self) -> dict[str, str]:
-        base = self.state / "saved" / AT
-        return {str(path.relative_to(base)): path.read_text() for path in base.rglob("*") if path.is_file()}
-
-
-@pytest.fixture
-def place(tmp_path: pathlib.Path) -> Place:
-    return Place(tmp_path)
+from ansible_collections.onebox.stack.plugins.module_utils.core import beneath
+from deploy_place import AT, Place
 
 
 def test_first_deploy_writes_everything_and_second_one_nothing(place: Place):
@@ -284,16 +226,6 @@ def test_file_with_a_second_name_is_replaced_and_the_other_name_keeps_its_conten
     assert (place.texts(), (tmp_path / "other").read_text()) == ({"compose": "two"}, "one")
 
 
-def test_damaged_list_removes_nothing(place: Place):
-    place.ship(compose="one", more="more")
-    place.deploy()
-    for text in ("{", "[]", '{"files": {"x": 3}, "folders": {}}', '{"files": []}'):
-        (place.state / "files.json").write_text(text)
-        place.ship(compose="one")
-        assert place.actions() == {}
-        assert "more" in place.texts()
-
-
 def test_data_keeps_modes_and_owner_and_is_never_removed(place: Place):
     place.ship(app="one", tool="run")
     (place.source / "tool").chmod(0o755)
@@ -312,97 +244,3 @@ def test_data_keeps_modes_and_owner_and_is_never_removed(place: Place):
     assert {(path.stat().st_uid, path.stat().st_gid) for path in place.host.rglob("*")} == {
         (owner.st_uid, owner.st_gid)
     }
-
-
-def _moments(place: Place, at: int) -> int:
-    """Deploy in a child that is killed at its ``at``-th changing system call; the number of such calls."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        count = 0
-
-        def around(function):
-            def wrapped(*args, **options):
-                nonlocal count
-                count += 1
-                if count == at:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return function(*args, **options)
-
-            return wrapped
-
-        for name in ("rename", "replace", "unlink", "mkdir", "rmdir", "fchmod", "symlink", "fsync", "open"):
-            setattr(os, name, around(getattr(os, name)))
-        status = 1
-        try:
-            place.deploy()
-            status = 0
-        finally:
-            os.write(writing, str(count).encode())
-            os._exit(status)
-    os.close(writing)
-    with os.fdopen(reading) as stream:
-        text = stream.read()
-    os.waitpid(child, 0)
-    return int(text or 0)
-
-
-def test_kill_at_every_step_loses_nothing_and_the_next_run_converges(tmp_path: pathlib.Path, tally):
-    def prepared(number: int) -> Place:
-        (tmp_path / str(number)).mkdir()
-        place = Place(tmp_path / str(number))
-        place.ship(compose="one", conf__a="a" * 70000, gone="gone", edited="x", old__deep="deep")
-        place.deploy()
-        (place.host / "data").mkdir()
-        (place.host / "data" / "rows").write_text("rows")
-        (place.host / "edited").write_text("by hand")
-        place.ship(compose="two", conf__a="b" * 70001, new__b="b", edited="y")
-        return place
-
-    wanted = {"compose": "two", "conf/a": "b" * 70001, "new/b": "b", "edited": "y", "data/rows": "rows"}
-    moments, bad = _moments(prepared(0), 0), 0
-    for moment in range(1, moments + 1):
-        place = prepared(moment)
-        _moments(place, moment)
-        place.deploy()
-        saved = set(place.saved().values())
-        # What a deploy wrote is no edit, also when the killed run did not come to it.
-        kept = "by hand" in saved and not saved & {"one", "a" * 70000, "two", "b" * 70001}
-        names = {path.name for path in place.host.iterdir()}
-        clean = names == {"compose", "conf", "new", "edited", "data"}
-        bad += not (place.texts() == wanted and kept and clean and place.actions() == {})
-    tally("kill -9 while files are moved in: the next run converges", moments, bad)
-
-
-def test_full_disk_is_named_and_the_next_run_converges(place: Place, monkeypatch: pytest.MonkeyPatch):
-    place.ship(compose="one", conf__a="a")
-    place.deploy()
-    place.ship(compose="two", conf__a="b")
-    written = beneath.Directory.overwrite
-
-    def full(self, name, blocks, mode):
-        if name == "conf/a":
-            raise OSError(28, "No space left on device")
-        return written(self, name, blocks, mode)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(beneath.Directory, "overwrite", full)
-        with pytest.raises(ComposeError, match="conf/a: cannot be deployed .No space left.*no container"):
-            place.deploy()
-    place.deploy()
-    assert place.texts() == {"compose": "two", "conf/a": "b"}
-    assert place.actions() == {}
-
-
-def test_list_that_cannot_be_written_stops_before_the_first_file(place: Place, monkeypatch: pytest.MonkeyPatch):
-    place.ship(compose="one")
-    place.deploy()
-    place.ship(compose="two")
-
-    def refuse(*words, **options):
-        raise files.DiskFull("cannot write", "x")
-
-    monkeypatch.setattr(files, "replace", refuse)
-    with pytest.raises(files.DiskFull):
-        place.deploy()
-    assert place.texts() == {"compose": "one"}
