@@ -339,7 +339,7 @@ def _run(module: AnsibleModule) -> dict[str, t.Any]:
     world = World.real()
     with options.removing_staging(module.params) as staging:
         stack = Stack(options.request_of(module.params, world), world, options.host_of(world))
-        result = stack.look(blind_is_fine=True) if module.check_mode else stack.converge()
+        result = stack.preview(tolerate_missing=True) if module.check_mode else stack.converge()
     if module._diff:
         result["diff"] = outcome.diff_text(result)
     return {**result, **staging}

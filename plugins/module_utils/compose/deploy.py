@@ -94,7 +94,7 @@ class Deploy:
         """
         request = self._request
         if tolerate_missing and not request.staged_dir and not os.path.isdir(request.project_dir):
-            note = f"{request.project_dir} does not exist yet; the plan is known once the stack's files are there"
+            note = f"{request.project_dir} does not exist yet. Check mode cannot plan without the files of the stack"
             return Result(request.name, changed=True, warnings=[note])
         with staged(request) as staging:
             try:
@@ -102,7 +102,7 @@ class Deploy:
             except find.NoTool as error:
                 if not tolerate_missing:
                     raise
-                note = f"{error} Check mode goes on without: the plan is known once there is one."
+                note = f"{error} Check mode continues without a plan."
                 return Result(request.name, changed=True, warnings=[note])
             return self._preview(seen, Incoming(request, staging, seen), tolerate_missing)
 
@@ -112,7 +112,7 @@ class Deploy:
         if len(problems) > len(tolerated):
             raise BadStack(self._request.name, problems)
         result = self._inspector.result(seen)
-        result.warnings += [f"{each.where}: {each.message}. Check mode goes on without." for each in tolerated]
+        result.warnings += [f"{each.where}: {each.message}. Check mode continues without it." for each in tolerated]
         self._run.refuse_in_freeze([*planning.changes(seen.rows), *incoming.changes])
         result.changed = any(row.action != planning.KEEP for row in seen.rows)
         incoming.describe(result)
@@ -157,7 +157,7 @@ class Deploy:
         judged = releases.digests(seen.source, seen.model, staging.main.target.items if staging.main else None)
         with self._inspector.timings.step("files"):
             if incoming.secrets and seen.engine is not None:
-                podman_secrets.give(request, seen.engine, world, incoming.secrets)
+                podman_secrets.set_values(request, seen.engine, world, incoming.secrets)
                 # Containers that are created from now on have the new secret, and the plan must know which these are.
                 seen = self._inspector.inspect(staging=staging)
             ended = Ended(self._inspector.result(seen), judged=judged)
@@ -183,7 +183,7 @@ class Deploy:
                 with timings.step("boot"):
                     self._ensure_boot(seen, seen.engine, result, check=False)
         except OneboxError as error:
-            return f"stack {self._request.name} is well, but: {error}"
+            return f"stack {self._request.name} is healthy, but: {error}"
         return ""
 
     def _keep(self, seen: Inspection, ended: Ended) -> Release:

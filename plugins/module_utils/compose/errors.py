@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be wrong with a stack, as the user is told."""
+"""The errors of a run on a stack."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 
 
 class ComposeError(OneboxError):
-    """Nothing was changed, or as much as the text says. The text names what was wrong, where, and what to do."""
+    """Unless the text reports a change, nothing was changed. The text has the place, the problem and the fix."""
 
 
 class BadStack(ComposeError):
-    """The stack as declared must not be deployed; all reasons at once."""
+    """The declared stack must not be deployed. Reports all reasons at once."""
 
     def __init__(self, name: str, problems: t.Sequence[Problem]) -> None:
         listed = "\n".join(f"- {problem.where}: {problem.message}" for problem in problems)
@@ -24,10 +24,10 @@ class BadStack(ComposeError):
 
 
 class Unhealthy(ComposeError):
-    """The stack was changed, and is not well afterwards.
+    """The stack was changed, and is not healthy afterwards.
 
     Attributes:
-        rows: the health of every service as far as it was seen.
+        rows: the health of each service, as far as it is known.
     """
 
     def __init__(self, message: str, rows: t.Sequence[dict[str, t.Any]]) -> None:

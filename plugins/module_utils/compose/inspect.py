@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look at a stack: what is declared, what runs, what would have to be done, and what is wrong. Changes nothing."""
+"""Inspect a stack without changing it: its model, its containers, the plan, and problems."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Mach
 
 @dataclass
 class Inspection:
-    """What a run saw, and what it made of it.
+    """An inspected stack.
 
     Attributes:
-        coming: secrets that Podman is given, or given anew.
+        coming: secrets that the run sets in Podman.
         outside: the networks and volumes that are not as declared.
-        sources: what lies at each bind source; empty where a virtual machine lies in between.
-        unsafe: mounts that a restart would put right, and that no run may restart on.
+        sources: the facts of each bind source; empty with a virtual machine.
+        unsafe: problems of mounts that a restart would fix, but must not, because a container could redirect it.
     """
 
     model: Model
@@ -79,12 +79,12 @@ class Inspection:
 
 
 def find_engine(request: Request, world: World) -> Engine:
-    """The engine that is asked for; where any will do, the one the stack was deployed on.
+    """The engine of the request; with ``auto``, the engine on which the stack was deployed.
 
-    With that one away, another would start the stack a second time, on the same data.
+    If that does not answer, another engine would start the stack a second time, on the same data.
 
     Raises:
-        EngineError: it does not answer.
+        EngineError: the engine does not answer.
     """
     known = str(state_file.load(request.state_folder).get("engine") or "")
     if request.engine != "auto" or request.socket or known not in discover.ENGINES:
@@ -93,21 +93,21 @@ def find_engine(request: Request, world: World) -> Engine:
         return discover.find(known, world=world)
     except EngineError as error:
         raise EngineError(
-            f"stack {request.name} was deployed on {known}, and that does not answer: {error} To move the stack to "
-            "another engine, take it down on this one first, and name the other."
+            f"stack {request.name} was deployed on {known}, which does not answer: {error} To move the stack to "
+            "another engine, remove it from this one first, and set engine to the other."
         ) from error
 
 
 class Inspector:
-    """Looks at one stack.
+    """Inspects one stack.
 
     Args:
-        request: what is wanted.
+        request: the wanted state.
         world: processes, clock and environment.
-        timings: where the time of each step is counted.
+        timings: counts the time of each step.
 
     Attributes:
-        secrecy: what of it must not be shown.
+        secrecy: masks secrets.
     """
 
     def __init__(self, request: Request, world: World, timings: Timings) -> None:
@@ -119,15 +119,15 @@ class Inspector:
     def inspect(
         self, tolerate_missing: bool = False, judge_builds: bool = True, staging: Staging | None = None
     ) -> Inspection:
-        """Ask the tool for the model and the engine for the facts, and make the plan.
+        """Resolve the model, query the engine, and plan.
 
         Args:
-            tolerate_missing: an engine that is not there is a warning.
-            judge_builds: whether a changed build context counts; not so on the way back, where images are given.
-            staging: the files as they will be; without them, those in the deploy directory are read.
+            tolerate_missing: a missing engine is a warning.
+            judge_builds: whether a changed build context counts. A rollback has its images already.
+            staging: the staged files; without them, the deploy directory is read.
 
         Raises:
-            ComposeError, EngineError: it cannot be seen what there is.
+            ComposeError, EngineError: the stack cannot be inspected.
         """
         request, world = self._request, self._world
         source = self._locate(staging)
@@ -190,24 +190,24 @@ class Inspector:
         )
 
     def _engine(self, tolerate_missing: bool, warnings: list[str]) -> Engine | None:
-        """The engine; None, with a warning, where one that is not there is fine."""
+        """The engine; None, with a warning, if a missing engine is tolerated."""
         try:
             return find_engine(self._request, self._world)
         except EngineError as error:
             if not tolerate_missing or self._request.engine not in discover.ENGINES:
                 raise
-            warnings.append(f"{error} Check mode goes on without: every service counts as not there.")
+            warnings.append(f"{error} Check mode continues without it and plans every service as missing.")
             return None
 
     def _sources(self, model: Model) -> dict[str, SourceFacts]:
-        """What lies at the bind sources. Everything after this touches them, and would wait for a dead share for ever.
+        """The facts of the bind sources. All later steps read them, and would wait for a dead share forever.
 
         Raises:
-            BadStack: one does not answer.
+            BadStack: a source does not answer.
         """
         if self._request.vm != "none":
             return {}
-        found = sources.look(model, self._world)
+        found = sources.inspect(model, self._world)
         unanswered = sources.unanswered(model, found)
         if unanswered:
             raise BadStack(self._request.name, unanswered)
@@ -227,7 +227,7 @@ class Inspector:
         )
 
     def _place(self, source: Source, staging: Staging | None) -> t.Callable[[str], str]:
-        """Where a path is read until the run has written what it brings; content is read where the role staged it."""
+        """The function from a path to the path where it is read: content and deployed files are still staged."""
         content = self._request.content if staging else ()
 
         def place(path: str) -> str:
@@ -242,7 +242,7 @@ class Inspector:
     def _stale(
         self, engine: Engine | None, containers: t.Sequence[Container], unsafe: list[Problem]
     ) -> dict[str, list[str]]:
-        """Service -> destinations that a restart puts right. Where it would not be safe, ``unsafe`` gets a problem."""
+        """Service -> destinations that a restart fixes. If a restart is not safe, ``unsafe`` gets a problem."""
         if engine is None or not self._request.verify or not any(row.running for row in containers):
             return {}
         links = ForeignLinks.of(engine, self._world)
@@ -261,7 +261,7 @@ class Inspector:
         return found
 
     def problems(self, seen: Inspection) -> list[Problem]:
-        """Everything that forbids to deploy it."""
+        """All reasons to refuse the deploy."""
         request = self._request
         problems = declaration.declared(seen.model, seen.source, request.rules)
         problems += outside.declared(seen.model)
@@ -276,7 +276,7 @@ class Inspector:
             problems += sources.changed(seen.model, seen.sources, request.state_folder)
         problems += seen.unsafe
         problems += declaration.platforms(seen.model, seen.facts.images, os.uname().machine)
-        # Elsewhere, containers run in a virtual machine, which has devices of its own.
+        # On other systems, containers run in a virtual machine, which has its own devices.
         if request.vm == "none" and os.uname().sysname == "Linux":
             problems += outside.devices(seen.model)
         engine = seen.engine
@@ -308,15 +308,15 @@ class Inspector:
                 warnings.append(databases.not_backed_up(name, service.image))
         return warnings
 
-    def _to_know(self, seen: Inspection) -> list[str]:
-        """What is no problem today, and would be a surprise one day."""
+    def _notes(self, seen: Inspection) -> list[str]:
+        """Warnings about later surprises: ignored keys, restarts, unread files, unbounded logs."""
         engine = seen.engine.name if seen.engine is not None else ""
         found = without_effect.warnings(seen.model, seen.tool)
         found += restarts.warnings(seen.facts.containers, seen.facts.memory, engine)
         found += [
             f"service {name}, volume {source}: has more than {bound_files.MOST_FILES} files or "
-            f"{bound_files.MOST_BYTES >> 20} MiB, so a change there does not restart the service. Mount what it reads "
-            f"at its start by itself, or set the label {bound_files.RELOAD_LABEL}: {bound_files.BY_ITSELF}"
+            f"{bound_files.MOST_BYTES >> 20} MiB, so a change there does not restart the service. Mount the files that "
+            f"it reads at its start separately, or set the label {bound_files.RELOAD_LABEL}: {bound_files.BY_ITSELF}"
             for name, content in seen.facts.content.items()
             for source in content.unread
         ]
@@ -327,7 +327,7 @@ class Inspector:
         """The part of a result that is known before anything is changed."""
         rows: list[planning.Row | resources.Row] = [*seen.rows, *seen.outside]
         containers, model = seen.facts.containers, seen.model
-        notes = [*seen.warnings, *resources.warnings(seen.outside), *self._not_backed_up(seen), *self._to_know(seen)]
+        notes = [*seen.warnings, *resources.warnings(seen.outside), *self._not_backed_up(seen), *self._notes(seen)]
         return Result(
             self._request.name,
             backend=results.backend(seen.tool, seen.engine),
@@ -343,7 +343,7 @@ class Inspector:
 
 
 def _content(reader: Reader, model: Model, judge_builds: bool) -> dict[str, Content]:
-    """What each service's files hold."""
+    """The digests of the files of each service."""
     written = declaration.written_to(model)
     content = {
         name: reader.content(service, model.variables, model.project_dir, written)

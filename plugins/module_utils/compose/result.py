@@ -76,8 +76,8 @@ class Result:
             for name, change in sorted(row["diff"].items()):
                 text.append(f"    {name}: {_shown(change['before'])} -> {_shown(change['after'])}")
         text += [f"{row['path']}: {row['action']}" for row in self.files]
-        text += [f"{path}: no deploy wrote it, and it stays" for path in self.foreign_files]
-        text += [f"{name}: no longer declared, and still there" for name in self.orphans]
+        text += [f"{path}: not from a deploy, stays" for path in self.foreign_files]
+        text += [f"{name}: no longer declared, still exists" for name in self.orphans]
         text += [f"warning: {warning}" for warning in self.warnings]
         text += [f"problem: {row['where']}: {row['message']}" for row in self.problems or ()]
         return [*text, *(_run(entry) for entry in self.history or ())]
@@ -109,12 +109,12 @@ class Timings:
 
 
 def snapshot(containers: t.Iterable[Container]) -> dict[str, tuple[str, ...]]:
-    """What makes a run ``changed`` when it differs: which containers, of which image, in which state, since when."""
+    """The containers with image, state and start: a run is ``changed`` when these differ."""
     return {row.id: (row.image_id, "running" if row.running else "not running", row.started_at) for row in containers}
 
 
 def backend(tool: Driver, engine: Engine | None) -> dict[str, str]:
-    """What did the work."""
+    """The compose tool and the engine."""
     return {
         "name": tool.kind,
         "version": tool.version_text,
@@ -126,7 +126,7 @@ def backend(tool: Driver, engine: Engine | None) -> dict[str, str]:
 
 
 def images(model: Model, containers: t.Iterable[Container]) -> list[dict[str, str]]:
-    """Which image each service runs."""
+    """The image of each service."""
     found = {}
     for row in containers:
         service = model.services.get(row.service)
@@ -136,7 +136,7 @@ def images(model: Model, containers: t.Iterable[Container]) -> list[dict[str, st
 
 
 def health(containers: t.Iterable[Container], model: Model, local: bool) -> list[dict[str, t.Any]]:
-    """The state of each container as the engine has it now.
+    """The state of each container on the engine.
 
     Args:
         local: see :func:`evidence.of`.
@@ -157,7 +157,7 @@ def health(containers: t.Iterable[Container], model: Model, local: bool) -> list
 
 
 def mount_failure(project: str, report: t.Mapping[str, t.Any]) -> str:
-    """Why the proof of the mounts failed, one line for each."""
+    """Why the proof of the mounts failed, one line for each mount."""
     lines = []
     for container in report.get("containers") or ():
         for row in container["mounts"]:
@@ -169,12 +169,12 @@ def mount_failure(project: str, report: t.Mapping[str, t.Any]) -> str:
         )
         if line not in lines:
             lines.append(line)
-    head = f"stack {project} runs, but its mounts are not what they should be"
+    head = f"stack {project} runs, but its mounts are wrong"
     return "\n".join([head + ":", *lines]) if lines else f"{head}: {report.get('message', '')}"
 
 
 def diff_text(result: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """A result as ``--diff`` shows it: files by name only, the plan with one line a field, secrets masked already."""
+    """A result for ``--diff``: files by name, the plan with one line for each field, secrets masked already."""
     before: list[str] = []
     after: list[str] = [f"# {row['path']}: {row['action']}" for row in result["files"]]
     for row in result["plan"]:
@@ -190,7 +190,7 @@ def diff_text(result: t.Mapping[str, t.Any]) -> dict[str, str]:
 
 def _run(entry: t.Mapping[str, t.Any]) -> str:
     """One run of the history as a line."""
-    ending = "well" if entry.get("ok") else "rolled back" if entry.get("rolled_back") else "failed"
+    ending = "healthy" if entry.get("ok") else "rolled back" if entry.get("rolled_back") else "failed"
     did = ", ".join(f"{name} {what[0]}" for name, what in sorted((entry.get("plan") or {}).items()))
     revision = f" {entry['revision']}" if entry.get("revision") else ""
     return f"{entry.get('at')} {entry.get('user')}{revision} {entry.get('state')}: {did or 'nothing'}: {ending}"

@@ -20,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.state.release
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
 
-_CHANGES = "all of it (going back)"
+_CHANGES = "all services (rollback)"
 
 
 class Earlier(t.NamedTuple):
@@ -89,13 +89,16 @@ class Rollback:
         """
         known, result, failure = self._releases.sets(), ended.result, ended.failure
         if not known:
-            return f"{failure}\nThere is no earlier state that was well; the stack stays as it is, for you to look at."
+            return (
+                f"{failure}\nThe stack has no earlier release, so it stays as it is. Inspect it, fix it and deploy "
+                "again."
+            )
         result.rollback_reason = failure
         result.data_written = data_written.writable(ended.before, ended.after)
         data = data_written.warning(self._request.name, result.data_written, ended.began_at, self._run.world)
-        former = {row.id for row in ended.before}
+        previous = {row.id for row in ended.before}
         with self._run.inspector.timings.step("rollback"):
-            found, attempt, worse = self._newest_healthy(known, ended.judged, former)
+            found, attempt, worse = self._newest_healthy(known, ended.judged, previous)
         said = [failure, *worse]
         if found is None:
             return "\n".join(filter(None, [*said, data]))
@@ -103,7 +106,7 @@ class Rollback:
         result.last_good = found.brief
         result.warnings += [each for each in attempt.warnings if each not in result.warnings]
         result.take_findings(attempt)
-        said.append(f"The stack was brought back to what was well at {found.at}, and is well again.")
+        said.append(f"The stack was rolled back to the release of {found.at}, and is healthy again.")
         return "\n".join(filter(None, [*said, data]))
 
     def _earlier(self) -> Earlier:
@@ -126,8 +129,8 @@ class Rollback:
             others = [each for each in others if not each.same_as(now)]
         if not others:
             raise ComposeError(
-                f"stack {self._request.name} has no earlier state that was well; a set is kept after each deploy that "
-                "ends well, and keep says how many"
+                f"stack {self._request.name} has no earlier release. Each healthy deploy keeps one, up to the "
+                "number in keep"
             )
         return Earlier(seen, present, others)
 
@@ -153,7 +156,7 @@ class Rollback:
         result.last_good = target.brief
         result.data_written = data_written.writable(self._applier.after, before)
         if result.data_written:
-            result.warnings.append(data_written.left(result.data_written))
+            result.warnings.append(data_written.warning_on_request(result.data_written))
         if not failure:
             # A person decided against the later releases, so no rollback may restore them.
             later = [each for each in self._releases.sets() if each.number > target.number]
@@ -176,8 +179,7 @@ class Rollback:
         result.take_findings(attempt)
         result.rolled_back, result.last_good = True, found.brief
         result.warnings.append(
-            f"What was well at {target.at} is not well any more, so what was well at {found.at} was brought back: "
-            f"{failure}"
+            f"The release of {target.at} is not healthy any more, so the release of {found.at} was restored: {failure}"
         )
         return ""
 
@@ -185,11 +187,11 @@ class Rollback:
         """Restore the release that ran before a failed rollback. Returns the sentence for the message."""
         worse = self._attempt(present, Result(self._request.name), (), None)
         if worse:
-            return f"\nBringing back what ran before, of {present.at}, failed too: {worse}"
-        return f"\nWhat ran before, of {present.at}, was brought back, and is well again."
+            return f"\nRestoring the previous release of {present.at} also failed: {worse}"
+        return f"\nThe previous release of {present.at} was restored, and is healthy again."
 
     def _newest_healthy(
-        self, known: t.Sequence[Release], declared: t.Collection[str], former: t.Container[str] | None
+        self, known: t.Sequence[Release], declared: t.Collection[str], previous: t.Container[str] | None
     ) -> tuple[Release | None, Result, list[str]]:
         """Try releases, newest first.
 
@@ -200,22 +202,22 @@ class Rollback:
         there = set(declared)
         for release in reversed(known):
             attempt = Result(self._request.name)
-            why = self._attempt(release, attempt, there, former)
+            why = self._attempt(release, attempt, there, previous)
             if not why:
                 return release, attempt, worse
-            worse.append(f"Going back to what was well at {release.at} failed too: {why}")
+            worse.append(f"Rolling back to the release of {release.at} also failed: {why}")
             there |= set(release.files)
         if len(known) > 1:
             # All of them fail, probably for one reason. Once that is gone, the newest is the right one.
-            self._attempt(known[-1], Result(self._request.name), there, former)
-            worse.append(f"The files and images of {known[-1].at}, the newest of them, are in place.")
+            self._attempt(known[-1], Result(self._request.name), there, previous)
+            worse.append(f"The files and images of the newest release, of {known[-1].at}, are restored.")
         return None, Result(self._request.name), worse
 
     def _attempt(
-        self, release: Release, result: Result, declared: t.Collection[str], former: t.Container[str] | None
+        self, release: Release, result: Result, declared: t.Collection[str], previous: t.Container[str] | None
     ) -> str:
         try:
-            return self._restore(release, result, declared, former)
+            return self._restore(release, result, declared, previous)
         except OneboxError as error:
             return str(error)
 
@@ -224,14 +226,14 @@ class Rollback:
         release: Release,
         result: Result,
         declared: t.Collection[str],
-        former: t.Container[str] | None = None,
+        previous: t.Container[str] | None = None,
     ) -> str:
         """Restore a release.
 
         Args:
             result: filled in.
-            declared: paths of the files that decide what the stack is now.
-            former: ids of the containers from before a failed deploy.
+            declared: paths of the files that define the stack now.
+            previous: ids of the containers from before a failed deploy.
 
         Returns:
             Why the stack is not healthy; "" when it is.
@@ -252,9 +254,9 @@ class Rollback:
         self._rows = seen.rows
         result.take_over(self._run.inspector.result(seen))
         result.warnings += copied
-        if former is not None:
+        if previous is not None:
             # A service that only the failed deploy had may occupy what others need, for example a port.
-            added = [row for row in seen.facts.containers if row.id not in former]
+            added = [row for row in seen.facts.containers if row.id not in previous]
             unknown = {row.id: row.service for row in added if row.service not in seen.model.services}
             self._applier.remove(seen, engine, unknown)
         return self._applier.run(seen, result)

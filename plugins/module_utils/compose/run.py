@@ -76,8 +76,8 @@ class Run:
         until = freeze.until(self.request.freeze, self.world.epoch())
         if until:
             raise ComposeError(
-                f"stack {self.request.name} must not be changed until {until} (freeze), and this would change "
-                f"{', '.join(changes)}; run it again then, or set force"
+                f"stack {self.request.name} must not be changed until {until} (freeze), but this run would change "
+                f"{', '.join(changes)}. Run it again after the freeze, or set force"
             )
 
     def refuse_foreign(self, containers: t.Sequence[Container]) -> None:

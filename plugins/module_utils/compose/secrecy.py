@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The values that a run on a stack must not show, collected while it reads them, and masked in all it returns.
+"""Mask secret values in the results and errors of a run, which collects these values while it reads them.
 
-Secret is every value of the environment file, of ``env`` and ``secrets``, of the services' environments and build
-arguments, and of the containers that run. Public is what the stack shows in use anyway: bound paths, ports, image
-references, names of services, containers, networks, volumes and hosts.
+Secret values are those of the environment file, of ``env`` and ``secrets``, of the services' environments and build
+arguments, and of the running containers. Public are bound paths, ports, image references, and names of services,
+containers, networks, volumes and hosts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Result = dict[str, t.Any]
 Method = t.TypeVar("Method", bound=t.Callable[..., Result])
 Images = t.Mapping[str, t.Optional[t.Mapping[str, t.Any]]]
 
-# Keys of a result that hold our own words, names and ids.
+# Keys of a result with our own texts, names and ids.
 _SHOWN = frozenset(
     (
         *("project", "name", "version", "engine", "engine_version", "socket", "service", "container", "state"),
@@ -39,16 +39,16 @@ _SHOWN = frozenset(
         *("revision", "unit", "staging_removed", "history_file", "type", "kind"),
     )
 )
-# Numbers that advice names, such as the owner a directory needs.
+# Numbers that messages contain, such as the owner a directory needs.
 _NUMBER_IN_USE = re.compile(r"(?:.*_)?(?:P?[UG]ID|USER_ID|GROUP_ID|PORT)")
 _CHANGED = f"{mask.MASK} (changed)"
 
 
 class Secrecy:
-    """Masks what a run on one stack shows.
+    """Masks the output of a run on one stack.
 
     Args:
-        request: what is wanted; ``show_env`` in it names the variables whose values may be shown.
+        request: the wanted state. Its ``show_env`` names the variables whose values may be shown.
     """
 
     def __init__(self, request: Request) -> None:
@@ -70,7 +70,7 @@ class Secrecy:
         self._file(os.path.join(request.project_dir, request.env_file or ".env"))
 
     def learn_source(self, source: Source) -> None:
-        """Learn the environment file that is read, and those that the compose files name."""
+        """Learn the environment file, and those that the compose files name."""
         self._file(source.env_file)
         for path in source.files:
             with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="surrogateescape") as stream:
@@ -78,7 +78,7 @@ class Secrecy:
                     self._file(source.place(os.path.normpath(os.path.join(source.project_dir, name))))
 
     def learn_model(self, model: Model) -> None:
-        """Learn the values of a model, and what of it is public."""
+        """Learn the secret and the public values of a model."""
         for name, value in model.variables.items():
             self._variable(name, value)
         for service in model.services.values():
@@ -119,11 +119,11 @@ class Secrecy:
                     self._file(os.path.join(folder, name))
 
     def text(self, content: str) -> str:
-        """A message of ours, masked."""
+        """One of our messages, masked."""
         return self._known().text(content)
 
     def printed(self, content: str) -> str:
-        """What a program printed, masked."""
+        """The output of a program, masked."""
         return mask.printed(self.text(content))
 
     def data(self, value: t.Any) -> t.Any:
@@ -148,7 +148,7 @@ class Secrecy:
             told = traceback.format_exc()
             if self.text(told) == told:
                 raise
-            # Another error in its place, since nobody knows where this one keeps its text.
+            # Another error replaces it, because the place of its text is unknown.
             raise RuntimeError(self.text(f"{type(error).__name__}: {error}")).with_traceback(
                 error.__traceback__
             ) from None
@@ -177,7 +177,7 @@ class Secrecy:
         new = None if after is None else self.printed(after)
         old = None if before is None else self.printed(before)
         if old is not None and new is not None and mask.MASK in new:
-            # The value before may be one that nothing on this host knows any more.
+            # The previous value may be unknown on this host by now.
             kept = set(new.split())
             old = " ".join(word if word in kept else mask.MASK for word in old.split(" "))
         if old is not None and old == new:
@@ -204,7 +204,7 @@ class Secrecy:
         self._secrets = None
 
     def _file(self, path: str) -> None:
-        """Learn a dotenv file as both compose tools read it, and as it is where they refuse it."""
+        """Learn a dotenv file as both compose tools read it, and its plain lines in case they refuse it."""
         if not path or not os.path.isfile(path):
             return
         try:
@@ -223,7 +223,7 @@ class Secrecy:
 
 
 def masked(method: Method) -> Method:
-    """Mask what a method returns and raises, by the ``secrecy`` of its object."""
+    """Mask the result and the errors of a method with the ``secrecy`` of its object."""
 
     @functools.wraps(method)
     def run(self: t.Any, *args: t.Any, **options: t.Any) -> Result:

@@ -46,21 +46,21 @@ class Stack:
         self.secrecy = inspector.secrecy
 
     @masked
-    def look(self, *, blind_is_fine: bool = False) -> dict[str, t.Any]:
+    def preview(self, *, tolerate_missing: bool = False) -> dict[str, t.Any]:
         """The plan and the state, read only.
 
         Args:
-            blind_is_fine: tolerate a missing engine or directory, as in check mode: an earlier step of the same
+            tolerate_missing: tolerate a missing engine or directory, as in check mode: an earlier step of the same
                 playbook would create it.
 
         Raises:
             ComposeError, EngineError: the stack cannot be inspected, or must not be deployed.
         """
         if self._request.state == "present":
-            return Deploy(self._run).preview(blind_is_fine).as_dict()
+            return Deploy(self._run).preview(tolerate_missing).as_dict()
         if self._request.state == "rolled_back":
             return Rollback(self._run).preview().as_dict()
-        return Stop(self._run).preview(blind_is_fine).as_dict()
+        return Stop(self._run).preview(tolerate_missing).as_dict()
 
     @masked
     def info(self) -> dict[str, t.Any]:
@@ -126,7 +126,7 @@ class Stack:
             except lock.LockHeld as error:
                 raise lock.LockHeld(f"stack {request.name}: {error} Or raise lock_timeout.") from error
             except lock.LockError as error:
-                raise ComposeError(f"stack {request.name}: {error} The option state_dir names it.") from error
+                raise ComposeError(f"stack {request.name}: {error} Correct state_dir.") from error
             except files.FileError as error:
                 advice = "Set state_dir to a directory you may write to."
                 raise ComposeError(f"stack {request.name}: {error}. {advice}") from error

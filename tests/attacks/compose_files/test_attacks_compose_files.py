@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compose files that are wrong anywhere: each is planned or refused with a message, none ends with a traceback.
 
-podman-compose does not look at the shape of what it prints, so every value may be anything.
+podman-compose does not check the types in its output, so every value may have any type.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def spoiled(chance: random.Random, path: tuple) -> dict[str, t.Any]:
 
 
 def judge(data: dict[str, t.Any]) -> None:
-    """All that looks at a model before anything is touched."""
+    """All checks of a model before anything is changed."""
     values = {"COMPOSE_PROJECT_NAME": "shop"}
     here = interpolation.used(data, interpolation.taken(data.get("services"), ["x"]))
     interpolation.unset(here, values)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attacks on a deploy by the role, with a real engine: data beside the stack, private files, links, two operators."""
+"""Attacks on a deploy by the role, with a real engine: data next to the stack, private files, links, two operators."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def listing(*folders: pathlib.Path) -> dict[str, tuple]:
     return found
 
 
-def test_data_beside_a_stack_that_is_taken_over_survives(box: Box, tally):
+def test_data_next_to_an_adopted_stack_survives(box: Box, tally):
     tried = lost = 0
     data = box.deployed / "data" / "deep" / "precious"
     data.parent.mkdir(parents=True)
@@ -132,7 +132,7 @@ def test_refused_role_run_leaves_no_new_byte(box: Box, tmp_path: pathlib.Path, t
     tally("refused role runs: something new on the host", len(spoils), len(changed))
 
 
-def test_private_files_are_readable_by_nobody_else(box: Box, tally):
+def test_private_files_are_not_readable_by_others(box: Box, tally):
     names = ("secrets/db.txt", "app.env", "tls/key.pem")
     for name in names:
         path = box.lab.folder / name
@@ -146,7 +146,7 @@ def test_private_files_are_readable_by_nobody_else(box: Box, tally):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which the attack is against")
-def test_content_does_not_leave_its_directory_beside_a_swapping_user(box: Box, tmp_path: pathlib.Path, tally, how_many):
+def test_content_stays_in_its_directory_while_a_user_swaps_it(box: Box, tmp_path: pathlib.Path, tally, how_many):
     home = box.deployed.parent
     data, victim, source = home / "data", home / "victim", tmp_path / "content"
     (data / "sub").mkdir(parents=True)

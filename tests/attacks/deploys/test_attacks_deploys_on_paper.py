@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The attacks of the unit tests that need no engine, so that they are counted with all others.
 
-OBX_FAULTS=full tries 200 interleavings of two operators and 1,000 deploys beside a process that swaps directories.
+OBX_FAULTS=full tries 200 interleavings of two operators and 1,000 deploys during which a process swaps directories.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import test_compose_move_in
 import test_compose_two_operators
 
 paper = test_compose_content.paper
-test_no_byte_leaves_the_data_directory_beside_a_process_that_swaps_it = (
-    test_compose_content.test_no_byte_leaves_the_data_directory_beside_a_process_that_swaps_it
+test_no_byte_leaves_a_data_directory_that_a_process_swaps = (
+    test_compose_content.test_no_byte_leaves_a_data_directory_that_a_process_swaps
 )
 test_refused_deploy_leaves_no_new_byte = test_compose_deploy_files.test_refused_deploy_leaves_no_new_byte
 test_kill_at_every_step_loses_nothing_and_the_next_run_converges = (

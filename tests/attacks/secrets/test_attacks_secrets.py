@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A canary for each kind of input through whole runs of the role: nobody who must not see it sees it.
+"""A canary for each kind of input through complete runs of the role appears only where it may.
 
 Searched: the command lines of all processes of the host all the time, everything Ansible prints at -vvv with --diff,
 history, state, temporary files. Values may be in the .env of the deploy directory and of kept releases (0600), in the
@@ -212,7 +212,7 @@ def deploy_failing_service(story: Story) -> None:
     rewrite(story)
     said = story.run("failing deploy", expect=2)
     assert "dying with ********" in said
-    assert "brought back" in said
+    assert "rolled back" in said
 
 
 def deploy_failing_healthcheck(story: Story) -> None:

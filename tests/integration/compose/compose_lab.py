@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stack of tiny services on a real engine, which tests change and look at again."""
+"""A stack of tiny services on a real engine, which tests change and inspect again."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Lab:
         self.variables = {"DATA": str(self.data), "LEVEL": "info"}
 
     def service(self, command: str = "sleep 1000", **keys) -> dict:
-        """A service that ends at once when asked to."""
+        """A service that ends at once when it is stopped."""
         return {
             "image": self.backend.image,
             "command": ["sh", "-c", command],

@@ -107,7 +107,7 @@ def make_lab(make_backend, tmp_path: pathlib.Path):
 
 @pytest.fixture(params=BACKENDS)
 def lab(request: pytest.FixtureRequest, make_lab) -> Lab:
-    """A lab on each of the backends."""
+    """A test stack on each of the backends."""
     return make_lab(request.param)
 
 

@@ -65,7 +65,7 @@ class OwnDocker:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self._await(lambda: not left_of(self.root / "exec", "containerd"))
-            # Where nobody reaps orphans, a number stays taken and dockerd believes that it still runs.
+            # Where no process reaps orphans, a pid stays in use and dockerd believes that it still runs.
             (self.root / "exec/containerd/containerd.pid").unlink(missing_ok=True)
 
     def cli(self, *words: str, check: bool = True) -> str | None:

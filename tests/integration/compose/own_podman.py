@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Debian 13's Podman as an engine that belongs to the tests, behind its socket, beside this machine's older one."""
+"""Debian 13's Podman as an engine of the tests, with a socket, next to the older Podman of this machine."""
 
 import os
 import pathlib

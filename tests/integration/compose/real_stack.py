@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stacks of this repository, as they stand, in a lab: with a deploy directory, ports and images of its own."""
+"""The stacks of this repository, unchanged, with a deploy directory, ports and images for the tests."""
 
 from __future__ import annotations
 

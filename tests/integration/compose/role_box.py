@@ -17,7 +17,7 @@ PLAYBOOK = [{"name": "Run the role", "hosts": "all", "gather_facts": False, "rol
 
 
 class Box:
-    """An inventory host that is this machine, with one stack whose source is the lab's folder."""
+    """An inventory host that is this machine, with one stack whose source is the folder of ``lab``."""
 
     def __init__(self, lab: Lab, home: pathlib.Path) -> None:
         self.lab = lab

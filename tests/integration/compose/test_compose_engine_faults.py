@@ -1,8 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine ends in the middle, its disk is full, services pretend to be well: nothing healthy is lost, the next run
-converges. The engine is a real one of the test's own, which it may kill."""
+"""The engine ends during a deploy, its disk is full, a service is healthy only for a moment.
+
+No healthy container is lost, and the next run converges. Each test has its own real engine, which it may kill.
+"""
 
 import concurrent.futures
 import contextlib
@@ -55,7 +57,7 @@ def _steady_and_web(lab: Lab, level: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["restarted", "killed"])
 @pytest.mark.parametrize("word", ["config", "up"])
-def test_the_engine_restarts_during_a_deploy(own: OwnDocker, lab_on, number: int, word: str):
+def test_engine_restart_during_a_deploy_loses_nothing(own: OwnDocker, lab_on, number: int, word: str):
     lab = lab_on(own)
     _steady_and_web(lab, "one")
     lab.deploy()
@@ -94,7 +96,7 @@ def test_the_engine_restarts_during_a_deploy(own: OwnDocker, lab_on, number: int
     assert {row["action"] for row in lab.info()["plan"]} == {"keep"}
 
 
-def test_a_full_disk_during_a_build(place: pathlib.Path, make_backend, lab_on):
+def test_full_disk_during_a_build_keeps_the_running_stack(place: pathlib.Path, make_backend, lab_on):
     store = place / "data"
     store.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(store)], check=True)
@@ -128,13 +130,13 @@ def test_a_full_disk_during_a_build(place: pathlib.Path, make_backend, lab_on):
 
 
 @TWO
-def test_a_service_that_is_healthy_for_a_moment(lab: Lab):
+def test_service_that_is_healthy_for_a_moment_fails(lab: Lab):
     lab.services["steady"] = lab.service()
     lab.services["web"] = lab.service(environment={"LEVEL": "one"})
     lab.deploy()
     steady, web = (lab.containers()[name][0] for name in ("steady", "web"))
     check = {"test": ["CMD", "test", "-e", "/tmp/up"], "interval": "1s", "retries": 1, "start_period": "10s"}
-    # Its first healthcheck, after a second, finds it well; half a second later it is gone.
+    # Its first healthcheck, after a second, succeeds; half a second later it is gone.
     lab.services["web"] = lab.service(
         "touch /tmp/up; sleep 1.6; echo lost the database; exit 7", healthcheck=check, restart="on-failure"
     )
@@ -151,7 +153,7 @@ def test_a_service_that_is_healthy_for_a_moment(lab: Lab):
 
 
 @TWO
-def test_a_service_that_flaps(lab: Lab):
+def test_service_that_flaps_fails(lab: Lab):
     lab.services["steady"] = lab.service()
     lab.services["web"] = lab.service(environment={"LEVEL": "one"})
     lab.deploy()
@@ -167,7 +169,7 @@ def test_a_service_that_flaps(lab: Lab):
 
 
 @TWO
-def test_two_deploys_at_once_both_end_well(lab: Lab):
+def test_two_deploys_at_once_both_succeed(lab: Lab):
     lab.services["web"] = lab.service()
     lab.services["steady"] = lab.service(volumes=["${DATA}:/data"])
     lab.write()

@@ -28,13 +28,13 @@ def test_no_compose_file(lab: Lab):
 
 
 @TWO
-def test_not_yaml(lab: Lab):
+def test_invalid_yaml_is_refused(lab: Lab):
     (lab.folder / "compose.yml").write_text("services: {web: [")
     assert "compose.yml" in refused(lab)["not_yaml"]
 
 
 @TWO
-def test_not_compose(lab: Lab):
+def test_file_without_a_mapping_is_refused(lab: Lab):
     (lab.folder / "compose.yml").write_text("just text\n")
     assert set(refused(lab)) <= {"not_compose", "refused"}
 
@@ -49,7 +49,7 @@ def test_every_unset_variable_is_named(lab: Lab):
 
 
 @TWO
-def test_a_required_variable_says_what_its_file_says(lab: Lab):
+def test_required_variable_is_reported_with_the_text_of_its_file(lab: Lab):
     # Also where it makes the image's name one no engine takes.
     lab.services["web"] = lab.service(
         environment={"A": "${NOBODY:?the name of somebody}"}, image="localhost/web:${NOBODY:?the name of somebody}"
@@ -59,7 +59,7 @@ def test_a_required_variable_says_what_its_file_says(lab: Lab):
 
 
 @TWO
-def test_the_callers_environment_does_not_fill_in(lab: Lab):
+def test_environment_of_the_caller_is_ignored(lab: Lab):
     lab.backend.environ["NOBODY"] = "from a shell"
     lab.services["web"] = lab.service(environment={"A": "${NOBODY}"})
     lab.write()
@@ -135,7 +135,7 @@ def test_everything_at_once(lab: Lab):
 
 
 @TWO
-def test_a_port_a_process_has(lab: Lab):
+def test_port_of_a_process_is_refused(lab: Lab):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -145,7 +145,7 @@ def test_a_port_a_process_has(lab: Lab):
         assert f"(pid {os.getpid()})" in refused(lab)["port_taken"]
 
 
-def test_a_port_another_stack_has(make_lab):
+def test_port_of_another_stack_is_refused(make_lab):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         number = free.getsockname()[1]
@@ -176,7 +176,7 @@ def test_two_stacks_with_one_name(lab: Lab, tmp_path: pathlib.Path):
 
 
 @TWO
-def test_a_moved_project_is_taken_over_when_told(lab: Lab, tmp_path: pathlib.Path):
+def test_moved_project_is_adopted_on_request(lab: Lab, tmp_path: pathlib.Path):
     (lab.folder / "conf").write_text("one")
     lab.services["web"] = lab.service(volumes=["./conf:/etc/conf:ro"])
     lab.deploy()
@@ -189,7 +189,7 @@ def test_a_moved_project_is_taken_over_when_told(lab: Lab, tmp_path: pathlib.Pat
 
 
 @TWO
-def test_an_unhealthy_service_fails_with_its_last_lines_and_the_data_stays(lab: Lab):
+def test_unhealthy_service_fails_with_its_last_lines_and_keeps_its_data(lab: Lab):
     lab.services["db"] = lab.service("echo kept >/data/file; sleep 1000", volumes=["${DATA}:/data"])
     lab.deploy()
     lab.services["db"] = lab.service(
@@ -209,7 +209,7 @@ def test_an_unhealthy_service_fails_with_its_last_lines_and_the_data_stays(lab: 
 
 
 @TWO
-def test_a_service_that_ends_is_explained(lab: Lab):
+def test_service_that_ends_is_explained(lab: Lab):
     lab.services["web"] = lab.service("echo no such table >&2; exit 3", restart="on-failure")
     lab.write()
     result = lab.stack().converge()
@@ -234,7 +234,7 @@ def test_dependencies_are_awaited_and_a_failed_one_stops_the_rest(lab: Lab):
 
 
 @TWO
-def test_a_missing_image_stops_nothing(lab: Lab):
+def test_missing_image_stops_nothing(lab: Lab):
     lab.services["web"] = lab.service()
     lab.deploy()
     before = lab.states()
@@ -246,11 +246,11 @@ def test_a_missing_image_stops_nothing(lab: Lab):
     assert result["changed"] is False
 
 
-def test_an_unknown_engine(make_lab):
+def test_unknown_engine_is_refused(make_lab):
     lab = make_lab("docker+2.40")
     lab.services["web"] = lab.service()
     lab.write()
-    for call in (lambda stack: stack.converge(), lambda stack: stack.look(blind_is_fine=True)):
+    for call in (lambda stack: stack.converge(), lambda stack: stack.preview(tolerate_missing=True)):
         with pytest.raises(EngineError, match="engine must be one of"):
             call(lab.stack(engine="lxc"))
 
@@ -264,7 +264,7 @@ def dead_socket(tmp_path: pathlib.Path) -> str:
     return str(place)
 
 
-def test_an_engine_that_is_dead(make_lab, dead_socket: str):
+def test_dead_engine_is_reported(make_lab, dead_socket: str):
     lab = make_lab("docker+2.40")
     lab.services["web"] = lab.service()
     lab.write()
@@ -276,24 +276,24 @@ def test_an_engine_that_is_dead(make_lab, dead_socket: str):
 def test_check_mode_without_an_engine(lab: Lab, dead_socket: str):
     lab.services["web"] = lab.service()
     lab.write()
-    result = lab.stack(socket=dead_socket).look(blind_is_fine=True)
+    result = lab.stack(socket=dead_socket).preview(tolerate_missing=True)
     assert [(row["service"], row["action"]) for row in result["plan"]] == [("web", "create")]
     assert result["changed"] is True
-    assert "goes on without" in result["warnings"][0]
+    assert "continues without" in result["warnings"][0]
 
 
 def test_check_mode_without_anything(make_lab, dead_socket: str):
     lab = make_lab("docker+2.40")
     lab.services["web"] = lab.service()
     lab.write()
-    result = lab.stack(socket=dead_socket, provider_path="/nowhere/docker-compose").look(blind_is_fine=True)
+    result = lab.stack(socket=dead_socket, provider_path="/nowhere/docker-compose").preview(tolerate_missing=True)
     assert (result["plan"], result["changed"]) == ([], True)
     assert any("no compose tool" in warning for warning in result["warnings"])
 
 
 @TWO
 def test_check_mode_before_the_files_are_there(lab: Lab, tmp_path: pathlib.Path):
-    result = lab.stack(project_dir=str(tmp_path / "not yet")).look(blind_is_fine=True)
+    result = lab.stack(project_dir=str(tmp_path / "not yet")).preview(tolerate_missing=True)
     assert (result["plan"], result["changed"]) == ([], True)
     assert "does not exist yet" in result["warnings"][0]
 
@@ -302,7 +302,7 @@ def test_check_mode_before_the_files_are_there(lab: Lab, tmp_path: pathlib.Path)
 def test_check_mode_changes_nothing(lab: Lab):
     lab.services["web"] = lab.service()
     lab.write()
-    assert lab.stack().look(blind_is_fine=True)["changed"] is True
+    assert lab.stack().preview(tolerate_missing=True)["changed"] is True
     assert lab.containers() == {}
     assert not (lab.root / "state").exists()
 
@@ -312,7 +312,7 @@ def test_stopped_and_absent_leave_data_and_volumes(lab: Lab):
     lab.services["db"] = lab.service("echo kept >/data/file; sleep 1000", volumes=["${DATA}:/data", "named:/named"])
     lab.top["volumes"] = {"named": {}}
     lab.deploy()
-    assert lab.stack(state="stopped").look()["changed"] is True
+    assert lab.stack(state="stopped").preview()["changed"] is True
     assert lab.stack(state="stopped").converge()["changed"] is True
     assert lab.stack(state="stopped").converge()["changed"] is False
     assert not lab.containers()["db"][0].running
@@ -372,7 +372,7 @@ RUN = """
 
 @TWO
 @pytest.mark.parametrize("seconds", [0.3, 0.7, 1.1, 1.6])
-def test_a_killed_run_and_then_a_clean_one(lab: Lab, seconds: float):
+def test_run_after_a_killed_run_converges(lab: Lab, seconds: float):
     for name in ("one", "two", "three"):
         lab.services[name] = lab.service(volumes=["${DATA}:/data"])
     lab.write()
@@ -392,7 +392,7 @@ def test_a_killed_run_and_then_a_clean_one(lab: Lab, seconds: float):
     assert all(row == ("keep", ()) for row in lab.plan().values())
 
 
-def test_a_provider_that_is_not_there(make_lab):
+def test_missing_provider_is_reported(make_lab):
     lab = make_lab("docker+2.40")
     lab.services["web"] = lab.service()
     lab.write()

@@ -16,7 +16,7 @@ TWO = pytest.mark.parametrize("lab", ["docker28+2.40", "podman-compose"], indire
 
 
 @TWO
-def test_an_image_for_another_processor(lab: Lab):
+def test_image_for_another_processor_is_refused(lab: Lab):
     name = f"localhost/{lab.project}:arm"
     platform = ["--platform", "linux/arm64"] if lab.backend.engine == "docker" else ["--arch", "arm64"]
     lab.backend.cli("import", *platform, str(images.tiny_tarball()), name)
@@ -28,7 +28,7 @@ def test_an_image_for_another_processor(lab: Lab):
 
 
 @TWO
-def test_a_full_disk_is_named_before_anything_is_done(lab: Lab):
+def test_full_disk_is_named_before_anything_is_done(lab: Lab):
     small = lab.data / "small"
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(small)], check=True)
@@ -39,11 +39,11 @@ def test_a_full_disk_is_named_before_anything_is_done(lab: Lab):
     finally:
         subprocess.run(["umount", str(small)], check=True)
     assert str(small) in message
-    assert "make room" in message
+    assert "Free some space" in message
 
 
 @TWO
-def test_out_of_memory_is_told_apart_from_killed(lab: Lab):
+def test_out_of_memory_is_distinguished_from_a_kill(lab: Lab):
     sick = {"test": ["CMD", "false"], "interval": "1s", "retries": 100}
     hungry = "x=$$(head -c 60000000 /dev/zero | tr '\\0' x); echo $${#x}"
     lab.services["web"] = lab.service(hungry, mem_limit="16m", restart="no", healthcheck=sick)
@@ -65,12 +65,12 @@ def test_out_of_memory_is_told_apart_from_killed(lab: Lab):
     killer.start()
     message = lab.stack().converge()["msg"]
     killer.join()
-    assert "exit code 137: killed (SIGKILL), and not for lack of memory" in message
+    assert "exit code 137: killed (SIGKILL), but not for lack of memory" in message
 
 
 @TWO
-def test_a_directory_that_is_none(lab: Lab):
+def test_invalid_directory_is_refused(lab: Lab):
     lab.services["web"] = lab.service()
     lab.write()
-    assert "must be an absolute path" in refused(lab, project_dir="deploy")["relative_project_dir"]
+    assert "is not an absolute path" in refused(lab, project_dir="deploy")["relative_project_dir"]
     assert "does not exist" in refused(lab, project_dir="/nowhere/at/all")["no_project_dir"]

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``kill -9`` before and after every command a deploy runs, every request it makes to the engine, every file it writes.
+"""``kill -9`` before and after every command of a deploy, every request to the engine, every written file.
 
-Nothing is simulated: a process is killed there by itself, with the real engine going on. After each, one clean run must
-converge, a healthy service that was not to be changed must not have been touched, and no image is kept that no set is
-for. Deploys have some hundred such moments, so that a spread of them is tried.
+Nothing is simulated: the process kills itself there, while the real engine continues. After each kill, one clean run
+must converge, a healthy unchanged service must not be touched, and no image is kept without a release. A deploy has
+some hundred such moments, so a sample of them is tried.
 """
 
 import http.client
@@ -20,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from compose_lab import Lab
 
 MOMENTS = 34
-# Beside the commands: files put in place, names given to images, files of a set, the history, waiting for health.
+# In addition to the commands: replaced files, image tags, files of a release, the history, the health gate.
 PLACES = (
     (os, "replace"),
     (os, "rename"),
@@ -112,7 +112,7 @@ def change(lab: Lab, number: int) -> None:
 
 
 @pytest.mark.parametrize("lab", ["docker+2.40", "podman-compose"], indirect=True)
-def test_every_moment(lab: Lab, record_property):
+def test_kill_at_every_moment_loses_nothing(lab: Lab, record_property):
     change(lab, 0)
     lab.deploy(remove_orphans=True)
     steady = lab.containers()["steady"][0]

@@ -264,7 +264,7 @@ def test_content_reaches_the_container(lab: Lab, case: Case):
 
 
 @pytest.mark.parametrize("lab", ["docker28+2.40", "podman-compose"], indirect=True)
-def test_a_change_that_no_step_copies_costs_a_cached_build_and_no_restart(lab: Lab):
+def test_change_that_no_step_copies_costs_a_cached_build_and_no_restart(lab: Lab):
     _content(lab)
     lab.deploy()
     (lab.folder / "ctx/README").write_text("changed")
@@ -276,7 +276,7 @@ def test_a_change_that_no_step_copies_costs_a_cached_build_and_no_restart(lab: L
 
 
 @pytest.mark.parametrize("case", cases())
-def test_the_plan_is_what_happens(lab: Lab, case: Case):
+def test_plan_is_carried_out_as_shown(lab: Lab, case: Case):
     if not _applies(case, lab):
         pytest.skip(f"it is about {', '.join(case.only)}")
     base(lab)
@@ -315,7 +315,7 @@ def test_compose_itself_agrees(lab: Lab, case: Case):
         assert "has dependent containers" in lab.bare("up", "-d", "--no-build", check=False).stderr
         return
     lab.bare("up", "-d", "--no-build")
-    # Bare ``up`` runs every ended one-shot again, asked for or not; what the plan says of it is tested above.
+    # Bare ``up`` runs every ended one-shot again, even if it is unchanged. Its plan is tested above.
     plan.pop("migrate", None)
     seen = {name: what for name, what in effect(before, lab.states()).items() if what != "keep" and name != "migrate"}
     if "2.26" in lab.backend.name and plan.get("web") == "recreate":

@@ -74,7 +74,7 @@ def test_targets_must_be_up(lab: Lab, prometheus: str):
     assert [(row["job"], row["health"], row["ok"]) for row in first["targets"]] == [("app", "up", True)] * 2
     assert lab.deploy(prometheus_checks=checks)["changed"] is False
 
-    # It runs, answers and is well as far as containers can tell; only its metrics are gone.
+    # It runs, answers and its container is healthy. Only its metrics are gone.
     lab.services["web"]["command"] = ["sh", "-c", "exec httpd -f -p 80 -h /tmp"]
     lab.write()
     result = lab.stack(prometheus_checks=checks[:1], wait_timeout=4.0).converge()
@@ -85,7 +85,7 @@ def test_targets_must_be_up(lab: Lab, prometheus: str):
     assert result["targets"][0]["ok"] is True
 
 
-def test_a_job_without_targets_and_a_server_that_is_none(lab: Lab, prometheus: str):
+def test_job_without_targets_and_other_server_are_reported(lab: Lab, prometheus: str):
     lab.write()
     checks = (
         {"url": prometheus, "jobs": ["app", "worker"]},

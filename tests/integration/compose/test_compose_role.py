@@ -57,7 +57,7 @@ def test_check_mode_and_the_plan_know_what_is_not_there_yet(box: Box):
     assert list(box.temporary.iterdir()) == []
 
 
-def test_a_stack_that_is_on_the_host_already_is_planned_with_its_new_variables(box: Box):
+def test_stack_that_is_on_the_host_already_is_planned_with_its_new_variables(box: Box):
     box.run()
     box.variables["compose_stack_source"] = ""
     box.lab.variables["LEVEL"] = "debug"
@@ -65,7 +65,7 @@ def test_a_stack_that_is_on_the_host_already_is_planned_with_its_new_variables(b
     assert "web: recreate" in box.run(playbook="playbooks/plan.yml")
 
 
-def test_a_database_that_no_backup_source_names_is_a_warning_of_the_plan(box: Box, tmp_path: pathlib.Path):
+def test_database_that_no_backup_source_names_is_a_warning_of_the_plan(box: Box, tmp_path: pathlib.Path):
     # With the inventory's own rule for what is backed up.
     box.use_group_vars(ROOT / "inventories/group_vars/all.yml")
     lab = box.lab
@@ -85,7 +85,7 @@ def test_a_database_that_no_backup_source_names_is_a_warning_of_the_plan(box: Bo
     assert "no backup source" not in " ".join(box.run(playbook="playbooks/plan.yml").split())
 
 
-def test_data_beside_the_compose_file_survives_a_deploy_and_a_refused_one(box: Box):
+def test_data_next_to_the_compose_file_survives_a_deploy_and_a_refusal(box: Box):
     box.run()
     data = box.deployed / "data" / "rows.jsonl"
     data.parent.mkdir()
@@ -99,7 +99,7 @@ def test_data_beside_the_compose_file_survives_a_deploy_and_a_refused_one(box: B
     assert data.read_text() == "one row\n"
 
 
-def test_an_edited_file_is_saved_and_a_removed_one_goes(box: Box):
+def test_edited_file_is_saved_and_a_removed_one_is_deleted(box: Box):
     (box.lab.folder / "old").write_text("old\n")
     box.run()
     (box.deployed / "conf").write_text("by hand\n")
@@ -108,7 +108,7 @@ def test_an_edited_file_is_saved_and_a_removed_one_goes(box: Box):
     assert f"{box.deployed}/conf: overwrite" in said
     assert f"{box.deployed}/old: remove" in said
     assert (box.deployed / "old").exists()
-    assert "was not what a deploy wrote last" in " ".join(box.run().split())
+    assert "was edited after the last deploy" in " ".join(box.run().split())
     assert (box.deployed / "conf").read_text() == "one\n"
     assert not (box.deployed / "old").exists()
     saved = pathlib.Path(box.variables["compose_stack_state_dir"]) / box.lab.project / "saved"
@@ -116,7 +116,7 @@ def test_an_edited_file_is_saved_and_a_removed_one_goes(box: Box):
 
 
 @pytest.mark.parametrize(("name", "state"), [("", "present"), ("..", "absent"), ("shop\n", "rolled_back")])
-def test_a_bad_name_is_refused_before_anything_is_touched(box: Box, name: str, state: str):
+def test_bad_name_is_refused_before_anything_is_touched(box: Box, name: str, state: str):
     (box.deployed / "other").mkdir(parents=True)
     (box.deployed / "other" / "compose.yml").write_text("services: {}\n")
     before = box.files()
@@ -131,7 +131,7 @@ def test_a_bad_name_is_refused_before_anything_is_touched(box: Box, name: str, s
     assert box.files() == before
 
 
-def test_a_rollback_by_the_role_checks_the_urls(box: Box):
+def test_rollback_by_the_role_checks_the_urls(box: Box):
     url = f"http://127.0.0.1:{free_port()}/status"
     for level in ("info", "debug"):
         box.lab.variables["LEVEL"] = level
@@ -151,7 +151,7 @@ def test_a_rollback_by_the_role_checks_the_urls(box: Box):
 _NOT_ON_THE_HOST = ("assert", "include_tasks", "include_role", "set_fact", "debug", "validate_argument_spec")
 
 
-def test_a_run_that_finds_nothing_to_do_makes_few_calls(box: Box):
+def test_run_that_finds_nothing_to_do_makes_few_calls(box: Box):
     box.run()
     box.environ["ANSIBLE_STDOUT_CALLBACK"] = "ansible.posix.json"
     said = box.run()
@@ -169,7 +169,7 @@ def test_a_run_that_finds_nothing_to_do_makes_few_calls(box: Box):
     assert played["stats"]["box"]["changed"] == 0
 
 
-def test_in_frozen_hours_a_refused_run_has_not_touched_the_files_either(box: Box):
+def test_run_in_a_freeze_changes_no_file(box: Box):
     box.run()
     files, states = box.files(), box.lab.states()
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -190,7 +190,7 @@ def test_in_frozen_hours_a_refused_run_has_not_touched_the_files_either(box: Box
     assert box.files() != files
 
 
-def test_a_secret_of_a_podman_that_does_not_tell_what_it_holds(make_lab, tmp_path: pathlib.Path):
+def test_secret_of_a_podman_that_prints_no_values_is_kept_by_digest(make_lab, tmp_path: pathlib.Path):
     """Debian 12's Podman 4.3: a new value must get there, and a known one must change nothing."""
     lab = make_lab("podman-compose")
     name = f"{lab.project}-key"

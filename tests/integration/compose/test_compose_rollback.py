@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a deploy does not end well: what was well comes back, files and images together."""
+"""Rollback after a failed deploy and on request: a release is restored with its files and images."""
 
 import datetime
 import json
@@ -30,7 +30,7 @@ def _app(lab: Lab) -> str:
 
 
 @TWO
-def test_a_bad_build_goes_and_the_good_one_comes_back(lab: Lab):
+def test_bad_build_is_rolled_back(lab: Lab):
     image = f"localhost/{lab.project}:${{TAG}}"
     _build(lab, "good", "build-20261120-090000")
     lab.services["web"] = lab.service(image=image, build="./ctx")
@@ -46,7 +46,7 @@ def test_a_bad_build_goes_and_the_good_one_comes_back(lab: Lab):
     assert result["failed"] is True
     assert result["rolled_back"] is True
     assert "no route" in result["rollback_reason"]
-    assert "is well again" in result["msg"]
+    assert "is healthy again" in result["msg"]
     assert result["last_good"]["number"] == good["number"]
     assert _app(lab) == "good"
     assert lab.containers()["other"][0].id == other
@@ -58,7 +58,7 @@ def test_a_bad_build_goes_and_the_good_one_comes_back(lab: Lab):
 
 
 @TWO
-def test_the_image_survives_under_the_same_tag(lab: Lab):
+def test_image_survives_under_the_same_tag(lab: Lab):
     _build(lab, "good", "1")
     lab.services["web"] = lab.service(image=f"localhost/{lab.project}:1", build="./ctx")
     lab.deploy()
@@ -71,7 +71,7 @@ def test_the_image_survives_under_the_same_tag(lab: Lab):
 
 
 @pytest.mark.parametrize("lab", ["podman-compose"], indirect=True)
-def test_a_rollback_gives_added_services_their_own_grace_period(lab: Lab):
+def test_rollback_gives_added_services_their_own_grace_period(lab: Lab):
     commands: list[list[str]] = []
 
     def run(argv, **keys):
@@ -100,18 +100,18 @@ def test_by_hand_and_only_n_are_kept(lab: Lab):
         return dict(row.split("=", 1) for row in lab.containers()["web"][0].env)["LEVEL"]
 
     back = {"state": "rolled_back"}
-    assert lab.stack(**back).look()["changed"] is True
+    assert lab.stack(**back).preview()["changed"] is True
     for expected in ("three", "two"):
         result = lab.stack(**back).converge()
         assert (result["rolled_back"], result["changed"]) == (True, True)
         assert level() == expected
         assert all(row == ("keep", ()) for row in _plan_as_it_is(lab).values())
-    with pytest.raises(ComposeError, match="no earlier state"):
+    with pytest.raises(ComposeError, match="no earlier release"):
         lab.stack(**back).converge()
 
 
 @TWO
-def test_what_only_the_failed_deploy_knew_goes(lab: Lab):
+def test_service_of_only_the_failed_deploy_is_removed(lab: Lab):
     lab.services["web"] = lab.service()
     lab.deploy()
     lab.services["web"] = lab.service(healthcheck=SICK)
@@ -129,13 +129,13 @@ def test_one_gets_back_from_a_file_that_cannot_be_read(lab: Lab):
     (lab.folder / "compose.yml").write_text("services: [what\n")
     with pytest.raises(BadStack):
         lab.stack().converge()
-    assert lab.stack(state="rolled_back").look()["changed"] is True
+    assert lab.stack(state="rolled_back").preview()["changed"] is True
     assert lab.stack(state="rolled_back").converge()["rolled_back"] is True
     assert all(row == ("keep", ()) for row in _plan_as_it_is(lab).values())
 
 
 @TWO
-def test_an_earlier_state_that_is_well_no_more_is_left_again(lab: Lab):
+def test_release_that_is_unhealthy_by_now_is_replaced_again(lab: Lab):
     (lab.data / "flag").write_text("there")
     flag = f"{lab.data}/flag"
     lab.services["web"] = lab.service("cat /flag && sleep 1000", volumes=[f"{flag}:/flag:ro"])
@@ -146,13 +146,13 @@ def test_an_earlier_state_that_is_well_no_more_is_left_again(lab: Lab):
     (lab.data / "flag").mkdir()
     result = lab.stack(state="rolled_back").converge()
     assert (result["failed"], result["rolled_back"]) == (True, False)
-    assert "was brought back, and is well again" in result["msg"]
+    assert "was restored, and is healthy again" in result["msg"]
     assert lab.containers()["web"][0].running
     assert all(row == ("keep", ()) for row in _plan_as_it_is(lab).values())
 
 
 @TWO
-def test_an_orphan_that_ended_is_no_fault_of_a_deploy(lab: Lab):
+def test_ended_orphan_does_not_fail_a_deploy(lab: Lab):
     lab.services.update(web=lab.service(), old=lab.service(volumes=["${DATA}:/data"]))
     lab.deploy()
     del lab.services["old"]
@@ -171,11 +171,11 @@ def test_without_an_earlier_state_it_stays_for_inspection(lab: Lab):
     lab.write()
     result = lab.stack().converge()
     assert (result["failed"], result["rolled_back"]) == (True, False)
-    assert "no earlier state" in result["msg"]
+    assert "no earlier release" in result["msg"]
     assert lab.containers()["web"][0].running
 
 
-def test_a_url_that_does_not_answer_is_a_failed_deploy(make_lab):
+def test_url_that_does_not_answer_is_a_failed_deploy(make_lab):
     lab = make_lab("docker+2.40")
     lab.services["web"] = lab.service(environment={"LEVEL": "one"})
     lab.deploy()
@@ -185,7 +185,7 @@ def test_a_url_that_does_not_answer_is_a_failed_deploy(make_lab):
     assert "does not answer" in result["msg"]
 
 
-def test_frozen_hours(make_lab):
+def test_freeze_refuses_every_state(make_lab):
     lab = make_lab("docker+2.40")
     lab.services["web"] = lab.service()
     lab.deploy()
@@ -206,7 +206,7 @@ def test_frozen_hours(make_lab):
     assert lab.info(**frozen)["plan"][0]["action"] == "recreate"
     for state in ("present", "stopped", "absent"):
         with pytest.raises(ComposeError, match=r"must not be changed until .*web"):
-            lab.stack(state=state, **frozen).look()
+            lab.stack(state=state, **frozen).preview()
     for state in ("stopped", "absent"):
         with pytest.raises(ComposeError, match="must not be changed until"):
             lab.stack(state=state, **frozen).converge()
@@ -232,7 +232,7 @@ def test_secrets_are_nowhere_but_where_they_belong(lab: Lab):
         assert not any(secret in text for text in written)
 
 
-def test_a_stack_that_is_refused_is_not_history(make_lab):
+def test_refused_stack_is_not_in_the_history(make_lab):
     lab = make_lab("docker+2.40")
     lab.services["web"] = lab.service(environment={"A": "${NOBODY}"})
     lab.write()

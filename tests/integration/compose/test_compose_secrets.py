@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Vaulted values as file secrets and as variables: while the role deploys them, nobody else on the host sees them.
+"""Vaulted values as file secrets and as variables: while the role deploys them, no other user of the host sees them.
 
-Looked at: the command lines and environments of all processes during the run, what the run prints as loudly as it can,
-the state and history, what the engine says of the containers, and who may read the files. Podman's own secrets are
-looked for by the Molecule scenario nightguard, over SSH and in the journal.
+Inspected: the command lines and environments of all processes during the run, the output of the run at -vvv,
+the state and history, the engine's view of the containers, and the modes of the files. Podman's own secrets are
+searched by the Molecule scenario nightguard, over SSH and in the journal.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def others_may_read(path: pathlib.Path, top: pathlib.Path) -> bool:
     return bool(path.stat().st_mode & stat.S_IROTH) and all(place.stat().st_mode & stat.S_IXOTH for place in above)
 
 
-def test_nobody_else_gets_to_see_them(box: Box, tmp_path: pathlib.Path):
+def test_secrets_of_a_deploy_are_hidden_from_other_users(box: Box, tmp_path: pathlib.Path):
     lab = box.lab
     values, key = vault(tmp_path, vaulted_file=FILE, vaulted_variable=VARIABLE)
     assert FILE not in values.read_text()
@@ -130,7 +130,7 @@ def test_nobody_else_gets_to_see_them(box: Box, tmp_path: pathlib.Path):
     assert (file.read_text(), stat.S_IMODE(file.stat().st_mode), file.stat().st_uid) == (FILE, 0o400, 1000)
 
 
-def test_a_failing_deploy_does_not_tell_them_either(box: Box, tmp_path: pathlib.Path):
+def test_secrets_of_a_failing_deploy_are_hidden_too(box: Box, tmp_path: pathlib.Path):
     lab = box.lab
     lab.services["web"] = {**lab.services["web"], "command": ["sh", "-c", "echo it is $$DB_PASSWORD; exit 3"]}
     lab.write()

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The SSH connection is lost in the middle of a deploy: by ansible-playbook over a real server, at each stage.
 
-With pipelining nobody tells the module, which goes on alone; with a terminal it is hung up on, and what it started goes
-on without it. The next run must wait for whichever is left, and converge.
+With pipelining the module is not notified and continues alone; with a terminal it gets SIGHUP, and its processes
+continue without it. The next run must wait for the remaining ones, and converge.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from real_stack import free_port
 from sshd_lab import Sshd
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-# Stands in for the compose tool: runs it, and at the word the file "stop" names waits until it is told to go on.
+# Replaces the compose tool: runs it, and waits at the word in the file "stop" until it may continue.
 _TOOL = """#!/bin/sh
 stop=$(cat "{folder}/stop" 2>/dev/null)
 for word in "$@"; do
@@ -91,7 +91,7 @@ class Box:
         for name in ("stop", "reached", "go", "well"):
             (self._home / name).unlink(missing_ok=True)
         if stage == "gate":
-            return  # the health of the new container waits for the file "well"
+            return  # the health of the new container waits for its file
         self.be_well()
         (self._home / "stop").write_text(stage)
 
@@ -151,7 +151,9 @@ def ended(process: subprocess.Popen[str], seconds: float = 120) -> tuple[int, st
 
 @pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "terminal"])
 @pytest.mark.parametrize("lost", ["the client is killed", "the session is cut"])
-def test_the_connection_is_lost_at_each_stage(box: Box, pipelining: bool, lost: str, record_property):
+def test_lost_connection_at_each_stage_is_repaired_by_the_next_run(
+    box: Box, pipelining: bool, lost: str, record_property
+):
     lab = box.lab
     box.be_well()
     box.change(0)
@@ -173,7 +175,7 @@ def test_the_connection_is_lost_at_each_stage(box: Box, pipelining: bool, lost: 
             code, said = ended(first)
             assert code != 0, f"{here}: {said}"
             assert re.search(r"unreachable=1|failed=1", said), said
-        # What the first one left goes on only when the next run is there.
+        # The leftovers of the first run continue only when the next run is there.
         left = box.at_the_lock()
         second = box.start(pipelining)
         wait_for(lambda left=left, second=second: box.at_the_lock() - left or second.poll() is not None, 60)

@@ -35,7 +35,7 @@ def actions(result: dict) -> dict[str, tuple[str, list[str]]]:
 
 @pytest.fixture
 def staged(lab: Lab, tmp_path: pathlib.Path):
-    """Write the lab's files as they will be, and leave the deploy directory as it is; the directory of the new ones."""
+    """Stage the changed files, without changing the deploy directory. Returns the directory of the staged files."""
 
     def stage(change) -> str:
         real, lab.folder = lab.folder, tmp_path / "staged"
@@ -63,13 +63,13 @@ def test_nothing_to_copy_is_nothing_to_do(lab: Lab, staged):
     lab.deploy()
     place = staged(lambda: None)
     assert {row[0] for row in actions(lab.info(staged_dir=place)).values()} == {"keep"}
-    # Also where nobody remembers what the containers were made of: what is the same here and there is as old as there.
+    # Also without records of the containers: a file that is the same in both directories is as old as the deployed one.
     shutil.rmtree(lab.root / "state")
     assert actions(lab.info(staged_dir=place)) == actions(lab.info())
 
 
 @TWO
-def test_the_plan_is_that_of_the_deploy_after_the_copy(lab: Lab, staged):
+def test_plan_of_staged_files_equals_that_after_the_copy(lab: Lab, staged):
     base(lab)
     lab.deploy()
     before = lab.states()
@@ -89,7 +89,7 @@ def test_the_plan_is_that_of_the_deploy_after_the_copy(lab: Lab, staged):
         "steady": ("keep", []),
         "new": ("create", ["missing"]),
     }
-    looked = lab.stack(staged_dir=place).look(blind_is_fine=True)
+    looked = lab.stack(staged_dir=place).preview(tolerate_missing=True)
     assert actions(looked) == expected
     diff = {row["service"]: set(row["diff"]) for row in looked["plan"]}
     assert diff["web"] == {"environment.LEVEL", "environment.MODE"}
@@ -101,12 +101,12 @@ def test_the_plan_is_that_of_the_deploy_after_the_copy(lab: Lab, staged):
 
 
 @TWO
-def test_a_refusal_is_known_before_the_copy(lab: Lab, staged):
+def test_refusal_is_reported_before_the_copy(lab: Lab, staged):
     base(lab)
     lab.deploy()
     place = staged(lambda: lab.services["web"].update(volumes=["./gone:/gone:ro"], environment={"A": "${NOBODY:?}"}))
     with pytest.raises(BadStack) as caught:
-        lab.stack(staged_dir=place).look(blind_is_fine=True)
+        lab.stack(staged_dir=place).preview(tolerate_missing=True)
     assert {problem.code for problem in caught.value.problems} == {"unset_variable", "not_shipped"}
     assert place not in str(caught.value)
 
@@ -116,7 +116,7 @@ def test_before_the_first_deploy(lab: Lab, staged):
     base(lab)
     place = staged(lambda: lab.services["steady"].update(volumes=["${DATA}/to-come:/data"]))
     shutil.rmtree(lab.folder)
-    looked = lab.stack(staged_dir=place).look(blind_is_fine=True)
+    looked = lab.stack(staged_dir=place).preview(tolerate_missing=True)
     assert {name: row[0] for name, row in actions(looked).items()} == {
         "web": "create",
         "built": "rebuild",
@@ -128,7 +128,7 @@ def test_before_the_first_deploy(lab: Lab, staged):
 
 
 @TWO
-def test_the_deploy_moves_the_staged_files_in_and_does_what_was_planned(lab: Lab, staged):
+def test_deploy_writes_the_staged_files_and_follows_the_plan(lab: Lab, staged):
     base(lab)
     lab.deploy()
 
@@ -140,7 +140,7 @@ def test_the_deploy_moves_the_staged_files_in_and_does_what_was_planned(lab: Lab
 
     place = staged(change)
     inode = (lab.folder / "conf").stat().st_ino
-    planned = lab.stack(staged_dir=place).look(blind_is_fine=True)
+    planned = lab.stack(staged_dir=place).preview(tolerate_missing=True)
     before = lab.states()
     result = lab.stack(staged_dir=place).converge()
     assert not result.get("failed"), result["msg"]
@@ -154,13 +154,13 @@ def test_the_deploy_moves_the_staged_files_in_and_does_what_was_planned(lab: Lab
     )
     assert (lab.folder / "conf").read_text() == "two\n"
     assert (lab.folder / "conf").stat().st_ino == inode
-    # The next look, at the same files staged again and without staging, finds nothing to do.
+    # The next plan, with the same files staged again and without staging, has no action.
     assert {row[0] for row in actions(lab.stack(staged_dir=place).converge()).values()} == {"keep"}
     assert {row[0] for row in actions(lab.info()).values()} == {"keep"}
 
 
 @TWO
-def test_a_failed_deploy_brings_the_files_back_and_keeps_those_of_others(lab: Lab, staged):
+def test_failed_deploy_restores_its_files_and_keeps_those_of_others(lab: Lab, staged):
     base(lab)
     lab.deploy()
     (lab.folder / "data").mkdir()

@@ -90,7 +90,7 @@ def test_changed_network_with_a_container_of_others_on_it_is_refused(lab: Lab):
         lab.top["networks"] = {"inner": {"internal": True}}
         lab.write()
         before = lab.states()
-        with pytest.raises(BadStack, match=f"network inner: was changed.*{visitor} is on it"):
+        with pytest.raises(BadStack, match=f"network inner: was changed.*{visitor} uses it"):
             lab.stack().converge()
         assert lab.states() == before
     finally:
@@ -111,7 +111,7 @@ def test_changed_volume_keeps_its_data_with_a_warning_in_each_run(lab: Lab):
     assert plan.pop("volume data") == ("keep", ("volume_changed",))
     for _run in range(2):
         result = lab.deploy()
-        assert [each for each in result["warnings"] if "volume data: is not as the compose file declares" in each]
+        assert [each for each in result["warnings"] if "volume data: differs from the compose file" in each]
         (row,) = lab.containers()["web"]
         assert lab.backend.cli("exec", row.id, "cat", "/data/file") == "precious"
     assert result["changed"] is False
@@ -179,7 +179,7 @@ def test_files_that_the_environment_file_chooses_are_merged(lab: Lab):
     assert result["files_read"] == [str(lab.folder / name) for name in ("compose.yml", "gpu.yaml", ".env")]
 
 
-def test_services_of_other_profiles_ask_for_no_variables(lab: Lab):
+def test_services_of_other_profiles_require_no_variables(lab: Lab):
     lab.services.update(
         web=lab.service(container_name="${COMPOSE_PROJECT_NAME}-web"),
         gpu=lab.service(profiles=["gpu"], environment={"A": "${NEEDED_THERE:?for gpu}", "B": "${ALSO}"}),

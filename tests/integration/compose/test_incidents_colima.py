@@ -32,7 +32,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "dirs"))
 from dirs_lab import Lab as DirsLab  # noqa: E402
 
 APPS = ("api", "worker", "beat")
-# The engine of the machine also listens where the Mac looks for it, as Colima's forwarding makes it.
+# The engine of the machine also listens where the Mac expects it, as Colima's forwarding makes it.
 LISTEN = """mkdir -p /etc/systemd/system/docker.service.d
 printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/dockerd -H fd:// -H unix://%s\\n' "$1" \\
     >/etc/systemd/system/docker.service.d/mac.conf
@@ -137,10 +137,10 @@ def omnivibe(make_lab, mac, standin_images, monkeypatch) -> OnMac:
     return stack
 
 
-def test_the_empty_mount_is_refused_by_name_and_works_below_the_home_directory(omnivibe, mac, tmp_path):
+def test_empty_mount_is_refused_and_works_below_the_home_directory(omnivibe, mac, tmp_path):
     disk = omnivibe.variables["OMNIVIBE_CODE_DIR"]
 
-    # As it was: nobody asked, and the engine made an empty directory inside the machine.
+    # As it was: without a check, the engine created an empty directory inside the machine.
     omnivibe.bare(
         "-f", str(omnivibe.folder / "compose.dev.yml"), "-f", str(omnivibe.folder / "images.yml"), "up", "-d", "worker"
     )
@@ -155,7 +155,7 @@ def test_the_empty_mount_is_refused_by_name_and_works_below_the_home_directory(o
     wait_for(lambda: "No module named" in omnivibe.backend.cli("logs", container) + logged(omnivibe, container), 30)
     assert os.path.exists(f"{disk}/app/main.py")
 
-    # Asked, the plan names it, and a deploy refuses it before anything is touched.
+    # With the option, the plan names it, and a deploy refuses it before anything is changed.
     found = omnivibe.info()["problems"]
     assert {row["code"] for row in found} == {"vm_not_shared"}, found
     assert {row["where"] for row in found} == {f"service {name}, volume {disk}/app:/app/app" for name in APPS}
@@ -163,7 +163,7 @@ def test_the_empty_mount_is_refused_by_name_and_works_below_the_home_directory(o
         omnivibe.stack().converge()
     assert "empty directory" in str(caught.value)
     assert "space" in str(caught.value)
-    # And an exFAT disk is no place for a database, also if it were shared.
+    # And an exFAT disk cannot hold a database, even if it were shared.
     disks = DirsLab()
     assert "keeps neither owners nor modes" in disks.refused(
         {"path": f"{mac.disk}/redis", "class": "data", "owner": "999"}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong with nightguard and its Podman secrets: named before anything is touched, and mended."""
+"""What can go wrong with nightguard and its Podman secrets: named before anything is changed, and fixed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def held(stack: RealStack, name: str) -> str:
     return stack.backend.cli("exec", stack.project, "cat", f"/run/secrets/{name}")
 
 
-def test_secrets_podman_has_not_got_are_all_named(nightguard):
+def test_secrets_missing_in_podman_are_all_named(nightguard):
     keep(nightguard, nightguard.secrets[0], "x")
     nightguard.write()
     with pytest.raises(BadStack) as caught:
@@ -64,7 +64,7 @@ def test_secrets_podman_has_not_got_are_all_named(nightguard):
     assert nightguard.containers() == {}
 
 
-def test_a_new_value_reaches_the_container_and_an_old_one_costs_nothing(nightguard):
+def test_new_value_reaches_the_container_and_an_old_one_costs_nothing(nightguard):
     deployed(nightguard)
     assert ask(nightguard.variables["NIGHTGUARD_PORT"], "/status")["ok"] is True
     name = nightguard.secrets[0]
@@ -81,7 +81,7 @@ def test_a_new_value_reaches_the_container_and_an_old_one_costs_nothing(nightgua
     assert nightguard.rows() == {"nightguard": ("keep", ())}
 
 
-def test_a_changed_program_is_built(nightguard):
+def test_changed_program_is_built(nightguard):
     deployed(nightguard)
     before = nightguard.ids()
     program = nightguard.folder / "app" / "nightguard.py"

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happened to observer, once more: provoked with the real stack and a real registry, named, mended.
+"""What happened to observer, once more: provoked with the real stack and a real registry, named, fixed.
 
-One stack serves all tests of this file: each breaks what the one before it left well, and leaves it well.
+One stack serves all tests of this file: each breaks the healthy stack, and leaves it healthy.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _publish(stack: RealStack) -> None:
 
 @pytest.fixture
 def observer(home: RealStack):
-    """The stack, well; and again after the test, with the files it was deployed from."""
+    """The healthy stack; healthy again after the test, with the files it was deployed from."""
     files = {path: path.read_bytes() for path in home.folder.rglob("*") if path.is_file() and path.name != ".env"}
     variables, names = dict(home.variables), list(home.files)
     assert home.rows() == KEPT
@@ -135,7 +135,7 @@ def targets(stack: RealStack) -> dict[str, str]:
     return {row["labels"]["job"]: row["health"] for row in found["data"]["activeTargets"]}
 
 
-def test_a_relative_source_is_refused(observer):
+def test_relative_source_is_refused(observer):
     file = observer.folder / "compose.yml"
     start = (text := file.read_text()).index("${OBSERVER_DATA_DIR:?")
     file.write_text(text[:start] + "../observer/data" + text[text.index("}", start) + 1 :])
@@ -207,20 +207,20 @@ def test_another_compose_file_without_volumes(observer):
     collects(observer)
 
 
-def test_directories_in_the_deploy_directory_instead_of_beside_it(observer):
+def test_directories_in_the_deploy_directory_are_refused(observer):
     (observer.folder / "data").mkdir()
     observer.variables["OBSERVER_DATA_DIR"] = str(observer.folder / "data")
     assert refused(observer) == {"source_in_deploy_dir"}
     (observer.folder / "data").rmdir()
 
 
-def test_directories_nobody_made(observer):
+def test_missing_directories_are_refused(observer):
     observer.variables["OBSERVER_DATA_DIR"] = str(observer.data / "observer/date")
     assert refused(observer) == {"no_source"}
     assert not (observer.data / "observer/date").exists()
 
 
-def test_what_should_have_come_with_the_deploy_is_missing(observer):
+def test_missing_file_of_the_deploy_is_refused(observer):
     # migrations and monitoring, both at once, and the password.
     shutil.rmtree(observer.folder / "migrations")
     shutil.rmtree(observer.folder / "monitoring")
@@ -232,12 +232,12 @@ def test_what_should_have_come_with_the_deploy_is_missing(observer):
     assert all(name in text for name in ("/migrations", "/monitoring", "/db_password"))
 
 
-def test_the_deploys_list_of_files_names_one_that_is_not_there(observer):
+def test_missing_file_in_the_list_of_the_deploy_is_refused(observer):
     observer.files = ["docker-compose.server.yml"]
     assert refused(observer) == {"no_compose_file"}
 
 
-def test_the_workflow_names_a_dockerfile_that_is_not_there(observer):
+def test_missing_dockerfile_of_the_workflow_is_refused(observer):
     observer.files.append("compose.build.yml")
     assert "" not in observer.rows()
     build = observer.folder / "compose.build.yml"
@@ -245,14 +245,14 @@ def test_the_workflow_names_a_dockerfile_that_is_not_there(observer):
     assert refused(observer) == {"no_dockerfile"}
 
 
-def test_a_dockerignore_that_counts_for_nothing(observer):
+def test_ineffective_dockerignore_is_refused(observer):
     observer.files.append("compose.build.yml")
     shutil.copy(observer.folder / ".dockerignore", observer.folder / "infra" / "docker" / ".dockerignore")
     assert refused(observer) == {"dockerignore_elsewhere"}
 
 
 @pytest.mark.parametrize("name", ["IMAGE_TAG", "OBSERVER_LOG_DIR"])
-def test_a_variable_without_a_value(observer, name):
+def test_variable_without_a_value_is_refused(observer, name):
     observer.variables[name] = ""
     observer.write()
     with pytest.raises(BadStack) as caught:
@@ -260,7 +260,7 @@ def test_a_variable_without_a_value(observer, name):
     assert name in str(caught.value)
 
 
-def test_a_bad_build_is_taken_back_to_the_last_good_tag(observer):
+def test_bad_build_is_rolled_back_to_the_last_good_tag(observer):
     before = journal(observer)["journal"]
     observer.variables["IMAGE_TAG"] = BAD
     observer.write()
@@ -274,7 +274,7 @@ def test_a_bad_build_is_taken_back_to_the_last_good_tag(observer):
     assert journal(observer)["journal"] > before
 
 
-def test_the_last_good_tag_is_there_after_its_name_was_pruned(observer, registry_control):
+def test_last_good_tag_survives_a_prune_of_its_name(observer, registry_control):
     image = observer.variables["OBSERVER_IMAGE"]
     observer.variables["IMAGE_TAG"] = NEWER
     observer.deploy()
@@ -290,7 +290,7 @@ def test_the_last_good_tag_is_there_after_its_name_was_pruned(observer, registry
 
 
 @pytest.mark.parametrize("down", [False, True], ids=["a tag nobody pushed", "the registry is down"])
-def test_a_build_that_cannot_be_pulled_loses_no_healthy_service(observer, registry_control, down):
+def test_build_that_cannot_be_pulled_loses_no_healthy_service(observer, registry_control, down):
     before = observer.states()
     observer.variables["IMAGE_TAG"] = "build-20260131-090000"
     observer.write()
@@ -305,7 +305,7 @@ def test_a_build_that_cannot_be_pulled_loses_no_healthy_service(observer, regist
     assert observer.states() == before
 
 
-def test_what_is_written_outside_of_every_mount_is_found(observer):
+def test_files_written_outside_of_every_mount_are_found(observer):
     # The journal's place came from a variable, and nothing was mounted there.
     file = observer.folder / "compose.yml"
     file.write_text(file.read_text().replace("OBSERVER_DATA: /app/data", "OBSERVER_DATA: /app/review", 1))
@@ -318,7 +318,7 @@ def lost(stack: RealStack) -> list[dict]:
     return [row for row in proof(stack, ephemeral=True)["ephemeral_writes"] if "/app/review" in row["path"]]
 
 
-def test_a_secret_the_apps_cannot_read(observer):
+def test_secret_that_the_apps_cannot_read_is_refused(observer):
     place = os.path.join(observer.variables["OBSERVER_SECRETS_DIR"], "db_password")
     os.chown(place, 0, 0)
     world = dataclasses.replace(World.real(), environ=observer.backend.environ)
@@ -329,7 +329,7 @@ def test_a_secret_the_apps_cannot_read(observer):
     assert {row["verdict"] for row in rows} == {"not_readable"}
 
 
-def test_the_directory_was_replaced_under_the_running_app(observer):
+def test_directory_replaced_under_the_running_app_is_found(observer):
     place = observer.data / "observer" / "logs"
     place.rename(place.with_name("logs.old"))
     observer.directory("observer/logs", 999)
@@ -366,5 +366,5 @@ def test_nothing_is_changed_while_the_market_is_open(observer, moment, frozen):
         with pytest.raises(ComposeError, match="must not be changed until"):
             observer.at(epoch).stack(freeze=tuple(windows)).converge()
         assert observer.states() == before
-        # Looking is allowed.
+        # Inspection is allowed.
         assert observer.at(epoch).rows(freeze=tuple(windows))["observer"][0] == "recreate"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happened to omnivibe, once more: provoked with the real stack, named by the plan, mended by the next deploy."""
+"""What happened to omnivibe, once more: provoked with the real stack, named by the plan, fixed by the next deploy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def omnivibe(make_lab, standin_images) -> RealStack:
         OMNIVIBE_OUTPUTS_DIR=stack.directory("outputs", 0),
         OMNIVIBE_PORT=free_port(),
     )
-    # The image's name is the stack's own: two labs must not share it.
+    # The image has the name of the stack: two test stacks must not share it.
     for file in stack.folder.glob("compose*.yml"):
         file.write_text(file.read_text().replace("omnivibe-backend", f"{stack.project}-backend"))
     return stack
@@ -60,7 +60,7 @@ def test_changed_code_does_not_arrive_by_a_restart_and_does_by_a_deploy(omnivibe
     assert omnivibe.ids()["redis"] == redis
 
 
-def test_what_does_not_belong_into_the_image_costs_nothing(omnivibe):
+def test_change_of_an_ignored_file_rebuilds_nothing(omnivibe):
     omnivibe.deploy()
     before = omnivibe.states()
     for clutter in ("app/__pycache__/main.cpython-311.pyc", "app/._main.py", "app/.DS_Store", "outputs/render.mp4"):
@@ -72,7 +72,7 @@ def test_what_does_not_belong_into_the_image_costs_nothing(omnivibe):
     assert omnivibe.states() == before
 
 
-def test_a_job_survives_the_deploy(omnivibe):
+def test_job_survives_the_deploy(omnivibe):
     omnivibe.deploy()
     port = omnivibe.variables["OMNIVIBE_PORT"]
     omnivibe.backend.cli("stop", "-t", "5", omnivibe.ids()["worker"])

@@ -49,7 +49,7 @@ def model(tool, folder, service):
         ("${SET:+alt}", "alt", NEW),
     ],
 )
-def test_a_value_is_right_or_refused(tool, tmp_path, value, filled, from_version):
+def test_value_is_right_or_refused(tool, tmp_path, value, filled, from_version):
     def environment():
         return model(tool, tmp_path, f"    environment:\n      NAME: {value}\n").services["web"].environment
 
@@ -63,16 +63,16 @@ def test_a_value_is_right_or_refused(tool, tmp_path, value, filled, from_version
     assert tool.version_text in problem.message
 
 
-def test_a_default_that_the_services_own_environment_would_take_is_refused(tool, tmp_path):
+def test_default_overridden_by_the_services_own_environment_is_refused(tool, tmp_path):
     service = "    command: [echo, '${LEVEL:-info}']\n    environment:\n      LEVEL: debug\n"
-    with pytest.raises(BadStack, match="gives \\$\\{LEVEL\\} the value the service's own environment has"):
+    with pytest.raises(BadStack, match="replaces \\$\\{LEVEL\\} with the value in the service's own environment"):
         model(tool, tmp_path, service)
 
 
-def test_the_same_default_in_both_places_is_none_of_that(tool, tmp_path):
+def test_same_default_in_both_places_is_accepted(tool, tmp_path):
     service = "    command: [echo, '${LEVEL:-info}']\n    environment:\n      LEVEL: ${LEVEL:-info}\n"
     if tool.version_text == OLD:
-        with pytest.raises(BadStack, match="leaves"):
+        with pytest.raises(BadStack, match="does not replace"):
             model(tool, tmp_path, service)
         return
     assert model(tool, tmp_path, service).services["web"].command == ("echo", "info")

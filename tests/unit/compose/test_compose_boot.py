@@ -12,7 +12,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import process
 
 
 class FakeSystemd:
-    """Remembers what was asked, and what is enabled and active by that."""
+    """Records the calls, and which units they enabled and started."""
 
     def __init__(self, ran):
         self.calls, self.on, self.active, self.ran = [], False, False, ran
@@ -117,7 +117,7 @@ def test_source_that_systemd_would_ignore_is_written_as_the_engine_mounts_it(boo
 def test_source_that_a_unit_cannot_hold_is_refused_before_anything_is_written(boot, systemd, tmp_path, end):
     with pytest.raises(ComposeError, match="RequiresMountsFor: '/srv/a.*ExecStartPre=/bin/x'") as caught:
         boot.ensure("docker", [f"/srv/a{end}ExecStartPre=/bin/x"], check=False)
-    assert "cannot set up the stack's start at boot" in str(caught.value)
+    assert "cannot set up the start of the stack at boot" in str(caught.value)
     assert list((tmp_path / "units").iterdir()) == []
     assert systemd.calls == []
 
@@ -133,7 +133,7 @@ def test_script_of_a_folder_with_any_name_is_one_word(tmp_path, systemd):
     assert start.replace("Start", "Stop").replace(" start", " stop") in text
 
 
-def test_it_is_made_enabled_and_active_once(boot, systemd, tmp_path):
+def test_unit_is_created_enabled_and_started_once(boot, systemd, tmp_path):
     first = boot.ensure("podman", ["/srv/data", "/srv/a b"], check=False)
     assert (first["unit"], first["enabled"], first["changed"]) == ("onebox-shop.service", True, True)
     assert "daemon-reload" in systemd.calls
@@ -150,7 +150,7 @@ def test_check_mode_changes_nothing(boot, systemd, tmp_path):
     assert systemd.calls == ["is-enabled --quiet onebox-shop.service", "is-active --quiet onebox-shop.service"]
 
 
-def test_a_new_source_is_a_change(boot, tmp_path):
+def test_new_source_is_a_change(boot, tmp_path):
     boot.ensure("docker", ["/a"], check=False)
     assert boot.ensure("docker", ["/a", "/b"], check=False)["changed"] is True
     assert "RequiresMountsFor=/b" in unit(tmp_path)
@@ -166,7 +166,7 @@ def test_removed_with_all_it_made(boot, systemd, tmp_path):
     assert boot.remove(check=False) is False
 
 
-def test_a_socket_and_a_time_to_stop_that_are_not_the_usual_ones(boot, tmp_path):
+def test_unusual_socket_and_stop_timeout_are_in_the_script(boot, tmp_path):
     boot.ensure("docker", [], check=False, socket="/run/user/1000/docker.sock", grace=90)
     script = (tmp_path / "state" / "shop" / "boot.sh").read_text()
     assert "export DOCKER_HOST=unix:///run/user/1000/docker.sock\n" in script
@@ -181,7 +181,7 @@ def test_without_systemd_it_says_so(tmp_path, systemd):
     assert systemd.calls == []
 
 
-def test_a_user_without_linger_is_told_what_root_must_run(tmp_path, systemd):
+def test_user_without_linger_gets_the_command_for_root(tmp_path, systemd):
     host = Host(systemd.run, str(tmp_path), str(tmp_path), True, str(tmp_path / "linger" / "anna"))
     assert "loginctl enable-linger anna" in Boot(host, "shop", str(tmp_path)).missing()
 
@@ -204,7 +204,7 @@ esac
 
 
 class TestScript:
-    """The real script under a real shell, with an engine command that remembers what it was asked."""
+    """The real script under a real shell, with an engine command that records its arguments."""
 
     @pytest.fixture
     def call(self, boot, tmp_path):
@@ -224,16 +224,16 @@ class TestScript:
 
         return call
 
-    def test_what_ran_is_what_comes_back(self, call, tmp_path):
+    def test_containers_that_ran_are_started_again(self, call, tmp_path):
         assert call("stop") == ["stop run1 run2"]
         assert call("start") == ["start run1", "start run2"]
         assert not (tmp_path / "state" / "shop" / "ran").exists()
 
-    def test_a_replaced_container_is_not_missed(self, call, tmp_path):
+    def test_replaced_container_is_ignored(self, call, tmp_path):
         (tmp_path / "state" / "shop" / "ran").write_text("gone\nrun1\n")
         assert call("start") == ["start run1"]
 
-    def test_after_a_power_cut_what_ran_and_shall_always_run_comes_back(self, call):
+    def test_containers_with_restart_always_are_started_after_a_power_cut(self, call):
         assert call("start") == ["start run1", "start run2"]
 
     def test_one_that_lives_in_anothers_network_starts_after_it(self, call, tmp_path):
@@ -242,7 +242,7 @@ class TestScript:
         assert call("start") == ["start child", "start parent", "start child"]
         assert not ran.exists()
 
-    def test_an_engine_that_does_not_answer_at_shutdown_has_not_said_that_nothing_ran(self, call, tmp_path):
+    def test_engine_without_an_answer_at_shutdown_keeps_the_earlier_list(self, call, tmp_path):
         (tmp_path / "log.down").touch()
         with pytest.raises(subprocess.CalledProcessError):
             call("stop")

@@ -41,12 +41,12 @@ def kept(paper: Paper) -> list[str]:
     return sorted(path.read_text() for path in (paper.state / "shop" / "good").rglob("app.yaml"))
 
 
-def test_a_bound_file_that_changed_restarts_its_service_once(paper):
+def test_changed_bound_file_restarts_its_service_once(paper):
     paper.write(**{"app.yaml": "one"})
     paper.deploy()
     assert plan_of(paper.deploy()) == {"web": ("keep", ())}
     paper.write(**{"app.yaml": "two"})
-    seen = paper.stack().look()
+    seen = paper.stack().preview()
     assert plan_of(seen) == {"web": ("restart", ("config_changed",))}
     assert list(seen["plan"][0]["diff"]) == [f"files.{paper.host}/app.yaml"]
     result = paper.deploy()
@@ -56,7 +56,7 @@ def test_a_bound_file_that_changed_restarts_its_service_once(paper):
 
 
 @pytest.mark.parametrize("change", ["edit", "add", "remove", "rename"])
-def test_a_change_in_a_bound_directory_of_the_stack_restarts_its_service(paper, change):
+def test_change_in_a_bound_directory_of_the_stack_restarts_its_service(paper, change):
     paper.services["web"]["volumes"] = ["./conf:/conf:ro"]
     paper.write(conf__a="one", conf__sub__b="two")
     paper.deploy()
@@ -70,42 +70,42 @@ def test_a_change_in_a_bound_directory_of_the_stack_restarts_its_service(paper, 
         (conf / "a").unlink()
     else:
         (conf / "a").rename(conf / "z")
-    assert plan_of(paper.stack().look()) == {"web": ("restart", ("code_bind_changed",))}
+    assert plan_of(paper.stack().preview()) == {"web": ("restart", ("code_bind_changed",))}
     paper.deploy()
     assert plan_of(paper.deploy()) == {"web": ("keep", ())}
 
 
-def test_a_file_of_somebody_else_in_a_bound_directory_restarts_nothing(paper):
+def test_file_of_others_in_a_bound_directory_restarts_nothing(paper):
     paper.services["web"]["volumes"] = ["./conf:/conf:ro"]
     paper.write(conf__a="one")
     paper.deploy()
     (paper.host / "conf" / "cache").write_text("data")
     assert plan_of(paper.deploy()) == {"web": ("keep", ())}
-    # A look without staged files, as a rollback has, comes to the same digest.
-    assert plan_of(paper.stack(staged_dir="", env=None).look()) == {"web": ("keep", ())}
+    # An inspection without staged files, as in a rollback, results in the same digest.
+    assert plan_of(paper.stack(staged_dir="", env=None).preview()) == {"web": ("keep", ())}
     assert plan_of(paper.deploy()) == {"web": ("keep", ())}
 
 
-def test_a_container_that_is_made_anyway_has_no_second_reason(paper):
+def test_created_container_has_no_second_reason(paper):
     paper.write(**{"app.yaml": "one"})
     paper.deploy()
     paper.write(**{"app.yaml": "two"})
     paper.env = {"LEVEL": "debug"}
-    action, reasons = plan_of(paper.stack().look())["web"]
+    action, reasons = plan_of(paper.stack().preview())["web"]
     assert action == "recreate"
     assert "config_changed" not in reasons
     paper.deploy()
     assert plan_of(paper.deploy()) == {"web": ("keep", ())}
 
 
-def test_a_mode_that_changed_restarts_nothing(paper):
+def test_changed_mode_restarts_nothing(paper):
     paper.write(**{"app.yaml": "one"})
     paper.deploy()
     (paper.source / "app.yaml").chmod(0o600)
     assert plan_of(paper.deploy()) == {"web": ("keep", ())}
 
 
-def test_a_service_that_reloads_by_itself_is_left_alone(paper):
+def test_service_that_reloads_by_itself_is_not_restarted(paper):
     paper.services["web"]["labels"] = {"onebox.reload": "self"}
     paper.write(**{"app.yaml": "one"})
     paper.deploy()
@@ -113,7 +113,7 @@ def test_a_service_that_reloads_by_itself_is_left_alone(paper):
     assert plan_of(paper.deploy()) == {"web": ("keep", ())}
 
 
-def test_a_container_that_started_again_by_itself_has_read_what_was_there(paper):
+def test_container_that_restarted_by_itself_has_read_the_present_files(paper):
     paper.write(**{"app.yaml": "one"})
     paper.deploy()
     (paper.host / "app.yaml").write_text("two")
@@ -124,10 +124,10 @@ def test_a_container_that_started_again_by_itself_has_read_what_was_there(paper)
     (paper.host / "app.yaml").write_text("two")  # touched, and what the run before wrote down is what counts
     assert plan_of(paper.deploy()) == {"web": ("keep", ())}
     paper.write(**{"app.yaml": "three"})
-    assert plan_of(paper.stack().look()) == {"web": ("restart", ("config_changed",))}
+    assert plan_of(paper.stack().preview()) == {"web": ("restart", ("config_changed",))}
 
 
-def test_a_file_that_content_brings_restarts_its_service(paper, tmp_path):
+def test_file_of_content_restarts_its_service(paper, tmp_path):
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     paper.services["web"]["volumes"] = [f"{folder}/app.yaml:/etc/app.yaml:ro"]
@@ -147,7 +147,7 @@ def test_a_file_that_content_brings_restarts_its_service(paper, tmp_path):
     assert read_by(paper)["app.yaml"] == "two"
 
 
-def test_a_bad_file_that_was_rolled_back_is_read_again(paper):
+def test_rolled_back_file_is_read_again(paper):
     paper.write(**{"app.yaml": "good"})
     paper.deploy()
     paper.write(**{"app.yaml": "bad"})
@@ -157,8 +157,8 @@ def test_a_bad_file_that_was_rolled_back_is_read_again(paper):
     assert kept(paper) == ["good"]
 
 
-def test_a_hand_made_edit_that_was_never_read_is_no_release(paper):
-    # As when somebody edits in the deploy directory, and the process goes on with what it read.
+def test_edit_that_no_process_read_is_not_in_a_release(paper):
+    # As after an edit in the deploy directory, while the process continues with the previous content.
     paper.write(**{"app.yaml": "good"})
     paper.deploy()
     (paper.host / "app.yaml").write_text("bad")
@@ -186,17 +186,17 @@ def binds(volumes: list[str], written: tuple[str, ...] = (), **body) -> list[str
         "/srv/a:/a",
     ],
 )
-def test_what_a_restart_does_not_read_is_no_configuration(volume):
+def test_files_that_a_restart_does_not_read_are_not_configuration(volume):
     assert binds([volume]) == []
 
 
-def test_what_another_service_writes_is_data():
+def test_files_that_another_service_writes_are_data():
     assert binds(["/srv/shared/list.txt:/list:ro"]) == ["/srv/shared/list.txt"]
     assert binds(["/srv/shared/list.txt:/list:ro"], ("/srv/shared",)) == []
 
 
 @pytest.mark.parametrize("action", ["sync", "sync+restart", "rebuild"])
-def test_a_watch_rule_decides_about_its_path(action):
+def test_watch_rule_decides_about_its_path(action):
     develop = {"watch": [{"action": action, "path": "./site"}]}
     assert binds(["./site/pages:/site:ro"], develop=develop) == []
     assert binds(["./other:/site:ro"], develop=develop) == ["/opt/onebox/shop/other"]
@@ -213,7 +213,7 @@ def test_too_many_files_are_named_and_not_read(tmp_path, monkeypatch):
     assert content.bound == {}
 
 
-def test_a_directory_outside_of_the_stack_is_not_read(tmp_path):
+def test_directory_outside_of_the_stack_is_not_read(tmp_path):
     (tmp_path / "media").mkdir()
     (tmp_path / "media" / "film").write_text("x")
     model = model_of(
@@ -223,7 +223,7 @@ def test_a_directory_outside_of_the_stack_is_not_read(tmp_path):
     assert (dict(content.bound), content.unread) == ({}, ())
 
 
-def test_a_state_file_of_an_earlier_version_restarts_nothing(paper):
+def test_state_file_of_an_earlier_version_restarts_nothing(paper):
     paper.write(**{"app.yaml": "one"})
     paper.deploy()
     path = paper.state / "shop" / "compose.json"
@@ -237,7 +237,7 @@ def test_a_state_file_of_an_earlier_version_restarts_nothing(paper):
 
 
 def _wrong(paper: Paper) -> str:
-    """What is not as promised after a deploy: a process that has not read its files, a release nobody ran."""
+    """Broken promises after a deploy: a process that has not read its files, a release that never ran."""
     with paper.engine.rows() as rows:
         for name, row in rows.items():
             if row["State"]["Status"] == "running":
@@ -297,7 +297,7 @@ def test_after_any_change_a_process_has_read_its_files_and_each_release_was_heal
             what = _step(paper, chance, text)
             result = paper.deploy(wait_timeout=0.5)
             if result.get("failed"):
-                # The source is mended, as its owner would do next.
+                # The source is fixed, as its owner would do next.
                 for path in paper.source.rglob("*"):
                     if path.is_file() and "bad" in path.read_text():
                         path.write_text(f"mended {step}")
@@ -324,7 +324,7 @@ def _two_releases(paper: Paper) -> pathlib.Path:
     return flag
 
 
-def test_the_newest_of_the_older_releases_that_gets_healthy_comes_back(paper):
+def test_newest_older_release_that_gets_healthy_is_restored(paper):
     flag = _two_releases(paper)
     flag.write_text("bad")
     paper.services["web"]["environment"]["BAD"] = "1"
@@ -332,26 +332,26 @@ def test_the_newest_of_the_older_releases_that_gets_healthy_comes_back(paper):
     result = paper.deploy(wait_timeout=0.5)
     assert result["rolled_back"], result["msg"]
     assert result["last_good"]["number"] == 1
-    assert result["msg"].count("failed too") == 1
+    assert result["msg"].count("also failed") == 1
     assert read_by(paper) == {"app.yaml": "one"}
     # What only the later releases had is gone, and the next run of the same finds nothing to do.
     assert "two.yaml" not in paper.texts()
-    assert plan_of(paper.stack(staged_dir="", env=None).look()) == {"web": ("keep", ())}
+    assert plan_of(paper.stack(staged_dir="", env=None).preview()) == {"web": ("keep", ())}
 
 
-def test_the_newest_release_stays_when_none_gets_healthy(paper, monkeypatch):
+def test_newest_release_stays_when_none_gets_healthy(paper, monkeypatch):
     flag = _two_releases(paper)
     flag.write_text("bad")
     monkeypatch.setattr(Paper, "_read", lambda self, row: True)
     paper.write(**{"app.yaml": "three"})
     result = paper.deploy(wait_timeout=0.5)
     assert (result["failed"], result["rolled_back"]) == (True, False)
-    assert result["msg"].count("failed too") == 2
-    assert "the newest of them, are in place" in result["msg"]
+    assert result["msg"].count("also failed") == 2
+    assert "The files and images of the newest release" in result["msg"]
     assert paper.texts()["app.yaml"] == "two"
 
 
-def test_a_person_who_goes_back_gets_the_newest_release_that_gets_healthy(paper):
+def test_requested_rollback_restores_the_newest_release_that_gets_healthy(paper):
     flag = _two_releases(paper)
     flag.write_text("bad")
     paper.services["web"]["environment"]["BAD"] = "1"
@@ -360,5 +360,5 @@ def test_a_person_who_goes_back_gets_the_newest_release_that_gets_healthy(paper)
     result = paper.stack(staged_dir="", env=None, state="rolled_back", wait_timeout=0.5).converge()
     assert not result.get("failed"), result["msg"]
     assert (result["rolled_back"], result["last_good"]["number"]) == (True, 1)
-    assert any("is not well any more" in each for each in result["warnings"])
+    assert any("is not healthy any more" in each for each in result["warnings"])
     assert read_by(paper) == {"app.yaml": "one"}

@@ -16,14 +16,14 @@ from compose_facts import container, docker_model, model_of, recorded
 
 
 @pytest.mark.parametrize("version", ["2.26.1", "2.40.3"])
-def test_what_compose_made_is_what_the_model_says(version):
+def test_container_of_docker_compose_equals_its_model(version):
     record = recorded(f"docker-compose-{version}")
     model = docker_model(record)
     for row in map(parse_inspect, record["containers"]):
         assert compare.differences(model.services[row.service], row, record["images"][0]) == {}
 
 
-def test_what_podman_compose_made_is_what_the_model_says():
+def test_container_of_podman_compose_equals_its_model():
     record = recorded("podman-compose-1.6.0")
     env = {"FROM_FILE": "v <1>", "OTHER": "quoted $FILLED"}
     record["config"]["services"]["api"]["environment"]["BOOL"] = "True"
@@ -79,19 +79,19 @@ def _running():
 IMAGE = {"Config": {"Env": ["FROM_IMAGE=1"], "Labels": {"built": "yes"}}}
 
 
-def test_nothing_differs():
+def test_container_as_declared_has_no_difference():
     service = model_of({"web": DECLARED}).services["web"]
     assert compare.differences(service, _running(), IMAGE) == {}
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_one_field(name):
+def test_changed_field_is_the_only_difference(name):
     change, field, before, after = CHANGES[name]
     service = model_of({"web": {**DECLARED, **change}}).services["web"]
     assert compare.differences(service, _running(), IMAGE) == {field: {"before": before, "after": after}}
 
 
-def test_a_changed_secret_is_seen_and_not_shown():
+def test_changed_secret_is_found_and_not_shown():
     service = model_of({"web": {"image": "shop:1", "environment": {"DB_PASSWORD": "new-one"}}}).services["web"]
     found = compare.differences(service, container("web", Config__Env=["DB_PASSWORD=old-one"]), {})
     assert set(found) == {"environment.DB_PASSWORD"}
@@ -144,5 +144,5 @@ class TestDigest:
     def test_how_to_build_does_not_count(self):
         assert self._digest({"image": "a"}) == self._digest({"image": "a", "build": ".", "depends_on": ["b"]})
 
-    def test_a_healthcheck_counts(self):
+    def test_healthcheck_changes_the_digest(self):
         assert self._digest({"image": "a"}) != self._digest({"image": "a", "healthcheck": {"test": "true"}})

@@ -56,7 +56,7 @@ def test_replicas_do_not_count_and_other_deploy_keys_do():
     assert one != config_hash.config_hash({"deploy": {"replicas": 1}}, {}, (2, 40, 3))
 
 
-def test_a_shared_namespace_counts_as_the_container_it_is():
+def test_shared_namespace_counts_as_the_container_it_is():
     service = {"image": "a", "network_mode": "service:db"}
     before = config_hash.config_hash(service, {"db": "1" * 64}, (2, 40, 3))
     assert before != config_hash.config_hash(service, {"db": "2" * 64}, (2, 40, 3))

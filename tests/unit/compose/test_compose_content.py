@@ -134,7 +134,7 @@ def test_directory_whose_way_leads_through_a_bound_directory_is_refused_behind_a
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which the attack is against")
-def test_no_byte_leaves_the_data_directory_beside_a_process_that_swaps_it(paper: Paper, tally, how_many):
+def test_no_byte_leaves_a_data_directory_that_a_process_swaps(paper: Paper, tally, how_many):
     data, victim = paper.root / "data", paper.root / "victim"
     (data / "sub" / "deep").mkdir(parents=True)
     victim.mkdir(mode=0o755)

@@ -41,19 +41,19 @@ def problems(place, services, rules=RULES, env=None, **top):
     return {problem.code: problem for problem in declaration.declared(model, source, rules)}
 
 
-def test_a_good_stack_has_none(place):
+def test_correct_stack_has_no_problem(place):
     volumes = [f"{place}/data:/data", "./prometheus.yml:/etc/prometheus.yml:ro"]
     assert problems(place, {"web": {"image": "a", "volumes": volumes, "ports": ["127.0.0.1:80:80"]}}) == {}
 
 
-def test_a_relative_source(place):
+def test_relative_source_is_refused(place):
     (place / "deploy" / "data").mkdir()
     found = problems(place, {"web": {"image": "a", "volumes": ["./data:/data"]}})
     assert set(found) == {"relative_source"}
     assert "'./data'" in found["relative_source"].message
 
 
-def test_a_relative_source_outside(place):
+def test_relative_source_outside_is_refused(place):
     assert "relative_source" in problems(place, {"web": {"image": "a", "volumes": ["../data:/data:ro"]}})
 
 
@@ -82,7 +82,7 @@ def test_message_on_a_relative_source_has_it_as_it_is_written_and_the_way_out(pl
     assert all(word in problem.message for word in words)
 
 
-def test_a_source_that_does_not_exist(place):
+def test_missing_source_is_refused(place):
     found = problems(place, {"web": {"image": "a", "volumes": [f"{place}/nowhere:/data"]}})
     assert "data_dirs" in found["no_source"].message
     assert not (place / "nowhere").exists()
@@ -101,13 +101,13 @@ def test_data_in_the_deploy_directory_behind_a_link(place):
     assert "source_in_deploy_dir" in problems(place, {"web": {"image": "a", "volumes": [f"{place}/link:/data"]}})
 
 
-def test_a_directory_beside_the_deploy_directory_with_the_same_beginning(place):
+def test_directory_with_the_beginning_of_the_deploy_directory_is_outside(place):
     (place / "deploy-data").mkdir()
     assert problems(place, {"web": {"image": "a", "volumes": [f"{place}/deploy-data:/data"]}}) == {}
 
 
 @pytest.mark.parametrize("port", ["8080:80", "0.0.0.0:8080:80", "192.168.1.5:8080:80", "80"])
-def test_a_port_other_machines_reach(place, port):
+def test_port_that_other_machines_reach_is_refused(place, port):
     assert "public_port" in problems(place, {"web": {"image": "a", "ports": [port]}})
 
 
@@ -121,7 +121,7 @@ def test_port_that_two_protocols_publish_is_one_line(place):
     ]
 
 
-def test_a_public_port_that_is_listed(place):
+def test_listed_public_port_is_accepted(place):
     rules = declaration.Rules(public_ports=(8080,))
     assert problems(place, {"web": {"image": "a", "ports": ["8080:80"]}}, rules) == {}
 
@@ -132,7 +132,7 @@ def test_one_port_twice(place, other):
     assert "port_twice" in problems(place, services)
 
 
-def test_the_same_number_on_two_addresses_or_protocols_is_fine(place):
+def test_same_port_on_two_addresses_or_protocols_is_accepted(place):
     services = {
         "a": {"image": "a", "ports": ["127.0.0.1:53:53/udp"]},
         "b": {"image": "a", "ports": ["127.0.0.1:53:53", "127.0.0.2:53:53"]},
@@ -141,12 +141,12 @@ def test_the_same_number_on_two_addresses_or_protocols_is_fine(place):
 
 
 @pytest.mark.parametrize("env", ["", "REDIS_HOST=\n", "REDIS_HOST=''\n", None])
-def test_a_required_variable_that_is_empty_or_missing(place, env):
+def test_required_variable_that_is_empty_or_missing_is_refused(place, env):
     found = problems(place, {"web": {"image": "a"}}, declaration.Rules(required_env=("REDIS_HOST",)), env=env)
     assert found["required_env"].where == "REDIS_HOST"
 
 
-def test_a_required_variable_that_is_set(place):
+def test_required_variable_that_is_set_is_accepted(place):
     rules = declaration.Rules(required_env=("REDIS_HOST",))
     assert problems(place, {"web": {"image": "a"}}, rules, env="REDIS_HOST=db\n") == {}
 
@@ -184,7 +184,7 @@ def test_declared_files_that_are_not_there(place):
     assert sorted(row.code for row in found) == ["no_context", "no_dockerfile", "no_env_file", "no_file", "not_shipped"]
 
 
-def test_a_dockerfile_outside_of_its_context_and_a_dockerignore_that_does_nothing(place):
+def test_dockerfile_outside_of_its_context_and_ineffective_dockerignore_are_refused(place):
     context = place / "deploy" / "app"
     (context / "docker").mkdir(parents=True)
     (place / "deploy" / "Dockerfile").write_text("")
@@ -196,7 +196,7 @@ def test_a_dockerfile_outside_of_its_context_and_a_dockerignore_that_does_nothin
     assert set(problems(place, {"web": {"image": "a", "build": inside}})) == {"dockerignore_elsewhere"}
 
 
-def test_a_full_disk(place, monkeypatch):
+def test_full_disk_is_refused(place, monkeypatch):
     real = os.statvfs(place)
     full = os.statvfs_result((*real[:4], 10, *real[5:]))
     monkeypatch.setattr(os, "statvfs", lambda path: full)
@@ -221,20 +221,20 @@ def test_pseudo_file_systems_and_what_is_only_read_need_no_room(place, monkeypat
         ("x86_64", "", "", False),
     ],
 )
-def test_an_image_for_another_processor(machine, architecture, platform, wrong):
+def test_image_for_another_processor_is_refused(machine, architecture, platform, wrong):
     model = model_of({"web": {"image": "a", "platform": platform}})
     found = declaration.platforms(model, {"a": {"Architecture": architecture}}, machine)
     assert [row.code for row in found] == (["wrong_platform"] if wrong else [])
 
 
-def test_an_optional_env_file_may_be_missing(place):
+def test_optional_env_file_may_be_missing(place):
     assert problems(place, {"web": {"image": "a", "env_file": [{"path": "x.env", "required": False}]}}) == {}
 
 
 class TestForeign:
     """Two stacks with one name: Compose would replace the containers of the other one without a word."""
 
-    def test_ours(self, tmp_path):
+    def test_containers_of_this_directory_are_ours(self, tmp_path):
         row = container("web", Config__Labels={"com.docker.compose.project.working_dir": str(tmp_path)})
         assert declaration.foreign("shop", str(tmp_path), [row]) == []
 
@@ -244,7 +244,7 @@ class TestForeign:
         row = container("web", Config__Labels={"com.docker.compose.project.working_dir": str(tmp_path / "real")})
         assert declaration.foreign("shop", str(tmp_path / "link"), [row]) == []
 
-    def test_theirs(self, tmp_path):
+    def test_containers_of_another_directory_are_refused(self, tmp_path):
         found = declaration.foreign("shop", str(tmp_path), [container("web")])
         assert [row.code for row in found] == ["foreign_project_dir"]
         assert "/opt/onebox/shop" in found[0].message
@@ -292,10 +292,10 @@ class TestOccupied:
         found = self._problems([Row("web", "create")], others=[other], listening=())
         assert bool(found) is taken
 
-    def test_a_kept_service_is_not_asked_about(self):
+    def test_port_of_a_kept_service_is_not_checked(self):
         assert self._problems([Row("web")]) == []
 
-    def test_free(self):
+    def test_free_port_is_accepted(self):
         assert self._problems([Row("web", "create")], listening=()) == []
 
 

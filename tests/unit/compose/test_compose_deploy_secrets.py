@@ -39,7 +39,7 @@ def test_variables_that_are_set_no_longer_leave_the_environment_file_and_those_o
 def test_stack_on_the_host_gets_its_variables_only_after_it_was_judged(paper: Paper):
     paper.host.mkdir()
     (paper.host / "compose.yml").write_bytes((paper.source / "compose.yml").read_bytes())
-    looked = paper.stack(staged_dir="").look()
+    looked = paper.stack(staged_dir="").preview()
     assert actions(looked, paper) == {".env": "create"}
     assert set(paper.texts()) == {"compose.yml"}
     result = paper.deploy(staged_dir="")
@@ -68,7 +68,7 @@ def test_secret_file_is_written_with_the_deploy_and_in_one_step(paper: Paper, tm
     paper.services["web"]["volumes"] = [f"{path}:/run/password:ro"]
     paper.write()
     secret = {"path": str(path), "value": "hunter22"}
-    looked = paper.stack(secrets=(secret,), staged_dir=str(paper.stage())).look()
+    looked = paper.stack(secrets=(secret,), staged_dir=str(paper.stage())).preview()
     assert {"path": str(path), "action": "create"} in looked["files"]
     assert not path.exists()
     result = paper.deploy(secrets=(secret,))

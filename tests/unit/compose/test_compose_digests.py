@@ -29,7 +29,7 @@ from compose_facts import IMAGE_ID, container, driver, model_of
         (["a/**/z"], ["a/z", "a/b/c/z"], ["z"]),
     ],
 )
-def test_dockerignore(lines, out, kept):
+def test_dockerignore_excludes_its_patterns(lines, out, kept):
     ignore = Ignore(lines)
     assert [path for path in out if not ignore(path)] == []
     assert [path for path in kept if ignore(path)] == []
@@ -77,7 +77,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_what_counts_in_a_context(context, name):
+def test_change_in_a_context_changes_its_digest(context, name):
     change, counts = CHANGES[name]
     before = digest_of(context)
     change(context)
@@ -88,11 +88,11 @@ def test_build_arguments_and_target_count(context):
     assert len({digest_of(context), digest_of(context, args={"A": "1"}), digest_of(context, target="dev")}) == 3
 
 
-def test_a_remote_context_cannot_be_judged():
+def test_remote_context_has_no_digest():
     assert Reader().context({"context": "https://example.org/x.git"}) is None
 
 
-def test_the_second_look_reads_no_file_again(context):
+def test_second_reading_uses_the_cache(context):
     first = Reader()
     first.context({"context": str(context)})
     main = str(context / "app" / "main.py")
@@ -127,18 +127,18 @@ class TestPlan:
     TOP = {"secrets": {"s": {"file": "/x"}}}
 
     @pytest.mark.parametrize(("now", "action"), [("a", "keep"), ("b", "restart")])
-    def test_a_secret_file(self, now, action):
+    def test_changed_secret_file_has_the_expected_action(self, now, action):
         record = record_of(self.SECRET, files={"secrets/s": "a"})
         content = Content(files={"secrets/s": Piece(now, LATER)})
         assert planned(self.SECRET, content, record, **self.TOP)[0] == action
 
     @pytest.mark.parametrize(("newest", "action"), [(BEFORE, "keep"), (LATER, "restart")])
-    def test_a_secret_nobody_recorded(self, newest, action):
+    def test_secret_without_a_record_is_judged_by_its_time(self, newest, action):
         content = Content(files={"secrets/s": Piece("a", newest)})
         assert planned(self.SECRET, content, **self.TOP)[0] == action
 
     @pytest.mark.parametrize(("label", "action"), [("self", "keep"), ("", "restart")])
-    def test_a_secret_file_of_an_application_that_reloads(self, label, action):
+    def test_secret_file_of_a_reloading_application_restarts_nothing(self, label, action):
         labels = {"onebox.reload": label}
         body = {"image": "shop:1", **self.SECRET, "labels": labels}
         row = container("web", Config__Labels={"com.docker.compose.service": "web", **labels})
@@ -155,16 +155,16 @@ class TestPlan:
         found = planned({"configs": ["c"]}, content, record, configs={"c": {"content": "x"}})
         assert found == ("recreate", ["config_changed"])
 
-    def test_mounted_code(self):
+    def test_changed_mounted_code_restarts_its_service(self):
         record = record_of({}, code={"/code": "a"})
         assert planned({}, Content(code={"/code": Piece("b", 0.0)}), record) == ("restart", ["code_bind_changed"])
 
     @pytest.mark.parametrize(("now", "action"), [("a", "keep"), ("b", "rebuild")])
-    def test_a_build(self, now, action):
+    def test_changed_build_context_has_the_expected_action(self, now, action):
         builds = {IMAGE_ID: "a"}
         assert planned({"build": "."}, Content(context=Piece(now, LATER)), builds=builds)[0] == action
 
-    def test_the_name_means_an_image_of_other_files(self):
+    def test_image_name_of_other_files_is_rebuilt(self):
         """As a run leaves it that was killed on its way back: the next container would be made of it."""
         former = "sha256:" + "f" * 64
         builds = {IMAGE_ID: "a", former: "b"}
@@ -173,11 +173,11 @@ class TestPlan:
         assert planned({"build": "."}, content, builds={**builds, former: "a"}, named=former)[0] == "recreate"
 
     @pytest.mark.parametrize(("newest", "action"), [(BEFORE, "keep"), (LATER, "rebuild")])
-    def test_an_image_nobody_recorded(self, newest, action):
+    def test_image_without_a_record_is_judged_by_its_time(self, newest, action):
         assert planned({"build": "."}, Content(context=Piece("a", newest)))[0] == action
 
     @pytest.mark.parametrize(("newest", "action"), [(BEFORE, "create"), (LATER, "rebuild")])
-    def test_an_image_that_is_older_than_its_files_is_not_what_a_first_start_uses(self, newest, action):
+    def test_image_older_than_its_files_is_rebuilt_before_a_first_start(self, newest, action):
         """As after a stack was taken down, its images left, and its files changed."""
         images = {"shop:1": {"Id": IMAGE_ID, "Created": STARTED}}
         facts = plan.Facts([], images, Memory(), {"web": Content(context=Piece("a", newest))})
@@ -185,7 +185,7 @@ class TestPlan:
         assert plan.make(model, facts, driver=driver(), remove_orphans=False)[0].action == action
 
 
-def test_what_is_named_may_be_a_link(tmp_path):
+def test_named_path_may_be_a_link(tmp_path):
     for release in ("one", "two"):
         (tmp_path / release).mkdir()
         (tmp_path / release / "app").write_text(release)
@@ -211,7 +211,7 @@ def test_memory_survives_being_written_and_damage():
     assert Memory.parse({"containers": {"a": {"digest": 1}, "b": 2}}) == Memory()
 
 
-def test_a_pattern_that_is_none_leaves_out_nothing_but_its_own_name():
+def test_invalid_pattern_excludes_only_its_own_name():
     ignore = Ignore(["[z-a]", "*.log"])
     assert (ignore("b"), ignore("[z-a]"), ignore("x.log")) == (False, True, True)
 

@@ -50,14 +50,14 @@ def waited(service: dict, script, timeout: float = 20.0, baseline: Baseline | No
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
-def test_a_port_that_listens_is_evidence(address):
+def test_port_that_listens_is_evidence(address):
     with listener(address) as port:
         rows, seconds = waited({"image": "a", "ports": [f"127.0.0.1:80:{port}"]}, lambda now: [here()])
     assert (rows[0]["evidence"], rows[0]["message"]) == ("port", "running, its ports listen")
     assert seconds == 0
 
 
-def test_a_port_nobody_listens_on_is_waited_for_and_named():
+def test_silent_port_is_awaited_and_named():
     with listener() as port:
         pass  # closed again
     with pytest.raises(Unhealthy, match=f"nothing in it listens on port {port}"):
@@ -65,25 +65,25 @@ def test_a_port_nobody_listens_on_is_waited_for_and_named():
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_a_port_on_the_loopback_of_the_container_reaches_nobody(address):
+def test_port_on_the_loopback_of_the_container_is_unhealthy(address):
     with listener(address) as port:
-        with pytest.raises(Unhealthy, match=r"on its own 127.0.0.1 only"):
+        with pytest.raises(Unhealthy, match=r"only on its own 127.0.0.1"):
             waited({"image": "a", "ports": [f"80:{port}"]}, lambda now: [here()], timeout=1.0)
         found = evidence.listening(service_with(f"80:{port}"), here(HostConfig__NetworkMode="pasta"))
     assert found.message == ""
 
 
-def test_a_healthcheck_or_the_network_of_the_host_asks_for_no_port():
+def test_healthcheck_or_host_network_needs_no_port():
     healthy = {"Status": "healthy"}
     rows, seconds = waited(
         {"image": "a", "ports": ["80:1"], "healthcheck": {"test": "true"}}, lambda now: [here(State__Health=healthy)]
     )
     assert (rows[0]["evidence"], seconds) == ("healthcheck", 0)
     rows, seconds = waited({"image": "a", "ports": ["80:1"]}, lambda now: [here(HostConfig__NetworkMode="host")])
-    assert (rows[0]["evidence"], rows[0]["message"], seconds) == ("none", "running, nothing asked", 0)
+    assert (rows[0]["evidence"], rows[0]["message"], seconds) == ("none", "running, not checked further", 0)
 
 
-def test_a_process_that_is_not_on_this_host_is_not_looked_at():
+def test_process_of_a_virtual_machine_is_not_inspected():
     assert not evidence.listening(service_with("80:1"), here(), "/nowhere").known
     assert evidence.of(service_with("80:1"), here(), local=False) == "none"
 
@@ -99,14 +99,14 @@ def test_a_process_that_is_not_on_this_host_is_not_looked_at():
         ([], []),
     ],
 )
-def test_a_range_of_ports_is_not_asked_for(rows, asked):
-    assert evidence.asked_ports(service_with(*rows)) == asked
+def test_range_of_ports_is_not_checked(rows, asked):
+    assert evidence.checked_ports(service_with(*rows)) == asked
 
 
-def test_a_url_is_evidence_for_the_service_that_publishes_its_port():
+def test_url_is_evidence_for_the_service_that_publishes_its_port():
     rows = [
-        {"container": "shop-web-1", "evidence": "none", "message": "running, nothing asked"},
-        {"container": "shop-db-1", "evidence": "none", "message": "running, nothing asked"},
+        {"container": "shop-web-1", "evidence": "none", "message": "running, not checked further"},
+        {"container": "shop-db-1", "evidence": "none", "message": "running, not checked further"},
     ]
     web = container("web", HostConfig__PortBindings={"80/tcp": [{"HostIp": "", "HostPort": "8080"}]})
     evidence.answered(rows, [web, container("db")], [{"url": "http://localhost:8080/x", "ok": True}])
@@ -135,7 +135,7 @@ def looper(life: float, counted: int = 0):
 
 
 @pytest.mark.parametrize("life", [4.0, 8.0, 15.0])
-def test_a_loop_since_the_last_run_is_found_in_a_run_that_changes_nothing(life):
+def test_loop_since_the_last_run_is_found_in_a_run_that_changes_nothing(life):
     count = int(60 // life)
     memory = memory_of(0, START - 60)
     script = looper(life, count)
@@ -144,21 +144,21 @@ def test_a_loop_since_the_last_run_is_found_in_a_run_that_changes_nothing(life):
         waited({"image": "a", "restart": "always"}, script, 120.0, baseline)
 
 
-def test_restarts_of_a_year_are_no_loop():
+def test_restarts_of_a_year_are_not_a_loop():
     present = [container("web", RestartCount=40, State__StartedAt=OLD, Created=OLD)]
     baseline = Baseline.of(present, memory_of(0, START - 365 * 86400))
     rows, seconds = waited({"image": "a", "restart": "always"}, lambda now: present, 120.0, baseline)
     assert (rows[0]["ok"], seconds) == (True, 0)
 
 
-def test_a_restart_ten_seconds_ago_is_no_loop_when_they_are_rare():
+def test_recent_restart_is_not_a_loop_when_restarts_are_rare():
     present = [container("web", RestartCount=40, State__StartedAt="2026-11-21T08:59:50Z", Created=OLD)]
     baseline = Baseline.of(present, memory_of(0, START - 365 * 86400))
     rows, seconds = waited({"image": "a", "restart": "always"}, lambda now: present, 120.0, baseline)
     assert (rows[0]["ok"], seconds) == (True, 0)
 
 
-def test_a_loop_that_has_ended_is_healthy_again():
+def test_loop_that_has_ended_is_healthy_again():
     present = [container("web", RestartCount=9, Created=OLD)]
     baseline = Baseline.of(present, memory_of(0, START - 60))
     rows, seconds = waited({"image": "a", "restart": "always"}, lambda now: present, 120.0, baseline)
@@ -172,7 +172,7 @@ def test_every_restart_of_a_new_container_counts():
         waited({"image": "a", "restart": "always"}, lambda now: present, 20.0, Baseline.of([], Memory()))
 
 
-def test_a_container_that_somebody_restarts_again_and_again_is_unhealthy():
+def test_container_that_a_user_restarts_repeatedly_is_unhealthy():
     def script(now):
         started = f"2026-11-21T09:00:{int(now // 2 * 2) % 60:02}.5Z"
         return [container("web", State__StartedAt=started)]

@@ -24,12 +24,12 @@ OTHER = "6,35002,17068571635,-;br-d05b00cf20b4: port 7(vethb1e6f01) entered disa
     [
         (OF_ITS_OWN + OTHER, exit_reason.LIMIT),
         (OTHER + OF_THE_HOST, exit_reason.HOST),
-        (OTHER, exit_reason.NOBODY),
-        (OF_ITS_OWN.replace(ID, ID[::-1]), exit_reason.NOBODY),
-        (f"6,1,1,-;{ID} is only mentioned\n", exit_reason.NOBODY),
+        (OTHER, exit_reason.NEITHER),
+        (OF_ITS_OWN.replace(ID, ID[::-1]), exit_reason.NEITHER),
+        (f"6,1,1,-;{ID} is only mentioned\n", exit_reason.NEITHER),
     ],
 )
-def test_what_the_kernel_says(tmp_path, monkeypatch, text, said):
+def test_record_of_the_kernel_decides(tmp_path, monkeypatch, text, said):
     log = tmp_path / "kmsg"
     log.write_text(text)
     # The kernel hands out one record at each read, a file all of them.
@@ -47,11 +47,11 @@ def test_records_end_where_the_log_does(tmp_path):
 @pytest.mark.parametrize(
     ("by_the_engine", "by_the_kernel", "words"),
     [
-        (True, exit_reason.NOBODY, "ran out of memory; raise its memory limit (mem_limit)"),
-        (False, exit_reason.LIMIT, "ran out of memory; raise its memory limit (mem_limit)"),
+        (True, exit_reason.NEITHER, "ran out of memory. Raise its memory limit (mem_limit)"),
+        (False, exit_reason.LIMIT, "ran out of memory. Raise its memory limit (mem_limit)"),
         (False, exit_reason.HOST, "the host ran out of memory"),
-        (False, exit_reason.NOBODY, "not for lack of memory"),
-        (False, exit_reason.UNKNOWN, "by somebody, or for lack of memory"),
+        (False, exit_reason.NEITHER, "not for lack of memory"),
+        (False, exit_reason.UNKNOWN, "by a user, or for lack of memory"),
     ],
 )
 def test_out_of_memory_and_killed_are_two_things(by_the_engine, by_the_kernel, words):
@@ -60,5 +60,10 @@ def test_out_of_memory_and_killed_are_two_things(by_the_engine, by_the_kernel, w
 
 
 @pytest.mark.parametrize(("code", "said"), [(3, "exit code 3"), (0, "exit code 0, it ended by itself")])
-def test_other_codes_ask_no_kernel(code, said):
-    assert exit_reason.words(container("web", State__ExitCode=code), lambda identity: pytest.fail("asked")) == said
+def test_other_exit_codes_do_not_query_the_kernel(code, said):
+    assert (
+        exit_reason.words(
+            container("web", State__ExitCode=code), lambda identity: pytest.fail("the kernel was queried")
+        )
+        == said
+    )

@@ -33,7 +33,7 @@ class TestProvider:
         assert found.env["DOCKER_HOST"] == "unix:///run/d.sock"
 
     @pytest.mark.parametrize(("engine", "builder"), [("docker", None), ("podman", "0")])
-    def test_podman_builds_without_buildkit_which_it_has_not_got(self, engine, builder):
+    def test_podman_builds_without_buildkit(self, engine, builder):
         world = answers(version=(0, "2.40.3", ""))
         found = find.find("docker-compose", FakeEngine(engine, "/run/x.sock"), {"PATH": "/none"}, world)
         assert found.env.get("DOCKER_BUILDKIT") == builder
@@ -48,13 +48,13 @@ class TestProvider:
         ("wanted", "engine", "version", "why"),
         [
             ("docker-compose", FakeEngine("podman"), "2.40.3", "no socket"),
-            ("podman-compose", FakeEngine("docker", "/s"), "1.6.0", "drives podman only"),
+            ("podman-compose", FakeEngine("docker", "/s"), "1.6.0", "drives only podman"),
             ("docker-compose", FakeEngine("docker", "/s"), "1.29.2", "too old"),
             ("podman-compose", FakeEngine("podman"), "1.0.6", "too old"),
             ("docker-compose", FakeEngine("docker", "/s"), "what", "cannot read its version"),
         ],
     )
-    def test_what_does_not_fit_is_said(self, wanted, engine, version, why):
+    def test_unsuitable_tool_is_refused_with_the_reason(self, wanted, engine, version, why):
         world = answers(version=(0, version, ""))
         with pytest.raises(ComposeError, match=why):
             find.find(wanted, engine, self.ENV, world, executable="/x/tool")
@@ -64,7 +64,7 @@ class TestProvider:
         with pytest.raises(ComposeError, match=r"cannot run docker-compose.*cannot run podman-compose"):
             find.find("auto", FakeEngine("podman", "/s"), self.ENV, answers())
 
-    def test_a_known_binary_is_not_asked_again_until_it_changes(self, tmp_path):
+    def test_version_of_a_known_binary_is_cached_until_it_changes(self, tmp_path):
         tool = tmp_path / "docker-compose"
         tool.write_text("one")
         known = {find.fingerprint([str(tool)]): "2.40.3"}
@@ -75,8 +75,8 @@ class TestProvider:
         tool.write_text("another")
         assert find.find("auto", FakeEngine("docker", "/s"), self.ENV, **options).version == (2, 41, 0)
 
-    def test_an_unknown_one(self):
-        with pytest.raises(ComposeError, match="provider must be one of"):
+    def test_unknown_provider_is_refused(self):
+        with pytest.raises(ComposeError, match="provider: 'kubernetes' is unknown"):
             find.find("kubernetes", None, self.ENV, answers())
 
 

@@ -35,11 +35,11 @@ def at(text: str) -> float:
         ({"start": "00:00", "end": "23:59"}, "2026-11-21T12:00", True),
     ],
 )
-def test_when(window, moment, frozen):
+def test_freeze_covers_its_window(window, moment, frozen):
     assert bool(freeze.until([window], at(moment))) is frozen
 
 
-def test_it_says_until_when():
+def test_freeze_reports_its_end():
     assert freeze.until([NIGHT, SEOUL], at("2026-11-20T03:00")) == "Fri 2026-11-20 15:30 Asia/Seoul"
 
 
@@ -52,6 +52,6 @@ def test_it_says_until_when():
         ({"start": "09:00", "end": "10:00", "timezone": "Asia/Soul"}, "tzdata"),
     ],
 )
-def test_what_is_no_window(window, why):
+def test_invalid_window_is_refused(window, why):
     with pytest.raises(ComposeError, match=why):
         freeze.until([window], 0.0)

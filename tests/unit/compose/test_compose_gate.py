@@ -60,7 +60,7 @@ def gate_of(script, services, timeout=20.0, logs="first\nlast words", **options)
     return rows, time.now
 
 
-def test_a_running_service_must_have_run_for_some_seconds():
+def test_running_service_must_have_run_for_some_seconds():
     rows, waited = gate_of(lambda now: [container("web")], {"web": {"image": "a"}}, settle=3.0)
     assert rows[0]["ok"]
     assert 3.0 <= waited < 5.0
@@ -72,7 +72,7 @@ def test_one_that_ran_before_costs_no_wait():
 
 
 @pytest.mark.parametrize("keys", [{}, HEALTHCHECK], ids=["without a healthcheck", "healthy"])
-def test_an_engine_whose_clock_is_ahead_costs_no_more(keys):
+def test_engine_whose_clock_is_ahead_costs_no_more(keys):
     # As in a virtual machine: by its time, the container starts in an hour.
     ahead = container("web", State__StartedAt="2026-11-21T10:00:00Z", State__Health={"Status": "healthy"})
     time = FakeTime()
@@ -81,7 +81,7 @@ def test_an_engine_whose_clock_is_ahead_costs_no_more(keys):
     assert 2.0 <= time.now < 4.0
 
 
-def test_a_healthcheck_decides_where_there_is_one():
+def test_existing_healthcheck_decides():
     def script(now):
         return [container("web", State__Health={"Status": "healthy" if now > 2 else "starting"})]
 
@@ -111,7 +111,7 @@ def test_only_what_this_run_started_must_stay_healthy():
         assert least <= time.now <= most
 
 
-def test_an_unhealthy_service_fails_and_is_named_with_its_last_lines():
+def test_unhealthy_service_fails_and_is_named_with_its_last_lines():
     sick = container("web", State__Health={"Status": "unhealthy"})
     services = {"web": {"image": "a", **HEALTHCHECK, "environment": {"DB_PASSWORD": "hunter22"}}}
     shown = Secrets(["hunter22"]).text
@@ -125,7 +125,7 @@ def test_an_unhealthy_service_fails_and_is_named_with_its_last_lines():
     assert caught.value.rows[0]["ok"] is False
 
 
-def test_a_moment_of_unhealthiness_may_pass():
+def test_moment_of_unhealthiness_may_pass():
     def script(now):
         return [container("web", State__Health={"Status": "unhealthy" if now < 1 else "healthy"})]
 
@@ -138,7 +138,7 @@ def test_time_runs_out():
         gate_of(lambda now: [slow], {"web": {"image": "a", **HEALTHCHECK}}, timeout=5)
 
 
-def test_a_one_shot_is_well_when_it_ended_with_0():
+def test_one_shot_that_ended_with_0_is_healthy():
     ended = container("web", State__Status="exited", State__Pid=0)
     assert gate_of(lambda now: [ended], {"web": {"image": "a"}})[0][0]["ok"]
 
@@ -167,7 +167,7 @@ JOB = {"image": "a", "restart": "on-failure"}
 
 
 @pytest.mark.parametrize("completed", [(), ("web",)])
-def test_a_job_that_is_retried_while_it_fails_is_healthy_when_it_ended_with_0(completed):
+def test_job_that_is_retried_while_it_fails_is_healthy_when_it_ended_with_0(completed):
     def script(now):
         if now > 8:
             return [container("web", State__Status="exited", State__Pid=0, RestartCount=9)]
@@ -187,20 +187,20 @@ def test_output_of_a_failing_healthcheck_is_one_line_of_printable_text():
         gate_of(lambda now: [row], {"web": {"image": "a", **HEALTHCHECK}})
 
 
-def test_a_job_that_is_between_two_tries_gets_a_moment():
+def test_job_between_two_attempts_gets_a_moment():
     def script(now):
         return [container("web", State__Status="exited", State__Pid=0, State__ExitCode=1 if now < 2 else 0)]
 
     assert gate_of(script, {"web": JOB})[0][0]["ok"]
 
 
-def test_a_job_that_is_tried_no_more_fails_with_its_exit_code():
+def test_job_that_is_not_retried_any_more_fails_with_its_exit_code():
     ended = container("web", State__Status="exited", State__Pid=0, State__ExitCode=3, RestartCount=5)
     with pytest.raises(Unhealthy, match="ended: exit code 3"):
         gate_of(lambda now: [ended], {"web": {**JOB, "restart": "on-failure:5"}}, timeout=600)
 
 
-def test_a_server_with_on_failure_that_keeps_failing_is_a_crash_loop():
+def test_server_with_on_failure_that_keeps_failing_is_a_crash_loop():
     def script(now):
         return [container("web", RestartCount=int(now), State__Status="restarting", State__Pid=0, State__ExitCode=1)]
 
@@ -208,7 +208,7 @@ def test_a_server_with_on_failure_that_keeps_failing_is_a_crash_loop():
         gate_of(script, {"web": {**JOB, "ports": ["127.0.0.1:1:1"]}}, timeout=600)
 
 
-def test_a_one_shot_that_failed_says_how():
+def test_failed_one_shot_is_reported_with_its_exit_code():
     ended = container("web", State__Status="exited", State__Pid=0, State__ExitCode=127)
     with pytest.raises(Unhealthy, match="exit code 127, its command was not found"):
         gate_of(lambda now: [ended], {"web": {"image": "a"}})
@@ -224,13 +224,13 @@ def test_one_that_others_wait_for_must_end():
     assert time.now > 4
 
 
-def test_a_service_that_shall_run_and_ended_gets_a_moment_and_then_fails():
+def test_service_that_ended_gets_a_moment_and_then_fails():
     ended = container("web", State__Status="exited", State__Pid=0, State__ExitCode=1)
     with pytest.raises(Unhealthy, match="is not running: exit code 1"):
         gate_of(lambda now: [ended], {"web": {"image": "a", "restart": "always"}})
 
 
-def test_a_crash_loop_fails_before_time_runs_out():
+def test_crash_loop_fails_before_the_timeout():
     def script(now):
         return [container("web", RestartCount=int(now), State__Status="restarting", State__Pid=0)]
 
@@ -244,7 +244,7 @@ def test_restarts_of_the_past_do_not_count():
     assert gate_of(lambda now: [old], {"web": {"image": "a", "restart": "always"}})[0][0]["ok"]
 
 
-def test_a_service_without_a_container_is_not_well():
+def test_service_without_a_container_is_unhealthy():
     with pytest.raises(Unhealthy, match="service web has no container"):
         gate_of(lambda now: [], {"web": {"image": "a"}}, timeout=2)
 
@@ -254,11 +254,11 @@ def test_services_scaled_to_nothing_are_not_missed():
 
 
 def test_logs_that_cannot_be_had_hide_nothing_else():
-    with pytest.raises(Unhealthy, match="it printed nothing"):
+    with pytest.raises(Unhealthy, match="It printed nothing"):
         gate_of(lambda now: [], {"web": {"image": "a"}}, timeout=1, logs=None)
 
 
-def test_only_podman_is_asked_to_run_its_healthchecks():
+def test_healthchecks_are_run_only_on_podman():
     asked = []
 
     def script(now):
@@ -268,7 +268,7 @@ def test_only_podman_is_asked_to_run_its_healthchecks():
     assert {len(ids) for ids in asked} == {1}
 
 
-def test_a_healthcheck_that_came_with_the_image_decides_too():
+def test_healthcheck_of_the_image_decides_too():
     def script(now):
         return [container("web", State__Health={"Status": "healthy" if now > 9 else "starting"})]
 
@@ -277,7 +277,7 @@ def test_a_healthcheck_that_came_with_the_image_decides_too():
     assert waited > 9
 
 
-def test_a_healthcheck_that_hangs_or_has_no_podman_ends_no_run():
+def test_hanging_healthcheck_or_missing_podman_does_not_end_the_run():
     def run(argv, **options):
         raise process.CommandTimeout("took too long", process.Result(tuple(argv), -1, "", "", 30.0))
 

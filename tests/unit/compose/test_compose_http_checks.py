@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asking URLs, with a real server on the loopback address."""
+"""HTTP checks of URLs, with a real server on the loopback address."""
 
 import contextlib
 import http.server
@@ -16,7 +16,7 @@ WORLD = World.real()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """``/later`` is well from the third request on; ``/moved`` leads elsewhere; ``/stream`` goes on and on.
+    """``/later`` is healthy from the third request; ``/moved`` redirects; ``/stream`` never ends.
 
     Others answer their own number.
     """
@@ -59,7 +59,7 @@ def base():
     thread.join()
 
 
-def test_a_url_that_answers(base):
+def test_url_that_answers_is_ok(base):
     row = endpoints.check([{"url": base + "/"}], 5, WORLD)[0]
     assert (row["status"], row["ok"], row["message"]) == (200, True, "")
     assert row["ms"] > 0
@@ -70,31 +70,31 @@ def test_one_that_answers_after_a_while(base):
 
 
 @pytest.mark.parametrize(("path", "status", "ok"), [("/404", 404, True), ("/404", 200, False), ("/moved", 302, True)])
-def test_the_status_that_is_wanted(base, path, status, ok):
+def test_expected_status_decides(base, path, status, ok):
     row = endpoints.check([{"url": base + path, "status": status}], 0.2, WORLD)[0]
     assert row["ok"] is ok
     assert ok or "answered 404, expected 200" in row["message"]
 
 
-def test_nobody_listens():
+def test_url_without_a_server_fails():
     row = endpoints.check([{"url": "http://127.0.0.1:9/"}], 0.2, WORLD)[0]
     assert (row["ok"], row["status"]) == (False, 0)
     assert "refused" in row["message"]
 
 
-def test_a_text_that_is_no_url():
+def test_invalid_url_fails():
     row = endpoints.check([{"url": "nonsense"}], 0.1, WORLD)[0]
     assert (row["url"], row["ok"], row["message"]) == ("nonsense", False, "not an http or https URL")
 
 
-def test_a_stream_that_never_ends_has_answered_at_once(base):
+def test_endless_stream_is_ok_at_once(base):
     row = endpoints.check([{"url": base + "/stream"}], 5, WORLD)[0]
     assert row["ok"]
     assert row["ms"] < 2000
 
 
 @pytest.mark.parametrize("path", ["/200?key=s3cret", "/404?key=s3cret"])
-def test_a_password_in_a_url_is_in_no_result(base, path):
+def test_password_in_a_url_is_not_in_a_result(base, path):
     url = base.replace("http://", "http://ann:s3cret@")
     row = endpoints.check([{"url": url + path}], 0.2, WORLD)[0]
     assert row["url"] == base.replace("http://", "http://***@") + path.replace("key=s3cret", "***")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which engine a stack is looked for on, and what a run that did not get far remembers."""
+"""The engine on which a stack is inspected, and the records of a run that failed early."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.client import 
 from compose_facts import container, model_of
 
 
-def test_the_engine_a_stack_was_deployed_on_is_the_only_one_that_counts(tmp_path):
+def test_engine_of_the_last_deploy_is_the_only_candidate(tmp_path):
     """Podman would answer here, as a command that prints its version."""
     (tmp_path / "podman").write_text("#!/bin/sh\necho 5.4.2\n")
     (tmp_path / "podman").chmod(0o755)
@@ -29,14 +29,14 @@ def test_the_engine_a_stack_was_deployed_on_is_the_only_one_that_counts(tmp_path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(tmp_path))
         patch.setattr(inspect.discover, "sockets", lambda name, world: [f"{tmp_path}/none.sock"])
-        with pytest.raises(EngineError, match="shop was deployed on docker, and that does not answer"):
+        with pytest.raises(EngineError, match="shop was deployed on docker, which does not answer"):
             inspect.find_engine(request, world)
         named = dataclasses.replace(request, engine="podman")
         assert inspect.find_engine(named, world).name == "podman"
 
 
 @pytest.mark.parametrize(("started", "remembered"), [("2026-11-21T09:00:00.5Z", False), ("2026-11-22T00:00:00Z", True)])
-def test_a_restart_that_was_planned_and_not_made_is_planned_again(started, remembered):
+def test_planned_restart_that_did_not_happen_is_planned_again(started, remembered):
     before, after = container("web"), container("web", State__StartedAt=started)
     content = {"web": Content(code={"/code": Piece("new", 0.0)})}
     seen = inspect.Inspection(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variables nobody set."""
+"""Variables of a compose file that are not set."""
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import interpolation as variables
@@ -29,7 +29,7 @@ def test_which_variables_are_unset(text, found):
 @pytest.mark.parametrize(
     ("text", "missing"), [("${A}", False), ("${A:?}", True), ("${A?}", False), ("$A", False), ("${A:-}", False)]
 )
-def test_an_empty_value_is_missing_only_where_the_file_says_so(text, missing):
+def test_empty_value_is_missing_only_with_a_colon(text, missing):
     assert ("A" in variables.unset([text], {"A": ""})) is missing
 
 

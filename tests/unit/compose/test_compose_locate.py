@@ -12,7 +12,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source 
 
 
 class TestLocate:
-    def test_the_file_that_is_there(self, tmp_path):
+    def test_existing_compose_file_is_found(self, tmp_path):
         (tmp_path / "docker-compose.yaml").write_text("")
         found = locate("shop", str(tmp_path), (), None, ())
         assert found.files == (str(tmp_path / "docker-compose.yaml"),)
@@ -32,7 +32,7 @@ class TestLocate:
             (["compose.yaml", "docker-compose.override.yml"], ["compose.yaml", "docker-compose.override.yml"]),
         ],
     )
-    def test_the_files_that_docker_compose_takes(self, tmp_path, there, read):
+    def test_compose_files_are_those_of_docker_compose(self, tmp_path, there, read):
         for name in there:
             (tmp_path / name).write_text("")
         found = locate("shop", str(tmp_path), (), None, ())
@@ -49,7 +49,7 @@ class TestLocate:
             ("#COMPOSE_FILE=gpu.yaml\n", ["compose.yaml", "compose.override.yaml"]),
         ],
     )
-    def test_the_files_that_the_environment_file_chooses(self, tmp_path, text, read):
+    def test_environment_file_chooses_the_compose_files(self, tmp_path, text, read):
         for name in ("compose.yaml", "gpu.yaml", "compose.override.yaml"):
             (tmp_path / name).write_text("")
         (tmp_path / ".env").write_text(text)
@@ -57,7 +57,7 @@ class TestLocate:
         assert found.files_read == [str(tmp_path / name) for name in [*read, ".env"]]
         assert locate("shop", str(tmp_path), ("gpu.yaml",), None, ()).files == (str(tmp_path / "gpu.yaml"),)
 
-    def test_a_missing_file_that_the_environment_file_chooses_names_the_variable(self, tmp_path):
+    def test_missing_file_of_the_environment_file_names_the_variable(self, tmp_path):
         (tmp_path / "compose.yaml").write_text("")
         (tmp_path / ".env").write_text("COMPOSE_FILE=compose.yaml:gpu.yaml\n")
         with pytest.raises(BadStack) as caught:
@@ -73,7 +73,7 @@ class TestLocate:
         assert found.files == (str(tmp_path / "a.yml"), str(tmp_path / "b.yml"))
         assert found.env_file == str(tmp_path / "my.env")
 
-    def test_nothing_there(self, tmp_path):
+    def test_empty_directory_names_the_expected_files(self, tmp_path):
         with pytest.raises(BadStack, match=r"compose\.yml"):
             locate("shop", str(tmp_path), (), None, ())
 
@@ -82,11 +82,11 @@ class TestLocate:
             locate("shop", str(tmp_path), ("a.yml", "b.yml"), "c.env", ())
         assert [row.code for row in caught.value.problems] == ["no_compose_file", "no_compose_file", "no_env_file"]
 
-    def test_no_directory(self, tmp_path):
+    def test_missing_directory_is_refused(self, tmp_path):
         with pytest.raises(BadStack, match="does not exist"):
             locate("shop", str(tmp_path / "none"), (), None, ())
 
-    def test_a_relative_directory(self):
+    def test_relative_directory_is_refused(self):
         with pytest.raises(BadStack, match="absolute"):
             locate("shop", "shop", (), None, ())
 

@@ -25,7 +25,7 @@ def world_of(run) -> World:
     return dataclasses.replace(World.real(), run=run, environ={})
 
 
-def test_the_machine_is_asked_and_one_that_is_down_is_no_proof():
+def test_stopped_machine_does_not_count_as_a_proof():
     asked = []
 
     def run(argv, **options):
@@ -41,7 +41,7 @@ def test_the_machine_is_asked_and_one_that_is_down_is_no_proof():
 
 
 @pytest.mark.parametrize(("seconds_later", "waited"), [(0.1, 0.4), (0.6, 0.0), (-1.0, 0.0)])
-def test_a_directory_of_this_moment_is_outlasted_and_no_other(tmp_path, seconds_later, waited):
+def test_new_directory_is_waited_for_and_no_other(tmp_path, seconds_later, waited):
     (tmp_path / "old").mkdir()
     (tmp_path / "young").mkdir()
     made = (tmp_path / "young").stat().st_ctime

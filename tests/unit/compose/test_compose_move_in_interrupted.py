@@ -67,7 +67,7 @@ def test_kill_at_every_step_loses_nothing_and_the_next_run_converges(tmp_path: p
         _moments(place, moment)
         place.deploy()
         saved = set(place.saved().values())
-        # What a deploy wrote is no edit, also when the killed run did not come to it.
+        # A file of a deploy is not an edit, even if the killed run did not reach it.
         kept = "by hand" in saved and not saved & {"one", "a" * 70000, "two", "b" * 70001}
         names = {path.name for path in place.host.iterdir()}
         clean = names == {"compose", "conf", "new", "edited", "data"}

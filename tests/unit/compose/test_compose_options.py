@@ -25,7 +25,7 @@ def test_name_usable_as_directory_is_accepted(name: str):
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../other", "a/b", "/etc", "Shop", "shop\n", "-x", "_x", "a b", "\u00e4", "x\0", "a\\b"]
 )
-def test_name_that_is_no_directory_of_its_own_is_refused(name: str):
+def test_name_that_cannot_be_a_directory_is_refused(name: str):
     with pytest.raises(ComposeError, match="name: .* is not a name for a stack"):
         options.request_of({**DEFAULTS, "name": name, "project_dir": "/opt/x"}, ROOT)
 
@@ -93,7 +93,7 @@ def test_staging_directory_is_removed_after_a_refusal_and_a_defect(tmp_path, err
 
 
 @pytest.mark.parametrize("spoil", ["not private", "not the one with the files"])
-def test_directory_that_is_no_staging_directory_is_not_removed(tmp_path, spoil: str):
+def test_directory_that_is_not_for_staging_is_not_removed(tmp_path, spoil: str):
     folder = tmp_path / "staging"
     (folder / "files").mkdir(parents=True)
     folder.chmod(0o755 if spoil == "not private" else 0o700)

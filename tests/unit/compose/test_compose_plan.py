@@ -17,19 +17,19 @@ def test_nothing_there_means_create():
     assert (rows["web"].action, rows["web"].reasons) == ("create", ["missing"])
 
 
-def test_what_is_right_is_kept():
+def test_correct_service_is_kept():
     assert planned(model_of({"web": WEB}), [container("web")])["web"].action == "keep"
 
 
 @pytest.mark.parametrize("status", ["exited", "paused", "dead", "stopped"])
-def test_what_does_not_run_is_started(status):
+def test_stopped_service_is_started(status):
     row = container("web", State__Status=status, State__Pid=9 if status == "paused" else 0, State__ExitCode=1)
     made = planned(model_of({"web": WEB}), [row])["web"]
     assert (made.action, made.reasons) == ("start", ["not_running"])
 
 
 @pytest.mark.parametrize("status", ["created", "configured", "initialized"])
-def test_what_podman_never_got_to_run_is_made_anew(status):
+def test_podman_container_that_never_ran_is_recreated(status):
     row = container("web", State__Status=status, State__Pid=0)
     made = planned(model_of({"web": WEB}), [row])["web"]
     assert (made.action, made.reasons) == ("recreate", ["not_running"])
@@ -49,14 +49,14 @@ def test_what_podman_never_got_to_run_is_made_anew(status):
         ({"restart": "always"}, "start"),
     ],
 )
-def test_a_job_that_ended_with_0_is_kept_unless_its_policy_starts_it_again(keys, action):
+def test_job_that_ended_with_0_is_kept_unless_its_policy_starts_it_again(keys, action):
     model = model_of({"web": {"image": "shop:1", **keys}})
     policy = model.services["web"].restart.partition(":")[0].replace("any", "always").replace("none", "no") or "no"
     row = container("web", State__Status="exited", State__Pid=0, HostConfig__RestartPolicy={"Name": policy})
     assert planned(model, [row])["web"].action == action
 
 
-def test_a_job_that_failed_for_good_is_started_again():
+def test_failed_job_is_started_again():
     body = {"image": "shop:1", "restart": "on-failure:2"}
     row = container(
         "web", State__Status="exited", State__Pid=0, State__ExitCode=3, HostConfig__RestartPolicy={"Name": "on-failure"}
@@ -64,7 +64,7 @@ def test_a_job_that_failed_for_good_is_started_again():
     assert planned(model_of({"web": body}), [row])["web"].reasons == ["not_running"]
 
 
-def test_a_restarting_container_is_the_gates_business():
+def test_restarting_container_is_kept():
     row = container("web", State__Status="restarting", State__Pid=0)
     assert planned(model_of({"web": WEB}), [row])["web"].action == "keep"
 
@@ -75,7 +75,7 @@ def test_another_image_under_the_name():
     assert (row.action, row.reasons) == ("recreate", ["image_changed"])
 
 
-def test_a_recorded_digest_that_differs_is_a_change_nobody_can_see():
+def test_other_recorded_digest_is_a_change_without_a_diff():
     model = model_of({"web": {**WEB, "healthcheck": {"test": "true"}}})
     row = container("web")
     same = planned(model, [row], digests={row.id: compare.digest(model.services["web"])})["web"]
@@ -84,7 +84,7 @@ def test_a_recorded_digest_that_differs_is_a_change_nobody_can_see():
     assert (other.action, other.reasons) == ("recreate", ["config_hash"])
 
 
-def test_a_container_of_someone_else_is_judged_by_what_it_is():
+def test_container_without_a_record_is_compared():
     assert planned(model_of({"web": {**WEB, "cap_drop": ["ALL"]}}), [container("web")])["web"].action == "keep"
 
 
@@ -95,7 +95,7 @@ def test_living_in_a_replaced_containers_network_means_replacement():
     assert rows["side"].cascade_from == "web"
 
 
-def test_cascades_go_on():
+def test_cascade_reaches_dependents_of_dependents():
     model = model_of(
         {
             "c": {**WEB, "pid": "service:b"},
@@ -114,14 +114,14 @@ def test_podmans_own_requirements_cascade_too():
     assert rows["worker"].reasons == ["parent_recreated"]
 
 
-def test_a_dependent_that_asks_for_it_is_restarted():
+def test_dependent_with_restart_true_is_restarted():
     wanted = {"web": {"condition": "service_started", "restart": True}}
     model = model_of({"web": {**WEB, "command": "new"}, "worker": {**WEB, "depends_on": wanted}})
     rows = planned(model, [container("web"), container("worker")])
     assert (rows["worker"].action, rows["worker"].reasons) == ("restart", ["dependency_restart"])
 
 
-def test_a_stale_mount_needs_a_restart_and_nothing_more():
+def test_stale_mount_needs_only_a_restart():
     row = planned(model_of({"web": WEB}), [container("web")], stale={"web": ["/data"]})["web"]
     assert (row.action, row.reasons) == ("restart", ["stale_mount"])
 
@@ -130,14 +130,14 @@ def _failed():
     return container("web", State__Status="exited", State__Pid=0, State__ExitCode=1)
 
 
-def test_the_strongest_action_wins_and_all_reasons_stay():
+def test_strongest_action_wins_and_all_reasons_stay():
     model = model_of({"web": {**WEB, "environment": {"A": "1"}}})
     row = planned(model, [_failed()], stale={"web": ["/x"]})["web"]
     assert row.action == "recreate"
     assert row.reasons == ["env_changed", "not_running", "stale_mount"]
 
 
-def test_orphans_go_only_when_asked():
+def test_orphans_are_removed_only_on_request():
     rows = [container("web"), container("old")]
     assert set(planned(model_of({"web": WEB}), rows)) == {"web"}
     assert planned(model_of({"web": WEB}), rows, remove_orphans=True)["old"].action == "remove_orphan"
@@ -165,15 +165,15 @@ class TestDockerCompose:
         return {row.service: (row.action, row.reasons) for row in rows}
 
     @pytest.mark.parametrize("version", ["2.26.1", "2.40.3"])
-    def test_nothing_changed(self, version):
+    def test_unchanged_stack_is_kept(self, version):
         assert all(row == ("keep", []) for row in self._rows(version, version).values())
 
-    def test_a_newer_compose_replaces_what_depends_on_something(self):
+    def test_newer_compose_replaces_services_with_dependencies(self):
         rows = self._rows("2.26.1", "2.40.3")
         assert rows["api"] == ("recreate", ["compose_version_changed"])
         assert rows["db"] == ("keep", [])
 
-    def test_a_field_nobody_can_show_is_still_a_change(self):
+    def test_field_that_cannot_be_shown_is_still_a_change(self):
         def change(services):
             services["db"]["stop_signal"] = "SIGTERM"
 
@@ -193,7 +193,7 @@ class TestDockerCompose:
         assert self._rows("2.40.3", "2.40.3", change)["migrate"] == ("keep", [])
 
 
-def test_the_result_of_a_row():
+def test_row_is_returned_with_all_keys():
     row = planned(model_of({"web": {**WEB, "command": "new"}}), [container("web")])["web"].as_dict()
     assert row == {
         "service": "web",
@@ -205,12 +205,12 @@ def test_the_result_of_a_row():
     }
 
 
-def test_the_image_id_is_what_counts_not_its_spelling():
+def test_image_id_decides_and_not_its_spelling():
     podman = {"shop:1": {"Id": IMAGE_ID[len("sha256:") :], "Config": {}}}
     assert planned(model_of({"web": WEB}), [container("web")], images=podman)["web"].action == "keep"
 
 
 @pytest.mark.parametrize("body", [{"healthcheck": "curl"}, {"deploy": "x"}, {"secrets": [1]}])
-def test_a_model_of_the_wrong_types_is_told_in_words(body):
-    with pytest.raises(ComposeError, match="service web of shop cannot be understood"):
+def test_model_with_wrong_types_is_reported_without_a_traceback(body):
+    with pytest.raises(ComposeError, match="stack shop, service web: is invalid"):
         model_of({"web": {**WEB, **body}})

@@ -96,7 +96,7 @@ def test_key_that_podman_compose_ignores_is_refused_by_name(refusals, key: str):
     found = refusals(f"services:\n  web:\n    image: a\n    {key}: {IGNORED[key]}\n")
     (where,) = found
     assert where == "service web"
-    assert found[where].startswith("podman-compose 1.6.0 does not carry out ")
+    assert found[where].startswith("podman-compose 1.6.0 does not support ")
     assert key in found[where]
 
 
@@ -123,7 +123,7 @@ models: {m: {}}
 x-anything: {ipc: host}
 """
     found = {
-        (problem.where, problem.message.split(" out ")[1].split(".")[0])
+        (problem.where, problem.message.split(" support ")[1].split(".")[0])
         for problem in podman_compose_keys.left_out("f", _parsed(text), (1, 6, 0))
     }
     assert {where for where, _key in found} == {
@@ -139,7 +139,7 @@ def _parsed(text: str):
     return pytest.importorskip("yaml").safe_load(text)
 
 
-def test_keys_that_podman_compose_carries_out_are_planned(refusals):
+def test_keys_that_podman_compose_supports_are_planned(refusals):
     text = """
 name: shop
 services:
@@ -169,7 +169,7 @@ def test_key_of_a_newer_podman_compose_is_refused_by_version(refusals):
     assert refusals(text, (1, 5, 0)) == {}
     assert refusals("services: {web: {image: a, healthcheck: {test: x, start_interval: 1s}}}", (1, 5, 0))
     (message,) = set(refusals(text, (1, 3, 0)).values())
-    assert message.startswith("podman-compose 1.3.0 does not carry out")
+    assert message.startswith("podman-compose 1.3.0 does not support")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_misread_word_from_an_anchor_is_found_where_it_is_used(refusals):
 
 
 @pytest.mark.parametrize("env", ["", "COMPOSE_PROFILES=other\n"])
-def test_service_of_another_profile_asks_for_nothing(refusals, env: str):
+def test_service_of_another_profile_requires_nothing(refusals, env: str):
     text = """
 services:
   web: {image: a}
@@ -224,7 +224,7 @@ x-unused: "${C}"
     assert set(refusals(text, env="COMPOSE_PROFILES=other,gpu\n")) >= {"service gpu", "service gpu, ports.0"}
 
 
-def test_the_projects_name_is_set_by_the_tool(refusals):
+def test_project_name_is_set_by_the_tool(refusals):
     assert refusals('services: {web: {image: a, container_name: "${COMPOSE_PROJECT_NAME}-web"}}') == {}
 
 

@@ -58,7 +58,7 @@ def test_secret_is_given_once_and_again_when_its_value_changes(podman: Podman, t
     def coming(value: str) -> list[str]:
         wanted = Request("shop", "/opt/x", secrets=({"name": "key", "value": value},), state_dir=str(tmp_path))
         found = list(podman_secrets.coming(wanted, podman, world))
-        podman_secrets.give(wanted, podman, world, found)
+        podman_secrets.set_values(wanted, podman, world, found)
         return found
 
     assert coming("hunter22") == ["key"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a Prometheus says about its targets, and for how long it is asked. A real one is in the integration tests."""
+"""Checks of the targets of a Prometheus, and their timeout. A real one runs in the integration tests."""
 
 import dataclasses
 import json
@@ -57,22 +57,22 @@ def test_down_says_why():
     assert (row["ok"], row["message"]) == (False, "connection refused")
 
 
-def test_it_is_waited_for():
+def test_target_is_awaited():
     assert [row["ok"] for row in check([target(health="unknown")], [target(health="down")], [target()])] == [True]
 
 
-def test_a_scrape_of_the_former_containers_does_not_count():
+def test_scrape_of_the_previous_containers_does_not_count():
     since = epoch_of(NOON) + 1
-    assert check([target()], since=since)[0]["message"] == "was not scraped since"
+    assert check([target()], since=since)[0]["message"] == "was not scraped since the deploy"
     assert check([target()], [target(scraped_at="2026-11-21T12:00:02Z")], since=since)[0]["ok"] is True
 
 
-def test_only_the_jobs_that_were_asked_for():
+def test_only_requested_jobs_are_checked():
     rows = check([target(), target("other", "down", "gone")], jobs=["app"])
     assert [row["job"] for row in rows] == ["app"]
 
 
-def test_a_job_without_targets():
+def test_job_without_targets_fails():
     rows = check([target()], jobs=["app", "worker"])
     assert [(row["job"], row["ok"], row["message"]) for row in rows] == [
         ("app", True, ""),
@@ -81,22 +81,22 @@ def test_a_job_without_targets():
 
 
 def test_nothing_watched_at_all():
-    assert check([])[0]["message"] == "it watches nothing"
+    assert check([])[0]["message"] == "has no targets"
 
 
-def test_no_prometheus():
-    assert check(http.Answer(200, body=b"<html>"))[0]["message"] == "this is not the answer of a Prometheus"
-    assert check(http.Answer(200, body=b"\xff"))[0]["message"] == "this is not the answer of a Prometheus"
+def test_url_without_a_prometheus_fails():
+    assert check(http.Answer(200, body=b"<html>"))[0]["message"] == "is not the answer of a Prometheus"
+    assert check(http.Answer(200, body=b"\xff"))[0]["message"] == "is not the answer of a Prometheus"
     assert check(http.Answer(503))[0]["message"] == "answered 503"
     assert check(http.Answer(error="Connection refused"))[0]["message"] == "Connection refused"
 
 
-def test_a_body_that_was_cut_is_reported():
+def test_truncated_body_is_reported():
     (row,) = check(http.Answer(200, error="the body is longer than 9 bytes"))
     assert (row["ok"], row["message"]) == (False, "the body is longer than 9 bytes")
 
 
-def test_a_password_in_a_url_is_in_no_result():
+def test_password_in_a_url_is_not_in_a_result():
     def get(url, seconds):
         assert url == "http://ann:s3cret@p:9090/api/v1/targets?state=active"
         return http.Answer(200, body=json.dumps({"data": {"activeTargets": [target()]}}).encode())

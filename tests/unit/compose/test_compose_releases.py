@@ -17,7 +17,7 @@ from compose_facts import model_of
 SET = Release(3, "2026-11-21T09:00:00Z", "", {}, {}, "docker-compose 2.40.3")
 
 
-def test_a_set_counts_when_it_has_its_place(tmp_path):
+def test_release_counts_after_its_rename(tmp_path):
     half = tmp_path / "good" / "3.new"
     half.mkdir(parents=True)
     (half / "set.json").write_text(json.dumps(dataclasses.asdict(SET)))
@@ -27,7 +27,7 @@ def test_a_set_counts_when_it_has_its_place(tmp_path):
     assert good.sets() == [SET]
 
 
-def test_a_damaged_set_is_none(tmp_path):
+def test_damaged_release_is_ignored(tmp_path):
     (tmp_path / "good" / "1").mkdir(parents=True)
     (tmp_path / "good" / "1" / "set.json").write_text("{")
     assert Releases(str(tmp_path), "shop").sets() == []
@@ -52,7 +52,7 @@ def kept(tmp_path, **changes):
     return Releases(str(tmp_path), "shop"), dataclasses.replace(SET, files={"docker-compose.yml": "x"}, **changes)
 
 
-def test_a_file_that_would_be_read_in_place_of_the_sets_is_put_aside(tmp_path):
+def test_file_that_would_override_the_release_is_renamed(tmp_path):
     good, wanted = kept(tmp_path)
     good.restore(wanted, str(tmp_path / "stack"), Tagger(), FILE_NAMES)
     there = {path.name: path.read_text() for path in (tmp_path / "stack").iterdir()}
@@ -69,7 +69,7 @@ def test_no_file_is_touched_for_a_set_whose_image_is_gone(tmp_path):
 
 @pytest.fixture
 def stack(tmp_path):
-    """A deploy directory with a bound directory of files of others, beside data, and what walks it is listed."""
+    """A deploy directory with bound files of others and data. Returns what a walk lists."""
     for name in ("deploy/conf/app", "deploy/conf/more/deep", "deploy/conf/theirs", "media/film"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ class TestDockerCompose:
         model = DOCKER.resolve(source, answers(config=(0, json.dumps(MODEL), "")))
         assert model.services["web"].environment == {"A": "x$y"}
 
-    def test_the_same_arguments_for_every_call(self, source):
+    def test_arguments_are_the_same_for_every_call(self, source):
         words = DOCKER.arguments(source)
         assert words[:5] == ["dc", "-p", "shop", "--project-directory", source.project_dir]
         assert words[words.index("--env-file") + 1] == os.devnull
@@ -59,7 +59,7 @@ class TestDockerCompose:
             ('unexpected character "+" in variable name near "hunter22+/x\nA=1"', "refused", "compose.yml"),
         ],
     )
-    def test_what_it_refuses(self, source, said, code, where):
+    def test_refusal_names_code_and_place(self, source, said, code, where):
         with pytest.raises(BadStack) as caught:
             DOCKER.resolve(source, answers(config=(15, "", said)))
         assert [row.code for row in caught.value.problems] == [code]
@@ -129,7 +129,7 @@ class TestPodmanCompose:
         world = self._world((text, ""), ({"services": {"web": {"image": ""}}}, ""))
         assert tool.resolve(source, world).unset == {"TAG": ""}
 
-    def test_a_required_one_is_named_instead_of_its_traceback(self, tool, source):
+    def test_required_variable_is_named_without_a_traceback(self, tool, source):
         text = {"services": {"web": {"image": "${TAG:?which}"}}}
         world = self._world(
             (text, ""), ({}, ""), rc=1, said="Traceback (most recent call last):\n  File ...\nRuntimeError"
@@ -160,7 +160,7 @@ class TestPodmanCompose:
         with pytest.raises(BadStack, match=r"\.env: is not UTF-8"):
             tool.resolve(found, self._world(row, row))
 
-    def test_not_yaml(self, tool, source):
+    def test_invalid_yaml_is_refused(self, tool, source):
         world = self._world((None, "while parsing a flow mapping"), ({}, ""), rc=1, said="x")
         with pytest.raises(BadStack, match="not valid YAML: while parsing"):
             tool.resolve(source, world)
@@ -169,7 +169,7 @@ class TestPodmanCompose:
         with pytest.raises(BadStack, match="top level is not a mapping"):
             tool.resolve(source, self._world(("text", ""), ({}, ""), rc=1, said="x"))
 
-    def test_what_no_plan_could_be_made_for_is_refused(self, tool, source):
+    def test_features_that_cannot_be_planned_are_refused(self, tool, source):
         text = {"services": {"web": {"extends": {"service": "base"}}}}
         with pytest.raises(BadStack, match="extends cannot be planned"):
             tool.resolve(source, self._world((text, ""), ({"services": {}}, "")))
@@ -177,18 +177,18 @@ class TestPodmanCompose:
     @pytest.mark.parametrize(
         ("service", "why"),
         [
-            ({"configs": ["c"]}, "leaves configs out"),
+            ({"configs": ["c"]}, "ignores configs"),
             ({"secrets": ["s"]}, "secrets from the environment"),
             ({"secrets": ["e"]}, "only under their own names"),
         ],
     )
-    def test_what_it_would_get_wrong_is_refused(self, tool, source, service, why):
+    def test_features_that_podman_compose_gets_wrong_are_refused(self, tool, source, service, why):
         external = {"external": True, "name": "shop-e"}
         text = {"services": {"web": service}, "secrets": {"s": {"environment": "S"}, "e": external}}
         with pytest.raises(BadStack, match=why):
             tool.resolve(source, self._world((text, ""), ({"services": {}}, "")))
 
-    def test_a_file_elsewhere(self, tool, source, tmp_path):
+    def test_compose_file_in_another_directory_is_refused(self, tool, source, tmp_path):
         (tmp_path / "sub").mkdir()
         (tmp_path / "sub" / "c.yml").write_text("")
         other = locate("shop", str(tmp_path), ("sub/c.yml",), None, ())

@@ -79,7 +79,7 @@ def test_digest_is_the_hash_that_compose_writes(kind: str, body: dict, hashed: s
     assert resources.digest(kind, body) == hashed
 
 
-def test_network_and_volume_as_declared_are_no_rows():
+def test_network_and_volume_as_declared_are_not_in_the_plan():
     assert rows()[0] == []
 
 
@@ -116,7 +116,7 @@ def test_network_that_comes_to_the_same_is_kept(body: dict):
     assert rows({**INNER, **body})[0] == []
 
 
-def test_what_was_taken_out_of_a_network_is_known_from_the_last_run():
+def test_setting_removed_from_a_network_is_found_by_its_record():
     before = {**INNER, "ipam": {"config": [{"subnet": "172.29.0.0/16"}]}}
     _rows, model, found = rows(before)
     known = resources.remembered(model, found, [])
@@ -189,7 +189,7 @@ def test_volume_that_differs_stays_with_a_warning(body: dict, volume: dict, fiel
     assert (row.kind, row.action, row.reasons, set(row.diff)) == ("volume", "keep", ["volume_changed"], {field})
     (warning,) = resources.warnings(found)
     assert field in warning
-    assert "stays as it is" in warning
+    assert "is not changed" in warning
     assert "shop_data" in warning
     # It is said again in each run.
     known = resources.remembered(model, there, found)
@@ -221,7 +221,7 @@ def test_names_of_networks_that_podman_compose_leaves_open():
     assert names == {"inner": "shop_inner", "own": "mine", "proxy": "proxy", "old": "far", "default": "shop_default"}
 
 
-def test_a_network_of_podmans_command_line_has_the_same_shape():
+def test_network_of_podmans_command_line_has_the_same_shape():
     row = {
         "name": "shop_inner",
         "id": "abc",

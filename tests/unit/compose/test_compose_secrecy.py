@@ -118,7 +118,7 @@ def test_environment_file_of_a_kept_release_is_masked(secrecy, tmp_path):
     assert CANARY not in made.text(f"--requirepass {CANARY}")
 
 
-def test_what_the_stack_shows_in_use_stays_readable(secrecy):
+def test_public_values_stay_readable(secrecy):
     made = secrecy(env={"TAG": "16-alpine", "DATA": "/srv/data", "PORT": "8080", "PUID": "1000", "NAME": "web"})
     web = {"image": "postgres:16-alpine", "volumes": ["/srv/data/db:/data"], "container_name": "web"}
     made.learn_model(model_of({"web": web}))

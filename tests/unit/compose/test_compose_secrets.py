@@ -39,7 +39,7 @@ def test_who_wants_what():
     assert secrets.users(MODEL) == {"token": ["bot", "web"], "key": ["bot"]}
 
 
-def test_all_there():
+def test_existing_secrets_are_accepted():
     assert secrets.problems(MODEL, driver(), Keeper(**FULL)) == []
 
 
@@ -71,7 +71,7 @@ def rows(known: dict[str, str], **updated: str) -> dict[str, plan.Row]:
     return {row.service: row for row in made}
 
 
-def test_a_value_set_anew_needs_a_new_container():
+def test_secret_that_was_set_again_needs_a_new_container():
     known = {f"secrets/{name}": piece.digest for name, piece in secrets.pieces(MODEL, Keeper(**FULL)).items()}
     assert "secret_changed" not in rows(known, **FULL)["bot"].reasons
     row = rows(known, **{**FULL, "token": "2026-11-22T09:00:00Z"})["bot"]
@@ -79,7 +79,7 @@ def test_a_value_set_anew_needs_a_new_container():
     assert "secret_changed" in row.reasons
 
 
-def test_where_nothing_was_written_down_the_time_tells():
+def test_secret_without_a_record_is_judged_by_its_time():
     # The container was started at 2026-11-21T09:00:00.5Z; the secrets are of nine hours before.
     assert "secret_changed" not in rows({}, **FULL)["bot"].reasons
     assert "secret_changed" in rows({}, **{**FULL, "key": "2026-11-21T09:00:01Z"})["bot"].reasons

@@ -28,12 +28,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_s
         ({"target": 80}, [("", 0, 80, "tcp")]),
     ],
 )
-def test_ports(row, ports):
+def test_ports_are_parsed(row, ports):
     assert port(row) == [PortRow(*each) for each in ports]
 
 
 @pytest.mark.parametrize("row", ["a:b", "80:http", "1-2:1-3"])
-def test_what_is_no_port(row):
+def test_invalid_port_is_refused(row):
     with pytest.raises(ValueError, match="."):
         port(row)
 
@@ -52,7 +52,7 @@ def test_what_is_no_port(row):
         ({"type": "tmpfs", "target": "/b"}, None),
     ],
 )
-def test_volumes(row, made):
+def test_volumes_are_parsed(row, made):
     assert volume(row, "/base") == made
 
 
@@ -67,11 +67,11 @@ def test_which_addresses_only_this_host_reaches(address, loopback):
 @pytest.mark.parametrize(
     ("text", "number"), [(None, 10), ("0s", 0), ("1m30s", 90), ("500ms", 1), ("2h", 7200), ("1.5s", 2), (3, 3)]
 )
-def test_durations(text, number):
+def test_durations_are_parsed(text, number):
     assert seconds(text, 10) == number
 
 
 @pytest.mark.parametrize("text", ["10", "1 s", "s", "-1s"])
-def test_what_is_no_duration(text):
+def test_invalid_duration_is_refused(text):
     with pytest.raises(ValueError, match="not a duration"):
         seconds(text, 10)

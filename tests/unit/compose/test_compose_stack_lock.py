@@ -56,12 +56,12 @@ def test_unusable_state_directory_is_refused_with_the_option(tmp_path, world, pl
     else:
         (tmp_path / "shop").mkdir()
         (tmp_path / "shop" / "lock").symlink_to("elsewhere")
-    with pytest.raises(ComposeError, match="stack shop: .*(Set|The option) state_dir ") as caught:
+    with pytest.raises(ComposeError, match="stack shop: .*(Set|Correct) state_dir") as caught:
         stack_of(tmp_path, world).converge()
     assert str(tmp_path) in str(caught.value)
 
 
-def test_lock_is_readable_for_the_group_and_nobody_else(tmp_path, world):
+def test_lock_is_readable_only_for_the_user_and_the_group(tmp_path, world):
     before = os.umask(0)
     try:
         with pytest.raises(ComposeError):

@@ -35,7 +35,7 @@ def test_below_home_is_shared(tmp_path):
     assert found(tmp_path, f"{tmp_path}/Projects/OmniVibePro", str(tmp_path)) == []
 
 
-def test_the_external_disk_is_not(tmp_path):
+def test_external_disk_is_not_shared(tmp_path):
     (problem,) = found(tmp_path, f"{tmp_path}/redis", PROJECT)
     assert problem.code == "vm_not_shared"
     assert problem.where == f"service api, volume {PROJECT}:/1"
@@ -44,18 +44,18 @@ def test_the_external_disk_is_not(tmp_path):
     assert "space" in problem.message
 
 
-def test_a_name_that_only_begins_alike_is_not(tmp_path):
+def test_name_with_the_same_beginning_is_not_shared(tmp_path):
     (problem,) = found(tmp_path, f"{tmp_path}-old/app")
     assert problem.code == "vm_not_shared"
 
 
 @pytest.mark.parametrize("place", ["/Volumes/SSD/app", "/Volumes/SSD"])
-def test_what_was_added_is_shared_and_then_home_is_not(tmp_path, place):
+def test_added_directory_is_shared_and_home_no_longer(tmp_path, place):
     added = "\n  - location: /Volumes/SSD\n    writable: true"
     (problem,) = found(tmp_path, place, f"{tmp_path}/redis", mounts=added)
     assert f"{tmp_path}/redis" in problem.where
 
 
-def test_where_it_cannot_be_told_the_proof_comes_later(tmp_path):
+def test_unknown_share_is_left_to_the_proof(tmp_path):
     model = model_of({"api": {"image": "api", "volumes": [f"{PROJECT}:/app"]}})
     assert vm_shares.problems(model, Machine.of("colima", environ={}), world_of(tmp_path)) == []

@@ -50,7 +50,7 @@ def test_missing_required_variable_fails_with_its_name_and_writes_nothing(end, t
         ({"values": {"not a name": "x"}}, "name of a variable"),
     ],
 )
-def test_refused_input_returns_empty_lists_beside_the_message(end, tmp_path, arguments, why):
+def test_refused_input_returns_empty_lists_and_the_message(end, tmp_path, arguments, why):
     code, result = end(**{"path": str(tmp_path / ".env"), "values": {}, **arguments})
     assert (code, result["variables"], result["missing"]) == (1, [], [])
     assert why in result["msg"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refuse to replace a container whose data lies in a volume without a name that the new one would not get."""
+"""Refuse to replace a container whose data is in an anonymous volume that the new container would not get."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def problems(
 
     Args:
         rows: the plan.
-        containers: those of the stack.
+        containers: the containers of the stack.
         driver: the compose tool that will carry it out.
     """
     by_id = {container.id: container for container in containers}
@@ -51,7 +51,7 @@ def _is_lost(project: str, service: Service, row: planning.Row, mount: Mount, en
             return _is_empty(bind.source)
     for name, target in service.named_volumes:
         if name and os.path.normpath(target) == place:
-            # The name is the stack's own; with an explicit one both tools resolve it in the model.
+            # The name is the stack's own. An explicit name is resolved in the model of both tools.
             known = engine.volume(name) or engine.volume(f"{project}_{name}")
             return known is None or _is_empty(str(known.get("Mountpoint") or ""))
     if not driver.traits.keeps_anonymous_volumes:
@@ -73,8 +73,8 @@ def _problem(service: Service, container: Container, mount: Mount, engine: Engin
     return Problem(
         "anonymous_volume_lost",
         f"service {service.name}, {target}",
-        f"holds data in a volume without a name, which the container that replaces {container.name} would not get. "
+        f"holds data in an anonymous volume, which the container that replaces {container.name} would not get. "
         f"Declare a directory or a named volume for {target} under volumes, and copy the data into it: "
-        f"`cp -a {shown(mount.source)}/. DIRECTORY/`. To give the data up instead, type "
+        f"`cp -a {shown(mount.source)}/. DIRECTORY/`. To discard the data instead, type "
         f"`{engine.name} rm -f -v {shown(container.name)}`",
     )

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Values that podman-compose could only pass to Podman on a command line, which every user of the host can read."""
+"""Values that podman-compose can only pass to Podman on a command line, which every user of the host can read."""
 
 from __future__ import annotations
 
@@ -36,19 +36,20 @@ def _visible(service: Service, shown: t.Callable[[str], str]) -> t.Iterator[str]
     for name, value in service.environment.items():
         if value is not None and read_by_podman(name) and not fits_line(f"{name}={value}"):
             yield (
-                f"environment.{name} would be on Podman's command line for everybody to read, since Podman reads a "
-                "variable of this name itself and its value is not one line. Give it another name, or one line"
+                f"environment.{name} would be on Podman's command line, which every user can read, because Podman "
+                "reads a variable of this name itself and its value is not one line. Give it another name, or one "
+                "line"
             )
     for name, value in service.labels.items():
         if not fits_line(f"{name}={value}") and shown(value) != value:
             yield (
-                f"labels.{name} holds the value of a variable, and would be on Podman's command line for everybody to "
-                "read, since it is not one line. Write it as one line"
+                f"labels.{name} holds the value of a variable, and would be on Podman's command line, which every user "
+                "can read, because it is not one line. Write it as one line"
             )
     for name, content in pairs((service.build or {}).get("args")).items():
         hidden = content is not None and shown(content) != content
         if hidden and read_by_podman(name) and not name.lower().endswith("_proxy"):
             yield (
-                f"build.args.{name} would be on Podman's command line for everybody to read, since Podman reads a "
-                "variable of this name itself. Give it another name"
+                f"build.args.{name} would be on Podman's command line, which every user can read, because Podman "
+                "reads a variable of this name itself. Give it another name"
             )

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that must be right before a stack is touched; all that is wrong is found in one go."""
+"""Check the declaration of a stack before it is changed. All problems are reported at once."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
     Container,
 )
 
-# Less than this and a database or a log stops within minutes.
+# With less free space, a database or a log stops within minutes.
 _LEAST_FREE = 64 << 20
-# What an earlier step of the same playbook may solve: in check mode nobody makes directories and secrets.
+# Problems that an earlier step of the same playbook may solve: check mode creates no directories and no secrets.
 MADE_BEFORE = ("no_source", "no_file", "no_secret", "no_network", "no_volume")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the user asked for beyond the compose file.
+    """The rules of the user for a compose file.
 
     Attributes:
         required_env: variables of the stack's environment file that must have a value.
@@ -68,7 +68,7 @@ def _required_env(model: Model, source: Source, rules: Rules) -> list[Problem]:
         Problem(
             "required_env",
             name,
-            f"is required by this stack and {'empty' if name in values else 'missing'} in {place}; give it a value",
+            f"is required by this stack and {'empty' if name in values else 'missing'} in {place}. Give it a value",
         )
         for name in rules.required_env
         if not values.get(name)
@@ -79,7 +79,11 @@ def _private(source: Source) -> list[Problem]:
     path = source.named(source.env_file)
     mode = stat.S_IMODE(os.stat(source.env_file).st_mode)
     if mode & 0o077:
-        return [Problem("env_file_mode", path, f"has mode {mode:04o}: others can read the secrets; chmod 0600 {path}")]
+        return [
+            Problem(
+                "env_file_mode", path, f"has mode {mode:04o}, so others can read the secrets. Type: chmod 0600 {path}"
+            )
+        ]
     return []
 
 
@@ -95,34 +99,33 @@ def _binds(service: Service, source: Source) -> t.Iterator[Problem]:
             yield Problem(
                 "source_in_deploy_dir",
                 where,
-                f"data must not live in the deploy directory {source.project_dir}, which every deploy rewrites; "
-                "move it elsewhere, or mount it read-only if it is part of the stack",
+                f"is data in the deploy directory {source.project_dir}, which every deploy rewrites. Move it "
+                "elsewhere, or mount it read-only if it is part of the stack",
             )
         if not os.path.exists(source.place(bind.source)):
             advice = (
-                "it should have come with the stack's files"
-                if inside
-                else "declare it in data_dirs_directories, or create it"
+                "Add it to the files of the stack" if inside else "Declare it in data_dirs_directories, or create it"
             )
             yield Problem(
                 "not_shipped" if inside else "no_source",
                 where,
-                f"{bind.source} does not exist ({advice}); engines would make an empty one owned by root",
+                f"{bind.source} does not exist, and engines would create an empty directory owned by root. {advice}",
             )
 
 
 def _relative(bind: Bind, inside: bool, directory: str) -> str:
-    # Docker Compose shows only the absolute path, which the user did not write.
+    # Docker Compose prints only the absolute path, which the user did not write.
     written = os.path.relpath(bind.source, directory)
     written = written if written.startswith(("./", "../")) or written in (".", "..") else f"./{written}"
     data = "an absolute path for data, such as ${DATA_DIR:?}/… with DATA_DIR in the environment file"
     if inside:
         return (
-            f"{written!r} is in the deploy directory {directory}, which every deploy rewrites. Add :ro if it came with "
-            f"the stack and is only read. Otherwise, write {data}"
+            f"{written!r} is in the deploy directory {directory}, which every deploy rewrites. Add :ro if it is part "
+            f"of the stack and only read. Otherwise, write {data}"
         )
     return (
-        f"{written!r} leads out of the deploy directory {directory}, so it is another place on each host. Write {data}"
+        f"{written!r} leads out of the deploy directory {directory}, so it is a different path on each host. Write "
+        f"{data}"
     )
 
 
@@ -136,7 +139,7 @@ def _files(service: Service, source: Source) -> t.Iterator[Problem]:
             yield Problem(
                 "no_file" if moved(ref.value, source.project_dir, "") == ref.value else "not_shipped",
                 where,
-                f"its {ref.collection[:-1]} {ref.name} is to come from {ref.value}, which does not exist",
+                f"its {ref.collection[:-1]} {ref.name} is read from {ref.value}, which does not exist",
             )
     if service.build is not None:
         yield from _build(service, where, source.place)
@@ -157,12 +160,14 @@ def _build(service: Service, where: str, place: t.Callable[[str], str]) -> t.Ite
         yield Problem("no_dockerfile", where, f"its Dockerfile {dockerfile} does not exist")
         return
     if not dockerfile.startswith(context.rstrip(os.sep) + os.sep):
-        message = f"its Dockerfile {dockerfile} is outside of its build context {context}; not every builder takes that"
+        message = (
+            f"its Dockerfile {dockerfile} is outside of its build context {context}. Not every builder supports that"
+        )
         yield Problem("dockerfile_outside", where, message)
     beside = os.path.join(os.path.dirname(dockerfile), ".dockerignore")
     if os.path.dirname(dockerfile) != context and os.path.isfile(place(beside)):
         message = (
-            f"{beside} has no effect: a .dockerignore counts only at the root of the context, {context}; move it there"
+            f"{beside} has no effect. A .dockerignore counts only at the root of the context, {context}. Move it there"
         )
         yield Problem("dockerignore_elsewhere", where, message)
 
@@ -172,17 +177,17 @@ def _public(service: Service, rules: Rules) -> t.Iterator[Problem]:
     for row in service.ports:
         if not row.loopback and row.published not in rules.public_ports:
             found.setdefault((row.published, row.target, row.host_ip), []).append(row.protocol)
-    # One line for a number, as it is written in public_ports.
+    # One problem for each number, as it is written in public_ports.
     for (published, target, address), protocols in found.items():
         which = " and ".join(f"{published}/{protocol}" for protocol in dict.fromkeys(protocols))
         if not published:
-            which = f"one the engine picks, for {target}"
+            which = f"any, for {target}"
         yield Problem(
             "public_port",
             f"service {service.name}, port {which}",
-            f"is published on {address or 'every address'}, so other machines reach it (a firewall on this host does "
-            f"not stop that). Write 127.0.0.1:{published or ''}:{target}, or list it in compose_stack_public_ports "
-            "(public_ports) if they are meant to",
+            f"is published on {address or 'every address'}, so other machines can reach it. A firewall on this host "
+            f"does not stop that. Write 127.0.0.1:{published or ''}:{target}, or list it in "
+            "compose_stack_public_ports (public_ports) if that is intended",
         )
 
 
@@ -192,23 +197,23 @@ def _full(places: t.Sequence[str]) -> t.Iterator[Problem]:
         try:
             info, device = os.statvfs(place), os.stat(place).st_dev
         except OSError:
-            continue  # that it is not there is said elsewhere
+            continue  # another check reports that it does not exist
         free = info.f_bavail * info.f_frsize
         # Pseudo file systems such as /proc have no blocks.
         if info.f_blocks and device not in seen and free < _LEAST_FREE:
-            message = f"only {free >> 20} MiB are free on its file system; make room first"
+            message = f"only {free >> 20} MiB are free on its file system. Free some space first"
             yield Problem("disk_full", place, message)
         seen.add(device)
 
 
 def platforms(model: Model, images: t.Mapping[str, t.Mapping[str, t.Any] | None], machine: str) -> list[Problem]:
-    """Images for another processor than the host's ``machine`` (as ``uname -m`` has it), where none was asked for."""
+    """Images for another processor than ``machine`` (as in ``uname -m``), unless their service sets a platform."""
     here = _MACHINES.get(machine, machine)
     return [
         Problem(
             "wrong_platform",
             f"service {service.name}",
-            f"image {service.image} is for {image.get('Architecture')}, and this host is {here}; get the one for "
+            f"image {service.image} is for {image.get('Architecture')}, and this host is {here}. Use the image for "
             f"{here}, or set platform if the host can emulate it",
         )
         for service in model.services.values()
@@ -227,13 +232,13 @@ def _twice(model: Model) -> t.Iterator[Problem]:
                         yield Problem(
                             "port_twice",
                             f"service {service.name}, port {row.published}",
-                            f"service {name} publishes it too",
+                            f"is published by service {name}, too. Publish another port",
                         )
                 taken.append((service.name, ports.Listener(row.host_ip, row.published, row.protocol, "")))
 
 
 def foreign(project: str, project_dir: str, containers: t.Sequence[Container]) -> list[Problem]:
-    """Containers of a project with this name that another directory deployed: two stacks with one name.
+    """Containers of a project with this name that were deployed from another directory: two stacks with one name.
 
     Compose itself would silently replace them.
     """
@@ -251,8 +256,8 @@ def foreign(project: str, project_dir: str, containers: t.Sequence[Container]) -
         Problem(
             "foreign_project_dir",
             f"project {project}",
-            f"containers {', '.join(sorted(names))} of this name were deployed from {place}, not from {project_dir}: "
-            "give this stack another name, or take that one down first, or set adopt to take them over",
+            f"containers {', '.join(sorted(names))} of this name were deployed from {place}, not from {project_dir}. "
+            "Give this stack another name, or remove the other stack first, or set adopt to take over its containers",
         )
         for place, names in sorted(found.items())
     ]
@@ -266,11 +271,11 @@ def occupied(
     listening: t.Sequence[ports.Listener],
     owner: t.Callable[[str], tuple[int, str]],
 ) -> list[Problem]:
-    """Ports that services about to be created want and that something else has.
+    """Ports that services about to be created need and that something else uses.
 
     Args:
-        own: the project's present containers; what they publish is ours.
-        others: every container of the engine, asked only when a clash needs a name.
+        own: the present containers of the project, whose ports the stack may use.
+        others: returns every container of the engine. It is called only when a clash needs a name.
         listening: the host's listening sockets.
         owner: the process behind a socket's inode.
     """
@@ -289,7 +294,7 @@ def occupied(
             )
             asleep = _asleep(port, others(), {container.id for container in own}) if hit is None else ""
             if asleep:
-                message = f"belongs to {asleep}, which will want it back; publish another port"
+                message = f"belongs to {asleep}, which uses it when it runs again. Publish another port"
                 problems.append(Problem("port_taken", f"service {service.name}, port {port.published}", message))
             if hit is not None:
                 who = _who(hit, port.published, others, owner, {container.id for container in own})
@@ -297,7 +302,7 @@ def occupied(
                     Problem(
                         "port_taken",
                         f"service {service.name}, port {port.published}",
-                        f"is already taken by {who}; stop that, or publish another port",
+                        f"is already in use by {who}. Stop it, or publish another port",
                     )
                 )
     return problems
@@ -326,11 +331,11 @@ def _who(
             project = f" of stack {container.project}" if container.project else ""
             return f"container {container.name}{project}"
     pid, name = owner(hit.inode)
-    return f"process {name} (pid {pid})" if pid else "a process this user may not see"
+    return f"process {name} (pid {pid})" if pid else "a process of another user"
 
 
 def _written_to(model: Model) -> list[str]:
-    """The bind sources in which the stack keeps something."""
+    """The bind sources that a service of the stack writes to."""
     binds = [bind for service in model.services.values() for bind in service.binds]
     return sorted({bind.source for bind in binds if not bind.read_only})
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find services whose log grows until the disk is full: engines do not bound the files they write by themselves."""
+"""Find services whose log can fill the disk: by default, engines do not limit the size of log files."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import files
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
-# Drivers that write a file and never begin a new one unless they are told to. Others keep logs elsewhere or rotate.
+# Drivers that write a file and rotate it only with a setting. Others keep logs elsewhere, or rotate by default.
 _GROWING = ("json-file", "k8s-file")
-# In one line, as the report and a warning of Ansible show it.
+# On one line, because the report and warnings of Ansible show one line.
 _KEY = 'logging: {options: {max-size: 10m, max-file: "3"}}'
 _NO_SIZE = re.compile(r"-?0*(b|kb|mb|gb|k|m|g)?|-\d.*", re.IGNORECASE)
 
 
 class Default(t.NamedTuple):
-    """What an engine does for containers that say nothing of their log; ``driver`` is "" where that is not known."""
+    """The default of an engine for containers without a setting; ``driver`` is "" where it is unknown."""
 
     driver: str
     bounded: bool
 
 
 def warning(model: Model, containers: t.Sequence[Container], engine: str, world: World) -> str:
-    """One warning that names all services without a bound and the line to paste, "" when there are none.
+    """One warning that names all services without a limit and the line to paste; "" when there are none.
 
     Args:
-        containers: those of the stack; the engine wrote into them which driver they have.
+        containers: the containers of the stack. The engine recorded the driver of each.
         engine: docker or podman.
     """
     made = {container.service: container for container in containers}
@@ -68,7 +68,7 @@ def _bounded(service: Service, container: Container | None, default: Default) ->
     if driver not in _GROWING:
         return True
     if declared:
-        # The default of the engine is for its own driver.
+        # The default of the engine applies to its own driver only.
         return default.bounded and driver == default.driver
     if made:
         return _size((made.get("Config") or {}).get("max-size")) or _size(made.get("Size")) or default.bounded
@@ -76,13 +76,13 @@ def _bounded(service: Service, container: Container | None, default: Default) ->
 
 
 def _size(value: t.Any) -> bool:
-    """Whether it is a size, and not "no limit"."""
+    """Whether it is a size and not "no limit"."""
     text = str(value or "").strip()
     return bool(text) and not _NO_SIZE.fullmatch(text)
 
 
 def default_of(engine: str, world: World) -> Default:
-    """What the configuration of the engine says, as far as this user may read it."""
+    """The default in the configuration of the engine, as far as this user may read it."""
     if engine == "docker":
         home = os.path.join(world.home, ".config/docker/daemon.json")
         data = _json("/etc/docker/daemon.json" if world.is_root else home)

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a stack names and does not bring: external networks and volumes, names of containers, devices.
+"""Resources outside of a stack that it refers to: external networks and volumes, names of containers, devices.
 
-A compose tool finds each of them missing only when it has stopped or made something already.
+A compose tool notices that one is missing only after it has stopped or created something.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Pr
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS, SERVICE_LABELS
 
 _NETWORK_LABEL = "com.docker.compose.network"
-# Of another kind than a directory or a block device of this host.
+# Types of volumes that are neither a directory nor a block device of this host.
 _REMOTE = ("nfs", "cifs", "smb", "tmpfs", "ceph", "gluster")
 _REFERENCE = re.compile(
     r"(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?/)?"
@@ -30,7 +30,7 @@ _REFERENCE = re.compile(
 
 
 def declared(model: Model) -> list[Problem]:
-    """Problems that the model alone shows: providers, and names that no image can have."""
+    """Problems of the model itself: providers, and invalid names of images."""
     found = []
     for service in model.services.values():
         where = f"service {service.name}"
@@ -38,15 +38,18 @@ def declared(model: Model) -> list[Problem]:
             written = service.raw["provider"]
             kind = written.get("type") if isinstance(written, dict) else written
             message = (
-                f"is run by the provider {kind}: no engine shows it as a container, so it cannot be planned or "
-                "checked. Run it outside of this stack, and give its address to the services in the environment file"
+                f"is run by the provider {kind}. No engine shows it as a container, so it cannot be planned or "
+                "checked. Run it outside of this stack, and pass its address to the services in the environment file"
             )
             found.append(Problem("provider_service", where, message))
         elif not model.unset and NOT_SET not in service.image and not _REFERENCE.fullmatch(service.image):
             why = (
-                "from the service's name; write image beside build" if service.raw.get("image") is None else "in image"
+                "from the service's name; write image next to build" if service.raw.get("image") is None else "in image"
             )
-            message = f"{service.image!r} is not a name for an image ({why}). Use small letters, and no empty tag"
+            message = (
+                f"{service.image!r} is not a valid name of an image ({why}). Use lower case letters and a tag that "
+                "is not empty"
+            )
             found.append(Problem("bad_image", where, message))
     return found
 
@@ -59,7 +62,7 @@ def resources_problems(
     members: t.Callable[[str], t.Sequence[str]],
     ours: t.Collection[str],
 ) -> list[Problem]:
-    """Networks and volumes that are external and not there, belong to others, or cannot be replaced.
+    """Networks and volumes that are external and missing, belong to others, or cannot be replaced.
 
     Args:
         found: networks and volumes on the engine.
@@ -82,9 +85,10 @@ def resources_problems(
                 problems.append(Problem("no_network", where, message))
         elif network is not None and driver.traits.labels_networks and network.labels.get(_NETWORK_LABEL) != key:
             owner = network.labels.get(PROJECT_LABELS[0])
-            whose = f"of stack {owner}" if owner else "that no stack made"
+            whose = f"of stack {owner}" if owner else "that no stack created"
             message = (
-                f"{name} is a network {whose}. Give this one another name, or set external: true to use that network"
+                f"{name} is a network {whose}. Give this network another name, or set external: true to use that "
+                "network"
             )
             problems.append(Problem("network_taken", where, message))
     for key, body in resources.declared(model, "volume").items():
@@ -104,9 +108,9 @@ def resources_problems(
             others = sorted(set(members(row.identity)) - set(ours))
             if others:
                 message = (
-                    f"was changed ({', '.join(sorted(row.diff))}), so it must be made again, and {', '.join(others)} "
-                    "is on it, which this stack does not replace. Stop that first (remove_orphans stops services that "
-                    "left the compose file), or undo the change"
+                    f"was changed ({', '.join(sorted(row.diff))}), so it must be created again, but "
+                    f"{', '.join(others)} uses it, which this stack does not replace. Stop that container first "
+                    "(remove_orphans stops services that left the compose file), or undo the change"
                 )
                 problems.append(Problem("network_in_use", f"network {row.key}", message))
     return problems
@@ -119,22 +123,22 @@ def _volume_device(where: str, body: t.Mapping[str, t.Any]) -> t.Iterator[Proble
         return
     if device.startswith("/") and not device.startswith("//") and not os.path.exists(device):
         message = (
-            f"its device {device} does not exist. Declare it in data_dirs_directories, or create it: a volume that was "
-            "made without it stays wrong"
+            f"its device {device} does not exist. Declare it in data_dirs_directories, or create it. A volume that is "
+            "created without it stays wrong"
         )
         yield Problem("no_source", where, message)
 
 
 def devices(model: Model, exists: t.Callable[[str], bool] = os.path.exists) -> list[Problem]:
-    """Devices of this host that services are given and that do not exist."""
+    """Devices of services that do not exist on this host."""
     found = []
     for service in model.services.values():
         for row in service.raw.get("devices") or ():
             source = str(row.get("source") or "") if isinstance(row, dict) else str(row).split(":", maxsplit=1)[0]
-            # Without a slash it is a name of the Container Device Interface.
+            # A name without a slash belongs to the Container Device Interface.
             if source.startswith("/") and not exists(source):
                 message = (
-                    "does not exist on this host. Attach it or load its driver, or take it out of devices, for "
+                    "does not exist on this host. Attach it or load its driver, or remove it from devices, for "
                     "example with an override file for hosts without it"
                 )
                 found.append(Problem("no_device", f"service {service.name}, device {source}", message))
@@ -147,7 +151,7 @@ def names_taken(
     names: t.Mapping[str, t.Mapping[str, str]],
     driver: Driver,
 ) -> list[Problem]:
-    """Names of containers about to be made that containers of others have.
+    """Names of containers about to be created that other containers already have.
 
     Args:
         names: name -> labels of every container of the engine.
@@ -164,13 +168,13 @@ def names_taken(
             if labels is None:
                 continue
             project, owner = _first(labels, PROJECT_LABELS), _first(labels, SERVICE_LABELS)
-            # What goes before anything is made, or is replaced itself, frees its name.
+            # A container that is removed first, or replaced itself, frees its name.
             if project == model.project and (owner == service.name or owner in leaving):
                 continue
-            whose = f"service {owner} of stack {project}" if project else "a container that no stack made"
+            whose = f"service {owner} of stack {project}" if project else "a container that no stack created"
             message = (
-                f"the name of its container, {name}, is taken by {whose}. Remove that container, or choose another "
-                f"container_name: docker rm -f {name} removes it, and what it wrote outside of volumes is lost"
+                f"the name of its container, {name}, is in use by {whose}. Remove that container, or choose another "
+                f"container_name. docker rm -f {name} removes it, and files it wrote outside of volumes are lost"
             )
             found.append(Problem("name_taken", f"service {service.name}", message))
     return found

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who listens on a port of this host, read from ``/proc``."""
+"""The processes that listen on ports of this host, read from ``/proc``."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ def listeners(proc: str = "/proc") -> list[Listener]:
 
 
 def clashes(listener: Listener, host_ip: str, port: int, protocol: str) -> bool:
-    """Whether binding ``host_ip:port`` ("" for every address) would meet ``listener``."""
+    """Whether binding ``host_ip:port`` ("" for every address) would clash with ``listener``."""
     if listener.port != port or listener.protocol != protocol:
         return False
     everything = ("", "0.0.0.0", "::", "*")
     if host_ip in everything or listener.address in everything:
-        # [::1] and 0.0.0.0 do not meet.
+        # [::1] and 0.0.0.0 do not clash.
         families = {":" in host_ip, ":" in listener.address}
         return host_ip in ("", "*") or "::" in (host_ip, listener.address) or families == {False}
     return host_ip == listener.address
 
 
 def owner(inode: str, proc: str = "/proc") -> tuple[int, str]:
-    """Pid and name of a process that has the socket open; ``(0, "")`` when it cannot be seen."""
+    """Pid and name of a process that has the socket open; ``(0, "")`` when this user may not read it."""
     wanted = f"socket:[{inode}]"
     for place in glob.iglob(f"{proc}/[0-9]*/fd/*"):
         try:
@@ -71,7 +71,7 @@ def owner(inode: str, proc: str = "/proc") -> tuple[int, str]:
             with open(f"{proc}/{pid}/comm", encoding="utf-8", errors="replace") as stream:
                 return int(pid), stream.read().strip()
         except OSError:
-            continue  # it ended while we looked
+            continue  # it ended in the meantime
     return 0, ""
 
 

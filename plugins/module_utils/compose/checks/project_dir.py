@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the files of a stack may be deployed to a directory: it belongs to neither the system nor another stack."""
+"""Refuse to deploy the files of a stack to a directory that belongs to the system or to another stack."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 
-# Directories that hold what is not a stack's. A directory below them may be.
+# Directories that are shared. A directory below them may belong to one stack.
 _SHARED = (
     "/",
     "/opt",
@@ -45,7 +45,7 @@ _SHARED = (
     "/private/var",
     "/private/etc",
 )
-# Directories in which no stack can live at all.
+# Directories that cannot contain a stack at all.
 _SYSTEM = (
     "/bin",
     "/boot",
@@ -106,7 +106,7 @@ def content_problems(directory: str) -> list[Problem]:
 
 
 def _places(directory: str) -> set[str]:
-    """How the directory is called. Where the system links its directories, /bin is /usr/bin."""
+    """The names of the directory. On systems that link their directories, /bin is also /usr/bin."""
     return {os.path.normpath(directory), os.path.realpath(directory)}
 
 
@@ -142,13 +142,13 @@ def _other_stacks(name: str, places: t.Collection[str], project_dir: str, state_
             if any(_within(place, [theirs]) or _within(theirs, [place]) for place in places):
                 message = (
                     f"is, contains or lies in {theirs}, which belongs to stack {other}. {_ADVICE} If {other} is no "
-                    "longer wanted, take it down first, with state absent."
+                    "longer needed, remove it first, with state absent."
                 )
                 yield Problem("project_dir_of_another", project_dir, message)
 
 
 def _markers(name: str, project_dir: str) -> t.Iterator[Problem]:
-    """Stacks whose state is elsewhere, by the marker in their directory."""
+    """Stacks with their state in another directory, found by the marker in their deploy directory."""
     place = os.path.realpath(project_dir)
     above = [place]
     while above[-1] != "/":

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets the compose file calls external: Podman keeps them, and this knows which there are and since when.
+"""External secrets of a compose file: Podman keeps them, and they must exist before a deploy.
 
-Podman copies a secret when it makes a container, so that a changed one is only seen by a new container.
+Podman copies a secret when it creates a container, so only a new container has the changed value.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def users(model: Model) -> dict[str, list[str]]:
 
 
 def pieces(model: Model, engine: Engine | None) -> dict[str, Piece]:
-    """The external secrets that Podman has. A value set anew has another digest, also when it is the same value.
+    """The external secrets that Podman has. A secret that was set again has another digest, even with the same value.
 
     Raises:
-        EngineError: the engine cannot be asked.
+        EngineError: the engine does not answer.
     """
     if engine is None or not traits_of(engine).has_secrets:
         return {}
@@ -47,26 +47,30 @@ def pieces(model: Model, engine: Engine | None) -> dict[str, Piece]:
 
 
 def problems(model: Model, driver: Driver, engine: Engine | None, coming: t.Collection[str] = ()) -> list[Problem]:
-    """External secrets this stack cannot be given.
+    """External secrets that this stack cannot use.
 
     Args:
         driver: the compose tool.
-        coming: secrets that Podman is given before the stack is deployed.
+        coming: secrets that this run sets in Podman before it deploys the stack.
     """
     wanted = users(model)
     if not wanted or engine is None:
         return []
     has_secrets = traits_of(engine).has_secrets
     if not has_secrets or not driver.traits.external_secrets:
-        place = f"{driver.traits.label} refuses them" if has_secrets else "Docker has none outside of Swarm"
-        advice = f"is external, and {place}: declare it with file, or deploy with Podman and podman-compose"
+        place = (
+            f"{driver.traits.label} refuses external secrets"
+            if has_secrets
+            else "Docker has external secrets only in Swarm"
+        )
+        advice = f"is external, and {place}. Declare it with file, or deploy with Podman and podman-compose"
         return [Problem("external_secret", f"secret {name}", advice) for name in sorted(wanted)]
     there = {*pieces(model, engine), *coming}
     return [
         Problem(
             "no_secret",
             f"secret {name}",
-            f"is wanted by service {', '.join(wanted[name])}, and Podman has none of that name: give it a value in "
+            f"is used by service {', '.join(wanted[name])}, and Podman has no secret of that name. Give it a value in "
             f"compose_stack_secrets, or create it (printf %s … | podman secret create {name} -)",
         )
         for name in sorted(set(wanted) - set(there))

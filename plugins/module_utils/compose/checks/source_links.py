@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refuse to start anything on a source that somebody else can lead elsewhere."""
+"""Refuse to start a service on a source that another process can redirect with a link."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts import source_
 def changed_inside(service: str, row: t.Mapping[str, t.Any], root: str) -> Problem:
     """The problem with a source that was replaced below a directory that a container can write to.
 
-    Whoever replaced it can do so again between this look and a restart, which would follow any link.
+    The process that replaced it can do so again between this check and a restart, which would follow any link.
     """
     source = shown(row["source"])
     return Problem(
         "source_changed_inside",
         f"service {service}, volume {row['source']}:{row['destination']}",
-        f"{source} is no longer what the service has ({row['verdict']}). It lies in {shown(root)}, where a container "
-        f"can put a link to any directory of this host in its place, so no deploy restarts the service on it. Stop "
-        f"the containers that write there, look at {source}, and start them again",
+        f"{source} is no longer the mount of the service ({row['verdict']}). It is below {shown(root)}, where a "
+        "container can replace it with a link to any directory of this host, so no deploy restarts the service on "
+        f"it. Stop the containers that write there, inspect {source}, and start them again",
     )
 
 
 def problems(model: Model, engine: Engine, world: World) -> list[Problem]:
-    """One problem for each bind whose source leads through a link that root did not make."""
+    """One problem for each bind whose source leads through a link that root did not create."""
     links = source_links.ForeignLinks.of(engine, world)
     return [
         Problem(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refuse sources that hang, that are dead, or that are not what they were when the stack was last proven."""
+"""Refuse sources that hang, whose share is dead, or that differ from the last proof of the stack."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts import sources
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.sources import SourceFacts
 
 
-def look(model: Model, world: World) -> dict[str, SourceFacts]:
-    """The facts of every bind source of the stack. None is waited for longer than a few seconds."""
+def inspect(model: Model, world: World) -> dict[str, SourceFacts]:
+    """The facts of every bind source of the stack. Waits only a few seconds for each."""
     binds = (bind for service in model.services.values() for bind in service.binds)
     return mount_sources.look((bind.source for bind in binds), world)
 
 
 def unanswered(model: Model, found: t.Mapping[str, SourceFacts]) -> list[Problem]:
-    """Problems with sources at which every other check would hang or fail."""
+    """Sources on which every other check would hang or fail."""
     problems = []
     for service in model.services.values():
         for bind in service.binds:
@@ -34,17 +34,17 @@ def unanswered(model: Model, found: t.Mapping[str, SourceFacts]) -> list[Problem
             way = f"Bring its server or disk back, or type `umount -l {source}`, and mount it again"
             if one.hangs:
                 problems.append(
-                    Problem("source_hangs", where, f"{source} does not answer: its disk or network share hangs. {way}")
+                    Problem("source_hangs", where, f"{source} does not answer. Its disk or network share hangs. {way}")
                 )
             elif one.dead:
                 reason = os.strerror(one.error)
-                message = f"the share behind {source} is dead ({reason}): what serves it is gone. {way}"
+                message = f"the share behind {source} is dead ({reason}), because its server is gone. {way}"
                 problems.append(Problem("source_dead", where, message))
     return problems
 
 
 def changed(model: Model, found: t.Mapping[str, SourceFacts], state_folder: str) -> list[Problem]:
-    """Problems with sources that are another kind, or on another file system, than the last good deploy promised.
+    """Sources that have another kind, or are on another file system, than in the promise of the last healthy deploy.
 
     Raises:
         CheckError: the promise is damaged.

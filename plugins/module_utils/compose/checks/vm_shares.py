@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bind sources that the virtual machine the containers run in does not have, found before anything is started.
+"""Refuse bind sources that the virtual machine of the containers does not share.
 
-The engine would make an empty directory of that name inside the machine, and say nothing.
+The engine would silently create an empty directory of that name inside the machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SECONDS = 30.0
 
 
 def problems(model: Model, machine: shares.Machine, world: World) -> list[Problem]:
-    """One problem for each source that no share covers; none where shares are not known, for the proof comes later."""
+    """One problem for each source that no share covers. Unknown shares are left to the proof after the deploy."""
     shared = shares.shares(machine, world, _SECONDS)
     if shared is None:
         return []
@@ -29,8 +29,8 @@ def problems(model: Model, machine: shares.Machine, world: World) -> list[Proble
         Problem(
             "vm_not_shared",
             f"service {service.name}, volume {bind.source}:{bind.target}",
-            f"{machine.title} shares {', '.join(pair[0] for pair in shared)} and not {bind.source}: the container "
-            f"would see an empty directory. Move it below one of these. Or: {machine.how_to_share(bind.source)}",
+            f"{machine.title} shares {', '.join(pair[0] for pair in shared)} and not {bind.source}, so the container "
+            f"would have an empty directory. Move it below one of these. Or: {machine.how_to_share(bind.source)}",
         )
         for service in model.services.values()
         for bind in service.binds

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys of a compose file that the tool accepts and does not carry out, named so that nobody relies on them."""
+"""Warn about keys of a compose file that the tool accepts and ignores."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import bound_files
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service
 
-_SWARM = "Only Swarm carries it out. Remove it"
-_NO_OVERLAP = "Only Swarm carries it out: here a container is stopped before its successor starts. Remove it"
-_WINDOWS = "Only Windows has it. Remove it"
+_SWARM = "Only Swarm supports it. Remove it"
+_NO_OVERLAP = "Only Swarm supports it. Here a container is stopped before its successor starts. Remove it"
+_WINDOWS = "Only Windows supports it. Remove it"
 
-# Path of the key in a service -> why it does nothing, and what to do. With "=", the key does nothing for that value.
+# Path of the key in a service -> why it has no effect, and the fix. With "=", it has no effect for that value.
 _IGNORED_BY_ALL = {
     "deploy.update_config": _NO_OVERLAP,
-    "deploy.rollback_config": "Only Swarm carries it out: here a failed deploy is rolled back by onebox. Remove it",
+    "deploy.rollback_config": "Only Swarm supports it. Here onebox rolls back a failed deploy. Remove it",
     "deploy.placement": _SWARM,
     "deploy.endpoint_mode": _SWARM,
     "deploy.mode=global": _SWARM,
@@ -37,7 +37,7 @@ _IGNORED_BY_ALL = {
 
 
 def warnings(model: Model, driver: Driver) -> list[str]:
-    """One warning for each key that does nothing.
+    """One warning for each key without effect.
 
     Args:
         driver: the compose tool.
@@ -69,7 +69,7 @@ def _replicas(service: Service, driver: Driver) -> t.Iterator[tuple[str, str]]:
     if not str(wanted or "").isdigit() or int(str(wanted)) < 2:
         return
     if service.raw.get("scale") not in (None, wanted):
-        yield "deploy.replicas", f"scale: {service.raw['scale']} counts. Write one of them"
+        yield "deploy.replicas", f"scale: {service.raw['scale']} overrides it. Write one of them"
     elif service.container_name:
         yield "deploy.replicas", f"container_name: {service.container_name} allows one container. Remove either"
     elif not driver.traits.scales_by_replicas and _value(service.raw, "deploy.mode") != "replicated":
@@ -77,7 +77,7 @@ def _replicas(service: Service, driver: Driver) -> t.Iterator[tuple[str, str]]:
 
 
 def _modes(service: Service) -> t.Iterator[tuple[str, str]]:
-    """Owner and mode of a secret or config that is bound from a file: the container sees those of the file."""
+    """Owner and mode of a secret or config that is bound from a file: the container gets those of the file."""
     by_name = {(ref.collection, ref.name): ref for ref in service.files}
     for collection in ("secrets", "configs"):
         for row in service.raw.get(collection) or ():
@@ -86,13 +86,13 @@ def _modes(service: Service) -> t.Iterator[tuple[str, str]]:
             ref = by_name.get((collection, str(row.get("source") or "")))
             keys = [key for key in ("uid", "gid", "mode") if row.get(key) not in (None, "")]
             if ref is not None and ref.kind == "file" and keys:
-                why = f"The container sees owner and mode of {ref.value}. Set them there"
+                why = f"The container gets owner and mode of {ref.value}. Set them there"
                 yield f"{collection}.{ref.name} ({', '.join(keys)})", why
 
 
 def _ports(service: Service) -> t.Iterator[tuple[str, str]]:
     if service.raw.get("network_mode") == "host" and service.ports:
-        yield "ports", "With network_mode: host every port of the service is one of the host. Remove either"
+        yield "ports", "With network_mode: host, every port of the service is a port of the host. Remove either"
 
 
 def _reload(service: Service) -> t.Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contract of a compose tool: what it is, how it differs from others, and the commands that change a stack.
+"""The contract of a compose tool: its version, its differences from others, and its commands for a stack.
 
 Everything outside of this folder works with a :class:`Driver` and never names a tool.
 """

@@ -54,7 +54,7 @@ class BaseCommands:
 
         def one(identity: str) -> None:
             words = ["podman", "healthcheck", "run", identity]
-            # If one hangs or podman is not on PATH, the gate reads the result that Podman itself recorded.
+            # If one hangs or podman is not on PATH, the health gate uses the result that Podman recorded.
             with contextlib.suppress(process.CommandError):
                 self._target.world.run(words, timeout=_PROBE_TIMEOUT, env=self._tool.env, check=False)
 
@@ -68,7 +68,7 @@ class BaseCommands:
             ComposeError: only the containers of the stack are known.
         """
         if self._target.source is None:
-            raise ComposeError(f"cannot {what} {self._target.project}: its compose file is not known")
+            raise ComposeError(f"stack {self._target.project}: cannot {what}, because its compose file is unknown")
         return self._target.source
 
     def run(self, argv: t.Sequence[str], what: str, timeout: float = TIMEOUT, cwd: str | None = None) -> process.Result:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Call ``config`` of a compose tool, and read what it refuses: the part that is the same for each tool."""
+"""Call ``config`` of a compose tool, and read its refusals: the part that is the same for each tool."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Pr
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 PROJECT_NAME = "COMPOSE_PROJECT_NAME"
-# What compose-go's dotenv parser says, with the rest of the line, or of the file, behind it.
+# Messages of compose-go's dotenv parser, followed by the rest of the line, or of the file.
 _LINE_OF_ENV = re.compile(r"(?s)(unterminated quoted value|in variable name) .*")
-# As compose-go marks what its YAML parser says. The name of a file has the word, too.
+# The prefix of compose-go for messages of its YAML parser. Names of files have the word, too.
 _NOT_YAML = re.compile(r"(?:^|\s)yaml: ")
 _TIMEOUT = 120.0
 
@@ -31,7 +31,7 @@ def common_arguments(source: Source) -> list[str]:
     words = []
     for path in source.files:
         words += ["-f", path]
-    # Without this both tools look for a .env by themselves, podman-compose also where it happens to be started.
+    # Without this both tools search for a .env, podman-compose also in the directory where it is started.
     words += ["--env-file", source.env_file or os.devnull]
     for profile in source.profiles:
         words += ["--profile", profile]
@@ -39,7 +39,7 @@ def common_arguments(source: Source) -> list[str]:
 
 
 class Refused(ComposeError):
-    """The compose tool refuses the stack; ``result`` is what it printed."""
+    """The compose tool refuses the stack; ``result`` has its output."""
 
     def __init__(self, result: process.Result) -> None:
         super().__init__()
@@ -67,12 +67,12 @@ def profiles_of(values: t.Mapping[str, str]) -> list[str]:
 
 
 def placeholders(names: t.Iterable[str]) -> dict[str, str]:
-    """A value for each of these variables that no compose file can have by itself."""
+    """A value for each of these variables that no compose file contains by chance."""
     return {name: NOT_SET + name for name in names}
 
 
 def as_named(value: t.Any, source: Source) -> t.Any:
-    """A model read in another directory, with the paths it will have."""
+    """A model that was read in another directory, with its later paths."""
     if not source.staged:
         return value
     if isinstance(value, str):
@@ -96,15 +96,15 @@ def unescape(value: t.Any) -> t.Any:
 
 
 def no_env_file(service: str, path: str) -> Problem:
-    """An ``env_file`` that is declared and not there."""
+    """The problem of a missing ``env_file``."""
     return Problem("no_env_file", f"service {service}", f"its env_file {path} does not exist")
 
 
 def unset_problems(unset: t.Mapping[str, str], source: Source) -> list[Problem]:
-    """One problem for each variable nobody set."""
+    """One problem for each unset variable."""
     place = source.named(source.env_file) or os.path.join(source.project_dir, ".env")
     return [
-        Problem("unset_variable", name, f"is not set{' (' + text + ')' if text else ''}; set it in {place}")
+        Problem("unset_variable", name, f"is not set{' (' + text + ')' if text else ''}. Set it in {place}")
         for name, text in sorted(unset.items())
     ]
 
@@ -113,7 +113,7 @@ def config(words: t.Sequence[str], tool: Driver, source: Source, world: World, s
     try:
         return world.run(words, timeout=_TIMEOUT, env=tool.env, cwd=source.read_dir, check=False, stdin=stdin or None)
     except process.CommandError as error:
-        raise ComposeError(f"cannot ask {tool.kind} for the model of {source.project}: {error}") from error
+        raise ComposeError(f"stack {source.project}: cannot resolve the model with {tool.kind}: {error}") from error
 
 
 def texts_of(files: t.Sequence[str]) -> dict[str, str]:

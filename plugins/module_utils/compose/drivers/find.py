@@ -42,22 +42,22 @@ def find(
 ) -> Driver:
     """Return the compose tool for ``engine``.
 
-    ``auto`` takes docker compose where the engine has a socket (it does everything right on Podman's too), else
-    podman-compose.
+    ``auto`` selects docker compose where the engine has a socket, because it works completely on Podman's socket, too.
+    Otherwise it selects podman-compose.
 
     Args:
         wanted: one of :data:`PROVIDERS`.
-        engine: the engine it shall drive; None when there is none and only a model is wanted.
+        engine: the engine to drive; None without an engine, when only a model is needed.
         env: the cleaned environment.
         world: starts processes.
-        executable: path of the tool, instead of looking for it.
+        executable: path of the tool, instead of a search.
         known: versions found earlier, see :func:`fingerprint`; they save a call.
 
     Raises:
-        NoTool: there is none, or it does not fit the engine. Names everything that was tried.
+        NoTool: no tool exists that fits the engine. The message names all candidates.
     """
     if wanted not in PROVIDERS:
-        raise ComposeError(f"provider must be one of {', '.join(PROVIDERS)}, not {wanted!r}")
+        raise ComposeError(f"provider: {wanted!r} is unknown. Set one of {', '.join(PROVIDERS)}")
     tried: list[str] = []
     for driver in _DRIVERS:
         if wanted not in ("auto", driver.kind):
@@ -79,8 +79,8 @@ def find(
             tried.append(f"{' '.join(argv)}: {why}")
     on = f" for {engine.name}" if engine is not None else ""
     raise NoTool(
-        f"no compose tool{on} on this host. Tried: {'; '.join(tried)}. "
-        "The role onebox.stack.container_engine installs one; or name it with provider and provider_path."
+        f"provider: this host has no compose tool{on}. Tried: {'; '.join(tried)}. "
+        "Install one with the role onebox.stack.container_engine, or set provider and provider_path."
     )
 
 
@@ -95,9 +95,9 @@ def likely(
 
 
 def fingerprint(argv: t.Sequence[str]) -> str:
-    """What changes with every other version of a tool that is one binary: its path, size, time and inode.
+    """A text that differs for each version of a tool that is one binary: its path, size, time and inode.
 
-    "" for one that is not: podman-compose is a script whose library may change beneath it.
+    "" for other tools: podman-compose is a script whose library may change without it.
     """
     if len(argv) != 1 or not argv[0].endswith("docker-compose"):
         return ""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare a directory on the host with the files a deploy brings. Nothing is changed here.
+"""Compare a directory on the host with the files of a deploy, without changing anything.
 
 Directories are opened once and everything below them is reached by descriptor, see :mod:`core.beneath`.
 """
@@ -26,7 +26,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Pr
 FILE, FOLDER, LINK = "file", "directory", "link"
 CREATE, UPDATE, OVERWRITE, REMOVE, KEEP_EDITED = "create", "update", "overwrite", "remove", "keep_edited"
 WRITTEN = (CREATE, UPDATE, OVERWRITE)
-# What a run that was killed leaves behind of a file it was about to replace.
+# Leftovers of a killed run, from a file that it was about to replace.
 _SCRATCH = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.tmp")
 
 
@@ -42,18 +42,18 @@ class Item:
 
 @dataclass(frozen=True)
 class Target:
-    """A directory of the host and the files it is to have.
+    """A directory of the host and the files of a deploy for it.
 
     Attributes:
         path: the directory.
-        items: path relative to it -> what is to be there.
-        source: the directory the contents are read from.
-        prune: remove what a former deploy wrote and is no longer among ``items``.
-        data: the directory holds an application's data: its files keep their modes, new ones get its owner.
-        atomic: files that are replaced in one step; all others are written where they are.
-        outside: it is not the deploy directory.
-        owner: owner and group of what is written; (-1, -1) is this user, or with ``data`` the directory's owner.
-        foreign: directories in which others make names, see :func:`beneath.open_directory`.
+        items: path relative to it -> the file to deploy.
+        source: the directory with the contents.
+        prune: remove files of an earlier deploy that are not in ``items``.
+        data: the directory holds an application's data: its files keep their modes, new files get its owner.
+        atomic: files that are replaced in one step; all others are written in place.
+        outside: whether it is outside of the deploy directory.
+        owner: owner and group of written files; (-1, -1) is this user, or with ``data`` the owner of the directory.
+        foreign: directories in which others create names, see :func:`beneath.open_directory`.
     """
 
     path: str
@@ -69,7 +69,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Change:
-    """One file that is written, removed or kept although the source has it no longer."""
+    """One file that is written, removed, or kept although it left the source."""
 
     name: str
     action: str
@@ -77,14 +77,14 @@ class Change:
 
 @dataclass
 class Difference:
-    """What a deploy would do to one directory.
+    """The changes of a deploy to one directory.
 
     Attributes:
         changes: in the order of their names.
         scratch: leftovers of killed runs.
-        gone: files of the list that somebody else removed.
+        gone: files of the list that others removed.
         foreign: the topmost names that no deploy wrote.
-        problems: why it cannot be done.
+        problems: why it cannot be carried out.
     """
 
     target: Target
@@ -95,7 +95,7 @@ class Difference:
     problems: list[Problem] = field(default_factory=list)
 
     def rows(self) -> list[dict[str, str]]:
-        """The changes as modules return them; a directory that is created with its files is no row of its own."""
+        """The changes as modules return them; a directory that is created with its files has no item of its own."""
         return [
             {"path": os.path.join(self.target.path, change.name), "action": change.action}
             for change in self.changes
@@ -104,13 +104,13 @@ class Difference:
 
     @property
     def bytes_needed(self) -> int:
-        """Bytes that are written at most."""
+        """The maximum number of bytes that are written."""
         items = self.target.items
         return sum(items[each.name].size for each in self.changes if each.name in items)
 
 
 def read_tree(path: str) -> tuple[dict[str, Item], list[Problem]]:
-    """Everything below a directory nobody else can write to, and links in it that lead out of it."""
+    """Everything below a private directory, and problems with links that lead out of it."""
     found: dict[str, Item] = {}
     problems = []
     with open_directory(path) as top:
@@ -139,7 +139,7 @@ def _leads_out(name: str, target: str) -> bool:
 
 
 def compare(target: Target, deployed: DeployedFiles) -> Difference:
-    """What a deploy of ``target`` would write and remove. Changes nothing.
+    """The files that a deploy of ``target`` would write and remove.
 
     Raises:
         OneboxError: the directory cannot be read.
@@ -167,7 +167,7 @@ def compare(target: Target, deployed: DeployedFiles) -> Difference:
 
 def _compare(directory: Directory, found: Difference, known: Digests, made: t.Collection[str]) -> None:
     items = found.target.items
-    # Whether what left the source is still as a deploy wrote it. A file can make room for a directory, too.
+    # Whether files that left the source still have the content of a deploy. A directory can also replace a file.
     going: dict[str, bool] = {}
     if found.target.prune:
         for name in sorted(known):
@@ -183,7 +183,7 @@ def _compare(directory: Directory, found: Difference, known: Digests, made: t.Co
         try:
             present = present_item(directory, name, raises=True)
         except UnsafePath as error:
-            # What is in the way can be a link or a file of an earlier deploy, which goes first.
+            # A link or a file of an earlier deploy in the way is removed first.
             blocking = os.path.relpath(error.path, found.target.path)
             if not any(going.get(each) for each in folders_above(name)) and not going.get(blocking):
                 found.problems.append(_in_the_way(found.target, name, error))
@@ -201,7 +201,7 @@ def _compare(directory: Directory, found: Difference, known: Digests, made: t.Co
 
 
 def _in_the_way(target: Target, name: str, error: UnsafePath) -> Problem:
-    message = f"{error}. Nothing is deployed through it. Move it away, or change the source."
+    message = f"{error}. No deploy writes through it. Move it, or change the source."
     return Problem("unsafe_path", os.path.join(target.path, name), message)
 
 
@@ -212,7 +212,7 @@ def _change(directory: Directory, found: Difference, name: str, present: Item | 
         return Change(name, CREATE)
     if wanted.kind == FOLDER or present.kind == FOLDER:
         if wanted.kind != present.kind:
-            message = f"is a {present.kind}, and the source has a {wanted.kind} there. Move it away and deploy again."
+            message = f"is a {present.kind}, but a {wanted.kind} in the source. Move it and deploy again."
             found.problems.append(Problem("kind_differs", where, message))
             return None
         return None if target.data or present.mode == wanted.mode else Change(name, UPDATE)
@@ -234,20 +234,20 @@ def _owned(directory: Directory, name: str, target: Target) -> bool:
 
 
 def mode_of(target: Target, item: Item, before: int) -> int:
-    """The mode a file gets. Data keeps its own, except that a program stays one."""
+    """The mode of a written file. Data keeps its mode, except that programs stay executable."""
     if not target.data:
         return item.mode
     return before | (before & 0o444) >> 2 if item.mode & 0o100 else before & ~0o111
 
 
 def folders_above(name: str) -> list[str]:
-    """The directories that a relative path leads through, outermost first."""
+    """The parent directories of a relative path, outermost first."""
     parts = name.split("/")
     return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def present_item(directory: Directory, name: str, *, raises: bool = False) -> Item | None:
-    """What is on the host, None for nothing. Behind a link there is nothing, or with ``raises`` :class:`UnsafePath`."""
+    """The file on the host, or None. A path through a link is None, or with ``raises`` :class:`UnsafePath`."""
     try:
         status = directory.stat(name)
         mode = stat.S_IMODE(status.st_mode) & 0o777

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a deploy brings to the host: compare it, judge it, and move it in under the stack's lock."""
+"""The files and secrets of a deploy: compare them with the host, check them, and write them under the stack's lock."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, 
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
-# Names in a result; a directory with many more is somebody's data.
+# Names in a result. A directory with many more is data.
 _MOST_FOREIGN = 50
-# Bytes that stay free beside what is written.
+# Bytes that must stay free after writing.
 _RESERVE = 1 << 20
 
 
 class Incoming:
-    """The difference between what a deploy brings and what is on the host.
+    """The difference between the files of a deploy and the host.
 
     Args:
-        request: what is wanted.
+        request: the wanted state.
         staging: the staged files.
-        seen: the stack as they declare it.
+        seen: the stack that they declare.
 
     Attributes:
-        problems: why it must not be deployed.
-        secrets: secrets that Podman is given.
+        problems: why they must not be deployed.
+        secrets: secrets to set in Podman.
     """
 
     def __init__(self, request: Request, staging: Staging, seen: Inspection) -> None:
@@ -78,18 +78,18 @@ class Incoming:
 
     @property
     def rows(self) -> list[dict[str, str]]:
-        """The files that are written, removed, or kept although the source has them no longer."""
+        """The files that are written, removed, or kept although they left the source."""
         return sorted((row for each in self._differences for row in each.rows()), key=lambda row: row["path"])
 
     @property
     def changes(self) -> list[str]:
-        """What is changed on the host, for a message; without the marker, which no service reads."""
+        """The changes on the host as text, without the marker, which no service reads."""
         marker = os.path.join(self._request.project_dir, MARKER)
         written = [row for row in self.rows if row["action"] != file_changes.KEEP_EDITED and row["path"] != marker]
         return [f"{row['path']} ({row['action']})" for row in written] + [f"secret {name}" for name in self.secrets]
 
     def describe(self, result: Result) -> None:
-        """Put it into a result."""
+        """Add the difference to a result."""
         result.files = self.rows
         ours = {os.path.join(each.target.path, name) for each in self._differences for name in each.target.items}
         others = [os.path.join(each.target.path, name) for each in self._differences for name in each.foreign]
@@ -104,19 +104,19 @@ class Incoming:
         for row in self.rows:
             if row["action"] == file_changes.KEEP_EDITED:
                 result.warnings.append(
-                    f"{row['path']} left the source, but was edited on the host, so it stays. Remove it if nobody "
-                    "needs it."
+                    f"{row['path']} left the source, but was edited on the host, so it stays. Remove it when it is "
+                    "not needed."
                 )
 
     def move_in(self, world: World, result: Result) -> None:
-        """Write it. The stack must be locked, and be judged.
+        """Write the files. The stack must be locked and checked.
 
         Args:
             world: the clock.
-            result: gets a warning for each file that was not what a deploy wrote.
+            result: gets a warning for each overwritten file that was edited.
 
         Raises:
-            OneboxError: it cannot be written; the text says how far it came.
+            OneboxError: a file cannot be written. The message names it.
         """
         folder, now = self._request.state_folder, self._deployed
         quiet = not any(each.changes or each.scratch for each in self._differences)
@@ -135,7 +135,7 @@ class Incoming:
         if copies:
             saved.forget_old()
         result.warnings += [
-            f"{path} was not what a deploy wrote last, and is overwritten. The copy {copy} has what it was."
+            f"{path} was edited after the last deploy, and is overwritten. Its previous content is in {copy}."
             for path, copy in copies.items()
         ]
 
@@ -143,12 +143,12 @@ class Incoming:
 def _link_of_others(path: str, sources: t.Sequence[str]) -> t.Iterator[Problem]:
     link = beneath.foreign_link(path, sources)
     if link:
-        message = f"{link} is a symbolic link that a container could have made. Name the directory itself."
+        message = f"{link} is a symbolic link that a container could have created. Name the directory itself."
         yield Problem("unsafe_path", path, message)
 
 
 def _compose_files_of_others(seen: Inspection, main: Difference) -> t.Iterator[Problem]:
-    """Compose files that somebody else put into the directory and that would be read in place of the deployed ones."""
+    """Compose files of others in the directory that would be read instead of the deployed ones."""
     shipped = [name for name in FILE_NAMES if name in main.target.items]
     if not seen.source.searched or not shipped:
         return
@@ -157,9 +157,9 @@ def _compose_files_of_others(seen: Inspection, main: Difference) -> t.Iterator[P
     before = OVERRIDE_NAMES.index(overrides[0]) if overrides else len(OVERRIDE_NAMES)
     beside = [name for name in OVERRIDE_NAMES[:before] if name in main.foreign]
     for name in [*in_front, *beside]:
-        how = f"in place of {shipped[0]}" if name in in_front else f"together with {shipped[0]}"
+        how = f"instead of {shipped[0]}" if name in in_front else f"together with {shipped[0]}"
         message = (
-            f"no deploy wrote this file, and it would be read {how}. Add it to the source, remove it, or name the "
+            f"this file is not from a deploy, but would be read {how}. Add it to the source, remove it, or name the "
             "compose files in compose_stack_files (files)."
         )
         yield Problem("foreign_compose_file", os.path.join(seen.source.project_dir, name), message)
@@ -173,7 +173,9 @@ def _no_room(differences: t.Iterable[Difference]) -> t.Iterator[Problem]:
         try:
             free = trees.free_bytes(each.target.path)
         except files.FileError:
-            continue  # that it cannot be written there is said when it is tried
+            continue  # the write itself reports the problem
         if needed + _RESERVE > free:
-            message = f"its file system has {free >> 20} MiB free, and {needed >> 20} MiB are to be written. Make room."
+            message = (
+                f"its file system has {free >> 20} MiB free, but the deploy needs {needed >> 20} MiB. Free some space."
+            )
             yield Problem("disk_full", each.target.path, message)

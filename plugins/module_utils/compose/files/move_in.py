@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the difference between a directory on the host and the files a deploy brings.
+"""Write the difference between a directory on the host and the files of a deploy.
 
-Everything below a directory is reached by descriptor, see :mod:`core.beneath`. An existing plain file is written where
-it is, since a container may have this very file mounted. No directory is replaced.
+Everything below a directory is reached by descriptor, see :mod:`core.beneath`. An existing plain file is written in
+place, because a container may have mounted this file. No directory is replaced.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.beneath import D
 
 
 class PartlyWritten(ComposeError):
-    """A file could not be written, and others before it are new already. No container was changed."""
+    """A file could not be written after others were. No container was changed."""
 
 
 def save_copies(found: Difference, saved: SavedCopies) -> dict[str, str]:
-    """Copy each file aside that is overwritten and that no deploy wrote. Returns path -> path of the copy.
+    """Save a copy of each file that is overwritten and not from a deploy. Returns path -> path of the copy.
 
     Raises:
         OneboxError: a file cannot be copied.
@@ -45,10 +45,10 @@ def save_copies(found: Difference, saved: SavedCopies) -> dict[str, str]:
 
 
 def carry_out(found: Difference, deployed: DeployedFiles) -> DeployedFiles:
-    """Write and remove what :func:`compare` found. The list must have been saved with :func:`planned` before.
+    """Carry out a difference. The list must have been saved with :func:`planned` before.
 
     Returns:
-        The list as it is now.
+        The new list.
 
     Raises:
         PartlyWritten: a file cannot be written.
@@ -73,8 +73,8 @@ def carry_out(found: Difference, deployed: DeployedFiles) -> DeployedFiles:
         except (OSError, UnsafePath) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise PartlyWritten(
-                f"{place}: cannot be deployed ({why}). Files before it may be new already, and no container was "
-                "changed. Solve this and deploy again."
+                f"{place}: cannot be deployed ({why}). Files before it may be written already, but no container was "
+                "changed. Fix this and deploy again."
             ) from error
     for name, item in target.items.items():
         if item.kind != file_changes.FOLDER:
@@ -83,7 +83,7 @@ def carry_out(found: Difference, deployed: DeployedFiles) -> DeployedFiles:
 
 
 def planned(found: Difference, deployed: DeployedFiles) -> DeployedFiles:
-    """The list with everything that may be there while the difference is carried out."""
+    """The list with all files that may exist while the difference is carried out."""
     target = found.target
     known = {name: list(digests) for name, digests in deployed.of(target.path).items()}
     for name, item in target.items.items():
@@ -166,7 +166,7 @@ def _status(directory: Directory, name: str) -> os.stat_result | None:
 def _remove(
     directory: Directory, found: Difference, known: dict[str, list[str]], made: set[str], *, blocking: bool
 ) -> None:
-    """Remove what left the source: first what stands where the new files need a directory, the rest at the end."""
+    """Remove files that left the source: first those in the way of a new directory, the others at the end."""
     needed = {parent for name in found.target.items for parent in file_changes.folders_above(name)}
     needed |= {name for name, item in found.target.items.items() if item.kind == file_changes.FOLDER}
     for change in found.changes:
@@ -174,7 +174,7 @@ def _remove(
             known.pop(change.name, None)
         if change.action != file_changes.REMOVE or (change.name in needed) != blocking:
             continue
-        # Somebody may have edited it since the comparison.
+        # It may have been edited since the comparison.
         present = file_changes.present_item(directory, change.name)
         if present is not None and present.digest in known.get(change.name, ()):
             directory.unlink(change.name)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Remove what deploys of a stack wrote into its deploy directory, and nothing else."""
+"""Remove the files that deploys of a stack wrote into its deploy directory, and no others."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _MOST_FOREIGN = 50
 
 
 def remove(request: Request, *, check: bool) -> tuple[list[dict[str, str]], list[str], list[str]]:
-    """Remove the files of the list that are as a deploy wrote them, and the directories that are empty then.
+    """Remove the files of the list that were not edited, and directories that are empty afterwards.
 
     Files in data directories and secrets stay: they are data.
 
     Args:
-        check: only look.
+        check: only report.
 
     Returns:
-        The rows of the files, the topmost names that stay, and warnings.
+        The files, the topmost names that stay, and warnings.
 
     Raises:
         OneboxError: a file cannot be removed.
@@ -47,7 +47,9 @@ def remove(request: Request, *, check: bool) -> tuple[list[dict[str, str]], list
     if _has_variables_of_others(path):
         found.changes = [change for change in found.changes if change.name != ".env"]
         found.foreign.append(".env")
-        warnings.append(f"{path}/.env stays: it has variables that no deploy wrote. Remove it if nobody needs it.")
+        warnings.append(
+            f"{path}/.env stays, because it has variables that are not from a deploy. Remove it when it is not needed."
+        )
     foreign = [os.path.join(path, name) for name in sorted(found.foreign)][:_MOST_FOREIGN]
     if not check and os.path.isdir(path):
         deployed = move_in.carry_out(found, deployed)

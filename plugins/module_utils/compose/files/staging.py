@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The private directory in which the files of a deploy wait until the stack has been judged.
+"""The private directory with the staged files of a deploy, until the stack has been checked.
 
-The role fills it. This adds the files that are made of options: the environment file, the secrets, the marker of the
-deploy directory. Names that only the deploy directory has are linked, so that a compose tool finds them here too.
+The role fills it. This module adds files from options: the environment file, the secrets, the marker of the deploy
+directory. It links names that only the deploy directory has, so that a compose tool finds them here, too.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ _MOST_LINKS = 20_000
 
 @dataclass
 class Staging:
-    """What a deploy brings.
+    """The staged files.
 
     Attributes:
-        targets: directories that are written beside the staged files, without those for content.
-        instead: path on the host -> where it is read until it is there.
-        links: paths of the links to names that only the deploy directory has, and of directories made for them.
-        problems: why it cannot be deployed.
+        targets: further directories that the deploy writes, except those for content.
+        instead: path on the host -> where it is read until it is deployed.
+        links: paths of the links to names that only the deploy directory has, and of directories created for them.
+        problems: why the files cannot be deployed.
         main: the difference of the deploy directory; None when no files are deployed there.
     """
 
@@ -62,7 +62,7 @@ class Staging:
 
     @property
     def digests(self) -> dict[str, str]:
-        """Path of a file as it is staged -> SHA-256."""
+        """Path of a staged file -> SHA-256."""
         if self.main is None:
             return {}
         target = self.main.target
@@ -71,7 +71,7 @@ class Staging:
 
 @contextlib.contextmanager
 def staged(request: Request) -> t.Iterator[Staging]:
-    """Complete the staged files of a request; files that options make are removed at the end.
+    """Complete the staged files of a request. Files from options are removed at the end.
 
     Raises:
         OneboxError: the files or the options cannot be used. Nothing was changed.
@@ -80,7 +80,7 @@ def staged(request: Request) -> t.Iterator[Staging]:
     with contextlib.ExitStack() as at_end:
         private = ""
         if request.secret_files or (request.env is not None and not request.staged_dir):
-            # In the role's directory, which the role removes also when this process is killed.
+            # In the role's directory, which the role removes even if this process is killed.
             private = tempfile.mkdtemp(suffix=".onebox", dir=request.staging_dir or None)
             at_end.callback(shutil.rmtree, private, ignore_errors=True)
         deployed = deployed_files.load(request.state_folder)
@@ -99,7 +99,7 @@ def staged(request: Request) -> t.Iterator[Staging]:
 
 
 def _unlink(links: t.Iterable[str]) -> None:
-    """Remove the links, and the directories made for them, so that the same files can be staged again."""
+    """Remove the links, and the directories created for them, so that the same files can be staged again."""
     for link in sorted(links, reverse=True):
         with contextlib.suppress(OSError):
             os.unlink(link) if os.path.islink(link) else os.rmdir(link)
@@ -111,7 +111,7 @@ def _stage_files(request: Request, staging: Staging, deployed: deployed_files.De
     known = ".env" in deployed.of(request.project_dir)
     if request.env is not None or (known and not os.path.lexists(env_path)):
         text = _env_text(request)
-        # Without variables of ours, what others wrote into the file stays.
+        # Without variables from options, the variables of others stay.
         if request.env is not None or dotenv.keys(text):
             files.replace(env_path, text.encode(), dotenv.MODE, durable=False)
     marker = f"{request.name}\n".encode()
@@ -123,8 +123,8 @@ def _stage_files(request: Request, staging: Staging, deployed: deployed_files.De
     shipped = any(name in items for name in FILE_NAMES)
     for name in staging.main.foreign[:_MOST_LINKS]:
         if shipped and name in (*FILE_NAMES, *OVERRIDE_NAMES):
-            continue  # refused if it would be read in place of a shipped one, or with it
-        # A directory that left the source can hold files of others.
+            continue  # refused if it would be read instead of a shipped one, or with it
+        # A directory that left the source can contain files of others.
         for above in folders_above(name):
             folder = os.path.join(request.staged_dir, above)
             if not os.path.isdir(folder):
@@ -136,7 +136,7 @@ def _stage_files(request: Request, staging: Staging, deployed: deployed_files.De
 
 
 def settle_modes(folder: str) -> None:
-    """Make modes independent of the umask of whoever checked the files out, and no private file readable."""
+    """Make modes independent of the umask of the checkout, without making a private file readable."""
     with open_directory(folder) as top:
         for name, status in top.walk():
             mode = stat.S_IMODE(status.st_mode)
@@ -151,7 +151,7 @@ def settle_modes(folder: str) -> None:
 
 
 def _env_text(request: Request) -> str:
-    """The environment file as it will be: the variables of the request, and those somebody else wrote."""
+    """The text of the environment file: the variables of the request, and those of others."""
     where = os.path.join(request.project_dir, ".env")
     values = {name: dotenv.text_of(name, value) for name, value in (request.env or {}).items()}
     return dotenv.merge(dotenv.read(where).text, values, where)

@@ -46,11 +46,11 @@ class Acceptance:
         self._acted = any(row.action != planning.KEEP for row in seen.rows)
         self.hosts: list[dict[str, t.Any]] = []
 
-    def failure(self, gate: Gate | None, after: t.Sequence[Container], result: Result) -> str:
+    def failure(self, health_gate: Gate | None, after: t.Sequence[Container], result: Result) -> str:
         """Run all checks.
 
         Args:
-            gate: the gate that the services passed; None when the run did not get that far.
+            health_gate: the one that the services passed; None when the run did not get that far.
             after: the containers of the stack.
             result: gets the outcome of each check.
 
@@ -64,7 +64,7 @@ class Acceptance:
             self._prove_mounts(after, result)
             or self._request_urls(after, result)
             or self._query_prometheus(result)
-            or self._wait_again(gate, after, result)
+            or self._wait_again(health_gate, after, result)
         )
 
     def note_logs(self, after: t.Sequence[Container], result: Result) -> None:
@@ -118,13 +118,13 @@ class Acceptance:
         bad = [f"{row['url']}: {row['message']}" for row in rows if not row["ok"]]
         if not bad:
             return ""
-        return f"stack {self._request.name} runs and does not answer: " + "; ".join(bad)
+        return f"stack {self._request.name} runs, but does not answer: " + "; ".join(bad)
 
     def _query_prometheus(self, result: Result) -> str:
         if not self._request.prometheus_checks:
             return ""
         with self._timings.step("prometheus"):
-            # A scrape from before the change would report the former containers.
+            # A scrape from before the change would report the previous containers.
             since = self._world.epoch() if self._acted else 0.0
             rows = prometheus.check(self._request.prometheus_checks, self._request.wait_timeout, since, self._world)
         result.targets = rows
@@ -134,7 +134,7 @@ class Acceptance:
             for row in rows
             if not row["ok"]
         ]
-        return f"stack {self._request.name} runs and Prometheus does not reach it: " + "; ".join(bad) if bad else ""
+        return f"stack {self._request.name} runs, but Prometheus does not reach it: " + "; ".join(bad) if bad else ""
 
     def _wait_again(self, gate: Gate | None, after: t.Sequence[Container], result: Result) -> str:
         """Wait for services whose containers ended or restarted during the checks above."""
@@ -149,7 +149,7 @@ class Acceptance:
             and (before.get(row.id) != (row.restart_count, row.started_at) or not row.running)
         ]
         if ended:
-            with self._timings.step("gate again"):
+            with self._timings.step("gate again"):  # style: keep gate: a key of timings_ms
                 try:
                     awaited = {row.service: services[row.service] for row in ended}
                     gate.wait(awaited, self._request.wait_timeout, began_at=self._world.epoch())

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a failing healthcheck printed itself. It is not in the container's log, and engines keep the last five."""
+"""The output of a failing healthcheck. It is not in the log of the container, and engines keep the last five."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def last_failure(container: Container, hide: t.Callable[[str], str]) -> str:
     """The exit code and the output, in one line, of the last healthcheck that failed; "" when none did.
 
     Args:
-        hide: takes secrets out of a text.
+        hide: masks secrets in a text.
     """
     state = container.raw.get("State") or {}
     rows = (state.get("Health") or state.get("Healthcheck") or {}).get("Log") or ()
@@ -27,7 +27,7 @@ def last_failure(container: Container, hide: t.Callable[[str], str]) -> str:
 
 
 def _words(row: t.Mapping[str, t.Any], hide: t.Callable[[str], str]) -> str:
-    # Hidden before it is cut: a half of a secret is not recognized.
+    # Masked before it is cut: half a secret is not recognized.
     said = hide(str(row.get("Output") or ""))
     said = " | ".join(line.strip() for line in said.splitlines() if line.strip())
     said = "".join(letter if letter.isprintable() else " " for letter in said)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What "healthy" rests on for a service: its healthcheck, a URL that answered, a port that listens, or nothing."""
+"""The evidence that a service is healthy: its healthcheck, a URL that answered, a port that listens, or none."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model i
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
 HEALTHCHECK, HTTP, PORT, NONE = "healthcheck", "http", "port", "none"
-NOTHING_ASKED = "running, nothing asked"
-# As many consecutive ports are a range to pick from, as of FTP, and not ports that listen all the time.
+UNCHECKED = "running, not checked further"
+# So many consecutive ports are a range to choose from, as for FTP, and not ports that always listen.
 _RANGE = 3
-# Networks in which what is published is connected to inside of the container, so that its loopback is enough.
+# Networks that connect published ports inside of the container, so that its loopback address is enough.
 _LOOPBACK_IS_ENOUGH = ("slirp4netns", "pasta")
 _LOOPBACK = ("127.", "::1")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def has_healthcheck(service: Service | None, container: Container) -> bool:
-    """Whether a healthcheck runs. One that came with the image is not in the compose file."""
+    """Whether a healthcheck runs. A healthcheck of the image is not in the compose file."""
     return (service is not None and service.has_healthcheck) or bool(container.health)
 
 
-def asked_ports(service: Service) -> list[int]:
+def checked_ports(service: Service) -> list[int]:
     """TCP ports of the container that it publishes one by one."""
     numbers = sorted({row.target for row in service.ports if row.protocol == "tcp"})
     found: list[int] = []
@@ -42,7 +42,7 @@ def asked_ports(service: Service) -> list[int]:
 
 
 class Listening(t.NamedTuple):
-    """What listens in the network of a container: ``known`` is false where that cannot be read."""
+    """Which published ports of a container listen; ``known`` is false where that cannot be read."""
 
     known: bool
     silent: tuple[int, ...] = ()
@@ -50,13 +50,13 @@ class Listening(t.NamedTuple):
 
     @property
     def message(self) -> str:
-        """Why it is not healthy yet, "" when all ports listen."""
+        """Why the container is not healthy yet; "" when all ports listen."""
         if self.silent:
             return f"nothing in it listens on port {_numbers(self.silent)}, which it publishes"
         if self.loopback:
             return (
-                f"it publishes port {_numbers(self.loopback)} and listens there on its own 127.0.0.1 only, where "
-                "nobody reaches it. Let it listen on 0.0.0.0"
+                f"it publishes port {_numbers(self.loopback)} and listens there only on its own 127.0.0.1, where "
+                "no request reaches it. Let it listen on 0.0.0.0"
             )
         return ""
 
@@ -67,7 +67,7 @@ def _numbers(found: t.Sequence[int]) -> str:
 
 def listening(service: Service, container: Container, proc: str = "/proc") -> Listening:
     """Which of the published ports listen. No connection is made, so that no service logs or counts one."""
-    wanted = asked_ports(service)
+    wanted = checked_ports(service)
     place = f"{proc}/{container.pid}"
     if not wanted or container.network_mode == "host" or not container.pid or not os.path.exists(f"{place}/net/tcp"):
         return Listening(False)
@@ -81,11 +81,11 @@ def listening(service: Service, container: Container, proc: str = "/proc") -> Li
 
 
 def of(service: Service | None, container: Container, local: bool = True) -> str:
-    """What the health of a container rests on, without URLs.
+    """The evidence for the health of a container, without URLs.
 
     Args:
-        service: what is declared; None for an orphan.
-        local: whether its processes are on this host; those in a virtual machine cannot be looked at.
+        service: its declaration; None for an orphan.
+        local: whether its processes run on this host. Processes in a virtual machine cannot be inspected.
     """
     if has_healthcheck(service, container):
         return HEALTHCHECK
@@ -99,13 +99,13 @@ def of(service: Service | None, container: Container, local: bool = True) -> str
 def answered(
     rows: t.Iterable[dict[str, t.Any]], containers: t.Iterable[Container], endpoints: t.Iterable[t.Mapping[str, t.Any]]
 ) -> None:
-    """Note in health ``rows`` which services answered a URL: those that publish the port of one on this host."""
+    """Record in health ``rows`` which services answered a URL: the services that publish its port on this host."""
     numbers = {_port(str(row["url"])) for row in endpoints if row["ok"]}
     reached = {each.name for each in containers for port in each.ports if port.host_port in numbers}
     for row in rows:
         if row["container"] in reached and row["evidence"] in (PORT, NONE):
             row["evidence"] = HTTP
-            if row.get("message") == NOTHING_ASKED:
+            if row.get("message") == UNCHECKED:
                 row["message"] = "running, its URL answers"
 
 

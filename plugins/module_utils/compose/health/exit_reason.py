@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a container ended, in words for a person: what its exit code means, and who killed it."""
+"""Why a container ended, as text for a person: the meaning of its exit code, and what killed it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 
 _KMSG = "/dev/kmsg"
 _KILLED = 137
-LIMIT, HOST, NOBODY, UNKNOWN = "limit", "host", "nobody", "unknown"
+LIMIT, HOST, NEITHER, UNKNOWN = "limit", "host", "nobody", "unknown"
 
 _OF_MEMORY = {
-    LIMIT: "killed because it ran out of memory; raise its memory limit (mem_limit) or make it need less",
-    HOST: "killed because the host ran out of memory; give it more, or swap, or its services a limit (mem_limit)",
-    NOBODY: "killed (SIGKILL), and not for lack of memory: somebody killed it, or it took longer to end than it may",
-    UNKNOWN: "killed (SIGKILL): by somebody, or for lack of memory, which dmesg tells on the machine containers run on",
+    LIMIT: "killed because it ran out of memory. Raise its memory limit (mem_limit), or reduce its memory use",
+    HOST: "killed because the host ran out of memory. Add memory or swap, or set mem_limit for its services",
+    NEITHER: "killed (SIGKILL), but not for lack of memory: by a user, or because it took too long to stop",
+    UNKNOWN: "killed (SIGKILL): by a user, or for lack of memory. dmesg on the machine of the containers shows which",
 }
 _MEANINGS = {
     0: "it ended by itself",
@@ -27,16 +27,16 @@ _MEANINGS = {
     127: "its command was not found",
     134: "it aborted (SIGABRT)",
     139: "it crashed (SIGSEGV)",
-    143: "it was asked to end (SIGTERM)",
+    143: "it was stopped (SIGTERM)",
 }
 
 
 def words(container: Container, kernel: t.Callable[[str], str]) -> str:
-    """What its exit code means.
+    """The meaning of its exit code.
 
     Args:
-        kernel: see :func:`kernel_says`. The engine's own word is taken first; it knows nothing where the engine gets no
-            events of control groups, and where only a process beside the first one was killed.
+        kernel: see :func:`kernel_says`. The report of the engine is used first. It is missing where the engine gets no
+            events of control groups, and where only another process than the first one was killed.
     """
     code = container.exit_code
     if container.oom_killed:
@@ -51,10 +51,10 @@ def kernel_says(identity: str, log: str = _KMSG) -> str:
     """Whether the kernel of this host killed a process of a container for lack of memory.
 
     Returns:
-        :data:`LIMIT` when its own was reached, :data:`HOST` when the host's was, :data:`NOBODY` for not at all, and
-        :data:`UNKNOWN` where there is no such log, as on a Mac, or it may not be read.
+        :data:`LIMIT` when its own limit was reached, :data:`HOST` when that of the host was, :data:`NEITHER`, and
+        :data:`UNKNOWN` where this log does not exist, as on a Mac, or cannot be read.
     """
-    found = NOBODY
+    found = NEITHER
     try:
         descriptor = os.open(log, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -69,14 +69,14 @@ def kernel_says(identity: str, log: str = _KMSG) -> str:
 
 
 def _records(descriptor: int) -> t.Iterator[str]:
-    """Each read of the kernel's log gives one record; it blocks at the last, unless told not to."""
+    """The records of the kernel's log. Each read returns one, and blocks after the last unless O_NONBLOCK is set."""
     while True:
         try:
             data = os.read(descriptor, 8192)
         except BlockingIOError:
             return
         except BrokenPipeError:
-            continue  # the record was overwritten meanwhile: the next one is there
+            continue  # the record was overwritten in the meantime, and the next read returns its successor
         except OSError:
             return
         if not data:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wait until a stack is well, or say which service is not and what it printed last."""
+"""Wait until a stack is healthy, or report which service is not, and its last lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.health.restar
     LOOP,
     UNKNOWN,
     Baseline,
-    patience_factor,
+    settle_factor,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
 from ansible_collections.onebox.stack.plugins.module_utils.core import mask
@@ -25,7 +25,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
-WELL, WAITING, FAILED = "well", "waiting", "failed"
+HEALTHY, WAITING, FAILED = "healthy", "waiting", "failed"
 # Seconds a container started by this run must stay healthy; it must have run for twice as long.
 _STEADY = 1.0
 _ENDED = ("exited", "stopped", "dead")
@@ -37,36 +37,36 @@ _LISTENS = "running, its ports listen"
 class _Seen:
     restarts: int
     since: float | None = None
-    # When it was first seen healthy, and has been since.
+    # Since when it has been healthy without a break.
     healthy_since: float | None = None
-    # Podman says 0 while a container runs again; what it ended with before is what a person wants to know.
+    # Podman reports 0 while a container runs again. A person needs the exit code from before.
     exit_code: int = 0
-    # Its start by the engine's clock, and since when by ours it has been seen with that.
+    # Its start by the engine's clock, and by our clock the first time that this start was seen.
     started_at: str = ""
     started_since: float = 0.0
-    # Starts that were seen and that the engine did not count, since somebody else made them.
+    # Observed starts that the engine did not count, because something else caused them.
     starts: int = 0
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a gate judges.
+    """How a health gate judges.
 
     Attributes:
         settle: seconds a service without a healthcheck must run without a restart.
-        patience: seconds ``unhealthy`` or ``exited`` must last to count as a failure: a restart policy, or the next
+        tolerance: seconds ``unhealthy`` or ``exited`` must last to count as a failure. A restart policy, or the next
             healthcheck, may still fix it.
         interval: seconds between two inspections.
         probe: runs healthchecks of containers now. Podman leaves that to systemd timers: without systemd, nothing else
             runs them.
-        kernel: tells whether the kernel killed a container, see :func:`exit_reason.kernel_says`.
+        kernel: returns whether the kernel killed a container, see :func:`exit_reason.kernel_says`.
         baseline: restarts from before the deploy, which do not count.
         local: whether the processes of the containers run on this host, so that their ports can be inspected.
         shown: masks the output of a container.
     """
 
     settle: float = 3.0
-    patience: float = 3.0
+    tolerance: float = 3.0
     interval: float = 0.25
     probe: t.Callable[[t.Sequence[str]], None] | None = None
     kernel: t.Callable[[str], str] = exit_reason.kernel_says
@@ -95,7 +95,7 @@ class _Row:
     def as_dict(self) -> dict[str, t.Any]:
         """As modules return it."""
         shown = {key: value for key, value in vars(self).items() if key not in ("verdict", "id")}
-        return {**shown, "ok": self.verdict == WELL}
+        return {**shown, "ok": self.verdict == HEALTHY}
 
 
 class Gate:
@@ -123,36 +123,36 @@ class Gate:
         completed: t.Container[str] = (),
         began_at: float = math.inf,
     ) -> list[dict[str, t.Any]]:
-        """Wait until every one of ``services`` is well.
+        """Wait until all ``services`` are healthy.
 
         Args:
             timeout: seconds.
-            completed: services that must have ended with exit code 0, since another one waits for that.
-            began_at: seconds since 1970; a container started since must stay healthy for a second to count as such.
+            completed: services that must have ended with exit code 0, because another one waits for that.
+            began_at: seconds since 1970. A container started later must stay healthy for a second to count.
 
         Returns:
             One row a container: service, container, state, health, evidence, restarts, exit_code, seconds, ok, message.
 
         Raises:
-            Unhealthy: one failed, or time ran out. Names it, and shows its last lines.
+            Unhealthy: a service failed, or the time is over. The message has its last lines.
         """
         began = self._world.monotonic()
         seen: dict[str, _Seen] = {}
         self._longest = max(timeout / 2, self._settings.settle)
         while True:
-            looked = self._world.monotonic()
-            rows = self._look(services, seen, began, completed, began_at)
+            started = self._world.monotonic()
+            rows = self._inspect(services, seen, began, completed, began_at)
             bad = [row for row in rows if row.verdict == FAILED]
-            if not bad and all(row.verdict == WELL for row in rows):
+            if not bad and all(row.verdict == HEALTHY for row in rows):
                 return [row.as_dict() for row in rows]
             now = self._world.monotonic()
             elapsed = now - began
             if bad or elapsed >= timeout:
-                raise self._unhealthy(bad or [row for row in rows if row.verdict != WELL], rows, elapsed)
-            # Podman's command line takes its time: most of it is for the services.
-            self._world.sleep(min(max(self._settings.interval, 10 * (now - looked)), 2.0))
+                raise self._unhealthy(bad or [row for row in rows if row.verdict != HEALTHY], rows, elapsed)
+            # Podman's command line is slow. Most of the time belongs to the services.
+            self._world.sleep(min(max(self._settings.interval, 10 * (now - started)), 2.0))
 
-    def _look(
+    def _inspect(
         self,
         services: t.Mapping[str, Service],
         seen: dict[str, _Seen],
@@ -215,14 +215,14 @@ class Gate:
         if container.status in _ENDED:
             if service.name in completed or service.one_shot:
                 if container.exit_code == 0:
-                    return WELL, "ended with exit code 0"
+                    return HEALTHY, "ended with exit code 0"
                 ended = f"ended: {exit_reason.words(container, self._settings.kernel)}"
-                # One that is started again while it fails may be between two tries.
+                # A service that is started again while it fails may be between two attempts.
                 return self._lasting(memory, now, ended) if service.retried else (FAILED, ended)
             return self._lasting(memory, now, f"is not running: {exit_reason.words(container, self._settings.kernel)}")
         if service.name in completed:
             memory.since = None
-            return WAITING, f"is still {container.status}, and another service waits for its end"
+            return WAITING, f"is still {container.status}, but another service waits for its end"
         if container.health == "unhealthy":
             return self._lasting(memory, now, self._with_output("its healthcheck fails", container))
         memory.since = None
@@ -232,39 +232,39 @@ class Gate:
         if evidence.has_healthcheck(service, container):
             if container.health == "healthy":
                 must_last = loops or epoch_of(container.started_at) >= began_at
-                return self._steady(memory, now, container, restarts) if must_last else (WELL, "healthy")
+                return self._steady(memory, now, container, restarts) if must_last else (HEALTHY, "healthy")
             memory.healthy_since = None
             return WAITING, self._with_output(f"its healthcheck is still {container.health or 'not run'}", container)
         ran = self._ran(memory, now, container)
         if ran < (
-            min(self._settings.settle * patience_factor(restarts), self._longest) if loops else self._settings.settle
+            min(self._settings.settle * settle_factor(restarts), self._longest) if loops else self._settings.settle
         ):
             return WAITING, f"runs for {max(ran, 0):.0f} s"
-        heard = evidence.listening(service, container) if self._settings.local else evidence.Listening(False)
-        if not heard.known:
-            return WELL, evidence.NOTHING_ASKED
-        return (WAITING, heard.message) if heard.message else (WELL, _LISTENS)
+        ports = evidence.listening(service, container) if self._settings.local else evidence.Listening(False)
+        if not ports.known:
+            return HEALTHY, evidence.UNCHECKED
+        return (WAITING, ports.message) if ports.message else (HEALTHY, _LISTENS)
 
     def _with_output(self, message: str, container: Container) -> str:
         said = check_output.last_failure(container, self._settings.shown)
         return f"{message}: {said}" if said else message
 
     def _restarts(self, memory: _Seen, container: Container) -> int:
-        """How often it was restarted since the deploy began, or since the last run."""
+        """The number of restarts since the deploy began, or since the last run."""
         if memory.started_at and container.started_at != memory.started_at:
             memory.starts += 1
         return max(self._settings.baseline.restarts(container, memory.restarts), memory.starts)
 
     def _steady(self, memory: _Seen, now: float, container: Container, restarts: int) -> tuple[str, str]:
-        # Some are healthy until they have read their configuration, and one that was restarted even more so.
+        # Some report healthy until they have read their configuration, above all after restarts.
         if memory.healthy_since is None:
             memory.healthy_since = now
         steady = min(_STEADY * (1 + 3 * restarts), self._longest / 2)
         proven = now - memory.healthy_since >= steady and self._ran(memory, now, container) >= 2 * steady
-        return (WELL if proven else WAITING), "healthy"
+        return (HEALTHY if proven else WAITING), "healthy"
 
     def _ran(self, memory: _Seen, now: float, container: Container) -> float:
-        """Seconds since its start; those we saw ourselves count, too, where the engine's clock is ahead of ours."""
+        """Seconds since its start. Where the engine's clock is ahead of ours, our own observation counts."""
         if memory.started_at != container.started_at:
             memory.started_at, memory.started_since = container.started_at, now
         return max(self._world.epoch() - epoch_of(container.started_at), now - memory.started_since)
@@ -272,7 +272,7 @@ class Gate:
     def _lasting(self, memory: _Seen, now: float, message: str) -> tuple[str, str]:
         if memory.since is None:
             memory.since = now
-        return (FAILED if now - memory.since >= self._settings.patience else WAITING), message
+        return (FAILED if now - memory.since >= self._settings.tolerance else WAITING), message
 
     def _unhealthy(
         self,
@@ -284,8 +284,8 @@ class Gate:
         for row in bad:
             part = f"service {row.service} {row.message}"
             tail = self._tail(row.id)
-            parts.append(part + (f"; its last lines:\n{tail}" if tail else "; it printed nothing"))
-        head = f"stack {self._project} is not well after {elapsed:.0f} s: "
+            parts.append(part + (f". Its last lines:\n{tail}" if tail else ". It printed nothing"))
+        head = f"stack {self._project} is not healthy after {elapsed:.0f} s: "
         return Unhealthy(head + "\n".join(parts), [row.as_dict() for row in rows])
 
     def _tail(self, container: str) -> str:
@@ -301,4 +301,4 @@ class Gate:
 def _evidence(service: Service, container: Container, verdict: str, message: str) -> str:
     if evidence.has_healthcheck(service, container):
         return evidence.HEALTHCHECK
-    return evidence.PORT if verdict == WELL and message == _LISTENS else evidence.NONE
+    return evidence.PORT if verdict == HEALTHY and message == _LISTENS else evidence.NONE

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask a deployed stack's own URLs whether they answer."""
+"""Check whether the URLs of a deployed stack answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Get = t.Callable[[str, float], http.Answer]
 
 
 def status_of(url: str, timeout: float) -> http.Answer:
-    """The answer of ``url`` without its body: a stream has no end to wait for."""
+    """The answer of ``url`` without its body, because a stream does not end."""
     return http.get(url, timeout, most=0)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The proof of a stack's mounts, on this host or through the virtual machine its containers run in."""
+"""The proof of a stack's mounts, on this host or through the virtual machine of its containers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.vm import shares
 
 
 def prove(engine: Engine, request: Request, world: World, **wanted: t.Any) -> dict[str, t.Any]:
-    """:func:`verify.verify` with what ``wanted`` says, the same way for the plan and after a deployment.
+    """Call :func:`verify.verify` with the arguments ``wanted``, for the plan and after a deploy.
 
     Raises:
         ComposeError: the virtual machine does not answer.
@@ -36,15 +36,15 @@ def prove(engine: Engine, request: Request, world: World, **wanted: t.Any) -> di
 
 
 def wait_out_ctime_ambiguity(sources: t.Iterable[str], world: World) -> None:
-    """Wait, half a second at most, until no directory among ``sources`` is as young as one that Podman makes.
+    """Wait, half a second at most, until each directory in ``sources`` is older than one that Podman creates.
 
-    Podman's API makes a missing source just before the container; a directory that a person or a role made in that
-    moment looks the same for ever after, and would be called ``auto_created``.
+    Podman's API creates a missing source just before the container. A directory that a person or a role created in
+    that moment could not be distinguished from it, and would get the verdict ``auto_created``.
     """
     youngest = 0.0
     for source in sources:
         with contextlib.suppress(OSError):
-            # Python tells no birth before 3.12; the last change is never before it.
+            # Python before 3.12 does not report the birth time. The last change is never earlier.
             youngest = max(youngest, os.stat(source).st_ctime)
     left = youngest + decide.PODMAN_BEFORE_CREATION - world.epoch()
     if 0 < left <= decide.PODMAN_BEFORE_CREATION:

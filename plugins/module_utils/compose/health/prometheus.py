@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask a Prometheus whether it reaches what it watches: a stack that runs and is not seen is not well."""
+"""Check whether a Prometheus reaches its targets: a stack that it cannot scrape is not healthy."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def check(
     """Poll each Prometheus until all its targets are up, or ``timeout`` seconds have passed for all together.
 
     Args:
-        wanted: ``url`` of a Prometheus, and ``jobs`` that must have targets; without any, all targets it has.
-        since: seconds since 1970; what was scraped before, when the stack was another one, does not count.
+        wanted: ``url`` of a Prometheus, and ``jobs`` that must have targets; without jobs, all its targets.
+        since: seconds since 1970. Earlier scrapes, of the stack before the deploy, do not count.
 
     Returns:
         ``url, job, instance, health, ok, message`` for each target. ``url`` is without user info and query.
@@ -51,7 +51,7 @@ def _targets(url: str, jobs: t.Sequence[str], body: bytes, since: float) -> list
     try:
         active = json.loads(body)["data"]["activeTargets"]
     except (ValueError, KeyError, TypeError):
-        return [_none(url, "", "this is not the answer of a Prometheus")]
+        return [_none(url, "", "is not the answer of a Prometheus")]
     rows = []
     for target in active:
         labels = target.get("labels") or {}
@@ -60,12 +60,14 @@ def _targets(url: str, jobs: t.Sequence[str], body: bytes, since: float) -> list
         health = str(target.get("health") or "unknown")
         message = str(target.get("lastError") or "") or f"is {health}"
         if health == "up":
-            message = "" if epoch_of(str(target.get("lastScrape") or "")) >= since else "was not scraped since"
+            message = (
+                "" if epoch_of(str(target.get("lastScrape") or "")) >= since else "was not scraped since the deploy"
+            )
         row = {"url": url, "job": labels.get("job", ""), "instance": labels.get("instance", ""), "health": health}
         rows.append({**row, "ok": not message, "message": message})
     there = {row["job"] for row in rows}
     rows += [_none(url, job, "has no target") for job in jobs if job not in there]
-    return rows or [_none(url, "", "it watches nothing")]
+    return rows or [_none(url, "", "has no targets")]
 
 
 def _none(url: str, job: str, message: str) -> Row:

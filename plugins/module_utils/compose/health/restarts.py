@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restarts that nobody saw: a container that ends between two looks is running at both."""
+"""Restarts between two inspections: a container that ended in between is running at both."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 
-# Restarts that are a crash loop and not one bad start.
+# With this many restarts it is a crash loop, and not one bad start.
 LOOP = 3
-# Seconds a container lives on average that is in a crash loop. Above, its restarts are reported and it is healthy.
+# Average seconds between restarts in a crash loop. With more, restarts are reported and the container is healthy.
 _SHORT_LIFE = 60.0
-# How many restarts make the time longer for which it must run now.
+# The number of restarts that lengthen the time for which it must run.
 _MOST_COUNTED = 9
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What the engine had counted when a deploy began.
+    """The restarts that the engine had counted when a deploy began.
 
     Attributes:
         counts: container id -> restarts until the last run. A container that is not in it is new.
         since: container id -> since when newer ones count, seconds since 1970.
-        everything: whether ``counts`` is complete. Without, the first look at a container decides.
+        everything: whether ``counts`` is complete. Otherwise, the first inspection of a container decides.
     """
 
     counts: t.Mapping[str, int] = field(default_factory=dict)
@@ -50,17 +50,17 @@ class Baseline:
         return self.everything and container.id not in self.counts
 
     def restarts(self, container: Container, first: int) -> int:
-        """How often it was restarted since.
+        """The number of its restarts since.
 
         Args:
-            first: the count at the first look at it.
+            first: the count at its first inspection.
         """
         before = 0 if self.is_new(container) else self.counts.get(container.id, first)
         # An engine counts from 0 again when a person restarts the container.
         return container.restart_count - before if before <= container.restart_count else container.restart_count
 
     def short_lived(self, container: Container, restarts: int, now: float) -> bool:
-        """Whether it lived shortly on average since, so that it may be in a crash loop."""
+        """Whether it ran only briefly on average since, so that it may be in a crash loop."""
         if not restarts:
             return False
         return self.is_new(container) or (now - self.since.get(container.id, 0.0)) / restarts < _SHORT_LIFE
@@ -69,8 +69,8 @@ class Baseline:
 UNKNOWN = Baseline()
 
 
-def patience_factor(restarts: int) -> int:
-    """How many times as long as others a container must run that was restarted as often."""
+def settle_factor(restarts: int) -> int:
+    """The factor by which a container with this many restarts must run longer than others."""
     return 1 + min(restarts, _MOST_COUNTED)
 
 
@@ -87,7 +87,7 @@ def warnings(containers: t.Sequence[Container], memory: Memory, engine: str) -> 
         if count:
             times = "once" if count == 1 else f"{count} times"
             found.append(
-                f"service {container.service}: its container ended and was restarted {times} since the last run. See "
-                f"why: {engine} logs {container.name}"
+                f"service {container.service}: its container ended and was restarted {times} since the last run. To "
+                f"find the cause, type: {engine} logs {container.name}"
             )
     return found

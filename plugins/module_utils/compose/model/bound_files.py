@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that a service reads through a bind: which of them are configuration, so that a change needs a restart.
+"""Find the bound files of a service that are configuration, so that a change needs a restart.
 
 A process reads its configuration when it starts. A file that changes behind a bind is visible in the container at
-once, and the process still runs with what it read before.
+once, but the process still runs with the previous content.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model import 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import Bind
 
-# With this label a service says that it reads changed files by itself.
+# A service with this label reads changed files by itself.
 RELOAD_LABEL = "onebox.reload"
 BY_ITSELF = "self"
-# More than this is not configuration but data, and takes longer to read than a deploy that does nothing.
+# More files or bytes are data and not configuration. Reading them would take longer than a deploy without changes.
 MOST_FILES = 2000
 MOST_BYTES = 32 << 20
-# What the host writes for its own use, and logs. A service that reads these follows them.
+# Files that the host writes for itself, and logs. A service that reads these follows them.
 _OF_THE_HOST = ("/dev", "/proc", "/run/systemd", "/sys", "/var/log")
 _FILES_OF_THE_HOST = frozenset(
     f"/etc/{name}"
     for name in ("group", "hostname", "hosts", "localtime", "machine-id", "os-release", "passwd", "resolv.conf")
 ) | {"/etc/timezone", "/usr/lib/os-release"}
-# Scripts here run once, when a database is created. A restart does not read them.
+# Scripts in these directories run once, when a database is created. A restart does not read them.
 _READ_ONCE = ("/docker-entrypoint-initdb.d",)
 
 
@@ -61,7 +61,7 @@ def configuration(service: Service, project_dir: str, written: t.Iterable[str]) 
         target = os.path.normpath(bind.target)
         if not bind.read_only or any(_below(target, each) for each in _READ_ONCE):
             continue
-        # A watch rule says what happens when its files change: sync alone leaves it to the application.
+        # A watch rule defines the reaction to changed files. The action sync leaves it to the application.
         if any(_below(bind.source, each) for each in watched):
             continue
         real = os.path.realpath(bind.source)
@@ -85,8 +85,8 @@ def read(top: str, skip: t.Container[str], ours: t.Callable[[str], bool]) -> lis
     """The regular files at or below ``top``, sorted.
 
     Args:
-        top: where the bind's source is read.
-        skip: paths that do not count.
+        top: the path where the bind's source is read.
+        skip: paths that are ignored.
         ours: whether a file belongs to the stack, by its name below ``top``.
 
     Returns:
@@ -120,9 +120,9 @@ def read(top: str, skip: t.Container[str], ours: t.Callable[[str], bool]) -> lis
                 waiting.append(f"{name}/")
                 continue
             try:
-                status = entry.stat()  # a link below counts as the file that the process reads
+                status = entry.stat()  # a link counts as the file that the process reads
             except OSError:
-                continue  # it went away while it was read
+                continue  # it was removed in the meantime
             if stat.S_ISREG(status.st_mode) and ours(name):
                 found.append(Found(name, entry.path, status))
                 size += status.st_size

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a service is made of besides its declaration: the files it is built from, its secrets, its mounted code.
+"""Digests of the files of a service: its build context, its secrets, its mounted code and configuration.
 
-No compose tool looks at any of these when it decides what to replace; they are the commonest reason why "I deployed and
-nothing changed".
+No compose tool compares these when it decides which containers to replace. That is the most frequent reason for
+"I deployed and nothing changed".
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.dockeri
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import FileRef, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import MARKER
 
-# Only what never changes what a build makes or a service does.
+# Only files that never change the result of a build or the behaviour of a service.
 _RESTART_ACTIONS = ("restart", "sync+restart")
 _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A digest, and when the newest of what it covers changed (seconds since 1970, 0 where that cannot be told).
+    """A digest, and when the newest covered file changed (seconds since 1970, 0 where that is unknown).
 
-    ``reason`` is why a service is restarted when it changes.
+    ``reason`` is the plan's reason to restart a service when it changes.
     """
 
     digest: str
@@ -58,16 +58,16 @@ class Content:
 
 
 class Reader:
-    """Reads files and remembers their digests by size, times and inode, so that a second look costs only a ``stat``.
+    """Reads files and caches their digests by size, times and inode, so that reading one again costs only a ``stat``.
 
     Args:
-        cache: what an earlier reader's :attr:`cache` was.
-        external: name -> piece of what the engine keeps and no file here does.
-        place: where a path is read, for a stack whose files are not where they will be.
-        skip: paths that count for nothing, such as links to what only the deploy directory has.
+        cache: the :attr:`cache` of an earlier reader.
+        external: name -> piece of a secret that the engine keeps and no file has.
+        place: returns where a path is read, for a stack whose files are still staged.
+        skip: paths that are ignored, such as links to files that only the deploy directory has.
         ours: files of the deploy directory that deploys wrote, relative to it. In a bound directory, other files are
-            data. None where nobody deploys files.
-        staged: path of a staged file -> its SHA-256, which this run has read already.
+            data. None where no files are deployed.
+        staged: path of a staged file -> its SHA-256, which this run calculated already.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Reader:
         """The present digests of ``service``.
 
         Args:
-            values: what ``environment`` secrets and configs are filled in from.
+            values: the variables for ``environment`` secrets and configs.
             base: the deploy directory.
             written: directories that containers of the stack can write to.
         """
@@ -127,11 +127,11 @@ class Reader:
         top = self._place(source)
         inside = bound_files.belongs(source, base)
         if os.path.isdir(top) and not inside:
-            return None  # a directory that is not the stack's holds data
+            return None  # a directory outside of the stack holds data
         prefix = os.path.relpath(os.path.realpath(source), os.path.realpath(base))
 
         def ours(name: str) -> bool:
-            # Staged files are all the stack's: what only the deploy directory has is skipped there.
+            # All staged files belong to the stack: files that only the deploy directory has are skipped.
             return self._ours is None or top != source or os.path.normpath(f"{prefix}/{name}") in self._ours
 
         found = bound_files.read(top, self._skip, ours)
@@ -163,7 +163,7 @@ class Reader:
         tree = self.tree(context, Ignore(lines))
         pieces = [tree]
         if os.path.isfile(self._place(dockerfile)):
-            # A build reads it also where .dockerignore leaves it out.
+            # A build reads it even if .dockerignore excludes it.
             pieces.append(self.tree(dockerfile, Ignore(())))
         for other in sorted((build.get("additional_contexts") or {}).items()):
             if os.path.isdir(self._place(str(other[1]))):
@@ -189,7 +189,7 @@ class Reader:
         return Piece(total.hexdigest(), newest)
 
     def _since(self, path: str, place: str, info: os.stat_result) -> float:
-        """When what is read at ``place`` got the way it is at ``path``, where it will be."""
+        """When the content that is read at ``place`` reached ``path``, where it is deployed."""
         try:
             there = os.lstat(path)
         except OSError:
@@ -222,7 +222,7 @@ _BYTES = ("utf-8", "surrogateescape")
 
 def _walk(path: str, ignore: Ignore) -> t.Iterator[tuple[str, str, os.stat_result]]:
     try:
-        info = os.stat(path)  # what is named may be a link, such as current -> releases/7; those below stay links
+        info = os.stat(path)  # the path itself may be a link, such as current -> releases/7; links below it stay links
     except OSError:
         return
     if not stat.S_ISDIR(info.st_mode):
@@ -241,7 +241,7 @@ def _walk(path: str, ignore: Ignore) -> t.Iterator[tuple[str, str, os.stat_resul
             try:
                 info = entry.stat(follow_symlinks=False)
             except OSError:
-                continue  # it went away while we looked
+                continue  # it was removed in the meantime
             is_folder = stat.S_ISDIR(info.st_mode)
             if is_folder and (not out or ignore.takes_back):
                 waiting.append((relative + "/", entry.path))

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``.dockerignore``: which files of a build context reach a build.
+"""``.dockerignore``: the files of a build context that a build gets.
 
-The rules are those of Docker's ``patternmatcher``: the last matching pattern wins, ``!`` takes back, ``**`` spans
+The rules are those of Docker's ``patternmatcher``: the last matching pattern wins, ``!`` includes again, ``**`` spans
 directories, and a pattern that matches a directory matches all below it.
 """
 
@@ -30,7 +30,7 @@ class Ignore:
         self.takes_back = any(back for back, unused in self._rules)
 
     def __call__(self, path: str) -> bool:
-        """Whether ``path``, relative to the context and with ``/``, is left out."""
+        """Whether ``path``, relative to the context and with ``/``, is excluded."""
         out = False
         for back, expression in self._rules:
             if out == back and expression.match(path):
@@ -41,7 +41,7 @@ class Ignore:
 def _compiled(parts: t.Sequence[str]) -> t.Pattern[str]:
     try:
         return re.compile(_expression(parts))
-    except re.error:  # [z-a]: no pattern to a build either, which ends there and names it
+    except re.error:  # [z-a]: invalid for a build, too, which reports it
         return re.compile(re.escape("/".join(parts)) + r"\Z")
 
 
@@ -53,7 +53,7 @@ def _expression(parts: t.Sequence[str]) -> str:
             pieces.append(".*" if last else "(?:.*/)?")
         else:
             pieces.append(_segment(part) + ("" if last else "/"))
-    # What lies below a matched directory is matched with it.
+    # All below a matched directory is matched as well.
     return "".join(pieces) + r"(?:/.*)?\Z"
 
 

@@ -14,12 +14,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Pr
 
 
 def variables(source: Source, dialect: dotenv.Dialect, environ: t.Mapping[str, str]) -> dict[str, str]:
-    """The variables of the stack's own environment file; none when there is no file. Errors as :func:`read`."""
+    """The variables of the stack's own environment file; none without a file. Errors as :func:`read`."""
     return read(source.env_file, source, dialect, environ) if source.env_file else {}
 
 
 def names(source: Source) -> list[str]:
-    """The variables of the stack's own environment file, before it is known which tool reads it.
+    """The variables of the stack's own environment file, before the tool that reads it is known.
 
     Raises:
         ComposeError: the file cannot be read.
@@ -31,20 +31,20 @@ def read(path: str, source: Source, dialect: dotenv.Dialect, environ: t.Mapping[
     """The variables of an environment file, with references replaced.
 
     Args:
-        path: the place it is read from.
+        path: where it is read.
         environ: the environment of the tool.
 
     Raises:
-        BadStack: the tool refuses the file. Names the line, and never a value.
+        BadStack: the tool refuses the file. The message names the line and never a value.
         ComposeError: the file cannot be read.
     """
     named, text = source.named(path), _text(path)
     try:
         if not dialect.docker:
-            text.encode()  # podman-compose ends with a traceback, docker compose reads on
+            text.encode()  # podman-compose fails with a traceback, docker compose continues
         return dotenv.parse(text, dialect, environ, named)
     except UnicodeEncodeError:
-        why = Problem("not_dotenv", named, "is not UTF-8, and podman-compose cannot read it. Convert it.")
+        why = Problem("not_dotenv", named, "is not UTF-8, so podman-compose cannot read it. Convert it.")
         raise BadStack(source.project, [why]) from None
     except dotenv.EnvFileError as error:
         raise BadStack(source.project, error.problems) from None

@@ -1,17 +1,17 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The environment compose tools run in: only what they need to find the engine, nothing a shell left behind.
+"""The environment of compose tools: only variables to find the engine, none that a shell happens to have.
 
-A variable of the caller's shell beats the stack's own ``.env`` in every compose tool, so that the same files deploy
-differently for root, for an admin's shell and for a unit at boot. Here they do not.
+In every compose tool, a variable of the caller's shell overrides the stack's own ``.env``. The same files would deploy
+differently for root, for an admin's shell and for a unit at boot.
 """
 
 from __future__ import annotations
 
 import typing as t
 
-# Those that a stack may have a meaning of its own for.
+# Variables for which a stack may have a meaning of its own.
 _SHELLS_OWN = frozenset(
     (
         "HOME",
@@ -51,7 +51,7 @@ def clean(environ: t.Mapping[str, str], own: t.Container[str] = ()) -> dict[str,
     """The allowed part of ``environ``, with a ``PATH`` and a fixed locale.
 
     Args:
-        own: names that the stack's environment file has a value for, which then is the one.
+        own: names in the stack's environment file, whose values are used instead.
     """
     kept = {
         name: value

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find the variables a compose file wants and nobody set.
+"""Find the variables that a compose file uses and that are not set.
 
-Docker Compose warns about an unset variable and goes on with an empty string; podman-compose says nothing at all. Both
-have deployed empty passwords and ``/data`` where ``$BASE/data`` was meant.
+Docker Compose warns about an unset variable and continues with an empty string. podman-compose does not even warn. Both
+have deployed empty passwords, and ``/data`` instead of ``$BASE/data``.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _braced(text: str, start: int) -> tuple[str, int]:
 
 
 def unset(document: t.Any, values: t.Mapping[str, str]) -> dict[str, str]:
-    """Variables in the strings of a parsed YAML ``document`` that nobody set and that have no default.
+    """Unset variables without a default in the strings of a parsed YAML ``document``.
 
     Returns:
         name -> the file's own message for it (``${X:?message}``), "" without one.
@@ -71,7 +71,7 @@ def unset(document: t.Any, values: t.Mapping[str, str]) -> dict[str, str]:
 
 
 def strings(document: t.Any) -> t.Iterator[str]:
-    """Every text in a parsed YAML document but the keys."""
+    """Each string in a parsed YAML document except the keys."""
     if isinstance(document, str):
         yield document
     elif isinstance(document, dict):

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stack as it would be deployed: one shape for what both compose tools say.
+"""The stack as it would be deployed: one model for the output of both compose tools.
 
-``docker compose config --format json`` resolves everything; ``podman-compose config`` leaves short syntax and relative
-paths. After :func:`from_config` the difference is gone. ``Service.raw`` keeps the tool's own words, in their order,
-since Docker Compose's hash is made of them.
+``docker compose config --format json`` resolves everything. ``podman-compose config`` keeps short syntax and relative
+paths. :func:`from_config` removes the difference. ``Service.raw`` keeps the tool's own keys in their order, because
+Docker Compose's hash is calculated from them.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class FileRef:
 
 @dataclass(frozen=True)
 class Service:
-    """One service, paths absolute, ``environment`` with its env files merged in; None is a variable nobody set.
+    """One service, paths absolute, ``environment`` with its env files merged in; None is an unset variable.
 
-    ``stop_seconds`` is how long it may take to end when asked to.
+    ``stop_seconds`` is its stop timeout.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Service:
         return self.restart.partition(":")[0] == "on-failure"
 
 
-# What stands for a variable that must be set and is not, so that the rest of the model can be looked at.
+# Replaces a required variable that is not set, so that the rest of the model can be checked.
 NOT_SET = "/variable-that-is-not-set/"
 
 
@@ -92,10 +92,10 @@ class Model:
     """A resolved stack.
 
     Attributes:
-        problems: what was left out or made up to resolve it: with any, it is only good for finding more of them.
-        variables: the stack's environment file, as the compose tool reads it.
-        placeholders: variables that only services of other profiles want, and that the tool insists on.
-        default_network: the network that a service is on which names none; "" when that is none of the compose file.
+        problems: parts that were left out or replaced to resolve it. With any, it only serves to find more problems.
+        variables: the stack's environment file as the compose tool reads it.
+        placeholders: required variables of services in other profiles, without which the tool fails.
+        default_network: the network of a service that names none; "" when it is not in the compose file.
     """
 
     project: str
@@ -114,12 +114,12 @@ EnvReader = t.Callable[[str], t.Mapping[str, str]]
 
 @dataclass(frozen=True)
 class LeftOpen:
-    """What the ``config`` of one compose tool leaves open or hides, and that of the other does not.
+    """The parts of a model that the ``config`` of only one compose tool leaves open or hides.
 
     Attributes:
         read_env: reads a dotenv file, for a tool that leaves ``env_file`` unmerged; None when it is merged already.
-        passed_on: what a variable without a value is given, for a tool that leaves that open too.
-        relative: absolute sources that the file wrote as relative ones, for a tool that hides it.
+        passed_on: values for variables without a value, for a tool that leaves these open.
+        relative: absolute sources that are relative in the file, for a tool that hides it.
     """
 
     read_env: EnvReader | None = None
@@ -137,39 +137,41 @@ def from_config(
     problems: t.Sequence[Problem] = (),
     left_open: LeftOpen = LeftOpen(),
 ) -> Model:
-    """Make a :class:`Model` of a compose tool's ``config``.
+    """Convert the ``config`` of a compose tool to a :class:`Model`.
 
     Args:
         default_image: name of the image of a service that only has ``build``, with ``{service}`` in it.
         unset: see :class:`Model`.
         problems: see :class:`Model`.
-        left_open: what to fill in.
+        left_open: the parts to fill in.
 
     Raises:
         ComposeError: it is not a compose model.
     """
     services = data.get("services") or {}
     if not isinstance(services, dict) or not services:
-        raise ComposeError(f"the compose file of {project} declares no services for the chosen profiles")
+        raise ComposeError(f"stack {project}: its compose file has no services for these profiles. Correct profiles")
     made = {}
     for name, raw in services.items():
         if not isinstance(raw, dict):
-            raise ComposeError(f"service {name} of {project} is not a mapping in the compose file")
+            raise ComposeError(f"stack {project}, service {name}: is not a mapping. Correct the compose file")
         try:
             made[name] = _service(name, raw, data, project_dir, default_image, left_open)
         except (TypeError, ValueError, AttributeError) as error:
             if problems:
                 raise BadStack(project, problems) from error
-            raise ComposeError(f"service {name} of {project} cannot be understood: {error}") from error
+            raise ComposeError(
+                f"stack {project}, service {name}: is invalid ({error}). Correct the compose file"
+            ) from error
     try:
         _check_outside(data)
     except TypeError as error:
-        raise ComposeError(f"the compose file of {project} cannot be understood: {error}") from error
+        raise ComposeError(f"stack {project}: its compose file is invalid ({error}). Correct it") from error
     return Model(project, project_dir, made, unset, tuple(problems), data)
 
 
 def _check_outside(data: t.Mapping[str, t.Any]) -> None:
-    """Raise :class:`TypeError` unless networks and volumes have the shape of such: podman-compose does not look."""
+    """Raise :class:`TypeError` unless networks and volumes are mappings, which podman-compose does not check."""
     for name, service in data["services"].items():
         _shaped(service.get("networks"), (dict, list), f"services.{name}.networks")
         _shaped(service.get("devices"), (list,), f"services.{name}.devices")
@@ -188,7 +190,7 @@ def _check_outside(data: t.Mapping[str, t.Any]) -> None:
 
 def _shaped(value: t.Any, kinds: tuple[type, ...], where: str) -> None:
     if value is not None and not isinstance(value, kinds):
-        raise TypeError(f"{where} is {type(value).__name__}, and not {' or '.join(kind.__name__ for kind in kinds)}")
+        raise TypeError(f"{where} is {type(value).__name__}, not {' or '.join(kind.__name__ for kind in kinds)}")
 
 
 def _service(
@@ -243,7 +245,7 @@ def _service(
 
 
 def pairs(value: t.Any) -> dict[str, str | None]:
-    """A mapping of what compose files write as a mapping or as a list of ``NAME=value``."""
+    """A mapping from a mapping or a list of ``NAME=value``, as compose files allow both."""
     if isinstance(value, dict):
         return {str(key): None if content is None else scalar(content) for key, content in value.items()}
     found: dict[str, str | None] = {}
@@ -254,7 +256,7 @@ def pairs(value: t.Any) -> dict[str, str | None]:
 
 
 def scalar(value: t.Any) -> str:
-    """A YAML scalar as a compose tool hands it to a container."""
+    """A YAML scalar as a compose tool passes it to a container."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
@@ -269,7 +271,7 @@ def _words(value: t.Any) -> tuple[str, ...] | None:
 
 
 def env_files(value: t.Any, base: str) -> list[tuple[str, bool]]:
-    """Path, and whether it must be there, of each file of an ``env_file``."""
+    """Path of each file of an ``env_file``, and whether it is required."""
     rows = [value] if isinstance(value, (str, dict)) else value or []
     found = []
     for row in rows:
@@ -294,7 +296,7 @@ def _build(value: t.Any, base: str) -> dict[str, t.Any] | None:
 
 
 def _depends_on(value: t.Any, links: t.Any) -> tuple[Dependency, ...]:
-    # docker compose shows a link as a dependency as well, podman-compose does not.
+    # docker compose prints a link as a dependency as well, podman-compose does not.
     found = {
         str(row).partition(":")[0]: Dependency(str(row).partition(":")[0], "service_started", True)
         for row in links or ()
@@ -309,7 +311,7 @@ def _depends_on(value: t.Any, links: t.Any) -> tuple[Dependency, ...]:
 
 
 def _namespaces(raw: t.Mapping[str, t.Any]) -> tuple[str, ...]:
-    """Services whose container this one lives in: recreating them means recreating it."""
+    """Services in whose namespaces this one runs: after they are recreated, it must be recreated."""
     found = []
     for key in ("network_mode", "ipc", "pid"):
         value = str(raw.get(key) or "")

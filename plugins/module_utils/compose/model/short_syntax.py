@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Bind:
-    """A directory or file of the host in a container. ``written`` is the source as the file has it."""
+    """A directory or file of the host in a container. ``written`` is the source as in the file."""
 
     source: str
     target: str
@@ -25,7 +25,7 @@ class Bind:
 
 @dataclass(frozen=True)
 class PortRow:
-    """A port as declared. ``published`` is 0 when the engine picks one; ``host_ip`` is "" for every address."""
+    """A declared port. ``published`` is 0 when the engine chooses it; ``host_ip`` is "" for every address."""
 
     host_ip: str
     published: int
@@ -44,7 +44,7 @@ def absolute(path: str, base: str) -> str:
 
 
 def volume(row: t.Any, base: str, relative: t.Container[str] = ()) -> Bind | tuple[str, str] | None:
-    """One row of ``volumes``: a :class:`Bind`, or ``(name, target)`` of a volume ("" for an anonymous one), or None.
+    """One item of ``volumes``: a :class:`Bind`, or ``(name, target)`` of a volume ("" for an anonymous one), or None.
 
     Raises:
         ValueError: it is neither.
@@ -56,9 +56,9 @@ def volume(row: t.Any, base: str, relative: t.Container[str] = ()) -> Bind | tup
             return _bind(source, target, bool(row.get("read_only")), base, relative)
         if kind == "volume":
             return source, target
-        return None  # tmpfs, npipe, cluster: nothing of the host
+        return None  # tmpfs, npipe, cluster: not on the host
     if not isinstance(row, str):
-        raise ValueError(f"volume {row!r} is neither text nor a mapping")
+        raise ValueError(f"volume {row!r} is neither a string nor a mapping")
     parts = row.split(":")
     if len(parts) == 1:
         return "", parts[0]
@@ -70,14 +70,14 @@ def volume(row: t.Any, base: str, relative: t.Container[str] = ()) -> Bind | tup
 
 def _bind(source: str, target: str, read_only: bool, base: str, relative: t.Container[str]) -> Bind:
     if "\0" in source:
-        raise ValueError("a source with a zero byte is no path")
+        raise ValueError("a source must not contain a zero byte")
     full = absolute(source, base)
     is_relative = not source.startswith(("/", "~")) or full in relative
     return Bind(full, target, read_only, is_relative, source)
 
 
 def port(row: t.Any) -> list[PortRow]:
-    """One row of ``ports``; a range becomes one row a port.
+    """One item of ``ports``; a range becomes one item for each port.
 
     Raises:
         ValueError: it is not a port.
@@ -102,9 +102,9 @@ def _rows(host_ip: str, outside: list[int], inside: list[int], protocol: str) ->
     if len(outside) == len(inside):
         return [PortRow(host_ip, there, here, protocol) for there, here in zip(outside, inside)]
     if outside == [0] or len(inside) == 1:
-        # A range for one port: the engine picks, so no one number can be counted on.
+        # A range for one port: the engine chooses, so the number is unknown.
         return [PortRow(host_ip, 0, here, protocol) for here in inside]
-    raise ValueError(f"ranges of ports of different lengths: {len(outside)} outside, {len(inside)} inside")
+    raise ValueError(f"ranges of ports with different lengths: {len(outside)} outside, {len(inside)} inside")
 
 
 def _range(text: str) -> list[int]:
@@ -120,7 +120,7 @@ def seconds(text: t.Any, default: int) -> int:
     """A duration such as ``1m30s`` in whole seconds, rounded up; ``default`` for None.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a duration.
     """
     if text is None:
         return default

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a stack is declared: its directory, its compose files, its environment file."""
+"""The source of a stack: its directory, its compose files, its environment file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import
 from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 
-# Names the stack a deploy directory belongs to.
+# A file with the name of the stack that the deploy directory belongs to.
 MARKER = ".onebox-stack"
-# In the order Docker Compose takes them: the first that is there, and the first override beside it.
+# In the order of Docker Compose: the first that exists, and the first existing override next to it.
 FILE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDE_NAMES = (
     "compose.override.yml",
@@ -31,12 +31,12 @@ _VARIABLE = "COMPOSE_FILE"
 
 @dataclass(frozen=True)
 class Source:
-    """Where a stack is declared: all paths absolute. ``env_file`` is "" when there is none.
+    """The source of a stack, with absolute paths. ``env_file`` is "" without an environment file.
 
     Attributes:
-        staged: a directory that is read in place of ``project_dir``, for a plan of files that are not there yet; or "".
-        instead: single files that are read elsewhere until they are there.
-        searched: whether the compose files were looked for by their usual names.
+        staged: the directory with staged files, which is read instead of ``project_dir``; or "".
+        instead: single files that are read elsewhere until they are deployed.
+        searched: whether the compose files were found by their usual names.
     """
 
     project: str
@@ -59,24 +59,24 @@ class Source:
         return self.staged or self.project_dir
 
     def place(self, path: str) -> str:
-        """Where ``path``, as the stack names it, is read."""
+        """The path where ``path`` of the stack is read."""
         if path in self.instead:
             return self.instead[path]
         if not self.staged:
             return path
         found = moved(path, self.project_dir, self.staged)
-        # podman-compose names files by where symbolic links lead.
+        # podman-compose prints paths with symbolic links resolved.
         return found if found != path else moved(path, os.path.realpath(self.project_dir), self.staged)
 
     def named(self, path: str) -> str:
-        """How the stack names what is read at ``path``; the reverse of :meth:`place`."""
+        """The path in the stack of a file that is read at ``path``; the reverse of :meth:`place`."""
         for name, read_at in self.instead.items():
             if path == read_at:
                 return name
         return moved(path, self.staged, self.project_dir) if self.staged else path
 
     def deployed(self) -> Source:
-        """The same stack once its files are in their places."""
+        """The source after the files are deployed."""
         return dataclasses.replace(
             self,
             files=tuple(self.named(path) for path in self.files),
@@ -100,26 +100,26 @@ def locate(
     staged: str = "",
     instead: t.Mapping[str, str] | None = None,
 ) -> Source:
-    """Make paths absolute and check that they are there.
+    """Find the files of a stack.
 
     Args:
         staged: see :class:`Source`.
         instead: see :class:`Source`.
 
     Raises:
-        BadStack: a file is missing; names each.
+        BadStack: files are missing. The message names each.
     """
     problems = []
     folder = staged or project_dir
     if not os.path.isabs(project_dir):
-        problems.append(Problem("relative_project_dir", project_dir, "project_dir must be an absolute path"))
+        problems.append(Problem("relative_project_dir", project_dir, "is not an absolute path. Correct project_dir"))
     elif not os.path.isdir(folder):
-        problems.append(Problem("no_project_dir", folder, "this directory does not exist; copy the stack there"))
+        problems.append(Problem("no_project_dir", folder, "this directory does not exist. Copy the stack there"))
     if problems:
         raise BadStack(project, problems)
     source = Source(project, project_dir, (), "", tuple(profiles), staged, instead or {})
     named = os.path.join(project_dir, env_file or ".env")
-    # Who writes no environment file leaves the one that is there.
+    # Without an environment file in the source, the existing file stays.
     env_path = next((path for path in (source.place(named), named) if os.path.isfile(path)), "")
     from_env = [] if files else _compose_file(env_path)
     if files or from_env:
@@ -127,7 +127,7 @@ def locate(
     else:
         chosen = _by_name(folder)
         if not chosen:
-            message = f"no compose file here (looked for {', '.join(FILE_NAMES)}); copy it here, or name it with files"
+            message = f"has no compose file ({', '.join(FILE_NAMES)}). Copy it here, or set files"
             problems.append(Problem("no_compose_file", project_dir, message))
     for path in chosen:
         if not os.path.isfile(path):
@@ -141,7 +141,7 @@ def locate(
 
 
 def _by_name(folder: str) -> list[str]:
-    """The compose file and its override, as Docker Compose chooses them."""
+    """The compose file and its override, as Docker Compose selects them."""
     chosen = []
     for names in (FILE_NAMES, OVERRIDE_NAMES):
         present = [name for name in names if os.path.exists(os.path.join(folder, name))]
@@ -152,12 +152,12 @@ def _by_name(folder: str) -> list[str]:
 
 
 def _compose_file(env_path: str) -> list[str]:
-    """The compose files that the stack's environment file chooses, as Docker Compose reads it; none without."""
+    """The compose files that the stack's environment file selects, as Docker Compose reads it."""
     try:
         with open(env_path or os.devnull, encoding="utf-8", errors="surrogateescape", newline="") as stream:
             text = stream.read()
         values = dotenv.parse(text, dotenv.DOCKER_COMPOSE) if _VARIABLE in text else {}
     except (OSError, dotenv.EnvFileError):
-        return []  # what is wrong with it is said when its other variables are read
+        return []  # reading its other variables reports the problem
     separator = values.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
     return [name for name in values.get(_VARIABLE, "").split(separator) if name]

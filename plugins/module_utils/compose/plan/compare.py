@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say in which fields a container differs from its service. Compose itself never says why it recreates."""
+"""Find the fields in which a container differs from its service. Compose itself never reports why it recreates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 
 Diff = dict[str, dict[str, t.Any]]
 
-# What engines put into every container by themselves.
+# Labels and variables that engines add to every container.
 _ENGINE_ENV = frozenset(("PATH", "HOSTNAME", "HOME", "TERM", "container"))
 _ENGINE_LABELS = re.compile(
     r"com\.docker\.(compose|desktop)\.|io\.podman\.|io\.buildah\.|PODMAN_SYSTEMD_UNIT$|desktop\.docker\."
@@ -25,7 +25,7 @@ _NOT_RUNTIME = ("build", "pull_policy", "scale", "depends_on", "profiles", "deve
 
 
 def digest(service: Service) -> str:
-    """A SHA-256 of all a container is made of, for a tool whose own hash misses half of it (podman-compose)."""
+    """A SHA-256 of the complete service, for a tool whose own hash misses half of it (podman-compose)."""
     body = {key: value for key, value in service.raw.items() if key not in _NOT_RUNTIME}
     if isinstance(body.get("deploy"), dict):
         body["deploy"] = {key: value for key, value in body["deploy"].items() if key != "replicas"}
@@ -40,10 +40,10 @@ def digest(service: Service) -> str:
 def differences(service: Service, container: Container, image: t.Mapping[str, t.Any] | None) -> Diff:
     """Fields of ``container`` that are not as ``service`` declares: ``{field: {before, after}}``.
 
-    Values are as they are: :mod:`secrecy` masks them before anybody sees them.
+    Values are not masked here: :mod:`secrecy` masks them before they are shown.
 
     Args:
-        image: ``inspect`` of the image the container runs, for what it got from there; None when that is gone.
+        image: ``inspect`` of the image of the container, for values that it inherited; None when that is gone.
     """
     base = (image or {}).get("Config") or {}
     diff: Diff = {}
@@ -64,7 +64,7 @@ def differences(service: Service, container: Container, image: t.Mapping[str, t.
 
 
 def same_image(one: str, other: str) -> bool:
-    """Whether a container's reference ``one`` is what a compose file calls ``other``.
+    """Whether the reference ``one`` of a container means the same image as ``other`` in a compose file.
 
     ``redis`` is ``docker.io/library/redis:latest``, and with Podman also ``localhost/redis:latest``, a local build.
     """
@@ -76,7 +76,7 @@ def same_image(one: str, other: str) -> bool:
 
 
 def _parts(reference: str) -> tuple[str, str, bool]:
-    """Name, tag or digest, and whether the name says from which registry."""
+    """Name, tag or digest, and whether the name includes the registry."""
     if reference.startswith("sha256:"):
         return reference, "", True
     name, at, tag = reference.partition("@")
@@ -101,7 +101,7 @@ def _environment(diff: Diff, service: Service, container: Container, base: t.Map
 
 
 def _split(env: t.Iterable[str]) -> dict[str, str]:
-    # A name without "=" is a variable that was to be passed on and that nobody set.
+    # A name without "=" is a variable to pass on that was not set.
     return {row.partition("=")[0]: row.partition("=")[2] for row in env if "=" in row}
 
 
@@ -113,7 +113,7 @@ def _words(
     inherited: t.Any,
     cleared: bool,
 ) -> None:
-    # Podman shows an entrypoint as one string, and an empty command as null.
+    # Podman prints an entrypoint as one string, and an empty command as null.
     default = () if cleared else (inherited,) if isinstance(inherited, str) else tuple(inherited or ())
     expected = default if wanted is None else wanted
     if " ".join(expected) != " ".join(actual):
@@ -122,7 +122,7 @@ def _words(
 
 def _mounts(diff: Diff, service: Service, container: Container) -> None:
     actual = {os.path.normpath(row.destination): row for row in container.mounts if row.type == "bind"}
-    # Engines add binds of their own for secrets and configs.
+    # Engines add their own binds for secrets and configs.
     given = {os.path.normpath(ref.target) for ref in service.files if ref.target.startswith("/")}
     for bind in service.binds:
         target = os.path.normpath(bind.target)

@@ -25,15 +25,15 @@ class Execution:
     Args:
         commands: changes the stack.
         engine: the engine that runs it.
-        gate: waits for services that others depend on.
+        health_gate: waits for services that others depend on.
         model: the stack as declared.
         timeout: seconds to wait for a service that another one depends on.
     """
 
-    def __init__(self, commands: Commands, engine: Engine, gate: Gate, model: Model, timeout: float) -> None:
+    def __init__(self, commands: Commands, engine: Engine, health_gate: Gate, model: Model, timeout: float) -> None:
         self._commands = commands
         self._engine = engine
-        self._gate = gate
+        self._gate = health_gate
         self._model = model
         self._timeout = timeout
 
@@ -65,7 +65,7 @@ class Execution:
             acting = [row for row in acting if row.service not in dropped]
         self._pull(acting, missing_images)
         commands.unpause(paused)
-        # Before anything is created, as Compose does it: the name or the port of one that left may be wanted.
+        # Before anything is created, as in Compose: a new container may need the name or the port of an orphan.
         commands.remove(_ids(row for row in rows if row.action == planning.REMOVE_ORPHAN))
         groups = self._without_networks(stages(model, acting), outside)
         for group in reversed(groups):
@@ -145,7 +145,10 @@ def stages(model: Model, rows: t.Sequence[planning.Row]) -> list[list[planning.R
         if name in level:
             return level[name]
         if name in path:
-            raise ComposeError(f"services depend on each other in a circle: {' -> '.join((*path, name))}")
+            raise ComposeError(
+                f"depends_on: these services depend on each other: {' -> '.join((*path, name))}. Remove one of the "
+                "entries."
+            )
         found = 0
         for dependency in model.services[name].depends_on:
             if dependency.service in model.services:
@@ -171,14 +174,14 @@ def _ids(rows: t.Iterable[planning.Row]) -> dict[str, str]:
 
 
 def _on(row: planning.Row, model: Model, networks: t.Container[str]) -> bool:
-    """Whether a row is about containers on one of the networks, or in the namespace of such a container."""
+    """Whether the containers of a row are on one of the networks, or in the namespace of such a container."""
     return "parent_recreated" in row.reasons or any(
         key in networks for key in resources.keys_of(model.services[row.service], model)
     )
 
 
 def _gone(row: planning.Row) -> planning.Row:
-    """The row once its containers were removed."""
+    """The row after its containers were removed."""
     return dataclasses.replace(row, container_ids=())
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Query the compose tool and the engine side by side, so that a plan takes hardly longer than the tool's ``config``."""
+"""Query the compose tool and the engine side by side: a plan takes little longer than the tool's ``config``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.resources impo
 
 @dataclass
 class Gathered:
-    """What there is: the model by ``tool``, and on the engine what it is compared with."""
+    """The model of ``tool``, and the containers, images, networks and volumes to compare it with."""
 
     tool: Driver
     model: Model
@@ -46,18 +46,18 @@ def gather(
     world: World,
     shown: t.Callable[[str], str] = mask.printed,
 ) -> Gathered:
-    """Resolve the model, and meanwhile query the engine.
+    """Resolve the model, and query the engine at the same time.
 
     Args:
-        shown: masks what the tool printed.
+        shown: masks the output of the tool.
 
     Raises:
-        ComposeError: there is no tool, or it refuses the stack. Comes before what is wrong with the engine.
+        ComposeError: no tool fits, or it refuses the stack. Takes precedence over errors of the engine.
         EngineError: the engine does not answer.
     """
     env = environment.clean(world.environ, env_file.names(source))
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
-        # The version is needed only when there is a model, and the first candidate is nearly always the one.
+        # The version is not needed before the model, and the first candidate is nearly always the right one.
         guess = find.likely(request.provider, engine, env, request.provider_path)
         early = pool.submit(guess.resolve, source, world, shown) if guess is not None else None
         try:
@@ -76,9 +76,9 @@ def gather(
         if engine is not None:
             try:
                 containers = project_containers(engine, request.name)
-                # Images that run are mostly those that are declared.
+                # The images of containers are mostly the declared ones.
                 references = [text for row in containers for text in (row.image_ref, row.image_id)]
-                found = images.look(engine, references, world)
+                found = images.inspect(engine, references, world)
                 networks, names = engine.networks(), engine.names()
             except EngineError as error:
                 lost = error
@@ -89,7 +89,7 @@ def gather(
     gathered = Gathered(tool, model, containers, found, resources.Found(known=memory.outside), names)
     if engine is not None:
         wanted = [service.image for service in model.services.values() if service.image not in found]
-        gathered.images.update(images.look(engine, wanted, world))
+        gathered.images.update(images.inspect(engine, wanted, world))
         volumes = engine.volumes([body["name"] for body in resources.declared(model, "volume").values()])
         gathered.outside = resources.Found({row.name: row for row in networks}, volumes, memory.outside)
     return gathered

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look at local images, many at once."""
+"""Inspect local images, many at once."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.client import 
 Images = dict[str, "t.Mapping[str, t.Any] | None"]
 
 
-def look(engine: Engine, references: t.Iterable[str], world: World) -> Images:
-    """``inspect`` of each of ``references`` (names or ids), None for those no local image has.
+def inspect(engine: Engine, references: t.Iterable[str], world: World) -> Images:
+    """``inspect`` of each of ``references`` (names or ids), None for each without a local image.
 
-    One that is made of a variable nobody set is left out: no engine takes it for a name.
+    A reference with an unset variable is omitted, because no engine accepts it.
 
     Raises:
         EngineError: the engine does not answer.
@@ -29,12 +29,12 @@ def look(engine: Engine, references: t.Iterable[str], world: World) -> Images:
         return dict(engine.images(wanted))
     if not wanted:
         return {}
-    # Podman prints what it found and complains about the rest: one process for any number of images.
+    # Podman prints the images it found and fails for the others: one process for any number of images.
     try:
         result = world.run(["podman", "image", "inspect", *wanted], timeout=60.0, check=False)
         rows = json.loads(result.stdout or "[]")
     except (process.CommandError, ValueError) as error:
-        raise EngineError(f"podman cannot list its images: {error}") from error
+        raise EngineError(f"cannot inspect the images of podman: {error}") from error
     found: Images = dict.fromkeys(wanted)
     if len(rows) == len(wanted):
         found.update(zip(wanted, rows))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide for each service what has to be done, and why. Reads nothing and changes nothing: facts in, plan out."""
+"""Decide the action for each service, with reasons. Reads and changes nothing: facts in, plan out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.times import e
 
 KEEP, START, RESTART, CREATE, RECREATE, REBUILD = "keep", "start", "restart", "create", "recreate", "rebuild"
 REMOVE_ORPHAN = "remove_orphan"
-# What wins when several things are true of one service.
+# The order in which stronger actions win.
 _RANK = {KEEP: 0, START: 1, RESTART: 2, CREATE: 3, RECREATE: 4, REBUILD: 5}
 _DOWNTIME = {RESTART: "restart", RECREATE: "recreate", REBUILD: "recreate"}
 
@@ -33,9 +33,9 @@ class Row:
     """The plan for one service.
 
     Attributes:
-        container_ids: the containers it is about; empty before the first deploy.
-        ended: whether they are one-shots that did what they were for.
-        built_id: the image a rebuild made; filled in when it was.
+        container_ids: the containers of the service; empty before the first deploy.
+        ended: whether they are one-shot containers that exited with 0.
+        built_id: the image of a rebuild, filled in after it.
     """
 
     service: str
@@ -57,7 +57,7 @@ class Row:
 
     @property
     def replaces(self) -> bool:
-        """Whether new containers come out of it."""
+        """Whether it creates new containers."""
         return self.action in (CREATE, RECREATE, REBUILD)
 
     def as_dict(self) -> dict[str, t.Any]:
@@ -74,12 +74,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Facts:
-    """What was found on the host, for one stack.
+    """The facts of a host about one stack.
 
     Attributes:
-        containers: those of the project, one-off ones left out.
+        containers: the containers of the project, without one-off containers.
         images: reference or id -> ``inspect`` of a local image; absent or None when there is none.
-        memory: what this collection wrote down about them.
+        memory: the records of deploys about them.
         content: service -> the present digests of its files.
         stale: service -> destinations whose mount is no longer the directory on the host.
         outside: networks and volumes.
@@ -108,7 +108,7 @@ def make(
     Args:
         driver: the compose tool that will carry it out.
         remove_orphans: plan to remove containers of services that are no longer declared.
-        networks: those of the compose file that are made again, and with them the containers on them.
+        networks: those of the compose file that are created again, together with the containers on them.
     """
     by_service: dict[str, list[Container]] = {}
     for container in facts.containers:
@@ -135,7 +135,7 @@ def make(
         for container in present:
             _bound(row, service, container, facts)
         if row.reasons and row.action == KEEP:
-            row.action = RESTART  # only now, so that each container of a service is looked at
+            row.action = RESTART  # only now, so that each container of a service is compared
         if service.build is not None and _local(facts, service.image) is None:
             row.raise_to(REBUILD, "missing")
     _built_elsewhere(model, rows)
@@ -153,7 +153,7 @@ def make(
 
 
 def _one_shots_again(model: Model, rows: t.Mapping[str, Row]) -> None:
-    # Together with a service, Compose starts the ended one-shots that it depends on.
+    # Compose starts a service together with the ended one-shot containers that it depends on.
     pending = [name for name, row in rows.items() if row.replaces or row.action == START]
     while pending:
         for dependency in model.services[pending.pop()].depends_on:
@@ -179,7 +179,7 @@ def _configuration(
         if not changed and label is not None and _other_version_agrees(service, container, driver, ids, label):
             row.raise_to(RECREATE, "compose_version_changed")
             return
-        hidden = True  # Compose recreates whether or not the difference can be shown
+        hidden = True  # Compose recreates even if the difference cannot be shown
     else:
         changed = compare.differences(service, container, facts.images.get(container.image_id))
         known = facts.memory.records.get(container.id)
@@ -226,7 +226,7 @@ def _content(row: Row, service: Service, container: Container, facts: Facts) -> 
     if content is None:
         return
     record = facts.memory.records.get(container.id)
-    # One that was started again since, by the engine or by somebody, read what was there then.
+    # A container that was started again since, by the engine or a user, read the files of that moment.
     read = record if record is not None and record.belongs_to(container) else None
     started = epoch_of(container.started_at)
     kinds = {f"{ref.collection}/{ref.name}": ref.kind for ref in service.files}
@@ -236,7 +236,7 @@ def _content(row: Row, service: Service, container: Container, facts: Facts) -> 
             continue
         known = read if bound else record
         if _changed(known.files if known else {}, key, piece, started):
-            # A file is bound, so a restart reads it anew; the rest is copied in when the container is made.
+            # A file is bound, so a restart reads it again. Everything else is copied when the container is created.
             action = RESTART if bound else RECREATE
             row.raise_to(action, "secret_changed" if key.startswith("secrets/") else "config_changed")
     for key, piece in content.code.items():
@@ -245,7 +245,7 @@ def _content(row: Row, service: Service, container: Container, facts: Facts) -> 
 
 
 def _bound(row: Row, service: Service, container: Container, facts: Facts) -> None:
-    """Configuration that the process has not read. A container that is started anyway reads it then."""
+    """Configuration that the process has not read. A container with a stronger action reads it when it starts."""
     if row.action not in (KEEP, REBUILD) or service.name not in facts.content:
         return
     record = facts.memory.records.get(container.id)
@@ -261,8 +261,8 @@ def _context(row: Row, service: Service, present: t.Sequence[Container], facts: 
     context = facts.content[service.name].context if service.name in facts.content else None
     if context is None or not (present or service.scale):
         return
-    # Also what would be started next: a run that ended on its way back leaves the former image under the name, and a
-    # stack that was taken down leaves its images.
+    # Also the image that would be started next: an interrupted rollback leaves the previous image under the name, and a
+    # removed stack leaves its images.
     local = _local(facts, service.image)
     found = {images.identity(local): local}
     found.update((container.image_id, facts.images.get(container.image_id)) for container in present)
@@ -273,7 +273,7 @@ def _context(row: Row, service: Service, present: t.Sequence[Container], facts: 
 
 
 def _changed(known: t.Mapping[str, str], key: str, piece: Piece, since: float) -> bool:
-    """By what was written down; where nothing was, by whether anything is newer than the container or image."""
+    """Whether the digest differs from the recorded one or, without a record, anything is newer than ``since``."""
     if key in known:
         return known[key] != piece.digest
     return piece.newest > since
@@ -287,17 +287,17 @@ def _liveness(row: Row, service: Service, container: Container, driver: Driver) 
     if container.running and container.status != "paused":
         return
     if container.status in ("restarting", "stopping", "removing"):
-        return  # the gate waits and sees
+        return  # the health gate waits for it
     if container.status == "exited" and service.one_shot and container.exit_code == 0:
         row.ended = True
-        return  # it did what it was for
-    # A container that never ran holds nothing, so a new one costs nothing.
+        return  # it is complete
+    # A container that never ran has no data, so a new one loses nothing.
     never_ran = container.status in ("created", "configured", "initialized")
     row.raise_to(RECREATE if never_ran and not driver.traits.starts_created else START, "not_running")
 
 
 def _built_elsewhere(model: Model, rows: t.Mapping[str, Row]) -> None:
-    # A worker that runs the image another service builds needs the new one as well.
+    # A worker that runs the image of another service needs the new one as well.
     for name, service in model.services.items():
         if rows[name].action != REBUILD:
             continue
@@ -314,7 +314,7 @@ def _cascade(model: Model, rows: t.Mapping[str, Row], containers: t.Sequence[Con
     owner = {container.id: container.service for container in containers}
     needs: dict[str, set[str]] = {name: set(service.namespaces) for name, service in model.services.items()}
     for container in containers:
-        # Podman refuses to remove a container another one was created to require.
+        # Podman refuses to remove a container that another one was created to require.
         for other in container.raw.get("Dependencies") or ():
             if container.service in needs and owner.get(other):
                 needs[container.service].add(owner[other])
@@ -327,7 +327,7 @@ def _cascade(model: Model, rows: t.Mapping[str, Row], containers: t.Sequence[Con
                 if source.action in (RECREATE, REBUILD):
                     rows[name].raise_to(RECREATE, "parent_recreated", cascade_from=parent)
                 elif source.action in (START, RESTART) and rows[name].action == KEEP and not rows[name].ended:
-                    # The namespace it lives in ends with its owner's process.
+                    # Its namespace ends with the process of the owner.
                     rows[name].raise_to(RESTART, "dependency_restart", cascade_from=parent)
     for name, service in model.services.items():
         for dependency in service.depends_on:
@@ -339,5 +339,5 @@ def _cascade(model: Model, rows: t.Mapping[str, Row], containers: t.Sequence[Con
 
 
 def changes(rows: t.Iterable[Row]) -> list[str]:
-    """What a run would change, in words."""
+    """The changes of a run, as text."""
     return [f"{row.service} ({row.action})" for row in rows if row.action != KEEP]

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Decide whether networks and volumes are as the compose file declares them.
 
-A changed network is replaced together with the containers on it, as Docker Compose since 2.31 does; older ones and
-podman-compose keep it silently. A volume is never replaced, because that loses its data.
+A changed network is replaced together with the containers on it, as in Docker Compose since 2.31. Older versions and
+podman-compose keep it silently. A volume is never replaced, because that would lose its data.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Row:
         kind: ``network`` or ``volume``.
         key: its name in the compose file.
         name: its name on the engine.
-        identity: the engine's id of it.
+        identity: its id on the engine.
     """
 
     kind: str
@@ -65,9 +65,9 @@ class Found:
     """Networks and volumes on the engine.
 
     Attributes:
-        networks: name -> network, of all there are.
+        networks: name -> network, of all networks.
         volumes: name -> volume, of those that the stack declares.
-        known: id of a network, or name of a volume, -> :func:`digest` of what it was made from.
+        known: id of a network, or name of a volume, -> :func:`digest` of the declaration it was created from.
     """
 
     networks: t.Mapping[str, Network] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Found:
 
 
 def digest(kind: str, body: t.Mapping[str, t.Any]) -> str:
-    """The hash that Docker Compose gives a network or a volume: the SHA-256 of what ``config`` prints for it."""
+    """The hash that Docker Compose gives a network or a volume: the SHA-256 of its ``config`` output."""
     if kind == "volume" and not body.get("driver"):
         body = {"name": body.get("name"), "driver": "local", **{key: body[key] for key in body if key != "name"}}
     text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, default=str)
@@ -124,7 +124,7 @@ def plan(model: Model, found: Found, driver: Driver) -> list[Row]:
             continue
         owner = network.labels.get(PROJECT_LABELS[0])
         if owner and owner != model.project and not (driver.traits.hashes and HASH_LABEL in network.labels):
-            continue  # two stacks declare it, and a tool without hashes takes it as it is
+            continue  # two stacks declare it, and a tool without hashes uses it unchanged
         diff = _network_diff(body, network)
         if _changed("network", body, network.id, network.labels, found.known, driver, diff):
             row = Row("network", key, network.name, network.id, RECREATE, ["network_changed"], diff or _UNSEEN)
@@ -139,7 +139,7 @@ def plan(model: Model, found: Found, driver: Driver) -> list[Row]:
     return rows
 
 
-# Something was declared, and is not any more: the engine does not say what the present value came from.
+# A setting was removed from the declaration: the engine does not report where the present value comes from.
 _UNSEEN: Diff = {"declaration": {"before": "as created", "after": "as declared now"}}
 
 
@@ -157,7 +157,7 @@ def _changed(
     if driver.traits.hashes and label and what == "network":
         if label == now:
             return False
-        # Should this Compose hash otherwise than we do, what it made of the same declaration is not changed.
+        # If this Compose hashes differently than we do, a network from the same declaration is not changed.
         return not (known.get(identity) == now and labels.get(VERSION_LABEL) == driver.version_text)
     if label and label == now:
         return False
@@ -185,7 +185,7 @@ def _network_diff(body: t.Mapping[str, t.Any], network: Network) -> Diff:
 
 
 def _prefix(text: str) -> str:
-    """One spelling of a subnet."""
+    """The canonical spelling of a subnet."""
     try:
         return str(ipaddress.ip_network(text, strict=False))
     except ValueError:
@@ -212,7 +212,7 @@ def _common(
     if body.get("driver") or driver in ("bridge", "local", "macvlan", "ipvlan"):
         _differ(diff, "driver", driver, str(body.get("driver") or _DEFAULT_DRIVERS[kind]))
     for name, value in pairs(body.get("driver_opts")).items():
-        # Podman has its own names for some.
+        # Podman has its own names for some of these.
         if name in options or not name.startswith("com.docker."):
             _differ(diff, f"driver_opts.{name}", options.get(name), value)
     for name, value in pairs(body.get("labels")).items():
@@ -221,7 +221,7 @@ def _common(
 
 def _differ(diff: Diff, field_name: str, before: t.Any, after: t.Any) -> None:
     if before != after:
-        # Options of a volume hold the password of a share.
+        # Options of a volume can contain the password of a share.
         shown = [mask.printed(each) if isinstance(each, str) else each for each in (before, after)]
         if shown[0] == shown[1]:
             shown[1] = f"{shown[1]} (another value)"
@@ -229,11 +229,11 @@ def _differ(diff: Diff, field_name: str, before: t.Any, after: t.Any) -> None:
 
 
 def remembered(model: Model, found: Found, rows: t.Sequence[Row]) -> dict[str, str]:
-    """What to write down of the networks and volumes: id or name -> :func:`digest`.
+    """The networks and volumes to record: id or name -> :func:`digest`.
 
     Args:
-        found: what there is now.
-        rows: what was planned. What is still not as declared keeps what was known of it.
+        found: the present networks and volumes.
+        rows: the plan for them. A resource that is still not as declared keeps its record.
     """
     differing = {row.identity for row in rows}
     kept: dict[str, str] = {}
@@ -251,10 +251,10 @@ def remembered(model: Model, found: Found, rows: t.Sequence[Row]) -> dict[str, s
 
 
 def warnings(rows: t.Sequence[Row]) -> list[str]:
-    """What the user should know of volumes that stay as they are."""
+    """One warning for each volume that differs from its declaration and is kept."""
     return [
-        f"volume {row.key}: is not as the compose file declares it ({', '.join(sorted(row.diff))}), and stays as it "
-        "is, because a new one would not have its data. To change it, stop the stack, copy the data out of "
+        f"volume {row.key}: differs from the compose file ({', '.join(sorted(row.diff))}), and is not "
+        "changed, because a new one would not have its data. To change it, stop the stack, copy the data out of "
         f"{row.name}, remove that volume, deploy, and copy the data back. Or declare a volume of another name."
         for row in rows
         if row.kind == "volume"

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring a stack back after a reboot, by one systemd unit that waits for the disks its data is on.
+"""Start a stack after a reboot, with one systemd unit that waits for the disks of its data.
 
-Restart policies alone do not do it: rootful Podman has no daemon that would act on them, Docker acts on them before a
+Restart policies alone are not enough. Rootful Podman has no daemon that would apply them. Docker applies them before a
 late disk is mounted, and then the containers write into the empty directory below. The unit stops the containers at
-shutdown and remembers which ran, so that what comes back is what ran: a service someone stopped stays stopped.
+shutdown and records which ran, so that it starts only these: a service that was stopped stays stopped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.files import mak
 
 _TIMEOUT = 600.0
 
-_SCRIPT = """#!/bin/sh
+_SCRIPT = (
+    """#!/bin/sh
 # Made by onebox.stack.compose_stack; do not edit. Brings the stack {project} back after a boot.
 engine={engine}
 ran={ran}
@@ -38,8 +39,9 @@ start)
   if [ -f "$ran" ]; then
     ids=$(cat "$ran")
   else
-    # No clean shutdown. Docker starts by itself what has a restart policy and nobody stopped; Podman has nobody who
-    # would: what started after it last ended was running.
+    # No clean shutdown. Docker starts by itself what has a restart policy and """
+    + "nobody stopped; Podman has nobody who\n"  # style: keep nobody: the script on users' disks keeps its bytes
+    + """    # would: what started after it last ended was running.
     ids=$([ "$engine" = docker ] || for id in $(containers --all); do
       set -- $("$engine" inspect --format \
         '{{{{.HostConfig.RestartPolicy.Name}}}} {{{{.State.StartedAt.Unix}}}} {{{{.State.FinishedAt.Unix}}}}' "$id")
@@ -68,18 +70,19 @@ stop)
   ;;
 esac
 """
+)
 
 
 @dataclass(frozen=True)
 class Host:
-    """Where systemd keeps its things; tests give other places.
+    """The paths of systemd.
 
     Attributes:
         run: starts a process.
-        systemd: a directory that is there when systemd runs this host.
-        units: where units of the administrator go.
+        systemd: a directory that exists when systemd runs this host.
+        units: the directory for units of the administrator.
         user: whether it is the user's own systemd.
-        linger: a file that is there when the user's systemd starts at boot; "" for root.
+        linger: a file that exists when the user's systemd starts at boot; "" for root.
     """
 
     run: process.Runner
@@ -104,7 +107,7 @@ class Host:
         try:
             return self.run(argv, timeout=_TIMEOUT, check=check)
         except process.CommandError as error:
-            raise ComposeError(f"cannot set up the stack's start at boot: {error}") from error
+            raise ComposeError(f"cannot set up the start of the stack at boot: {error}") from error
 
 
 class Boot:
@@ -128,12 +131,12 @@ class Boot:
         """Why this host cannot start the stack at boot; "" when it can."""
         if not os.path.isdir(self._host.systemd):
             return (
-                "systemd does not run this host: after a reboot the stack stays down until the playbook runs again, "
-                "or the host's own way to start things starts it"
+                "systemd does not run this host. After a reboot, run the playbook again, or let the init system of the "
+                "host start the stack"
             )
         if self._host.linger and not os.path.exists(self._host.linger):
             return (
-                "this user's services do not start at boot; let root run: loginctl enable-linger "
+                "this user's services do not start at boot. As root, run: loginctl enable-linger "
                 + os.path.basename(self._host.linger)
             )
         return ""
@@ -141,14 +144,14 @@ class Boot:
     def ensure(
         self, engine: str, sources: t.Sequence[str], *, check: bool, socket: str = "", grace: int = 0
     ) -> dict[str, t.Any]:
-        """Have the unit as it must be, enabled and active.
+        """Install the unit, enable and start it.
 
         Args:
             engine: docker or podman.
-            sources: what must be mounted first.
-            socket: of Docker, where it is not at its usual place.
-            grace: seconds containers may take to stop; 0 for what each was made with.
-            check: only say what would change.
+            sources: paths that must be mounted first.
+            socket: of Docker, where it does not have its usual path.
+            grace: seconds containers may take to stop; 0 for the stop timeout of each container.
+            check: only report whether something would change.
 
         Returns:
             ``unit, enabled, changed, message``.
@@ -170,18 +173,18 @@ class Boot:
             if not on:
                 self._host.systemctl("enable", self.unit)
             if not active:
-                # What it would start runs already; active is what makes it stop, and remember, at shutdown.
+                # The containers run already. Only an active unit stops them at shutdown and records them.
                 self._host.systemctl("start", self.unit)
-        message = f"{self.unit} brings the stack back after a reboot"
+        message = f"{self.unit} starts the stack after a reboot"
         return {"unit": self.unit, "enabled": True, "changed": changed, "message": message}
 
     def remove(self, *, check: bool) -> bool:
-        """Remove the unit and its script; whether there was one."""
+        """Remove the unit and its script. Returns whether there was one."""
         there = [path for path in (self._path, self._script, self._ran) if os.path.exists(path)]
         if not there or check:
             return bool(there)
         if self._path in there and not self.missing():
-            # The containers are gone by now, so stopping has nothing to do.
+            # The containers are removed already, so stopping the unit does not affect them.
             self._host.systemctl("disable", "--now", self.unit, check=False)
         for path in (self._path, self._script, self._ran):
             try:
@@ -225,11 +228,11 @@ class Boot:
         try:
             return jobs.unit(sections, "Made by onebox.stack.compose_stack; do not edit.")
         except jobs.JobError as error:
-            raise ComposeError(f"cannot set up the stack's start at boot: {error}") from error
+            raise ComposeError(f"cannot set up the start of the stack at boot: {error}") from error
 
 
 def _without_dots(path: str) -> str:
-    """The path as the engine mounts it. systemd ignores one with '..'."""
+    """The path as the engine mounts it. systemd ignores a path with '..'."""
     return os.path.normpath(path) if ".." in path.split("/") else path
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a version that failed may have left in the stack's data: a rollback brings back files and images, not data."""
+"""Data that a failed version may have changed: a rollback restores files and images, but not data."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _KINDS = ("bind", "volume")
 
 
 def writable(before: t.Sequence[Container], after: t.Sequence[Container]) -> list[dict[str, str]]:
-    """Mounts that a container could write to which was started between two looks, as ``service, source, destination``.
+    """Writable mounts of containers that were started in between, as ``service, source, destination``.
 
-    When one was started, those of the stack's databases count too: an application, or a migration, writes through them.
+    If any was started, the mounts of the stack's databases count too: an application or a migration writes to them.
 
     Args:
         before: the containers before the deploy.
-        after: those after it.
+        after: the containers after it.
     """
     known = {container.id: container.started_at for container in before}
     started = [each for each in after if each.started_at and known.get(each.id) != each.started_at]
@@ -44,7 +44,7 @@ def writable(before: t.Sequence[Container], after: t.Sequence[Container]) -> lis
 
 
 def _no_data(mount: Mount) -> bool:
-    """Whether a bind is a socket or a device: what is written to these is not kept there."""
+    """Whether a bind is a socket or a device, which stores no data."""
     try:
         mode = os.stat(mount.source).st_mode
     except OSError:
@@ -53,7 +53,7 @@ def _no_data(mount: Mount) -> bool:
 
 
 def warning(name: str, mounts: t.Sequence[t.Mapping[str, str]], began_at: float, world: World) -> str:
-    """What to say of them after a rollback, "" when no mount was writable.
+    """The sentence about writable mounts after a rollback; "" when there are none.
 
     Args:
         name: the stack.
@@ -62,16 +62,16 @@ def warning(name: str, mounts: t.Sequence[t.Mapping[str, str]], began_at: float,
     if not mounts:
         return ""
     return (
-        f"The version that failed ran before that and may have changed data in {_places(mounts)}. A rollback does not "
-        f"bring data back: it stays as that version left it.{_way_back(name, began_at, world)}"
+        f"The failed version ran before that and may have changed data in {_places(mounts)}. A rollback does not "
+        f"restore data, which stays as that version left it.{_way_back(name, began_at, world)}"
     )
 
 
-def left(mounts: t.Sequence[t.Mapping[str, str]]) -> str:
-    """What to say of the data after a rollback that a person asked for."""
+def warning_on_request(mounts: t.Sequence[t.Mapping[str, str]]) -> str:
+    """The sentence about writable mounts after a rollback on request."""
     return (
-        f"The version that was left may have changed data in {_places(mounts)}. A rollback does not bring data back: "
-        "it stays as that version left it. Sets from before that version are restored with playbooks/restore.yml."
+        f"The replaced version may have changed data in {_places(mounts)}. A rollback does not restore data, which "
+        "stays as that version left it. To restore a backup set from before, run playbooks/restore.yml."
     )
 
 

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The list of the files that deploys of a stack wrote, and the saved copies of files that a deploy overwrote.
 
-Only a file in the list whose content is still what a deploy wrote may be removed. Everything else belongs to somebody
-else. The list is written before the first file changes and names the old and the new content, so that a killed run
-leaves no file that the list does not know.
+Only a file in the list that still has the content of a deploy may be removed. All other files belong to others. The
+list is written before the first file changes and names the old and the new content, so that a killed run leaves no
+file that is not in the list.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class DeployedFiles:
         return next((directory for directory, names in self.files.items() if MARKER in names), "")
 
     def deployed_to(self, project_dir: str) -> t.Collection[str] | None:
-        """What deploys wrote into the deploy directory; None where the files come from somebody else."""
+        """The files of deploys in the deploy directory; None where others put the files there."""
         return self.of(project_dir) if MARKER in self.of(project_dir) else None
 
     def of(self, directory: str) -> Digests:

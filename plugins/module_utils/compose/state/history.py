@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who did what to a stack, when, from which revision, and how it ended: one JSON object a line."""
+"""The runs on a stack: user, time, state, revision, plan and ending, as one JSON object a line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME = "history.jsonl"
 
 
 def append(folder: str, entry: t.Mapping[str, t.Any]) -> str:
-    """Add a line; it is whole or not there. Returns the file's path.
+    """Add a line, or nothing in a failure. Returns the path of the file.
 
     Raises:
         ComposeError: it cannot be written.
@@ -35,7 +35,7 @@ def append(folder: str, entry: t.Mapping[str, t.Any]) -> str:
 
 
 def last(folder: str, count: int) -> list[dict[str, t.Any]]:
-    """The last ``count`` entries, oldest first; a damaged line is left out."""
+    """The last ``count`` entries, oldest first; damaged lines are omitted."""
     try:
         with open(os.path.join(folder, NAME), encoding="utf-8", errors="replace") as stream:
             lines = stream.readlines()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Give images names, over the engine's socket or with Podman's command line."""
+"""Tag images, over the engine's socket or with Podman's command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIMEOUT = 60.0
 
 
 class Tagger:
-    """Names and unnames local images.
+    """Tags and untags local images.
 
     Args:
         engine: the engine that holds them.
@@ -29,10 +29,10 @@ class Tagger:
         self._world = world
 
     def tag(self, image_id: str, reference: str) -> None:
-        """Let ``reference`` name the image. A digest or an id names what it names, and is left alone.
+        """Let ``reference`` name the image. A digest or an id already names one image, and is not changed.
 
         Raises:
-            ComposeError: the engine refused, most likely since the image is gone.
+            ComposeError: the engine refused, most likely because the image is gone.
         """
         if "@" in reference or reference.startswith("sha256:"):
             return
@@ -44,7 +44,7 @@ class Tagger:
         self._call("POST", f"/images/{urllib.parse.quote(image_id, safe='')}/tag?{query}", reference)
 
     def untag(self, reference: str) -> None:
-        """Take a name away; the image goes with its last one, unless a container uses it. No such name is fine."""
+        """Remove a tag that may be missing. With its last tag, an image that no container uses is removed as well."""
         if not self._engine.image(reference):
             return
         if not self._engine.socket:
@@ -63,7 +63,7 @@ class Tagger:
             status, text = changes.change(self._engine.socket, method, path)
         except EngineError as error:
             raise ComposeError(f"cannot name image {reference}: {error}") from error
-        if status >= 400 and status != 409:  # 409: in use, so the name is all that can go
+        if status >= 400 and status != 409:  # 409: the image is in use, so only the tag is removed
             raise ComposeError(f"cannot name image {reference}: {text}")
 
 

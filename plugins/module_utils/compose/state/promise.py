@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write down what a good deploy promises, for the checks that come after it."""
+"""Record the mounts and services of a healthy deploy as its promise, for later checks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts import promise
 
 
 def of(model: Model, containers: t.Sequence[Container], hosts: t.Sequence[t.Mapping[str, t.Any]]) -> promised.Promise:
-    """What the stack promises.
+    """The promise of a stack.
 
     Args:
-        containers: those of the stack, all of them healthy.
-        hosts: what the proof of their mounts saw on the host, as :func:`verify.verify` returns it.
+        containers: the containers of the stack, all healthy.
+        hosts: the sources of their mounts on the host, as :func:`verify.verify` returns them.
     """
     services = {
         name: promised.Service(service.scale, service.one_shot)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write down what a run left running, so that the next one knows what it was made from."""
+"""Record the containers after a run, so that the next run knows what they were created from."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _UNTOUCHED = (planning.KEEP, planning.START, planning.RESTART)
 
 
 def after(seen: Inspection, containers: t.Sequence[Container], outside: resources.Found, at: float) -> Memory:
-    """The memory after a run, also one that failed half way.
+    """The records after a run, also after one that failed halfway.
 
-    By container id: a container someone else made is unknown, and is taken for what the plan found it to be.
+    Records are kept by container id. A container that others created is unknown: the plan compares it with the model.
 
     Args:
-        seen: what the run saw before it changed anything.
-        containers: what is there now.
-        outside: networks and volumes that are there now.
+        seen: the stack before the run changed anything.
+        containers: the present containers.
+        outside: the present networks and volumes.
         at: the time, seconds since 1970.
     """
     former = {row.id: row for row in seen.facts.containers}
@@ -61,19 +61,19 @@ def _record(
     if before is None:
         return fresh
     if known is None:
-        # Should something have been done to it, and was not: then it stays unknown, and is found again.
+        # A planned action that was not carried out leaves it unknown, so that the next run plans it again.
         done = row.action == planning.KEEP or before.started_at != container.started_at
         return fresh if done and row.action in _UNTOUCHED else None
     if before.started_at == container.started_at and row.action != planning.KEEP:
         return dataclasses.replace(known, restarts=container.restart_count)
-    # Started again, by this run or before it, so files and code were read again. What is copied in at creation was not.
+    # Started again, by this run or before it, so files and code were read again, but not the files copied at creation.
     bound = {f"{ref.collection}/{ref.name}" for ref in service.files if ref.kind == "file"}
     files = {key: fresh.files.get(key, value) if key in bound else value for key, value in known.files.items()}
     return dataclasses.replace(fresh, digest=known.digest, files=files, stop_seconds=known.stop_seconds)
 
 
 def _built_from(seen: Inspection, container: Container, row: planning.Row) -> bool:
-    """Whether the container runs what this run made of the context, or found to be made of it."""
+    """Whether the container runs the image that this run built from the context, or found to be built from it."""
     if row.built_id:
         return row.built_id == container.image_id
     return container.image_id not in seen.facts.memory.builds and "build_context_changed" not in row.reasons

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this collection wrote down about the containers and images it made; the engine keeps none of it."""
+"""Records of the containers and images that deploys created, which no engine keeps."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
-# Builds kept in mind; older ones are judged by the age of their files, which costs one cached build at worst.
+# The number of recorded builds. Older ones are judged by the age of their files: at worst one cached build more.
 _BUILDS = 50
 
 
 @dataclass(frozen=True)
 class Record:
-    """One container: its service, the digests of what it was started with, and the seconds it may take to end.
+    """One container: its service, the digests of the files it was started with, and its stop timeout in seconds.
 
-    ``started_at`` is the start that these digests belong to, in the engine's words, "" where that was not written
-    down. ``restarts`` is the engine's count at the end of the last run.
+    ``started_at`` is the start that these digests belong to, as the engine prints it, or "" where it is unknown.
+    ``restarts`` is the engine's count at the end of the last run.
     """
 
     service: str
@@ -33,7 +33,7 @@ class Record:
 
     @classmethod
     def of(cls, service: str, digest: str, content: Content, stop_seconds: int, container: Container) -> Record:
-        """The record of a container made or restarted just now."""
+        """The record of a container that was just created or restarted."""
         return cls(
             service,
             digest,
@@ -45,21 +45,21 @@ class Record:
         )
 
     def belongs_to(self, container: Container) -> bool:
-        """Whether the container still runs since the start that was written down."""
+        """Whether the container still runs since the recorded start."""
         return self.started_at in ("", container.started_at)
 
 
 @dataclass(frozen=True)
 class Memory:
-    """All of it.
+    """All records of a stack.
 
     Attributes:
         records: container id -> record.
         builds: image id -> digest of the context it was built from.
-        cache: see :class:`content.Reader`.
+        cache: see :class:`digests.Reader`.
         tools: :func:`find.fingerprint` -> version.
         outside: id of a network, or name of a volume, -> digest of its declaration, see :func:`resources.digest`.
-        at: when it was written, seconds since 1970; 0 where that is not known.
+        at: when they were written, seconds since 1970; 0 where that is unknown.
     """
 
     records: t.Mapping[str, Record] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Memory:
 
     @classmethod
     def parse(cls, data: t.Mapping[str, t.Any]) -> Memory:
-        """From the state file; what is missing or damaged there is as if never written."""
+        """The records in the state file. Missing or damaged entries are ignored."""
         records = {}
         for identity, row in _mapping(data.get("containers")).items():
             if isinstance(row, dict) and isinstance(row.get("digest"), str):
@@ -91,11 +91,11 @@ class Memory:
 
     @property
     def grace(self) -> dict[str, int]:
-        """Container id -> seconds it may take to end."""
+        """Container id -> seconds it may take to stop."""
         return {identity: row.stop_seconds for identity, row in self.records.items()}
 
     def as_dict(self) -> dict[str, t.Any]:
-        """For the state file."""
+        """The records for the state file."""
         return {
             "containers": {
                 identity: {

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The last sets of files and images with which a stack was well, kept so that it can be brought back.
+"""The releases of a stack: the last healthy states, kept so that they can be restored.
 
-A set is the declaration and the images together: bringing back one without the other has never run. Images get a name
-of their own, so that a prune does not take them for rubbish.
+A release has both the files and the images: one without the other never ran. Images get a tag of their own, so that a
+prune does not remove them.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 
 @dataclass(frozen=True)
 class Release:
-    """One set.
+    """One release.
 
     Attributes:
-        number: grows by one.
-        at: when it was found to be well.
-        revision: of the source it was deployed from, as it was given.
-        images: service -> ``{"id": sha256:…, "reference": as the compose file has it, "kept_as": our name for it}``.
+        number: one more than that of the release before.
+        at: when it was found to be healthy.
+        revision: of the source it was deployed from, as the user set it.
+        images: service -> ``{"id": sha256:…, "reference": as the compose file has it, "kept_as": our tag for it}``.
         files: path relative to the deploy directory -> SHA-256.
         tool: the compose tool and its version.
     """
@@ -49,19 +49,19 @@ class Release:
     tool: str
 
     def same_as(self, other: Release) -> bool:
-        """Whether bringing back one or the other makes no difference."""
+        """Whether both have the same files and images."""
         mine = {name: row["id"] for name, row in self.images.items()}
         theirs = {name: row["id"] for name, row in other.images.items()}
         return mine == theirs and self.files == other.files
 
     @property
     def brief(self) -> dict[str, t.Any]:
-        """What modules return of it."""
+        """The part that modules return."""
         return {"number": self.number, "at": self.at, "revision": self.revision}
 
 
 class Releases:
-    """The sets of one stack.
+    """The releases of one stack.
 
     Args:
         folder: the stack's state directory.
@@ -74,16 +74,16 @@ class Releases:
         self._project = project
 
     def sets(self) -> list[Release]:
-        """All that are whole, oldest first."""
+        """All complete releases, oldest first."""
         found = []
         for name in os.listdir(self._folder) if os.path.isdir(self._folder) else ():
             if not name.isdigit():
-                continue  # written whole, and the power went before it had its place
+                continue  # complete, but the power failed before it was renamed
             try:
                 with open(os.path.join(self._folder, name, "set.json"), encoding="utf-8") as stream:
                     found.append(Release(**json.load(stream)))
             except (OSError, ValueError, TypeError):
-                continue  # half written when the power went: it was never a set
+                continue  # incomplete, because the power failed: it was never a release
         return sorted(found, key=lambda each: each.number)
 
     def digests(self, source: Source, model: Model) -> dict[str, str]:
@@ -100,10 +100,10 @@ class Releases:
         revision: str = "",
         tool: str = "",
     ) -> Release:
-        """What runs now, as the set it would be.
+        """The running stack as a release.
 
         Args:
-            judged: :func:`digests` of the files it was made from.
+            judged: :func:`digests` of the files it was deployed from.
         """
         number = max([each.number for each in self.sets()], default=0) + 1
         images = {}
@@ -117,44 +117,44 @@ class Releases:
                 }
         return Release(number, at, revision, images, dict(judged), tool)
 
-    def commit(self, good: Release, project_dir: str, tagger: Tagger, keep: int) -> Release:
-        """Keep ``good`` unless it is no different from the newest, and forget all but ``keep``.
+    def commit(self, release: Release, project_dir: str, tagger: Tagger, keep: int) -> Release:
+        """Keep a release unless it equals the newest one, and remove all but the last ``keep``.
 
         Raises:
-            FilesDiffer: a file in the deploy directory is not what was judged any more. Nothing is kept.
-            ComposeError: it cannot be written, or an image not be named.
+            FilesDiffer: a file in the deploy directory changed since it was checked. The release is not kept.
+            ComposeError: it cannot be written, or an image cannot be tagged.
         """
         known = self.sets()
-        if known and known[-1].same_as(good):
-            self.forget(known[: -max(keep, 1)], tagger)  # a run may have been killed before it did
+        if known and known[-1].same_as(release):
+            self.forget(known[: -max(keep, 1)], tagger)  # a killed run may have left them
             return known[-1]
-        for row in good.images.values():
+        for row in release.images.values():
             tagger.tag(row["id"], row["kept_as"])
-        place = os.path.join(self._folder, str(good.number))
+        place = os.path.join(self._folder, str(release.number))
         half = place + ".new"
         try:
             shutil.rmtree(half, ignore_errors=True)
             os.makedirs(os.path.join(half, "files"), mode=0o700)
-            differing = _copy_files(good, project_dir, os.path.join(half, "files"))
+            differing = _copy_files(release, project_dir, os.path.join(half, "files"))
             if differing:
                 shutil.rmtree(half, ignore_errors=True)
-                self._untag(good, tagger)
+                self._untag(release, tagger)
                 raise FilesDiffer(
-                    f"no release of stack {self._project} was kept: somebody changed {', '.join(differing)} in "
-                    f"{project_dir} while the deploy ran. Deploy again."
+                    f"stack {self._project}: the release was not kept, because {', '.join(differing)} in "
+                    f"{project_dir} changed while the deploy ran. Deploy again."
                 )
-            text = json.dumps(asdict(good), indent=1) + "\n"
+            text = json.dumps(asdict(release), indent=1) + "\n"
             files.replace(os.path.join(half, "set.json"), text.encode(), 0o600, durable=True)
             os.rename(half, place)
         except OSError as error:
-            raise ComposeError(f"cannot keep the set that is well in {place}: {error.strerror}") from error
-        self.forget([*known, good][: -max(keep, 1)], tagger)
-        return good
+            raise ComposeError(f"cannot save the release to {place}: {error.strerror}") from error
+        self.forget([*known, release][: -max(keep, 1)], tagger)
+        return release
 
     def forget(self, sets: t.Iterable[Release], tagger: Tagger) -> None:
-        """Remove sets and the names of their images."""
+        """Remove releases and the tags of their images."""
         for each in sets:
-            # Names first: a run that is killed in between knows them from the set.
+            # Tags first: after a kill in between, the next run knows them from the release.
             self._untag(each, tagger)
             shutil.rmtree(os.path.join(self._folder, str(each.number)), ignore_errors=True)
 
@@ -164,46 +164,48 @@ class Releases:
 
     def restore(
         self,
-        good: Release,
+        release: Release,
         project_dir: str,
         tagger: Tagger,
-        looked_for: t.Sequence[str] = (),
+        searched: t.Sequence[str] = (),
         *,
         declared: t.Collection[str] = (),
         at: str = "now",
     ) -> list[str]:
-        """Let the images' names mean what they meant, and put the files of a set back.
+        """Restore the tags of the images and the files of a release.
 
-        A file that somebody edited is copied to the state folder before it is overwritten.
+        A file that was edited is copied to the state folder before it is overwritten.
 
         Args:
-            looked_for: files that count when they are there; one the set has not gets ``.not-well`` behind its name.
-            declared: files that decide what the stack is now. One that the set has not and a deploy wrote is removed.
+            searched: names that a compose tool reads where they exist. A file that is not in the release
+                gets the ending ``.not-well``.
+            declared: files that define the stack now. A file of a deploy that the release does not have is
+                removed.
             at: the time, for the name of the copies.
 
         Returns:
             A warning for each file that was copied.
 
         Raises:
-            ComposeError: an image is gone, and no file was touched; or a file cannot be written.
+            ComposeError: an image is gone, and no file was changed; or a file cannot be written.
         """
-        for row in good.images.values():
+        for row in release.images.values():
             tagger.tag(row["id"], row["reference"])
-        warnings = self._put_back(good, project_dir, set(declared) - set(good.files) - set(looked_for), at)
-        for name in looked_for:
+        warnings = self._restore_files(release, project_dir, set(declared) - set(release.files) - set(searched), at)
+        for name in searched:
             later = os.path.join(project_dir, name)
-            if name not in good.files and os.path.isfile(later):
+            if name not in release.files and os.path.isfile(later):
                 try:
                     with open_directory(project_dir) as directory:
                         directory.rename(name, directory, f"{name}.not-well")
                 except OSError as error:
-                    raise ComposeError(f"cannot put {later} aside: {error.strerror}") from error
+                    raise ComposeError(f"cannot rename {later}: {error.strerror}") from error
         return warnings
 
-    def _put_back(self, good: Release, project_dir: str, superfluous: t.Collection[str], at: str) -> list[str]:
-        place = os.path.join(self._folder, str(good.number), "files")
+    def _restore_files(self, release: Release, project_dir: str, superfluous: t.Collection[str], at: str) -> list[str]:
+        place = os.path.join(self._folder, str(release.number), "files")
         items, problems = file_changes.read_tree(place)
-        # The directories of a set are private; those of the stack keep the modes they have.
+        # The directories of a release are private. Those of the stack keep their modes.
         items = {
             name: dataclasses.replace(item, mode=0o755) if item.kind == file_changes.FOLDER else item
             for name, item in items.items()
@@ -219,7 +221,7 @@ class Releases:
         problems += found.problems
         if problems:
             why = "; ".join(f"{each.where} {each.message}" for each in problems)
-            raise ComposeError(f"the files of {good.at} cannot be put back: {why}")
+            raise ComposeError(f"the files of the release of {release.at} cannot be restored: {why}")
         if not found.changes:
             return []
         deployed = move_in.planned(found, deployed)
@@ -228,17 +230,17 @@ class Releases:
         copies = move_in.save_copies(found, saved)
         deployed_files.save(self._state, move_in.carry_out(found, deployed))
         return [
-            f"{path} was not what a deploy wrote last, and was overwritten. The copy {copy} has what it was."
+            f"{path} was edited after the last deploy, and was overwritten. Its previous content is in {copy}."
             for path, copy in copies.items()
         ]
 
 
 class FilesDiffer(ComposeError):
-    """The files in the deploy directory are not those that were judged."""
+    """The files in the deploy directory changed since they were checked."""
 
 
 def digests(source: Source, model: Model, ours: t.Collection[str] | None) -> dict[str, str]:
-    """The files that decide what the stack is: path relative to the deploy directory -> SHA-256.
+    """The files that define the stack: path relative to the deploy directory -> SHA-256.
 
     Args:
         ours: see :func:`declared_files`.
@@ -250,13 +252,13 @@ def digests(source: Source, model: Model, ours: t.Collection[str] | None) -> dic
 
 
 def declared_files(source: Source, model: Model, ours: t.Collection[str] | None) -> dict[str, str]:
-    """Files in the deploy directory that decide what the stack is; what is only built from, not.
+    """Files in the deploy directory that decide what the stack is, without build inputs.
 
     Args:
-        ours: what deploys wrote. Other files in a mounted directory are data. None where nobody deploys files.
+        ours: the files of deploys. Other files in a mounted directory are data. None where no files are deployed.
 
     Returns:
-        Path relative to the deploy directory -> where it is read.
+        Path relative to the deploy directory -> the path where it is read.
     """
     places = [*source.files, source.env_file]
     for service in model.services.values():
@@ -275,7 +277,7 @@ def declared_files(source: Source, model: Model, ours: t.Collection[str] | None)
         elif ours is None:
             found.update(_files_below(source, read_at))
         else:
-            # Not by a look into the directory: a library of media has more files of others than anybody wants to list.
+            # Without listing the directory: a media library has too many files of others.
             prefix = "" if relative == "." else f"{relative}/"
             names = (name for name in ours if name.startswith(prefix))
             paths = {name: os.path.join(read_at, name[len(prefix) :]) for name in names}
@@ -301,7 +303,7 @@ def _files_below(source: Source, directory: str) -> t.Iterator[tuple[str, str]]:
         base = _below(source, folder)
         for name in names:
             path = os.path.join(folder, name)
-            # Only a link can lead out, and to find out where a path leads costs a call for each of its parts.
+            # Only a link can lead out, and resolving a path costs one call for each of its parts.
             plain = None if base is None else os.path.normpath(os.path.join(base, name))
             relative = _below(source, path) if os.path.islink(path) else plain
             if relative is not None and os.path.isfile(path):
@@ -316,19 +318,19 @@ def _digest(path: str) -> str:
 
 
 def _reference(container: Container, declared: str) -> str:
-    # The engine's own spelling: Podman would name a short reference after this host instead of the registry.
+    # The spelling of the engine: Podman would complete a short reference with localhost instead of the registry.
     known = container.image_ref
     return declared if not known or known.startswith("sha256:") else known
 
 
-def _copy_files(good: Release, project_dir: str, folder: str) -> list[str]:
-    """Copy the files of a set. Returns those that are not what was judged. Raises :class:`OSError`."""
+def _copy_files(release: Release, project_dir: str, folder: str) -> list[str]:
+    """Copy the files of a release. Returns those that changed since they were checked. Raises :class:`OSError`."""
     differing = []
-    for path, judged in good.files.items():
+    for path, judged in release.files.items():
         target = os.path.join(folder, path)
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
         try:
-            shutil.copy(os.path.join(project_dir, path), target)  # with its mode: some are secret
+            shutil.copy(os.path.join(project_dir, path), target)  # with its mode, because some are secret
         except FileNotFoundError:
             differing.append(path)
             continue

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the collection knows about a deployed stack and no engine keeps: one small file, without secrets."""
+"""The state of a deployed stack that no engine keeps: one small file without secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME = "compose.json"
 
 
 def load(folder: str) -> dict[str, t.Any]:
-    """The state in ``folder``; empty when there is none or it is damaged: it can always be made again."""
+    """The state in ``folder``; empty when there is none or it is damaged: it can always be rebuilt."""
     try:
         with open(os.path.join(folder, NAME), encoding="utf-8") as stream:
             data = json.load(stream)
@@ -32,12 +32,12 @@ def save(folder: str, data: t.Mapping[str, t.Any]) -> None:
     """
     text = json.dumps(data, sort_keys=True, indent=1) + "\n"
     files.make_directories(folder, 0o750)
-    # Digests of short secrets can be guessed, so nobody else may read them.
+    # Digests of short secrets can be guessed, so no other user may read them.
     files.replace(os.path.join(folder, NAME), text.encode(), 0o600, durable=True)
 
 
 def forget(folder: str) -> None:
-    """Remove the state of a stack that was taken down; history and reports stay.
+    """Remove the state of a removed stack. History and reports stay.
 
     Raises:
         FileError: it cannot be removed.

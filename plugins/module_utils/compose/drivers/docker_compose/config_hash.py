@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Docker Compose's own ``config-hash``, reproduced, so that a plan costs one ``config`` call.
 
-``pkg/compose/hash.go``: the SHA-256 of the service as Go marshals it, without what only says how to build or scale it.
+``pkg/compose/hash.go``: the SHA-256 of the service as Go marshals it, without the keys for its build and its scale.
 The JSON of ``docker compose config`` has the same keys in the same order, which is why the order must be kept. Compared
 with the labels real containers carry for Compose 2.26.1 and 2.40.3.
 """

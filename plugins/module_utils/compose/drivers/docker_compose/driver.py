@@ -96,7 +96,7 @@ class DockerCompose(Tool):
     @staticmethod
     def too_old(version: tuple[int, ...]) -> str:
         """Why this version is not supported; "" when it is."""
-        return "" if version >= (2,) else f"version {version[0]} is too old, compose v2 is needed"
+        return "" if version >= (2,) else f"version {version[0]} is too old, compose v2 is required"
 
     @property
     def starts_dependencies(self) -> bool:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The resolved model of ``docker compose``, and what its output leaves out."""
+"""The resolved model of ``docker compose``, completed with facts that its output leaves out."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def model_of(tool: Driver, source: Source, world: World) -> Model:
     texts = texts_of([*source.files, *filter(None, [source.env_file])])
     words = [*tool.arguments(source), *_AS_JSON]
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
-        # Compose shows absolute paths only. Where relative ones could lead out, what was written must be asked for.
-        ask = _could_lead_out(texts.values(), source)
-        plain = pool.submit(config, [*words, "--no-path-resolution"], tool, source, world) if ask else None
+        # Compose prints only absolute paths. Where relative paths could lead out, a second call prints them unresolved.
+        also_plain = _could_lead_out(texts.values(), source)
+        plain = pool.submit(config, [*words, "--no-path-resolution"], tool, source, world) if also_plain else None
         result = config(words, tool, source, world)
     opened = _Opened()
     if result.rc != 0:
@@ -64,7 +64,7 @@ def model_of(tool: Driver, source: Source, world: World) -> Model:
         plain = None
     data = as_named(unescape(json.loads(result.stdout)), source)
     relative: t.Container[str] = Below(source.project_dir)
-    if ask:
+    if also_plain:
         answer = (
             plain.result() if plain else config([*words, "--no-path-resolution"], tool, source, world, opened.override)
         )
@@ -85,13 +85,13 @@ def model_of(tool: Driver, source: Source, world: World) -> Model:
 
 @dataclasses.dataclass
 class _Opened:
-    """What lets Compose go on where it stopped, so that it shows the rest.
+    """Replacements with which Compose continues after a problem, so that it prints the rest.
 
     Attributes:
-        problems: what it stopped at, all of it.
+        problems: all problems at which it stops.
         filled: variables that get a placeholder.
-        placeholders: those of them that no service that is taken mentions: a deploy may go on with them.
-        override: a compose file that takes out what cannot be read.
+        placeholders: those of them that no selected service uses, so that a deploy may continue with them.
+        override: a compose file that removes the parts that cannot be read.
     """
 
     problems: list[Problem] = dataclasses.field(default_factory=list)
@@ -108,7 +108,7 @@ def _unset_of_taken(
     world: World,
     texts: t.Mapping[str, str],
 ) -> dict[str, str]:
-    """The unset variables without those that only extensions and services of other profiles mention."""
+    """The unset variables, without those that only extensions and services of other profiles use."""
     unset = dict.fromkeys(names, "")
     if unset and any("profiles" in text or "x-" in text for text in texts.values()):
         words = [*tool.arguments(source), *_AS_JSON, "--no-interpolate", "--no-path-resolution"]
@@ -127,11 +127,11 @@ def _all_of_it(
     world: World,
     refusal: process.Result,
 ) -> _Opened:
-    """Find all that Compose stops at: it ends at the first required variable that is not set, also of a service whose
-    profile is not taken, and at the first env_file that is not there.
+    """Find all problems at which Compose stops: it fails at the first required variable that is not set, even in a
+    service of another profile, and at the first missing env_file.
 
     Raises:
-        BadStack: it refuses the stack for another reason.
+        Refused: it refuses the stack for another reason.
     """
     plain = config([*words, "--no-interpolate", "--no-path-resolution"], tool, source, world)
     if plain.rc != 0:
@@ -142,7 +142,7 @@ def _all_of_it(
     here = variables.used(data, variables.taken(data.get("services"), profiles))
     every, unset = variables.unset(data, values), variables.unset(here, values)
     known = variables.mentioned(here)
-    # With a placeholder, a default that a service that is taken has for it would no longer count.
+    # With a placeholder, the default in a selected service would no longer apply.
     unset.update((name, text) for name, text in every.items() if name in known)
     problems = unset_problems(unset, source)
     bare: dict[str, None] = {}
@@ -159,7 +159,7 @@ def _all_of_it(
 
 
 class Below:
-    """The paths below a directory: what is written relative to it, unless it leads out."""
+    """The paths below a directory: relative sources that do not lead out of it."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory.rstrip(os.sep)
@@ -169,7 +169,7 @@ class Below:
 
 
 def _could_lead_out(texts: t.Iterable[str], source: Source) -> bool:
-    """Whether a relative path could be outside of the deploy directory, or an absolute one be in it."""
+    """Whether a relative path could be outside of the deploy directory, or an absolute path in it."""
     inside = any(source.project_dir in text for text in texts)
     return inside or any(_UPWARDS.search(text) for text in texts)
 

@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run podman-compose so that no value of a variable, label or build argument is on a command line.
 
-podman-compose (1.3 to 1.6) calls ``podman create -e NAME=value --label name=value``, also for what it read from an
+podman-compose (1.3 to 1.6) calls ``podman create -e NAME=value --label name=value``, also for variables from an
 ``env_file``, and every user of a host can read command lines. This program runs podman-compose in its own interpreter
-and passes the values to Podman in another way: variables in the environment of ``podman``, which only its user can
-read, labels and the few names that Podman itself reads in files of mode 0600.
+and passes the values to Podman differently: variables in the environment of ``podman``, which only its user can read,
+and labels and the few names that Podman itself reads in files of mode 0600.
 
-The source of this file is given to podman-compose's interpreter, so it imports nothing of the collection.
+The source of this file is passed to podman-compose's interpreter, so it imports nothing of the collection.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ import runpy
 import sys
 import typing as t
 
-# Names that change what podman, its helpers or the libraries of both do.
+# Names that change the behaviour of podman, its helpers or the libraries of both.
 _READ_BY_PODMAN = re.compile(
     r"(?:PODMAN|CONTAINER|DOCKER|BUILDAH|XDG|LD|LC|DBUS|LISTEN|NOTIFY|SSL|SYSTEMD|NETAVARK|AARDVARK|CONMON|_).*"
     r"|.*_PROXY|.*_proxy|GO(?:DEBUG|GC|MAXPROCS|MEMLIMIT|TRACEBACK)|STORAGE_(?:DRIVER|OPTS)|REGISTRY_AUTH_FILE"
     r"|PATH|HOME|USER|LOGNAME|SHELL|PWD|OLDPWD|TMPDIR|TMP|TEMP|LANG|LANGUAGE|TERM|HOSTNAME|TZ|TZDIR|IFS"
     r"|INVOCATION_ID|JOURNAL_STREAM|GLIBC_TUNABLES|MALLOC_.*|.*\*.*"
 )
-# Options that podman-compose gives without a value.
+# Options that podman-compose passes without a value.
 _FLAGS = frozenset(
     (
         *("-d", "--detach", "--read-only", "-P", "-i", "--tty", "--privileged", "--init", "--no-healthcheck"),
@@ -37,7 +37,7 @@ _FLAGS = frozenset(
     )
 )
 _OWN_LABELS = ("io.podman.compose.", "com.docker.compose.", "PODMAN_SYSTEMD_UNIT=")
-# What a line of Podman's files can hold.
+# The maximum length of a line in Podman's files.
 _LONGEST_LINE = 60_000
 _NUMBERS = itertools.count()
 
@@ -48,14 +48,14 @@ def read_by_podman(name: str) -> bool:
 
 
 def fits_line(text: str) -> bool:
-    """Whether ``name=value`` can be a line of one of Podman's files, which know no quotes."""
+    """Whether ``name=value`` can be a line of one of Podman's files, which have no quoting."""
     name = text.partition("=")[0]
     plain = bool(name) and not re.search(r"\s", name) and not name.startswith("#")
     return plain and not re.search(r"[\r\n\0]", text) and len(text.encode("utf-8", "surrogateescape")) < _LONGEST_LINE
 
 
 class Call(t.NamedTuple):
-    """A call of podman without values: its command line, what its environment gets, and the lines of its files."""
+    """A call of podman without values: its command line, added environment variables, and the lines of its files."""
 
     argv: list[str]
     environ: dict[str, str]
@@ -64,7 +64,7 @@ class Call(t.NamedTuple):
 
 
 def without_values(argv: t.Sequence[str]) -> Call:
-    """What to call in place of ``argv``. The values of ``create``, ``run`` and ``build`` leave the command line."""
+    """The call that replaces ``argv``, without the values of ``create``, ``run`` and ``build`` on the command line."""
     call = Call([*argv[:2]], {}, [], [])
     if len(argv) < 2 or argv[1] not in ("create", "run", "build"):
         return call._replace(argv=list(argv))
@@ -80,12 +80,12 @@ def without_values(argv: t.Sequence[str]) -> Call:
 
 
 def _moved(call: Call, option: str, text: str, *, build: bool) -> bool:
-    """Take the value of an option off the command line; False when it must stay there."""
+    """Remove the value of an option from the command line. Returns False when it must stay."""
     name, equals, value = text.partition("=")
     if not equals:
         return False
     if option in ("-e", "--env", "--build-arg"):
-        # The proxies of a build are those of podman itself.
+        # A build uses the proxies of podman itself.
         proxy = build and name.lower().endswith("_proxy")
         if not read_by_podman(name) or proxy:
             call.environ[name] = value

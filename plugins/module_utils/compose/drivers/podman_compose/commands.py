@@ -69,7 +69,7 @@ class PodmanComposeCommands(BaseCommands):
         """Stop and remove containers. Their volumes stay."""
         if containers:
             self.stop(containers)
-            self.run(["podman", "rm", "--force", *containers], "remove former containers")
+            self.run(["podman", "rm", "--force", *containers], "remove previous containers")
 
     def down(self, containers: t.Mapping[str, str]) -> None:
         """Remove the complete stack: containers and networks, never a volume."""

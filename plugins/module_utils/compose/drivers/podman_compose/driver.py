@@ -56,8 +56,8 @@ class PodmanCompose(Tool):
         scales_by_replicas=False,
         name_separator="_",
         ignored_keys={
-            "deploy.restart_policy.condition": "podman-compose does not read it. Write restart",
-            "deploy.restart_policy.max_attempts": "podman-compose does not read it. Write restart: on-failure:NUMBER",
+            "deploy.restart_policy.condition": "podman-compose ignores it. Write restart",
+            "deploy.restart_policy.max_attempts": "podman-compose ignores it. Write restart: on-failure:NUMBER",
         },
     )
 
@@ -65,7 +65,7 @@ class PodmanCompose(Tool):
     def unfit(engine: Engine | None) -> str:
         """Why the tool cannot drive ``engine``; "" when it can."""
         if engine is not None and engine.name != "podman":
-            return f"it drives podman only, and the engine is {engine.name}"
+            return f"it drives only podman, and the engine is {engine.name}"
         return ""
 
     @staticmethod
@@ -83,7 +83,7 @@ class PodmanCompose(Tool):
     @staticmethod
     def too_old(version: tuple[int, ...]) -> str:
         """Why this version is not supported; "" when it is."""
-        return "" if version >= OLDEST else "too old, podman-compose 1.3 is the oldest that is supported"
+        return "" if version >= OLDEST else "too old, podman-compose 1.3 or later is required"
 
     def with_env(self, changes: t.Mapping[str, str]) -> PodmanCompose:
         """The same tool with these variables added to its environment."""

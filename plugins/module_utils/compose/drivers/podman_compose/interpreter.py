@@ -31,7 +31,7 @@ def tagged(loader, suffix, node):
     return loader.construct_scalar(node)
 Loader.add_multi_constructor("!", tagged)
 def odd(node, path):
-    # Plain words that YAML 1.1 takes for a number in base 60 or for a boolean.
+    # Unquoted words that YAML 1.1 reads as a number in base 60 or as a boolean.
     if len(path) > 30:
         return
     if isinstance(node, yaml.ScalarNode):
@@ -65,7 +65,7 @@ class Parsed:
 
     Attributes:
         odd: path, text and kind (``bool``, ``int``, ``float``) of each plain word that the YAML 1.1 of podman-compose
-            takes for a boolean or for a number in base 60.
+            reads as a boolean or as a number in base 60.
     """
 
     data: t.Any
@@ -74,7 +74,7 @@ class Parsed:
 
 
 def parse_yaml(tool: Driver, texts: t.Mapping[str, str], world: World) -> tuple[dict[str, Parsed], dotenv.Dialect]:
-    """Parse YAML with podman-compose's library in its interpreter. Returns also the way it reads dotenv files.
+    """Parse YAML with podman-compose's library in its interpreter. Also returns its dialect of dotenv files.
 
     This collection's target side is standard library only, and podman-compose cannot exist without PyYAML.
 
@@ -95,15 +95,15 @@ def parse_yaml(tool: Driver, texts: t.Mapping[str, str], world: World) -> tuple[
     return parsed, dotenv.Dialect.podman_compose(answer["python_dotenv"])
 
 
-# The project's directory, where it runs, is no place to import modules from.
+# It runs in the project directory, from which Python must not import modules.
 _WITHOUT_VALUES = "import sys; sys.path.pop(0); exec(sys.argv.pop(1))"
 
 
 def without_values(tool: Tool, folder: str, argv: t.Sequence[str]) -> list[str]:
-    """How to run ``argv`` of podman-compose without values on the command lines of Podman.
+    """The command that runs ``argv`` of podman-compose without values on the command lines of Podman.
 
     Args:
-        folder: a private directory that is there while it runs.
+        folder: a private directory that exists while it runs.
 
     Raises:
         ComposeError: podman-compose's interpreter cannot be found.
@@ -117,7 +117,7 @@ def interpreter_of(script: str, env: t.Mapping[str, str]) -> tuple[str, ...]:
     """The command in the ``#!`` line of ``script``; pip's long-path form (``/bin/sh`` and ``exec``) included.
 
     Raises:
-        ComposeError: there is none.
+        ComposeError: it has none.
     """
     place = script if os.path.isabs(script) else shutil.which(script, path=env.get("PATH")) or script
     try:
@@ -133,5 +133,5 @@ def interpreter_of(script: str, env: t.Mapping[str, str]) -> tuple[str, ...]:
     if words and os.path.basename(words[0]) == "env":
         words = [word for word in words[1:] if not word.startswith("-")]
     if not words or "python" not in os.path.basename(words[0]):
-        raise ComposeError(f"{place} is not a Python script; give podman-compose's own path as provider_path")
+        raise ComposeError(f"{place} is not a Python script. Set provider_path to the path of podman-compose itself")
     return tuple(words)

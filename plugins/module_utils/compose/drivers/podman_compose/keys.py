@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The keys of a compose file that podman-compose carries out. It ignores all others without a word.
+"""The keys of a compose file that podman-compose supports. It silently ignores all others.
 
-Read from the sources of podman-compose 1.3.0, 1.5.0 and 1.6.0. A key is in these tables when podman-compose does it,
-when this collection does it instead, or when it means nothing on one host, for Docker Compose as well.
+Read from the sources of podman-compose 1.3.0, 1.5.0 and 1.6.0. A key is in these tables when podman-compose supports
+it, when this collection does, or when it has no effect on one host, for Docker Compose as well.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Pr
 
 Version = tuple[int, ...]
 
-# ``configs`` and ``extends`` have messages of their own.
+# ``configs`` and ``extends`` have their own messages.
 _SERVICE = frozenset(
     [
         "annotations",
@@ -134,7 +134,7 @@ def left_out(path: str, data: t.Mapping[str, t.Any], version: Version) -> list[P
     Args:
         path: the compose file.
         data: the file, parsed.
-        version: podman-compose's.
+        version: the version of podman-compose.
     """
     text = ".".join(map(str, version))
     advice = "Remove it, or use docker compose on podman's socket"
@@ -142,7 +142,7 @@ def left_out(path: str, data: t.Mapping[str, t.Any], version: Version) -> list[P
         Problem(
             "unsupported",
             f"{path}: {where}" if where else path,
-            f"podman-compose {text} does not carry out {key}. {advice}",
+            f"podman-compose {text} does not support {key}. {advice}",
         )
         for where, key in dict.fromkeys(_unknown(data, version))
     ]
@@ -185,7 +185,7 @@ def _of_service(body: t.Mapping[str, t.Any], version: Version) -> t.Iterator[str
 
 
 def _by_value(body: t.Mapping[str, t.Any], reservations: t.Mapping[str, t.Any]) -> t.Iterator[str]:
-    """What is left out for some values only."""
+    """Keys that are ignored only with some values."""
     for row in _rows(reservations.get("devices")):
         device = _mapping(row)
         if device and not (device.get("driver") == "nvidia" and "gpu" in _rows(device.get("capabilities"))):
@@ -206,7 +206,7 @@ def _others(
     since: t.Mapping[str, Version] | None = None,
     version: Version = (),
 ) -> list[str]:
-    """Keys with a value that are not known. podman-compose adds some of its own, with an underscore."""
+    """Unknown keys with a value. podman-compose adds its own keys, with an underscore."""
     return [
         str(key)
         for key, value in body.items()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What podman-compose (1.3 to 1.6) cannot do, or does otherwise than the compose file says: refused, not deployed."""
+"""Refuse compose files that podman-compose (1.3 to 1.6) cannot deploy, or deploys differently than declared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ESCAPED = re.compile(r"\$(\$\{[^{}]*\})")
 
 
 def unsupported(path: str, data: t.Mapping[str, t.Any], values: t.Mapping[str, str]) -> t.Iterator[Problem]:
-    """What podman-compose leaves out, resolves only after the point where it can show its model, or resolves wrongly.
+    """Parts that podman-compose omits, resolves wrongly, or resolves only after it has printed its model.
 
     Args:
         path: the compose file.
@@ -39,27 +39,27 @@ def unsupported(path: str, data: t.Mapping[str, t.Any], values: t.Mapping[str, s
             continue
         found = []
         if "extends" in body:
-            found.append("extends cannot be planned with podman-compose: merge the service by hand")
+            found.append("extends cannot be planned with podman-compose. Merge the service by hand")
         if body.get("configs"):
-            found.append("podman-compose leaves configs out: mount the file read-only")
+            found.append("podman-compose ignores configs. Mount the file read-only")
         named = body.get("secrets")
         rows = named if isinstance(named, list) else []
         used = {str(row.get("source")) if isinstance(row, dict) else str(row) for row in rows}
         if used & from_environment:
-            found.append("podman-compose cannot take secrets from the environment: use a file")
+            found.append("podman-compose cannot read secrets from the environment. Use a file")
         if used & renamed:
-            found.append("podman-compose gives a service Podman's secrets only under their own names: leave name out")
+            found.append("podman-compose passes Podman's secrets to a service only under their own names. Remove name")
         for variable in sorted(_borrowed(body, values)):
             found.append(
-                f"podman-compose gives ${{{variable}}} the value the service's own environment has, and not its "
-                f"default: set {variable} in the stack's environment file"
+                f"podman-compose replaces ${{{variable}}} with the value in the service's own environment, and not "
+                f"with its default. Set {variable} in the stack's environment file"
             )
         for text in found:
             message = f"{text}, or use docker compose on podman's socket"
             yield Problem("unsupported", f"{path}: service {name}", message)
 
 
-# Where a compose file means a boolean. Elsewhere, Docker Compose takes the word as it is written.
+# Keys with a boolean. In other keys, Docker Compose uses the word as it is written.
 _BOOLEANS = frozenset(
     [
         "attach",
@@ -91,7 +91,7 @@ _BOOLEANS = frozenset(
 def misread(
     path: str, odd: t.Iterable[tuple[tuple[str, ...], str, str]], data: t.Mapping[str, t.Any]
 ) -> t.Iterator[Problem]:
-    """Plain words that podman-compose reads otherwise than Docker Compose.
+    """Unquoted words that podman-compose reads differently than Docker Compose.
 
     Args:
         path: the compose file.
@@ -103,7 +103,7 @@ def misread(
         if where[0].startswith("x-") or (service and service not in (data.get("services") or {})):
             continue
         if kind == "bool":
-            # The policy of a service is a word, that of a dependency a boolean.
+            # The restart policy of a service is a word, restart in depends_on a boolean.
             policy = where[-1] == "restart" and "depends_on" not in where
             if where[-1] in _BOOLEANS and not policy:
                 continue
@@ -115,7 +115,7 @@ def misread(
 
 
 def _borrowed(service: t.Mapping[str, t.Any], values: t.Mapping[str, str]) -> set[str]:
-    """Variables with a default that the service's environment happens to have, and that nobody else sets."""
+    """Variables with a default that only the service's own environment sets."""
     written = service.get("environment")
     own = pairs(written) if isinstance(written, (dict, list)) else {}
     found = set()
@@ -123,7 +123,7 @@ def _borrowed(service: t.Mapping[str, t.Any], values: t.Mapping[str, str]) -> se
         for name, operator, operand in variables.wanted(text):
             if name not in own or name in values or operator not in ("-", ":-", "+", ":+"):
                 continue
-            # Named after itself, or with the same default there, it comes to the same.
+            # With its own name, or with the same default there, the value is the same.
             itself = text in (own[name], f"{name}={own[name]}")
             if not itself and own[name] != f"${{{name}{operator}{operand}}}":
                 found.add(name)
@@ -131,20 +131,20 @@ def _borrowed(service: t.Mapping[str, t.Any], values: t.Mapping[str, str]) -> se
 
 
 def left_over(answer: t.Any, texts: t.Iterable[str], version: str) -> t.Iterator[Problem]:
-    """Variables that podman-compose's model still has in it, one problem for each place.
+    """One problem for each variable that podman-compose did not replace in its model.
 
     Args:
         answer: its model, parsed.
-        texts: the compose files; what they escape is meant to be left.
-        version: podman-compose's.
+        texts: the compose files, whose escaped variables must not be replaced.
+        version: the version of podman-compose.
     """
     meant = {found for text in texts for found in _ESCAPED.findall(text)}
     for where, text in _places(answer, ()):
         left = [found for found in _BRACED.findall(text) if found not in meant]
         if left:
             message = (
-                f"podman-compose {version} leaves {', '.join(left)} as it is: write the value, set the variable in the "
-                "stack's environment file, or use podman-compose 1.6, or docker compose on podman's socket"
+                f"podman-compose {version} does not replace {', '.join(left)}. Write the value, set the variable in "
+                "the stack's environment file, or use podman-compose 1.6, or docker compose on podman's socket"
             )
             yield Problem("unsupported", ".".join(where), message)
 
@@ -161,7 +161,7 @@ def _places(value: t.Any, where: tuple[str, ...]) -> t.Iterator[tuple[tuple[str,
 
 
 def default_network(resolved: t.Mapping[str, t.Any]) -> str:
-    """The network that podman-compose puts a service on which names none: the only one there is, or ``default``."""
+    """The network of a service that names none in podman-compose: the only declared network, or ``default``."""
     declared = list(resolved.get("networks") or {})
     own = resolved.get("x-podman")
     if not declared or "default" in declared or (isinstance(own, dict) and own.get("default_net_behavior_compat")):

@@ -39,8 +39,8 @@ def model_of(tool: Driver, source: Source, world: World) -> Model:
     real = os.path.realpath(source.project_dir)
     if os.path.realpath(os.path.dirname(source.files[0])) != os.path.realpath(source.read_dir):
         message = (
-            f"podman-compose takes the directory of the first compose file as the project directory, and that is not "
-            f"{source.project_dir}: move the file, or use docker compose"
+            f"podman-compose uses the directory of the first compose file as the project directory, and that is not "
+            f"{source.project_dir}. Move the file, or use docker compose"
         )
         raise BadStack(source.project, [Problem("file_elsewhere", source.named(source.files[0]), message)])
     result = config([*tool.arguments(source), "config"], tool, source, world)
@@ -57,7 +57,7 @@ def model_of(tool: Driver, source: Source, world: World) -> Model:
     if result.rc != 0:
         if not every:
             raise Refused(result)
-        # It stops at the first variable that is required and not set: what else is wrong shows once they are filled in.
+        # It stops at the first required variable that is not set. With placeholders, it reports the other problems.
         problems, values = unset_problems(unset, source), {**values, **placeholders(every)}
         filled = tool.with_env(placeholders(every))
         result = config([*tool.arguments(source), "config"], filled, source, world)
@@ -66,7 +66,7 @@ def model_of(tool: Driver, source: Source, world: World) -> Model:
         untaken = placeholders(name for name in every if name not in unset)
         parsed, unset = parse_yaml(tool, {answer: result.stdout}, world)[0], {}
     resolved = parsed[answer].data or {}
-    # What include and extends brought shows only here.
+    # The parts of include and extends are only visible here.
     left = list(keys.left_out(source.named(source.files[0]), resolved, tool.version))
     left += limits.left_over(resolved, texts.values(), tool.version_text)
     if left:
@@ -93,10 +93,10 @@ def _unset_in(
     tool: Driver,
     source: Source,
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Variables that nobody set: all, and those of services that are taken.
+    """Unset variables: all, and those of selected services.
 
     Raises:
-        BadStack: a file is no compose file, or has what podman-compose does not carry out.
+        BadStack: a file is not a compose file, or has keys that podman-compose does not support.
     """
     unset: dict[str, str] = {}
     every: dict[str, str] = {}
@@ -104,9 +104,11 @@ def _unset_in(
     for path, file in files.items():
         where, whole = source.named(path), file.data
         if file.error:
-            problems.append(Problem("not_yaml", where, f"not valid YAML: {file.error}"))
+            problems.append(Problem("not_yaml", where, f"is not valid YAML: {file.error}"))
         elif not isinstance(whole, dict):
-            problems.append(Problem("not_compose", where, "not a compose file: the top level is not a mapping"))
+            problems.append(
+                Problem("not_compose", where, "is not a compose file, because its top level is not a mapping")
+            )
         else:
             here = variables.used(whole, variables.taken(whole.get("services"), profiles))
             every = {**variables.unset(whole, values), **every}
@@ -121,5 +123,5 @@ def _unset_in(
 
 
 def _env_of(path: str, source: Source, dialect: dotenv.Dialect, environ: t.Mapping[str, str]) -> dict[str, str]:
-    # One that is not there is said with all else that is not.
+    # Another check reports a missing file.
     return env_file.read(path, source, dialect, environ) if os.path.exists(path) else {}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Give Podman the secrets that a compose file calls external. Values go through standard input only."""
+"""Set external secrets of a compose file in Podman. Values are only passed through standard input."""
 
 from __future__ import annotations
 
@@ -19,27 +19,33 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Pr
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
-# The first Podman that shows what a secret holds and can replace one.
+# The first Podman that can print and replace a secret.
 _SHOWS = (4, 7)
 _TIMEOUT = 60.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}")
 
 
 def problems(request: Request, engine: Engine | None) -> list[Problem]:
-    """Why Podman cannot be given the secrets of a request."""
+    """Why the secrets of a request cannot be set in Podman."""
     found = []
     for name in request.podman_secrets:
         where = f"compose_stack_secrets, name {name}"
         if not _NAME.fullmatch(name):
-            found.append(Problem("bad_secret_name", where, "is not a name for a secret of Podman"))
+            found.append(
+                Problem(
+                    "bad_secret_name",
+                    where,
+                    "is not a valid name of a Podman secret. Use letters, digits, '_', '.' and '-'",
+                )
+            )
         elif engine is not None and not traits_of(engine).has_secrets:
-            advice = "give it a path instead of a name, and declare it with file in the compose file"
-            found.append(Problem("external_secret", where, f"is kept by Podman, and this engine is Docker: {advice}"))
+            advice = "Set path instead of name, and declare it with file in the compose file"
+            found.append(Problem("external_secret", where, f"needs Podman, but this engine is Docker. {advice}"))
     return found
 
 
 def coming(request: Request, engine: Engine | None, world: World) -> dict[str, Piece]:
-    """The secrets that Podman does not have, or not with this value, as what a container would be made of.
+    """The secrets that Podman does not have, or has with another value, as pieces of a container.
 
     Raises:
         EngineError, ComposeError: Podman cannot be queried.
@@ -54,11 +60,11 @@ def coming(request: Request, engine: Engine | None, world: World) -> dict[str, P
     }
 
 
-def give(request: Request, engine: Engine, world: World, names: t.Iterable[str]) -> None:
-    """Give Podman these secrets of the request.
+def set_values(request: Request, engine: Engine, world: World, names: t.Iterable[str]) -> None:
+    """Set these secrets of the request in Podman.
 
     Raises:
-        ComposeError: it refused.
+        ComposeError: Podman refused.
     """
     for name in names:
         value = request.podman_secrets[name].encode("utf-8", "surrogateescape")
@@ -80,7 +86,7 @@ def _has(request: Request, engine: Engine, world: World, name: str, value: str) 
     if _shows(engine):
         shown = _podman(engine, world, "inspect", "--showsecret", "--format", "{{.SecretData}}", name)
         return shown in (value, f"{value}\n")
-    # An older Podman does not tell: what it was given is noted, as a digest.
+    # An older Podman does not print values, so a digest of the value is recorded.
     try:
         noted = files.read_text(_note(request, name)).strip()
     except files.FileError:

@@ -90,7 +90,7 @@ def unbounded(services: dict, *containers, engine: str = "docker", world: World 
         ({"driver": "k8s-file", "options": {"max-size": "10mb"}}, True),
     ],
 )
-def test_a_log_without_a_bound_is_found(defaults, logging, bounded):
+def test_log_without_a_limit_is_found(defaults, logging, bounded):
     body = {"image": "a"} if logging is None else {"image": "a", "logging": logging}
     assert (unbounded({"web": body}) == "") is bounded
 
@@ -102,7 +102,7 @@ def test_one_warning_names_all_services_and_the_lines(defaults):
     assert "/etc/docker/daemon.json" in said
 
 
-def test_the_default_of_docker_counts(defaults):
+def test_default_of_docker_counts(defaults):
     defaults["/etc/docker/daemon.json"] = json.dumps({"log-opts": {"max-size": "10m"}})
     assert unbounded({"web": {"image": "a"}}) == ""
     assert unbounded({"web": {"image": "a", "logging": {"driver": "json-file"}}}) == ""
@@ -113,7 +113,7 @@ def test_the_default_of_docker_counts(defaults):
     assert unbounded({"web": {"image": "a"}}) != ""
 
 
-def test_the_default_of_podman_counts(defaults):
+def test_default_of_podman_counts(defaults):
     # Which driver Podman takes by itself is known once there is a container.
     assert unbounded({"web": {"image": "a"}}, engine="podman") == ""
     defaults["/etc/containers/containers.conf"] = '[containers]\nlog_driver = "k8s-file"\n# log_size_max = 1000\n'
@@ -132,7 +132,7 @@ def test_the_default_of_podman_counts(defaults):
         ({"Type": "k8s-file", "Config": None, "Size": "10MB"}, True),
     ],
 )
-def test_a_container_shows_what_the_engine_does(defaults, config, bounded):
+def test_container_shows_the_default_of_the_engine(defaults, config, bounded):
     made = container("web", HostConfig__LogConfig=config)
     assert (unbounded({"web": {"image": "a"}}, made, engine="podman") == "") is bounded
 
@@ -159,7 +159,7 @@ def test_only_what_started_and_could_write_is_named(tmp_path):
         assert data_written.writable([], [mounted(str(tmp_path / "s"))]) == []
 
 
-def test_a_migration_writes_through_the_database_of_the_stack():
+def test_migration_writes_through_the_database_of_the_stack():
     row = {"Type": "volume", "Source": "/v", "Destination": "/var/lib/postgresql/data", "RW": True, "Name": "db"}
     kept = container("db", Mounts=[row], Config__Image="docker.io/library/postgres:15")
     assert data_written.writable([kept], [kept]) == []
@@ -167,7 +167,7 @@ def test_a_migration_writes_through_the_database_of_the_stack():
     assert [(each["service"], each["source"]) for each in found] == [("db", "volume db")]
 
 
-def test_the_backup_set_from_before_is_offered(tmp_path):
+def test_backup_set_from_before_is_offered(tmp_path):
     world = dataclasses.replace(World.real(), uid=1000, home=str(tmp_path))
     rows = [{"service": "web", "source": "/srv/d", "destination": "/data"}]
     assert data_written.warning("shop", [], 100.0, world) == ""

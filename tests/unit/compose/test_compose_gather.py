@@ -25,7 +25,7 @@ PATIENCE = 20.0
 
 
 class Meeting(Engine):
-    """An engine that answers once the compose tool was started, and lets the tool go on then."""
+    """An engine that answers after the compose tool was started, and then lets the tool continue."""
 
     name, socket, version = "docker", "/nowhere/docker.sock", "28.0.0"
 
@@ -77,7 +77,7 @@ def look(tmp_path, engine: Meeting, *, rc: int = 0, version: str = "2.40.3", sai
     return gather.gather(request, source, engine, Memory(), world), calls
 
 
-def test_one_call_of_config_beside_the_version_and_the_engine(tmp_path):
+def test_config_runs_once_in_parallel_with_version_and_engine(tmp_path):
     engine = Meeting()
     seen, calls = look(tmp_path, engine)
     assert sorted(calls) == ["config", "version"]
@@ -88,14 +88,14 @@ def test_one_call_of_config_beside_the_version_and_the_engine(tmp_path):
     assert len(engine.inspected) == len(set(engine.inspected))
 
 
-def test_a_tool_of_an_old_version_is_refused_also_when_its_model_came_first(tmp_path):
+def test_old_tool_is_refused_even_when_its_model_came_first(tmp_path):
     engine = Meeting()
     engine.engine.set()
     with pytest.raises(ComposeError, match="version 1 is too old"):
         look(tmp_path, engine, version="1.29.2")
 
 
-def test_what_is_wrong_with_the_stack_comes_before_what_is_wrong_with_the_engine(tmp_path):
+def test_problem_of_the_stack_is_reported_before_that_of_the_engine(tmp_path):
     with pytest.raises(BadStack, match="imag"):
         look(tmp_path, Meeting(broken=True), rc=15, said="services.web additional properties 'imag' not allowed")
     with pytest.raises(EngineError, match="the engine is gone"):
