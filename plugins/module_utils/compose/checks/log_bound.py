@@ -46,12 +46,9 @@ def warning(model: Model, containers: t.Sequence[Container], engine: str, world:
     )
     if not found:
         return ""
-    where = '"log-opts": {"max-size": "10m", "max-file": "3"} in /etc/docker/daemon.json'
-    if engine == "podman":
-        where = "log_size_max = 10485760 below [containers] in /etc/containers/containers.conf"
     return (
         f"logging: nothing bounds the size of the logs of {', '.join(found)}, so they can fill the disk. Add {_KEY} to "
-        f"each of these services, or set {where} for all containers that are created from then on."
+        f"each of these services, or set {_SETTINGS[engine]} for all containers that are created from then on."
     )
 
 
@@ -83,11 +80,17 @@ def _size(value: t.Any) -> bool:
 
 def default_of(engine: str, world: World) -> Default:
     """The default in the configuration of the engine, as far as this user may read it."""
-    if engine == "docker":
-        home = os.path.join(world.home, ".config/docker/daemon.json")
-        data = _json("/etc/docker/daemon.json" if world.is_root else home)
-        size = (data.get("log-opts") or {}).get("max-size") if isinstance(data.get("log-opts"), dict) else None
-        return Default(str(data.get("log-driver") or "json-file"), _size(size))
+    return _DEFAULTS[engine](world)
+
+
+def _docker_default(world: World) -> Default:
+    home = os.path.join(world.home, ".config/docker/daemon.json")
+    data = _json("/etc/docker/daemon.json" if world.is_root else home)
+    size = (data.get("log-opts") or {}).get("max-size") if isinstance(data.get("log-opts"), dict) else None
+    return Default(str(data.get("log-driver") or "json-file"), _size(size))
+
+
+def _podman_default(world: World) -> Default:
     places = ["/usr/share/containers/containers.conf", "/etc/containers/containers.conf"]
     places += sorted(glob.glob("/etc/containers/containers.conf.d/*.conf"))
     if not world.is_root:
@@ -98,6 +101,14 @@ def default_of(engine: str, world: World) -> Default:
         driver = _setting(text, "log_driver") or driver
         size_max = _setting(text, "log_size_max") or size_max
     return Default(driver, size_max.isdigit() and int(size_max) > 0)
+
+
+# The setting that bounds the logs of all containers of an engine.
+_SETTINGS = {
+    "docker": '"log-opts": {"max-size": "10m", "max-file": "3"} in /etc/docker/daemon.json',
+    "podman": "log_size_max = 10485760 below [containers] in /etc/containers/containers.conf",
+}
+_DEFAULTS: dict[str, t.Callable[[World], Default]] = {"docker": _docker_default, "podman": _podman_default}
 
 
 def _setting(text: str, name: str) -> str:

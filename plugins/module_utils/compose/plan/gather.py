@@ -78,7 +78,7 @@ def gather(
                 containers = project_containers(engine, request.name)
                 # The images of containers are mostly the declared ones.
                 references = [text for row in containers for text in (row.image_ref, row.image_id)]
-                found = images.inspect(engine, references, world)
+                found = images.look(engine, references, world)
                 networks, names = engine.networks(), engine.names()
             except EngineError as error:
                 lost = error
@@ -89,7 +89,7 @@ def gather(
     gathered = Gathered(tool, model, containers, found, resources.Found(known=memory.outside), names)
     if engine is not None:
         wanted = [service.image for service in model.services.values() if service.image not in found]
-        gathered.images.update(images.inspect(engine, wanted, world))
+        gathered.images.update(images.look(engine, wanted, world))
         volumes = engine.volumes([body["name"] for body in resources.declared(model, "volume").values()])
         gathered.outside = resources.Found({row.name: row for row in networks}, volumes, memory.outside)
     return gathered

@@ -16,7 +16,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.client import 
 Images = dict[str, "t.Mapping[str, t.Any] | None"]
 
 
-def inspect(engine: Engine, references: t.Iterable[str], world: World) -> Images:
+def look(engine: Engine, references: t.Iterable[str], world: World) -> Images:
     """``inspect`` of each of ``references`` (names or ids), None for each without a local image.
 
     A reference with an unset variable is omitted, because no engine accepts it.
