@@ -183,7 +183,7 @@ def test_job_that_is_retried_while_it_fails_is_healthy_when_it_ended_with_0(comp
 def test_output_of_a_failing_healthcheck_is_one_line_of_printable_text():
     check = {"ExitCode": 3, "Output": "cannot reach\x1b[0m the database\nat db:5432\n"}
     row = container("web", State__Health={"Status": "unhealthy", "Log": [check]})
-    with pytest.raises(Unhealthy, match=r"3 and printed: cannot reach \[0m the database \| at db:5432;"):
+    with pytest.raises(Unhealthy, match=r"3 and printed: cannot reach \[0m the database \| at db:5432\."):
         gate_of(lambda now: [row], {"web": {"image": "a", **HEALTHCHECK}})
 
 
