@@ -1,55 +1,26 @@
-"""Compare roles, their argument specifications and the modules they call, option by option.
+"""Check that roles pass their variables in every call of a module.
 
-This is about roles that have the name of a module (``compose_stack`` of ``compose_stack`` and its ``_info``). A
-role variable that is named like an option (``compose_stack_keep`` for ``keep``) has the option's type and choices, and
-every call of the module in the role passes it: by its own arguments, or by ``module_defaults`` of a block around it.
+Covers roles that have the name of a module (``compose_stack`` with ``compose_stack`` and ``compose_stack_info``). If
+the role has a variable named after an option (``compose_stack_keep`` for ``keep``), every call of the module passes it:
+by its own arguments, or by ``module_defaults`` of the task or of a block around it.
 """
 
 from __future__ import annotations
 
-import ast
 import pathlib
 import re
 import sys
 import typing as t
 
 import yaml
+from module_docs import PREFIX, ROOT, Yaml, module_options
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-PREFIX = "onebox.stack."
-Yaml = t.Any
-
-# Where a role deliberately differs from its module, and why.
-DIFFERENT = {
-    "podman_machine_provider": "an empty string is the role's way to leave the choice to the machine that exists",
-    "podman_machine_rootful": "an empty string is the role's way to leave the machine as it is",
-    "compose_stack_env": "passed as JSON, so that a result hides it as one value and not each number and word in it",
-    "compose_stack_content": "the role stages the files, and passes the directories they belong to",
-}
 # Calls that deliberately leave options out, and why.
 NOT_PASSED = {
     ("roles/compose_stack/tasks/down.yml", "env"): "only a deploy writes variables",
     ("roles/compose_stack/tasks/down.yml", "secrets"): "only a deploy writes secrets, and no other run needs the vault",
     ("roles/compose_stack/tasks/down.yml", "content"): "only a deploy writes files",
 }
-
-
-def module_options(name: str) -> dict[str, Yaml]:
-    """The documented options of one of our modules, those of its documentation fragments included."""
-    documentation = yaml.safe_load(_constant(ROOT / f"plugins/modules/{name}.py", "DOCUMENTATION"))
-    options = dict(documentation.get("options") or {})
-    for fragment in documentation.get("extends_documentation_fragment") or ():
-        if fragment.startswith(PREFIX):
-            path = ROOT / f"plugins/doc_fragments/{fragment[len(PREFIX) :].split('.')[0]}.py"
-            options.update(yaml.safe_load(_constant(path, "DOCUMENTATION")).get("options") or {})
-    return options
-
-
-def _constant(path: pathlib.Path, name: str) -> str:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
-            return str(ast.literal_eval(node.value))
-    raise SystemExit(f"{path}: no {name}")
 
 
 class Call(t.NamedTuple):
@@ -123,23 +94,17 @@ def _includes(tasks: Yaml) -> t.Iterator[str]:
 
 
 def problems_of(role: Role, options: t.Mapping[str, dict[str, Yaml]]) -> list[str]:
-    """The differences between one role and the modules it calls."""
+    """The variables that calls of one role leave out."""
     found = []
     for call in role.calls():
         if call.module not in (role.name, f"{role.name}_info"):
             continue
-        for option, meaning in sorted(options[call.module].items()):
+        for option in sorted(options[call.module]):
             variable = f"{role.name}_{option}"
             if variable not in role.spec:
                 continue
             if option not in call.options and (call.where.partition(":")[0], option) not in NOT_PASSED:
                 found.append(f"{call.where}: does not pass {option} to {call.module}, and {variable} exists")
-            for key in ("type", "elements", "choices"):
-                said, wanted = role.spec[variable].get(key), meaning.get(key)
-                if said != wanted and (said, wanted) != ("str", "path") and variable not in DIFFERENT:
-                    found.append(
-                        f"{variable}: {key} is {said!r} in the role and {wanted!r} in the module {call.module}"
-                    )
     return sorted(set(found))
 
 
@@ -147,9 +112,9 @@ def main() -> None:
     groups = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"]
     roles = [Role(folder, groups) for folder in sorted((ROOT / "roles").iterdir()) if folder.is_dir()]
     modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
-    options = {name: module_options(name) for name in modules}
+    options = {name: module_options(name, ROOT) for name in modules}
     found = [problem for role in roles for problem in problems_of(role, options)]
-    print("\n".join(found) or "roles, their specifications and the modules agree")
+    print("\n".join(found) or "every call passes the role's variables")
     sys.exit(1 if found else 0)
 
 
