@@ -325,7 +325,7 @@ problems:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.compose import options
+from ansible_collections.onebox.stack.plugins.module_utils.compose import options, request
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import freeze
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
@@ -349,7 +349,7 @@ def main() -> None:
     run_module(
         _run,
         argument_spec={
-            **options.COMMON,
+            **request.COMMON,
             "state": {"type": "str", "choices": list(STATES), "default": "present"},
             "wait_timeout": {"type": "float", "default": 120},
             "lock_timeout": {"type": "float", "default": 300},

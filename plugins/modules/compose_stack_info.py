@@ -159,7 +159,7 @@ would_change:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.compose import options
+from ansible_collections.onebox.stack.plugins.module_utils.compose import options, request
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
@@ -176,7 +176,7 @@ def _run(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(_run, argument_spec=options.COMMON)
+    run_module(_run, argument_spec=request.COMMON)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The argument spec the compose modules share, and what it becomes."""
+"""The options of the compose modules as a request."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import pwd
@@ -19,54 +20,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.state.boot im
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import KINDS
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
-COMMON: dict[str, dict[str, t.Any]] = {
-    "name": {"type": "str", "required": True},
-    "project_dir": {"type": "path", "required": True},
-    "staged_dir": {"type": "path"},
-    "staging_dir": {"type": "path"},
-    "env": {"type": "json", "no_log": True},
-    "secrets": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "no_log": False,
-        "options": {
-            "name": {"type": "str"},
-            "path": {"type": "path"},
-            "value": {"type": "str", "required": True, "no_log": True},
-            "owner": {"type": "str"},
-            "group": {"type": "str"},
-        },
-        "mutually_exclusive": [("name", "path")],
-        "required_one_of": [("name", "path")],
-    },
-    "content": {"type": "list", "elements": "path", "default": []},
-    "files": {"type": "list", "elements": "str", "default": []},
-    "env_file": {"type": "path"},
-    "required_env": {"type": "list", "elements": "str", "default": []},
-    "profiles": {"type": "list", "elements": "str", "default": []},
-    "engine": {"type": "str", "choices": ["auto", "docker", "podman"], "default": "auto"},
-    "socket": {"type": "path"},
-    "provider": {"type": "str", "choices": ["auto", "docker-compose", "podman-compose"], "default": "auto"},
-    "provider_path": {"type": "path"},
-    "state_dir": {"type": "path"},
-    "public_ports": {"type": "list", "elements": "int", "default": []},
-    "adopt": {"type": "bool", "default": False},
-    "backed_up": {"type": "list", "elements": "str", "default": []},
-    "remove_orphans": {"type": "bool", "default": False},
-    "show_env": {"type": "list", "elements": "str", "default": []},
-    "verify": {"type": "bool", "default": True},
-    "vm": {"type": "str", "choices": list(KINDS), "default": "none"},
-    "vm_name": {"type": "str", "default": ""},
-}
-
 
 def request_of(params: t.Mapping[str, t.Any], world: World) -> Request:
-    """The run that a module's parameters ask for; those only one module has get their defaults.
+    """The request of a module's parameters. Those that only another module has get their defaults.
 
     Raises:
         ComposeError: ``name`` is not a name for a stack, or ``env`` is not a mapping.
@@ -78,49 +37,21 @@ def request_of(params: t.Mapping[str, t.Any], world: World) -> Request:
             "Begin with a letter or a digit."
         )
     default_state = "/var/lib/onebox" if world.is_root else os.path.join(world.home, ".local/state/onebox")
-    extra = {
-        name: params[name]
-        for name in (
-            "state",
-            "wait_timeout",
-            "lock_timeout",
-            "boot",
-            "rollback",
-            "keep",
-            "revision",
-            "force",
-        )
-        if params.get(name) is not None
+    plain = {each.name for each in dataclasses.fields(Request)}
+    given: dict[str, t.Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in params.items()
+        if name in plain and value is not None
     }
-    return Request(
-        name=params["name"],
-        project_dir=os.path.normpath(params["project_dir"]),
-        staging_dir=params["staging_dir"] or "",
-        env=_variables(params["env"]),
-        secrets=tuple(params["secrets"]),
-        content=_content(params),
-        staged_dir=os.path.realpath(params["staged_dir"]) if params["staged_dir"] else "",
-        files=tuple(params["files"]),
-        env_file=params["env_file"],
-        profiles=tuple(params["profiles"]),
-        rules=declaration.Rules(tuple(params["required_env"]), tuple(params["public_ports"])),
-        engine=params["engine"],
-        socket=params["socket"],
-        provider=params["provider"],
-        provider_path=params["provider_path"],
-        remove_orphans=params["remove_orphans"],
-        show_env=tuple(params["show_env"]),
-        adopt=params["adopt"],
-        backed_up=tuple(params["backed_up"]),
-        verify=params["verify"],
-        vm=params["vm"],
-        vm_name=params["vm_name"],
-        http_checks=tuple(params.get("http_checks") or ()),
-        prometheus_checks=tuple(params.get("prometheus_checks") or ()),
-        freeze=tuple(params.get("freeze") or ()),
-        state_dir=params["state_dir"] or default_state,
-        **extra,
-    )
+    converted: dict[str, t.Any] = {
+        "project_dir": os.path.normpath(params["project_dir"]),
+        "env": _variables(params["env"]),
+        "content": _content(params),
+        "staged_dir": os.path.realpath(params["staged_dir"]) if params["staged_dir"] else "",
+        "rules": declaration.Rules(tuple(params["required_env"]), tuple(params["public_ports"])),
+        "state_dir": params["state_dir"] or default_state,
+    }
+    return Request(**{**given, **converted})
 
 
 def _variables(text: str | None) -> dict[str, t.Any] | None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run on a stack is asked for."""
+"""The request for a run on a stack, and the options that all compose modules have."""
 
 from __future__ import annotations
 
@@ -10,11 +10,56 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration
+from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import KINDS
+
+COMMON: dict[str, dict[str, t.Any]] = {
+    "name": {"type": "str", "required": True},
+    "project_dir": {"type": "path", "required": True},
+    "staged_dir": {"type": "path"},
+    "staging_dir": {"type": "path"},
+    "env": {"type": "json", "no_log": True},
+    "secrets": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "no_log": False,
+        "options": {
+            "name": {"type": "str"},
+            "path": {"type": "path"},
+            "value": {"type": "str", "required": True, "no_log": True},
+            "owner": {"type": "str"},
+            "group": {"type": "str"},
+        },
+        "mutually_exclusive": [("name", "path")],
+        "required_one_of": [("name", "path")],
+    },
+    "content": {"type": "list", "elements": "path", "default": []},
+    "files": {"type": "list", "elements": "str", "default": []},
+    "env_file": {"type": "path"},
+    "required_env": {"type": "list", "elements": "str", "default": []},
+    "profiles": {"type": "list", "elements": "str", "default": []},
+    "engine": {"type": "str", "choices": ["auto", "docker", "podman"], "default": "auto"},
+    "socket": {"type": "path"},
+    "provider": {"type": "str", "choices": ["auto", "docker-compose", "podman-compose"], "default": "auto"},
+    "provider_path": {"type": "path"},
+    "state_dir": {"type": "path"},
+    "public_ports": {"type": "list", "elements": "int", "default": []},
+    "adopt": {"type": "bool", "default": False},
+    "backed_up": {"type": "list", "elements": "str", "default": []},
+    "remove_orphans": {"type": "bool", "default": False},
+    "show_env": {"type": "list", "elements": "str", "default": []},
+    "verify": {"type": "bool", "default": True},
+    "vm": {"type": "str", "choices": list(KINDS), "default": "none"},
+    "vm_name": {"type": "str", "default": ""},
+}
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for; see the module's documentation for each."""
+    """The wanted state of a stack. A field named after an option has its value; the modules document each.
+
+    A list becomes a tuple, and an option without a value the default here. ``compose/options.py`` converts the others.
+    """
 
     name: str
     project_dir: str

@@ -7,19 +7,19 @@ import dataclasses
 import pwd
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose import options
+from ansible_collections.onebox.stack.plugins.module_utils.compose import options, request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
-DEFAULTS = {key: option.get("default") for key, option in options.COMMON.items()}
+DEFAULTS = {key: option.get("default") for key, option in request.COMMON.items()}
 ROOT = dataclasses.replace(World.real(), uid=0, home="/root")
 
 
 @pytest.mark.parametrize("name", ["shop", "97layer", "a", "a.b_c-d", "0"])
 def test_name_usable_as_directory_is_accepted(name: str):
-    request = options.request_of({**DEFAULTS, "name": name, "project_dir": "/opt/x"}, ROOT)
-    assert request.state_folder == f"/var/lib/onebox/{name}"
+    found = options.request_of({**DEFAULTS, "name": name, "project_dir": "/opt/x"}, ROOT)
+    assert found.state_folder == f"/var/lib/onebox/{name}"
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_variables_are_a_mapping_and_a_refusal_does_not_show_them():
 
 
 def test_content_is_staged_by_number_and_needs_the_staging_directory():
-    request = request_of(content=["/srv/a/", "/srv/b"], staging_dir="/tmp/x")
-    assert request.content == (("/tmp/x/content-0", "/srv/a"), ("/tmp/x/content-1", "/srv/b"))
+    found = request_of(content=["/srv/a/", "/srv/b"], staging_dir="/tmp/x")
+    assert found.content == (("/tmp/x/content-0", "/srv/a"), ("/tmp/x/content-1", "/srv/b"))
     with pytest.raises(ComposeError, match="content: needs staging_dir"):
         request_of(content=["/srv/a"])
     with pytest.raises(ComposeError, match="content: srv is not an absolute path"):
