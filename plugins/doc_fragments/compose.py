@@ -104,6 +104,17 @@ options:
     description:
       - Path of the engine's socket; nothing else is tried then.
     type: path
+  pull:
+    description:
+      - When to pull the images of the services, before the plan compares them with the containers.
+      - V(missing) pulls an image only if it is not present.
+      - V(always) pulls the image of every service, and fails if one cannot be pulled.
+      - V(newer) pulls the image of every service too, and uses the present image with a warning if the pull fails.
+      - Images that the stack builds are not pulled. Check mode pulls nothing and returns the images as RV(pulls).
+      - During a change freeze, no present image is pulled.
+    type: str
+    choices: [missing, always, newer]
+    default: missing
   provider:
     description:
       - The compose tool.

@@ -221,6 +221,15 @@ images:
   returned: always
   type: list
   elements: dict
+pulls:
+  description:
+    - Images of services that O(pull) replaced by another version, with C(service) and C(image). In check mode, all
+      images that would be pulled.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - {service: web, image: docker.io/library/nginx:1.27}
 orphans:
   description: Services that have containers in this project and are no longer declared.
   returned: always

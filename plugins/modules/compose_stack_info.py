@@ -83,6 +83,13 @@ images:
   returned: always
   type: list
   elements: dict
+pulls:
+  description: Images that O(pull) would pull, with C(service) and C(image).
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - {service: web, image: docker.io/library/nginx:1.27}
 orphans:
   description: Services that have containers in this project and are no longer declared.
   returned: always

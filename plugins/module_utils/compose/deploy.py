@@ -10,6 +10,7 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose import pull
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as results
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find
@@ -116,6 +117,7 @@ class Deploy:
         self._run.refuse_in_freeze([*planning.changes(seen.rows), *incoming.changes])
         result.changed = any(row.action != planning.KEEP for row in seen.rows)
         incoming.describe(result)
+        pull.describe(self._request, seen, result)
         if self._request.boot and seen.engine is not None:
             self._ensure_boot(seen, seen.engine, result, check=True)
         return result
@@ -148,12 +150,12 @@ class Deploy:
             some of the files could be written.
         """
         request, world = self._request, self._run.world
-        seen = self._inspector.inspect(staging=staging)
-        incoming = Incoming(request, staging, seen)
-        problems = [*self._inspector.problems(seen), *incoming.problems]
-        if problems:
-            raise BadStack(request.name, problems)
-        self._run.refuse_in_freeze([*planning.changes(seen.rows), *incoming.changes])
+        seen, incoming = self._check(staging)
+        pulled = pull.Pull(self._run, seen)
+        pulled.run()
+        if pulled.changed:
+            # The plan and the checks are those of the new images.
+            seen, incoming = self._check(staging)
         judged = releases.digests(seen.source, seen.model, staging.main.target.items if staging.main else None)
         with self._inspector.timings.step("files"):
             if incoming.secrets and seen.engine is not None:
@@ -162,11 +164,27 @@ class Deploy:
                 seen = self._inspector.inspect(staging=staging)
             ended = Ended(self._inspector.result(seen), judged=judged)
             incoming.describe(ended.result)
+            pulled.report(ended.result)
             try:
                 incoming.move_in(world, ended.result)
             except move_in.PartlyWritten as error:
                 ended.failure = f"stack {request.name}: {error}"
         return dataclasses.replace(seen, source=seen.source.deployed()), ended
+
+    def _check(self, staging: Staging) -> tuple[Inspection, Incoming]:
+        """Inspect the stack with its staged files.
+
+        Raises:
+            BadStack: it must not be deployed.
+            ComposeError: it must not be changed now.
+        """
+        seen = self._inspector.inspect(staging=staging)
+        incoming = Incoming(self._request, staging, seen)
+        problems = [*self._inspector.problems(seen), *incoming.problems]
+        if problems:
+            raise BadStack(self._request.name, problems)
+        self._run.refuse_in_freeze([*planning.changes(seen.rows), *incoming.changes])
+        return seen, incoming
 
     def _settle(self, seen: Inspection, ended: Ended) -> str:
         """Keep a healthy stack as a release, and let the host start it at boot. Returns a failure."""

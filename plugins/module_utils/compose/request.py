@@ -40,6 +40,7 @@ COMMON: dict[str, dict[str, t.Any]] = {
     "profiles": {"type": "list", "elements": "str", "default": []},
     "engine": {"type": "str", "choices": ["auto", "docker", "podman"], "default": "auto"},
     "socket": {"type": "path"},
+    "pull": {"type": "str", "choices": ["missing", "always", "newer"], "default": "missing"},
     "provider": {"type": "str", "choices": ["auto", "docker-compose", "podman-compose"], "default": "auto"},
     "provider_path": {"type": "path"},
     "state_dir": {"type": "path"},
@@ -74,6 +75,7 @@ class Request:
     rules: declaration.Rules = field(default_factory=declaration.Rules)
     engine: str = "auto"
     socket: str | None = None
+    pull: str = "missing"
     provider: str = "auto"
     provider_path: str | None = None
     state: str = "present"

@@ -38,6 +38,7 @@ class Result:
     files_read: list[str] = field(default_factory=list)
     files: list[dict[str, str]] = field(default_factory=list)
     foreign_files: list[str] = field(default_factory=list)
+    pulls: list[dict[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     last_good: dict[str, t.Any] = field(default_factory=dict)
     rolled_back: bool = False
@@ -75,6 +76,7 @@ class Result:
             text.append(f"{row['service']}: {row['action']}{why}")
             for name, change in sorted(row["diff"].items()):
                 text.append(f"    {name}: {_shown(change['before'])} -> {_shown(change['after'])}")
+        text += [f"{row['service']}: pulls {row['image']} before it compares" for row in self.pulls]
         text += [f"{row['path']}: {row['action']}" for row in self.files]
         text += [f"{path}: not from a deploy, stays" for path in self.foreign_files]
         text += [f"{name}: no longer declared, still exists" for name in self.orphans]

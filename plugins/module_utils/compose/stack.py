@@ -10,6 +10,7 @@ import dataclasses
 import os
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose import pull
 from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Deploy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files.incoming import Incoming
@@ -90,6 +91,7 @@ class Stack:
             # A model with problems has placeholders in it, so it has no plan.
             result = Result(self._request.name) if seen.model.problems else inspector.result(seen)
             incoming.describe(result)
+            pull.describe(self._request, seen, result)
             return result, [*inspector.problems(seen), *incoming.problems]
 
     @masked

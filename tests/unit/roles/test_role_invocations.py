@@ -27,6 +27,7 @@ STACK = {
     "compose_stack_secrets": [{"name": "token", "value": "sesame"}],
     "compose_stack_engine": "docker",
     "compose_stack_provider": "docker-compose",
+    "compose_stack_pull": "newer",
     "compose_stack_wait_timeout": 7.5,
     "compose_stack_lock_timeout": 1,
     "compose_stack_http_checks": [{"url": "http://127.0.0.1:1/", "status": 204}],

@@ -88,7 +88,7 @@ class DockerComposeCommands(BaseCommands):
 
     def _compose(self, words: t.Sequence[str], what: str, timeout: float) -> None:
         source = self.source(what)
-        self.run([*arguments(self._tool, source), *words], what, timeout, source.project_dir)
+        self.run([*arguments(self._tool, source), *words], what, timeout, source.read_dir)
 
     def _project(self, words: t.Sequence[str], what: str) -> None:
         # By labels, without a file: the command affects the containers that run, whatever the file declares now.
