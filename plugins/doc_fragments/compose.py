@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options the compose modules share."""
+"""Options that all compose modules have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class ModuleDocFragment:
 options:
   name:
     description:
-      - Name of the stack, which is the compose project's name. It is never guessed from a directory.
+      - Name of the stack, which is the name of its compose project. It is never derived from a directory.
     type: str
     required: true
   project_dir:
@@ -21,16 +21,16 @@ options:
     required: true
   staged_dir:
     description:
-      - A directory with the files as they will be in O(project_dir). They are judged there, and moved to
-        O(project_dir) only when the stack may be deployed. Nobody but this user may be able to write to it.
-      - Files that an earlier deploy wrote and that are not in it any more are removed. All others stay, and are
-        returned as RV(foreign_files).
-      - Modes are kept, except that a file everybody may read becomes C(0644) or C(0755).
+      - A directory with the files that a deploy writes to O(project_dir). They are checked there first, and moved only
+        if the stack may be deployed. Only the current user may be able to write to this directory.
+      - Files of an earlier deploy that are missing in it are removed. All other files stay, and are returned as
+        RV(foreign_files).
+      - Modes are kept, but a file that everybody may read becomes C(0644) or C(0755).
     type: path
   staging_dir:
     description:
-      - A private directory of this run that holds O(staged_dir) and the files for O(content). It is removed at the
-        end, also in check mode. The role compose_stack makes it.
+      - A private directory of this run that holds O(staged_dir) and the files for O(content). It is removed at the end,
+        also in check mode. The role P(onebox.stack.compose_stack#role) creates it.
     type: path
   env:
     description:
@@ -38,53 +38,56 @@ options:
     type: json
   secrets:
     description:
-      - Secrets that are written after the stack has been judged, and before it is deployed.
+      - Secrets to write after the checks and before the deploy. Each has a O(secrets[].name) or a O(secrets[].path).
+        Keep the values in a vault.
     type: list
     elements: dict
     default: []
     suboptions:
       name:
-        description: Name of a secret that Podman keeps.
+        description: Name of a secret that Podman keeps. The compose file declares it with C(external).
         type: str
       path:
-        description: Path of a file, mode 0400.
+        description:
+          - Path of a file on the host, mode 0400. The compose file declares it with C(file). Its directory must exist,
+            see M(onebox.stack.data_dirs).
         type: path
       value:
-        description: What is secret.
+        description: The secret value.
         type: str
         required: true
       owner:
-        description: Owner of the file. By default this user.
+        description: Owner of the file, which is the user that the container runs as. The default is the current user.
         type: str
       group:
         description: Group of the file.
         type: str
   content:
     description:
-      - Directories of data that files of the stack are copied to. Those for the first one are in C(content-0) of
+      - Data directories that files of the stack are copied to. The files for the first one are in C(content-0) of
         O(staging_dir), and so on. Nothing is removed there. New files get the owner of the directory.
     type: list
     elements: path
     default: []
   files:
     description:
-      - Compose files, absolute or relative to O(project_dir), merged in this order.
-      - By default those that Docker Compose reads, which are the ones that V(COMPOSE_FILE) in O(env_file) names.
-      - Without it, the first of V(compose.yaml), V(compose.yml), V(docker-compose.yml) and V(docker-compose.yaml), and
-        the first of V(compose.override.yml), V(compose.override.yaml), V(docker-compose.override.yml) and
-        V(docker-compose.override.yaml).
+      - Compose files, absolute or relative to O(project_dir), merged in this order. By default the ones that Docker
+        Compose reads.
+      - These are the files that V(COMPOSE_FILE) in O(env_file) lists. Without it, the first of V(compose.yaml),
+        V(compose.yml), V(docker-compose.yml) and V(docker-compose.yaml), and the first of V(compose.override.yml),
+        V(compose.override.yaml), V(docker-compose.override.yml) and V(docker-compose.override.yaml).
     type: list
     elements: str
     default: []
   env_file:
     description:
-      - The environment file the compose files are filled in from, absolute or relative to O(project_dir).
-      - By default C(.env) in O(project_dir) where there is one. Of the caller's environment only C(HOME), C(USER),
-        C(LOGNAME), C(TMPDIR) and proxies count, where this file does not give them.
+      - File with the variables of the compose files, absolute or relative to O(project_dir).
+      - The default is C(.env) in O(project_dir) if it exists. Only C(HOME), C(USER), C(LOGNAME), C(TMPDIR) and proxies
+        are taken from the caller's environment, unless this file sets them.
     type: path
   required_env:
     description:
-      - Variables of O(env_file) that must have a value.
+      - Variables of the environment file that must have a value.
     type: list
     elements: str
     default: []
@@ -96,20 +99,20 @@ options:
     default: []
   engine:
     description:
-      - The container engine; V(auto) takes Docker when it answers, else Podman.
+      - The container engine. V(auto) uses Docker if it answers, else Podman.
     type: str
     choices: [auto, docker, podman]
     default: auto
   socket:
     description:
-      - Path of the engine's socket; nothing else is tried then.
+      - Path of the engine's socket. No other socket is tried.
     type: path
   pull:
     description:
-      - When to pull the images of the services, before the plan compares them with the containers.
-      - V(missing) pulls an image only if it is not present.
+      - When to pull the images of the services, before the plan compares them with the containers. V(missing) pulls an
+        image only if it is not present.
       - V(always) pulls the image of every service, and fails if one cannot be pulled.
-      - V(newer) pulls the image of every service too, and uses the present image with a warning if the pull fails.
+      - V(newer) also pulls the image of every service. If a pull fails, it uses the present image and warns.
       - Images that the stack builds are not pulled. Check mode pulls nothing and returns the images as RV(pulls).
       - During a change freeze, no present image is pulled.
     type: str
@@ -117,37 +120,36 @@ options:
     default: missing
   provider:
     description:
-      - The compose tool.
-      - V(auto) takes docker compose v2 where the engine has a socket, also with Podman, else podman-compose.
+      - The compose tool. V(auto) uses docker compose v2 if the engine has a socket, also with Podman, else
+        podman-compose.
     type: str
     choices: [auto, docker-compose, podman-compose]
     default: auto
   provider_path:
     description:
-      - Path of the compose tool, instead of looking for it.
+      - Path of the compose tool. Without it, the module searches for the tool.
     type: path
   state_dir:
     description:
-      - Directory that holds one directory of lock, state and history for each stack.
-      - By default C(/var/lib/onebox) for root and C(~/.local/state/onebox) for other users.
+      - Directory with the lock, state and history of each stack, in a subdirectory of its name.
+      - The default is C(/var/lib/onebox) for root and C(~/.local/state/onebox) for other users.
     type: path
   public_ports:
     description:
-      - Ports of the host that may be reached from other machines. Publishing any other port on more than the loopback
-        address is an error.
+      - Ports of the host that other machines may reach. All other ports must be published on a loopback address.
     type: list
     elements: int
     default: []
   adopt:
     description:
       - Take over containers of the same project name that were deployed from another directory.
-      - Otherwise they are an error, since they are most likely another stack with the same name.
+      - Without it they are an error, since they most likely belong to another stack of the same name.
     type: bool
     default: false
   backed_up:
     description:
-      - Services, or containers, that a source of the stack's backups names, or whose data needs no backup. A service
-        whose image is a database and that is not among them is a warning.
+      - Services or containers that are backed up or need no backup. Any other service whose image is a database causes
+        a warning.
     type: list
     elements: str
     default: []
@@ -158,25 +160,25 @@ options:
     default: false
   show_env:
     description:
-      - Variables whose values may be shown in C(diff) and in messages.
-      - The values of all others are masked wherever they appear, and C(diff) says only that they change.
+      - Variables whose values may appear in diffs and messages. The values of all others are masked.
+      - For a masked variable, C(diff) only reports that it changes.
     type: list
     elements: str
     default: []
   verify:
     description:
-      - Prove every bind mount, see M(onebox.stack.bind_mount_verify). Only for hosts where no proof is possible.
+      - Verify every bind mount, see M(onebox.stack.bind_mount_verify). Disable it only on hosts that allow no proof.
     type: bool
     default: true
   vm:
     description:
-      - The virtual machine the containers run in, as on a Mac. Mounts are then proven through it, and a bind source
-        that it does not share is an error before anything is started.
+      - The virtual machine that the containers run in, as on a Mac. Mounts are verified through it. A bind source that
+        it does not share is an error before any container starts.
     type: str
     choices: [none, podman, colima, docker_desktop]
     default: none
   vm_name:
-    description: Name of the Podman machine or the Colima profile. Empty is the default one.
+    description: Name of the Podman machine or of the Colima profile. Empty is the default one.
     type: str
     default: ""
 """

@@ -1,41 +1,40 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deploy a compose stack: plan, lock, apply, wait for health, prove the mounts."""
+"""Deploy a compose stack: plan, lock, apply, wait until it is healthy, verify the mounts."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: compose_stack
-short_description: Deploy a compose stack, and say why
+short_description: Deploy a compose stack, with a reason for each change
 version_added: 0.1.0
 description:
-  - Brings a stack declared by a compose file to the wanted state on one host.
-  - Looks first, and makes a plan with one action and its reasons for each service; then does exactly that.
-  - Refuses a stack that must not be deployed before anything is touched, with all problems at once, for example
-    variables nobody set, bind sources that do not exist, data in the deploy directory, ports that are taken, ports open
-    to other machines that nobody listed, another stack of the same name.
-  - Waits until every service is well, proves every bind mount, asks every URL. When one of these fails, so does the
-    module.
-  - Runs one at a time for each stack.
+  - Brings a stack that a compose file declares to the wanted state on one host.
+  - Inspects the stack first and plans one action with its reasons for each service. Then carries out exactly this plan.
+  - Refuses a stack that must not be deployed before it changes anything, and returns all problems together. Examples
+    are variables without a value, missing bind sources, data in the deploy directory, ports that are in use, ports that
+    are open to other machines but not listed, and another stack of the same name.
+  - Waits until all services are healthy, verifies every bind mount and checks every URL. Fails if any check fails.
+  - Only one run at a time works on a stack.
 author:
   - The onebox.stack developers (@onebox)
 options:
   state:
     description:
-      - V(present) deploys the stack.
+      - The state of the stack. V(present) deploys it.
       - V(stopped) stops its containers and keeps them.
-      - V(absent) removes containers and networks. Volumes and directories, which are data, stay in any case.
-      - V(rolled_back) brings back the files and images with which the stack was last well, other than the present ones.
-        What was kept later than these is forgotten.
+      - V(absent) removes containers and networks. Volumes and directories, which hold data, always stay.
+      - V(rolled_back) restores the files and images of the newest release that differs from the present one. Later
+        releases are dropped.
     type: str
     choices: [present, stopped, absent, rolled_back]
     default: present
   wait_timeout:
     description:
-      - Seconds the services have to get well. A service with a healthcheck must be healthy; one without must run for
-        some seconds without a restart and listen on the TCP ports that it publishes; one that nothing restarts may
-        also have ended with exit code 0.
+      - Seconds to wait for services to become healthy.
+      - A service with a healthcheck must be healthy. A service without one must run for some seconds without a restart
+        and listen on the TCP ports that it publishes. A service that nothing restarts may also have exited with 0.
     type: float
     default: 120
   lock_timeout:
@@ -45,50 +44,48 @@ options:
     default: 300
   boot:
     description:
-      - Bring the stack back after a reboot, by a systemd unit of its own that waits for the disks the stack's data
-        is on.
-      - What ran at the last shutdown is what comes back. Where systemd does not run the host, the result says so.
-      - V(false) leaves such a unit alone. O(state=absent) removes it in any case.
+      - Start the stack after a reboot, by its own systemd unit that waits for the disks with the stack's data.
+      - Only containers that ran at the last shutdown start again. On a host without systemd, the result reports that.
+      - V(false) does not change an existing unit. O(state=absent) removes it in any case.
     type: bool
     default: false
   rollback:
     description:
-      - When a deploy does not end well, bring back the files and images with which the stack was last well. The module
-        fails all the same.
+      - If a deploy fails, restore the files and images of the last release. The module still fails.
     type: bool
     default: true
   keep:
     description:
-      - How many sets of files and images with which the stack was well are kept.
+      - Number of releases to keep. A release is the files and images of a healthy deploy.
     type: int
     default: 3
   revision:
     description:
-      - Revision of the source, for the history.
+      - Revision of the source, recorded in the history.
     type: str
     default: ""
   freeze:
     description:
-      - Hours in which the stack must not be changed, for example while it collects what it cannot collect again.
-        A run that changes nothing is no error then.
+      - Change freezes, in which the stack must not be changed, for example while it collects data that it can collect
+        only once. A run that changes nothing does not fail then.
     type: list
     elements: dict
     default: []
     suboptions:
       days:
         description:
-          - Days the window begins on; every day by default.
+          - Days that the freeze begins on. The default is every day.
         type: list
         elements: str
         choices: [mon, tue, wed, thu, fri, sat, sun]
       start:
         description:
-          - When it begins, as C(HH:MM).
+          - Begin of the freeze, as C(HH:MM).
         type: str
         required: true
       end:
         description:
-          - When it ends, as C(HH:MM). When that is not after O(freeze[].start), it is on the next day.
+          - End of the freeze, as C(HH:MM). It is on the next day unless it is after O(freeze[].start).
         type: str
         required: true
       timezone:
@@ -98,13 +95,13 @@ options:
         default: UTC
   force:
     description:
-      - Change the stack also within O(freeze).
+      - Change the stack also during O(freeze).
     type: bool
     default: false
   http_checks:
     description:
-      - URLs that must answer, asked from the host itself, without any proxy. C(user:password@) in a URL is sent as
-        basic authentication. Results show neither it nor the query.
+      - URLs that must answer. They are requested from the host without a proxy.
+      - C(user:password@) in a URL is sent as basic authentication. Results show neither it nor the query.
     type: list
     elements: dict
     default: []
@@ -116,26 +113,26 @@ options:
         required: true
       status:
         description:
-          - The HTTP status it must answer with.
+          - The expected HTTP status.
         type: int
         default: 200
   prometheus_checks:
     description:
-      - Prometheus servers whose targets must be up, asked from the host itself, without any proxy. After a change only
-        what was scraped since counts, so O(wait_timeout) must be longer than the scrape interval. C(user:password@) in
-        a URL is sent as basic authentication and not shown in results.
+      - Prometheus servers whose targets must be up. They are queried from the host without a proxy.
+      - After a change only later scrapes count, so O(wait_timeout) must be longer than the scrape interval.
+      - C(user:password@) in a URL is sent as basic authentication and not shown in results.
     type: list
     elements: dict
     default: []
     suboptions:
       url:
         description:
-          - Where it answers, for example C(http://127.0.0.1:9090).
+          - URL of the server, for example C(http://127.0.0.1:9090).
         type: str
         required: true
       jobs:
         description:
-          - Jobs that must have targets; by default every target it has, and at least one.
+          - Jobs that must have targets. By default all targets of the server are checked, and at least one must exist.
         type: list
         elements: str
         default: []
@@ -146,8 +143,8 @@ attributes:
     description: Can run in check_mode and return changed status prediction without modifying target.
     support: full
     details:
-      - Returns the plan. Where an earlier task of the same playbook would make the deploy directory or install the
-        engine, a warning says so instead of an error.
+      - Returns the plan. If the deploy directory or the engine does not exist yet, because an earlier task of the same
+        playbook would create it, the module warns and does not fail.
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: full
@@ -157,7 +154,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Run the stack
+- name: Deploy the stack
   onebox.stack.compose_stack:
     name: 97layer
     project_dir: /opt/onebox/97layer
@@ -166,7 +163,7 @@ EXAMPLES = r"""
     http_checks:
       - url: http://127.0.0.1:8081/status
 
-- name: Remove its containers and networks, and leave its data
+- name: Remove the containers and networks of the stack, and keep its data
   onebox.stack.compose_stack:
     name: 97layer
     project_dir: /opt/onebox/97layer
@@ -180,8 +177,8 @@ project:
   type: str
   sample: 97layer
 backend:
-  description: The compose tool and the engine that were used.
-  returned: when they were found
+  description: The compose tool and the engine in use.
+  returned: if they were found
   type: dict
   sample:
     name: podman-compose
@@ -192,11 +189,11 @@ backend:
     socket: ""
 plan:
   description:
-    - One entry a service, with C(service), C(action), C(reasons), C(diff), C(downtime) and C(cascade_from).
+    - One entry for each service, with C(service), C(action), C(reasons), C(diff), C(downtime) and C(cascade_from).
     - Actions are C(keep), C(start), C(restart), C(recreate), C(rebuild), C(create) and C(remove_orphan).
-    - A network or a volume that is not as declared has an entry, too. Its C(service) is C(network) or C(volume) and
-      the name in the compose file. A network is recreated with the containers on it, a volume is kept.
-    - C(diff) names variables without their values, except those in O(show_env).
+    - A network or a volume that differs from its declaration has an entry too. Its C(service) is C(network) or
+      C(volume) and the name in the compose file. A network is recreated together with its containers, a volume is kept.
+    - C(diff) names variables without their values, except for those in O(show_env).
   returned: always
   type: list
   elements: dict
@@ -209,15 +206,15 @@ plan:
       cascade_from: ""
 health:
   description:
-    - One entry a container, with C(service), C(container), C(state), C(health), C(evidence), C(restarts) and
+    - One entry for each container, with C(service), C(container), C(state), C(health), C(evidence), C(restarts) and
       C(exit_code).
-    - C(evidence) is why it counts as healthy, one of C(healthcheck), C(http), C(port), and C(none) for a container that
-      runs and of which nothing was asked.
+    - C(evidence) is the check that passed, one of C(healthcheck), C(http) and C(port), or C(none) for a running
+      container without a check.
   returned: always
   type: list
   elements: dict
 images:
-  description: Which image each service runs, with C(service), C(tag) and C(id).
+  description: The image of each service, with C(service), C(tag) and C(id).
   returned: always
   type: list
   elements: dict
@@ -236,7 +233,7 @@ orphans:
   type: list
   elements: str
 sources:
-  description: Every directory or file of the host that the stack binds.
+  description: All directories and files of the host that the stack binds.
   returned: always
   type: list
   elements: str
@@ -249,9 +246,9 @@ files_read:
   sample: [/opt/onebox/97layer/compose.yml, /opt/onebox/97layer/.env]
 files:
   description:
-    - Files that were, or would be, written or removed, with C(path) and C(action).
+    - Written or removed files, or in check mode those that would be, with C(path) and C(action).
     - Actions are C(create), C(update), C(overwrite), C(remove) and C(keep_edited). An overwritten file was edited, or
-      written by somebody else; a copy is kept in C(saved) in the stack's state directory. An edited file that left the
+      others wrote it. A copy is kept in C(saved) in the stack's state directory. An edited file that is missing in the
       source is kept.
   returned: always
   type: list
@@ -260,73 +257,73 @@ files:
     - {path: /opt/onebox/97layer/compose.yml, action: update}
 foreign_files:
   description:
-    - Names in the deploy directory that no deploy wrote, the topmost ones and at most 50. They are never changed.
+    - Topmost paths in the deploy directory that no deploy wrote, at most 50. They are never changed.
   returned: always
   type: list
   elements: str
 staging_removed:
-  description: The directory O(staging_dir), which is gone.
-  returned: when it was given
+  description: The removed O(staging_dir).
+  returned: if O(staging_dir) is set
   type: str
 last_good:
   description:
-    - The newest kept set of files and images with which the stack was well, with C(number), C(at) and C(revision).
+    - The newest release, with C(number), C(at) and C(revision).
   returned: always
   type: dict
 warnings:
-  description: What the user should know.
+  description: Warnings that do not fail the run.
   returned: always
   type: list
   elements: str
 timings_ms:
-  description: Milliseconds each step took.
+  description: Duration of each step in milliseconds.
   returned: always
   type: dict
 actions:
-  description: What would be stopped or removed, in check mode with O(state) V(stopped) or V(absent).
+  description: Containers that would be stopped or removed, with C(service) and C(container).
   returned: in check mode, when O(state) is V(stopped) or V(absent)
   type: list
   elements: dict
 mounts:
-  description: The proof of the mounts as M(onebox.stack.bind_mount_verify) returns it; empty when it was not made.
+  description: The result of M(onebox.stack.bind_mount_verify) for the stack. Empty if no mount was verified.
   returned: always
   type: dict
 endpoints:
-  description: One entry a URL, with C(url), C(status), C(expected), C(ok), C(ms) and C(message).
+  description: One entry for each URL, with C(url), C(status), C(expected), C(ok), C(ms) and C(message).
   returned: always
   type: list
   elements: dict
 targets:
-  description: One entry a target, with C(url), C(job), C(instance), C(health), C(ok) and C(message).
+  description: One entry for each target, with C(url), C(job), C(instance), C(health), C(ok) and C(message).
   returned: always
   type: list
   elements: dict
 boot:
   description: The start at boot, with C(unit), C(enabled), C(changed) and C(message).
-  returned: when O(boot) is true
+  returned: if O(boot) is true
   type: dict
 data_written:
   description:
-    - Writable mounts of containers that ran in the version that was left by a rollback, with C(service), C(source) and
-      C(destination). A rollback does not bring data back.
+    - Writable mounts of containers that ran in the version that a rollback replaced, with C(service), C(source) and
+      C(destination). A rollback does not restore data.
   returned: always
   type: list
   elements: dict
 rolled_back:
-  description: Whether an earlier state was brought back, and is well.
+  description: Whether an earlier release was restored and is healthy.
   returned: always
   type: bool
 rollback_reason:
-  description: Why it was.
-  returned: when a deploy failed and going back was tried
+  description: Reason for the rollback.
+  returned: if a deploy failed and a rollback was tried
   type: str
 history_file:
   description: The file with one JSON object for each run that changed something or failed.
-  returned: when this was one
+  returned: if this run is one of them
   type: str
 problems:
-  description: Why the stack was refused, with C(code), C(where) and C(message).
-  returned: when the stack was refused
+  description: Reasons for a refusal, with C(code), C(where) and C(message).
+  returned: if the stack was refused
   type: list
   elements: dict
 """

@@ -1,17 +1,18 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a deploy of a compose stack would do, and why; read only."""
+"""Show the plan for a compose stack, read only."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: compose_stack_info
-short_description: Say what a deploy of a compose stack would do, and why
+short_description: Show the plan for a compose stack
 version_added: 0.1.0
 description:
-  - Makes the plan that M(onebox.stack.compose_stack) would carry out, and reads the state of the containers.
-  - Changes nothing. A stack that would be refused is returned with its problems, and is no failure.
+  - Returns the plan that M(onebox.stack.compose_stack) would carry out, with its reasons, and the state of the
+    containers.
+  - Changes nothing. If a deploy would be refused, returns the problems without failing.
 author:
   - The onebox.stack developers (@onebox)
 extends_documentation_fragment:
@@ -28,7 +29,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See what a deploy would do
+- name: Show the plan of a deploy
   onebox.stack.compose_stack_info:
     name: observer
     project_dir: /opt/onebox/observer
@@ -42,8 +43,8 @@ project:
   type: str
   sample: 97layer
 backend:
-  description: The compose tool and the engine that were used.
-  returned: when they were found
+  description: The compose tool and the engine in use.
+  returned: if they were found
   type: dict
   sample:
     name: podman-compose
@@ -54,11 +55,11 @@ backend:
     socket: ""
 plan:
   description:
-    - One entry a service, with C(service), C(action), C(reasons), C(diff), C(downtime) and C(cascade_from).
+    - One entry for each service, with C(service), C(action), C(reasons), C(diff), C(downtime) and C(cascade_from).
     - Actions are C(keep), C(start), C(restart), C(recreate), C(rebuild), C(create) and C(remove_orphan).
-    - A network or a volume that is not as declared has an entry, too. Its C(service) is C(network) or C(volume) and
-      the name in the compose file. A network is recreated with the containers on it, a volume is kept.
-    - C(diff) names variables without their values, except those in O(show_env).
+    - A network or a volume that differs from its declaration has an entry too. Its C(service) is C(network) or
+      C(volume) and the name in the compose file. A network is recreated together with its containers, a volume is kept.
+    - C(diff) names variables without their values, except for those in O(show_env).
   returned: always
   type: list
   elements: dict
@@ -71,15 +72,15 @@ plan:
       cascade_from: ""
 health:
   description:
-    - One entry a container, with C(service), C(container), C(state), C(health), C(evidence), C(restarts) and
+    - One entry for each container, with C(service), C(container), C(state), C(health), C(evidence), C(restarts) and
       C(exit_code).
-    - C(evidence) is why it counts as healthy, one of C(healthcheck), C(http), C(port), and C(none) for a container that
-      runs and of which nothing was asked.
+    - C(evidence) is the check that passed, one of C(healthcheck), C(http) and C(port), or C(none) for a running
+      container without a check.
   returned: always
   type: list
   elements: dict
 images:
-  description: Which image each service runs, with C(service), C(tag) and C(id).
+  description: The image of each service, with C(service), C(tag) and C(id).
   returned: always
   type: list
   elements: dict
@@ -96,7 +97,7 @@ orphans:
   type: list
   elements: str
 sources:
-  description: Every directory or file of the host that the stack binds.
+  description: All directories and files of the host that the stack binds.
   returned: always
   type: list
   elements: str
@@ -109,9 +110,9 @@ files_read:
   sample: [/opt/onebox/97layer/compose.yml, /opt/onebox/97layer/.env]
 files:
   description:
-    - Files that were, or would be, written or removed, with C(path) and C(action).
+    - Written or removed files, or in check mode those that would be, with C(path) and C(action).
     - Actions are C(create), C(update), C(overwrite), C(remove) and C(keep_edited). An overwritten file was edited, or
-      written by somebody else; a copy is kept in C(saved) in the stack's state directory. An edited file that left the
+      others wrote it. A copy is kept in C(saved) in the stack's state directory. An edited file that is missing in the
       source is kept.
   returned: always
   type: list
@@ -120,30 +121,30 @@ files:
     - {path: /opt/onebox/97layer/compose.yml, action: update}
 foreign_files:
   description:
-    - Names in the deploy directory that no deploy wrote, the topmost ones and at most 50. They are never changed.
+    - Topmost paths in the deploy directory that no deploy wrote, at most 50. They are never changed.
   returned: always
   type: list
   elements: str
 staging_removed:
-  description: The directory O(staging_dir), which is gone.
-  returned: when it was given
+  description: The removed O(staging_dir).
+  returned: if O(staging_dir) is set
   type: str
 last_good:
   description:
-    - The newest kept set of files and images with which the stack was well, with C(number), C(at) and C(revision).
+    - The newest release, with C(number), C(at) and C(revision).
   returned: always
   type: dict
 warnings:
-  description: What the user should know.
+  description: Warnings that do not fail the run.
   returned: always
   type: list
   elements: str
 timings_ms:
-  description: Milliseconds each step took.
+  description: Duration of each step in milliseconds.
   returned: always
   type: dict
 problems:
-  description: Why the stack would be refused, with C(code), C(where) and C(message); empty when it would not be.
+  description: Reasons for a refusal, with C(code), C(where) and C(message). Empty if the stack may be deployed.
   returned: always
   type: list
   elements: dict
