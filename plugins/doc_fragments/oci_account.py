@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options by which the oci modules sign in."""
+"""Options of the OCI account."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   config_file:
-    description: The file that C(oci setup config) writes, on the controller.
+    description: Path on the controller of the file that C(oci setup config) writes.
     type: path
     default: ~/.oci/config
   config_profile:
-    description: The section of O(config_file) to use. Its C(region) is where everything happens.
+    description: Section of O(config_file) to use. Its C(region) is the region of all requests.
     type: str
     default: DEFAULT
   auth:
     description:
-      - How to sign in. V(auto) takes the session token when the profile has a C(security_token_file), else the API key.
-      - A session token ends after an hour or so and is not renewed; a launch loop of days needs V(api_key), or on an
-        instance of Oracle's cloud V(instance_principal), which needs no O(config_file).
+      - How to sign in. V(auto) uses the session token if the profile has a C(security_token_file), else the API key.
+      - A session token expires after about an hour and is not renewed. For a launch loop of days use V(api_key), or
+        V(instance_principal) on an instance of Oracle's cloud. The latter does not use O(config_file).
     type: str
     choices: [auto, api_key, session_token, instance_principal]
     default: auto
   endpoint:
-    description: C(http(s)://host[:port]) of a private or test endpoint; by default Oracle's own for the region.
+    description: C(http(s)://host[:port]) of a private or test endpoint. The default is Oracle's endpoint of the region.
     type: str
     default: ""
 requirements:

@@ -54,7 +54,7 @@ def test_from_nothing_to_a_healthy_stack(site: Site) -> None:
     # The launch request's user data was carried out before anything else was done.
     assert "Unattended-Upgrade" in site.ssh("cat /etc/apt/apt.conf.d/52onebox-upgrades")
     all_healthy(site)
-    assert "onebox.stack.compose_stack : Judge, move in, apply and prove the stack" in changed_tasks(out)
+    assert "onebox.stack.compose_stack : Check, deploy and verify the stack" in changed_tasks(out)
 
 
 def test_discord_was_told_in_few_words_and_its_url_stayed_secret(site: Site) -> None:
