@@ -123,7 +123,7 @@ class Role:
             documented = self._documented(module)
             named = {other: variable_of.get((module, other), "") for other in documented}
             entry = merged(role_option(documented[option], named), entry)
-            if is_unset(entry, documented[option]) and "description" not in own:
+            if self._source.get("passed") and is_unset(entry, documented[option]) and "description" not in own:
                 empty = "Empty leaves" if entry["default"] != 0 else "V(0) leaves"
                 texts = paragraphs(entry)
                 entry["description"] = [f"{texts[0]} {empty} it to the module.", *texts[1:]]

@@ -47,8 +47,8 @@ options:
     type: path
   accept_unauthenticated:
     description:
-      - Number of a set to use although it is not authenticated, because an earlier version created it or its key is lost.
-        Use it only if no one else could write to the repository.
+      - Number of a set to use although it is not authenticated, because an earlier version created it or its key is
+        lost. Use it only if no one else could write to the repository.
     type: int
     default: 0
 """
