@@ -46,8 +46,7 @@ def invocations(cases: t.Sequence[Case], folder: pathlib.Path) -> dict[str, list
             "name": case.name,
             "hosts": "localhost",
             "connection": "local",
-            "gather_facts": True,
-            "gather_subset": ["min"],
+            "gather_facts": False,
             "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}", **case.variables},
             "tasks": [
                 {
@@ -85,7 +84,7 @@ def invocations(cases: t.Sequence[Case], folder: pathlib.Path) -> dict[str, list
         env=environ,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     # The JSON stands between lines of other plugins.

@@ -47,7 +47,13 @@ STACK = {
     "compose_stack_force": True,
     "compose_stack_revision": "abc123",
 }
-NO_MACHINE = {"podman_machine_executable": "/bin/false", "podman_machine_packages": []}
+# Defaults that need facts are replaced.
+NO_MACHINE = {
+    "podman_machine_executable": "/bin/false",
+    "podman_machine_packages": [],
+    "podman_machine_agent_dir": "/nowhere",
+    "podman_machine_agent_directory": "/nowhere",
+}
 MACHINE = {
     **NO_MACHINE,
     "podman_machine_name": "second",
