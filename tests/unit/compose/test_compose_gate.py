@@ -200,6 +200,17 @@ def test_job_that_is_not_retried_any_more_fails_with_its_exit_code():
         gate_of(lambda now: [ended], {"web": {**JOB, "restart": "on-failure:5"}}, timeout=600)
 
 
+@pytest.mark.parametrize("status", ["restarting", "running"])
+def test_job_that_is_still_retried_at_the_end_is_reported_with_its_exit_code(status):
+    def script(now):
+        again = {"State__Status": status, "State__Pid": 9 if status == "running" else 0}
+        failed = {"State__Status": "exited", "State__Pid": 0, "State__ExitCode": 3}
+        return [container("web", RestartCount=int(now), **(failed if now < 1 else again))]
+
+    with pytest.raises(Unhealthy, match=r"after exit code 3\."):
+        gate_of(script, {"web": JOB}, timeout=2)
+
+
 def test_server_with_on_failure_that_keeps_failing_is_a_crash_loop():
     def script(now):
         return [container("web", RestartCount=int(now), State__Status="restarting", State__Pid=0, State__ExitCode=1)]

@@ -227,7 +227,7 @@ class Gate:
             return self._lasting(memory, now, self._with_output("its healthcheck fails", container))
         memory.since = None
         if container.status not in _RUNNING:
-            return WAITING, f"is {container.status}"
+            return WAITING, self._after_end(f"is {container.status}", memory, container)
         loops = self._settings.baseline.short_lived(container, restarts, self._world.epoch())
         if evidence.has_healthcheck(service, container):
             if container.health == "healthy":
@@ -239,7 +239,7 @@ class Gate:
         if ran < (
             min(self._settings.settle * settle_factor(restarts), self._longest) if loops else self._settings.settle
         ):
-            return WAITING, f"runs for {max(ran, 0):.0f} s"
+            return WAITING, self._after_end(f"runs for {max(ran, 0):.0f} s", memory, container)
         ports = evidence.listening(service, container) if self._settings.local else evidence.Listening(False)
         if not ports.known:
             return HEALTHY, evidence.UNCHECKED
@@ -248,6 +248,13 @@ class Gate:
     def _with_output(self, message: str, container: Container) -> str:
         said = check_output.last_failure(container, self._settings.shown)
         return f"{message}: {said}" if said else message
+
+    def _after_end(self, message: str, memory: _Seen, container: Container) -> str:
+        """The message with the last end of a container that was started again."""
+        if not memory.exit_code:
+            return message
+        ended = exit_reason.words(replace(container, exit_code=memory.exit_code), self._settings.kernel)
+        return f"{message}, after {ended}"
 
     def _restarts(self, memory: _Seen, container: Container) -> int:
         """The number of restarts since the deploy began, or since the last run."""
