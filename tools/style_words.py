@@ -9,10 +9,8 @@ import typing as t
 PENDING: tuple[str, ...] = (
     ".config/",
     "CHANGELOG.md",
-    "README.md",
     "benchmarks/",
     "changelogs/",
-    "docs/",
     "galaxy.yml",
     "inventories/",
     "molecule/",
@@ -114,9 +112,9 @@ WORDS: tuple[Word, ...] = (
 )
 
 # A heading, a task name and a test name are read alone: they have no noun a pronoun could refer to.
-PRONOUNS = _set("it its them they their theirs this that these those what one ones somebody nobody he she")
+PRONOUNS = _set("it its them they their theirs this these those what somebody nobody he she")
 # A test name starts with its subject.
-NOT_SUBJECTS = frozenset({"a", "an", "the", *PRONOUNS})
+NOT_SUBJECTS = frozenset({"a", "an", "the", "that", *PRONOUNS})
 
 VERBS = _set(
     """
