@@ -12,10 +12,10 @@ short_description: Shows that a long task is alive, how long each role took, and
 version_added: 0.1.0
 author: The onebox.stack developers (@onebox-stack)
 description:
-  - Prints a line every few seconds while one task runs, so that installing packages never looks hung.
+  - Prints a line every few seconds while one task runs, so that a slow installation does not seem to hang.
   - Adds up how long each role took and offers it to the play as JSON in the environment variable E(ONEBOX_STEPS).
   - Prints the text that M(onebox.stack.stack_report) returned after everything else, as it is.
-  - Prints what failed, and why, as the last thing on the screen, so that nobody has to look for it.
+  - Prints the failures and their reasons last, so that they are easy to find.
 requirements:
   - Enable it with C(callbacks_enabled = onebox.stack.progress) in C(ansible.cfg).
 options:

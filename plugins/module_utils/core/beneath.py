@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work below a directory that somebody else can write to, without ever being led out of it.
+"""Work below a directory that another user can write to, without ever leaving it.
 
 A container, or an application's user, can replace any name below a directory it may write to, at any moment: with a
 link to ``/etc``, with a directory moved elsewhere. A path that root resolves twice is then two different files. So the
@@ -57,14 +57,14 @@ def check_relative(name: str) -> str:
 
 
 def foreign_link(path: str, foreign: t.Collection[str] = ()) -> str:
-    """The first component of an absolute ``path`` that is a link somebody else could have made, "" without one.
+    """The first component of an absolute ``path`` that is a link another user could have created, "" without one.
 
-    A link is trusted when it and all directories above it belong to root or to this user, nobody else can write to its
-    directory, and it does not lie in one of ``foreign``.
+    A link is trusted when it and all directories above it belong to root or to this user, no other user can write to
+    its directory, and it is not in one of ``foreign``.
 
     Args:
-        path: need not exist; components that are missing are no links.
-        foreign: directories in which somebody else makes names, also as root: the sources of bind mounts.
+        path: need not exist; missing components are not links.
+        foreign: directories in which others create names, also as root: the sources of bind mounts.
     """
     try:
         os.close(_walk(path, foreign))
@@ -79,7 +79,7 @@ def open_directory(path: str, foreign: t.Collection[str] = ()) -> Directory:
     """Open the directory at an absolute ``path``. Links in it must be trusted, see :func:`foreign_link`.
 
     Raises:
-        UnsafePath: a component is a link that somebody else could have made, or is not a directory.
+        UnsafePath: a component is a link that another user could have created, or is not a directory.
         FileError: it does not exist or cannot be opened.
     """
     try:
@@ -97,7 +97,7 @@ def _walk(path: str, foreign: t.Collection[str]) -> int:
     roots = [os.path.normpath(root) for root in foreign]
     left = [part for part in path.split("/") if part not in ("", ".")]
     place, links = "/", 0
-    # Whether only root and this user could have made the names in the directory at hand.
+    # Whether only root and this user could have created the names in the present directory.
     ours = True
     current = os.open("/", _DIRECTORY)
     try:
@@ -109,14 +109,14 @@ def _walk(path: str, foreign: t.Collection[str]) -> int:
             if stat.S_ISLNK(status.st_mode):
                 links += 1
                 if not ours or status.st_uid not in (0, os.geteuid()) or links > 40:
-                    raise UnsafePath(f"{here} is a symbolic link that root did not make", here)
+                    raise UnsafePath(f"{here} is a symbolic link that root did not create", here)
                 target = os.readlink(part, dir_fd=current)
                 left = [each for each in target.split("/") if each not in ("", ".")] + left
                 if not target.startswith("/"):
                     continue
                 following, place, ours = os.open("/", _DIRECTORY), "/", True
             else:
-                # A link put there since is refused by O_NOFOLLOW.
+                # O_NOFOLLOW refuses a link created since.
                 following, place = os.open(part, _DIRECTORY, dir_fd=current), here
             os.close(current)
             current = following
@@ -130,7 +130,7 @@ def only_ours(status: os.stat_result) -> bool:
     """Whether only root and this user can replace names in a directory of this status."""
     if status.st_uid not in (0, os.geteuid()):
         return False
-    # In a sticky directory such as /tmp others can make names, but not replace those of root.
+    # In a sticky directory such as /tmp others can create names, but not replace those of root.
     return not status.st_mode & 0o022 or bool(status.st_mode & stat.S_ISVTX)
 
 
@@ -146,7 +146,7 @@ class Directory:
 
     Attributes:
         descriptor: of the open directory.
-        path: where it was found, for messages only.
+        path: of the directory, for messages only.
     """
 
     def __init__(self, descriptor: int, path: str) -> None:
@@ -160,7 +160,7 @@ class Directory:
         os.close(self.descriptor)
 
     def open(self, name: str, flags: int, mode: int = 0) -> int:
-        """Open what ``name`` is; no component may be a link. Creating takes O_CREAT and ``mode``."""
+        """Open ``name``. No component may be a link. To create it, pass O_CREAT and ``mode``."""
         try:
             return linux.open_beneath(self.descriptor, check_relative(name), flags | os.O_NOFOLLOW, mode)
         except OSError as error:
@@ -179,7 +179,7 @@ class Directory:
             return os.stat(last, dir_fd=parent, follow_symlinks=False)
 
     def exists(self, name: str) -> bool:
-        """Whether there is something of this name, a link included."""
+        """Whether the name exists, as a link or anything else."""
         try:
             self.stat(name)
         except FileNotFoundError:
@@ -215,7 +215,7 @@ class Directory:
                 yield block
 
     def link_target(self, name: str) -> str:
-        """Where a link leads. Raises :class:`OSError` with EINVAL when it is no link."""
+        """Where a link leads. Raises :class:`OSError` with EINVAL if it is not a link."""
         with self._parent(name) as (parent, last):
             return os.readlink(last, dir_fd=parent)
 
@@ -248,7 +248,7 @@ class Directory:
     def overwrite(self, name: str, blocks: t.Iterable[bytes], mode: int) -> bool:
         """Write a plain file where it is: a container that has this very file mounted reads the new content.
 
-        A reader can find a part, and so does who looks after the death of this process.
+        A reader can find a part, also after the death of this process.
 
         Returns:
             Whether it was written. Not so where it has a second name, is being executed, or may not be written to:
@@ -264,7 +264,7 @@ class Directory:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
                 return False
-            # Nobody may read the new content who may not read the new file.
+            # Users who cannot read the new file must not read the new content.
             os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & mode)
             for block in blocks:
                 stream.write(block)
@@ -273,7 +273,7 @@ class Directory:
         return True
 
     def link(self, name: str, target: str) -> None:
-        """Make ``name`` a link to ``target`` in one step. What is there is replaced."""
+        """Make ``name`` a link to ``target`` in one step. An existing one is replaced."""
         with self._parent(name) as (parent, last):
             scratch = f".{last[:200]}.{secrets.token_hex(8)}.tmp"
             os.symlink(target, scratch, dir_fd=parent)
@@ -293,7 +293,7 @@ class Directory:
         durable: bool,
         owner: tuple[int, int] = _UNCHANGED,
     ) -> None:
-        """Write a file in one step, see :func:`files.replace`. Its directory must exist; a link at ``name`` goes."""
+        """Write a file in one step, see :func:`files.replace`. Its directory must exist. A link is replaced."""
         with self._parent(name) as (parent, last):
             scratch = f".{last[:200]}.{secrets.token_hex(8)}.tmp"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -317,12 +317,12 @@ class Directory:
                 files.sync(parent)
 
     def rename(self, name: str, other: Directory, new: str) -> None:
-        """Move ``name`` to ``new`` below ``other``, which is on the same file system. What is there is replaced."""
+        """Move ``name`` to ``new`` below ``other``, which is on the same file system. An existing one is replaced."""
         with self._parent(name) as (source, last), other._parent(new) as (target, new_last):
             os.rename(last, new_last, src_dir_fd=source, dst_dir_fd=target)
 
     def exchange(self, name: str, other: Directory, new: str) -> None:
-        """Exchange two names in one step (renameat2). Raises :class:`OSError` with ENOSYS where the system cannot."""
+        """Exchange two names in one step (renameat2). Raises :class:`OSError` with ENOSYS without system support."""
         with self._parent(name) as (source, last), other._parent(new) as (target, new_last):
             linux.exchange(source, last, target, new_last)
 
@@ -343,7 +343,7 @@ class Directory:
         return True
 
     def walk(self, most_entries: int = 10_000_000, most_depth: int = 10_000) -> t.Iterator[tuple[str, os.stat_result]]:
-        """Every name below, with its ``lstat``, directories before what is in them. No link is followed.
+        """Every name below, with its ``lstat``, directories before their content. No link is followed.
 
         Names that vanish meanwhile, or whose directory becomes a link, are left out.
 

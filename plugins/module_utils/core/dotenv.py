@@ -78,7 +78,8 @@ def parse(
 def text_of(name: str, value: t.Any) -> str:
     """The text of a variable's value as it came from YAML: true and false as there, nothing for null."""
     if not _NAME.fullmatch(name):
-        raise EnvFileError(f"{name!r} is no name of a variable: letters, digits and '_', and no digit first")
+        message = "is not a valid name of a variable. Use letters, digits and '_', and do not start with a digit"
+        raise EnvFileError(f"{name!r} {message}")
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -103,9 +104,7 @@ def quote(name: str, value: str) -> str:
     except UnicodeEncodeError as error:
         raise EnvFileError(f"{name} is not valid Unicode text") from error
     if PODMAN_REFERENCE.search(value):
-        raise EnvFileError(
-            f"{name} holds ${{...}}, which podman-compose expands whatever the quotes: write out what it stands for"
-        )
+        raise EnvFileError(f"{name} holds ${{...}}, which podman-compose expands whatever the quotes: write its value")
     single = not re.search(r"\\(?:[\\']|\Z)|\r", value)
     if single and "\n" not in value:
         return "'" + value.replace("'", "\\'") + "'"
@@ -303,20 +302,20 @@ def directory_due(path: str, mode: int) -> bool:
 
 
 def make_directory(path: str, mode: int) -> None:
-    """Make the directory of the file at ``path``, and those above it, and give it ``mode``."""
+    """Create the directory of the file at ``path`` and its parents, with ``mode``."""
     directory = os.path.dirname(path)
     try:
         os.makedirs(directory, exist_ok=True)
         os.chmod(directory, mode)
     except OSError as error:
-        raise EnvFileError(f"{directory} cannot be made: {error.strerror}") from error
+        raise EnvFileError(f"{directory} cannot be created: {error.strerror}") from error
 
 
 def write(path: str, text: str, uid: int, gid: int) -> None:
-    """Replace the file in one step. Nobody but its owner can read it at any moment; -1 leaves the caller's id."""
+    """Replace the file in one step. Only its owner can read it at any moment. -1 keeps the caller's id."""
     directory = os.path.dirname(path)
     if not os.path.isdir(directory):
-        raise EnvFileError(f"{directory} is not a directory: make it first, then {path}")
+        raise EnvFileError(f"{directory} is not a directory: create it first, then {path}")
     try:
         files.replace(path, text.encode(), MODE, durable=True, owner=(uid, gid))
     except files.FileError as error:

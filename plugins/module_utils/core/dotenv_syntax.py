@@ -4,7 +4,7 @@
 """The statements of a dotenv file, as docker compose and as podman-compose read them.
 
 docker compose reads with compose-go's parser, podman-compose with python-dotenv. They disagree about comments, escapes,
-references, names and the end of a line. A test runs both beside this reader.
+references, names and the end of a line. A test compares both with this reader.
 """
 
 from __future__ import annotations
@@ -280,7 +280,7 @@ def _substitute(template: str, lookup: Lookup) -> str:
 
 
 def _docker_reference(text: str, lookup: Lookup) -> str:
-    # The operand of the match goes on to the last "}" of the line.
+    # The operand of the match extends to the last "}" of the line.
     end = _closing_brace(text)
     text, rest = (text[: end + 1], text[end + 1 :]) if end >= 0 else (text, "")
     match = _DOCKER_REFERENCE.match(text)
@@ -310,6 +310,6 @@ def _closing_brace(text: str) -> int:
                 return position
         elif text[position] == "{":
             depth += 1
-            position += 1  # it never looks at the character after a brace
+            position += 1  # it skips the character after a brace
         position += 1
     return -1

@@ -31,7 +31,7 @@ MOST_GET = 16 << 20
 # The answer to a message is short.
 MOST_POST = 1 << 16
 _CHUNK = 1 << 16
-# Bytes of heads and of the framing of chunks, beside as much again as the body.
+# Bytes of heads and of the framing of chunks, in addition to twice the body.
 _OVERHEAD = 1 << 20
 _NO_URL = "not an http or https URL"
 

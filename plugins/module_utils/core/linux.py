@@ -67,7 +67,7 @@ def openat2(root: int, path: str, flags: int, mode: int, resolve: int) -> int:
         if number >= 0:
             return int(number)
         if ctypes.get_errno() != errno.EAGAIN:
-            break  # EAGAIN: something was renamed meanwhile, and the kernel could not tell whether it leads out
+            break  # EAGAIN: something was renamed meanwhile, and the kernel could not decide whether it leads out
     _fail(path)
 
 

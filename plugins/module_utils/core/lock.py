@@ -70,7 +70,7 @@ def held(path: str, *, purpose: str, timeout: float, world: World, mode: int = 0
                 f"{path} is locked by {_describe(_note(descriptor))}; waited {timeout:g} s. Wait for its end."
             )
         note = {"pid": os.getpid(), "user": world.user, "since": world.now(), "purpose": purpose}
-        # The lock counts, not the note: on a full disk the run goes on, and says itself where it lacks room.
+        # The lock counts, not the note: on a full disk the run continues, and reports the lack of space itself.
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, (json.dumps(note) + "\n").encode(), 0)

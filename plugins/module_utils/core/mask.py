@@ -4,8 +4,8 @@
 """Keep secrets out of messages, diffs, logs and histories.
 
 A secret is known by its value, not by its name: every value a user supplies (environment, vault, secrets) is masked
-wherever it would appear. Names are no guide: DB_PW, DISCORD_URL and LICENSE look harmless. Passwords whose form shows
-what they are, such as the one in a URL, are masked even when their value is not known.
+wherever it would appear. Names are not reliable: DB_PW, DISCORD_URL and LICENSE seem harmless. Passwords with a
+recognizable form, such as the one in a URL, are masked even if their value is not known.
 """
 
 from __future__ import annotations

@@ -63,8 +63,7 @@ def run_module(body: Body, *, argument_spec: t.Mapping[str, t.Any], **options: t
         if error.problems:
             result["problems"] = [vars(problem) for problem in error.problems]
     except Exception as error:
-        # A defect of ours, or a fault of the host that no code expected. Ansible keeps the traceback from users unless
-        # they ask for it.
+        # A defect of ours, or an unexpected fault of the host. Ansible shows the traceback to users only on request.
         why = f"unexpected {type(error).__name__}: {error}. Changes made before it stay"
         advice = "To report it, run again with ANSIBLE_DISPLAY_TRACEBACK=error in the environment"
         result = {"failed": True, "msg": f"{why}. {advice}.", "exception": traceback.format_exc()}

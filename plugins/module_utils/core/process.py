@@ -83,9 +83,9 @@ def run(
         env: the whole environment; default the caller's. ``LC_ALL=C`` is added, so that messages can be read.
         cwd: the working directory.
         stdin: bytes to feed; without them standard input is closed, so that nothing can wait for an answer.
-        pass_fds: descriptors it inherits, such as that of a lock it must go on holding when its parent is killed.
+        pass_fds: descriptors it inherits, such as that of a lock it must keep when its parent is killed.
         holding: a descriptor that stays open until the command ends, also when we are killed, and that the command does
-            not get: what it leaves running, such as a container's monitor, would keep a lock for ever.
+            not get: a process that it leaves running, such as a container's monitor, would keep a lock forever.
 
     Raises:
         CommandMissing: the executable (or ``cwd``) does not exist or may not be run.

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Choose the Python that runs an installed program: the system's, never one that a playbook happens to use.
+"""Choose the Python that runs an installed program: the system's, never the one that a playbook uses.
 
-A virtual environment goes away with its checkout, and with it every timer. A Python that another user can write to
+A virtual environment disappears with its checkout, and every timer stops. A Python that another user can write to
 makes a timer of root run what that user wants.
 """
 
@@ -19,7 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
-# Where operating systems have theirs: Linux and macOS, RHEL 8, FreeBSD and images of Python, Homebrew.
+# The usual paths: Linux and macOS, RHEL 8, FreeBSD and images of Python, Homebrew.
 CANDIDATES = (
     "/usr/bin/python3",
     "/usr/libexec/platform-python",
@@ -65,7 +65,7 @@ def choose(wanted: str, option: str, world: World) -> str:
 
 
 def unfit(path: str, world: World) -> str:
-    """Why ``path`` must not run an installed program, "" when it may."""
+    """The reason why ``path`` must not run an installed program, "" if it may."""
     if not os.path.isabs(path) or re.search(r"\s", path):
         return "is not an absolute path without spaces"
     problem = _unsafe(path, world.uid)
@@ -82,16 +82,16 @@ def unfit(path: str, world: World) -> str:
 
 
 def _unsafe(path: str, uid: int) -> str:
-    """Why the file at ``path``, or anything on the way to it, is not the system's. Links are followed one by one."""
+    """Why the file at ``path`` or a component of its path is not the system's. Links are followed one by one."""
     if _virtual(path):
-        return "belongs to a virtual environment, which goes away with its directory"
+        return "belongs to a virtual environment, which disappears with its directory"
     rest, reached = path.strip("/").split("/"), "/"
     for _step in range(_MOST_LINKS * 10):
         problem = _others_write(reached, uid)
         if problem:
             return problem
         if not rest:
-            return "" if os.path.isfile(reached) and os.access(reached, os.X_OK) else "is no program"
+            return "" if os.path.isfile(reached) and os.access(reached, os.X_OK) else "is not a program"
         reached = os.path.normpath(os.path.join(reached, rest.pop(0)))
         home = _home(reached)
         if home and uid == 0:
@@ -104,7 +104,7 @@ def _unsafe(path: str, uid: int) -> str:
             if _virtual(target) and not rest:
                 return f"leads to {target} of a virtual environment"
             rest, reached = [part for part in target.split("/") if part] + rest, "/"
-    return "is a link without an end"
+    return "is a link in a loop"
 
 
 def _others_write(path: str, uid: int) -> str:
@@ -114,7 +114,7 @@ def _others_write(path: str, uid: int) -> str:
         return f"cannot be used: {path}: {error.strerror}"
     if status.st_uid not in (0, uid):
         return f"can be changed by the owner of {path}"
-    # A group is no obstacle for a user's own programs: Homebrew's directories belong to one.
+    # A group is acceptable for a user's own programs: Homebrew's directories belong to one.
     mask = 0o002 if uid else 0o022
     if not stat.S_ISLNK(status.st_mode) and status.st_mode & mask:
         return f"can be changed by others, who may write to {path}"

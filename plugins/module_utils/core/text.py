@@ -12,6 +12,6 @@ _SAFE = re.compile(r"[\w@%+=:,./-]+").fullmatch
 
 
 def shown(path: str) -> str:
-    """A path for people: quoted where a shell needs it, control characters and bytes that are no text as escapes."""
+    """A path for people: quoted where a shell needs it, control characters and bytes that are not text as escapes."""
     text = path if path.isprintable() else path.encode("unicode_escape").decode("ascii")
     return shlex.quote(text) if text != path or not _SAFE(text) else text

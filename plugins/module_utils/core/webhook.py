@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Notify a Discord channel or an ntfy topic. No failure raises, and no text holds the URL, a secret.
 
-Discord answers 429 with ``retry_after``, the seconds to wait, when somebody posts too often. Whoever posts earlier is
-shut out for longer (its documentation, "Rate Limits").
+Discord answers 429 with ``retry_after``, the seconds to wait, after too many posts. An earlier post extends
+the wait (its documentation, "Rate Limits").
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from ansible_collections.onebox.stack.plugins.module_utils.core import http
 
 TRIES = 3
-# Nobody waits longer than this for a message to be accepted.
+# Seconds to wait at most for a message to be accepted.
 PATIENCE = 60.0
 TIMEOUT = 15.0
 # Seconds until the next try after a fault that may pass.
 _PAUSE = 2.0
-# Bounds of the seconds a receiver may ask for, and their number when it names none.
+# Bounds of the seconds a receiver may require, and the number if it does not name one.
 _SHORTEST, _LONGEST, _UNNAMED = 0.5, 3600.0, 5.0
-# More than this Discord refuses (characters), and ntfy turns into an attachment, which not every server takes (bytes).
+# Discord refuses more characters. ntfy turns more bytes into an attachment, which not every server accepts.
 _DISCORD, _NTFY = 2000, 4096
 
 
@@ -54,7 +54,7 @@ class Outcome:
 
 
 def message(style: str, text: str, title: str = "", tag: str = "") -> Message:
-    """A message that the receiver accepts: shortened to its limit, and in Discord mentioning nobody.
+    """A message that the receiver accepts: shortened to its limit, and without mentions in Discord.
 
     Args:
         style: ``discord`` or ``ntfy``.
@@ -62,7 +62,7 @@ def message(style: str, text: str, title: str = "", tag: str = "") -> Message:
         title: its first line or title, "" for none.
         tag: an emoji's name, which ntfy shows with the title.
     """
-    # Names of files may hold bytes that are no text.
+    # Names of files may contain bytes that are not text.
     title, text = (each.encode("utf-8", "replace").decode("utf-8") for each in (title, text))
     if style == "discord":
         content = f"**{title}**\n{text}" if title else text

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything the code takes from outside: processes, clocks, waiting, random numbers and the environment.
+"""The outside world of the code: processes, clocks, waiting, random numbers and the environment.
 
 Code that needs any of it takes a :class:`World`. A test hands in its own, so that a month of retries or a death at
 every step takes milliseconds.
@@ -31,7 +31,7 @@ class World:
         random: a number from 0 up to, but not including, 1.
         environ: the environment of this process.
         uid: the user's id.
-        user: the user's name; under sudo that of the person who called it.
+        user: the user's name; under sudo that of the caller.
         home: the user's home directory.
     """
 

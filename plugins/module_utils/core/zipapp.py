@@ -107,7 +107,7 @@ def _add(archive: zipfile.ZipFile, path: str, data: bytes) -> None:
 
 
 def _byte_code(path: str, source: bytes) -> bytes:
-    # By hash, and never compared with the source (PEP 552): the dates in this zip mean nothing.
+    # By hash, and never compared with the source (PEP 552): the dates in this zip have no meaning.
     flags = (1).to_bytes(4, "little")
     code = marshal.dumps(compile(source, path, "exec", dont_inherit=True))
     return importlib.util.MAGIC_NUMBER + flags + importlib.util.source_hash(source) + code

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write a report so that a person reads it in ten seconds: at most 30 lines of 100 columns, plain ASCII."""
+"""Render a report that can be read in ten seconds: at most 30 lines of 100 columns, plain ASCII."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ COLUMNS = 100
 
 @dataclass
 class Section:
-    """Rows under a heading. When there is no room for all, the last ones become ``... and N more``.
+    """Rows under a heading. If there is not enough room, the last ones become ``... and N more``.
 
-    The rows that need a look come first. ``least`` rows are always shown.
+    Rows with problems come first. ``least`` rows are always shown.
     """
 
     heading: str
@@ -62,16 +62,16 @@ def _sections(report: t.Mapping[str, t.Any]) -> list[Section]:
     mounts = sorted(report["mounts"], key=lambda row: (row["verdict"] == "ok", row["source"]))
     endpoints = sorted(report["endpoints"], key=lambda row: row["ok"])
     backups = _backups(report.get("backups") or {})
-    well = all(row["ok"] for row in services)
+    healthy = all(row["ok"] for row in services)
     return [
         Section("", _labelled("engine", [_engine(report["engine"])]), 1, gap=False),
-        # Reports kept by an earlier version know no machine.
+        # Reports of an earlier version have no machine.
         Section("", _labelled("machine", _machine(report.get("machine") or {})), 1, gap=False),
         _table(
             ("SERVICE", "STATE", "HEALTH", "PORTS", "CPU", "MEMORY"),
             [_service(row) for row in services],
             least=3,
-            more=", all well" if well else "",
+            more=", all healthy" if healthy else "",
         ),
         _table(("MOUNT", "SEEN AS", "BY", "PROOF"), [_mount(row) for row in mounts], least=2),
         _table(
@@ -90,14 +90,14 @@ def _sections(report: t.Mapping[str, t.Any]) -> list[Section]:
 
 def _headline(report: t.Mapping[str, t.Any]) -> str:
     counts = []
-    for key, what, good in (
-        ("services", "services well", lambda row: row["ok"]),
+    for key, label, good in (
+        ("services", "services healthy", lambda row: row["ok"]),
         ("mounts", "mounts proven", lambda row: row["verdict"] == "ok"),
         ("endpoints", "endpoints answer", lambda row: row["ok"]),
     ):
         rows = [row for row in report[key] for unused in range(len(row.get("services", "1")))]
         if rows:
-            counts.append(f"{sum(1 for row in rows if good(row))} of {len(rows)} {what}")
+            counts.append(f"{sum(1 for row in rows if good(row))} of {len(rows)} {label}")
     state = "OK" if report["ok"] else "NOT OK" if report["services"] else "nothing runs"
     where = f" on {report['host']}" if report["host"] else ""
     return f"{report['project']}{where}: {state}" + (f" - {', '.join(counts)}" if counts else "")
@@ -126,7 +126,7 @@ def _machine(machine: t.Mapping[str, t.Any]) -> list[str]:
 
 
 # Why a service without a healthcheck counts as healthy.
-_EVIDENCE = {"http": "URL answers", "port": "port listens", "none": "nothing asked"}
+_EVIDENCE = {"http": "URL answers", "port": "port listens", "none": "not checked"}
 
 
 def _service(row: t.Mapping[str, t.Any]) -> tuple[str, ...]:
@@ -137,8 +137,8 @@ def _service(row: t.Mapping[str, t.Any]) -> tuple[str, ...]:
         state += f", {row['restarts']}x restarted"
     cpu = "-" if row["cpu_percent"] is None else f"{row['cpu_percent']:.1f}%"
     memory = "-" if row["memory_bytes"] is None else size(row["memory_bytes"])
-    asked = _EVIDENCE.get(row.get("evidence") or "", "-") if row["state"] == "running" else "-"
-    health = row["health"] or asked
+    evidence = _EVIDENCE.get(row.get("evidence") or "", "-") if row["state"] == "running" else "-"
+    health = row["health"] or evidence
     return (fit(row["service"], 28), state, health, fit(" ".join(row["ports"]) or "-", 26), cpu, memory)
 
 
@@ -162,16 +162,16 @@ def _endpoint(row: t.Mapping[str, t.Any]) -> tuple[str, ...]:
 
 
 def _backups(found: t.Mapping[str, t.Any]) -> list[str]:
-    """What is wrong comes first: it is a reason why the headline says NOT OK."""
+    """Backups in words. Problems come first, because they cause NOT OK in the headline."""
     if not found:
         return []
-    rows = [f"NOT WELL: {problem}" for problem in found["problems"]]
+    rows = [f"PROBLEM: {problem}" for problem in found["problems"]]
     if found["age_seconds"] is not None:
         spans = [
             f"{age(seconds)} ago" + (" (off-site)" if where == "offsite" else "")
             for where, seconds in sorted(found["rehearsed_seconds"].items())
         ]
-        restored = f"came back equal {', '.join(spans)}" if spans else "never restored"
+        restored = f"rehearsed {', '.join(spans)}" if spans else "never rehearsed"
         sets = f"{found['sets']} set" + ("s" if found["sets"] != 1 else "")
         rows.append(f"{sets}, newest {age(found['age_seconds'])} old, {size(found['size_bytes'] or 0)}")
         rows[-1] += f"; {restored}"
@@ -190,14 +190,14 @@ def _steps(steps: t.Mapping[str, float]) -> str:
 
 
 def _labelled(label: str, rows: t.Sequence[str]) -> list[str]:
-    """Rows with the label before the first, and the others under it; long ones go on in the next line."""
+    """Rows with the label before the first, and the others under it; long ones continue in the next line."""
     room = COLUMNS - 10
     lines = [line for row in rows for line in textwrap.wrap(ascii_only(row), room)]
     return [f"{label if number == 0 else '':<9} {line}" for number, line in enumerate(lines)]
 
 
 def _table(headings: tuple[str, ...], rows: list[tuple[str, ...]], least: int, more: str = "") -> Section:
-    """Columns as wide as their widest cell, two spaces apart; numbers would be read across, so all are left-aligned."""
+    """Columns as wide as their widest cell, two spaces apart, and left-aligned: numbers would be read across."""
     plain = [[ascii_only(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(headings, *plain)]
 
@@ -208,13 +208,13 @@ def _table(headings: tuple[str, ...], rows: list[tuple[str, ...]], least: int, m
 
 
 def ascii_only(text: str) -> str:
-    """``text`` without anything a terminal could take for more than text."""
+    """``text`` without characters that a terminal could interpret."""
     plain = text.encode("unicode_escape").decode("ascii")
     return plain.replace("\\\\", "\\")
 
 
 def fit(text: str, width: int) -> str:
-    """At most ``width`` characters of plain ASCII, with the middle left out when it is longer: both ends tell most."""
+    """At most ``width`` characters of plain ASCII, with the middle omitted if it is longer: both ends matter most."""
     plain = ascii_only(text)
     if len(plain) <= width:
         return plain
@@ -223,7 +223,7 @@ def fit(text: str, width: int) -> str:
 
 
 def age(seconds: float) -> str:
-    """A span as a person says it, cut to one unit."""
+    """A span in words, cut to one unit."""
     for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         count = int(max(seconds, 0) // length)
         if count:
@@ -232,7 +232,7 @@ def age(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes as a person says them: three digits at most before the unit."""
+    """Bytes in words: three digits at most before the unit."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if count < 999.5 or unit == "TB":
             return f"{count:.0f} {unit}" if unit in ("B", "kB") or count >= 99.5 else f"{count:.3g} {unit}"

@@ -41,8 +41,8 @@ def usage(
 ) -> tuple[dict[str, Usage], str]:
     """Usage by container id, and why some of it is not known, or "".
 
-    The kernel is asked first: it answers at once, and also where an engine has no figures (Docker on a host with both
-    cgroup versions). Where the containers run in a virtual machine, the engine is asked.
+    The kernel is queried first. It answers at once, also if an engine has no figures (Docker on a host with both
+    cgroup versions). If the containers run in a virtual machine, the engine is queried.
     """
     running = [container for container in containers if container.running]
     found = {container.id: kernel(container, now, proc, cgroups) for container in running}

@@ -193,7 +193,7 @@ def test_mistakes_are_told_and_change_nothing(tmp_path):
         ({"values": {"A": "${B}"}}, "podman-compose expands"),
         ({"values": {"1A": "x"}}, "no name of a variable"),
         ({"values": {"A": {"b": "c"}}}, "A must be text or a number, not a di"),
-        ({"path": str(tmp_path / "gone" / ".env")}, "is not a directory: make it first"),
+        ({"path": str(tmp_path / "gone" / ".env")}, "is not a directory: create it first"),
         ({"path": "relative/.env"}, "path must be absolute"),
         ({"owner": "no-such-user"}, "owner 'no-such-user' does not exist"),
     )

@@ -99,7 +99,7 @@ def test_the_stack_runs_proven_and_nothing_else_does(mac: MacBook) -> None:
     play = mac.play()
     assert play.code == 0, play.said
     assert mac.containers() == dict.fromkeys(THREE, "running")
-    assert "3 of 3 services well, 3 of 3 mounts proven, 2 of 2 endpoints answer" in play.said
+    assert "3 of 3 services healthy, 3 of 3 mounts proven, 2 of 2 endpoints answer" in play.said
     assert f"machine   {NAME} running, qemu, 2 CPUs, 2048 MiB, disk 10 GiB, rootless, podman" in play.said
     assert mac.get("http://127.0.0.1:9876/status")["server"] == "running"
     # Written in a container, there on the Mac, and the Mac's own.

@@ -114,7 +114,7 @@ def test_link_of_others_on_the_way_to_the_directory_is_refused(paper: Paper):
     (paper.root / "victim").mkdir()
     (paper.root / "open" / "data").symlink_to(paper.root / "victim")
     ((folder, _path),) = content(paper, "one", app="one")
-    with pytest.raises(OneboxError, match="is a symbolic link that root did not make"):
+    with pytest.raises(OneboxError, match="is a symbolic link that root did not create"):
         paper.deploy(content=((folder, str(paper.root / "open" / "data")),))
     assert list((paper.root / "victim").iterdir()) == []
     assert not paper.host.exists()
@@ -128,7 +128,7 @@ def test_directory_whose_way_leads_through_a_bound_directory_is_refused_behind_a
     paper.services["web"]["volumes"] = [f"{paper.root}/bound:/all"]
     paper.write()
     ((folder, _path),) = content(paper, "one", app="one")
-    with pytest.raises(OneboxError, match="is a symbolic link that root did not make"):
+    with pytest.raises(OneboxError, match="is a symbolic link that root did not create"):
         paper.deploy(content=((folder, str(paper.root / "bound" / "data")),))
     assert list((paper.root / "victim").iterdir()) == []
 

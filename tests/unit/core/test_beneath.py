@@ -209,7 +209,7 @@ def test_link_that_root_made_is_followed_and_one_of_others_is_not(tmp_path: path
     assert beneath.foreign_link(str(tmp_path / "srv/data"), [str(tmp_path)]) == str(tmp_path / "srv")
     tmp_path.chmod(0o777)
     assert beneath.foreign_link(str(tmp_path / "srv/data")) == str(tmp_path / "srv")
-    with pytest.raises(UnsafePath, match="srv is a symbolic link that root did not make"):
+    with pytest.raises(UnsafePath, match="srv is a symbolic link that root did not create"):
         beneath.open_directory(str(tmp_path / "srv/data"))
 
 

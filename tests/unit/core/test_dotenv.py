@@ -71,7 +71,7 @@ def test_values_as_yaml_has_them(value, text):
 
 def test_names_and_kinds_that_are_none():
     for name in ("1A", "A B", "", "A=", "Ä", "A-B"):
-        with pytest.raises(EnvFileError, match="no name of a variable"):
+        with pytest.raises(EnvFileError, match="not a valid name of a variable"):
             env_file.text_of(name, "x")
     with pytest.raises(EnvFileError, match="A must be text or a number, not a list"):
         env_file.text_of("A", ["x"])
@@ -150,7 +150,7 @@ def test_file_states(tmp_path):
         env_file.read(str(link))
     # In check mode the directory may be one that the run would make; only a write needs it.
     assert env_file.read(str(tmp_path / "gone" / ".env")).mode == 0
-    with pytest.raises(EnvFileError, match="is not a directory: make it first"):
+    with pytest.raises(EnvFileError, match="is not a directory: create it first"):
         env_file.write(str(tmp_path / "gone" / ".env"), "A=1\n", -1, -1)
     with pytest.raises(EnvFileError, match="not a regular file"):
         env_file.read(str(tmp_path))
@@ -211,5 +211,5 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path):
     path = str(tmp_path / "file" / "stack" / ".env")
     with pytest.raises(EnvFileError, match="stack"):
         env_file.directory_due(path, 0o755)
-    with pytest.raises(EnvFileError, match="cannot be made"):
+    with pytest.raises(EnvFileError, match="cannot be created"):
         env_file.make_directory(path, 0o755)

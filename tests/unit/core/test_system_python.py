@@ -123,7 +123,7 @@ def test_host_without_a_fitting_python_is_told_what_to_set(world, monkeypatch):
 def test_link_without_an_end_is_refused(world, place):
     (place / "a").symlink_to(place / "b")
     (place / "b").symlink_to(place / "a")
-    assert system_python.unfit(str(place / "a"), world) == "is a link without an end"
+    assert system_python.unfit(str(place / "a"), world) == "is a link in a loop"
 
 
 def test_user_may_use_what_the_user_owns(world, place):

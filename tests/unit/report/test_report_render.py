@@ -74,7 +74,7 @@ REPORT = {
 }
 
 GOLDEN = """\
-97layer on demo: OK - 3 of 3 services well, 3 of 3 mounts proven, 2 of 2 endpoints answer
+97layer on demo: OK - 3 of 3 services healthy, 3 of 3 mounts proven, 2 of 2 endpoints answer
 engine    podman 4.3.1, podman-compose 1.6.0
 
 SERVICE   STATE    HEALTH   PORTS       CPU   MEMORY
@@ -126,7 +126,9 @@ def test_thirty_services_fold_with_what_is_wrong_on_top():
     text = render(report)
     within_limits(text)
     lines = text.splitlines()
-    assert lines[0] == "97layer on demo: NOT OK - 28 of 30 services well, 3 of 3 mounts proven, 2 of 2 endpoints answer"
+    assert (
+        lines[0] == "97layer on demo: NOT OK - 28 of 30 services healthy, 3 of 3 mounts proven, 2 of 2 endpoints answer"
+    )
     shown = [line.split()[0] for line in lines if line.startswith("worker-")]
     assert shown[:2] == ["worker-17", "worker-23"]
     assert "exited (137)" in text
@@ -137,7 +139,7 @@ def test_thirty_services_fold_with_what_is_wrong_on_top():
 
 def test_the_fold_of_services_that_are_all_well_says_so():
     report = {**REPORT, "services": [service(f"worker-{number:02}") for number in range(40)]}
-    assert " more, all well\n" in render(report)
+    assert " more, all healthy\n" in render(report)
 
 
 def test_a_broken_mount_comes_first_and_is_not_proven():
@@ -189,7 +191,7 @@ def test_one_step_has_no_sum_and_restarts_show():
 @pytest.mark.parametrize(
     ("row", "shown"),
     [
-        ({"health": "", "evidence": "none"}, "nothing asked"),
+        ({"health": "", "evidence": "none"}, "not checked"),
         ({"health": "", "evidence": "port"}, "port listens"),
         ({"health": "", "evidence": "http"}, "URL answers"),
         ({"health": "healthy", "evidence": "healthcheck"}, "healthy"),
@@ -216,17 +218,17 @@ BACKUPS = {
 def test_backups_show_age_size_and_when_they_last_came_back():
     text = render({**REPORT, "backups": BACKUPS})
     within_limits(text)
-    line = "backups   9 sets, newest 5 hours old, 12.4 MB; came back equal 2 days ago, 1 day ago (off-site)"
+    line = "backups   9 sets, newest 5 hours old, 12.4 MB; rehearsed 2 days ago, 1 day ago (off-site)"
     assert f"\n\n{line}\nchanged   2 directories" in text
     never = {**BACKUPS, "sets": 1, "age_seconds": 20, "rehearsed_seconds": {}}
-    assert "backups   1 set, newest less than a minute old, 12.4 MB; never restored\n" in render(
+    assert "backups   1 set, newest less than a minute old, 12.4 MB; never rehearsed\n" in render(
         {**REPORT, "backups": never}
     )
 
 
 def test_what_is_wrong_with_backups_comes_first():
     none = {**BACKUPS, "age_seconds": None, "problems": ["there is no backup yet"]}
-    assert "backups   NOT WELL: there is no backup yet\nchanged" in render({**REPORT, "backups": none})
+    assert "backups   PROBLEM: there is no backup yet\nchanged" in render({**REPORT, "backups": none})
 
 
 @pytest.mark.parametrize(
