@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judge proven mounts by what one container alone does not show: links of others, former disks, throw-away volumes."""
+"""Judge proven mounts by facts beyond one container: links of other users, previous disks, throwaway volumes."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def complete(
     """Give rows the verdicts ``source_is_a_link``, ``host_mount_changed`` and ``anonymous_volume`` where they apply.
 
     Args:
-        promise: what a deploy promised, kept in the file ``path``.
+        promise: the record of a deploy in the file ``path``.
 
     Returns:
-        For each proven mount ``service``, ``destination``, ``kind`` and ``disk``: what a deploy can promise.
+        For each proven mount ``service``, ``destination``, ``kind`` and ``disk``, for the record of a deploy.
     """
     links = source_links.ForeignLinks.of(engine, world)
     hosts = []
@@ -92,7 +92,7 @@ def _former(row: Row, container: Container, promise: promised.Promise, host: Row
 
 
 def lacking(promise: promised.Promise, containers: t.Sequence[Container]) -> list[Row]:
-    """Rows for services with fewer containers than promised; those that ended well count."""
+    """Rows for services with fewer containers than promised; those that ended with 0 count."""
     rows = []
     for name, service in promise.services.items():
         there = [

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Try the mounts of a container as each group of its processes, and put the answers together."""
+"""Try the mounts of a container as each group of its processes, and combine the answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import D
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict import access as access_verdicts
 
 _CAP_DAC_OVERRIDE = 1 << 1
-# Words of an environment or a command line that are looked through for directories.
+# Words of an environment or a command line that are searched for directories.
 _MOST_TEXT = 1 << 17
 
 
@@ -61,12 +61,12 @@ class GroupProof:
 
     Args:
         declared: the mounts.
-        hosts: their sources; what is found out later is in there, too.
-        access: how far to go: none, read, write.
+        hosts: their sources, completed during the proof.
+        access: to try: none, read, write.
         shared: sources that other containers have, too.
         seconds: how long a child may take where one is needed.
         world: waiting for it.
-        mark: is told the index of the mount at hand.
+        mark: gets the index of the current mount.
     """
 
     def __init__(
@@ -98,17 +98,17 @@ class GroupProof:
         """The answers of one group.
 
         Args:
-            member: one of the group, as whom is tried.
+            member: the process of the group whose access is tried.
             process: that one, held.
-            seen: what the group sees at each destination.
-            main: what the main process sees there.
+            seen: the object that the group sees at each destination.
+            main: the object that the main process sees there.
 
         Raises:
             Gone, Refused: from reading the process.
         """
         findings, votes = [], []
         for declared, ours, first in zip(self._declared, seen, main):
-            # A helper that was locked into an empty directory uses nothing; it is no application without its data.
+            # A helper locked into an empty directory does not use the mounts, so it is not the application.
             votes.append(ours is first or ours.inside.error not in (errno.ENOENT, errno.ENOTDIR))
             findings.append(ours.finding if ours is first else _of_view(declared, member, ours.finding, first.finding))
         indexes = [index for index, finding in enumerate(findings) if finding.ok and votes[index]]
@@ -239,8 +239,8 @@ def _of_view(declared: Declared, member: Member, finding: Finding, main: Finding
         return finding
     text = (
         f"process {shown(member.name)} of {shown(declared.container)} (uid {member.identity.uid}) has mounts or a root "
-        f"directory of its own, and {shown(declared.destination)} is not {shown(declared.source)} there: what it "
-        "writes goes elsewhere. Give that program the directory, or run it without a namespace or root of its own"
+        f"directory of its own, and {shown(declared.destination)} is not {shown(declared.source)} there: it "
+        "writes elsewhere. Mount the directory for that program, or run it without its own namespace or root"
     )
     return replace(finding, fix="edit_compose", message=text)
 
@@ -272,7 +272,7 @@ def _passes_all(identity: Identity) -> bool:
 
 
 def _named(process: Process) -> tuple[str, ...]:
-    """Absolute paths that stand in the environment or command line of a process, and its working directory."""
+    """Absolute paths in the environment or command line of a process, and its working directory."""
     found: set[str] = set()
     for name in ("environ", "cmdline"):
         try:

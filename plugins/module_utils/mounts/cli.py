@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The check without Ansible, for a timer: ``onebox-verify --project 97layer --textfile FILE``.
 
-Exit codes: 0 every mount is proven, 1 one is not, 2 the check could not be made.
+Exit codes: 0 every mount is proven, 1 one is not, 2 the check did not run.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="onebox-verify", description="Prove the mounts of running containers.")
     made.add_argument("--project", help="the compose project; default all containers of the engine")
     made.add_argument("--engine", choices=ENGINES, default="auto")
-    made.add_argument("--socket", help="the engine's API socket, when it is not at a usual place")
-    made.add_argument("--working-dir", default="", help="the directory the containers must have been made in")
-    made.add_argument("--promised", help="what the last deploy promised; default: the file of the project, if any")
+    made.add_argument("--socket", help="the engine's API socket, if it is not at a usual path")
+    made.add_argument("--working-dir", default="", help="the directory the containers must have been created from")
+    made.add_argument("--promised", help="record of the last deploy; default: that of the project, if any")
     made.add_argument("--access", choices=ACCESS, default="write")
-    made.add_argument("--ephemeral", action="store_true", help="also look for writes outside of every mount")
+    made.add_argument("--ephemeral", action="store_true", help="also search for writes outside every mount")
     made.add_argument("--vm", choices=KINDS, default="none")
     made.add_argument("--vm-name", default="")
     made.add_argument("--json", action="store_true", help="print the whole result as JSON")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the caller expects against what the engine says it mounted."""
+"""Compare the expected mounts with the mounts that the engine reports."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts import prove
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import CheckError, Declared, Finding
 
 _KEYS = ("container", "service", "source", "destination", "read_only", "type", "not_empty")
-# Other types (tmpfs, npipe, cluster) have no directory of the host behind them.
+# Other types (tmpfs, npipe, cluster) have no directory on the host.
 _PROVABLE = ("bind", "volume")
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """A mount that must be there. ``owner`` is a container's or a service's name; ``source`` "" means any."""
+    """A mount that must exist. ``owner`` is a container's or a service's name; ``source`` "" means any."""
 
     owner: str
     by_service: bool
@@ -76,7 +76,7 @@ class Expectation:
 def declare(
     engine: str, container: Container, expectations: t.Sequence[Expectation]
 ) -> tuple[tuple[Declared, ...], list[dict[str, t.Any]]]:
-    """The mounts to prove in one container, and the rows of those that it lacks altogether."""
+    """The mounts to prove in one container, and the rows of missing ones."""
     wanted = {one.destination: one for one in expectations if one.concerns(container)}
     mounts = [mount for mount in container.mounts if mount.type in _PROVABLE and mount.source]
     places = frozenset(_normal(mount.destination) for mount in container.mounts) | _in_memory(container)
@@ -91,8 +91,8 @@ def declare(
     for one in wanted.values():
         declared = Declared(engine, container.name, "bind", one.source, one.destination, not one.read_only)
         text = (
-            f"{shown(one.destination)} is not mounted in {shown(container.name)} at all, though {shown(one.source)} "
-            f"should be there: what the application writes is lost with the container. Recreate it from its own file"
+            f"{shown(one.destination)} is not mounted in {shown(container.name)}, although {shown(one.source)} "
+            f"should be: data written there is lost with the container. Recreate it from its own file"
         )
         absent.append(prove.row(declared, Finding("missing", "inspect", "recreate", text)))
     return tuple(found), absent
@@ -132,7 +132,7 @@ def _made_by_podmans_command_line(container: Container) -> bool:
 
 
 def with_inherited(container: Container, look_up: t.Callable[[str], Container | None]) -> Container:
-    """The container with the mounts of ``volumes_from`` too, which Podman leaves out of what it says (seen in 4.3).
+    """The container with the mounts of ``volumes_from`` too, which Podman omits in its answer (seen in 4.3).
 
     Args:
         look_up: finds the container the mounts come from; None when it is gone.
@@ -148,14 +148,14 @@ def with_inherited(container: Container, look_up: t.Callable[[str], Container | 
 
 
 def _not_recursive(container: Container) -> set[str]:
-    """Destinations the engine was told to mount without what is mounted below the source."""
+    """Destinations that the engine had to mount without the mounts below the source."""
     host = container.raw.get("HostConfig") or {}
     shallow = set()
     for row in host.get("Mounts") or ():
         if (row.get("BindOptions") or {}).get("NonRecursive"):
             shallow.add(_normal(row.get("Target") or ""))
     for row in container.raw.get("Mounts") or ():
-        options = row.get("Options") or ()  # Podman says it here
+        options = row.get("Options") or ()  # Podman has it here
         if "bind" in options and "rbind" not in options:
             shallow.add(_normal(row.get("Destination") or ""))
     return shallow
@@ -168,7 +168,7 @@ def _in_memory(container: Container) -> frozenset[str]:
 
 
 def _without_programs(container: Container) -> set[str]:
-    """Destinations that the engine was told to mount noexec. Docker has no such option for binds."""
+    """Destinations mounted noexec on request. Docker has no such option for binds."""
     return {
         _normal(row.get("Destination") or "")
         for row in container.raw.get("Mounts") or ()

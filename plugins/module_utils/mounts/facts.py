@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Collect what is to be known about one mount: what the host has at the source, what the container has there.
+"""Collect the facts about one mount: the objects at the source on the host and at the destination in the container.
 
-Only looks, never opens for reading or writing: descriptors are O_PATH, so a FIFO cannot block and a device is not
-touched. What happens to be inside a hostile container can at most make the answer "unverifiable".
+Only inspects, never opens for reading or writing: descriptors are O_PATH, so a FIFO cannot block and a device is not
+touched. The content of a hostile container can at most make the answer "unverifiable".
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountin
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.syscalls import Node
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Finding
 
-# Mounts of these places or kinds come and go with the machine and its containers; nobody keeps data there.
+# Mounts of these places or kinds come and go with the machine and its containers; they hold no data.
 _MACHINE_PLACES = ("/proc", "/sys", "/dev", "/run", "/var/run", "/var/lib/docker", "/var/lib/containers")
 _BELOW_MACHINE_PLACES = tuple(f"{place}/" for place in _MACHINE_PLACES)
-# What the kernel shows as files: no disk is behind it, nothing can be kept in it, and a write does something else.
+# Files of the kernel: they have no disk, cannot store data, and a write has another effect.
 PSEUDO = frozenset(
     (
         "proc",
@@ -41,11 +41,11 @@ PSEUDO = frozenset(
     + ("securityfs", "pstore", "configfs", "fusectl", "hugetlbfs", "rpc_pipefs", "binfmt_misc", "efivarfs", "selinuxfs")
 )
 _MACHINE_KINDS = PSEUDO | {"overlay"}
-# What a file of the whole machine's tree is of interest for: a disk or share mounted since.
+# Of the tree of the whole machine only new disks and shares matter.
 _SHARES = ("nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "ceph", "glusterfs", "zfs")
 # Errors of a share whose server or program is gone.
 DEAD = (errno.ENOTCONN, errno.ESTALE, errno.EHOSTDOWN, errno.ECONNABORTED)
-# What engines put into a container below places that may be destinations, too.
+# Mounts that engines add to a container below paths that may also be destinations.
 _OF_ENGINES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv", "/run/podman-init")
 
 
@@ -70,7 +70,7 @@ class Host:
     """The source, as the host sees it now.
 
     ``error`` is an errno or 0. ``real`` is the path without symbolic links. ``inner`` is the path inside its file
-    system. ``link_birth`` is when the newest symbolic link on the way was made (0 without; only filled in on doubt).
+    system. ``link_birth`` is when the newest symbolic link on the way was made (0 without; only filled in if needed).
     ``absent_disk`` is a mount point of /etc/fstab above the source where nothing is mounted.
     """
 
@@ -85,12 +85,12 @@ class Host:
 
     @property
     def pseudo(self) -> bool:
-        """Whether it is no disk but the kernel's own."""
+        """Whether it is a file system of the kernel, not a disk."""
         return self.row is not None and self.row.fstype in PSEUDO
 
     @property
     def of_machine(self) -> bool:
-        """Whether it is a place where the machine and its engines mount things all the time."""
+        """Whether the machine and its engines often mount file systems there."""
         return self.real == "/" or self.pseudo or is_machine_place(self.real)
 
 
@@ -117,7 +117,7 @@ class Inside:
 
 @dataclass(frozen=True)
 class Seen:
-    """One destination as one process sees it, and what that means."""
+    """One destination as one process sees it, and the finding."""
 
     inside: Inside
     finding: Finding
@@ -128,7 +128,7 @@ class HostView:
 
     Args:
         table: mounts of the namespace the sources are looked up in.
-        disks: mount points the host is told to have (from fstab).
+        disks: mount points of fstab.
     """
 
     def __init__(self, table: Table, disks: t.Sequence[str] = ()) -> None:
@@ -136,7 +136,7 @@ class HostView:
         self._absent = [disk for disk in disks if not table.at(disk)]
 
     def look(self, source: str) -> Host:
-        """Everything about ``source`` that costs nothing when all is well."""
+        """The facts about ``source`` that are cheap."""
         try:
             descriptor = os.open(source, syscalls.O_PATH | os.O_CLOEXEC)
         except OSError as error:
@@ -170,7 +170,7 @@ class HostView:
 
 
 def is_machine_place(path: str) -> bool:
-    """Whether the machine and its engines mount things there all the time."""
+    """Whether the machine and its engines often mount file systems there."""
     return path in _MACHINE_PLACES or path.startswith(_BELOW_MACHINE_PLACES)
 
 
@@ -185,7 +185,7 @@ def _is_disk(row: Row) -> bool:
 
 
 def _listed(table: Table, destination: str, host: Host) -> bool:
-    """Whether the mount is still there, though it cannot be seen: under its destination, or what is at the source."""
+    """Whether the invisible mount still exists: under its destination, or as the object at the source."""
     return bool(table.at(destination)) or any(
         host.row is not None and row.device == host.row.device and row.root == host.inner and not row.deleted
         for row in table.rows
@@ -217,11 +217,11 @@ def image_ships(image_root: str, destination: str) -> bool:
         finally:
             os.close(found)
     except OSError:
-        return False  # no such directory in the image, or no right to look: then nothing is known to be hidden
+        return False  # no such directory in the image, or no permission: then hidden files are unknown
 
 
 def newest_link(source: str) -> float:
-    """When the newest symbolic link on the way of ``source`` was made, in seconds since the epoch; 0 without links."""
+    """Time of creation of the newest symbolic link in the path of ``source``, since the epoch; 0 without links."""
     newest = 0.0
     path, left = "/", [part for part in source.split("/") if part]
     for _unused in range(200):  # a loop of links ends here as it does in the kernel
@@ -248,7 +248,7 @@ def newest_link(source: str) -> float:
 def look_inside(
     root: int, table: Table, destination: str, host: Host, host_table: Table, container_id: str = ""
 ) -> Inside:
-    """What is at ``destination`` for a process whose root directory is the descriptor ``root``.
+    """The object at ``destination`` for a process whose root directory is the descriptor ``root``.
 
     Args:
         container_id: the engine's id; mounts whose directory carries it are the engine's own.
@@ -265,7 +265,7 @@ def look_inside(
     if row is None:
         return Inside(node=node)
     if host.node is not None and node.identity == host.node.identity:
-        # The usual case: only what can still be wrong is collected.
+        # The usual case: only facts about the remaining failures are collected.
         below = table.below(row.point) if node.mount_root else []
         return Inside(
             node=node,
@@ -293,14 +293,14 @@ def look_inside(
 
 
 def _of_engine(row: Row, container_id: str) -> bool:
-    """Whether the engine itself mounted it: its own files of the container, and what each container has."""
+    """Whether the engine itself mounted it: its own files of the container, and those of every container."""
     if (container_id and container_id in row.root) or row.point in _OF_ENGINES:
         return True
     return row.fstype in PSEUDO or "/overlay/" in row.point or "/overlay2/" in row.point
 
 
 def _on_host(row: Row, above: Row, host: Host) -> str:
-    """Where the mount would lie on the host."""
+    """The path of the mount on the host."""
     return host.real.rstrip("/") + row.point[len(above.point.rstrip("/")) :]
 
 

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Remember a source at which a check hangs, so that a timer does not add a stuck process every 15 minutes.
+"""Record a source at which a check hangs, so that a timer does not add a stuck process every 15 minutes.
 
 A process that waits for a dead share may be impossible to kill. While the one of an earlier check is still there, the
-source is not touched again. The memory lies where a boot clears it, as a boot ends such processes.
+source is not touched again. The record is in a directory that a boot clears, because a boot ends such processes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Memory:
     """The sources at which processes of earlier checks still hang.
 
     Args:
-        world: whose memory it is, and where.
+        world: the user of the record and its directory.
     """
 
     def __init__(self, world: World) -> None:
@@ -49,16 +49,20 @@ class Memory:
             files.make_directories(self._folder, 0o700)
             files.replace(os.path.join(self._folder, _NAME), json.dumps(self._rows).encode(), 0o600, durable=False)
         except files.FileError:
-            return  # then the next check finds out by itself
+            return  # then the next check detects it again
 
     def finding(self, declared: Declared, seconds: float) -> Finding:
         """The verdict on a mount that hangs."""
         source = shown(declared.source)
         pid = self._rows.get(declared.source, [0])[0]
-        since = f" (process {pid} waits for it and cannot be ended; while it does, no other is started)" if pid else ""
+        since = (
+            f" (process {pid} waits for it and cannot be ended; while it does, no other process is started)"
+            if pid
+            else ""
+        )
         text = (
             f"{source}, which is {shown(declared.destination)} in {shown(declared.container)}, does not answer within "
-            f"{seconds:g} s{since}: its disk or network share hangs. See `dmesg`; bring the server or disk back, or "
+            f"{seconds:g} s{since}: its disk or network share hangs. See `dmesg`. Restore the server or disk, or "
             f"type `umount -l {source}`, mount it again, and restart {shown(declared.container)}"
         )
         return Finding("unverifiable", "none", "mount_disk", text)
@@ -73,7 +77,7 @@ class Memory:
 
 
 def _lives(mark: t.Any) -> bool:
-    """Whether the process is still the one that hung: its number may be another's by now."""
+    """Whether the process is still the one that hung: its number may have been reused."""
     if not isinstance(mark, list) or len(mark) != 2 or not all(isinstance(number, int) for number in mark):
         return False
     return bool(mark[1]) and _started(mark[0]) == mark[1]

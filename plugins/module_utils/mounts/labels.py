@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which compose file and directory a container was made from, by its labels, against those it should come from."""
+"""Compare the compose file and directory of a container, by its labels, with the expected ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
 def mismatches(
     containers: t.Iterable[Container], working_dir: str, config_files: t.Sequence[str]
 ) -> list[dict[str, t.Any]]:
-    """A row for each label that says something else than expected; "" and no files mean that it is not compared."""
+    """A row for each label that differs from the expectation; "" and no files are not compared."""
     rows = []
     for container in containers:
         folder = container.labels.get(WORKING_DIR_LABEL, "")
@@ -38,7 +38,7 @@ def _same(found: str, wanted: str) -> bool:
 def _same_files(found: str, folder: str, wanted: t.Sequence[str]) -> bool:
     if not found or found == "-":
         return False
-    # A comma separates them, and may stand in a name too: then the whole text decides.
+    # A comma separates them, and may also be part of a name: then the whole text decides.
     if found == ",".join(wanted):
         return True
     paths = [os.path.realpath(os.path.join(folder, one)) for one in found.split(",")]
@@ -48,20 +48,20 @@ def _same_files(found: str, folder: str, wanted: t.Sequence[str]) -> bool:
 def _row(container: Container, label: str, wanted: str, found: str) -> dict[str, t.Any]:
     name = shown(container.name)
     if not found:
-        what = f"{name} does not say where it was made from: compose did not make it, or a very old one did"
+        finding = f"{name} has no label about its origin: compose did not create it, or a very old version did"
     elif found == "-":
-        what = f"{name} was made from a compose file on standard input"
+        finding = f"{name} was created from a compose file on standard input"
     elif label == WORKING_DIR_LABEL:
-        what = f"{name} was made in the directory {shown(found)}"
+        finding = f"{name} was created from the directory {shown(found)}"
         if os.path.basename(os.path.normpath(found)) == os.path.basename(os.path.normpath(wanted)):
-            what += ", a twin of the right one (same name, another place)"
+            finding += ", a look-alike of the right one (same name, another path)"
     else:
-        what = f"{name} was made from {shown(found)}"
+        finding = f"{name} was created from {shown(found)}"
     return {
         "container": container.name,
         "service": container.service,
         "label": label,
         "expected": wanted,
         "found": found,
-        "message": f"{what}, not from {shown(wanted)}. Deploy it again from there",
+        "message": f"{finding}, not from {shown(wanted)}. Deploy it again from there",
     }

@@ -10,15 +10,15 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 _HELP = {
-    "onebox_mounts_ok": "1 when every mount of the stack was proven at the last check.",
-    "onebox_mounts_checked": "Mounts looked at.",
+    "onebox_mounts_ok": "1 if every mount of the stack was proven at the last check.",
+    "onebox_mounts_checked": "Mounts checked.",
     "onebox_mounts_failed": "Mounts that are wrong.",
-    "onebox_mounts_unverifiable": "Mounts about which nothing could be proven.",
-    "onebox_mounts_unpersisted_files": "Files written outside of every mount, when that was looked for.",
+    "onebox_mounts_unverifiable": "Mounts that could not be checked.",
+    "onebox_mounts_unpersisted_files": "Files written outside every mount, if searched for.",
     "onebox_mounts_services": "Services with a running container.",
-    "onebox_mounts_services_promised": "Services that the last deploy promised, 0 when none did.",
-    "onebox_mounts_check_time_seconds": "When the last check ended, since the epoch. Alert when it gets old.",
-    "onebox_mounts_check_duration_seconds": "How long it took.",
+    "onebox_mounts_services_promised": "Services that the last deploy left running, 0 without one.",
+    "onebox_mounts_check_time_seconds": "End of the last check, in seconds since the epoch. Alert if it is old.",
+    "onebox_mounts_check_duration_seconds": "Duration of the last check.",
     "onebox_mount_verdict": "1 for each mount that is not proven, with its verdict.",
 }
 
@@ -27,7 +27,7 @@ def text(result: t.Mapping[str, t.Any] | None, stack: str, now: float) -> str:
     """The metrics in the text format.
 
     Args:
-        result: what :func:`verify` returned; None when the check itself could not be made.
+        result: of :func:`verify`; None if the check did not run.
         stack: value of the label ``stack``.
         now: seconds since the epoch.
     """
@@ -63,7 +63,7 @@ def _escape(value: str) -> str:
 
 
 def write(path: str, content: str) -> None:
-    """Replace a file in one step: the collector must never read half of it. The next check writes it again.
+    """Replace a file in one step: the collector must never read a part of it. The next check writes it again.
 
     Raises:
         FileError: it cannot be written.
@@ -71,5 +71,5 @@ def write(path: str, content: str) -> None:
     try:
         files.replace(path, content.encode(), 0o644, durable=False)
     except files.FileError as error:
-        advice = "make its directory, or name another"
+        advice = "create its directory, or name another"
         raise files.FileError(f"{error}; {advice}", error.path, error.errno) from error

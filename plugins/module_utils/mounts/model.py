@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked about a mount, and what is answered."""
+"""Questions about a mount, and their answers."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ FIXES = ("restart", "recreate", "chown", "mount_disk", "edit_compose", "share_wi
 
 
 class CheckError(OneboxError):
-    """What is to be verified is not understood. The text names the option."""
+    """The options of the check are invalid. The text names the option."""
 
 
 @dataclass(frozen=True)
 class Declared:
-    """A mount as it should be.
+    """A declared mount.
 
-    ``kind`` is ``file`` or ``dir`` where somebody said so, else "". ``source`` and ``read_write`` are what the engine
-    was told, ``wanted_source`` and ``wanted_read_write`` what the caller expects ("" and None: the same).
-    ``refuses_missing`` is True when the engine is known to have refused a source that was not there.
-    ``recursive`` is False when the engine was told to leave out the mounts below the source. ``others`` are the
-    destinations of the container's other mounts. ``no_exec`` is True when the engine was told to forbid programs.
+    ``kind`` is ``file`` or ``dir`` if declared, else "". ``source`` and ``read_write`` are the request to the
+    engine, ``wanted_source`` and ``wanted_read_write`` the expectation of the caller ("" and None: the same).
+    ``refuses_missing`` is True when the engine is known to have refused a missing source.
+    ``recursive`` is False if the engine had to omit the mounts below the source. ``others`` are the
+    destinations of the container's other mounts. ``no_exec`` is True if the mount forbids programs.
     """
 
     engine: str
@@ -80,7 +80,7 @@ class Times:
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict about one mount. ``proof`` says what it rests on: inode, mountinfo, probe, inspect, or none."""
+    """A verdict about one mount. ``proof`` is its basis: inode, mountinfo, probe, inspect, or none."""
 
     verdict: str
     proof: str

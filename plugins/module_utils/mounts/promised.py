@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a deploy promised: its services, their mounts, and the file systems these lay on when all was proven.
+"""The record of a deploy: its services, their mounts, and the file systems of their sources.
 
-A container that was made again without its volume has nothing to prove, and a service without a container is not seen
-at all. Both are found against this file, which the deploy writes and every later check reads.
+A container that was created again without its volume has no mount to prove, and a service without a container is
+invisible. A comparison with this file, which the deploy writes and every later check reads, detects both.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _IN_MEMORY = ("tmpfs", "ramfs")
 
 @dataclass(frozen=True)
 class Disk:
-    """The file system of a source: where it is mounted, its type, and its id ("" where none outlives a boot)."""
+    """The file system of a source: where it is mounted, its type, and its id ("" if none survives a boot)."""
 
     point: str = ""
     fstype: str = ""
@@ -34,7 +34,7 @@ class Disk:
 
     @classmethod
     def parse(cls, data: t.Any) -> Disk:
-        """From JSON; what is missing is unknown."""
+        """From JSON; missing keys are unknown."""
         row = data if isinstance(data, dict) else {}
         return cls(*(str(row.get(key) or "") for key in ("point", "fstype", "identity")))
 
@@ -50,7 +50,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Mount:
-    """One mount of a service. ``kind`` is file, dir, or "" when it was not looked at."""
+    """One mount of a service. ``kind`` is file, dir, or "" if it was not checked."""
 
     service: str
     destination: str
@@ -71,7 +71,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Promise:
-    """What a deploy promised."""
+    """The record of a deploy."""
 
     services: t.Mapping[str, Service] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
@@ -100,7 +100,7 @@ class Promise:
 
 
 def place(project: str, world: World, state_dir: str = "") -> str:
-    """Where the promise of a stack is kept."""
+    """The path of the record of a stack."""
     folder = state_dir or ("/var/lib/onebox" if world.is_root else os.path.join(world.home, ".local/state/onebox"))
     return os.path.join(folder, project, NAME)
 
@@ -111,7 +111,7 @@ def load(path: str) -> Promise | None:
     Raises:
         CheckError: it is damaged, or may not be read.
     """
-    advice = "Deploy the stack again to write it anew"
+    advice = "Deploy the stack again to write a new one"
     try:
         with open(path, encoding="utf-8") as stream:
             data = json.load(stream)
@@ -165,7 +165,7 @@ def save(path: str, promise: Promise) -> bool:
 
 
 def keep_memory(path: str) -> None:
-    """Promise nothing any more, of a stack that was taken down, and still know what its sources were.
+    """Remove the services of a removed stack from its record, and keep its sources.
 
     Raises:
         CheckError, FileError: it cannot be read or written.
@@ -176,16 +176,16 @@ def keep_memory(path: str) -> None:
 
 
 def other_kind(mount: Mount, now: str) -> str:
-    """What is wrong when a source is another kind of file than promised, and what to do."""
+    """The message about a source that is another kind of file than recorded."""
     was, found = ("directory" if kind == "dir" else kind for kind in (mount.kind, now))
     return (
-        f"{shown(mount.source)} was a {was} when its stack was last proven, and is a {found} now (tools make an empty "
-        f"directory where a file is missing). Remove it, put the {was} back"
+        f"{shown(mount.source)} was a {was} when its stack was last proven, and is a {found} now (tools create "
+        f"an empty directory if a file is missing). Remove it, restore the {was}"
     )
 
 
 def changed(mount: Mount, now: Disk, path: str) -> str:
-    """What is wrong when a source lies on another file system than promised, and what to do."""
+    """The message about a source on another file system than recorded."""
     source = shown(mount.source)
     was = f"the file system mounted at {shown(mount.disk.point)} ({mount.disk.fstype})"
     lies = f"the one at {shown(now.point)} ({now.fstype})"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prove many containers on this host, each in its time: hanging disks, restarting containers and errors stay apart."""
+"""Prove many containers on this host. A hang, a restart or an error affects only its own container."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import F
 
 Answer = dict[str, t.Any]
 
-# A container that its engine starts again must have run so long to count as running and not as between two crashes.
+# Seconds a restarted container must have run to count as running and not as between two crashes.
 _STEADY = 3.0
-# Mounts of one container that may hang before the rest of it is given up.
+# Mounts of one container that may hang before the others are skipped.
 _MOST_HANGING = 3
 
 
@@ -66,13 +66,13 @@ class Proofs:
                 before = jobs[index].container
                 if answer["state"] == "doubt" and (now.pid, now.started_at) == (before.pid, before.started_at):
                     continue
-                # It ended or started anew between the list and the look: one more look at what is there now.
+                # It ended or restarted between the list and the proof: inspect it once more.
                 jobs[index] = replace(jobs[index], container=now)
                 waiting.append(index)
                 if last and now.running:
                     answers[index] = unverifiable(
                         jobs[index],
-                        f"the engine says that {shown(now.name)} is process {now.pid}, but no such process of it is "
+                        f"the engine reports {shown(now.name)} as process {now.pid}, but this process is not "
                         "visible here: run the check on the host itself, in its own process namespace; or the "
                         "container keeps restarting",
                     )
@@ -82,7 +82,7 @@ class Proofs:
         return [answers[index] for index in range(len(jobs))]
 
     def _each(self, jobs: t.Sequence[prove.Job]) -> t.Iterator[Answer]:
-        """The answers to jobs; one that hangs is asked again without the mount that hung."""
+        """The answers to jobs; a hanging one is repeated without the mount that hung."""
         ready = [self._without_hung(job) for job in jobs]
         pool = subprocess_pool.each(self._prover, [job for job, _rows in ready], self._seconds, self._world)
         for (job, known), original, answer in zip(ready, jobs, pool):
@@ -111,7 +111,7 @@ class Proofs:
         """An answer with all mounts of the container, in their order."""
         name = shown(job.container.name)
         if isinstance(answer, subprocess_pool.Failure):
-            answer = unverifiable(job, f"{name} could not be looked at: {answer.text}. Please report this")
+            answer = unverifiable(job, f"{name} could not be inspected: {answer.text}. Please report this")
         elif answer is None:
             text = f"{name} did not answer within {self._seconds:g} s: the disk or network share behind one of its"
             answer = unverifiable(job, f"{text} mounts hangs; see `dmesg`")
@@ -122,7 +122,7 @@ class Proofs:
         return answer
 
     def _outlive(self, jobs: list[prove.Job], answers: dict[int, Answer]) -> None:
-        """Look again at containers that were started just now and would be started again: they may be about to end."""
+        """Check containers again that were just started and would be restarted: they may be about to end."""
         young = {
             index: job.container
             for index, job in enumerate(jobs)
@@ -130,7 +130,7 @@ class Proofs:
             and job.container.restart_policy not in ("", "no")
             and self._world.epoch() - epoch_of(job.container.started_at) < _STEADY
         }
-        # By our own clock: the engine's may be another.
+        # By our own clock: the engine's may differ.
         deadline = self._world.monotonic() + _STEADY
         while young and self._world.monotonic() < deadline:
             self._world.sleep(0.2)
@@ -152,7 +152,7 @@ class Proofs:
 
 
 def unverifiable(job: prove.Job, reason: str) -> Answer:
-    """The answer when nothing could be proven."""
+    """The answer if no mount could be proven."""
     return _every(job, Finding("unverifiable", "none", "none", reason))
 
 
@@ -167,10 +167,10 @@ def not_running(job: prove.Job, one_shots: t.Sequence[str]) -> Answer:
     if container.status == "restarting":
         return _restarts(job)
     if container.status == "removed":
-        text = f"{name} was removed while it was looked at. Start the stack again"
+        text = f"{name} was removed during the check. Start the stack again"
         return _every(job, Finding("not_running", "inspect", "recreate", text))
     text = (
-        f"{name} is not running ({container.status}, exit code {container.exit_code}), so there is nothing to prove. "
+        f"{name} is not running ({container.status}, exit code {container.exit_code}), so its mounts cannot be proven. "
         f"Type: `{engine} logs --tail 50 {name}`, then `{engine} start {name}`"
     )
     return _every(job, Finding("not_running", "inspect", "restart", text))
@@ -180,7 +180,7 @@ def _restarts(job: prove.Job) -> Answer:
     container = job.container
     name = shown(container.name)
     engine = job.declared[0].engine if job.declared else "docker"
-    text = f"{name} keeps ending and restarting (exit code {container.exit_code}): `{engine} logs --tail 50 {name}`"
+    text = f"{name} keeps exiting and restarting (exit code {container.exit_code}): `{engine} logs --tail 50 {name}`"
     return _every(job, Finding("not_running", "inspect", "none", text))
 
 
@@ -193,4 +193,4 @@ def _disks(fstab: str) -> list[str]:
         with open(fstab, encoding="utf-8", errors="surrogateescape") as stream:
             return facts.declared_disks(stream.read())
     except OSError:
-        return []  # a host without the file promises nothing
+        return []  # a host without the file has no such disks

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prove the mounts of one container: hold its process, collect the facts, decide, try the access.
 
-Each group of processes that the kernel answers differently is tried (see :mod:`kernel.groups`), and the worst answer is
-the verdict. Runs in the child process of :mod:`subprocess_pool`, so what it returns is plain data.
+Each group of processes with its own answer of the kernel is tried (see :mod:`kernel.groups`), and the worst answer is
+the verdict. Runs in the child process of :mod:`subprocess_pool`, so it returns plain data.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import D
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict.decide import decide
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict.messages import Words
 
-# How far the engine's time of start may lie from the kernel's.
+# Accepted difference between the engine's start time and the kernel's.
 _SAME_START = 10.0
 _NO_MOUNT = -1
 
 
 @dataclass(frozen=True)
 class Job:
-    """One container to prove: what it should have, and how far to go (access: none, read, write).
+    """One container to prove: its declared mounts, and the access to try (none, read, write).
 
-    ``shared`` are sources that other containers have, too. ``remember`` is whether to say on which file systems they
-    lie.
+    ``shared`` are sources that other containers have, too. ``remember`` is whether to return their file
+    systems.
     """
 
     container: Container
@@ -66,7 +66,7 @@ class Prover:
 
     @property
     def at(self) -> int:
-        """The index of the mount that is being looked at, -1 for none. Also known after the child was given up."""
+        """The index of the mount that is being checked, -1 for none. Also known after the child was given up."""
         return int.from_bytes(self._at[:4], "little", signed=True)
 
     def _mark(self, index: int) -> None:
@@ -75,7 +75,7 @@ class Prover:
     def __call__(self, job: Job) -> dict[str, t.Any]:
         """Return ``state`` (proven, doubt, gone), ``user`` and one row for each mount declared.
 
-        ``doubt`` means that no control group names the container: the engine has to confirm the pid afterwards.
+        ``doubt``: no control group names the container, the engine must confirm the pid.  style: keep doubt: a state
         """
         self._mark(_NO_MOUNT)
         container = job.container
@@ -90,7 +90,7 @@ class Prover:
         except Gone:
             return {"state": "gone", "user": None, "rows": []}
         except Refused as error:
-            reason = f"the caller may not look into {container.name}: {error}; run the check as root or as its owner"
+            reason = f"the caller may not inspect {container.name}: {error}; run the check as root or as its owner"
             finding = Finding("unverifiable", "none", "none", reason)
             return {"state": "proven", "user": None, "rows": [row(one, finding) for one in job.declared]}
 
@@ -128,7 +128,7 @@ class Prover:
         return {"state": state, "user": _user(_whose(tried)), "rows": rows}
 
     def _see(self, job: Job, process: Process, hosts: list[facts.Host]) -> list[facts.Seen]:
-        """What the process has at each destination, before anybody tried to use it. Completes ``hosts`` on doubt."""
+        """The object that the process has at each destination, before access is tried. Completes ``hosts``."""
         table = process.table()
         container = job.container
         times = Times(*(epoch_of(getattr(container, name)) for name in ("created", "finished_at", "started_at")))
@@ -154,8 +154,8 @@ class Prover:
 
     @staticmethod
     def _filled(job: Job, declared: Declared, directory: str) -> Finding | None:
-        """A finding when the directory is empty and must not be."""
-        # A read-write directory may be empty until the application has written; a read-only one can only be forgotten.
+        """A finding if the directory is unexpectedly empty."""
+        # A read-write directory may be empty until the application has written; an empty read-only one is a mistake.
         suspicious = declared.type == "bind" and not declared.read_write
         if not (declared.not_empty or suspicious):
             return None
@@ -163,7 +163,7 @@ class Prover:
             if not facts.is_empty(directory):
                 return None
         except OSError:
-            return None  # that it cannot be read is for the access probe to say
+            return None  # the access probe reports an unreadable directory
         if declared.not_empty:
             return Words(declared).empty(hidden=False)
         graph = job.container.raw.get("GraphDriver") or {}
@@ -186,7 +186,7 @@ def row(declared: Declared, finding: Finding, tried: t.Mapping[str, t.Any] | Non
 
 
 def _host(host: facts.Host, remember: bool) -> dict[str, t.Any]:
-    """What the caller compares with what was promised, and takes out of the row again."""
+    """The facts that the caller compares with the record of the deploy, and removes from the row again."""
     if not remember:
         return {"real": host.real}
     kind = "" if host.node is None else "dir" if host.node.kind == "dir" else "file"
@@ -205,7 +205,7 @@ def _mode(declared: Declared) -> str:
 
 
 def _whose(tried: t.Sequence[Tried]) -> Identity | None:
-    """As whom was tried: of several the one with a finding."""
+    """The user that was tried: of several the one with a finding."""
     for one in tried:
         if one.outcomes and any(not finding.ok for finding in one.findings):
             return one.group.identity
@@ -225,7 +225,7 @@ def _user(identity: Identity | None) -> dict[str, t.Any] | None:
 
 
 def _is_plausible(process: Process, container: Container) -> bool:
-    """A process without a telling control group: in other mounts than ours, and as old as the container's run?"""
+    """A process without a known control group: in other mounts than ours, and as old as the container's run?"""
     if not process.in_own_mount_namespace():
         return False
     return abs(process.started() - epoch_of(container.started_at)) <= _SAME_START

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find bind sources that lead through a link somebody else could have made.
+"""Find bind sources that lead through a link another user could have created.
 
-An engine follows links as root when it starts a container. A container that may write to the directory in which a
-source lies can put a link to any directory of the host there, and the next start gives it that directory.
+An engine follows links as root when it starts a container. A container that can write to the parent directory of a
+source can create a link to any directory of the host there, and the next start mounts that directory.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _SECONDS = 5.0
 
 
 class ForeignLinks:
-    """The links on the way of bind sources that root did not make.
+    """The links in the paths of bind sources that root did not create.
 
     Args:
-        containers: every container of the host, asked only when a source has a link on its way.
+        containers: every container of the host, queried only if the path of a source contains a link.
         world: waiting for sources that hang.
     """
 
@@ -41,7 +41,7 @@ class ForeignLinks:
         return cls(engine.containers, world)
 
     def find(self, source: str, real: str) -> str:
-        """The link on the way of ``source`` that somebody else could have made, "" without one.
+        """The link in the path of ``source`` that another user could have created, "" without one.
 
         Args:
             real: the source without links.
@@ -51,7 +51,7 @@ class ForeignLinks:
         return beneath.foreign_link(source, self._roots())
 
     def lies_in(self, source: str) -> str:
-        """The directory above ``source`` in which a container can replace it by something else, "" without one."""
+        """The directory above ``source`` in which a container can replace it, "" without one."""
         place = os.path.normpath(source)
         return next((root for root in self._roots() if place.startswith(os.path.normpath(root) + "/")), "")
 
@@ -61,8 +61,8 @@ class ForeignLinks:
         return self._foreign
 
     def _writable(self) -> list[str]:
-        """Directories of the host in which a container can make names, as they are written and without links."""
-        # Whoever may write to the whole host needs no link.
+        """Directories of the host in which a container can create names, as written and without links."""
+        # A container that can write to the whole host does not need a link.
         written = sorted(
             {
                 mount.source
@@ -76,10 +76,11 @@ class ForeignLinks:
 
 
 def message(source: str, link: str) -> str:
-    """What is wrong with a source that leads through such a link, and what to do. The target is not named: it may be
-    the choice of an attacker."""
+    """The message about a source that leads through such a link. It does not name the target, which an attacker may
+    have chosen."""
     return (
-        f"{shown(source)} leads through the symbolic link {shown(link)}, which root did not make or which lies where a "
-        f"container can make names: a start of the container would follow it to any directory of this host. Find out "
-        f"who made it, remove it, put the directory back, and write a source that no container can change"
+        f"{shown(source)} leads through the symbolic link {shown(link)}, which root did not create or which is in a "
+        f"directory where a container can create names: a start of the container would follow it to any directory "
+        f"of this host. Check its origin, remove it, restore the directory, and use a source that "
+        "no container can change"
     )

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look at bind sources without ever waiting for a dead share: what is there, on which file system, does it answer."""
+"""Inspect bind sources without waiting for a dead share: kind, file system, and whether it answers."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.text import show
 
 
 def lines(result: t.Mapping[str, t.Any]) -> list[str]:
-    """One line a mount, what is wrong first; below each finding what to do about it."""
+    """One line for each mount, failures first. Below each finding is its message."""
     cells = [
         (mount["verdict"], container["name"], shown(mount["destination"]), shown(mount["source"]), mount)
         for container in result["containers"]

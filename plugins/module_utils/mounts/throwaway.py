@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find data that an image's VOLUME keeps away from the mount above it: all is proven, and lost with the container."""
+"""Find data that an image's VOLUME hides from the mount above it, and that is lost with the container."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def mark(engine: Engine, reports: t.Sequence[tuple[Container, t.Sequence[dict[st
     """Give the verdict ``anonymous_volume`` to rows that are ok but for that.
 
     Args:
-        engine: is asked for the image of a container only where a volume lies below a mount.
+        engine: queried for the image of a container only if a volume is below a mount.
         reports: containers, each with the rows of its mounts, which are changed.
     """
     images: dict[str, dict[str, t.Any] | None] = {}
@@ -53,8 +53,8 @@ def _finding(container: Container, mount: Mount, above: str) -> dict[str, str]:
         "proof": "inspect",
         "fix": "edit_compose",
         "message": (
-            f"the image of {name} keeps {place} in a volume without a name, though {shown(above)} above it is mounted: "
-            f"what the application writes there is in {shown(mount.source)} and is lost with the container. Declare "
+            f"the image of {name} keeps {place} in a volume without a name, although {shown(above)} above it is "
+            f"mounted: data written there is in {shown(mount.source)} and is lost with the container. Declare "
             f"a mount for {place} itself, and copy the data into it before {name} is recreated"
         ),
     }

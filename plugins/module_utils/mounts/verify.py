@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verify the mounts of running containers: what the module ``bind_mount_verify`` and the deployment ask.
+"""Verify the mounts of running containers: the function of the module ``bind_mount_verify`` and of the deployment.
 
 The proof is that source and destination are the same object (device and inode), seen through the kernel's view of the
 container's main process. Nothing is run in the container, nothing needs to be in its image, nothing is left behind.
@@ -36,17 +36,17 @@ class Check:
         project: all containers of this compose project.
         names: these containers instead.
         expected: mounts that must be there, as dictionaries with ``container`` or ``service``, ``source``,
-            ``destination``, and optionally ``read_only``, ``type`` (file or dir), ``not_empty``. Default: what the
-            engine says it mounted.
+            ``destination``, and optionally ``read_only``, ``type`` (file or dir), ``not_empty``. Default: the
+            mounts that the engine reports.
         access: what to try as the application: none, read, or write (reading included).
-        ephemeral: look for what was written outside of every mount, too.
+        ephemeral: also search for files written outside every mount.
         ephemeral_ignore: paths and patterns that are left out of that.
-        working_dir: the directory the containers must have been made in, by their labels; "" is not compared.
-        config_files: the compose files they must have been made from; none is not compared.
+        working_dir: the directory the containers must have been created from, by their labels; "" is not compared.
+        config_files: the compose files they must have been created from; none is not compared.
         one_shots: names or services whose containers may have finished with exit code 0.
-        promised: the file in which a deploy of the project wrote what it promised; without the file nothing was.
-        remember: fill in ``hosts``, which a deploy promises.
-        seconds: how long one container may take before it is given up as unverifiable.
+        promised: the record of the last deploy of the project; may be missing.
+        remember: fill in ``hosts``, for the record of a deploy.
+        seconds: how long one container may take before it counts as unverifiable.
     """
 
     project: str | None = None
@@ -66,7 +66,7 @@ class Check:
 def verify(
     engine: Engine, check: Check, *, world: World, through: Prover | None = None, fstab: str = "/etc/fstab"
 ) -> dict[str, t.Any]:
-    """Prove every bind mount and volume of the containers asked for.
+    """Prove every bind mount and volume of the selected containers.
 
     Args:
         engine: where the containers run; it is only read.
@@ -132,7 +132,7 @@ def _proven(
     through: Prover | None,
     fstab: str,
 ) -> list[dict[str, t.Any]]:
-    """One answer for each job, by whatever way there is."""
+    """One answer for each job, on this host or through the virtual machine."""
     if through:
         return _prove_through(through, jobs, one_shots)
     unsupported = syscalls.supported()
@@ -146,7 +146,7 @@ def _services(promise: promised.Promise | None) -> t.Mapping[str, promised.Servi
 
 
 def _wanted(check: Check, promise: promised.Promise | None) -> list[Expectation]:
-    """What the caller expects, and what was promised beside that."""
+    """The expectations of the caller and of the last deploy."""
     wanted = [Expectation.parse(one) for one in check.expected or ()]
     if promise is None:
         return wanted
@@ -229,8 +229,8 @@ def _result(
     }
     message = f"{good} of {len(verdicts)} mounts proven in {len(reports)} containers"
     if not reports:
-        what = f"project {project!r}" if project else "this engine"
-        message = f"no container of {what} on {engine.name} ({engine.socket or 'command line'}): is the stack up?"
+        scope = f"project {project!r}" if project else "this engine"
+        message = f"no container of {scope} on {engine.name} ({engine.socket or 'command line'}): is the stack up?"
     return {
         "ok": bool(reports) and good == len(verdicts),
         "summary": summary,

@@ -33,7 +33,7 @@ def test_expected_mount_that_is_missing(lab: Lab) -> None:
     expect(result["containers"][0]["mounts"][1], "missing", "recreate")
     (missing,) = result["missing_mounts"]
     assert (missing["container"], missing["source"], missing["destination"]) == (name, str(other), "/app/logs")
-    again = lab.run("-v", f"{data}:/data", "-v", f"{other}:/app/logs")  # the fix, done: made anew from the right file
+    again = lab.run("-v", f"{data}:/data", "-v", f"{other}:/app/logs")  # the fix, done: created again from the right file
     expected = [{"container": again, "source": str(other), "destination": "/app/logs"}]
     expect(lab.verdict(again, "/app/logs", expected=expected), "ok", "none")
 
@@ -45,7 +45,7 @@ def test_expected_service_without_a_container(lab: Lab) -> None:
     assert result["missing_mounts"][0]["service"] == "worker"
 
 
-def test_wrong_source_names_twin_directories(lab: Lab) -> None:
+def test_wrong_source_names_look_alike_directories(lab: Lab) -> None:
     deployed, sibling = lab.directory("app/data"), lab.directory("app-data/data")
     name = lab.run("-v", f"{sibling}:/data")
     message = expect(
@@ -53,7 +53,7 @@ def test_wrong_source_names_twin_directories(lab: Lab) -> None:
         "wrong_source",
         "recreate",
     )
-    assert "twins" in message
+    assert "look-alike directories" in message
     assert str(deployed) in message
     assert str(sibling) in message
 
@@ -99,7 +99,7 @@ def test_missing_source_is_made_by_docker_at_start(docker_lab: Lab) -> None:
     lab = docker_lab
     name = lab.run("-v", f"{lab.folder}/typo:/data")
     expect(lab.verdict(name), "auto_created", "edit_compose")
-    # Removed while the container is stopped, it is made anew at the next start.
+    # Removed while the container is stopped, it is created again at the next start.
     lab.cli("stop", "-t", "0", name)
     os.rmdir(lab.folder / "typo")
     lab.cli("start", name)

@@ -35,11 +35,11 @@ libc = ctypes.CDLL(None, use_errno=True)
 # What happens to a mount, and the verdict and fix that follow; None where it depends on the layout (see expected()).
 ACCIDENTS: dict[str, tuple[str, str] | None] = {
     "nothing": ("ok", "none"),
-    "deleted and made anew": None,
+    "deleted and created again": None,
     "deleted": None,
-    "moved and made anew": None,
+    "moved and created again": None,
     "moved": None,
-    "parent moved and made anew": None,
+    "parent moved and created again": None,
     "file system mounted over the source": ("host_mount_changed", "restart"),
     "file system mounted below the source": ("submount_missing", "restart"),
     "covered": ("shadowed", "restart"),
@@ -72,11 +72,11 @@ class Layout:
         if self.accident == "nothing" and self.mounted_below and self.read_only:
             return "ro_rw_mismatch", "edit_compose"  # what is mounted below it stays writable
         by_accident = {
-            "deleted and made anew": (stale, "restart"),
+            "deleted and created again": (stale, "restart"),
             "deleted": (stale, "none"),
-            "moved and made anew": (renamed, "restart"),
+            "moved and created again": (renamed, "restart"),
             "moved": (renamed, "none"),
-            "parent moved and made anew": (renamed, "restart"),
+            "parent moved and created again": (renamed, "restart"),
         }
         return ACCIDENTS[self.accident] or by_accident[self.accident]
 
@@ -236,7 +236,7 @@ class Stage:
                 make(layout.kind, self._folder / f"new{index}")
                 self.source(index).unlink()
                 self.source(index).symlink_to(self._folder / f"new{index}")
-            if layout.accident.endswith("made anew"):
+            if layout.accident.endswith("created again"):
                 make(layout.kind, real)
         os.write(self._orders, b"g")
         assert os.read(self._answers, 1) == b"s", "the child could not do its part"

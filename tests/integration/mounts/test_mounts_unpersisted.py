@@ -88,7 +88,7 @@ def test_hundred_thousand_files_are_counted_in_bounded_time(lab: Lab) -> None:
 
 def test_labels_of_another_compose_file_directory_and_standard_input(lab: Lab) -> None:
     right = str(lab.directory("app"))
-    twin = str(lab.directory("old/app"))
+    lookalike = str(lab.directory("old/app"))
     data = lab.directory("data")
     compose = f"{right}/compose.yml"
 
@@ -105,8 +105,8 @@ def test_labels_of_another_compose_file_directory_and_standard_input(lab: Lab) -
     assert [row["label"] for row in other["label_mismatch"]] == [CONFIG_FILES]
     stdin = made(right, "-")
     assert "standard input" in stdin["label_mismatch"][0]["message"]
-    moved = made(twin, f"{twin}/compose.yml")
+    moved = made(lookalike, f"{lookalike}/compose.yml")
     assert [row["label"] for row in moved["label_mismatch"]] == [WORKING_DIR, CONFIG_FILES]
-    assert "twin" in moved["label_mismatch"][0]["message"]
+    assert "look-alike" in moved["label_mismatch"][0]["message"]
     plain = lab.run("-v", f"{data}:/data")
     assert not lab.proof(plain, working_dir=right)["ok"]

@@ -99,4 +99,4 @@ def test_file_that_cannot_be_written_is_named_with_what_to_do(
     monkeypatch.setattr(cli, "verify", lambda engine, check, **options: {**RESULT, "ok": True})
     assert cli.main(["--textfile", str(tmp_path / "none" / "m.prom")]) == 2
     said = capsys.readouterr().err
-    assert f"cannot write {tmp_path}/none/m.prom: No such file or directory; make its directory" in said
+    assert f"cannot write {tmp_path}/none/m.prom: No such file or directory; create its directory" in said

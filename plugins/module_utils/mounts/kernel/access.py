@@ -1,15 +1,15 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Can the application really write there? Ask the kernel as the application.
+"""Check with the kernel, as the application, whether the application can write to a mount.
 
-For that we take user and group ids, groups, capabilities and user namespace of the running main process, not of the
-image's or the caller's user: an entrypoint that drops its privileges makes every ``exec`` test lie. We then make a
-nameless file (``O_TMPFILE``) of one block: no name appears, no directory changes, and a full disk shows itself, which
-``touch`` does not notice. Where a file system has no nameless files (NFS, FUSE, exFAT) a file with a random name is
-made and unlinked at once.
+The check uses user and group ids, groups, capabilities and user namespace of the running main process, not of the
+image's or the caller's user: if an entrypoint drops its privileges, every ``exec`` test is wrong. It then creates a
+nameless file (``O_TMPFILE``) of one block: no name appears, no directory changes, and a full disk is detected, which
+``touch`` misses. On a file system without nameless files (NFS, FUSE, exFAT) a file with a random name is
+created and unlinked at once.
 
-Not asked: rules of SELinux, AppArmor, seccomp or Landlock that bind the application only.
+Not checked: rules of SELinux, AppArmor, seccomp or Landlock that bind the application only.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process
 BLOCK_SIZE = 4096
 _BLOCK = b"\0" * BLOCK_SIZE
 _NO_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOSYS, errno.EINVAL)
-# CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: what a directory beside forbids does not matter to the file.
+# CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: the rights of a parent directory do not matter for the file.
 _MAY_PASS = 0b110
-# The child's own failures, told apart from what the file system answered.
+# Failures of the child itself, as opposed to answers of the file system.
 _SELF = "self"
 
 
@@ -39,13 +39,13 @@ _NOT_FOR_APPLICATIONS = frozenset(
     ("lost+found", ".snapshot", ".snapshots", ".zfs", "@eaDir", "#recycle", "$RECYCLE.BIN", ".Trashes", ".fseventsd")
     + ("System Volume Information", ".Spotlight-V100", ".TemporaryItems", ".DocumentRevisions-V100")
 )
-# Directories at the top of a destination that are looked at.
+# Directories at the top of a destination that are checked.
 _MOST_DIRECTORIES = 256
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """One question: may the application read (and write) what is at ``destination``?
+    """One question: may the application read (and write) ``destination``?
 
     ``named`` are directories below it that the application names, relative to it. ``deep`` is whether the directories
     at its top are to be tried too, ``shared`` whether other containers have their own there. ``left_out`` are names at
@@ -90,10 +90,10 @@ def probe(
     Args:
         process: the application, held.
         root: descriptor of the root directory it sees.
-        identity: as whom it acts.
+        identity: its user, groups and capabilities.
         seconds: how long a child may take, where one is needed.
         world: waiting for the child.
-        mark: is told the index of the question at hand.
+        mark: gets the index of the current question.
 
     Raises:
         Gone, Refused: from reading the process.
@@ -135,13 +135,13 @@ def _ask_all(
                 mark(index)
                 answers.append(_ask(root, question))
             return answers
-    except OSError as error:  # only from the disguise: what the file system says is part of the answers
+    except OSError as error:  # only from the change of identity: errors of the file system are part of the answers
         return [Outcome(error.errno or errno.EPERM, _SELF)] * len(questions)
 
 
 @contextlib.contextmanager
 def _acting_as(identity: Identity) -> t.Iterator[None]:
-    """Act on files as ``identity``, of our own user namespace; in all else stay who we are, and be it again after."""
+    """Temporarily adopt ``identity``, of our own user namespace, for file access only."""
     groups, (effective, permitted, inheritable) = os.getgroups(), syscalls.capabilities()
     try:
         if sorted(groups) != sorted(identity.groups):
@@ -158,7 +158,7 @@ def _acting_as(identity: Identity) -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def _having_become(identity: Identity, inside: Identity, namespace: int) -> t.Iterator[None]:
-    """Become ``identity``, which is ``inside`` in ids of the namespace, for good: only for a child that ends soon."""
+    """Become ``identity``, which is ``inside`` in ids of the namespace, only for a child that ends soon."""
     groups: tuple[int, ...] | None = None
     if sorted(os.getgroups()) != sorted(identity.groups):
         # Outside, where root may: a namespace that maps one user only forbids it. An owner who is not root may inside.
@@ -178,7 +178,7 @@ def _having_become(identity: Identity, inside: Identity, namespace: int) -> t.It
 
 def _ask(root: int, question: Wanted) -> Outcome:
     try:
-        # With the application's rights, so that a directory on the way that it may not pass is noticed too.
+        # With the application's rights, to detect a directory in the path that it may not pass.
         descriptor = syscalls.open_in_root(root, question.destination, syscalls.O_PATH)
     except OSError as error:
         return Outcome(error.errno or errno.EIO, "path", _blocked_at(root, question.destination))
@@ -211,7 +211,7 @@ def _below(directory: int, question: Wanted) -> Outcome | None:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            # Whom it belongs to is another question, and so is a single file that is mounted.
+            # Its owner does not matter here, and neither does a single mounted file.
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT):
                 return Outcome(error.errno or errno.EIO, "below", place)
     return None
@@ -240,7 +240,7 @@ def _is_closed(directory: int, name: str, only_of_root: bool) -> bool:
     """Whether a directory below an open one refuses writes by its rights.
 
     Args:
-        only_of_root: other owners may be other containers' users, who have it for themselves.
+        only_of_root: other owners may be users of other containers, with their own directory.
     """
     try:
         descriptor = syscalls.open_in_root(directory, name, syscalls.O_PATH | os.O_DIRECTORY)
@@ -248,7 +248,7 @@ def _is_closed(directory: int, name: str, only_of_root: bool) -> bool:
         return error.errno == errno.EACCES
     try:
         node = syscalls.look_at(descriptor)
-        # Who owns it has closed it on purpose, and can open it.
+        # The owner closed it on purpose, and can open it.
         if node.uid == syscalls.file_uid() or (only_of_root and node.uid != 0):
             return False
         syscalls.may(descriptor, os.W_OK | os.X_OK)
@@ -260,12 +260,12 @@ def _is_closed(directory: int, name: str, only_of_root: bool) -> bool:
 
 
 def room_beside(path: str, identity: Identity) -> int:
-    """Try whether a file of the host can grow: write a block into a nameless file beside it, with the process's ids.
+    """Try whether a file of the host can grow: write a block into a nameless file next to it, with the process's ids.
 
     Quotas and the blocks reserved for root count as they do for the application.
 
     Returns:
-        An errno: ENOSPC, EDQUOT, EROFS or EIO; 0 when there is room, or it cannot be tried.
+        An errno: ENOSPC, EDQUOT, EROFS or EIO; 0 if there is space, or if it cannot be tried.
     """
     try:
         parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which processes belong to a container: all of its control group, whatever started them and whatever they became.
+"""Find the processes of a container: all of its control group, however they were started.
 
 A process cannot leave its control group without rights on the host, so this finds the worker behind ``su``, in a
 chroot, or in namespaces of its own as well as the main process. Version 1, version 2 and hybrid hierarchies are read;
-where none is mounted here, ``/proc`` is searched for processes that name the group, and for children.
+if none is mounted here, ``/proc`` is searched for processes that name the group, and for children.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Row, Table
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Process
 
-# A container with more groups below its own than this is no container of an application.
+# A container with more groups below its own than this is not the container of an application.
 _MOST_GROUPS = 10_000
 _USUAL = ("", "name=systemd", "pids", "memory")
 _CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
@@ -57,7 +57,7 @@ class ControlGroups:
         return [process.pid, *sorted(found)]
 
     def _directory(self, controllers: str, path: str) -> str:
-        """Where the group ``path`` of a hierarchy is mounted here, "" when it is not."""
+        """The mount point of the group ``path`` of a hierarchy, "" without one."""
         if path == "/" or "/.." in path:
             return ""
         for row in self._mounts:
@@ -69,7 +69,7 @@ class ControlGroups:
         return ""
 
     def _by_proc(self, main: int, container_id: str) -> set[int]:
-        """Processes whose groups name the container, and what descends from its main process."""
+        """Processes whose groups name the container, and the descendants of its main process."""
         if self._everybody is None:
             self._everybody = list(_everybody())
         found = {main}
@@ -108,7 +108,7 @@ def _own_part(path: str, container_id: str) -> str:
 
 
 def _below(directory: str, container_id: str) -> set[int]:
-    """The processes of a group and of the groups below it, but for containers inside of the container."""
+    """The processes of a group and of the groups below it, without containers inside the container."""
     found: set[int] = set()
     pending, seen = [directory], 0
     while pending and seen < _MOST_GROUPS:

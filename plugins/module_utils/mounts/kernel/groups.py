@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Group the processes of a container by what decides whether they can use a mount.
+"""Group the processes of a container by the properties that decide whether they can use a mount.
 
 Two processes of one mount namespace, root directory and identity get the same answer from the kernel, so one of them
 is tried for all. A group counts unless each of its processes is an init or a shell that only waits for another process
-of the container. In doubt it counts.
+of the container. If unknown, it counts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process
 # Programs that start another one, perhaps as another user, and wait for its end.
 _STARTERS = ("su", "runuser", "sudo", "doas", "setpriv", "gosu", "su-exec", "setuidgid", "chpst", "unshare", "bwrap")
 _SHELLS = ("sh", "ash", "bash", "dash", "ksh", "mksh", "zsh", "busybox")
-# Where the kernel has a process that waits for a child or a signal. "0" and "" mean that it does not tell.
+# Where the kernel has a process that waits for a child or a signal. "0" and "" mean unknown.
 _WAITING = ("do_wait", "sigsuspend", "do_sigtimedwait", "do_signalfd", "pause", "0", "")
 _ENDED = "ZX"
 _STOPPED = "Tt"
@@ -44,7 +44,7 @@ class View:
 
 @dataclass(frozen=True)
 class Member:
-    """One process. ``starter`` says that by its name it only starts and waits for others."""
+    """One process. ``starter``: by its name it only starts others and waits for them."""
 
     pid: int
     parent: int
@@ -78,7 +78,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Found:
-    """The groups of a container that count, and what its main process sees."""
+    """The groups of a container that count, and the view of its main process."""
 
     groups: tuple[Group, ...]
     main: View
@@ -103,8 +103,8 @@ def of_container(process: Process, container_id: str, control_groups: ControlGro
         return Found((Group((main,)),), main.view)
     members = [main]
     for pid in pids:
-        # One that ends meanwhile uses nothing any more. A helper that root alone may look into is left out, too, where
-        # the caller is not root: what the caller may see of the application is judged.
+        # A process that ends meanwhile does not count. Without root, a helper that only root may inspect is skipped:
+        # the visible processes of the application are judged.
         with contextlib.suppress(Gone, Refused), Process(pid) as other:
             found = _read(other, other.status())
             if found is not None:
@@ -129,7 +129,7 @@ def counted(members: t.Sequence[Member], *, own_pid_namespace: bool) -> list[Gro
 
     Args:
         own_pid_namespace: whether the main process is the first of its namespace. Then each process it has started,
-            or inherited, descends from it, and one that does not was brought in from outside (``exec``) by a person or
+            or inherited, descends from it, and any other came from outside (``exec``) by a user or
             a healthcheck: it is not the application.
     """
     here = {member.pid for member in members}
@@ -151,12 +151,12 @@ def _descends(member: Member, main: Member, members: t.Sequence[Member], here: t
     pid, steps = member.pid, 0
     while pid in parents and pid != main.pid and steps < len(members):
         pid, steps = parents[pid], steps + 1
-    # The parent has ended since, or is not to be seen: in doubt it counts.
+    # The parent has ended since, or is not visible: if unknown, it counts.
     return pid == main.pid or not _is_engine(pid)
 
 
 def _is_engine(pid: int) -> bool:
-    """Whether a process is an engine's supervisor, which starts what is brought into a container."""
+    """Whether a process is an engine's supervisor, which starts the processes of ``exec``."""
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as stream:
             return stream.read().startswith(("conmon", "containerd-shim", "docker", "podman", "runc", "crun"))
@@ -174,7 +174,7 @@ def _view_of(process: Process) -> View:
 
 
 def _read(process: Process, fields: t.Mapping[str, str]) -> Member | None:
-    """What decides about a process; None when it has ended and only waits to be collected."""
+    """The properties of a process; None if it has ended and only waits to be collected."""
     state = fields["State"][:1]
     if state in _ENDED:
         return None

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read ``/proc/<pid>/mountinfo``: what is mounted, as the kernel sees it and not as somebody remembers it.
+"""Read ``/proc/<pid>/mountinfo``: the mounts as the kernel sees them.
 
 The format is that of proc(5): space, tab, newline and backslash in paths come as three octal digits. Names need not be
-UTF-8, so text is decoded with ``surrogateescape`` and survives the way back to the kernel.
+UTF-8, so text is decoded with ``surrogateescape`` and can be passed back to the kernel.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def unescape(text: str) -> str:
 
 
 def escape(path: str) -> str:
-    """What the kernel writes for a path."""
+    """The form of a path that the kernel writes."""
     return _SPECIAL.sub(lambda found: f"\\{ord(found[0]):03o}", path)
 
 
@@ -52,12 +52,12 @@ class Row:
 
     @property
     def read_only(self) -> bool:
-        """This mount refuses writes, whatever the file system allows."""
+        """This mount refuses writes, even if the file system allows them."""
         return "ro" in self.options
 
     @property
     def file_system_read_only(self) -> bool:
-        """The whole file system refuses writes, for everybody."""
+        """The whole file system refuses writes, for every process."""
         return "ro" in self.super_options
 
 
@@ -88,7 +88,7 @@ def parse_row(line: str) -> Row:
 class Table:
     """All mounts of one mount namespace, in the kernel's order.
 
-    Rows are parsed when they are asked for: a check that finds all well looks at few of the thousands there may be.
+    Rows are parsed on demand: a check without findings reads few of the possibly thousands of rows.
     """
 
     def __init__(self, text: str) -> None:
@@ -99,14 +99,14 @@ class Table:
 
     @classmethod
     def parse(cls, data: bytes) -> Table:
-        """Take the file's bytes. What is no mountinfo raises ValueError here or when its row is looked at."""
+        """Use the file's bytes. Invalid mountinfo raises ValueError here or when its row is parsed."""
         return cls(os.fsdecode(data))
 
     @property
     def rows(self) -> tuple[Row, ...]:
         """Every row."""
         if self._rows is None:
-            # Not splitlines(): it would also break at characters that may stand unescaped in a path, such as U+2028.
+            # Not splitlines(): it would also break at characters that may be unescaped in a path, such as U+2028.
             self._rows = tuple(parse_row(line) for line in self._text.split("\n") if line)
             self._sorted = sorted((row.point, index) for index, row in enumerate(self._rows))
         return self._rows

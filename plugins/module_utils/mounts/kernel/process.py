@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hold on to one process, so that nothing read later can be another's.
+"""Hold one process, so that later reads cannot reach another one.
 
 An open directory ``/proc/<pid>`` belongs to the process and not to the number: when the process ends, reading through
-it fails with ESRCH, also after the number has been given to somebody else. So the identity is checked once,
+it fails with ESRCH, also after the number was reused. So the identity is checked once,
 after opening.
 """
 
@@ -20,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Table
 
-# Init processes and supervisors that engines or images put in front of the application. The kernel keeps 15 letters.
+# Init processes and supervisors that engines or images start before the application. The kernel keeps 15 letters.
 INITS = (
     *("docker-init", "podman-init", "catatonit", "tini", "tini-static", "dumb-init", "pause"),
     *("s6-svscan", "s6-supervise", "s6-linux-init-s", "runsvdir", "runsv"),
@@ -34,12 +34,12 @@ class Gone(OneboxError):
 
 
 class Refused(OneboxError):
-    """The caller may not look into the process."""
+    """The caller may not inspect the process."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """As whom a process acts on files. Ids are those of the host; ``capabilities`` is the effective mask."""
+    """The identity of a process for file access. Ids are those of the host; ``capabilities`` is the effective mask."""
 
     uid: int
     gid: int
@@ -118,21 +118,21 @@ class Process:
         return booted + ticks / _CLOCK_TICKS
 
     def in_own_mount_namespace(self) -> bool:
-        """Whether it sees other mounts than the caller: a process that shares ours is no container."""
+        """Whether it sees other mounts than the caller: a process that shares ours is not a container."""
         return self.link("ns/mnt") != os.readlink("/proc/self/ns/mnt")
 
     def status(self) -> dict[str, str]:
-        """The fields of ``/proc/<pid>/status`` that anybody here asks for."""
+        """The fields of ``/proc/<pid>/status`` that are used here."""
         text = self.read("status").decode("utf-8", "replace")
         return dict(_FIELDS.findall(text))
 
     def identity(self) -> Identity:
-        """As whom it acts on files (file-system ids, which follow the effective ones)."""
+        """Its identity for file access (file-system ids, which follow the effective ones)."""
         return self.identity_of(self.status(), self.link("ns/user"))
 
     @staticmethod
     def identity_of(fields: t.Mapping[str, str], user_namespace: str) -> Identity:
-        """The identity that fields of :meth:`status` and a link to a user namespace say."""
+        """The identity in the fields of :meth:`status` and a link to a user namespace."""
         return Identity(
             uid=int(fields["Uid"].split()[3]),
             gid=int(fields["Gid"].split()[3]),
@@ -142,7 +142,7 @@ class Process:
         )
 
     def inside_id(self, which: str, host_id: int) -> int:
-        """Translate a host id by ``uid_map`` or ``gid_map``; 65534 (nobody) when it is not mapped.
+        """Translate a host id by ``uid_map`` or ``gid_map``; 65534 if it is not mapped.
 
         The map is written for the reader's namespace, so it must be read before joining the process's.
         """
@@ -154,7 +154,7 @@ class Process:
 
 
 class _translated:
-    """Turn what the kernel says about a dead or a foreign process into our two words."""
+    """Turn the kernel's errors for a dead or a foreign process into our two classes."""
 
     def __enter__(self) -> None:
         return None

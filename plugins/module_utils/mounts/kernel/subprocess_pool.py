@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work in a child process that may be given up: nothing a disk, a share or a hostile container does can hold us.
+"""Work in a child process that can be abandoned, so that a disk, a share or a hostile container cannot block the check.
 
-A process that waits for a dead network share cannot be interrupted, not even killed before the share answers. So what
-could wait is done by a child, and the parent waits for the child only so long.
+A process that waits for a dead network share cannot be interrupted or killed before the share answers. So a child
+does the work that could wait, and the parent waits for the child with a time limit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Item = t.TypeVar("Item")
 
 @dataclass(frozen=True)
 class Failure:
-    """An item whose work raised, in words. It did not hang."""
+    """An item whose work raised an error. It did not hang."""
 
     text: str
 
@@ -37,14 +37,14 @@ def each(
     seconds: float,
     world: World,
 ) -> t.Iterator[t.Any]:
-    """Yield ``work(item)`` for each item, made by a child; None for an item that took too long or killed the child.
+    """Yield ``work(item)`` for each item, computed by a child; None for an item that took too long or killed the child.
 
-    What ``work`` raises is yielded as a :class:`Failure`.
+    An exception of ``work`` is yielded as a :class:`Failure`.
 
     Args:
-        work: must return what JSON can hold.
-        seconds: what one item may take; it is noticed after twice that at the latest. A child that hangs is left
-            behind and the next item gets a new one.
+        work: must return JSON data.
+        seconds: limit for one item, noticed after twice that at the latest. A hanging child is
+            abandoned and the next item gets a new one.
         world: waiting for the end of a killed child.
     """
     done = 0
@@ -68,7 +68,7 @@ def each(
 
 @contextlib.contextmanager
 def _scratch() -> t.Iterator[int]:
-    """A descriptor of a nameless file, in memory where there is such a thing."""
+    """A descriptor of a nameless file, in memory if possible."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("onebox-answers")
         try:
@@ -91,16 +91,16 @@ def _start(work: t.Callable[[Item], t.Any], items: t.Sequence[Item], answers: in
     try:
         gc.disable()  # a collection would touch, and so copy, all memory shared with the parent
         os.setpgid(0, 0)  # so that its own children can be killed with it
-        # Should it hang for ever, nobody shall wait for it to close what is ours.
+        # If it hangs forever, no process must wait for it to close our descriptors.
         nothing = os.open(os.devnull, os.O_RDWR)
         for ours in (0, 1, 2):
             os.dup2(nothing, ours)
         for item in items:
-            # Into a file and not through a pipe: the parent need not be woken for each.
+            # Into a file and not through a pipe, so that the parent is not woken for each.
             _write_all(answers, json.dumps(_answer(work, item)).encode() + b"\n")
         code = 0
     finally:
-        # Not sys.exit: what the parent set up (handlers, buffers) must not run twice.
+        # Not sys.exit: handlers and buffers of the parent must not run twice.
         os._exit(code)
 
 
@@ -108,7 +108,7 @@ def _answer(work: t.Callable[[Item], t.Any], item: Item) -> dict[str, t.Any]:
     try:
         return {"done": work(item)}
     except Exception as error:
-        # Any: what a hostile container makes the work stumble over must not pass for a disk that hangs.
+        # Any error: one caused by a hostile container must not count as a hanging disk.
         return {"failure": f"{type(error).__name__}: {error}"}
 
 

@@ -62,7 +62,7 @@ _LIBC = _library()
 
 
 def supported() -> str:
-    """ "" when the proof can be made with this kernel and C library, else why not."""
+    """ "" if this kernel and C library support the proof, else the reason."""
     if not sys.platform.startswith("linux"):
         return f"the proof reads /proc of a Linux host and this is {sys.platform}"
     if _LIBC is None:
@@ -89,7 +89,7 @@ def _fail(what: str) -> t.NoReturn:
 
 @dataclass(frozen=True)
 class Node:
-    """One object of a file system. ``birth`` is in seconds since the epoch, None where the file system keeps none."""
+    """One object of a file system. ``birth`` is in seconds since the epoch, None if the file system has none."""
 
     device: int
     inode: int
@@ -146,17 +146,17 @@ def _statx(directory: int, path: bytes, flags: int) -> Node:
 
 
 def look(path: str, *, follow: bool = True) -> Node:
-    """What ``path`` is in the caller's own mount namespace. Raises OSError as stat(2)."""
+    """The object at ``path`` in the caller's own mount namespace. Raises OSError as stat(2)."""
     return _statx(_AT_FDCWD, os.fsencode(path), 0 if follow else _AT_SYMLINK_NOFOLLOW)
 
 
 def look_at(descriptor: int) -> Node:
-    """What an open descriptor (also one of O_PATH) is. Raises OSError as fstat(2)."""
+    """The object of an open descriptor (also one of O_PATH). Raises OSError as fstat(2)."""
     return _statx(descriptor, b"", _AT_EMPTY_PATH)
 
 
 def may(descriptor: int, mode: int) -> None:
-    """Ask, without opening, whether the effective identity of the caller may read or write what a descriptor holds.
+    """Check, without opening, whether the effective identity of the caller may use the object of a descriptor.
 
     Args:
         mode: ``os.R_OK``, ``os.W_OK``, ``os.X_OK`` or several of them.
@@ -209,18 +209,18 @@ def set_capabilities(effective: int, permitted: int, inheritable: int = 0) -> No
 
 
 def set_file_ids(uid: int, gid: int) -> None:
-    """Act on files as another user and group, and as ourselves in all else (setfsuid(2)).
+    """Use another user and group for file access only (setfsuid(2)).
 
     Raises:
-        OSError: EPERM; the call itself would not say.
+        OSError: EPERM; the call itself does not report it.
     """
     _libc().setfsgid(ctypes.c_uint(gid))
     _libc().setfsuid(ctypes.c_uint(uid))
-    # An impossible id changes nothing and tells the present one.
+    # An impossible id changes nothing and returns the present one.
     if (_libc().setfsuid(ctypes.c_uint(-1)), _libc().setfsgid(ctypes.c_uint(-1))) != (uid, gid):
         raise OSError(errno.EPERM, os.strerror(errno.EPERM), "setfsuid")
 
 
 def file_uid() -> int:
-    """The user as whom the caller acts on files."""
+    """The user of the caller for file access."""
     return int(_libc().setfsuid(ctypes.c_uint(-1)))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look for unpersisted writes in all containers, each within its bounds."""
+"""Search for unpersisted writes in all containers, each within its limits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def look(
     Args:
         patterns: paths to leave out, as :class:`scan.Ignored` takes them.
         seconds: how long one container may take.
-        local: whether the containers run on this host, so that their files can be looked at.
+        local: whether the containers run on this host, so that their files can be read.
         world: the clock.
 
     Raises:
@@ -58,7 +58,7 @@ def look(
     for container, answer in zip(containers, walked):
         found = _found(answer) or _by_engine(engine, container, ignored, list(declared[container.id]))
         shipped = set(answer["shipped"]) if answer else set()
-        # What the image brings along and nobody has written to is no data.
+        # Files of the image that were not changed are not data.
         named = {
             path: name for path, name in declared[container.id].items() if path in found.groups or path not in shipped
         }
@@ -77,7 +77,7 @@ def _walk(
     try:
         found = scan.walk(upper, ignored, homes, entries=ENTRIES, seconds=seconds, world=world)
     except OSError:
-        return answer  # not of this host, or not for us to see: the engine is asked instead
+        return answer  # not of this host, or not readable: the engine is queried instead
     answer["groups"] = {path: [group.files, group.bytes, group.newest] for path, group in found.groups.items()}
     answer["complete"] = found.complete
     return answer
@@ -94,5 +94,5 @@ def _by_engine(engine: Engine, container: Container, ignored: scan.Ignored, home
     try:
         return scan.from_changes(engine.changes(container.id), ignored, homes)
     except EngineError:
-        # Gone since, or an engine without the list: nothing is known, and said so.
+        # Gone since, or an engine without the list: unknown, and reported as such.
         return scan.Found(complete=False, sized=False)

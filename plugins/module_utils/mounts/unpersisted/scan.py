@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a container wrote outside of every mount: lost when the container is next made anew.
+"""Files that a container wrote outside every mount: lost when the container is created again.
 
 On overlay storage all of it lies in one directory of the host, the upper directory, which is walked with a bound on
-entries and time. Elsewhere the engine's own list of changes has to do, which knows no sizes.
+entries and time. On other storage the engine's own list of changes is used, which has no sizes.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
 
-# Written anew whenever it is needed, or by the engine itself.
+# Written again whenever needed, or by the engine itself.
 IGNORED = (
     *("/tmp", "/var/tmp", "/run", "/var/run", "/dev", "/proc", "/sys", "/var/cache", "/root/.cache", "/home/*/.cache"),
     *("*/__pycache__", "*.pyc", "*.pid", "*.sock", "*.lock", "/.dockerenv", "/etc/mtab", "/etc/ld.so.cache"),
     *("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/passwd", "/etc/group"),
 )
-# Environment variables that name where an application keeps its data.
+# Environment variables that name data directories of an application.
 _DATA_VARIABLE = re.compile(r"(^|_)(DIR|DIRECTORY|FOLDER|DATADIR|DATA|STORAGE|DATA_PATH)$|^PGDATA$")
 # Findings are grouped by directories of this depth: /app/data/2026/11/x is reported under /app/data.
 _DEPTH = 2
@@ -47,7 +47,7 @@ class Group:
 
 @dataclass
 class Found:
-    """All that was found in one container. ``complete`` is False when a bound ended the search."""
+    """The findings in one container. ``complete`` is False when a bound ended the search."""
 
     groups: dict[str, Group] = field(default_factory=dict)
     complete: bool = True
@@ -55,7 +55,7 @@ class Found:
 
 
 class Ignored:
-    """Paths that are not looked at: exact paths and all below them, or patterns of fnmatch."""
+    """Paths that are skipped: exact paths and all below them, or patterns of fnmatch."""
 
     def __init__(self, patterns: t.Sequence[str]) -> None:
         self._exact = {os.path.normpath(one) for one in patterns if not re.search(r"[*?\[]", one)}
@@ -91,8 +91,8 @@ def walk(
         upper: the directory on the host.
         ignored: what to leave out.
         homes: directories of the container that are groups of their own, such as declared data paths.
-        entries: how many directory entries to look at, at most.
-        seconds: how long to look, at most.
+        entries: most directory entries to read.
+        seconds: time limit of the scan.
         world: the clock.
 
     Raises:
@@ -129,7 +129,7 @@ def walk(
 
 
 def _descend(waiting: list[tuple[str, int]], path: str, name: str, parent: int) -> None:
-    # The container may put a link in its place meanwhile: then it is none of ours.
+    # The container may replace it with a link meanwhile. Then it is skipped.
     with contextlib.suppress(OSError):
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         waiting.append((path, os.open(name, flags, dir_fd=parent)))
@@ -167,7 +167,7 @@ def from_changes(changes: t.Sequence[t.Mapping[str, t.Any]], ignored: Ignored, h
 
 
 def data_paths(container: Container, image_env: t.Sequence[str], ignored: Ignored) -> dict[str, str]:
-    """Directories that variables of the container (not of its image) say data is in, and that no mount covers.
+    """Data directories in variables of the container (not of its image) that no mount covers.
 
     Returns:
         The variable's name by directory.
@@ -217,10 +217,10 @@ def _row(container: Container, path: str, group: Group, variable: str, found: Fo
     if group.files:
         much = f", {size(group.bytes)}" if found.sized else ""
         least = "" if found.complete else "at least "
-        what = f"{name} has written {least}{group.files} files{much} to {place}, outside of every mount"
+        finding = f"{name} has written {least}{group.files} files{much} to {place}, outside every mount"
     else:
-        what = f"{name} has no mount at {place}"
-    said = f" ({variable} says that data is there)" if variable else ""
+        finding = f"{name} has no mount at {place}"
+    said = f" ({variable} names it as a data directory)" if variable else ""
     newest = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(group.newest)) if group.newest else ""
     return {
         "container": container.name,
@@ -231,7 +231,7 @@ def _row(container: Container, path: str, group: Group, variable: str, found: Fo
         "newest": newest,
         "variable": variable,
         "complete": found.complete,
-        "message": f"{what}{said}: it is lost when the container is next made anew. Mount a directory there",
+        "message": f"{finding}{said}: it is lost when the container is created again. Mount a directory there",
     }
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the answer of the access probe to a verdict. Pure."""
+"""Derive a verdict from the answer of the access probe. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def judge(
     file_system_read_only: bool,
     chown: str = "",
 ) -> Finding:
-    """The verdict on a mount that is the right one, after the application's rights on it were tried.
+    """The verdict on a correct mount, after the application's access to it was tried.
 
     Args:
         chown: the command that makes the application the owner of a file, up to the file; "" where it is the plain one.
@@ -36,10 +36,10 @@ def judge(
         return Finding("ok", "inode", "none", f"{inside} is {source}, and the application ({who}) can use it")
     if outcome.step == "self":
         reason = os.strerror(outcome.error)
-        what = f"but the caller may not act as the application ({who}): {reason}; run the check as root"
+        why = f"but the caller may not act as the application ({who}): {reason}; run the check as root"
         if outcome.error == errno.ETIMEDOUT:
-            what = "but it does not answer: is its disk alive?"
-        return _finding("unverifiable", "none", f"{inside} is {source}, {what}")
+            why = "but it does not answer: is its disk available?"
+        return _finding("unverifiable", "none", f"{inside} is {source}, {why}")
     if outcome.step == "path":
         return _finding(
             "not_readable",
@@ -52,18 +52,18 @@ def judge(
             "no_space",
             "none",
             f"no space or no inodes left for {inside} ({source}): see `df -h {source}` and `df -i {source}`, "
-            f"then make room",
+            f"then free space",
         )
     if outcome.step == "below":
         place = f"{shown(declared.destination.rstrip('/') + '/' + outcome.place)} in {shown(declared.container)}"
         below = shown(declared.source.rstrip("/") + "/" + outcome.place)
         if outcome.error in (errno.ENOSPC, errno.EDQUOT):
-            return _finding("no_space", "none", f"no space left at {place}: see `df -h {below}`, then make room")
+            return _finding("no_space", "none", f"no space left at {place}: see `df -h {below}`, then free space")
         reason = os.strerror(outcome.error)
         return _finding(
             "host_mount_changed",
             "mount_disk",
-            f"the disk or share at {place} answers {reason}: see `dmesg`, bring it back, and mount {below} again",
+            f"the disk or share at {place} answers {reason}: see `dmesg`, restore it, and mount {below} again",
         )
     if outcome.error == errno.EFBIG:
         return _finding(
@@ -73,7 +73,7 @@ def judge(
             "(fsize) is lower. Correct ulimits in the compose file",
         )
     if outcome.error == errno.EDQUOT:
-        return _finding("no_space", "none", f"the disk quota of {who} is used up at {source}: raise it or make room")
+        return _finding("no_space", "none", f"the disk quota of {who} is used up at {source}: raise it or free space")
     chown = chown or f"chown {identity.uid}:{identity.gid}"
     return _refused(declared, host, identity, outcome, file_system_read_only, chown)
 
@@ -111,12 +111,10 @@ def _refused(
             return _finding(
                 verdict,
                 "mount_disk",
-                f"the whole file system of {source} has become read-only, often after a disk error: see `dmesg`, mend "
-                f"it, mount it read-write, then {restart}",
+                f"the whole file system of {source} has become read-only, often after a disk error: see `dmesg`, "
+                f"repair it, mount it read-write, then {restart}",
             )
-        return _finding(
-            verdict, "restart", f"{inside} is mounted read-only though declared read-write. Type: {restart}"
-        )
+        return _finding(verdict, "restart", f"{inside} is mounted read-only but declared read-write. Type: {restart}")
     if outcome.error == errno.EPERM:
         return _finding(
             verdict,

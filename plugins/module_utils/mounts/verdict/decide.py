@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide: from the facts about one mount to a verdict, the mending, and words for a tired person.
+"""Derive a verdict, its fix and its message from the facts about one mount.
 
-Pure: no file, no clock, no engine is asked here. What is wrong, where, and what to type next is part of the verdict.
+Pure: it uses no file, clock or engine.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import D
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, Times
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict.messages import Words
 
-# Docker makes a missing source at each start, within this many seconds before it notes the start (measured: 0.1 s).
+# Docker creates a missing source at each start, within this many seconds before the recorded start (measured: 0.1 s).
 _DOCKER_BEFORE_START = 10.0
-# Podman's API makes it while it handles the request to create, this shortly before the time of creation (measured:
+# Podman's API creates it during the request to create, within this time before the time of creation (measured:
 # 0.008 s; up to 0.12 s on an emulated processor, more on a busy one). Its command line refuses instead.
 PODMAN_BEFORE_CREATION = 0.5
 _IN_MEMORY = ("tmpfs", "ramfs")
@@ -26,7 +26,7 @@ _LOOKS_LIKE_A_FILE = re.compile(r"\.(?!d$)[A-Za-z][A-Za-z0-9]{0,5}$")
 
 
 def decide(declared: Declared, host: Host, inside: Inside, times: Times) -> Finding:
-    """The verdict on a mount of a running container, before anybody tried to use it."""
+    """The verdict on a mount of a running container, before any access is tried."""
     words = Words(declared)
     if host.error in DEAD:
         return words.share_dead(os.strerror(host.error))
@@ -34,30 +34,30 @@ def decide(declared: Declared, host: Host, inside: Inside, times: Times) -> Find
         return words.share_back() if not host.error else words.share_dead(os.strerror(inside.error))
     if inside.error in (errno.EACCES, errno.EPERM):
         return words.unverifiable(
-            f"the caller may not look at {words.inside}: {os.strerror(inside.error)}; "
+            f"the caller may not inspect {words.inside}: {os.strerror(inside.error)}; "
             f"run the check as root or as the user who owns the container"
         )
     if inside.error not in (0, errno.ENOENT, errno.ENOTDIR):
         return words.unverifiable(f"{words.inside} cannot be resolved: {os.strerror(inside.error)}")
     if host.error in (errno.EACCES, errno.EPERM):
         return words.unverifiable(
-            f"the caller may not look at {words.source}: {os.strerror(host.error)}; run the check as root"
+            f"the caller may not inspect {words.source}: {os.strerror(host.error)}; run the check as root"
         )
     if host.error not in (0, errno.ENOENT, errno.ENOTDIR):
         return Finding(
             "unverifiable",
             "none",
             "none",
-            f"{words.source} on the host answers {os.strerror(host.error)}: look at `dmesg` and at the disk or share",
+            f"{words.source} on the host answers {os.strerror(host.error)}: check `dmesg` and the disk or share",
         )
     if inside.error:
         return words.covered() if inside.listed else words.unmounted()
     if inside.node is None:
-        return words.unverifiable(f"the kernel does not tell what is at {words.inside}")
+        return words.unverifiable(f"the kernel does not report the object at {words.inside}")
     if inside.row is None:
-        # Its mount table begins at its root directory, and what it sees there is of a mount above.
+        # Its mount table begins at its root directory, which is part of a mount above.
         if inside.node.mount_id == 0:
-            return words.unverifiable(f"the kernel does not tell which mount {words.inside} is of (Linux 5.8 does)")
+            return words.unverifiable(f"the kernel does not report the mount of {words.inside} (Linux 5.8 does)")
         return words.unmounted()
     if host.node is not None and host.node.identity == inside.node.identity:
         return _same(declared, host, inside, times, words)
@@ -67,7 +67,7 @@ def decide(declared: Declared, host: Host, inside: Inside, times: Times) -> Find
 
 
 def _same(declared: Declared, host: Host, inside: Inside, times: Times, words: Words) -> Finding:
-    """The container has the very object that is at the source today. What else can be wrong with it?"""
+    """The finding if the container has the present object of the source, which can still be wrong."""
     if host.node is None or inside.node is None or inside.row is None:
         raise ValueError("same object, but not both are known")
     made_by_engine = _made_by_engine(declared, host, times)
@@ -107,7 +107,7 @@ def _below(declared: Declared, host: Host, inside: Inside, words: Words) -> Find
         if missing:
             return words.submount_missing(missing)
     if host.real == "/":
-        return None  # what was unmounted on the host since is still there
+        return None  # a mount removed on the host since still exists there
     added = [one for what, one in theirs.items() if what not in ours]
     hiding = [one.place for one in added if one.fstype in _IN_MEMORY or one.device == inside.row.device]
     if hiding:
@@ -128,7 +128,7 @@ def _is_declared(declared: Declared, point: str, place: str) -> bool:
 
 
 def _different(declared: Declared, host: Host, inside: Inside, times: Times, words: Words) -> Finding:
-    """The container has something else than what is at the source today. What happened?"""
+    """The finding if the container has a different object than the source has now."""
     if inside.node is None or inside.row is None:
         raise ValueError("nothing is known about the inside")
     row, node = inside.row, inside.node
@@ -158,9 +158,9 @@ def _same_path(one: str, other: str) -> bool:
 
 
 def _made_by_engine(declared: Declared, host: Host, times: Times) -> bool:
-    """Whether the engine itself made the source, because it was not there.
+    """Whether the engine itself created the source, because it was missing.
 
-    A directory that somebody made by hand before restarting the container is older than the end of the former run.
+    A directory created manually before a restart of the container is older than the end of the previous run.
     """
     node = host.node
     if declared.type != "bind" or declared.refuses_missing or node is None or node.kind != "dir" or node.birth is None:
@@ -168,7 +168,7 @@ def _made_by_engine(declared: Declared, host: Host, times: Times) -> bool:
     if node.mode & 0o7777 != 0o755 or not times.started:
         return False
     if declared.engine == "podman":
-        # Of whom it is does not matter: a rootless engine makes it its user's.
+        # The owner does not matter: with a rootless engine it is its user.
         return times.created - PODMAN_BEFORE_CREATION <= node.birth <= times.created
     if node.uid != 0:
         return False

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every verdict in words for a tired person: what is wrong, where, and what to type next. One mount, one object."""
+"""The message of each verdict: the problem, the mount and the command to run next. One mount, one object."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import D
 
 
 class Words:
-    """The verdicts in words, for one mount."""
+    """The verdicts on one mount, with their messages."""
 
     def __init__(self, declared: Declared) -> None:
         self._declared = declared
@@ -31,8 +31,8 @@ class Words:
             "shadowed",
             "mountinfo",
             "restart",
-            f"something was mounted over {self.inside}, so the application does not see {self.source} and what it "
-            f"writes goes elsewhere. Save what it wrote since ({self._declared.engine} cp), then {self.restart}",
+            f"something was mounted over {self.inside}, so the application does not see {self.source} and "
+            f"writes elsewhere. Save its new data ({self._declared.engine} cp), then {self.restart}",
         )
 
     def covered_below(self, relative: t.Sequence[str]) -> Finding:
@@ -41,8 +41,8 @@ class Words:
             "shadowed",
             "mountinfo",
             "restart",
-            f"something was mounted at {places} in {self.name}, below {self.inside}, that is not on the host: what the "
-            f"application writes there does not reach {self.source}. Save what it wrote since "
+            f"something was mounted at {places} in {self.name}, below {self.inside}, that is not on the host: data "
+            f"written there does not reach {self.source}. Save the new data "
             f"({self._declared.engine} cp), then {self.restart}",
         )
 
@@ -53,7 +53,7 @@ class Words:
             "mountinfo",
             "mount_disk",
             f"{self.name} has a file system of its own below {self.inside} that is not mounted at {places} on the "
-            f"host, or no longer: what it writes there does not reach that directory. Mount it there, then "
+            f"host, or no longer: data written there does not reach that directory. Mount it there, then "
             f"{self.restart}",
         )
 
@@ -63,7 +63,7 @@ class Words:
             "ro_rw_mismatch",
             "mountinfo",
             "restart",
-            f"{places} in {self.name} is mounted read-only, though it can be written on the host: it was remounted "
+            f"{places} in {self.name} is mounted read-only, although the host can write to it: it was remounted "
             f"since the start. Type: {self.restart}",
         )
 
@@ -73,14 +73,14 @@ class Words:
             "mountinfo",
             "restart",
             f"{self.inside} is mounted noexec, and {self.source} is not: it was remounted since the start, and the "
-            f"application can start no program from it. Type: {self.restart}",
+            f"application cannot start programs from it. Type: {self.restart}",
         )
 
     def paused(self, stopped: bool) -> Finding:
         how, way = "is paused", f"`{self._declared.engine} unpause {self.name}`"
         if stopped:
             how, way = "was stopped by a signal", f"`{self._declared.engine} kill -s CONT {self.name}`"
-        return Finding("paused", "inspect", "none", f"{self.name} {how}, so it can use nothing. Type: {way}")
+        return Finding("paused", "inspect", "none", f"{self.name} {how}, so it cannot use any mount. Type: {way}")
 
     def unmounted(self) -> Finding:
         return Finding(
@@ -88,7 +88,7 @@ class Words:
             "mountinfo",
             "restart",
             f"nothing is mounted at {self.inside} any more: the application writes into the container itself and loses "
-            f"it with the container. Save what it wrote since ({self._declared.engine} cp), then {self.restart}",
+            f"it with the container. Save its new data ({self._declared.engine} cp), then {self.restart}",
         )
 
     def deleted(self, kind: str, host: Host) -> Finding:
@@ -100,16 +100,20 @@ class Words:
                 verdict,
                 "mountinfo",
                 "none",
-                f"{self.source} was deleted on the host while {self.name} runs. Put it back (from a backup, or with "
-                f"onebox.stack.data_dirs when empty is right), then {self.restart}",
+                f"{self.source} was deleted on the host while {self.name} runs. Restore it (from a backup, or with "
+                f"onebox.stack.data_dirs if it should be empty), then {self.restart}",
             )
-        what = "was deleted and made anew" if kind == "dir" else "was replaced by a new file (an editor or git does so)"
+        change = (
+            "was deleted and created again"
+            if kind == "dir"
+            else "was replaced by a new file (an editor or git does so)"
+        )
         return Finding(
             verdict,
             "inode",
             "restart",
-            f"{self.source} {what} while {self.name} runs: the application still has the old one, and what it writes "
-            f"fails or is lost. Type: {self.restart}",
+            f"{self.source} {change} while {self.name} runs: the application still has the old one, and its writes "
+            f"fail or are lost. Type: {self.restart}",
         )
 
     def renamed(self, kind: str, on_host: t.Sequence[str], gone: bool) -> Finding:
@@ -122,23 +126,23 @@ class Words:
                 "inode",
                 "none",
                 f"{self.source} is gone from the host; {self.name} still uses the old one, {now}. Move it back{back}, "
-                f"or make the right one and then {self.restart}",
+                f"or create the right one and then {self.restart}",
             )
         return Finding(
             verdict,
             "inode",
             "restart",
-            f"{self.source} was moved away and another one put in its place: {self.name} goes on with the old one, "
-            f"{now}. Copy back what it wrote there, then {self.restart}",
+            f"{self.source} was moved away and another directory has its name: {self.name} continues with the old one, "
+            f"{now}. Copy back its new data, then {self.restart}",
         )
 
     def retargeted(self, real: str, on_host: t.Sequence[str]) -> Finding:
-        old = shown(on_host[0]) if on_host else "the former target"
+        old = shown(on_host[0]) if on_host else "the previous target"
         return Finding(
             "symlink_retargeted",
             "inode",
             "restart",
-            f"{self.source} now leads to {shown(real)}, but {self.name} still has {old}. To take the new target: "
+            f"{self.source} now leads to {shown(real)}, but {self.name} still has {old}. To use the new target: "
             f"{self.restart}",
         )
 
@@ -149,7 +153,7 @@ class Words:
             "inode",
             "restart",
             f"a file system{kind} was mounted on {self.source} after {self.name} had started: the application still "
-            f"writes into the directory beneath it. Type: {self.restart}; what it wrote lies under the mount point",
+            f"writes into the directory beneath it. Type: {self.restart}. Its earlier data is under the mount point",
         )
 
     def share_dead(self, reason: str) -> Finding:
@@ -157,8 +161,8 @@ class Words:
             "host_mount_changed",
             "inode",
             "mount_disk",
-            f"the share behind {self.source} is dead ({reason}): its server or the program that serves it is gone, and "
-            f"{self.name} gets errors. Bring it back, type `umount -l {self.source}`, mount it again, then "
+            f"the share behind {self.source} is dead ({reason}): its server or program is gone, and "
+            f"{self.name} gets errors. Restore the server, type `umount -l {self.source}`, mount it again, then "
             f"{self.restart}",
         )
 
@@ -186,7 +190,7 @@ class Words:
             "host_mount_changed",
             "inspect",
             "mount_disk",
-            f"{shown(disk)} stands in /etc/fstab but is not mounted, so {self.source} is not on its disk. "
+            f"{shown(disk)} is in /etc/fstab but not mounted, so {self.source} is not on its disk. "
             f"Type: `mount {shown(disk)}`, then {self.restart}",
         )
 
@@ -201,19 +205,19 @@ class Words:
 
     def not_the_wanted(self) -> Finding:
         wanted = shown(self._declared.wanted_source)
-        twin = ""
+        hint = ""
         if _twins(self._declared.wanted_source, self._declared.source):
-            twin = " They are twins, two directories of the same name: look into both before you delete one."
+            hint = " They are look-alike directories with the same name: inspect both before you delete one."
         return Finding(
             "wrong_source",
             "inspect",
             "recreate",
-            f"{self.inside} is {self.source} but should be {wanted}: the container was made from another compose file, "
-            f"directory or path.{twin} Recreate {self.name} from the right compose file",
+            f"{self.inside} is {self.source} but should be {wanted}: the container was created from another compose "
+            f"file, directory or path.{hint} Recreate {self.name} from the right compose file",
         )
 
     def wrong_type(self, wanted: str, found: str) -> Finding:
-        cause = " (the engine makes an empty directory when the file is not there at start)" if found == "dir" else ""
+        cause = " (the engine creates an empty directory if the file is missing at the start)" if found == "dir" else ""
         return Finding(
             "type_mismatch",
             "inode",
@@ -227,8 +231,8 @@ class Words:
             "auto_created",
             "inode",
             "edit_compose",
-            f"{self.source} did not exist when {self.name} started, so the engine made an empty directory. "
-            f"If the path is wrong, correct the compose file; if it is right, put the data there, set its owner, and "
+            f"{self.source} did not exist when {self.name} started, so the engine created an empty directory. "
+            f"If the path is wrong, correct the compose file. If it is right, copy the data there, set its owner, and "
             f"recreate {self.name}",
         )
 
@@ -237,7 +241,7 @@ class Words:
             "ro_rw_mismatch",
             "inspect",
             "recreate",
-            f"{self.inside} should be {_mode(wanted)} but the container was made with {_mode(not wanted)}. Recreate "
+            f"{self.inside} should be {_mode(wanted)} but the container was created with {_mode(not wanted)}. Recreate "
             f"{self.name} from its compose file",
         )
 
@@ -255,8 +259,8 @@ class Words:
             "ro_rw_mismatch",
             "mountinfo",
             "edit_compose",
-            f"{self.inside} is read-only, but {_some(points)} below it can be written: the engine did not make the "
-            f"mounts below the source read-only. Declare them on their own with read_only, or leave them out",
+            f"{self.inside} is read-only, but {_some(points)} below it can be written: the engine did not mount the "
+            f"submounts of the source read-only. Declare each with read_only, or remove them",
         )
 
     def submount_missing(self, relative: t.Sequence[str]) -> Finding:
@@ -265,7 +269,7 @@ class Words:
             "submount_missing",
             "mountinfo",
             "restart",
-            f"{_some(places)} is a mount of its own on the host and {self.name} does not have it: the application sees "
+            f"{_some(places)} is a separate mount on the host and {self.name} does not have it: the application sees "
             f"the empty directory beneath. Type: {self.restart}",
         )
 
@@ -290,5 +294,5 @@ def _some(paths: t.Sequence[str]) -> str:
 
 
 def _twins(one: str, other: str) -> bool:
-    """Two directories that are easily taken for each other: equal from some level down, under different parents."""
+    """Two directories that are easy to confuse: equal from some level down, under different parents."""
     return os.path.basename(os.path.normpath(one)) == os.path.basename(os.path.normpath(other))

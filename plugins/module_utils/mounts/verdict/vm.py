@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide about a mount in a virtual machine, from what host, guest and container have. Pure."""
+"""Derive the verdict on a mount in a virtual machine from the facts of host, guest and container. Pure."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm import gues
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine
 
 _POOR = {
-    "exfat": "exFAT has no owners, modes, links or sockets: no place for databases and secrets",
-    "msdos": "FAT has no owners, modes, links or sockets: no place for databases and secrets",
-    "vfat": "FAT has no owners, modes, links or sockets: no place for databases and secrets",
+    "exfat": "exFAT has no owners, modes, links or sockets: not suitable for databases and secrets",
+    "msdos": "FAT has no owners, modes, links or sockets: not suitable for databases and secrets",
+    "vfat": "FAT has no owners, modes, links or sockets: not suitable for databases and secrets",
 }
 
 
@@ -34,8 +34,8 @@ class OnHost:
     """One source on this host.
 
     ``place`` is its path here, ``token`` a fresh random name and ``made`` whether a file of that name was made in it.
-    ``is_wanted`` is False when the caller expects another source, ``empty`` True when it is and must not be. ``names``
-    are relative paths of what lies below it.
+    ``is_wanted`` is False if the caller expects another source, ``empty`` True if it is and must not be. ``names``
+    are relative paths below it.
     """
 
     place: str
@@ -50,7 +50,7 @@ class OnHost:
 
 @dataclass(frozen=True)
 class Answer:
-    """The verdict, and as whom what was tried: ``user`` and ``access`` as the module returns them."""
+    """The verdict, and the user and access that were tried, as the module returns them."""
 
     finding: Finding
     user: dict[str, t.Any] | None = None
@@ -64,7 +64,7 @@ class Judge:
         machine: the machine.
         shared: pairs of host and guest directory that it is configured to share, None when unknown.
         share_types: file-system types that count as a share.
-        report: what the guest printed.
+        report: output of the guest.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class Judge:
         """The verdict on one mount; ``index`` is the number of its question."""
         seen = self._report.seen.get(index)
         if seen is None:
-            return Answer(_unverifiable(f"{self._machine.title} gave no answer about {_inside(declared)}"))
+            return Answer(_unverifiable(f"{self._machine.title} did not answer about {_inside(declared)}"))
         row = guest_script.row_of(self._guest, seen.real) if seen.real else None
         inside = _inside(declared)
         if seen.guest is not None and row is None:
-            return Answer(_unverifiable(f"{self._machine.title} does not tell what {inside} lies on"))
+            return Answer(_unverifiable(f"{self._machine.title} does not report the file system of {inside}"))
         if declared.type == "bind" and (row is None or row.fstype not in self._types):
             return Answer(self._not_shared(declared, host, row))
         if not host.is_wanted:
@@ -103,17 +103,17 @@ class Judge:
         return self._tried(declared, host, seen, row, found)
 
     def _not_shared(self, declared: Declared, host: OnHost, row: Row | None) -> Finding:
-        what = f"the guest's own disk ({row.fstype})" if row else "not in the guest at all"
+        found = f"the guest's own disk ({row.fstype})" if row else "not in the guest at all"
         fix = "share_with_vm"
         if host.status is None:
-            what += f"; {shown(host.place)} does not exist on this host either: is its disk plugged in, its name right?"
+            found += f". {shown(host.place)} does not exist on this host either: check its disk and its name"
             fix = "mount_disk" if host.place.startswith(("/Volumes/", "/media/", "/mnt/")) else "edit_compose"
         table = f" It shares {', '.join(shown(one) for one, _guest in self._shared)}." if self._shared else ""
         return Finding(
             "vm_not_shared",
             "fstype",
             fix,
-            f"{self._machine.title} does not share {shown(host.place)}: {_inside(declared)} is {what}, so what is "
+            f"{self._machine.title} does not share {shown(host.place)}: {_inside(declared)} is {found}, so data "
             f"written there never reaches this host.{table} {self._machine.how_to_share(host.place)}",
         )
 
@@ -123,14 +123,14 @@ class Judge:
         spots = table.at(place)
         if not table.rows or (seen.inside is None and not self._report.root):
             return _unverifiable(
-                f"{self._machine.title} may not look at {_inside(declared)}: the user of its command line needs `sudo` "
+                f"{self._machine.title} may not inspect {_inside(declared)}: the user of its command line needs `sudo` "
                 f"without a password"
             )
         row = table.by_id(seen.row) if seen.row else (spots[-1] if spots else None)
         if seen.inside is None:
             inside = Inside(error=errno.ENOENT, listed=bool(spots))
         elif row is None:
-            return _unverifiable(f"{self._machine.title} does not tell which mount {_inside(declared)} belongs to")
+            return _unverifiable(f"{self._machine.title} does not report the mount of {_inside(declared)}")
         else:
             is_root = row.point == place
             inside = Inside(
@@ -153,17 +153,17 @@ class Judge:
         )
 
     def _through_share(self, declared: Declared, host: OnHost, seen: guest_script.Seen) -> Finding:
-        """Guest and container have the same. Is it what this host has?"""
+        """Whether the object that guest and container share is that of this host."""
         if host.made and seen.token != {"guest", "inside"}:
             where = "the container" if "guest" in seen.token else "the virtual machine"
             return Finding(
                 "vm_not_shared",
                 "canary",
                 "share_with_vm",
-                f"a file just made in {shown(host.place)} is not seen by {where}: {_inside(declared)} is not that "
-                f"directory. {self._machine.how_to_share(host.place)}",
+                f"a file just created in {shown(host.place)} is not visible in {where}: {_inside(declared)} is not "
+                f"that directory. {self._machine.how_to_share(host.place)}",
             )
-        # What was removed on this host meanwhile is no loss.
+        # A file removed on this host meanwhile is not a loss.
         lost = next((name for name in seen.lost if os.path.lexists(os.path.join(host.place, name))), "")
         if lost:
             return Finding(
@@ -171,7 +171,7 @@ class Judge:
                 "canary",
                 "share_with_vm",
                 f"{shown(os.path.join(host.place, lost))} is on this host and not in {_inside(declared)}: the share "
-                f"answers at its top, but below it {self._machine.title} has something else. Restart the machine, then "
+                f"answers at its top, but {self._machine.title} has other content below. Restart the machine, then "
                 f"the container",
             )
         if not host.made and not _alike(host.status, seen):
@@ -179,8 +179,8 @@ class Judge:
                 "unverifiable",
                 "fstype",
                 "none",
-                f"{_inside(declared)} is on a share, but nothing could be written to {shown(host.place)} to prove that "
-                f"it is that one. Run the check as the user who owns it",
+                f"{_inside(declared)} is on a share, but {shown(host.place)} could not be written to, which the proof "
+                f"needs. Run the check as the user who owns it",
             )
         remark = f" ({_POOR[host.fstype]})" if host.fstype in _POOR else ""
         text = f"{_inside(declared)} is {shown(host.place)} through {self._machine.title}{remark}"
@@ -189,7 +189,7 @@ class Judge:
     def _tried(
         self, declared: Declared, host: OnHost, seen: guest_script.Seen, row: Row | None, found: Finding
     ) -> Answer:
-        """What the application could do there."""
+        """The access that the application has."""
         uid, gid, own = seen.user or (0, 0, False)
         step, error = seen.tried or ("self", errno.EPERM)
         identity = Identity(uid, gid, (), 0, own)
@@ -218,7 +218,7 @@ class Judge:
     def _foreign(
         self, declared: Declared, host: OnHost, seen: guest_script.Seen, identity: Identity, finding: Finding
     ) -> Finding:
-        """A user of the container who is nobody to the share, or to a directory of the guest."""
+        """A user of the container without rights on the share, or on a directory of the guest."""
         if declared.type != "bind":
             return replace(finding, message=f"in {self._machine.title}, {finding.message}")
         owner = f"{seen.guest.uid}:{seen.guest.gid}" if seen.guest else "another user"
@@ -229,7 +229,7 @@ class Judge:
                 "`userns_mode: keep-id`"
             )
         else:
-            advice = f'Run the service as `user: "{owner}"`, or give {shown(host.place)} a mode that lets others in'
+            advice = f'Run the service as `user: "{owner}"`, or give {shown(host.place)} a mode with access for others'
         return Finding(
             finding.verdict,
             "probe",
@@ -248,7 +248,7 @@ def _unverifiable(why: str) -> Finding:
 
 
 def _alike(status: os.stat_result | None, seen: guest_script.Seen) -> bool:
-    """Whether host and guest see the same size and time of change, for what no file can be made in."""
+    """Whether host and guest see the same size and modification time, if no file can be created there."""
     if status is None:
         return False
     size_matters = seen.guest is not None and seen.guest.kind == "file"

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask inside the virtual machine: one shell script for all mounts, and reading what it printed.
+"""Query the virtual machine: one shell script for all mounts, and the parser of its output.
 
-The guest of a Podman machine has no Python, so this is plain sh with cat, stat, readlink, sed and, for the question
-what the application may do, nsenter and setpriv of util-linux. Paths are quoted for the shell; what is printed is
+The guest of a Podman machine has no Python, so this is plain sh with cat, stat, readlink, sed and, for the access
+of the application, nsenter and setpriv of util-linux. Paths are quoted for the shell. The output has
 numbers, the C locale's words for errors, and mount tables in the kernel's own escapes.
 """
 
@@ -20,15 +20,15 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountin
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import INITS
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.syscalls import Node
 
-# look NUMBER PID SOURCE DESTINATION TOKEN MODE NAME... NAMEs are looked for below the destination. A descriptor's mount
-# id tells the row that is in effect; only what can be opened without waiting or harm is opened. resolve PID PATH
-# follows the links of the image, none of which leads out of it: $found. become PID works out once a container how to
-# act as its application: $as. try PLACE NAME MODE then does so: the file it makes has a random name and is gone again
-# at once.
+# inspect NUMBER PID SOURCE DESTINATION TOKEN MODE NAME... searches the NAMEs below the destination. A descriptor's
+# mount id identifies the row in effect. Only files that open without waiting or harm are opened. resolve PID PATH
+# follows the links of the image, none of which leads out of it: $found. become PID derives, once for each container,
+# the command to act as its application: $as. try PLACE NAME MODE runs it: the file it creates has a random name and
+# is removed at once.
 _FUNCTIONS = r"""
 export LC_ALL=C
 if [ "$(id -u)" = 0 ]; then echo root; fi
-look() {
+inspect() {
   resolve "$2" "$4"
   at=/proc/$2/root$found
   echo "mount $1"
@@ -88,7 +88,7 @@ become() {
   if [ "$(readlink "/proc/$pid/ns/user")" != "$(readlink /proc/self/ns/user)" ]; then
     own="nsenter --user=/proc/$pid/ns/user" user="$user own"
     uid=$(inner "$pid/uid_map" "$uid") gid=$(inner "$pid/gid_map" "$gid")
-    if [ "$(cat "/proc/$pid/setgroups")" = deny ]; then  # it maps one user only: what we have when we enter is kept
+    if [ "$(cat "/proc/$pid/setgroups")" = deny ]; then  # it maps one user only: keep the groups we enter with
       as="setpriv $(in_groups $groups)" keep=--keep-groups
     else
       set --; for group in $groups; do set -- "$@" "$(inner "$pid/gid_map" "$group")"; done; groups=$*
@@ -124,7 +124,7 @@ file='
   echo "try done"'
 table() { echo "table $1"; cat "/proc/$1/mountinfo" 2>/dev/null; echo "end $1"; }
 """.replace("@INITS@", "|".join(INITS))
-# What the C library says in the C locale. Anything else is an I/O error.
+# Messages of the C library in the C locale. Anything else is an I/O error.
 _WORDS = {
     "Permission denied": errno.EACCES,
     "Operation not permitted": errno.EPERM,
@@ -138,8 +138,8 @@ _WORDS = {
 class Question:
     """One mount: the container's pid in the guest, source and destination there.
 
-    ``token`` is a name to look for ("" none). ``mode`` is what to try as the application: read, write, or "" nothing.
-    ``names`` are relative paths of what lies below the source.
+    ``token`` is a name to search for ("" none). ``mode`` is the access to try as the application (read, write or "").
+    ``names`` are relative paths below the source.
     """
 
     pid: int
@@ -152,13 +152,13 @@ class Question:
 
 @dataclass
 class Seen:
-    """What the guest has at the source and the container at the destination; None for nothing.
+    """The objects of the guest at the source and of the container at the destination; None for none.
 
     ``size`` and ``changed`` (seconds since the epoch) are those of the source. ``token`` holds guest and inside.
-    ``place`` is the destination without symbolic links; ``row`` is the id of the mount that is in effect there, 0 when
-    that cannot be told. ``user`` are uid, gid and whether in a user namespace of its own; ``tried`` are step and errno
-    of what the application tried, as :class:`access.Outcome` has them, None when it was not tried; ``said`` are the
-    words of what went wrong. ``lost`` are names of the question that are not below the destination.
+    ``place`` is the destination without symbolic links; ``row`` is the id of the mount that is in effect there, 0 if
+    unknown. ``user`` are uid, gid and whether in a user namespace of its own; ``tried`` are step and errno
+    of the access tried, as in :class:`access.Outcome`, None when it was not tried; ``said`` is the
+    error text. ``lost`` are names of the question that are not below the destination.
     """
 
     guest: Node | None = None
@@ -185,11 +185,11 @@ class Report:
 
 
 def script(questions: t.Sequence[Question]) -> str:
-    """The shell script that answers all questions, as root where that can be had."""
+    """The shell script that answers all questions, as root if possible."""
     calls = []
     for index, one in enumerate(questions):
         words = (str(index), str(one.pid), one.source, one.destination, one.token, one.mode, *one.names)
-        calls.append("look " + " ".join(shlex.quote(word) for word in words))
+        calls.append("inspect " + " ".join(shlex.quote(word) for word in words))
     tables = [f"table {name}" for name in ["self", *sorted({str(one.pid) for one in questions})]]
     body = shlex.quote("\n".join([_FUNCTIONS.strip(), *calls, *tables]))
     return (
@@ -199,7 +199,7 @@ def script(questions: t.Sequence[Question]) -> str:
 
 
 def parse(text: str) -> Report:
-    """Read what the script printed. Lines that are none of its own (a banner, a warning) are passed over."""
+    """Parse the output of the script. Foreign lines (a banner, a warning) are skipped."""
     report = Report()
     current: Seen | None = None
     rows: list[str] | None = None
@@ -265,7 +265,7 @@ def _node(numbers: t.Sequence[str]) -> Node:
 
 
 def row_of(table: Table, path: str) -> Row | None:
-    """The mount a path lies on, by its name: the longest mount point above it, and of several the last."""
+    """The mount of a path, by its name: the longest mount point above it, and of several the last."""
     while True:
         rows = table.at(path)
         if rows:

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prove mounts where containers run in a virtual machine: from the host into the guest, and from there inside.
 
-Device and inode numbers of a shared directory are not the host's, so the first hop is proven otherwise: the guest has
+Device and inode numbers of a shared directory are not the host's, so the first hop is proven differently: the guest has
 the directory on a file system that is a share and not its own disk, and a file with a fresh random name, made by the
-host, is seen in the guest and in the container. The name must be fresh, because guests remember names for up to an
-hour. The second hop is the proof by device and inode again, made in the guest.
+host, is seen in the guest and in the container. The name must be fresh, because guests cache names for up to an
+hour. The second hop is again the proof by device and inode, in the guest.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import SHAR
 
 # The whole script is one argument of a command, which may have 128 KiB on Linux; quoting makes names longer.
 _LETTERS = 30_000
-# Names that are looked for below each source, and what is read of a directory to find them.
+# Names to search for below each source, and the entries of a directory to read for them.
 _MOST_NAMES, _LONGEST_NAMES, _MOST_ENTRIES = 3, 120, 1000
 
 
@@ -37,7 +37,7 @@ class Prover:
     Args:
         machine: the machine.
         world: processes, the user's home directory, and the random part of a name.
-        seconds: how long the machine may take for one answer.
+        seconds: time limit of the machine for one answer.
         share_types: file-system types that count as a share.
     """
 
@@ -54,7 +54,7 @@ class Prover:
         """``user`` and ``rows`` of each job, as the proof on the host itself has them; of running containers only.
 
         Raises:
-            MachineError: the machine cannot be asked.
+            MachineError: the machine cannot be queried.
         """
         wanted = [(number, job, declared) for number, job in enumerate(jobs) for declared in job.declared]
         answers: list[dict[str, t.Any]] = [{"user": None, "rows": []} for _job in jobs]
@@ -76,8 +76,8 @@ class Prover:
         return answers
 
     def _tokens(self, files: contextlib.ExitStack, part: t.Sequence[tuple[int, Job, Declared]]) -> dict[str, str]:
-        """The file just made in each directory that an application may write to; all before anything is looked at, for
-        it changes the directory's time, which is what tells a read-only mount of the same directory."""
+        """The file just created in each directory that an application may write to. All are created before any check,
+        because they change the directory's time, which identifies a read-only mount of the same directory."""
         tokens: dict[str, str] = {}
         for _number, job, declared in part:
             place = host_path(declared.source, self._shared)
@@ -85,7 +85,7 @@ class Prover:
                 continue
             name = self._fresh_name()
             if os.path.isdir(place):
-                # Not ours to write to: then the file system's type has to do.
+                # Not writable for us: then the type of the file system must suffice.
                 with contextlib.suppress(OSError):
                     files.enter_context(_file(os.path.join(place, name)))
                     tokens[place] = name
@@ -119,7 +119,7 @@ def _question(job: Job, declared: Declared, host: vm_verdicts.OnHost) -> guest_s
 
 
 def _fitting(mounts: t.Sequence[Declared]) -> int:
-    """How many of the mounts, at least one, can be asked for in one script."""
+    """The number of mounts, at least one, that fit in one script."""
     letters = 0
     for count, declared in enumerate(mounts):
         letters += 100 + _MOST_NAMES * _LONGEST_NAMES + 2 * len(os.fsencode(declared.source + declared.destination))
@@ -130,7 +130,7 @@ def _fitting(mounts: t.Sequence[Declared]) -> int:
 
 @contextlib.contextmanager
 def _file(path: str) -> t.Iterator[None]:
-    """An empty file for as long as the context lasts. Raises OSError when it cannot be made."""
+    """An empty file for as long as the context lasts. Raises OSError if it cannot be created."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o644))
     try:
         yield
@@ -154,7 +154,7 @@ def _same_file(one: str, other: str) -> bool:
 
 
 def _names_below(path: str) -> tuple[str, ...]:
-    """A name in each of the first directories below a directory: a share that has gone hollow shows these empty."""
+    """A name in each of the first directories below a directory: in a share without content these are empty."""
     found = []
     try:
         with os.scandir(path) as entries:
@@ -175,7 +175,7 @@ def _is_empty(path: str) -> bool:
 
 
 def mounted(run: process.Runner) -> list[tuple[str, str]]:
-    """Mount point and type of each file system of this host; nothing where that cannot be told."""
+    """Mount point and type of each file system of this host; empty if unknown."""
     try:
         text = run(["mount"], timeout=10).stdout
     except process.CommandError:
@@ -186,7 +186,7 @@ def mounted(run: process.Runner) -> list[tuple[str, str]]:
 
 
 def fstype_of(path: str, disks: t.Sequence[tuple[str, str]]) -> str:
-    """The type of the file system that a path lies on, "" when that is not known."""
+    """The type of the file system that a path lies on, "" if unknown."""
     above = [disk for disk in disks if path == disk[0] or path.startswith(disk[0].rstrip("/") + "/")]
-    # Of several on one place the last is in effect.
+    # Of several on one path the last is in effect.
     return max(reversed(above), key=lambda disk: len(disk[0]), default=("", ""))[1]
