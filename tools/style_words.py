@@ -101,7 +101,7 @@ WORDS: tuple[Word, ...] = (
     _word(r"\bpatien(ce|t)\b", "retry"),
     _word(r"\barrivals?\b", "import, running"),
     _word(r"\btwins?\b", "look-alike directory"),
-    _word(r"\bstand-?ins?\b", "substitute image"),
+    _word(r"\bstand-ins?\b", "substitute image"),
     _word(r"\bstood in for\b", "replaced by a substitute image"),
     _word(r"\bfrozen hours\b", "change freeze"),
     _word(r"\blabs?\b", "throwaway server"),

@@ -11,10 +11,10 @@ description:
   - For each bind mount and volume of running containers, proves that source and destination are the same object
     (device and inode), seen through the kernel's view of the container's main process, and that the application may
     read or write it.
-  - Nothing is run in a container, nothing needs to be in its image, and nothing is left behind.
+  - Runs nothing in a container, needs nothing in its image, and leaves no files.
   - Finds what C(docker inspect) cannot see, such as sources that were deleted, moved or replaced while the container
-    runs, disks mounted too late, mounts covered by others, and directories the engine made up.
-  - Never changes anything. The task does not fail when a mount is wrong; look at RV(ignore:ok).
+    runs, disks mounted too late, mounts covered by others, and directories that the engine created.
+  - Never changes anything. If a mount is wrong, the task does not fail. Check RV(ignore:ok).
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox)
@@ -37,17 +37,17 @@ options:
     elements: str
     default: []
   engine:
-    description: The container engine. V(auto) takes Docker when it answers, else Podman.
+    description: The container engine. V(auto) uses Docker if it answers, else Podman.
     type: str
     choices: [auto, docker, podman]
     default: auto
   socket:
-    description: Path of the engine's API socket, when it is not at a usual place.
+    description: Path of the engine's API socket, if it is not at a usual path.
     type: path
   expected:
     description:
-      - Mounts that must be there. What is missing or comes from elsewhere is a finding.
-      - Without it, what the engine says it mounted is proven.
+      - Mounts that must exist. A missing mount, or one from another source, is a finding.
+      - Without it, the mounts that the engine reports are proven.
     type: list
     elements: dict
     suboptions:
@@ -58,17 +58,17 @@ options:
         description: Name of the compose service. Give this or O(expected[].container).
         type: str
       source:
-        description: Absolute path on the host. Without it, any source will do.
+        description: Absolute path on the host. Without it, any source is accepted.
         type: str
       destination:
         description: Absolute path in the container.
         type: str
         required: true
       read_only:
-        description: Whether the mount must be read-only or must not be. Without it, both will do.
+        description: Whether the mount must be read-only or must not be. Without it, both are accepted.
         type: bool
       type:
-        description: What the source must be.
+        description: Required kind of the source.
         type: str
         choices: [file, dir]
       not_empty:
@@ -77,7 +77,7 @@ options:
         default: false
   access:
     description:
-      - What to try with the identity of each process of the container that is not a mere init or waiting shell.
+      - Access to try with the identity of each process of the container, except an init or a waiting shell.
         V(write) tries to read all mounts and to write to those that are not read-only; a directory is written to
         through a nameless file that leaves no trace.
     type: str
@@ -85,13 +85,13 @@ options:
     default: write
   ephemeral:
     description:
-      - Whether to look for what containers wrote outside of every mount, which is lost when they are next made anew,
-        and for data directories named in their environment (C(*_DIR=/app/data)) that no mount covers.
+      - Whether to search for files that containers wrote outside every mount, which are lost when the containers are
+        created again, and for data directories in their environment (C(*_DIR=/app/data)) that no mount covers.
       - Such findings are in RV(ephemeral_writes) and do not change RV(ignore:ok).
     type: bool
     default: false
   ephemeral_ignore:
-    description: Paths (with all below them) and patterns that O(ephemeral) leaves out. Replaces the default.
+    description: Paths (with all below them) and patterns that O(ephemeral) skips. Replaces the default.
     type: list
     elements: str
     default:
@@ -119,20 +119,20 @@ options:
       - /etc/passwd
       - /etc/group
   working_dir:
-    description: The project directory the containers must have been made from, compared with their labels.
+    description: The project directory the containers must have been created from, compared with their labels.
       A container from another directory is in RV(label_mismatch), and RV(ignore:ok) is false.
     type: path
   config_files:
-    description: The compose files they must have been made from, in order, compared likewise.
+    description: The compose files they must have been created from, in order, compared in the same way.
     type: list
     elements: path
     default: []
   promised:
     description:
-      - The file in which M(onebox.stack.compose_stack) wrote what the last good deploy of O(project) promised, its
-        services, their number of containers and their mounts. What is lacking is in RV(missing_mounts). A source on
-        another file system than then has the verdict V(host_mount_changed).
-      - Without it, the file in the default state directory is read when there is one. An empty value reads none.
+      - The record that M(onebox.stack.compose_stack) wrote after the last successful deploy of O(project), with its
+        services, their number of containers and their mounts. Missing ones are in RV(missing_mounts). A source on
+        another file system than recorded has the verdict V(host_mount_changed).
+      - Without it, an existing file in the default state directory is read. An empty value reads none.
     type: path
   one_shots:
     description: Containers or services that may have finished with exit code 0.
@@ -143,13 +143,13 @@ options:
     description:
       - The virtual machine the containers run in, as on a Mac. The proof has two hops, into it and into the container.
       - The first is proven by the type of the file system in the machine and, with O(access=write), by a file in the
-        source. The application's rights are tried in the machine, which needs C(nsenter) and C(setpriv) there, and
-        C(sudo) without a password where its user is not root.
+        source. The application's access is tried in the machine, which needs C(nsenter) and C(setpriv) there, and
+        C(sudo) without a password if its user is not root.
     type: str
     choices: [none, podman, colima, docker_desktop]
     default: none
   vm_name:
-    description: Name of the Podman machine or Colima profile, when it is not the default one.
+    description: Name of the Podman machine or Colima profile, if it is not the default one.
     type: str
     default: ''
   vm_image:
@@ -162,7 +162,7 @@ options:
     default: 10.0
 notes:
   - Needs Linux 5.8 or newer on the managed host, and root or the user who owns the (rootless) containers.
-  - What cannot be proven has the verdict V(unverifiable) and never counts as V(ok).
+  - A mount that cannot be proven has the verdict V(unverifiable) and never counts as V(ok).
 """
 
 EXAMPLES = r"""
@@ -178,12 +178,12 @@ EXAMPLES = r"""
     vm: podman
     vm_name: 97layerOS
 
-- name: Stop here when a mount is wrong
+- name: Fail if a mount is wrong
   ansible.builtin.assert:
     that: proof.ok
     fail_msg: "{{ proof.containers | map(attribute='mounts') | flatten | map(attribute='message') | list }}"
 
-- name: Prove that the journal goes to the disk, and only that it could be read
+- name: Prove that the journal is on the disk and can be read
   onebox.stack.bind_mount_verify:
     containers: [observer]
     engine: podman
@@ -198,11 +198,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ok:
-  description: Whether there was something to prove and all of it was proven.
+  description: Whether at least one mount was checked and all of them were proven.
   returned: always
   type: bool
 summary:
-  description: How many mounts were checked, are ok, failed, or could not be verified.
+  description: Numbers of mounts that were checked, are ok, failed, or could not be verified.
   returned: always
   type: dict
   sample: {checked: 4, ok: 3, failed: 1, unverifiable: 0}
@@ -227,15 +227,15 @@ containers:
       description: Its compose service, or an empty string.
       type: str
     status:
-      description: The engine's word for its state.
+      description: Its state, as the engine reports it.
       type: str
     pid:
-      description: Process id of its main process on the host, 0 when none runs.
+      description: Process id of its main process on the host, 0 if none runs.
       type: int
     user:
       description:
-        - As whom the application was found to run, in ids of the host (uid, gid, groups, capabilities,
-          own_user_namespace). Null when no access was tried. With O(vm) the ids are the machine's, groups and
+        - Identity of the application, in ids of the host (uid, gid, groups, capabilities,
+          own_user_namespace). Null if no access was tried. With O(vm) the ids are the machine's, groups and
           capabilities are null.
       type: dict
     mounts:
@@ -247,7 +247,7 @@ containers:
           description: V(bind) or V(volume).
           type: str
         source:
-          description: Path on the host, as the engine was told.
+          description: Path on the host, as requested from the engine.
           type: str
         destination:
           description: Path in the container.
@@ -261,45 +261,45 @@ containers:
               V(anonymous_volume), or V(unverifiable).
           type: str
         proof:
-          description: What the verdict rests on; V(inode), V(mountinfo), V(probe), V(canary), V(fstype),
+          description: Basis of the verdict; V(inode), V(mountinfo), V(probe), V(canary), V(fstype),
               V(inspect), or V(none).
           type: str
         fix:
           description:
-            - What mends it; V(restart), V(recreate), V(chown), V(mount_disk), V(edit_compose), V(share_with_vm), or
-              V(none) when it takes a person.
+            - The fix; V(restart), V(recreate), V(chown), V(mount_disk), V(edit_compose), V(share_with_vm), or
+              V(none) for a manual fix, see the message.
           type: str
         access:
-          description: What was declared (V(ro) or V(rw)), what was tried (V(none), V(read) or V(write)), and the error.
+          description: Declared mode (V(ro) or V(rw)), access tried (V(none), V(read) or V(write)), and the error.
           type: dict
         message:
-          description: What is wrong, where, and what to type next.
+          description: The problem, the mount, and the command to run next.
           type: str
 missing_mounts:
-  description: Expected mounts that are not there, with container, service, source, destination and message.
+  description: Expected mounts that do not exist, with container, service, source, destination and message.
   returned: always
   type: list
   elements: dict
 label_mismatch:
   description:
-    - Containers made from another directory or compose file; container, service, label, expected, found, message.
+    - Containers created from another directory or compose file; container, service, label, expected, found, message.
   returned: always
   type: list
   elements: dict
 ephemeral_writes:
   description:
-    - What would be lost, grouped by directory; container, service, path, files, bytes (null when unknown), newest,
-      variable (the one that names the directory, or empty), complete (false when a bound ended the search), message.
+    - Data that would be lost, grouped by directory; container, service, path, files, bytes (null if unknown), newest,
+      variable (the one that names the directory, or empty), complete (false if a limit ended the search), message.
   returned: always
   type: list
   elements: dict
 services:
-  description: How many services have a running container, and how many O(promised) has (0 without it).
+  description: Number of services with a running container, and number of services in O(promised) (0 without it).
   returned: always
   type: dict
   sample: {running: 3, promised: 3}
 table:
-  description: The same as lines for a terminal, what is wrong first.
+  description: The same as lines for a terminal, failures first.
   returned: always
   type: list
   elements: str
@@ -308,7 +308,7 @@ metrics:
   returned: always
   type: str
 duration_ms:
-  description: How long the check took, in milliseconds.
+  description: Duration of the check in milliseconds.
   returned: always
   type: float
 """
@@ -327,7 +327,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import KIND
 
 
 def check(module: AnsibleModule) -> dict[str, t.Any]:
-    """The verdict on each mount. Nothing is changed."""
+    """The verdict on each mount. Changes nothing."""
     given, world = module.params, World.real()
     through = None
     if given["vm"] != "none":

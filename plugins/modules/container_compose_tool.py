@@ -1,20 +1,20 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Install a compose tool beside the system, where the distribution has none that will do."""
+"""Install a compose tool next to the system, if the distribution has no suitable one."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: container_compose_tool
-short_description: Have a compose tool that fits the engine, installed beside the system if need be
+short_description: Install a compose tool that fits the engine
 version_added: 0.1.0
 description:
-  - Uses the compose tool that is here and fits the engine; else, as on Debian 12, installs one beside the system.
+  - Uses an installed compose tool that fits the engine. Otherwise, as on Debian 12, installs one next to the system.
   - For Podman, installs C(podman-compose) by pip into a virtual environment of its own.
   - For Docker, unpacks docker compose v2 and buildx from a newer Debian release, taken from the mirror this host's apt
     uses and verified by apt, without adding an apt source or touching the package database.
-  - The tool is complete before it is linked, so an interrupted run leaves the former one.
+  - The tool is complete before it is linked, so an interrupted run keeps the previous one.
 author:
   - The onebox.stack developers (@onebox-stack)
 attributes:
@@ -27,24 +27,24 @@ attributes:
 options:
   engine:
     description:
-      - The engine the tool is for; V(auto) takes Docker when it answers, else Podman.
-      - Without an engine nothing is done.
+      - The engine the tool is for; V(auto) uses Docker if it answers, else Podman.
+      - Without an engine, nothing changes.
     type: str
     choices: [auto, docker, podman]
     default: auto
   requirement:
     description:
-      - What pip installs for Podman.
+      - Requirement that pip installs for Podman.
     type: str
     default: podman-compose==1.6.0
   suite:
     description:
-      - The Debian release docker compose is taken from.
+      - Debian release to download docker compose from.
     type: str
     default: trixie
   base:
     description:
-      - Directory the tool is kept below.
+      - Directory to install the tool below.
       - The default is C(/opt/onebox) for root and C(~/.local/share/onebox) for others.
     type: path
 seealso:
@@ -52,14 +52,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have a compose tool for Podman
+- name: Install a compose tool for Podman
   onebox.stack.container_compose_tool:
     engine: podman
 """
 
 RETURN = r"""
 path:
-  description: Path of the tool; empty without an engine, and in check mode when it would be installed.
+  description: Path of the tool; empty without an engine, and in check mode if it would be installed.
   returned: always
   type: str
   sample: /opt/onebox/podman-compose/bin/podman-compose
@@ -80,7 +80,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.compose_
 
 # Those of the newer release's packages that hold docker's plugins.
 PLUGINS = ("docker-compose", "docker-buildx")
-# Not the interpreter this module runs in, which may be a virtual environment that goes away.
+# Not the interpreter this module runs in, which may be a temporary virtual environment.
 PYTHON = "/usr/bin/python3"
 
 

@@ -11,14 +11,14 @@ short_description: Find the container engine and make sure that it really runs a
 version_added: 0.1.0
 description:
   - Finds the engine that answers, and the compose tool that fits it.
-  - Runs a probe container with a published port, unless a healthy container with one, started since the engine and its
-    settings last changed, shows the same. The probe is made on the spot, so no registry is needed.
-  - When the probe fails on Podman, the settings of C(containers.conf) that mend it are found by trying (limits, cgroup
-    manager, event log, OCI runtime, network) and the fewest of them are written to C(50-onebox.conf) in
-    C(containers.conf.d). No other file is touched.
-  - Nothing of the probe stays.
-  - An engine that is not there, or is installed and dead, is no failure; RV(name) is empty then, RV(problem) says what
-    was tried and what to type, and RV(missing_packages) what to install.
+  - Runs a probe container with a published port. A healthy container with a published port that was started since the
+    last change of the engine and its settings replaces the probe. The probe is built locally, without a registry.
+  - If the probe fails on Podman, settings of C(containers.conf) that fix it are found by trial (limits, cgroup manager,
+    event log, OCI runtime, network). The fewest of them are written to C(50-onebox.conf) in C(containers.conf.d). Other
+    files do not change.
+  - Removes the probe.
+  - Does not fail if the engine is missing or does not answer. RV(name) is then empty, RV(problem) has the attempts and
+    the command to run, and RV(missing_packages) the packages to install.
 author:
   - The onebox.stack developers (@onebox-stack)
 attributes:
@@ -26,51 +26,51 @@ attributes:
     description: Can run in check_mode and return changed status prediction without modifying target.
     support: partial
     details:
-      - In check mode no probe is run, so settings that would be found are not predicted. Packages that are missing for
-        want of an engine count as a change.
+      - In check mode no probe is run, so settings are not predicted. Packages that are missing because there is no
+        engine count as a change.
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: full
 options:
   engine:
     description:
-      - The engine to look for; V(auto) takes Docker when it answers, else Podman.
+      - The engine to find; V(auto) uses Docker if it answers, else Podman.
     type: str
     choices: [auto, docker, podman]
     default: auto
   state:
     description:
-      - V(present) finds the engine and settles what it needs; V(absent) removes the settings this module wrote.
+      - V(present) finds the engine and writes the settings it needs. V(absent) removes the settings this module wrote.
     type: str
     choices: [present, absent]
     default: present
   packages:
     description:
-      - Debian packages of the engine and its compose tool; compared with what is installed when RV(problem) is set.
+      - Debian packages of the engine and its compose tool. Compared with the installed ones if RV(problem) is set.
     type: list
     elements: str
     default: []
   builder_packages:
     description:
-      - Debian packages that build stand-ins; they count as missing when a registry of O(standins) has no address here.
+      - Debian packages that build substitute images. They count as missing if a registry of O(standins) has no address.
     type: list
     elements: str
     default: []
   commands:
     description:
-      - Commands that must be there beside the engine; one that is missing is a RV(problem).
+      - Commands required in addition to the engine. A missing one is a RV(problem).
     type: list
     elements: str
     default: []
   images:
     description:
-      - References of images to look for; those the engine has are in RV(images).
+      - References of images to find. Those of the engine are in RV(images).
     type: list
     elements: str
     default: []
   standins:
     description:
-      - References of the images that may have to be built here.
+      - References of the images that may have to be built.
     type: list
     elements: str
     default: []
@@ -80,11 +80,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See which engine is here and whether it works
+- name: Find the engine and check that it works
   onebox.stack.container_engine_preflight:
   register: engine
 
-- name: Stop when there is none
+- name: Fail without an engine
   ansible.builtin.assert:
     that: engine.name | length > 0
     fail_msg: "{{ engine.problem }}"
@@ -92,7 +92,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 name:
-  description: V(docker), V(podman), or empty when none answers.
+  description: V(docker), V(podman), or empty if none answers.
   returned: always
   type: str
   sample: podman
@@ -102,7 +102,7 @@ version:
   type: str
   sample: 4.3.1
 socket:
-  description: Path of its socket; empty when it is used by its command line.
+  description: Path of its socket; empty if the command line is used.
   returned: always
   type: str
 rootless:
@@ -120,36 +120,36 @@ cgroup_manager:
   type: str
   sample: cgroupfs
 settings:
-  description: What had to be set so that a container starts.
+  description: Settings that a container needs to start.
   returned: always
   type: list
   elements: str
   sample: [default_ulimits, runtime=runc]
 provider:
-  description: The compose tool that fits the engine, with C(name), C(version) and C(path); empty when there is none.
+  description: The compose tool that fits the engine, with C(name), C(version) and C(path); empty without one.
   returned: always
   type: dict
   sample: {name: podman-compose, version: 1.6.0, path: /opt/onebox/podman-compose/bin/podman-compose}
 problem:
-  description: Why there is no engine or no compose tool, and what to type; empty when all is well.
+  description: Why there is no engine or no compose tool, and the command to run. Empty without a problem.
   returned: always
   type: str
 missing_packages:
-  description: Those of O(packages) and O(builder_packages) that should be installed; empty when RV(problem) is.
+  description: Those of O(packages) and O(builder_packages) that should be installed. Empty if RV(problem) is empty.
   returned: always
   type: list
   elements: str
 images:
-  description: Those of O(images) that are here, as RV(onebox.stack.container_images#module:images) has them.
+  description: Those of O(images) that exist, as RV(onebox.stack.container_images#module:images) has them.
   returned: always
   type: list
   elements: dict
 starts_at_boot:
-  description: Whether the engine will be there after a reboot. Podman needs nothing for that.
+  description: Whether the engine runs after a reboot. Podman always does.
   returned: always
   type: bool
 notes:
-  description: What a person should know about this engine.
+  description: Remarks about this engine.
   returned: always
   type: list
   elements: str
@@ -234,11 +234,11 @@ def describe(
     elif advice.has_systemd():
         result["starts_at_boot"] = survey.docker_starts_at_boot(world)
     if not advice.has_systemd():
-        result["notes"].append("no systemd here: nothing starts containers again after a reboot but another run")
+        result["notes"].append("no systemd here: after a reboot only another run starts the containers")
 
 
 def podman_facts(world: World) -> tuple[str, str]:
-    """The OCI runtime and the cgroup manager Podman says it uses."""
+    """The OCI runtime and the cgroup manager that Podman reports."""
     host = json.loads(world.run(["podman", "info", "--format", "json"], timeout=60).stdout)["host"]
     return str(host["ociRuntime"]["name"]), str(host["cgroupManager"])
 

@@ -1,18 +1,18 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Have the images a stack needs, from a registry or built from the distribution."""
+"""Pull container images, or build substitute images from the distribution."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: container_images
-short_description: Have the images a stack needs, from a registry or built from Debian's packages
+short_description: Pull container images, or build substitute images
 version_added: 0.1.0
 description:
-  - For each image, takes the one that is here, else pulls it, else builds a stand-in of that name with C(mmdebstrap).
-  - A stand-in carries the label C(onebox.standin) and is named in the result. It is complete before it has the name.
-  - An image is never replaced; a newer one is pulled by the stack's own compose settings.
+  - Uses each image that exists, otherwise pulls it, otherwise builds a substitute image with C(mmdebstrap).
+  - A substitute image has the label C(onebox.standin) and is listed in the result. It gets its name when complete.
+  - An image is never replaced. To pull a newer one, use the compose settings of the stack.
 author:
   - The onebox.stack developers (@onebox-stack)
 attributes:
@@ -31,29 +31,30 @@ options:
     required: true
   engine:
     description:
-      - The engine to have them in; V(auto) takes Docker when it answers, else Podman.
+      - The engine of the images; V(auto) uses Docker if it answers, else Podman.
     type: str
     choices: [auto, docker, podman]
     default: auto
   standins:
     description:
-      - What can be built where no registry answers, by reference. Each entry has C(suite), the Debian release, and may
-        have C(packages), C(command) and C(env).
+      - Substitute images to build if no registry answers, by reference. Each entry has C(suite), the Debian release, and
+        may have C(packages), C(command) and C(env).
     type: dict
     default: {}
   registry_timeout:
     description:
-      - Seconds until a registry must have told something about an image; else it counts as one that does not answer.
+      - Seconds until a registry must have answered a query for an image. After that, it counts as unreachable.
     type: float
     default: 20
   pull_timeout:
     description:
-      - Seconds the download of one image may take.
+      - Time limit for the download of one image, in seconds.
     type: float
     default: 600
   scratch:
     description:
-      - Directory stand-ins are built in. It needs room for the unpacked image and must not be writable by others.
+      - Directory for building substitute images. It needs space for the unpacked image. Others must not be able to
+        write to it.
       - The default is C(/var/cache/onebox) for root and C(~/.cache/onebox) for others.
     type: path
 seealso:
@@ -61,7 +62,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have Python
+- name: Pull Python, or build a substitute image
   onebox.stack.container_images:
     images: [docker.io/library/python:3.11-slim]
     standins:
@@ -74,13 +75,13 @@ EXAMPLES = r"""
 RETURN = r"""
 images:
   description:
-    - One entry an image with C(reference), C(id), C(how) (V(present), V(pulled), V(standin), V(missing), or
+    - One entry for each image with C(reference), C(id), C(how) (V(present), V(pulled), V(standin), V(missing), or
       V(would_obtain) in check mode), C(standin) and C(note).
   returned: always
   type: list
   elements: dict
 builder_missing:
-  description: Whether a stand-in could not be built because C(mmdebstrap) is not installed. Nothing else is wrong then.
+  description: Whether a substitute image could not be built only because C(mmdebstrap) is not installed.
   returned: always
   type: bool
 """
@@ -101,7 +102,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.survey i
 
 
 def have(module: AnsibleModule) -> dict[str, t.Any]:
-    """Each image of the list, and what was done for it."""
+    """Each image of the list, and its source."""
     world = World.real()
     usual = "/var/cache/onebox" if world.is_root else os.path.join(world.home, ".cache/onebox")
     stand_ins = {name: StandIn.parse(name, data) for name, data in module.params["standins"].items()}

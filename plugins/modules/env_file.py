@@ -10,11 +10,11 @@ module: env_file
 short_description: Set variables in a dotenv file that every compose tool reads the same
 description:
   - Sets variables in the environment file of a stack. Its mode is always 0600.
-  - Comments and variables somebody else put there stay. A variable this module set at the last run and that is no
-    longer in O(values) is removed; a comment at the top of the file names them.
+  - Comments and variables of others stay. A variable that this module set at the last run and that is no longer in
+    O(values) is removed. A comment at the top of the file lists them.
   - Quotes values so that C(docker compose) and C(podman-compose) read the same, and refuses the few it cannot, such as
-    those with C(${...}), which C(podman-compose) expands whatever the quotes.
-  - The file is replaced in one step, and at no moment anybody but its owner can read it.
+    those with C(${...}), which C(podman-compose) expands even in quotes.
+  - The file is replaced in one step. Only its owner can read it at any moment.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
@@ -32,19 +32,19 @@ options:
     required: true
   values:
     description:
-      - The variables. Text, numbers, true and false; nothing (null) sets an empty variable.
+      - The variables. Text, numbers, true and false. Null sets an empty variable.
     type: dict
     required: true
   required:
-    description: Variables that must not be empty in the end, whoever set them. Otherwise nothing is written.
+    description: Variables that must not be empty in the result. Otherwise, nothing is written.
     type: list
     elements: str
     default: []
   directory_mode:
-    description: Makes the directory of the file where there is none, and keeps it at this octal mode.
+    description: Creates the directory of the file if it is missing, and sets this octal mode.
     type: str
   owner:
-    description: Name or number of the user the file belongs to. Without it, that stays as it is.
+    description: Name or number of the owner of the file. Without it, the owner does not change.
     type: str
 """
 
@@ -66,7 +66,7 @@ variables:
   type: list
   elements: str
 missing:
-  description: Required variables that are not there or empty. When there are any, the module fails.
+  description: Required variables that are missing or empty. If there are any, the module fails.
   returned: always
   type: list
   elements: str
@@ -125,7 +125,7 @@ def _write(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     text = dotenv.merge(now.text, values, path)
     names, missing = dotenv.keys(text, path), dotenv.missing(text, params["required"], path)
     if missing:
-        why = f"{path} is as it was: {', '.join(missing)} must not be empty; give a value in the inventory"
+        why = f"{path} is as it was: {', '.join(missing)} must not be empty. Set it in the inventory"
         return {"failed": True, "msg": why, "variables": names, "missing": missing}
     wrong = now.mode != dotenv.MODE or uid not in (-1, now.uid)
     make = directory_mode is not None and dotenv.directory_due(path, directory_mode)

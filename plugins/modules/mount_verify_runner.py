@@ -8,10 +8,10 @@ DOCUMENTATION = r"""
 module: mount_verify_runner
 short_description: Install the mount check as one file for a timer
 description:
-  - Puts the check of M(onebox.stack.bind_mount_verify) on the managed host as one executable file that needs only
-    Python 3.9 or newer, for timers and people who run it without Ansible.
-  - It prints a table, or JSON with C(--json), writes metrics with C(--textfile), and ends with 0 when every mount is
-    proven, 1 when one is not, 2 when the check could not be made.
+  - Installs the check of M(onebox.stack.bind_mount_verify) on the managed host as one executable file that only needs
+    Python 3.9 or newer. Timers and users can run it without Ansible.
+  - It prints a table, or JSON with C(--json), writes metrics with C(--textfile), and ends with 0 if every mount is
+    proven, 1 if one is not, and 2 if the check did not run.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox)
@@ -24,7 +24,7 @@ attributes:
     support: none
 options:
   path:
-    description: Where the file shall be.
+    description: Path of the file.
     type: path
     required: true
   interpreter:
@@ -34,21 +34,21 @@ options:
         below a home directory.
     type: path
   state:
-    description: Whether it shall be there.
+    description: Whether the file must exist.
     type: str
     choices: [present, absent]
     default: present
 """
 
 EXAMPLES = r"""
-- name: Have onebox-verify on the host
+- name: Install onebox-verify on the host
   onebox.stack.mount_verify_runner:
     path: /usr/local/bin/onebox-verify
 """
 
 RETURN = r"""
 path:
-  description: Where the file is, or was.
+  description: Path of the file.
   returned: success
   type: str
 """

@@ -1,25 +1,25 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Report what runs, what is proven, and what to type next."""
+"""Report running services, proven mounts and next commands."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_report
-short_description: Report what runs, what is proven, and what to type next
+short_description: Report running services, proven mounts and next commands
 description:
-  - Puts what the roles of a run returned and what runs now into one report, as text of at most 30 lines of 100 columns,
+  - Combines the results of the roles and the present state into one report, as text of at most 30 lines of 100 columns,
     and as data.
-  - Keeps the report as C(report.json) in the stack's folder below O(state_dir), readable for its owner only. That does
+  - Stores the report as C(report.json) in the stack's folder below O(state_dir), readable for its owner only. That does
     not count as a change.
-  - Without O(results), returns the kept report.
+  - Without O(results), returns the stored report.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
 attributes:
   check_mode:
-    description: Can run in check mode and return the report, without keeping it.
+    description: Can run in check mode and return the report, without storing it.
     support: full
   diff_mode:
     description: Returns what changed, or would change, in diff mode.
@@ -30,11 +30,11 @@ options:
     type: str
     required: true
   state_dir:
-    description: Where the state of all stacks is kept.
+    description: Directory with the state of all stacks.
     type: path
     default: /var/lib/onebox
   host:
-    description: What the box is called in the headline.
+    description: Name of the host in the headline.
     type: str
     default: ""
   engine:
@@ -43,19 +43,19 @@ options:
     choices: [auto, docker, podman]
     default: auto
   socket:
-    description: Path of the engine's API socket, when it is not at a usual place.
+    description: Path of the engine's API socket, if it is not at a usual path.
     type: path
   results:
     description:
-      - What the roles registered, by the role's name. Roles that did not run are left out or empty.
+      - Results that the roles registered, by the name of the role. Roles that did not run are missing or empty.
     type: dict
     default: {}
   steps:
-    description: Seconds each role took.
+    description: Seconds of each role.
     type: dict
     default: {}
   next:
-    description: What the reader may want to type next, one line each.
+    description: Commands to suggest at the end, one line each.
     type: list
     elements: str
     default: []
@@ -80,7 +80,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 text:
-  description: The report for a person.
+  description: The report as text.
   returned: always
   type: str
 report:
@@ -90,7 +90,7 @@ report:
   returned: always
   type: dict
 path:
-  description: Where the report is kept.
+  description: Path of the stored report.
   returned: always
   type: str
 """
@@ -108,7 +108,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.report import collect
 
 
 def make(module: AnsibleModule, results: collect.Results) -> dict[str, t.Any]:
-    """A report of ``results`` and of what runs now. An engine that does not answer is a note, not a failure."""
+    """A report of ``results`` and of the present state. An engine that does not answer is a note, not a failure."""
     given, world = module.params, World.real()
     now, notes = datetime.datetime.fromtimestamp(world.epoch(), datetime.timezone.utc), []
     containers: list[Container] = []

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Find the volumes without a name that hold data: they belong to one container, and are lost with it.
 
-An image that says VOLUME gets one from the engine for each container, wherever the compose file mounts nothing.
+For each VOLUME of an image that the compose file does not mount, the engine creates one for each container.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, Mount
 
 _ENGINES_OWN_NAME = re.compile(r"[0-9a-f]{64}")
-# A volume with more entries than this that are all of the image is taken to hold something else, too.
+# A volume with more entries than this that are all of the image counts as one with other data.
 _MOST_ENTRIES = 2000
 
 
@@ -26,10 +26,10 @@ def of(container: Container) -> list[Mount]:
 
 
 def of_image(container: Container, image: t.Mapping[str, t.Any] | None) -> list[Mount]:
-    """Those of :func:`of` that only the image asks for.
+    """Those of :func:`of` that only the image requires.
 
     Args:
-        image: ``inspect`` of the image the container runs; None when that is gone.
+        image: ``inspect`` of the image the container runs; None if that is gone.
     """
     declared = ((image or {}).get("Config") or {}).get("Volumes") or {}
     places = {os.path.normpath(place) for place in declared}
@@ -39,7 +39,7 @@ def of_image(container: Container, image: t.Mapping[str, t.Any] | None) -> list[
 def has_content(container: Container, mount: Mount) -> bool:
     """Whether the volume holds a file that the image does not: engines fill a new volume with the image's files.
 
-    A volume that cannot be read is taken to hold some.
+    An unreadable volume counts as one that does.
     """
     layers = _layers(container)
     pending, seen = [""], 0

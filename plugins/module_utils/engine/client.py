@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read from a container engine: over its unix socket where one answers, else by Podman's command line.
+"""Read from a container engine: over its unix socket if one answers, else by Podman's command line.
 
-Rootful Podman needs no daemon, so there may be no socket; Docker is always behind one. Reading the socket ourselves is
-what makes a look at 50 containers cost tens of milliseconds and needs nothing but the standard library.
+Rootful Podman needs no daemon, so there may be no socket; Docker is always behind one. Reading the socket
+directly inspects 50 containers in tens of milliseconds and only needs the standard library.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SERVER = re.compile(r"(Docker|Libpod)/(\S+)")
 
 
 class EngineError(OneboxError):
-    """The engine cannot be used, or refused. The text says which engine, where, and what to do next."""
+    """The engine cannot be used, or refused. The text names the engine, its address, and the next step."""
 
 
 class NotFound(EngineError):
@@ -39,7 +39,7 @@ class NotFound(EngineError):
 
 
 class Engine:
-    """What this collection asks of a container engine. Nothing here changes anything."""
+    """The queries of this collection to a container engine. None changes anything."""
 
     name: str = ""
     socket: str = ""
@@ -59,7 +59,7 @@ class Engine:
         raise NotImplementedError
 
     def images(self, references: t.Sequence[str]) -> dict[str, dict[str, t.Any] | None]:
-        """``inspect`` of each local image; None for one that does not exist, or whose name no image can have."""
+        """``inspect`` of each local image; None for one that does not exist, or whose name is invalid."""
         return {reference: self.image(reference) for reference in references}
 
     def networks(self) -> list[Network]:
@@ -123,7 +123,7 @@ class SocketEngine(Engine):
         if told:
             self.name, self.version = "podman" if told[1] == "Libpod" else "docker", told[2]
             return
-        # Docker starts three programs to answer this, so it is only asked when the short way says nothing.
+        # Docker starts three programs to answer this, so it is only queried if the header is missing.
         version = self.get("/version")
         components = [str(part.get("Name", "")) for part in version.get("Components") or ()]
         self.name = "podman" if any("podman" in part.lower() for part in components) else "docker"
@@ -163,12 +163,12 @@ class SocketEngine(Engine):
                     yield answer
             except GeneratorExit:
                 if done < len(targets):
-                    self._disconnect()  # the answers nobody waits for would be taken for those to the next questions
+                    self._disconnect()  # unread answers would be mistaken for those to the next questions
                 raise
             except OSError as error:
                 self._disconnect()
-                # An engine that restarted closes kept connections, also between two answers: a new one is worth a try,
-                # but one on which nothing was answered is not.
+                # An engine that restarted closes kept connections, also between two answers: try a new one,
+                # unless the old one never answered.
                 if fresh:
                     raise EngineError(_unreachable(self.socket, error)) from error
 
@@ -185,7 +185,7 @@ class SocketEngine(Engine):
             try:
                 found.append(parse_inspect(json.loads(self._body(path, answer))))
             except NotFound as error:
-                # Without names it went away between the list and the look: then it is not there.
+                # Without names it was removed between the list and the inspection.
                 lost = error
         if names and lost:
             raise lost
@@ -218,7 +218,7 @@ class SocketEngine(Engine):
         paths = [f"/{kind}/{urllib.parse.quote(name, safe='')}{suffix}" for name in names]
         found: dict[str, dict[str, t.Any] | None] = {}
         for name, path, answer in zip(names, paths, self._ask(paths)):
-            # 400 is for what cannot be a name.
+            # 400 is for invalid names.
             found[name] = None if answer.status in (400, 404) else json.loads(self._body(path, answer))
         return found
 
@@ -292,7 +292,7 @@ class PodmanCli(Engine):
         except NotFound:
             if names:
                 raise
-            # One went away between the list and the look; the second look is at what is left.
+            # One was removed between the list and the inspection. The second query covers the others.
             wanted = self._ids(project)
             rows = json.loads(self._call("container", "inspect", *wanted)) if wanted else []
         return sorted((parse_inspect(row) for row in rows), key=lambda container: container.name)
@@ -382,7 +382,7 @@ def _message(body: bytes) -> str:
 
 def _unreachable(path: str, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        return f"no engine socket at {path}: start the engine, or give the right socket"
+        return f"no engine socket at {path}: start the engine, or pass the right socket"
     if isinstance(error, PermissionError):
         return f"no permission to use {path}: run as root or as the user who owns the engine"
     if isinstance(error, ConnectionRefusedError):

@@ -33,7 +33,7 @@ def sockets(engine: str, world: World, system: str = sys.platform) -> list[str]:
         if host.startswith("unix://"):
             places.append(host[len("unix://") :])
         places += ["/var/run/docker.sock", os.path.join(runtime, "docker.sock")]
-        # Docker in Colima's virtual machine; only root could have it at the usual place.
+        # Docker in Colima's virtual machine; only root could create it at the usual path.
         colima = environ.get("COLIMA_HOME") or os.path.join(environ.get("HOME", "/"), ".colima")
         places += [place for place in (os.path.join(colima, "default", "docker.sock"),) if os.path.exists(place)]
     else:
@@ -72,7 +72,7 @@ def machine_sockets(world: World, system: str = sys.platform) -> list[str]:
 
 
 def _mac_tmpdir(world: World) -> str:
-    """Where macOS keeps the user's sockets; ssh sessions and agents do not always have it in TMPDIR."""
+    """The directory of the user's sockets on macOS; ssh sessions and agents do not always have it in TMPDIR."""
     try:
         return world.run(["/usr/bin/getconf", "DARWIN_USER_TEMP_DIR"], timeout=10.0).stdout.strip() or "/tmp"
     except process.CommandError:
@@ -96,7 +96,7 @@ def find(engine: str = "auto", socket: str | None = None, *, world: World) -> En
         world: processes, environment and user.
 
     Raises:
-        EngineError: none answers; the text names everything that was tried and why it failed.
+        EngineError: none answers; the text lists each attempt and its failure.
     """
     if engine not in ENGINES:
         raise EngineError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
@@ -123,5 +123,5 @@ def find(engine: str = "auto", socket: str | None = None, *, world: World) -> En
     wanted = "container engine" if engine == "auto" else engine
     raise EngineError(
         f"no {wanted} answers on this host. Tried: {'; '.join(tried)}. "
-        "Install one with the role onebox.stack.container_engine, or start the one that is there."
+        "Install one with the role onebox.stack.container_engine, or start the installed one."
     )

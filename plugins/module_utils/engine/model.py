@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A container as Docker and Podman both describe it, in one shape.
+"""A container as Docker and Podman both describe it, in one form.
 
 The source is ``inspect`` output: Docker's API, Podman's Docker-compatible API, or ``podman inspect``. The three differ
 in small ways (``Health``/``Healthcheck``, lists of strings for ``Mounts[].Options``); the differences end here.
@@ -21,7 +21,7 @@ CONFIG_FILES_LABEL = "com.docker.compose.project.config_files"
 
 @dataclass(frozen=True)
 class Mount:
-    """One row of ``Mounts``: what the engine was told, not what the container sees."""
+    """One row of ``Mounts``: the request to the engine, not the view of the container."""
 
     type: str
     source: str
@@ -45,7 +45,7 @@ class Port:
 class Container:
     """One container.
 
-    ``status`` is the engine's word: created, running, paused, restarting, removing, exited, dead (Podman also says
+    ``status`` is one of: created, running, paused, restarting, removing, exited, dead (Podman also says
     configured, initialized, stopping, stopped). ``health`` is "" without a healthcheck, else starting, healthy or
     unhealthy. ``pid`` is 0 unless a process runs. Times are RFC 3339 as the engine wrote them, "" for never.
     """
@@ -135,7 +135,7 @@ def _mount(row: t.Mapping[str, t.Any]) -> Mount:
 
 
 def _ports(data: t.Mapping[str, t.Any], host: t.Mapping[str, t.Any]) -> tuple[Port, ...]:
-    # HostConfig holds what was asked for also while the container is stopped; NetworkSettings only while it runs.
+    # HostConfig has the requested ports also while the container is stopped; NetworkSettings only while it runs.
     bound = host.get("PortBindings") or (data.get("NetworkSettings") or {}).get("Ports") or {}
     found = []
     for inside, outside in bound.items():

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks and volumes as Docker's API and Podman's command line both describe them, in one shape."""
+"""Networks and volumes as Docker's API and Podman's command line both describe them, in one form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 
 class Subnet(t.NamedTuple):
-    """Addresses of a network; "" for what the engine does not name."""
+    """Addresses of a network; "" if the engine does not name them."""
 
     subnet: str
     gateway: str
@@ -75,7 +75,7 @@ def _podman_network(data: t.Mapping[str, t.Any]) -> Network:
         attachable=False,
         ipv6=bool(data.get("ipv6_enabled")),
         options=data.get("options") or {},
-        # Its lease range is two addresses and not the prefix that was asked for.
+        # Its lease range is two addresses and not the requested prefix.
         subnets=tuple(
             Subnet(str(row.get("subnet") or ""), str(row.get("gateway") or ""), "") for row in data.get("subnets") or ()
         ),

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HTTP over a unix socket, many questions on the way at a time (HTTP/1.1 pipelining, RFC 9112 9.3.2).
+"""HTTP over a unix socket, with many requests in flight (HTTP/1.1 pipelining, RFC 9112 9.3.2).
 
-An engine works on the next answer while we read the last one, so that looking at 50 containers takes as long as the
-slower of both and not as both together. http.client cannot do that: it wants each answer read before the next question.
+An engine works on the next answer while we read the last one, so inspecting 50 containers takes as long as the
+slower of both, not as long as both together. http.client cannot do that: it
+requires each answer to be read before the next request.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 
-# So few that all of them fit the socket's buffer: a question must not wait for an answer that nobody reads yet.
+# So few that all of them fit the socket's buffer: a request must not wait for an unread answer.
 WINDOW = 64
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The times engines write, which no one version of Python reads as they are."""
+"""The times that engines write, which no version of Python can read directly."""
 
 from __future__ import annotations
 

@@ -73,9 +73,9 @@ class Prover:
         self._at[:4] = index.to_bytes(4, "little", signed=True)
 
     def __call__(self, job: Job) -> dict[str, t.Any]:
-        """Return ``state`` (proven, doubt, gone), ``user`` and one row for each mount declared.
+        """Return ``state`` (``proven``, ``doubt`` or ``gone``), ``user`` and one row for each mount declared.
 
-        ``doubt``: no control group names the container, the engine must confirm the pid.  style: keep doubt: a state
+        ``doubt``: no control group names the container, the engine must confirm the pid.
         """
         self._mark(_NO_MOUNT)
         container = job.container

@@ -129,7 +129,7 @@ def test_a_killed_build_leaves_no_image_and_the_next_one_is_clean(docker_engine,
         row = subject.obtain(reference, TINY)
         assert row["how"] == "standin"
         assert row["standin"] is True
-        assert row["note"] == "stand-in: Debian bookworm with ca-certificates"
+        assert row["note"] == "substitute image: Debian bookworm with ca-certificates"
         assert [entry.name for entry in scratch.iterdir()] == ["builder.lock"]
         assert docker_engine.run("run", "--rm", reference).stdout.startswith("12")
         assert docker_engine.run("run", "--rm", reference, "sh", "-c", 'echo "$GREETING"').stdout == "two words\n"

@@ -99,7 +99,7 @@ def test_a_command_of_someone_else_stays(places):
 
 
 def test_what_failed_is_said_with_advice(places):
-    with pytest.raises(compose_tool.ToolError, match=r"no index; see that pip reaches a package index"):
+    with pytest.raises(compose_tool.ToolError, match=r"no index; check that pip reaches a package index"):
         install(places, Commands(2, process.CommandError))
     assert os.listdir(places[0]) == []
 
@@ -140,5 +140,5 @@ def test_a_host_without_a_debian_mirror(places):
         def __call__(self, words, **options):
             return process.Result(tuple(words), 0, "http://mirror.example.org/ubuntu noble\n", "", 0.0)
 
-    with pytest.raises(compose_tool.ToolError, match="no Debian archive"):
+    with pytest.raises(compose_tool.ToolError, match="does not use a Debian archive"):
         installer(places, Ubuntu()).docker_compose("trixie", ["docker-compose"])

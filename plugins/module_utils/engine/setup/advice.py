@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What to type when an engine is installed and still does not serve."""
+"""Advice for an engine that is installed but does not answer."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ def has_systemd() -> bool:
 
 
 def dead_docker(error: str, systemd: bool, which: Which = shutil.which) -> str:
-    """What to say when Docker is installed and does not answer; "" when it is not installed.
+    """The advice if Docker is installed but does not answer; "" if it is not installed.
 
     Args:
-        error: what asking its sockets gave.
-        systemd: whether systemd looks after services here.
+        error: the error of its sockets.
+        systemd: whether systemd manages services here.
     """
     if which("dockerd") is None:
         return ""
     if "ermission denied" in error:
         return (
-            "Docker runs, but this user may not use its socket. Type: sudo usermod -aG docker $USER, log in again, and "
-            "run this again; or choose container_engine_name: podman, which needs no such right"
+            "Docker runs, but this user may not use its socket. Run: sudo usermod -aG docker $USER, log in again, and "
+            "run this again; or choose container_engine_name: podman, which does not need this permission"
         )
     start = "sudo systemctl start docker" if systemd else "sudo sh -c 'dockerd >/var/log/dockerd.log 2>&1 &'"
     return (
-        f"Docker is installed, but its daemon does not answer. Type: {start}, and run this again; "
-        "or choose container_engine_name: podman, which needs no daemon"
+        f"Docker is installed, but its daemon does not answer. Run: {start}, and run this again; "
+        "or choose container_engine_name: podman, which does not need a daemon"
     )
 
 
 def rootless(user: str, read: Read, which: Which = shutil.which, may_tunnel: bool = True) -> list[str]:
-    """What keeps Podman from running without root here, each with its cure.
+    """The obstacles to rootless Podman here, each with its fix.
 
     Args:
         user: the name of the user.

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Install a compose tool where the distribution's own is too old or missing, beside the system and replaceable.
+"""Install a compose tool next to the system, replaceable, if the distribution's own is too old or missing.
 
-Each installation is made complete in a directory of its own and then linked in one step: one that was killed, or two
-at once, leave either the former tool or the new one.
+Each installation is completed in its own directory and then linked in one step. A killed one, or two
+at once, leave either the previous tool or the new one.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 _TIMEOUT = 600.0
-# Another run may install meanwhile: three commands, each within the time above.
+# Another run may install at the same time: three commands, each within the time above.
 _WAIT = 3 * _TIMEOUT
 # Debian's archive by the names of its suites; other archives on the host have other names.
 _DEBIAN = re.compile(r"bookworm|trixie|forky|sid|stable|testing|unstable|oldstable")
 
 
 class ToolError(OneboxError):
-    """The compose tool cannot be installed. Says why and what to do."""
+    """The compose tool cannot be installed. The text has the reason and the fix."""
 
 
 class Installer:
@@ -74,7 +74,7 @@ class Installer:
             self._call([python, "-m", "venv", *alone, folder], "install your distribution's python3-venv")
             pip = [f"{wheel}/pip"] if wheel else ["-m", "pip"]
             words = [interpreter, *pip, "install", "--quiet", "--disable-pip-version-check", requirement]
-            self._call(words, "see that pip reaches a package index (pip config list)")
+            self._call(words, "check that pip reaches a package index (pip config list)")
 
         return self._install("podman-compose", "bin/podman-compose", build)
 
@@ -82,7 +82,7 @@ class Installer:
         """Unpack docker compose v2 and its plugins from a newer Debian ``suite``; returns compose's path.
 
         The packages come from the mirror this host's apt uses, verified by apt; apt's own lists and the package
-        database are not touched, so nothing else of that suite can ever be installed by it.
+        database are not touched, so it cannot install anything else of that suite.
 
         Raises:
             ToolError: apt uses no Debian archive, it cannot be reached, or a directory cannot be written.
@@ -91,11 +91,11 @@ class Installer:
 
         def build(folder: str) -> None:
             apt = self._private_apt(suite, folder)
-            self._call([*apt, "update"], "see that this host's package mirror answers (apt-get update)")
+            self._call([*apt, "update"], "check that this host's package mirror answers (apt-get update)")
             self._call([*apt, "download", *packages], "see that this host's package mirror answers", folder)
             for name in sorted(os.listdir(folder)):
                 if name.endswith(".deb"):
-                    self._call(["dpkg-deb", "-x", name, "."], "free some room on the disk", folder)
+                    self._call(["dpkg-deb", "-x", name, "."], "free space on the disk", folder)
                     os.unlink(os.path.join(folder, name))
             shutil.rmtree(os.path.join(folder, "apt"))
 
@@ -137,7 +137,7 @@ class Installer:
                 shutil.rmtree(entry.path, ignore_errors=True)
 
     def _link(self, path: str) -> None:
-        """Link into the folder where commands are looked for, unless someone else's file has the name."""
+        """Link into the folder of commands, unless a foreign file has the name."""
         link = os.path.join(self._links, os.path.basename(path))
         ours = os.path.islink(link) and os.readlink(link).startswith(self._base + "/")
         if os.path.lexists(link) and not ours:
@@ -166,12 +166,12 @@ class Installer:
 
     def _mirror(self) -> str:
         words = ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)"]
-        listed = self._call(words, "install docker compose v2 by hand")
+        listed = self._call(words, "install docker compose v2 manually")
         for line in listed.splitlines():
             site, _space, suite = line.partition(" ")
             if _DEBIAN.fullmatch(suite):
                 return site
-        raise ToolError("this host's apt uses no Debian archive to take docker compose v2 from; install it by hand")
+        raise ToolError("this host's apt does not use a Debian archive that has docker compose v2. Install it manually")
 
     def _call(self, words: t.Sequence[str], advice: str, cwd: str | None = None) -> str:
         try:

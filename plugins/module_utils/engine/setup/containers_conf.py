@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one file of Podman's configuration that this collection owns, and what this host has to put there."""
+"""The file of Podman's configuration that this collection owns, and the settings of this host."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DropIn:
         """Make ``probe`` work by the fewest of ``choices``. Returns whether the file changed.
 
         Raises:
-            preflight.PreflightError: nothing helps; the file is as it was before.
+            preflight.PreflightError: no setting helps; the file is unchanged.
             DropInError: the file cannot be written.
             LockHeld: another run did not end within 15 minutes.
         """
@@ -48,7 +48,7 @@ class DropIn:
         folder = os.path.dirname(self.path)
         with _advising():
             files.make_directories(folder, 0o755)
-        # The folder itself is the lock, so nothing is left behind: of two runs the second finds the work done.
+        # The folder itself is the lock, so no lock file stays: of two runs the second finds the work done.
         with lock.directory_held(folder, timeout=_WAIT, world=world):
             before = self.read()
             if before and not probe():
@@ -91,7 +91,7 @@ def _advising() -> t.Iterator[None]:
 
 
 def folder_of(uid: int, home: str) -> str:
-    """Where Podman reads drop-ins of this user."""
+    """The directory in which Podman reads drop-ins of this user."""
     return "/etc/containers/containers.conf.d" if uid == 0 else f"{home}/.config/containers/containers.conf.d"
 
 
@@ -102,7 +102,7 @@ def choices_here() -> list[preflight.Setting]:
     runtimes = [program for program in ("runc", "crun") if shutil.which(program)]
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     processes = resource.getrlimit(resource.RLIMIT_NPROC)[1]
-    # Podman lowers its own limit of processes to pid_max first, so more than that cannot be handed on.
+    # Podman lowers its own limit of processes to pid_max first, so a larger value cannot be passed on.
     return preflight.candidates(
         runtimes,
         _backends(),

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Have the images a stack needs: present, else pulled, else, where no registry answers, built from the distribution.
+"""Provide images: present, else pulled, else built from the distribution if no registry answers.
 
-A stand-in is made by mmdebstrap from Debian's own packages under the public name, so that compose files stay as their
-owners wrote them. It carries the label ``onebox.standin``, so that nobody takes it for the real one.
+A substitute image is built by mmdebstrap from Debian's own packages under the public name, so that compose files do
+not change. Its label ``onebox.standin`` distinguishes it from the original.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ _BUILD_TIMEOUT = 900.0
 _IMPORT_TIMEOUT = 300.0
 # A base system unpacked, its archive, and apt's lists and packages at the same time.
 _BUILD_ROOM = 600 << 20
-# Left out of a stand-in: nothing a service reads, and a third of the size.
+# Omitted in a substitute image: services do not read them, and they are a third of the size.
 _WITHOUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
 
 
 class ImageError(OneboxError):
-    """An image cannot be had. Says which, what was tried, and what to do."""
+    """An image is not available. The text names it, the attempts, and the fix."""
 
 
 class BuilderMissing(ImageError):
-    """A stand-in could be built if mmdebstrap were installed."""
+    """A substitute image could be built if mmdebstrap were installed."""
 
 
 @dataclass(frozen=True)
 class StandIn:
-    """How to build a stand-in.
+    """The recipe of a substitute image.
 
     Attributes:
-        suite: the Debian release whose packages it is made of.
-        packages: what is installed beside the base system.
-        command: what a container runs by default.
+        suite: the Debian release of its packages.
+        packages: installed in addition to the base system.
+        command: the default command of a container.
         env: environment variables of the image.
     """
 
@@ -62,7 +62,7 @@ class StandIn:
         unknown = set(data) - {"suite", "packages", "command", "env"}
         if unknown or not data.get("suite"):
             raise ImageError(
-                f"the stand-in for {reference} must have a suite and may have packages, command and env; "
+                f"the substitute image for {reference} must have a suite and may have packages, command and env; "
                 f"it has {', '.join(sorted(map(str, data))) or 'nothing'}"
             )
         return cls(
@@ -74,7 +74,7 @@ class StandIn:
 
 
 def present(engine: Engine, reference: str) -> dict[str, t.Any] | None:
-    """What ``engine`` has under this name, or None."""
+    """The image of ``engine`` with this name, or None."""
     found = engine.image(reference)
     if found is None:
         return None
@@ -85,7 +85,7 @@ def present(engine: Engine, reference: str) -> dict[str, t.Any] | None:
         "id": engine.image_id(reference),
         "how": "present",
         "standin": bool(stand_in),
-        "note": f"stand-in: {stand_in}" if stand_in else "",
+        "note": f"substitute image: {stand_in}" if stand_in else "",
     }
 
 
@@ -93,11 +93,11 @@ class Images:
     """The images of one engine.
 
     Args:
-        engine: where they are looked for.
+        engine: of the images.
         world: clock and processes; its environment is that of mmdebstrap and of the engine's command.
         registry_timeout: seconds until a registry must have answered.
         pull_timeout: seconds the download of one image may take.
-        scratch: directory for the build; it needs room for the unpacked image.
+        scratch: directory for the build; it needs space for the unpacked image.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Images:
         self._scratch = scratch
 
     def present(self, reference: str) -> dict[str, t.Any] | None:
-        """What is here under this name, or None."""
+        """The image with this name, or None."""
         return present(self._engine, reference)
 
     def ensure(self, reference: str, stand_in: StandIn | None) -> dict[str, t.Any]:
@@ -136,11 +136,11 @@ class Images:
             return self.present(reference) or self.obtain(reference, stand_in)
 
     def obtain(self, reference: str, stand_in: StandIn | None) -> dict[str, t.Any]:
-        """Pull ``reference``, or build its stand-in.
+        """Pull ``reference``, or build its substitute image.
 
         Raises:
-            BuilderMissing: mmdebstrap is needed and not there.
-            ImageError: the image cannot be had.
+            BuilderMissing: mmdebstrap is needed and missing.
+            ImageError: the image is not available.
         """
         why = pull(
             self._engine.name,
@@ -153,20 +153,20 @@ class Images:
         if why:
             if stand_in is None:
                 raise ImageError(
-                    f"{reference} cannot be pulled ({why}) and has no stand-in. Check the name and the network, load "
-                    f"it by hand (`{self._engine.name} load`), or declare one in container_engine_standins."
+                    f"{reference} cannot be pulled ({why}) and has no substitute image. Check the name and the network, "
+                    f"load it manually (`{self._engine.name} load`), or declare one in container_engine_standins."
                 )
             self._build(reference, stand_in)
             how = "standin"
         found = self.present(reference)
         if found is None:
-            raise ImageError(f"{reference} was {how} and still {self._engine.name} does not know it: look at its log")
+            raise ImageError(f"{reference} was {how} but {self._engine.name} does not know it: check its log")
         return dict(found, how=how)
 
     def _build(self, reference: str, stand_in: StandIn) -> None:
         if shutil.which("mmdebstrap", path=self._world.environ.get("PATH")) is None:
             raise BuilderMissing(
-                f"no registry answers for {reference}; its stand-in needs mmdebstrap, which is not installed"
+                f"no registry answers for {reference}; its substitute image needs mmdebstrap, which is not installed"
             )
         path = os.path.join(self._scratch, "builder.lock")
         try:
@@ -174,7 +174,7 @@ class Images:
             if free < _BUILD_ROOM:
                 # mmdebstrap itself only says that apt-get update failed.
                 raise ImageError(
-                    f"the stand-in for {reference} needs {_BUILD_ROOM >> 20} MiB in {self._scratch} while it is built, "
+                    f"the substitute image for {reference} needs {_BUILD_ROOM >> 20} MiB in {self._scratch} during the build, "
                     f"and {free >> 20} MiB are free: the disk is full"
                 )
             with lock.held(path, purpose=f"build {reference}", timeout=_BUILD_TIMEOUT, world=self._world) as held:
@@ -191,7 +191,7 @@ class Images:
         environ = self._world.environ
         try:
             archive = os.path.join(folder, "image.tar")
-            # The archive is complete before the engine hears of it: a half-built image never has the name.
+            # The archive is complete before the engine imports it: a half-built image never has the name.
             self._world.run(
                 build_command(stand_in, archive),
                 timeout=_BUILD_TIMEOUT,
@@ -217,7 +217,7 @@ def sweep(scratch: str) -> None:
             continue
         below = [place for place in mounted if place.startswith(entry.path + "/")]
         if below:
-            raise ImageError(f"an interrupted build left {below[0]} mounted; type: umount {below[0]}")
+            raise ImageError(f"an interrupted build left {below[0]} mounted; run: umount {below[0]}")
         shutil.rmtree(entry.path, ignore_errors=True)
 
 
@@ -228,12 +228,14 @@ def _unusable(scratch: str, error: OSError) -> str:
 def _build_failed(reference: str, stand_in: StandIn, scratch: str, error: process.CommandError) -> str:
     printed = error.result.stderr or error.result.stdout
     if "No space left on device" in printed:
-        return f"the stand-in for {reference} cannot be built: the disk of {scratch} or of the image store is full"
-    # mmdebstrap ends with the same two lines whatever went wrong; apt's errors say it.
+        return (
+            f"the substitute image for {reference} cannot be built: the disk of {scratch} or of the image store is full"
+        )
+    # mmdebstrap always ends with the same two lines. apt's errors have the reason.
     told = [line for line in printed.splitlines() if line.startswith("E: ") and "mmdebstrap" not in line]
     said = process.last_words("\n".join(told) or printed) or str(error)
     return (
-        f"the stand-in for {reference} cannot be built from Debian {stand_in.suite}: {said}. "
+        f"the substitute image for {reference} cannot be built from Debian {stand_in.suite}: {said}. "
         "Check that this host's package mirror answers (apt-get update) and has these packages."
     )
 
@@ -241,7 +243,7 @@ def _build_failed(reference: str, stand_in: StandIn, scratch: str, error: proces
 def build_command(stand_in: StandIn, archive: str) -> list[str]:
     """The mmdebstrap call. No mirror is named: its own default or the host's apt sources serve."""
     words = ["mmdebstrap", "--quiet", "--variant=minbase", "--skip=check/empty"]
-    words.append("--dpkgopt=force-unsafe-io")  # what a power cut would spoil here is thrown away anyway
+    words.append("--dpkgopt=force-unsafe-io")  # an interrupted build is removed anyway
     words += [f"--dpkgopt=path-exclude={pattern}" for pattern in _WITHOUT]
     if stand_in.packages:
         words.append("--include=" + ",".join(stand_in.packages))
@@ -249,7 +251,7 @@ def build_command(stand_in: StandIn, archive: str) -> list[str]:
 
 
 def import_command(engine: str, stand_in: StandIn, archive: str, reference: str) -> list[str]:
-    """The call that makes an image of the archive, under the public name."""
+    """The call that imports the archive under the public name."""
     what = f"Debian {stand_in.suite} with {', '.join(stand_in.packages) or 'its base system'}"
     words = [engine, "import", "--change", f"LABEL {STAND_IN_LABEL}={json.dumps(what)}"]
     for key, value in (stand_in.env or {}).items():
@@ -264,15 +266,15 @@ def registry_of(reference: str) -> str:
     first, slash, _rest = reference.partition("/")
     named = slash and ("." in first or ":" in first or first == "localhost")
     host = first if named else "docker.io"
-    # The name people write is not the name that is asked.
+    # The common name differs from the queried one.
     return "registry-1.docker.io" if host == "docker.io" else host.partition(":")[0]
 
 
 def unknown_registries(references: t.Iterable[str], world: World) -> list[str]:
-    """Which registries of ``references`` this host has no address for.
+    """The registries of ``references`` without an address on this host.
 
-    It only decides whether the builder of stand-ins is installed along with the engine, to save a second installation;
-    whether an image is pulled is settled by pulling it.
+    It only decides whether the builder of substitute images is installed along with the engine, to save a second
+    installation. Each image is still pulled first.
     """
     hosts = sorted({registry_of(reference) for reference in references})
     unknown = []

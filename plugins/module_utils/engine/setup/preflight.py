@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find out which settings Podman needs to really run a container here.
+"""Find the settings that Podman needs to really run a container here.
 
 An engine that answers may still be unable to start anything: on a machine without systemd, with a restricted set of
-capabilities or with mixed cgroups, Podman's defaults fail in ways that a few lines of containers.conf mend. So a probe
-is run; when it fails, the settings that its error speaks of are tried first, then the others, then all together.
+capabilities or with mixed cgroups, Podman's defaults fail in ways that a few lines of containers.conf fix. So a probe
+is run. If it fails, the settings that match its error are tried first, then the others, then all together.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ Probe = t.Callable[[t.Sequence["Setting"]], str]
 
 
 class PreflightError(OneboxError):
-    """The engine cannot run a container here. Names all that was tried, and what each said."""
+    """The engine cannot run a container here. Lists all attempts and their errors."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One mending of containers.conf.
+    """One setting of containers.conf.
 
     Attributes:
-        name: for people.
+        name: for the report.
         table: the table of the file.
-        key: what is set there; of two settings with one key only one can hold.
-        value: as it stands in the file.
-        speaks: pattern of the errors that speak for it.
+        key: of two settings with one key only one applies.
+        value: as written in the file.
+        speaks: pattern of the errors that suggest it.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run of the probe: with which settings, and what it said ("" when it worked)."""
+    """One run of the probe: its settings and its error ("" if it worked)."""
 
     settings: tuple[str, ...]
     error: str
@@ -64,14 +64,14 @@ def candidates(runtimes: t.Sequence[str], backends: t.Sequence[str], nofile: int
         nofile: the hard limit of open files.
         nproc: the hard limit of processes.
     """
-    # Podman asks for more than the hard limit, which only CAP_SYS_RESOURCE may raise; runtimes differ in words.
+    # Podman requests more than the hard limit, which only CAP_SYS_RESOURCE may raise. The errors of runtimes differ.
     limits = f'["nofile={nofile}:{nofile}", "nproc={nproc}:{nproc}"]'
     found = [
         Setting("ulimits", "containers", "default_ulimits", limits, r"(?i)rlimit"),
         Setting("cgroupfs", "engine", "cgroup_manager", '"cgroupfs"', r"systemd|dbus|sd-bus|cgroup manager|adding pid"),
         Setting("events in a file", "engine", "events_logger", '"file"', r"journal|event"),
     ]
-    # crun refuses cgroup v1 mixed with v2; runc takes it.
+    # crun refuses cgroup v1 mixed with v2, runc accepts it.
     for name in ("runc", "crun"):
         if name in runtimes:
             found.append(Setting(name, "engine", "runtime", f'"{name}"', r"(?i)cgroup|crun|oci runtime"))
@@ -96,7 +96,7 @@ def render(settings: t.Sequence[Setting]) -> str:
 
 
 def names_in(text: str) -> list[str]:
-    """What a drop-in sets, as the report shows it: ``key=value``, limits by their key alone."""
+    """The settings of a drop-in, as the report shows them: ``key=value``, limits by their key alone."""
     found = []
     for key, value in re.findall(r"^(\w+) = (.+)$", text, re.M):
         found.append(key if value.startswith("[") else f"{key}={value.strip(chr(34))}")
@@ -107,11 +107,11 @@ def settle(probe: Probe, choices: t.Sequence[Setting]) -> list[Setting]:
     """Return the fewest settings found to make ``probe`` work.
 
     Args:
-        probe: runs a container with the given settings; returns what went wrong, "" for nothing.
+        probe: runs a container with the given settings; returns the error, "" for none.
         choices: settings to try, the likeliest first.
 
     Raises:
-        PreflightError: nothing helps.
+        PreflightError: no setting helps.
     """
     attempts: list[Attempt] = []
 
@@ -129,14 +129,14 @@ def settle(probe: Probe, choices: t.Sequence[Setting]) -> list[Setting]:
         setting = (fitting or left)[0]
         left.remove(setting)
         now = run(_with(used, setting))
-        # A setting stays when it cures, or at least changes the complaint; one that changes nothing is dropped.
+        # A setting stays if it fixes or at least changes the error. Others are dropped.
         if not now or _gist(now) != _gist(error):
             used = _with(used, setting)
             if not fitting:
                 doubted.append(setting)
             error = now
     if error:
-        # Two that cure only together escape a search by single steps.
+        # A search by single steps misses two settings that only work together.
         used = doubted = _together(run, choices, attempts)
     for setting in doubted:
         without = [other for other in used if other is not setting]
@@ -163,7 +163,7 @@ def _with(settings: t.Sequence[Setting], added: Setting) -> list[Setting]:
 
 
 def failure(attempts: t.Sequence[Attempt]) -> str:
-    """All attempts in words; what several said is said once."""
+    """All attempts in words. Equal errors appear once."""
     by_error: dict[str, list[Attempt]] = {}
     for one in attempts:
         by_error.setdefault(_gist(one.error), []).append(one)
@@ -173,11 +173,11 @@ def failure(attempts: t.Sequence[Attempt]) -> str:
     )
     return (
         f"Podman cannot run a container on this host. Tried {tried}. "
-        "Mend what the last lines name (often a missing capability or cgroup), use a virtual machine or a less "
+        "Fix the cause in the last lines (often a missing capability or cgroup), use a virtual machine or a less "
         "restricted host, or choose another engine with container_engine_name."
     )
 
 
 def _gist(error: str) -> str:
-    # Container ids, process ids and times differ from run to run; the complaint does not.
+    # Container ids, process ids and times differ from run to run; the error does not.
     return re.sub(r"[0-9a-f]{12,}|\d{3,}|\d\d:\d\d:\d\d\S*", "#", error)

@@ -16,13 +16,13 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
-# What Docker and Podman print once the registry has told them about the image. Seen with Docker 20.10 to 28 and
-# Podman 4.3 to 5.8; an engine with other words is held to the shorter limit.
+# Output of Docker and Podman once the registry has answered. Seen with Docker 20.10 to 28 and
+# Podman 4.3 to 5.8; for an engine with other output the shorter limit applies.
 _ANSWERED = re.compile(r"Pulling from |Pulling fs layer|Already exists|Getting image source|Copying (blob|config)")
 
 
 def pull(engine: str, reference: str, *, world: World, registry_timeout: float, pull_timeout: float) -> str:
-    """Pull ``reference``; returns why not, "" when it is there now.
+    """Pull ``reference``; returns the reason of a failure, "" on success.
 
     Args:
         engine: the command, ``docker`` or ``podman``.

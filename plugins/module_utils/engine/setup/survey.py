@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One look at a host: which engine it has, whether that runs a container, and what is missing."""
+"""Survey a host: its engine, whether it runs a container, and missing packages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def look(name: str, world: World) -> tuple[Engine | None, str]:
     """The engine that answers, or None and why not.
 
     Raises:
-        EngineError: the name is no engine's.
+        EngineError: the name is not an engine's.
     """
     try:
         return find(name, world=world), ""
@@ -51,9 +51,9 @@ def is_rootless(engine: Engine, world: World) -> bool:
 
 
 def prove(engine: Engine, drop_in: containers_conf.DropIn, world: World) -> bool:
-    """Run the probe, and settle what Podman needs for it. Returns whether settings changed.
+    """Run the probe, and write the settings that Podman needs for it. Returns whether settings changed.
 
-    Not where a container that runs shows already what the probe would.
+    Skipped if a running container already shows the same.
 
     Raises:
         PreflightError: the engine cannot run a container here.
@@ -72,7 +72,7 @@ def prove(engine: Engine, drop_in: containers_conf.DropIn, world: World) -> bool
         error = probe()
         if error:
             raise PreflightError(
-                f"Docker answers but cannot run a container on this host: {error}. Its own log says more "
+                f"Docker answers but cannot run a container on this host: {error}. Its own log has details "
                 "(journalctl -u docker, or what dockerd printed)."
             )
         return False
@@ -109,7 +109,7 @@ def missing_packages(wanted: t.Sequence[str], world: World) -> list[str]:
 
 
 def builder_is_wanted(references: t.Sequence[str], world: World) -> bool:
-    """Whether stand-ins will have to be built: their registry has no address here, and the builder is missing."""
+    """Whether substitute images have to be built: their registry has no address here, and the builder is missing."""
     if shutil.which("mmdebstrap") or not references:
         return False
     return bool(images.unknown_registries(references, world))
