@@ -58,7 +58,7 @@ def without_code(line: str) -> str:
     """A line without inline code, Jinja expressions, Ansible's markup and targets of links."""
     line = re.sub(r"``.*?``|`[^`]*`|\{\{.*?\}\}|\{%.*?%\}|<!--.*?-->", "``", line)
     line = re.sub(r"\b[COVMBIUEFRP]+\([^)]*\)|\]\([^)]*\)|https?://\S+", "``", line)
-    return re.sub(r"[\w.-]*/[\w./*-]+|\b\w+(-\w+)*\.(yml|py|md|json|sh|toml|env)\b|--\w[\w-]*", "``", line)
+    return re.sub(r"[\w.-]*/[\w./*-]+|\b\w+(\.\w+)+|\b\w+(-\w+)*\.(yml|py|md|json|sh|toml|env)\b|--\w[\w-]*", "``", line)
 
 
 def python_lines(path: str, text: str) -> t.Iterator[tuple[int, str]]:
@@ -111,7 +111,7 @@ def task_names(path: str, text: str) -> t.Iterator[Finding]:
     Loader.add_multi_constructor("", lambda loader, suffix, node: None)
     for number, name in _names(yaml.compose(text, Loader=Loader)):
         # "Notify" and "listen" refer to handlers by name; a prefix "file | " is not part of the sentence.
-        name = name.rpartition(" | ")[2]
+        name = re.sub(r"\{\{.*?\}\}", "x", name).rpartition(" | ")[2]
         verb = first_word(name)
         if len(name) > MAX_NAME:
             yield Finding(path, number, f"{name!r} has {len(name)} characters", f"it in {MAX_NAME}")

@@ -112,22 +112,23 @@ WORDS: tuple[Word, ...] = (
 )
 
 # A heading, a task name and a test name are read alone: they have no noun a pronoun could refer to.
-PRONOUNS = _set("it its them they their theirs this these those what somebody nobody he she")
+PRONOUNS = _set("it them they theirs those what somebody nobody he she")
 # A test name starts with its subject.
-NOT_SUBJECTS = frozenset({"a", "an", "the", "that", *PRONOUNS})
+NOT_SUBJECTS = frozenset({"a", "an", "the", "that", "this", "these", "its", "their", *PRONOUNS})
 
 VERBS = _set(
     """
-    add adopt allow apply assert back build calculate change check clean clear clone close collect compare
-    configure connect convert copy corrupt count create cut deactivate decide delete deploy derive destroy detach
-    disable display download drop enable encrypt end enforce ensure exclude expose extract fail fetch fill find
-    format gather generate import include initialize inspect install kill launch limit link list load lock log
-    manage mark mask measure migrate modify mount move notify open overwrite parse pause plan power prepare print
-    protect prove publish pull push query read reboot rebuild record recreate refresh refuse register rehearse
-    reject reload remove rename render replace report require reset resolve restart restore resume retire retrieve
-    retry revert roll rotate run save schedule select send set show shut simulate skip split stage start stop
-    store summarize switch synchronize tag terminate test touch trigger truncate uninstall unload unmount update
-    upgrade upload use validate verify wait warn write
+    add adopt allow answer apply assert authorize avoid back block build calculate capture change check choose
+    clean clear clone close collect compare configure connect continue convert copy corrupt count create cut
+    deactivate decide delete deploy derive destroy detach disable discard disconnect display download drop enable
+    encrypt end enforce ensure escape evaluate exclude expect expose extract fail fetch fill find flush format
+    free gather generate identify import include initialize inspect install interrupt invoke kill launch limit
+    link list load lock log manage mark mask measure migrate modify mount move notify open overwrite parse pause
+    plan power prepare print protect prove publish pull push query read reboot rebuild record recreate refresh
+    refuse register rehearse reject release reload remove rename render repair replace report require rerun reset
+    resolve restart restore resume retire retrieve retry revert roll rotate run save schedule seed select send set
+    share show shrink shut simulate skip split stage start stop store summarize switch synchronize tag terminate
+    test touch trigger truncate uninstall unload unmount update upgrade upload use validate verify wait warn write
     """
 )
 # Verbs that do not name the action, and the replacement.

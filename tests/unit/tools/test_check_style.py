@@ -115,7 +115,7 @@ def test_task_name_is_checked(style: types.ModuleType, path: str, name: str, lin
 
 
 def test_task_names_in_style_are_accepted(style: types.ModuleType) -> None:
-    text = "- name: Set up backups\n  hosts: all\n  vars: {x: !unsafe y}\n  tasks:\n    - name: main | Start {{ it }}\n"
+    text = "- name: Set up backups\n  vars: {x: !unsafe y}\n  tasks:\n    - name: main | Start {{ it | join(' ') }}\n"
     assert found(style, "site.yml", text) == []
 
 
