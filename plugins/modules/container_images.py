@@ -37,8 +37,8 @@ options:
     default: auto
   standins:
     description:
-      - Substitute images to build if no registry answers, by reference. Each entry has C(suite), the Debian release, and
-        may have C(packages), C(command) and C(env).
+      - Substitute images to build if no registry answers, by reference. Each entry has C(suite), the Debian release,
+        and may have C(packages), C(command) and C(env).
     type: dict
     default: {}
   registry_timeout:

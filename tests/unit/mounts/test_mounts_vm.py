@@ -107,7 +107,7 @@ def test_space_is_refused_by_colima_and_fine_with_podman() -> None:
 def test_script_quotes_every_name() -> None:
     text = script([Question(7, "/a b/$(reboot)", "/it's", "")])
     (body,) = shlex.split(text.partition("$sudo sh -c ")[2])  # one word for the outer shell
-    assert "look 0 7 '/a b/$(reboot)' '/it'\"'\"'s' '' ''" in body
+    assert "inspect 0 7 '/a b/$(reboot)' '/it'\"'\"'s' '' ''" in body
     assert body.endswith("table self\ntable 7")
 
 

@@ -153,7 +153,7 @@ class Images:
         if why:
             if stand_in is None:
                 raise ImageError(
-                    f"{reference} cannot be pulled ({why}) and has no substitute image. Check the name and the network, "
+                    f"{reference} cannot be pulled ({why}) and has no substitute image. Check name and network, "
                     f"load it manually (`{self._engine.name} load`), or declare one in container_engine_standins."
                 )
             self._build(reference, stand_in)
@@ -174,8 +174,8 @@ class Images:
             if free < _BUILD_ROOM:
                 # mmdebstrap itself only says that apt-get update failed.
                 raise ImageError(
-                    f"the substitute image for {reference} needs {_BUILD_ROOM >> 20} MiB in {self._scratch} during the build, "
-                    f"and {free >> 20} MiB are free: the disk is full"
+                    f"the substitute image for {reference} needs {_BUILD_ROOM >> 20} MiB in {self._scratch} "
+                    f"during the build, and {free >> 20} MiB are free: the disk is full"
                 )
             with lock.held(path, purpose=f"build {reference}", timeout=_BUILD_TIMEOUT, world=self._world) as held:
                 self._build_locked(reference, stand_in, held.descriptor)
