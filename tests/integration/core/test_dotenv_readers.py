@@ -170,7 +170,7 @@ def test_env_file_of_a_service(tmp_path, tool, request):
     assert environment_of(json.loads(done.stdout)["services"]["a"]) == wanted
 
 
-def test_the_examples(tmp_path):
+def test_module_examples_run_unchanged(tmp_path):
     replace = {"/opt/onebox/coinpilot": str(tmp_path)}
     assert run_examples("env_file", replace=replace, check=True)["Write the environment of a stack"]["changed"]
     assert list(tmp_path.iterdir()) == []
@@ -186,7 +186,7 @@ def task(tmp_path, **options: object) -> dict:
     return {"name": "it", "onebox.stack.env_file": words, "ignore_errors": True}
 
 
-def test_mistakes_are_told_and_change_nothing(tmp_path):
+def test_mistakes_are_reported_and_change_nothing(tmp_path):
     (tmp_path / ".env").write_text("A=1\n")
     cases = (
         ({"values": {"A": ""}, "required": ["A", "B"]}, "is as it was: A, B must not be empty"),

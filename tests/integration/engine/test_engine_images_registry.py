@@ -45,19 +45,19 @@ def try_pull(engine, reference, registry_timeout=3.0):
     return why, time.monotonic() - began
 
 
-def test_a_registry_that_hangs_costs_no_more_than_its_time(engine, silent_registry):
+def test_registry_that_hangs_costs_no_more_than_its_time(engine, silent_registry):
     why, seconds = try_pull(engine, f"{silent_registry}/obx-engine/nosuch:1")
     assert why == "the registry did not answer within 3 s"
     assert 2.9 < seconds < 6
 
 
-def test_a_registry_without_an_address_answers_at_once(engine):
+def test_registry_without_an_address_answers_at_once(engine):
     why, seconds = try_pull(engine, "registry.invalid/obx-engine/nosuch:1", 30)
     assert "no such host" in why or "server misbehaving" in why
     assert seconds < 15
 
 
-def test_an_engine_that_is_not_installed():
+def test_engine_that_is_not_installed():
     why = pull("nosuch-engine", "x", world=World.real(), registry_timeout=1, pull_timeout=1)
     assert why == "cannot run nosuch-engine: No such file or directory"
 
@@ -68,7 +68,7 @@ def images(engine, scratch):
     return Images(reader, world=world, registry_timeout=10, pull_timeout=60, scratch=str(scratch))
 
 
-def test_an_image_nobody_has_is_named_with_what_to_do(engine, tmp_path):
+def test_image_nobody_has_is_named_with_what_to_do(engine, tmp_path):
     with pytest.raises(ImageError, match=r"registry.invalid/obx-engine/nosuch:1 cannot be pulled .*standins"):
         images(engine, tmp_path).obtain("registry.invalid/obx-engine/nosuch:1", None)
 
@@ -104,7 +104,7 @@ def wait_for(condition, seconds):
         time.sleep(0.05)
 
 
-def test_a_killed_build_leaves_no_image_and_the_next_one_is_clean(docker_engine, tmp_path):
+def test_killed_build_leaves_no_image_and_the_next_one_is_clean(docker_engine, tmp_path):
     reference = "registry.invalid/obx-engine/standin:1"
     tests = pathlib.Path(__file__).resolve().parents[2]
     scratch = tmp_path / "scratch"
@@ -139,7 +139,7 @@ def test_a_killed_build_leaves_no_image_and_the_next_one_is_clean(docker_engine,
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
-def test_a_full_disk_is_named_and_leaves_nothing(docker_engine, tmp_path):
+def test_full_disk_is_named_and_leaves_nothing(docker_engine, tmp_path):
     small = tmp_path / "small"
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=30m", "obx-engine", str(small)], check=True)
@@ -153,6 +153,6 @@ def test_a_full_disk_is_named_and_leaves_nothing(docker_engine, tmp_path):
         shutil.rmtree(small)
 
 
-def test_a_release_that_does_not_exist_says_so(docker_engine, tmp_path):
+def test_release_that_does_not_exist_says_so(docker_engine, tmp_path):
     with pytest.raises(ImageError, match=r"cannot be built from Debian nosuch: .*package mirror"):
         images(docker_engine, tmp_path).obtain("registry.invalid/obx-engine/nosuite:1", StandIn("nosuch", ()))

@@ -31,7 +31,7 @@ def leftovers(engine, tag):
     return [line for line in listed.splitlines() if f"onebox-probe-{tag}" in line]
 
 
-def test_the_probe_runs_and_leaves_nothing(engine):
+def test_probe_runs_and_leaves_nothing(engine):
     probe = Probe(engine.name, world_with(engine.environ), tag="obx-engine-ok")
     assert probe() == ""
     assert probe() == ""
@@ -39,7 +39,7 @@ def test_the_probe_runs_and_leaves_nothing(engine):
     assert leftovers(engine, "obx-engine-ok") == []
 
 
-def test_a_runtime_that_fails_is_reported_and_leaves_nothing(podman_engine, tmp_path):
+def test_runtime_that_fails_is_reported_and_leaves_nothing(podman_engine, tmp_path):
     runtime = tmp_path / "broken"
     runtime.write_text("#!/bin/sh\necho 'broken: no such luck' >&2\nexit 1\n")
     runtime.chmod(0o755)
@@ -58,7 +58,7 @@ def test_a_runtime_that_fails_is_reported_and_leaves_nothing(podman_engine, tmp_
     assert leftovers(podman_engine, "obx-engine-broken") == []
 
 
-def test_a_healthy_container_with_a_port_saves_the_probe(docker_engine, tiny_image, tmp_path):
+def test_healthy_container_with_a_port_saves_the_probe(docker_engine, tiny_image, tmp_path):
     name, calls = "obx-engine-shown", []
     health = ["--health-cmd", "true", "--health-interval", "1s"]
     docker_engine.run("run", "-d", "--name", name, *health, "-p", "127.0.0.1::80", tiny_image, "sleep", "100")

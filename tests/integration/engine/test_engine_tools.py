@@ -15,19 +15,19 @@ def version(path):
     return subprocess.run([path, "version", "--short"], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_podman_compose(tmp_path):
+def test_podman_compose_is_installed_and_runs(tmp_path):
     installer = Installer(str(tmp_path / "opt"), str(tmp_path / "bin"), World.real())
     assert version(installer.podman_compose("podman-compose==1.6.0", "/usr/bin/python3")) == "1.6.0"
     assert version(str(tmp_path / "bin" / "podman-compose")) == "1.6.0"
 
 
-def test_docker_compose(tmp_path):
+def test_docker_compose_is_installed_and_runs(tmp_path):
     installer = Installer(str(tmp_path / "opt"), str(tmp_path / "bin"), World.real())
     assert version(installer.docker_compose("trixie", ["docker-compose", "docker-buildx"])).startswith("2.")
     assert (tmp_path / "bin" / "docker-buildx").exists()
 
 
-def test_the_modules_agree_on_this_host(docker_engine):
+def test_modules_agree_on_this_host(docker_engine):
     """The preflight of the Docker that answers, through Ansible; nothing is changed by a look."""
     tasks = [
         {"name": "look", "onebox.stack.container_engine_preflight": {"engine": "docker"}, "register": "looked"},
@@ -44,7 +44,7 @@ def test_the_modules_agree_on_this_host(docker_engine):
     json.dumps(results)
 
 
-def test_an_unknown_engine_names_the_option():
+def test_unknown_engine_names_the_option():
     task = {
         "name": "look",
         "onebox.stack.container_engine_preflight": {"engine": "lxc"},

@@ -36,7 +36,7 @@ def test_entrypoint_that_drops_its_rights_is_believed_and_not_its_exec(lab: Lab)
     assert row["user"]["uid"] == 1000
 
 
-def test_application_behind_an_init_is_asked_and_not_the_init(docker_lab: Lab) -> None:
+def test_application_behind_an_init_is_tried_and_not_the_init(docker_lab: Lab) -> None:
     """Docker's --init stays root while the application drops its rights."""
     data = docker_lab.directory("data")
     name = docker_lab.run("--init", "-v", f"{data}:/data", argv=("/bin/su", "app", "-c", "exec /bin/sleep 100000"))
@@ -56,7 +56,7 @@ def test_root_without_capabilities_is_not_root(lab: Lab) -> None:
     expect(lab.verdict(name), "not_readable", "chown")
 
 
-def test_group_decides(lab: Lab) -> None:
+def test_group_of_the_application_decides(lab: Lab) -> None:
     data = lab.directory("data", mode=0o2770)
     os.chown(data, 0, 4711)
     member = lab.run("-v", f"{data}:/data", "--user", "1000:1000", "--group-add", "4711")
@@ -80,7 +80,7 @@ def test_user_namespace_is_entered(podman_lab: Lab) -> None:
         lab.cli("exec", name, "/bin/touch", "/foreign/x")
 
 
-def test_full_disk(lab: Lab) -> None:
+def test_full_disk_is_no_space(lab: Lab) -> None:
     data = lab.directory("data")
     lab.mount("tmpfs", data, "-o", "size=64k")
     (data / "big").write_bytes(b"\0" * 65536)
@@ -118,7 +118,7 @@ def test_file_system_that_became_read_only(lab: Lab) -> None:
     assert "dmesg" in expect(lab.verdict(name), "not_writable", "mount_disk")
 
 
-def test_immutable_directory(lab: Lab) -> None:
+def test_immutable_directory_is_not_writable(lab: Lab) -> None:
     data = lab.directory("data")
     name = lab.run("-v", f"{data}:/data")
     command("chattr", "+i", data)

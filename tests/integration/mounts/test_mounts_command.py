@@ -46,7 +46,7 @@ def stack(lab: Lab) -> tuple[Lab, str, list[str]]:
     return lab, project, names
 
 
-def test_playbook_tells_three_different_breaks_and_ends_with_an_exit_code(
+def test_playbook_reports_three_different_breaks_and_fails(
     stack: tuple[Lab, str, list[str]], tmp_path: pathlib.Path
 ) -> None:
     lab, project, names = stack
@@ -80,7 +80,7 @@ def test_playbook_tells_three_different_breaks_and_ends_with_an_exit_code(
     assert play(*options).returncode == 0
 
 
-def test_stack_that_is_down_is_no_success(lab: Lab) -> None:
+def test_stopped_stack_is_not_a_success(lab: Lab) -> None:
     done = play("-e", f"container_engine={lab.name}", "-e", "compose_stack_name=obx-mounts-none")
     assert done.returncode != 0
     assert "is the stack up" in " ".join(done.stdout.split())

@@ -96,7 +96,7 @@ def daemon() -> t.Iterator[Daemon]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_checks_go_on_while_the_engine_is_killed_and_started(daemon: Daemon, docker_lab: Lab) -> None:
+def test_checks_continue_while_the_engine_is_killed_and_started(daemon: Daemon, docker_lab: Lab) -> None:
     """Each answer is the truth or an error that says what to do; none is a wrong verdict."""
     daemon.cli("import", str(image(docker_lab)), "obx-mounts-own:1")
     names = [f"obx-mounts-own-{number}" for number in range(4)]
@@ -138,7 +138,7 @@ def test_checks_go_on_while_the_engine_is_killed_and_started(daemon: Daemon, doc
     assert all(re.search("start it|start the engine|does not answer", one) for one in errors), errors
 
 
-def test_engine_that_is_gone_is_no_success_for_a_monitor(tmp_path: pathlib.Path) -> None:
+def test_missing_engine_is_not_a_success_for_a_monitor(tmp_path: pathlib.Path) -> None:
     """Exit code 2, the metric at 0, and what to do."""
     metrics = tmp_path / "m.prom"
     out = io.StringIO()

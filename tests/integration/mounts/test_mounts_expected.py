@@ -33,7 +33,9 @@ def test_expected_mount_that_is_missing(lab: Lab) -> None:
     expect(result["containers"][0]["mounts"][1], "missing", "recreate")
     (missing,) = result["missing_mounts"]
     assert (missing["container"], missing["source"], missing["destination"]) == (name, str(other), "/app/logs")
-    again = lab.run("-v", f"{data}:/data", "-v", f"{other}:/app/logs")  # the fix, done: created again from the right file
+    again = lab.run(
+        "-v", f"{data}:/data", "-v", f"{other}:/app/logs"
+    )  # the fix, done: created again from the right file
     expected = [{"container": again, "source": str(other), "destination": "/app/logs"}]
     expect(lab.verdict(again, "/app/logs", expected=expected), "ok", "none")
 
@@ -45,7 +47,7 @@ def test_expected_service_without_a_container(lab: Lab) -> None:
     assert result["missing_mounts"][0]["service"] == "worker"
 
 
-def test_wrong_source_names_look_alike_directories(lab: Lab) -> None:
+def test_wrong_source_names_lookalike_directories(lab: Lab) -> None:
     deployed, sibling = lab.directory("app/data"), lab.directory("app-data/data")
     name = lab.run("-v", f"{sibling}:/data")
     message = expect(
@@ -159,7 +161,7 @@ def test_mounts_taken_from_another_container_and_by_the_mount_option(lab: Lab) -
 
 
 @pytest.mark.parametrize("odd", ["with space", "back\\slash", "new\nline", "ünï‑cødé", "tab\tand'quote", "esc\x1b[31m"])
-def test_odd_names(lab: Lab, odd: str) -> None:
+def test_odd_names_are_proven(lab: Lab, odd: str) -> None:
     data = lab.directory(odd)
     quoted = str(data).replace('"', '""')
     name = lab.run("--mount", f'type=bind,"source={quoted}",target=/data')
@@ -185,14 +187,14 @@ def test_container_that_does_not_run(lab: Lab) -> None:
     expect(lab.verdict(created), "ok", "none")
 
 
-def test_finished_one_shot_is_no_finding_when_it_is_named(lab: Lab) -> None:
+def test_finished_one_shot_is_accepted_by_name(lab: Lab) -> None:
     name = lab.run("-v", f"{lab.directory('data')}:/data", argv=("/bin/sh", "-c", "exit 0"), wait=False)
     lab.until(lambda: lab.cli("inspect", "-f", "{{.State.Status}}", name) == "exited")
     assert not lab.proof(name)["ok"]
     assert lab.proof(name, one_shots=[name])["ok"]
 
 
-def test_paused_container_is_told_as_paused(docker_lab: Lab) -> None:
+def test_paused_container_is_reported_as_paused(docker_lab: Lab) -> None:
     """Docker only: Podman needs a cgroup v2 freezer or systemd for pausing."""
     name = docker_lab.run("-v", f"{docker_lab.directory('data')}:/data")
     docker_lab.cli("pause", name)

@@ -116,7 +116,7 @@ def test_pid_of_another_container(lab: Lab) -> None:
     assert row["verdict"] == "unverifiable", row
 
 
-def test_container_that_dies_between_list_and_look(lab: Lab) -> None:
+def test_container_that_dies_between_list_and_proof(lab: Lab) -> None:
     data = lab.directory("data")
     name = lab.run("-v", f"{data}:/data")
     before = lab.engine.containers(names=[name])
@@ -128,7 +128,7 @@ def test_container_that_dies_between_list_and_look(lab: Lab) -> None:
     assert only(proof(Recorded(before, [])))["verdict"] == "not_running"
 
 
-def test_container_restarted_between_list_and_look(lab: Lab) -> None:
+def test_container_restarted_between_list_and_proof(lab: Lab) -> None:
     data = lab.directory("data")
     name = lab.run("-v", f"{data}:/data")
     before = lab.engine.containers(names=[name])
@@ -136,7 +136,7 @@ def test_container_restarted_between_list_and_look(lab: Lab) -> None:
     assert only(proof(Recorded(before, lab.engine.containers(names=[name]))))["verdict"] == "ok"
 
 
-def test_unprivileged_caller_is_told_and_nothing_is_ok(lab: Lab) -> None:
+def test_unprivileged_caller_is_warned_and_no_mount_is_ok(lab: Lab) -> None:
     """What another user may not see is unverifiable. Run in a child that has given up being root."""
     data = lab.directory("data")
     name = lab.run("-v", f"{data}:/data")

@@ -295,7 +295,7 @@ def described(stage: Stage, mounts: t.Sequence[Layout]) -> Container:
 
 @settings(max_examples=250, deadline=None)
 @given(st.lists(layouts, min_size=1, max_size=4))
-def test_the_verdict_follows_from_how_the_layout_was_built(mounts: list[Layout]) -> None:
+def test_verdict_follows_from_how_the_layout_was_built(mounts: list[Layout]) -> None:
     with staged(mounts) as stage:
         container = described(stage, mounts)
         stage.shake()

@@ -33,7 +33,7 @@ def test_directory_file_and_volume_are_ok_and_nothing_is_left_behind(lab: Lab) -
     assert result["containers"][0]["pid"] == lab.pid(name)
 
 
-def test_source_deleted_and_made_anew(lab: Lab) -> None:
+def test_source_deleted_and_created_again(lab: Lab) -> None:
     data = lab.directory("data")
     name = lab.run("-v", f"{data}:/data")
     shutil.rmtree(data)
@@ -176,7 +176,7 @@ def test_mount_below_the_source_arrives_by_propagation(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("point", ["/data", "/real"])
-def test_covered_inside(lab: Lab, point: str) -> None:
+def test_destination_covered_inside_is_shadowed(lab: Lab, point: str) -> None:
     data = lab.directory("data")
     name = lab.run("-v", f"{data}:/real/data" if point == "/real" else f"{data}:/data")
     lab.inside(name, "mount", "-t", "tmpfs", "none", point)
@@ -186,7 +186,7 @@ def test_covered_inside(lab: Lab, point: str) -> None:
     expect(lab.verdict(name, place), "ok", "none")
 
 
-def test_unmounted_inside(lab: Lab) -> None:
+def test_destination_unmounted_inside_is_reported(lab: Lab) -> None:
     name = lab.run("-v", f"{lab.directory('data')}:/data")
     lab.inside(name, "umount", "/data")
     expect(lab.verdict(name), "unmounted_inside", "restart")

@@ -19,7 +19,7 @@ def lost(lab: Lab, name: str, **options: t.Any) -> dict[str, dict[str, t.Any]]:
     return {row["path"]: row for row in lab.proof(name, ephemeral=True, **options)["ephemeral_writes"]}
 
 
-def test_what_was_written_outside_is_found_and_what_is_mounted_or_passing_is_not(lab: Lab) -> None:
+def test_files_outside_mounts_are_found_without_mounted_or_temporary_ones(lab: Lab) -> None:
     name = lab.run("-v", f"{lab.directory('data')}:/data")
     assert lost(lab, name) == {}
     write(
@@ -41,7 +41,7 @@ def test_what_was_written_outside_is_found_and_what_is_mounted_or_passing_is_not
     assert lab.proof(name, ephemeral=True)["ok"]  # a finding of its own, not about a mount
 
 
-def test_stopped_container_is_looked_at_too(lab: Lab) -> None:
+def test_stopped_container_is_scanned_too(lab: Lab) -> None:
     name = lab.run()
     write(lab, name, "mkdir -p /app/journal; touch /app/journal/a")
     lab.cli("stop", "-t", "0", name)

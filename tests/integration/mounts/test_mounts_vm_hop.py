@@ -159,6 +159,6 @@ def test_another_source_than_the_one_expected(lab: Lab) -> None:
         assert proven(lab, name, expected=expected)["/data"]["verdict"] == verdict
 
 
-def test_container_that_does_not_run_is_not_asked_for(lab: Lab) -> None:
+def test_stopped_container_is_not_queried(lab: Lab) -> None:
     name = lab.create("-v", f"{lab.directory('data')}:/data")
     assert proven(lab, name)["/data"]["verdict"] == "not_running"

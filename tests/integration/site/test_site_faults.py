@@ -102,7 +102,7 @@ def test_killed_at_any_task_the_next_run_is_clean(box):
     assert (box.data / "precious").read_text() == "kept"
 
 
-def test_two_runs_at_once_both_end_well(box):
+def test_two_runs_at_once_both_succeed(box):
     first, second = box.start(), box.start()
     said = [process.communicate(timeout=300)[0] for process in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], "\n\n".join(said)
@@ -110,7 +110,7 @@ def test_two_runs_at_once_both_end_well(box):
     assert recap(box.run())["changed"] == 0
 
 
-def test_check_mode_touches_nothing_and_then_tells_the_truth(box):
+def test_check_mode_changes_nothing_and_predicts_the_run(box):
     said = box.run("--check", "--diff")
     assert recap(said)["changed"] > 0
     assert not box.data.exists()
@@ -120,7 +120,7 @@ def test_check_mode_touches_nothing_and_then_tells_the_truth(box):
     assert recap(box.run("--check"))["changed"] == 0
 
 
-def test_a_broken_mount_is_found_and_named(box):
+def test_broken_mount_is_found_and_named(box):
     box.run()
     moved = box.data.with_name("moved away")
     os.rename(box.data, moved)

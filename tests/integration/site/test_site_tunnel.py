@@ -121,7 +121,7 @@ def test_shown_opened_taken_and_closed(box):
     assert re.search(r"changed=0\b", box("-e", "tunnel=close").stdout)
 
 
-def test_a_port_that_is_taken_here_is_an_error_that_says_so(box):
+def test_port_that_is_taken_here_is_an_error_that_says_so(box):
     with socket.socket() as other:
         other.bind(("127.0.0.1", int(f"2{PORT}")))
         other.listen()

@@ -132,7 +132,7 @@ def test_without_a_workspace_it_says_so(stack):
     assert stack.engine.run("ps", "-aq", "--filter", f"name={PROJECT}").stdout == ""
 
 
-def test_the_report_of_a_stack_that_runs(stack, tmp_path):
+def test_report_of_a_stack_that_runs(stack, tmp_path):
     assert stack.compose("up", "-d").returncode == 0
     stack.get(stack.status)
     options = f"    project: {PROJECT}\n    engine: {stack.engine.name}\n    state_dir: {tmp_path}/state"

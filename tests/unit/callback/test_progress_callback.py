@@ -16,7 +16,7 @@ def test_steps_add_up_by_role_in_order():
     assert list(steps.seconds()) == ["engine", "dirs"]
 
 
-def test_a_step_that_still_runs_is_not_counted():
+def test_step_that_still_runs_is_not_counted():
     now = [0.0]
     steps = Steps(lambda: now[0])
     steps.begin("engine")

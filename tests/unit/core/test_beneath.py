@@ -160,7 +160,7 @@ def test_walk_of_thousands_of_nested_directories_ends_with_a_message(tree: Direc
         list(tree.walk(most_entries=3))
 
 
-def test_no_byte_leaves_the_directory_beside_a_process_that_swaps_it(
+def test_no_byte_leaves_the_directory_while_a_process_swaps_it(
     tree: Directory, tmp_path: pathlib.Path, way: str, tally
 ):
     before = _state(tmp_path / "victim")

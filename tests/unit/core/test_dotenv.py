@@ -34,7 +34,7 @@ from hypothesis import strategies as st
         ("${open", "'${open'"),
     ],
 )
-def test_quoting(value, quoted):
+def test_quoted_values_read_back_unchanged(value, quoted):
     assert env_file.quote("A", value) == quoted
 
 
@@ -55,7 +55,7 @@ def test_quoting(value, quoted):
         ("$a\r", "mount it as a secret"),
     ],
 )
-def test_what_cannot_be_written_is_refused_without_showing_it(value, says):
+def test_unwritable_value_is_refused_without_showing_it(value, says):
     with pytest.raises(EnvFileError, match="PASSWORD") as caught:
         env_file.quote("PASSWORD", value)
     assert says in str(caught.value)
@@ -87,14 +87,14 @@ def test_comments_order_and_foreign_variables_stay():
     assert env_file.merge(after, {"A": "1", "B": "new"}) == after
 
 
-def test_what_was_set_and_is_no_longer_goes_and_nothing_else():
+def test_variable_no_longer_set_is_removed_and_others_stay():
     first = env_file.merge("X=1\n", {"A": "1", "B": "2"})
     second = env_file.merge(first + "# by hand\nC=3\n", {"B": "2"})
     assert second == f"{OURS}B\nX=1\nB=2\n# by hand\nC=3\n"
     assert env_file.merge(second, {}) == "X=1\n# by hand\nC=3\n"
 
 
-def test_a_quote_that_does_not_end_is_named_by_its_line():
+def test_quote_that_does_not_end_is_named_by_its_line():
     with pytest.raises(EnvFileError, match=r"\.env, line 2: the quote after B= does not end"):
         env_file.merge("A=1\nB='x\nC=2\n", {"D": "it's"})
 
@@ -128,17 +128,17 @@ def test_names_are_those_any_tool_reads_a_value_for():
 @pytest.mark.parametrize(
     "text", ["A=\n", "A=''\n", 'A=""\n', "A= # nothing\n", "A='x'\nA=\n", "#A=1\n", "A=1\nA\n", "A=1\nA:\n", ""]
 )
-def test_missing(text):
+def test_required_variables_that_are_missing(text):
     assert env_file.missing(text, ["A"]) == ["A"]
     assert env_file.missing(text + "A=0\n", ["A"]) == []
 
 
-def test_the_diff_shows_no_value():
+def test_diff_shows_no_value():
     diff = env_file.masked("A=secret1\nB=x\n", "A=secret2\nB=x\nC=secret3\n")
     assert diff == {"before": "A=********\nB=********\n", "after": "A=******** (changed)\nB=********\nC=********\n"}
 
 
-def test_file_states(tmp_path):
+def test_states_of_the_file_are_read(tmp_path):
     path = tmp_path / ".env"
     assert env_file.read(str(path)).mode == 0
     env_file.write(str(path), "A=1\n", -1, -1)
@@ -159,7 +159,7 @@ def test_file_states(tmp_path):
         env_file.read(str(path))
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / ".env"
     path.write_text("A=old\n")
 
@@ -197,7 +197,7 @@ def test_any_file_converges_and_loses_nothing(before, values):
         assert piece.text.rstrip("\n") in after
 
 
-def test_the_directory_is_made_and_kept_at_its_mode(tmp_path):
+def test_directory_is_made_and_kept_at_its_mode(tmp_path):
     path = str(tmp_path / "deploy" / "stack" / ".env")
     assert env_file.directory_due(path, 0o755)
     env_file.make_directory(path, 0o755)
@@ -206,7 +206,7 @@ def test_the_directory_is_made_and_kept_at_its_mode(tmp_path):
     assert env_file.directory_due(path, 0o755)
 
 
-def test_a_directory_that_cannot_be_made_is_named(tmp_path):
+def test_directory_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     path = str(tmp_path / "file" / "stack" / ".env")
     with pytest.raises(EnvFileError, match="stack"):

@@ -74,7 +74,7 @@ def test_replace_in_a_missing_directory_names_the_file(tmp_path):
         files.replace(str(tmp_path / "none" / "state"), b"", durable=False)
 
 
-def test_readers_beside_writers_never_find_a_part(tmp_path):
+def test_readers_during_writes_never_find_a_part(tmp_path):
     target = tmp_path / "state"
     contents = [bytes([number]) * 100_000 for number in range(4)]
     files.replace(str(target), contents[0], durable=False)
@@ -149,7 +149,7 @@ def test_open_regular_refuses_links_and_devices_without_hanging(tmp_path):
     assert files.digest(str(plain)) == ("2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881", 1)
 
 
-def test_read_text_names_the_byte_that_is_no_text(tmp_path):
+def test_read_text_names_the_invalid_byte(tmp_path):
     target = tmp_path / "env"
     assert files.read_text(str(target)) == ""
     target.write_bytes(b"ok\xff")
@@ -167,7 +167,7 @@ def test_hashed_file_refuses_an_existing_name(tmp_path):
         files.HashedFile(str(path))
 
 
-def test_write_new_refuses_what_exists_and_syncs_only_when_asked(tmp_path, monkeypatch):
+def test_write_new_refuses_existing_files_and_syncs_only_if_durable(tmp_path, monkeypatch):
     victim = tmp_path / "victim"
     victim.write_text("precious")
     (tmp_path / "link").symlink_to(victim)
@@ -183,7 +183,7 @@ def test_write_new_refuses_what_exists_and_syncs_only_when_asked(tmp_path, monke
     assert _mode(tmp_path / "kept") == 0o600
 
 
-def test_write_new_on_a_full_disk_is_told_apart(tmp_path, monkeypatch):
+def test_write_new_on_a_full_disk_has_its_own_error(tmp_path, monkeypatch):
     def full(*_words):
         raise OSError(28, "No space left on device")
 

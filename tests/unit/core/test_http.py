@@ -38,7 +38,7 @@ def test_post_sends_body_and_headers() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_the_answer_and_its_target_is_not_contacted(status: int) -> None:
+def test_redirect_is_the_answer_and_its_target_is_not_contacted(status: int) -> None:
     with Server(OK + b"\r\n") as target:
         head = f"HTTP/1.1 {status} Moved\r\nLocation: {target.url}/\r\nContent-Length: 0\r\n\r\n"
         with Server(head.encode()) as server:
@@ -60,7 +60,7 @@ def test_a_redirect_is_the_answer_and_its_target_is_not_contacted(status: int) -
         (OK + b"Transfer-Encoding: chunked\r\n\r\n", b"0", 200),  # endless chunk size
     ],
 )
-def test_a_slow_answer_is_cut_at_the_time_limit(start: bytes, piece: bytes, status: int) -> None:
+def test_slow_answer_is_cut_at_the_time_limit(start: bytes, piece: bytes, status: int) -> None:
     with Server(then(start, piece)) as server:
         began = time.monotonic()
         answer = http.get(server.url, 0.4)
@@ -70,7 +70,7 @@ def test_a_slow_answer_is_cut_at_the_time_limit(start: bytes, piece: bytes, stat
         assert server.closed.wait(10), "the connection stayed open"
 
 
-def test_a_server_that_says_nothing_is_left_at_the_time_limit() -> None:
+def test_server_that_says_nothing_is_left_at_the_time_limit() -> None:
     with Server(lambda server, connection: server.stopped.wait(30) and None) as server:
         began = time.monotonic()
         assert http.get(server.url, 0.3).error == "no complete answer within 0.3 s"
@@ -78,7 +78,7 @@ def test_a_server_that_says_nothing_is_left_at_the_time_limit() -> None:
 
 
 @pytest.mark.parametrize("head", [b"Content-Length: 1000000000000\r\n\r\n", b"\r\n"])
-def test_a_huge_body_is_cut_at_the_byte_limit(head: bytes) -> None:
+def test_huge_body_is_cut_at_the_byte_limit(head: bytes) -> None:
     with Server(then(OK + head, b"x" * 65536, 0)) as server:
         answer = http.get(server.url, 10, most=100_000)
         assert server.closed.wait(10)
@@ -87,7 +87,7 @@ def test_a_huge_body_is_cut_at_the_byte_limit(head: bytes) -> None:
     assert answer.error == "the body is longer than 100000 bytes"
 
 
-def test_a_chunk_of_negative_size_is_cut_too() -> None:
+def test_chunk_of_negative_size_is_cut_too() -> None:
     """From Python 3.12 on, http.client reads such a chunk to the end of the connection."""
     with Server(then(OK + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", b"x" * 65536, 0)) as server:
         began = time.monotonic()
@@ -96,13 +96,13 @@ def test_a_chunk_of_negative_size_is_cut_too() -> None:
         assert server.closed.wait(10)
 
 
-def test_a_body_of_exactly_the_byte_limit_is_whole() -> None:
+def test_body_of_exactly_the_byte_limit_is_whole() -> None:
     with Server(OK + b"\r\n" + b"x" * 1000) as server:
         answer = http.get(server.url, 5, most=1000)
     assert (len(answer.body), answer.error) == (1000, "")
 
 
-def test_a_stream_whose_body_is_not_wanted_has_answered() -> None:
+def test_stream_whose_body_is_not_wanted_has_answered() -> None:
     with Server(then(OK + b"\r\n", b"data: 1\n\n", 0)) as server:
         answer = http.get(server.url, 5, most=0)
     assert (answer.status, answer.body, answer.error) == (200, b"", "")
@@ -120,17 +120,17 @@ def test_a_stream_whose_body_is_not_wanted_has_answered() -> None:
         (OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nx", "no valid answer (IncompleteRead)"),
     ],
 )
-def test_a_broken_answer_is_an_error(reply: bytes, error: str) -> None:
+def test_broken_answer_is_an_error(reply: bytes, error: str) -> None:
     with Server(reply) as server:
         assert http.get(server.url, 5).error.startswith(error)
 
 
-def test_a_refused_connection_is_an_error() -> None:
+def test_refused_connection_is_an_error() -> None:
     assert http.get(f"http://127.0.0.1:{closed_port()}/", 5) == http.Answer(error="Connection refused")
 
 
 @pytest.mark.parametrize("others", [1, 2])
-def test_an_address_that_does_not_answer_leaves_time_for_the_next(others: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_address_that_does_not_answer_leaves_time_for_the_next(others: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with Server(OK + b"Content-Length: 0\r\n\r\n") as server, contextlib.ExitStack() as stack:
         dead = [f"127.0.0.{number + 2}" for number in range(others)]
         for address in dead:
@@ -161,7 +161,7 @@ def _found(host: str, addresses: list[t.Any]) -> list[t.Any]:
         "http://h:99999/", "http://h:0/", "http://h/a b", "http://h/\x01", "http://h/\r\nX: y", "http://h/ü", "ü://h/",
     ],
 )  # fmt: skip
-def test_a_text_that_is_no_url_is_refused_without_quoting_it(url: str) -> None:
+def test_text_that_is_no_url_is_refused_without_quoting_it(url: str) -> None:
     assert http.get(url, 5) == http.Answer(error="not an http or https URL")
     with pytest.raises(http.UrlError, match="^not an http or https URL$") as caught:
         http.check_url(url)
@@ -197,7 +197,7 @@ USER = f"ann:{PASSWORD}@"
         f"ann:{PASSWORD}",
     ],
 )
-def test_a_password_in_a_url_without_a_server_is_in_no_error(url: str) -> None:
+def test_password_in_a_url_without_a_server_is_in_no_error(url: str) -> None:
     check_no_password(url)
 
 
@@ -212,7 +212,7 @@ def test_a_password_in_a_url_without_a_server_is_in_no_error(url: str) -> None:
         then(OK, b"X: y\r\n"),
     ],
 )
-def test_a_password_in_the_url_of_a_broken_server_is_in_no_error(scheme: str, reply: Reply | bytes) -> None:
+def test_password_in_the_url_of_a_broken_server_is_in_no_error(scheme: str, reply: Reply | bytes) -> None:
     with Server(reply) as server:
         check_no_password(f"{scheme}://{USER}127.0.0.1:{server.port}/{PASSWORD}?q={PASSWORD}")
 
@@ -235,5 +235,5 @@ def check_no_password(url: str) -> None:
         ("http://h:x/\x1b[1m?key=pw", "http://h:x/\\x1b[1m"),
     ],
 )
-def test_a_url_is_shown_without_user_info_and_query(url: str, shown: str) -> None:
+def test_url_is_shown_without_user_info_and_query(url: str, shown: str) -> None:
     assert http.shown(url) == shown

@@ -86,7 +86,7 @@ def test_https_works_directly_and_through_a_proxy(
     assert "Basic" not in server.heads[1]
 
 
-def test_a_slow_proxy_is_cut_at_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_proxy_is_cut_at_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     with Server(then(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         began = time.monotonic()
@@ -94,7 +94,7 @@ def test_a_slow_proxy_is_cut_at_the_time_limit(monkeypatch: pytest.MonkeyPatch) 
         assert time.monotonic() - began < 2
 
 
-def test_an_untrusted_certificate_is_an_error(certificate: tuple[pathlib.Path, ssl.SSLContext]) -> None:
+def test_untrusted_certificate_is_an_error(certificate: tuple[pathlib.Path, ssl.SSLContext]) -> None:
     with Server(OK + b"\r\n", tls=certificate[1]) as server:
         answer = http.get(f"https://localhost:{server.port}/{PASSWORD}", 5)
     assert answer.status == 0
@@ -103,7 +103,7 @@ def test_an_untrusted_certificate_is_an_error(certificate: tuple[pathlib.Path, s
     assert server.heads == []
 
 
-def test_a_certificate_of_another_host_is_an_error(
+def test_certificate_of_another_host_is_an_error(
     certificate: tuple[pathlib.Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
@@ -112,7 +112,7 @@ def test_a_certificate_of_another_host_is_an_error(
     assert server.heads == []
 
 
-def test_a_tls_handshake_without_an_answer_is_left_at_the_time_limit() -> None:
+def test_tls_handshake_without_an_answer_is_left_at_the_time_limit() -> None:
     with Server(lambda server, connection: server.stopped.wait(30) and None) as server:
         began = time.monotonic()
         answer = http.get(f"https://127.0.0.1:{server.port}/", 0.4)
@@ -121,7 +121,7 @@ def test_a_tls_handshake_without_an_answer_is_left_at_the_time_limit() -> None:
     assert answer.error
 
 
-def test_a_slow_body_over_tls_is_cut_at_the_time_limit(
+def test_slow_body_over_tls_is_cut_at_the_time_limit(
     certificate: tuple[pathlib.Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))

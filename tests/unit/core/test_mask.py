@@ -84,7 +84,7 @@ def test_values_that_overlap_each_other_are_masked_whole():
     assert Secrets(["abcdefgh", "efghijkl"]).text("xabcdefghijklx") == f"x{MASK}x"
 
 
-def test_text_that_is_no_utf8_is_masked():
+def test_text_that_is_not_utf8_is_masked():
     assert Secrets(["secret-\udcff-1"]).text("a secret-\udcff-1 b") == f"a {MASK} b"
 
 

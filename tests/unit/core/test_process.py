@@ -29,7 +29,7 @@ def test_standard_input_is_closed_unless_given():
     assert python("import sys; print(sys.stdin.read())", stdin="später".encode()).stdout == "später\n"
 
 
-def test_a_descriptor_is_held_for_a_command_that_does_not_get_it(tmp_path):
+def test_descriptor_is_held_for_a_command_that_does_not_get_it(tmp_path):
     with open(tmp_path / "lock", "w") as lock:
         code = (
             "import os, sys; print(sys.argv[1:], repr(sys.stdin.read())); "
@@ -44,7 +44,7 @@ def test_a_descriptor_is_held_for_a_command_that_does_not_get_it(tmp_path):
             python("import sys; sys.stderr.write('no room'); sys.exit(3)", holding=lock.fileno())
 
 
-def test_a_failure_says_what_the_command_said():
+def test_failure_says_what_the_command_said():
     with pytest.raises(process.CommandError, match="exit code 3: no room") as caught:
         python("import sys; sys.stderr.write('\\n\\nno room\\n'); sys.exit(3)")
     assert caught.value.result.rc == 3
@@ -52,13 +52,13 @@ def test_a_failure_says_what_the_command_said():
 
 
 @pytest.mark.parametrize("cwd", [None, "/nowhere/at all"])
-def test_a_missing_program_or_directory_is_named(cwd):
+def test_missing_program_or_directory_is_named(cwd):
     program = "/nowhere/program" if cwd is None else sys.executable
     with pytest.raises(process.CommandMissing, match="nowhere"):
         process.run([program], timeout=5, cwd=cwd)
 
 
-def test_a_timeout_kills_grandchildren_too(tmp_path):
+def test_timeout_kills_grandchildren_too(tmp_path):
     pidfile = tmp_path / "pid"
     code = (
         "import subprocess, sys, pathlib, time\n"
@@ -86,11 +86,11 @@ def _alive(pid):
         return False
 
 
-def test_bytes_that_are_no_text_do_not_hurt():
+def test_bytes_that_are_not_text_are_replaced():
     assert python("import os; os.write(1, b'\\xff\\xfe')").stdout == "\ufffd\ufffd"
 
 
-def test_the_environment_is_what_was_given():
+def test_environment_is_what_was_given():
     result = python("import os; print(sorted(os.environ))", env={"ONLY": "this", "PATH": os.environ["PATH"]})
     names = set(eval(result.stdout))
     assert {"ONLY", "PATH", "LC_ALL"} <= names

@@ -103,7 +103,7 @@ def test_python_below_a_home_is_refused_for_root(world):
 
 
 @pytest.mark.parametrize("path", ["python3", "/usr/bin/none", "/usr/bin", "/usr/bin/my python", ""])
-def test_what_is_no_program_is_refused(world, path):
+def test_file_that_is_not_a_program_is_refused(world, path):
     assert system_python.unfit(path, world) != ""
 
 
@@ -114,7 +114,7 @@ def test_old_python_is_refused(world, place):
     assert "is Python 3.8" in system_python.unfit(str(path), world)
 
 
-def test_host_without_a_fitting_python_is_told_what_to_set(world, monkeypatch):
+def test_host_without_a_suitable_python_names_the_option(world, monkeypatch):
     monkeypatch.setattr(system_python, "CANDIDATES", ("/usr/bin/none",))
     with pytest.raises(system_python.UnfitPython, match=r"backups_python: this host has no .*Install .* set backups_"):
         system_python.choose("", "backups_python", world)

@@ -36,7 +36,7 @@ def deliver(url: str, wanted: webhook.Message = DISCORD) -> tuple[str, list[floa
     return outcome.reason, pauses
 
 
-def test_a_discord_message_is_short_enough_and_mentions_nobody(receiver: Receiver) -> None:
+def test_discord_message_is_short_enough_and_mentions_nobody(receiver: Receiver) -> None:
     assert deliver(receiver.url, webhook.message("discord", "@everyone " + "x" * 3000, "title")) == ("", [])
     (request,) = receiver.got
     assert request.path == f"/api/webhooks/1/{Receiver.SECRET}"
@@ -47,12 +47,12 @@ def test_a_discord_message_is_short_enough_and_mentions_nobody(receiver: Receive
     assert sent["allowed_mentions"] == {"parse": []}
 
 
-def test_a_discord_message_without_a_title_is_its_text(receiver: Receiver) -> None:
+def test_discord_message_without_a_title_is_its_text(receiver: Receiver) -> None:
     assert webhook.post(receiver.url, webhook.message("discord", "hello @everyone")) == webhook.Outcome()
     assert json.loads(receiver.got[0].body) == {"content": "hello @everyone", "allowed_mentions": {"parse": []}}
 
 
-def test_an_ntfy_title_fits_into_a_header(receiver: Receiver) -> None:
+def test_ntfy_title_fits_into_a_header(receiver: Receiver) -> None:
     assert deliver(receiver.url, webhook.message("ntfy", "why", "coin: ü\u2028\r\nX: y\x00", "floppy_disk")) == ("", [])
     (request,) = receiver.got
     assert request.headers["title"] == "coin: ????X: y?"
@@ -60,7 +60,7 @@ def test_an_ntfy_title_fits_into_a_header(receiver: Receiver) -> None:
     assert "x" not in request.headers
 
 
-def test_an_ntfy_message_stays_a_message_and_ends_with_a_whole_character(receiver: Receiver) -> None:
+def test_ntfy_message_stays_a_message_and_ends_with_a_whole_character(receiver: Receiver) -> None:
     assert deliver(receiver.url, webhook.message("ntfy", "x" + "ü" * 3000)) == ("", [])
     (request,) = receiver.got
     assert request.body.decode("utf-8") == "x" + "ü" * 2047
@@ -68,7 +68,7 @@ def test_an_ntfy_message_stays_a_message_and_ends_with_a_whole_character(receive
 
 
 @pytest.mark.parametrize("style", ["discord", "ntfy"])
-def test_bytes_that_are_no_text_arrive_as_question_marks(receiver: Receiver, style: str) -> None:
+def test_bytes_that_are_not_text_become_question_marks(receiver: Receiver, style: str) -> None:
     assert deliver(receiver.url, webhook.message(style, "file \udce9", "t\udce9")) == ("", [])
     (request,) = receiver.got
     if style == "discord":
@@ -77,19 +77,19 @@ def test_bytes_that_are_no_text_arrive_as_question_marks(receiver: Receiver, sty
         assert (request.headers["title"], request.body) == ("t?", b"file ?")
 
 
-def test_a_rate_limit_is_obeyed_to_the_millisecond(receiver: Receiver) -> None:
+def test_rate_limit_is_obeyed_to_the_millisecond(receiver: Receiver) -> None:
     receiver.answers = [(429, {"Retry-After": "1"}, DISCORD_429 % "0.731"), (429, {"Retry-After": "2"}, "no JSON")]
     assert deliver(receiver.url) == ("", [0.731, 2.0])
     assert len(receiver.got) == 3
 
 
-def test_a_rate_limit_is_returned_by_a_single_post(receiver: Receiver) -> None:
+def test_rate_limit_is_returned_by_a_single_post(receiver: Receiver) -> None:
     receiver.answers = [(429, {"Retry-After": "7"}, "")]
     assert webhook.post(receiver.url, DISCORD) == webhook.Outcome("rate limited for 7 s (HTTP 429)", True, 7.0)
     assert len(receiver.got) == 1
 
 
-def test_a_long_rate_limit_is_not_waited_for(receiver: Receiver) -> None:
+def test_long_rate_limit_is_not_waited_for(receiver: Receiver) -> None:
     receiver.answers = [(429, {"Retry-After": "1337"}, DISCORD_429 % "1336.57")]
     assert deliver(receiver.url) == ("rate limited for 1336.57 s (HTTP 429)", [])
     receiver.answers = [(429, {}, DISCORD_429 % "40")] * 2
@@ -121,18 +121,18 @@ def test_a_long_rate_limit_is_not_waited_for(receiver: Receiver) -> None:
         ("7", '{"retry_after": 3, "padding": "' + "x" * 70000 + '"}', 7.0),
     ],
 )
-def test_a_hostile_rate_limit_is_bounded(receiver: Receiver, header: str, body: str, seconds: float) -> None:
+def test_hostile_rate_limit_is_bounded(receiver: Receiver, header: str, body: str, seconds: float) -> None:
     receiver.answers = [(429, {"Retry-After": header}, body)]
     outcome = webhook.post(receiver.url, DISCORD)
     assert (outcome.delivered, outcome.again, outcome.retry_after) == (False, True, seconds)
 
 
-def test_a_rate_limit_without_a_time_is_five_seconds(receiver: Receiver) -> None:
+def test_rate_limit_without_a_time_is_five_seconds(receiver: Receiver) -> None:
     receiver.answers = [(429, {}, "")]
     assert webhook.post(receiver.url, DISCORD).retry_after == 5.0
 
 
-def test_a_passing_fault_is_tried_again(receiver: Receiver) -> None:
+def test_passing_fault_is_tried_again(receiver: Receiver) -> None:
     receiver.answers = [(502, {}, ""), (503, {}, "")]
     assert deliver(receiver.url) == ("", [2.0, 2.0])
     receiver.got.clear()
@@ -144,14 +144,14 @@ def test_a_passing_fault_is_tried_again(receiver: Receiver) -> None:
 @pytest.mark.parametrize(
     ("status", "body"), [(404, '{"message": "Unknown Webhook", "code": 10015}'), (400, ""), (401, "")]
 )
-def test_a_refusal_is_not_tried_again(receiver: Receiver, status: int, body: str) -> None:
+def test_refusal_is_not_tried_again(receiver: Receiver, status: int, body: str) -> None:
     receiver.answers = [(status, {}, body)]
     assert deliver(receiver.url) == (f"HTTP {status}", [])
     assert len(receiver.got) == 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed_and_its_target_is_not_contacted(receiver: Receiver, status: int) -> None:
+def test_redirect_is_not_followed_and_its_target_is_not_contacted(receiver: Receiver, status: int) -> None:
     with Receiver() as stranger:
         receiver.answers = [(status, {"Location": stranger.url}, "")]
         assert deliver(receiver.url) == (f"HTTP {status}", [])
@@ -159,7 +159,7 @@ def test_a_redirect_is_not_followed_and_its_target_is_not_contacted(receiver: Re
         assert stranger.got == []
 
 
-def test_a_receiver_that_cannot_be_reached_is_tried_again() -> None:
+def test_receiver_that_cannot_be_reached_is_tried_again() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/{Receiver.SECRET}"
@@ -167,10 +167,10 @@ def test_a_receiver_that_cannot_be_reached_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize("url", ["discord", "", f"file:///{Receiver.SECRET}", f"http://[::1/{Receiver.SECRET}"])
-def test_a_text_that_is_no_url_is_not_tried_again(url: str) -> None:
+def test_text_that_is_no_url_is_not_tried_again(url: str) -> None:
     assert deliver(url) == ("not an http or https URL", [])
 
 
-def test_an_accepted_message_is_delivered_also_when_the_rest_of_the_answer_is_missing(receiver: Receiver) -> None:
+def test_accepted_message_is_delivered_also_when_the_rest_of_the_answer_is_missing(receiver: Receiver) -> None:
     receiver.answers = [(200, {"Content-Length": "900"}, "")]
     assert deliver(receiver.url) == ("", [])

@@ -26,7 +26,7 @@ def installed(*programs):
         (FORBIDDEN, True, "usermod -aG docker"),
     ],
 )
-def test_dead_docker(error, systemd, typed):
+def test_dead_docker_gets_advice(error, systemd, typed):
     text = advice.dead_docker(error, systemd, installed("dockerd"))
     assert typed in text
     assert "container_engine_name: podman" in text
@@ -57,7 +57,7 @@ GOOD = {
         ),
     ],
 )
-def test_what_rootless_podman_lacks(files, programs, typed):
+def test_obstacles_of_rootless_podman_have_fixes(files, programs, typed):
     here = {**GOOD, **files}
     (hint,) = advice.rootless("someone", lambda path: here.get(path, ""), installed(*programs))
     assert typed in hint
@@ -72,14 +72,14 @@ def test_rootless_lacks_nothing():
     assert advice.rootless("someone", lambda path: GOOD.get(path, ""), installed("newuidmap")) == []
 
 
-def test_an_unknown_name_is_refused():
+def test_unknown_name_is_refused():
     engine, problem = survey.look("lxc", World.real())
     assert engine is None
     assert "docker, podman" in problem
     assert "'lxc'" in problem
 
 
-def test_missing_packages():
+def test_missing_packages_are_listed():
     # dpkg-query 1.21.22: an installed one, one removed whose settings stay, and one it has never heard of.
     shown = "python3 ii \npodman rc \n"
 

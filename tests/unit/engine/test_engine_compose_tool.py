@@ -71,7 +71,7 @@ def test_podman_compose_is_linked_where_commands_are(places):
 
 
 @pytest.mark.parametrize("step", [1, 2])
-def test_a_killed_installation_leaves_the_former_tool_and_the_next_one_tidies(places, step):
+def test_killed_installation_leaves_the_former_tool_and_the_next_one_tidies(places, step):
     path = install(places, Commands())
     with pytest.raises(Killed):
         install(places, Commands(step), "podman-compose==1.7.0")
@@ -83,7 +83,7 @@ def test_a_killed_installation_leaves_the_former_tool_and_the_next_one_tidies(pl
     assert len(os.listdir(places[0])) == 2
 
 
-def test_a_plain_directory_of_the_name_is_replaced(places):
+def test_plain_directory_of_the_name_is_replaced(places):
     os.makedirs(f"{places[0]}/podman-compose/bin")
     path = install(places, Commands())
     assert os.path.islink(f"{places[0]}/podman-compose")
@@ -91,14 +91,14 @@ def test_a_plain_directory_of_the_name_is_replaced(places):
     assert len(os.listdir(places[0])) == 2
 
 
-def test_a_command_of_someone_else_stays(places):
+def test_command_of_someone_else_stays(places):
     os.makedirs(places[1])
     pathlib.Path(places[1], "podman-compose").write_text("theirs")
     install(places, Commands())
     assert pathlib.Path(places[1], "podman-compose").read_text() == "theirs"
 
 
-def test_what_failed_is_said_with_advice(places):
+def test_failed_step_is_reported_with_advice(places):
     with pytest.raises(compose_tool.ToolError, match=r"no index; check that pip reaches a package index"):
         install(places, Commands(2, process.CommandError))
     assert os.listdir(places[0]) == []
@@ -135,7 +135,7 @@ def test_docker_compose_comes_from_the_debian_mirror_of_this_host(places):
     assert not os.path.exists(f"{places[0]}/docker-compose/apt")
 
 
-def test_a_host_without_a_debian_mirror(places):
+def test_host_without_a_debian_mirror(places):
     class Ubuntu(Commands):
         def __call__(self, words, **options):
             return process.Result(tuple(words), 0, "http://mirror.example.org/ubuntu noble\n", "", 0.0)

@@ -36,7 +36,7 @@ def file(tmp_path):
     return containers_conf.DropIn(str(tmp_path / "containers.conf.d"))
 
 
-def test_what_is_needed_is_written_once(file):
+def test_needed_settings_are_written_once(file):
     host = Host(file)
     assert file.settle(host, CHOICES, WORLD) is True
     assert preflight.names_in(file.read()) == ["default_ulimits"]
@@ -97,7 +97,7 @@ def test_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path):
         file.settle(lambda: "Error: no", CHOICES, WORLD)
 
 
-def test_the_program_runs_and_ends_with_zero(tmp_path):
+def test_program_runs_and_ends_with_zero(tmp_path):
     with tarfile.open(fileobj=BytesIO(probe.probe_tar(platform.machine()))) as archive:
         # Not extract(): Debian 12's Python does not know its filter yet, and later ones want it.
         (tmp_path / "probe").write_bytes(archive.extractfile("probe").read())
@@ -111,6 +111,6 @@ def test_the_program_runs_and_ends_with_zero(tmp_path):
     waiting.wait(10)
 
 
-def test_a_processor_without_a_program_is_named():
+def test_processor_without_a_program_is_named():
     with pytest.raises(probe.ProbeError, match="riscv64"):
         probe.probe_tar("riscv64")

@@ -32,5 +32,5 @@ NO = [
 
 
 @pytest.mark.parametrize(("image", "expected"), [(name, True) for name in YES] + [(name, False) for name in NO])
-def test_a_database_is_known_by_the_last_part_of_its_image_s_name(image: str, expected: bool):
+def test_database_is_known_by_the_last_part_of_its_image_s_name(image: str, expected: bool):
     assert databases.is_database(image) is expected

@@ -28,7 +28,7 @@ def test_no_mirror_is_named():
     assert not any("://" in word for word in words)
 
 
-def test_the_image_is_labelled_as_a_stand_in():
+def test_image_is_labelled_as_a_stand_in():
     words = images.import_command("podman", PYTHON, "/x.tar", "docker.io/library/python:3.11-slim")
     assert words == [
         "podman",
@@ -56,7 +56,7 @@ def test_the_image_is_labelled_as_a_stand_in():
         ("box:5000/a", "box"),
     ],
 )
-def test_registry_of(reference, host):
+def test_registry_of_a_reference(reference, host):
     assert images.registry_of(reference) == host
 
 
@@ -64,13 +64,13 @@ def test_registry_of(reference, host):
     ("data", "named"),
     [({}, "nothing"), ({"suite": "bookworm", "package": ["x"]}, "package"), ({"packages": ["x"]}, "packages")],
 )
-def test_a_wrong_declaration_names_the_image_and_what_it_has(data, named):
+def test_wrong_declaration_names_the_image_and_what_it_has(data, named):
     with pytest.raises(images.ImageError, match=named) as error:
         images.StandIn.parse("docker.io/library/redis:7", data)
     assert "docker.io/library/redis:7" in str(error.value)
 
 
-def test_what_killed_builds_left_goes_and_nothing_else(tmp_path):
+def test_remains_of_killed_builds_are_removed_and_nothing_else(tmp_path):
     (tmp_path / "standin-abc" / "deep").mkdir(parents=True)
     (tmp_path / "standin-abc" / "deep" / "image.tar").write_text("half")
     (tmp_path / "other" / "standin-x").mkdir(parents=True)
@@ -207,7 +207,7 @@ def test_scratch_that_cannot_be_used_is_named_with_what_to_do(scratch):
         ),
     ],
 )
-def test_a_failed_build_says_why(printed, said, tmp_path):
+def test_failed_build_says_why(printed, said, tmp_path):
     error = process.CommandError("mmdebstrap failed", process.Result(("mmdebstrap",), 1, "", printed, 1.0))
     text = images._build_failed("docker.io/library/python:3.11-slim", PYTHON, str(tmp_path), error)
     assert said in text

@@ -34,12 +34,12 @@ class Home:
 
 
 @pytest.mark.parametrize("default", ["97layerOS", "97layerOS-root"])
-def test_on_a_mac_the_default_machines_socket_is_looked_for_last(tmp_path, default):
+def test_socket_of_the_default_machine_is_tried_last_on_a_mac(tmp_path, default):
     home = Home(tmp_path, default, ["97layerOS-api.sock", "other-api.sock"])
     assert discover.sockets("podman", home.world(501), "darwin")[-1] == f"{home.runtime}/97layerOS-api.sock"
 
 
-def test_a_machine_whose_name_ends_like_the_root_connection(tmp_path):
+def test_machine_whose_name_ends_like_the_root_connection(tmp_path):
     home = Home(tmp_path, "my-root", ["my-root-api.sock"])
     assert discover.machine_sockets(home.world(501), "darwin") == [f"{home.runtime}/my-root-api.sock"]
 
@@ -62,12 +62,12 @@ def test_no_machine_no_socket(tmp_path):
     assert discover.machine_sockets(home.world(501), "darwin") == []
 
 
-def test_docker_is_never_looked_for_there(tmp_path):
+def test_docker_is_never_tried_at_the_machine_socket(tmp_path):
     home = Home(tmp_path, "97layerOS", ["97layerOS-api.sock"])
     assert not any("97layerOS" in place for place in discover.sockets("docker", home.world(501), "darwin"))
 
 
-def test_docker_of_colima_is_looked_for_last(tmp_path):
+def test_docker_of_colima_is_tried_last(tmp_path):
     place = tmp_path / "colima/default/docker.sock"
     environ = {"HOME": str(tmp_path), "COLIMA_HOME": f"{tmp_path}/colima"}
     world = dataclasses.replace(World.real(), environ=environ, uid=501)

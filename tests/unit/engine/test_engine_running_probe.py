@@ -23,7 +23,7 @@ def container(**changes: t.Any):
     return parse_inspect({"State": {**state, **given["state"]}, "HostConfig": {"PortBindings": given["ports"]}})
 
 
-def test_a_healthy_one_with_a_port_shows_it():
+def test_healthy_one_with_a_port_shows_it():
     assert running_probe.by([container()], epoch_of(STARTED) - 1)
 
 
@@ -46,7 +46,7 @@ def test_no_container_shows_nothing():
     assert not running_probe.by([], 0.0)
 
 
-def test_settings_that_were_written_or_taken_away_are_a_change(tmp_path):
+def test_settings_written_or_removed_are_a_change(tmp_path):
     folder = tmp_path / "containers.conf.d"
     folder.mkdir()
     drop_in = str(folder / "50-onebox.conf")

@@ -106,7 +106,7 @@ def test_without_anything_to_try_it_says_so_at_once():
         preflight.settle(lambda settings: "Cannot connect to Podman", [])
 
 
-def test_numbers_that_differ_from_run_to_run_are_no_progress():
+def test_numbers_that_differ_from_run_to_run_do_not_count():
     counter = itertools.count(100000)
     with pytest.raises(preflight.PreflightError, match="with its defaults, or ulimits, or cgroupfs, or"):
         preflight.settle(lambda settings: f"container {next(counter)} died", CHOICES)
@@ -120,7 +120,7 @@ def test_one_runtime_replaces_the_other():
     assert names(preflight.settle(host, CHOICES)) == ["crun"]
 
 
-def test_the_file_is_what_podman_reads():
+def test_file_is_what_podman_reads():
     text = preflight.render([one for one in CHOICES if one.name in ("ulimits", "cgroupfs", "runc")])
     tomllib = pytest.importorskip("tomllib")
     assert tomllib.loads(text) == {

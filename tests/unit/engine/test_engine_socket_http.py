@@ -115,20 +115,20 @@ def test_missing_container_is_named_and_the_connection_is_still_good(serve: t.Ca
         b"HTTP/1.1 200 OK\r\nTransfer-Enc",
     ],
 )
-def test_other_end_that_is_no_engine(tmp_path: pathlib.Path, answer: bytes) -> None:
+def test_other_end_that_is_not_an_engine(tmp_path: pathlib.Path, answer: bytes) -> None:
     server = Server(tmp_path / "s", lambda _target: answer, limit=1)
     with pytest.raises(EngineError, match="does not answer"):
         SocketEngine(str(tmp_path / "s"), timeout=5)
     server.close()
 
 
-def test_error_of_the_engine_is_told_in_its_words(serve: t.Callable[..., t.Any]) -> None:
+def test_error_of_the_engine_is_quoted(serve: t.Callable[..., t.Any]) -> None:
     _server, engine = serve(lambda _target: plain(b'{"message": "disk is full"}', "500 Oops"))
     with pytest.raises(EngineError, match="500 .*disk is full"):
         engine.containers(names=["a"])
 
 
-def test_answers_that_nobody_took_are_not_taken_for_others(serve: t.Callable[..., t.Any]) -> None:
+def test_unread_answers_are_not_mistaken_for_others(serve: t.Callable[..., t.Any]) -> None:
     def reply(target: str) -> bytes:
         return plain(b"no JSON" if "/bad/" in target else inspect(target))
 

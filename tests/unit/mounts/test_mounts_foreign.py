@@ -56,7 +56,7 @@ def test_writable_directory_is_also_known_by_its_real_name(place: pathlib.Path) 
     assert links(bind(place / "alias")).find(source, os.path.realpath(source)) == source
 
 
-def test_engine_is_asked_only_when_there_is_a_link(place: pathlib.Path) -> None:
+def test_engine_is_queried_only_for_a_link(place: pathlib.Path) -> None:
     def fail() -> t.NoReturn:
         raise AssertionError("asked")
 

@@ -68,7 +68,7 @@ def test_file_is_replaced_at_once_and_readable_for_the_exporter(tmp_path: pathli
 
 
 @pytest.mark.parametrize(("ok", "code"), [(True, 0), (False, 1)])
-def test_exit_code_tells_a_monitor(
+def test_exit_code_informs_a_monitor(
     monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, ok: bool, code: int
 ) -> None:
     monkeypatch.setattr(cli, "find", lambda engine, socket, world: (engine, socket))

@@ -24,7 +24,7 @@ def escape(path: bytes) -> bytes:
     return b"".join(b"\\%03o" % byte if byte in b" \t\n\\" else bytes([byte]) for byte in path)
 
 
-def test_recorded_names(table: Table) -> None:
+def test_recorded_names_are_parsed(table: Table) -> None:
     folder = "/var/tmp/obx-mounts-cap"
     roots = {row.point: row.root for row in table.rows if row.root.startswith(folder)}
     assert roots["/nl"] == f"{folder}/new\nline"
@@ -33,7 +33,7 @@ def test_recorded_names(table: Table) -> None:
     assert roots["/ünï"] == f"{folder}/ünï"
 
 
-def test_recorded_states(table: Table) -> None:
+def test_recorded_states_are_parsed(table: Table) -> None:
     by_point = {row.point: row for row in table.rows}
     assert by_point["/gone"].deleted
     assert by_point["/gone"].root == "/var/tmp/obx-mounts-cap/gone"
@@ -69,7 +69,7 @@ def test_paths_of_an_object() -> None:
 @pytest.mark.parametrize(
     "line", ["", "1 2 8:1 / /", "1 2 8:1 / / rw shared:1 ext4 /dev/sda1", "x 2 8:1 / / rw - a b c"]
 )
-def test_what_is_not_mountinfo_is_refused(line: str) -> None:
+def test_text_that_is_not_mountinfo_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r"mountinfo|invalid literal"):
         parse_row(line)
 

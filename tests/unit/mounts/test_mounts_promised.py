@@ -134,7 +134,7 @@ def test_source_that_hangs_costs_its_time_and_not_the_others(
     assert found[str(tmp_path)].kind == "dir"
 
 
-def test_error_of_the_child_is_told_as_what_it_is() -> None:
+def test_error_of_the_child_is_reported_as_an_error() -> None:
     def work(number: int) -> int:
         if number == 1:
             raise PermissionError("not yours")

@@ -82,7 +82,7 @@ def test_expectation_that_is_not_understood_names_the_key(data: dict[str, t.Any]
         Expectation.parse(data)
 
 
-def test_unknown_access_is_refused_before_the_engine_is_asked() -> None:
+def test_unknown_access_is_refused_before_a_query() -> None:
     with pytest.raises(CheckError, match="access must be one of none, read, write, not 'all'"):
         verify(Engine(), Check(access="all"), world=WORLD)
 

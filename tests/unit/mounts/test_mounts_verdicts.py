@@ -152,7 +152,7 @@ def verdict(
     return finding.verdict, finding.fix
 
 
-def test_the_plain_case() -> None:
+def test_plain_mount_is_ok() -> None:
     assert verdict() == ("ok", "none")
 
 
@@ -231,13 +231,13 @@ def test_rootless_podman_makes_the_source_its_users_and_docker_roots() -> None:
         assert verdict(declared, replace(HOST, node=node), replace(INSIDE, node=node))[0] == verdict_of
 
 
-def test_directory_named_like_a_drop_in_is_no_file() -> None:
+def test_directory_named_like_a_drop_in_is_not_a_file() -> None:
     node = replace(NODE, mode=0o040755, birth=1000.9)
     declared = replace(DECLARED, destination="/etc/conf.d")
     assert verdict(declared, replace(HOST, node=node), replace(INSIDE, node=node))[0] == "auto_created"
 
 
-def test_mounts_below() -> None:
+def test_mounts_below_are_compared() -> None:
     disk = Below("/sub", "8:2", "/", False, "ext4")
     host = replace(HOST, submounts=(disk,))
     assert verdict(host=host) == ("submount_missing", "restart")
@@ -272,7 +272,7 @@ def test_mount_that_forbids_programs_since_the_start() -> None:
     assert verdict(host=replace(HOST, row=inside.row), inside=inside) == ("ok", "none")
 
 
-def test_quota_is_told_from_a_full_disk() -> None:
+def test_quota_differs_from_a_full_disk() -> None:
     identity = Identity(1000, 1000, (), 0, False)
     full = judge(DECLARED, HOST, identity, Outcome(errno.ENOSPC, "write"), False)
     quota = judge(DECLARED, HOST, identity, Outcome(errno.EDQUOT, "write"), False)

@@ -66,7 +66,7 @@ def broken(argv: t.Sequence[str], **options: t.Any) -> process.Result:
         ("", ["/Users/u"]),
     ],
 )
-def test_colima_shares(config: str, found: list[str]) -> None:
+def test_colima_shares_are_read(config: str, found: list[str]) -> None:
     assert [host for host, _guest in vm_machines.colima_shares(config, "/Users/u")] == found
 
 
@@ -111,7 +111,7 @@ def test_script_quotes_every_name() -> None:
     assert body.endswith("table self\ntable 7")
 
 
-def test_what_is_not_ours_in_the_output_is_passed_over() -> None:
+def test_foreign_lines_in_the_output_are_skipped() -> None:
     report = parse(
         "Welcome!\nmount 0\nguest \nreal /x\x01\ntoken guest\nwarning: no\ntable self\n" + GUEST + "end self\n"
     )
@@ -202,7 +202,7 @@ def test_file_that_does_not_arrive(home: pathlib.Path, token: tuple[str, ...]) -
     assert (row["verdict"], row["fix"]) == ("vm_not_shared", "share_with_vm")
 
 
-def test_container_with_the_former_directory(home: pathlib.Path) -> None:
+def test_container_with_the_previous_directory(home: pathlib.Path) -> None:
     row = judged(Guest(home / "app", home, inode=78, deleted="//deleted"))
     assert (row["verdict"], row["fix"]) == ("stale_deleted", "restart")
 
@@ -215,7 +215,7 @@ def test_without_writing_the_times_must_agree_and_else_nothing_is_proven(home: p
     assert guest.files == []
 
 
-def test_guest_that_tells_nothing(home: pathlib.Path) -> None:
+def test_guest_without_an_answer(home: pathlib.Path) -> None:
     class Silent(Guest):
         def answer(self) -> str:
             return "sudo: a password is required\n"
@@ -240,7 +240,7 @@ def test_guest_that_tells_nothing(home: pathlib.Path) -> None:
         ("user 0 0\ntry write sh: ./x: Transport endpoint is not connected", "not_writable", "none", "dmesg"),
     ],
 )  # fmt: skip
-def test_what_the_application_could_do_in_the_guest(
+def test_access_of_the_application_in_the_guest(
     home: pathlib.Path, said: str, verdict: str, fix: str, words: str
 ) -> None:
     """Messages as dash, bash and busybox write them."""
@@ -255,7 +255,7 @@ def test_without_access_nothing_is_tried(home: pathlib.Path) -> None:
     assert judged(Guest(home / "app", home, said=""), access="none")["verdict"] == "ok"
 
 
-def test_many_long_names_are_asked_for_in_several_scripts() -> None:
+def test_many_long_names_need_several_scripts() -> None:
     def declared(length: int) -> t.Any:
         mounts = [{"Type": "bind", "Source": "/s" * length, "Destination": "/data", "RW": True}]
         container = parse_inspect({"Id": "c", "Name": "/web", "State": {}, "Mounts": mounts})

@@ -40,7 +40,7 @@ def write(path: pathlib.Path, text: str) -> None:
     path.write_text(text)
 
 
-def test_cgroup_v1(tmp_path):
+def test_usage_from_cgroup_v1(tmp_path):
     write(tmp_path / "proc/77/cgroup", f"4:memory:/docker/{ID}\n2:cpu,cpuacct:/docker/{ID}\n0::/docker/{ID}\n")
     write(tmp_path / f"cg/memory/docker/{ID}/memory.usage_in_bytes", "585728\n")
     write(tmp_path / f"cg/memory/docker/{ID}/memory.stat", "inactive_file 7\ntotal_inactive_file 85728\n")
@@ -51,7 +51,7 @@ def test_cgroup_v1(tmp_path):
 
 
 @pytest.mark.parametrize("below", ["", "/container"])
-def test_cgroup_v2(tmp_path, below):
+def test_usage_from_cgroup_v2(tmp_path, below):
     group = f"/machine.slice/libpod-{ID}.scope"
     write(tmp_path / "proc/77/cgroup", f"0::{group}{below}\n")
     write(tmp_path / f"cg{group}/memory.current", "11000000\n")
@@ -61,7 +61,7 @@ def test_cgroup_v2(tmp_path, below):
     assert found == (10.0, 10_000_000)
 
 
-def test_a_process_of_that_number_that_is_not_the_container(tmp_path):
+def test_process_of_that_number_that_is_not_the_container(tmp_path):
     write(tmp_path / "proc/77/cgroup", "0::/user.slice/session-1.scope\n")
     assert usage.kernel(container(), NOW, str(tmp_path / "proc"), str(tmp_path / "cg")) == usage.NOTHING
 
@@ -70,7 +70,7 @@ class Podman(Engine):
     name = "podman"
 
 
-def test_podman_is_asked_when_the_kernel_is_another(tmp_path):
+def test_podman_is_queried_in_another_kernel(tmp_path):
     asked = []
 
     def run(argv, **more):
@@ -83,7 +83,7 @@ def test_podman_is_asked_when_the_kernel_is_another(tmp_path):
     assert asked == [["podman", "stats", "--no-stream", "--format", "json", ID]]
 
 
-def test_a_failing_podman_is_a_note_and_a_dash(tmp_path):
+def test_failing_podman_is_a_note_and_a_dash(tmp_path):
     def run(argv, **more):
         raise process.CommandTimeout("podman stats did not finish within 20 s", process.Result((), -1, "", "", 20))
 
@@ -107,7 +107,7 @@ def test_docker_figures_leave_the_cache_out():
     assert usage.docker(answer, "2026-11-21T10:00:40Z", NOW) == (10.0, 28_000_000)
 
 
-def test_a_container_that_does_not_run_is_not_asked_about(tmp_path):
+def test_container_that_does_not_run_is_not_asked_about(tmp_path):
     stopped = container(Status="exited", Pid=0)
     assert usage.usage(Podman(), [stopped], NOW, World.real(), str(tmp_path), str(tmp_path)) == ({}, "")
 
@@ -116,7 +116,7 @@ def gather(results: dict, containers: list | None = None, **more: object) -> dic
     return collect.collect("p", "h", collect.Run(results, **more), collect.Running(NOW, containers or []))
 
 
-def test_a_report_without_any_role_is_empty_and_not_ok():
+def test_report_without_any_role_is_empty_and_not_ok():
     report = gather({})
     assert (report["ok"], report["changed"], report["services"], report["changes"]) == (False, False, [], [])
 
@@ -141,7 +141,7 @@ def test_why_a_service_counts_as_healthy_comes_from_the_deploy():
         ({"Status": "restarting", "Pid": 0}, False),
     ],
 )
-def test_who_is_well(state, ok):
+def test_services_that_are_healthy(state, ok):
     report = gather({}, [container(**state)])
     assert (report["services"][0]["ok"], report["ok"]) == (ok, ok)
 
@@ -196,7 +196,7 @@ def backups(**more: object) -> dict:
     return {"changed": False, "backups": {**info, **more}}
 
 
-def test_backups_that_are_not_well_make_the_run_not_ok():
+def test_unhealthy_backups_make_the_run_not_ok():
     report = gather({"backups": backups()}, [container()])
     assert report["ok"]
     assert report["backups"] == {
@@ -214,7 +214,7 @@ def test_backups_that_are_not_well_make_the_run_not_ok():
     assert gather({}, [container()])["backups"] == {}
 
 
-def test_what_changed_of_the_backups():
+def test_changes_of_the_backups_are_listed():
     assert gather({"backups": {**backups(), "changed": True, "units_changed": ["/u"], "first": True}})["changes"] == [
         "backups scheduled",
         "first backup taken",
@@ -251,7 +251,7 @@ def test_mounts_of_several_services_are_one_row():
     ]
 
 
-def test_the_plan_with_its_values_is_not_in_it():
+def test_plan_with_its_values_is_not_in_it():
     plan = [{"service": "a", "action": "recreate", "diff": {"environment.TOKEN": {"before": "s3cret", "after": "x"}}}]
     assert "s3cret" not in json.dumps(gather({"compose_stack": {"changed": True, "plan": plan}}))
 
@@ -284,7 +284,7 @@ MACHINE = {
 }  # fmt: skip
 
 
-def test_the_machine_and_what_was_done_to_a_mac():
+def test_machine_and_what_was_done_to_a_mac():
     done = [["podman", "machine", "stop", "x"], ["podman", "machine", "set", "x"], ["podman", "system", "connection"]]
     report = gather(
         {
@@ -298,5 +298,5 @@ def test_the_machine_and_what_was_done_to_a_mac():
     assert report["changes"] == ["machine stop, set", "2 agents retired", "1 pieces of clutter removed"]
 
 
-def test_a_box_without_a_machine_has_none():
+def test_box_without_a_machine_has_none():
     assert gather({"podman_machine": {"skipped": True, "changed": False}})["machine"] == {}

@@ -110,7 +110,7 @@ def within_limits(text: str) -> None:
         assert all(" " <= character <= "~" for character in line), line
 
 
-def test_the_usual_report():
+def test_usual_report_is_rendered():
     assert render(REPORT) == GOLDEN
     within_limits(GOLDEN)
 
@@ -137,12 +137,12 @@ def test_thirty_services_fold_with_what_is_wrong_on_top():
     assert lines[-1].startswith("next")
 
 
-def test_the_fold_of_services_that_are_all_well_says_so():
+def test_fold_of_services_that_are_all_well_says_so():
     report = {**REPORT, "services": [service(f"worker-{number:02}") for number in range(40)]}
     assert " more, all healthy\n" in render(report)
 
 
-def test_a_broken_mount_comes_first_and_is_not_proven():
+def test_broken_mount_comes_first_and_is_not_proven():
     report = copy.deepcopy(REPORT)
     report["mounts"].insert(0, {**report["mounts"][0], "services": ["gcp-mgmt"]})
     report["mounts"].append(
@@ -169,7 +169,7 @@ def test_nothing_runs_yet():
     assert render(empty) == "97layer on demo: nothing runs\n\nchanged   nothing\n"
 
 
-def test_a_long_note_goes_on_in_the_next_line():
+def test_long_note_goes_on_in_the_next_line():
     note = "systemd does not run this host: after a reboot " + "the host's own way to start things starts it, " * 2
     lines = render({**REPORT, "notes": [note, "short"]}).splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("note"))
@@ -226,7 +226,7 @@ def test_backups_show_age_size_and_when_they_last_came_back():
     )
 
 
-def test_what_is_wrong_with_backups_comes_first():
+def test_problems_of_backups_come_first():
     none = {**BACKUPS, "age_seconds": None, "problems": ["there is no backup yet"]}
     assert "backups   PROBLEM: there is no backup yet\nchanged" in render({**REPORT, "backups": none})
 
@@ -244,7 +244,7 @@ def test_what_is_wrong_with_backups_comes_first():
         (5e15, "5000 TB"),
     ],
 )
-def test_sizes(count, text):
+def test_sizes_have_three_digits(count, text):
     assert size(count) == text
 
 
@@ -280,7 +280,7 @@ def test_any_report_keeps_the_limits(data):
     within_limits(render(report))
 
 
-def test_the_machine_has_a_line_and_one_that_hangs_says_so():
+def test_machine_has_a_line_and_one_that_hangs_says_so():
     machine = {"name": "97layerOS", "provider": "libkrun", "state": "running", "healthy": True, "cpus": 5}
     machine.update(memory_mib=4768, disk_gib=93, rootful=False, podman_client="5.8.6", podman_server="5.8.2")
     report = {**copy.deepcopy(REPORT), "machine": machine}

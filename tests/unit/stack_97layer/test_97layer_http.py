@@ -35,7 +35,7 @@ def raw_request(port: int, data: bytes) -> bytes:
     return answer
 
 
-def test_status_of_the_box_needs_no_ps(start, tmp_path):
+def test_status_of_the_host_works_without_ps(start, tmp_path):
     service = start("gcp_management_server.py", PORT="0", ENVIRONMENT="TEST", PATH="/nonexistent")
     code, answer = service.request("GET", "/status")
     assert code == 200
@@ -104,7 +104,7 @@ def test_receiver_status_has_exactly_these_keys(start):
     }
 
 
-def test_a_message_is_stored_as_it_was_sent(start, tmp_path):
+def test_message_is_stored_as_it_was_sent(start, tmp_path):
     service = start("mac_realtime_receiver.py", PORT="0")
     message = {"from": "맥북", "messages": [{"n": 1}, "둘"], "odd": "\ud800 \x00"}
     code, answer = post(service, json.dumps(message).encode())
@@ -172,7 +172,7 @@ def test_counts_survive_a_restart_even_a_hard_one(start, tmp_path):
 
 
 @pytest.mark.parametrize("broken", [b"", b"{", b"[]", b'{"total_syncs": "x"}'])
-def test_unreadable_counts_are_counted_anew(start, tmp_path, broken):
+def test_unreadable_counts_start_again(start, tmp_path, broken):
     service = start("mac_realtime_receiver.py", PORT="0")
     post(service, b"{}")
     service.stop()
@@ -191,7 +191,7 @@ def test_two_hundred_messages_at_once_are_all_kept_once(start, tmp_path):
     assert service.request("GET", "/status")[1]["stats"]["total_messages"] == 200
 
 
-def test_what_was_answered_201_is_there_after_sigterm_in_the_middle(start, tmp_path):
+def test_message_answered_201_survives_sigterm(start, tmp_path):
     service = start("mac_realtime_receiver.py", PORT="0")
     kept: list[str] = []
 
@@ -214,7 +214,7 @@ def test_what_was_answered_201_is_there_after_sigterm_in_the_middle(start, tmp_p
     assert not list((tmp_path / "knowledge").rglob(".tmp-*"))
 
 
-def test_an_unwritable_workspace_is_a_clear_end(start, tmp_path):
+def test_unwritable_workspace_is_a_clear_end(start, tmp_path):
     service = start("mac_realtime_receiver.py", listens=False, WORKSPACE=str(tmp_path / "gone"))
     service.wait_line("is not a directory: is it mounted")
     assert service.process.wait(timeout=5) == 1
@@ -222,7 +222,7 @@ def test_an_unwritable_workspace_is_a_clear_end(start, tmp_path):
     service.wait_line("PORT must be a whole number from 0 on, not 'http'")
 
 
-def test_the_healthcheck_goes_past_proxies(start):
+def test_healthcheck_goes_past_proxies(start):
     service = start("gcp_management_server.py", PORT="0")
     check = [sys.executable, str(CODE / "service.py")]
     environment = {"http_proxy": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1"}

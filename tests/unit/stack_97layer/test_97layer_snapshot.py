@@ -68,7 +68,7 @@ def test_litter_and_itself_are_left_out(daemon, tmp_path):
     assert set(json.loads(path.read_bytes())["files"]) == {"kept", "sub"}
 
 
-def test_the_newest_are_kept_and_the_unchanged_pushes_nothing_out(daemon, tmp_path):
+def test_newest_are_kept_and_the_unchanged_pushes_nothing_out(daemon, tmp_path):
     snapshots = daemon.Snapshots(tmp_path, 2)
     for n in range(4):
         (tmp_path / "file").write_text(str(n))
@@ -90,7 +90,7 @@ def test_leftovers_of_an_interrupted_run_go(daemon, tmp_path):
     assert len(names(tmp_path)) == 2
 
 
-def test_a_full_disk_leaves_nothing_half_done(daemon, tmp_path, monkeypatch):
+def test_full_disk_leaves_nothing_half_done(daemon, tmp_path, monkeypatch):
     """ENOSPC comes from a fake ``fsync``: filling a disk is for the integration tests."""
     (tmp_path / "file").touch()
     snapshots = daemon.Snapshots(tmp_path, 2)
@@ -128,7 +128,7 @@ def test_files_that_grow_or_vanish_meanwhile(daemon, tmp_path, monkeypatch):
     assert set(json.loads(path.read_bytes())["files"]) == {"kept"}
 
 
-def test_the_service_is_healthy_soon_and_ends_at_once(start, tmp_path):
+def test_service_is_healthy_soon_and_ends_at_once(start, tmp_path):
     environment = {"WORKSPACE": str(tmp_path), "SNAPSHOT_INTERVAL": "100", "PYTHONDONTWRITEBYTECODE": "1"}
     healthy = [sys.executable, str(CODE / "snapshot_daemon.py"), "healthy"]
     assert subprocess.run(healthy, env=environment, check=False).returncode == 1
@@ -156,7 +156,7 @@ def test_sigterm_in_the_middle_of_a_large_file(start, tmp_path):
     assert not [name for name in names(tmp_path) if not name.startswith(".tmp-")]
 
 
-def test_a_kill_leaves_only_what_the_next_run_removes(start, tmp_path):
+def test_kill_leaves_only_what_the_next_run_removes(start, tmp_path):
     with open(tmp_path / "large", "wb") as file:
         file.truncate(300_000_000)
     service = start("snapshot_daemon.py", listens=False)

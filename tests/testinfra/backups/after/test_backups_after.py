@@ -32,7 +32,7 @@ def test_systemd_calls_the_services_hardened(host, job):
 
 
 @pytest.mark.parametrize("job", ["backup", "rehearse"])
-def test_the_service_did_its_work(host, job):
+def test_service_did_its_work(host, job):
     assert "Result=success" in host.check_output(f"systemctl show onebox-backup-blog-{job}.service")
 
 
@@ -46,7 +46,7 @@ def test_secrets_are_where_only_root_reads_them(host):
     assert "secret-path" not in host.run("journalctl --no-pager").stdout
 
 
-def test_the_runner_works_by_hand(host):
+def test_runner_works_by_hand(host):
     out = host.run("env -i /usr/local/bin/onebox-backup --config /etc/onebox/backup/blog.json --json status")
     assert out.rc == 0
     status = json.loads(out.stdout)
@@ -54,7 +54,7 @@ def test_the_runner_works_by_hand(host):
     assert status["rows"][0]["rehearsed"] is True
 
 
-def test_the_lost_page_is_back_and_the_rest_is_aside(host):
+def test_lost_page_is_back_and_the_rest_is_aside(host):
     page = host.file("/srv/blog/up loads/page.html")
     assert page.content_string == "worth keeping"
     assert page.mode == 0o640

@@ -23,7 +23,7 @@ def test_every_row_is_back(fresh):
     assert found.split("|")[1] == fresh.check_output(f'docker exec shop-db-1 psql -XAtU shop -d shop -c "{wanted}"')
 
 
-def test_the_cache_is_back_and_survives_a_restart(fresh):
+def test_cache_is_back_and_survives_a_restart(fresh):
     ask = "docker exec shop-cache-1 sh -c 'REDISCLI_AUTH=$REDIS_PASSWORD valkey-cli GET cart:1'"
     assert fresh.check_output(ask) == 'three "apples"'
     assert fresh.run("docker restart -t 5 shop-cache-1").rc == 0
@@ -31,13 +31,13 @@ def test_the_cache_is_back_and_survives_a_restart(fresh):
     assert fresh.check_output(ask) == 'three "apples"'
 
 
-def test_the_page_is_served_from_the_restored_directory(fresh):
+def test_page_is_served_from_the_restored_directory(fresh):
     page = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/a%20page.html').read().decode())"
     assert fresh.check_output(f'python3 -c "{page}"').strip() == "worth keeping"
     assert fresh.run("ls -d /srv/shop/uploads.before-*").rc == 0
 
 
-def test_the_containers_are_healthy(fresh):
+def test_containers_are_healthy(fresh):
     rows = fresh.check_output("docker ps --format '{{json .}}'").splitlines()
     states = {row["Names"]: row["Status"] for row in map(json.loads, rows)}
     assert set(states) == {"shop-db-1", "shop-cache-1", "shop-web-1"}

@@ -104,7 +104,7 @@ def test_data_flows_through_both_stores(host, sql, inside, eventually):
     assert float(shown["symbols"]["KRW-BTC"]["price"]) > 0
 
 
-def test_n8n_is_told_of_sales_and_of_nothing_without_the_secret(inside, sql, eventually):
+def test_n8n_receives_sales_only_with_the_secret(inside, sql, eventually):
     url = "http://127.0.0.1:5678/webhook/coinpilot"
     assert inside(url, data='{"event": "forged"}', secret="guessed")[0] == 403
     eventually(lambda: int(sql("SELECT count(*) FROM positions WHERE closed_at IS NOT NULL")) > 0, 120)
@@ -113,7 +113,7 @@ def test_n8n_is_told_of_sales_and_of_nothing_without_the_secret(inside, sql, eve
     assert inside(QUERY + "coinpilot_webhook_failures_total")[1]["data"]["result"][0]["value"][1] == "0"
 
 
-def test_the_dashboards_of_grafana_show_the_bot(inside):
+def test_dashboards_of_grafana_show_the_bot(inside):
     assert inside("http://127.0.0.1:3000/api/search")[0] == 401
     dashboard = json.loads((STACK / "monitoring/grafana/dashboards/coinpilot.json").read_text())
     status, answer = inside(f"http://127.0.0.1:3000/api/dashboards/uid/{dashboard['uid']}", **ADMIN)
@@ -127,7 +127,7 @@ def test_the_dashboards_of_grafana_show_the_bot(inside):
         assert answer["data"]["result"], f"{expression} has no value"
 
 
-def test_the_environment_file_is_roots_alone(host):
+def test_environment_file_is_roots_alone(host):
     env = host.file("/opt/onebox/coinpilot/.env")
     assert (env.user, env.mode) == ("root", 0o600)
     wanted = yaml.safe_load((ROOT / "inventories/host_vars/oci-vm.yml").read_text())

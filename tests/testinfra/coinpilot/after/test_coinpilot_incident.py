@@ -36,7 +36,7 @@ def state(host, containers) -> dict:
     return {**found, ".env": (env.sha256sum, env.mtime)}
 
 
-def test_provoked_named_and_mended(host, containers):
+def test_provoked_incident_is_named_and_fixed(host, containers):
     values = yaml.safe_load((ROOT / "inventories/host_vars/oci-vm.yml").read_text())["compose_stack_env"]
     before = state(host, containers)
 
@@ -57,7 +57,7 @@ def test_provoked_named_and_mended(host, containers):
     assert state(host, containers) == before
 
 
-def test_the_bot_itself_says_what_it_misses(host):
+def test_bot_itself_says_what_it_misses(host):
     """Who starts it by hand, past the role, is told as well."""
     compose = (
         "docker compose --project-directory /opt/onebox/coinpilot run --rm --no-deps -T -e REDIS_HOST= -e LLM_MODE= bot"

@@ -8,24 +8,24 @@ import json
 DATA = "/srv/observer data"
 
 
-def test_every_service_runs_and_is_well(containers):
+def test_every_service_runs_and_is_healthy(containers):
     found = containers("observer")
     assert sorted(found) == ["web", "writer"]
     assert all(entry["State"]["Running"] for entry in found.values())
     assert found["web"]["State"]["Health"]["Status"] == "healthy"
 
 
-def test_the_page_of_the_host_answers_from_outside(host, get):
+def test_page_of_the_host_answers_from_outside(host, get):
     assert get(8080, "/page.html") == (200, "served from the host")
     assert host.socket("tcp://0.0.0.0:8080").is_listening or host.socket("tcp://:::8080").is_listening
 
 
-def test_what_the_container_writes_is_on_the_host(host):
+def test_files_of_the_container_are_on_the_host(host):
     first = int(host.file(f"{DATA}/beat").content_string)
     assert abs(first - int(host.check_output("date +%s"))) <= 5
 
 
-def test_the_kernel_agrees_about_the_mounts(host, containers):
+def test_kernel_agrees_about_the_mounts(host, containers):
     inode = host.check_output("stat -c %%d:%%i %s", DATA)
     for service, entry in containers("observer").items():
         pid = entry["State"]["Pid"]
@@ -38,11 +38,11 @@ def test_the_kernel_agrees_about_the_mounts(host, containers):
         assert options.split(",")[0] == ("ro" if service == "web" else "rw")
 
 
-def test_the_application_runs_on_the_host(host):
+def test_application_runs_on_the_host(host):
     assert any("httpd" in process.args for process in host.process.filter(comm="httpd"))
 
 
-def test_deployed_files(host):
+def test_deployed_files_have_owner_and_mode(host):
     deployed = host.file("/opt/onebox/observer/compose.yml")
     assert (deployed.user, deployed.mode) == ("root", 0o644)
     secret = host.file("/opt/onebox/observer/.env")

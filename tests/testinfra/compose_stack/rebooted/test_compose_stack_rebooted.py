@@ -13,23 +13,23 @@ def wait_for(condition, seconds=60):
         time.sleep(0.3)
 
 
-def test_what_ran_is_back_and_well(containers, get):
+def test_running_service_is_back_and_healthy(containers, get):
     wait_for(lambda: containers("observer")["web"]["State"]["Health"]["Status"] == "healthy")
     assert get(8080, "/page.html") == (200, "served from the host")
 
 
-def test_what_was_stopped_by_hand_stays_stopped(host, containers):
+def test_service_stopped_manually_stays_stopped(host, containers):
     wait_for(lambda: host.check_output("systemctl show --property ActiveState --value onebox-observer") == "active")
     assert not containers("observer")["writer"]["State"]["Running"]
 
 
-def test_the_host_has_booted_since(host, containers):
+def test_host_has_booted_since(host, containers):
     started = host.check_output("date +%%s -d %s", containers("observer")["web"]["State"]["StartedAt"])
     booted = host.check_output("stat -c %Y /proc/1")
     assert int(started) >= int(booted)
 
 
-def test_the_containers_see_the_directory_of_this_boot(host, containers):
+def test_containers_see_the_directory_of_this_boot(host, containers):
     inode = host.check_output("stat -c %d:%i '/srv/observer data'")
     pid = containers("observer")["web"]["State"]["Pid"]
     assert host.check_output("stat -c %%d:%%i /proc/%s/root/data", str(pid)) == inode

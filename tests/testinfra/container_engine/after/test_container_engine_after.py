@@ -22,12 +22,12 @@ def _archive(host) -> str:
     return name
 
 
-def test_version(host, engine):
+def test_version_of_the_engine(host, engine):
     expected = {"docker": r"26\.1\.", "podman": r"5\.4\."}[engine]
     assert re.search(expected, host.check_output("%s --version", engine))
 
 
-def test_compose_tool(host, engine):
+def test_compose_tool_is_installed(host, engine):
     if engine == "docker":
         assert host.check_output("docker compose version --short").startswith("2.26.")
         assert host.run("docker buildx version").rc == 0
@@ -41,7 +41,7 @@ def test_docker_comes_back_after_a_reboot(host, engine):
         assert host.service("docker").is_enabled
 
 
-def test_a_published_port_answers_from_outside(host, engine, image, get):
+def test_published_port_answers_from_outside(host, engine, image, get):
     run = "%s run -d --name obx-probe -m 64m -p 8123:80 %s httpd -f -h /etc"
     host.check_output(run, engine, image)
     try:
@@ -53,13 +53,13 @@ def test_a_published_port_answers_from_outside(host, engine, image, get):
         host.check_output("%s rm -f -t 0 obx-probe" if engine == "podman" else "%s rm -f obx-probe", engine)
 
 
-def test_the_preflight_left_no_container_and_no_image(host, engine):
+def test_preflight_left_no_container_and_no_image(host, engine):
     assert host.check_output("%s ps -aq", engine) == ""
     images = host.check_output("%s images --format '{{.Repository}}:{{.Tag}}'", engine).split()
     assert [image for image in images if "probe" in image] == []
 
 
-def test_the_image_is_there_without_a_registry(host, engine):
+def test_image_is_there_without_a_registry(host, engine):
     if engine == "podman":
         said = host.check_output("podman run --rm --pull=never docker.io/library/python:3.11-slim python --version")
         assert said.startswith("Python 3.11.")

@@ -31,7 +31,7 @@ def test_data_from_before_is_untouched(host):
     assert (kept.uid, kept.mode) == (0, 0o640)
 
 
-def test_the_disk_is_still_mounted_and_has_an_identity(host):
+def test_disk_is_still_mounted_and_has_an_identity(host):
     assert host.mount_point("/mnt/archive").filesystem == "tmpfs"
     assert host.file("/mnt/archive/.onebox-disk").size > 0
 

@@ -27,7 +27,7 @@ def test_only_what_is_declared_is_let_in(listening, reached):
     assert not reached(8089)
 
 
-def test_the_rules_of_the_image_stay(host):
+def test_rules_of_the_image_stay(host):
     rules = host.check_output("iptables -S")
     assert "-A INPUT -j REJECT --reject-with icmp-host-prohibited" in rules
     assert "-A InstanceServices -d 169.254.0.2/32 -p tcp -m owner --uid-owner 0 -m tcp --dport 3260 -j ACCEPT" in rules
@@ -39,7 +39,7 @@ def test_the_rules_of_the_image_stay(host):
     assert "DOCKER" not in kept
 
 
-def test_a_port_that_is_no_longer_declared_is_closed(host, playbook_of_role, listening, reached):
+def test_port_that_is_no_longer_declared_is_closed(host, playbook_of_role, listening, reached):
     listening(8088, 8090)
     playbook_of_role("[8090]")
     assert reached(8090)
@@ -50,7 +50,7 @@ def test_a_port_that_is_no_longer_declared_is_closed(host, playbook_of_role, lis
     assert not reached(8090)
 
 
-def test_security_updates(host):
+def test_security_updates_are_configured(host):
     for timer in ("apt-daily.timer", "apt-daily-upgrade.timer"):
         assert host.service(timer).is_enabled, timer
         assert host.service(timer).is_running, timer
@@ -63,12 +63,12 @@ def test_security_updates(host):
     assert "Debian-Security" in said.stdout + said.stderr
 
 
-def test_the_clock_is_kept(host):
+def test_clock_is_kept(host):
     assert host.service("systemd-timesyncd").is_enabled
     assert host.service("systemd-timesyncd").is_running
 
 
-def test_swap(host):
+def test_swap_is_active_as_declared(host):
     used = [line.split()[0] for line in host.file("/proc/swaps").content_string.splitlines()[1:]]
     if host.ansible.get_variables()["host_baseline_swap_mib"] == 0:
         assert "swapfile" not in host.file("/etc/fstab").content_string
@@ -81,7 +81,7 @@ def test_swap(host):
         assert not host.file("/var/lib/docker/swapfile").exists
 
 
-def test_the_engine_of_this_release(host):
+def test_engine_of_this_release(host):
     debian12 = host.file("/etc/debian_version").content_string.startswith("12")
     assert host.check_output("docker --version").startswith(
         "Docker version 20.10." if debian12 else "Docker version 26."

@@ -6,17 +6,17 @@
 import json
 
 
-def test_it_runs_and_is_healthy(containers):
+def test_nightguard_runs_and_is_healthy(containers):
     (entry,) = containers("nightguard").values()
     assert entry["State"]["Running"]
     assert entry["State"]["Health"]["Status"] == "healthy"
 
 
-def test_it_was_reached_over_ssh(host):
+def test_nightguard_was_reached_over_ssh(host):
     assert "Accepted publickey for nightguard" in host.check_output("journalctl --no-pager -u ssh.service")
 
 
-def test_the_image_is_built_from_its_dockerfile(host, containers):
+def test_image_is_built_from_its_dockerfile(host, containers):
     (entry,) = containers("nightguard").values()
     (image,) = json.loads(host.check_output("podman image inspect %s", entry["Image"]))
     assert image["Config"]["Cmd"] == ["python3", "nightguard.py"]

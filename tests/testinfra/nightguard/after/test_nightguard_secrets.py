@@ -69,14 +69,14 @@ def places(host, values: list[str]) -> list[str]:
     return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False).stdout.split()
 
 
-def test_the_container_has_them(host):
+def test_container_has_them(host):
     for name in NAMES:
         assert host.check_output("podman exec 97layer-nightguard cat /run/secrets/%s", name) == canary(name)
         shown = host.check_output("podman exec 97layer-nightguard stat -c '%%a %%u' /run/secrets/%s", name)
         assert shown == "400 10097"
 
 
-def test_they_are_nowhere_else(host, containers):
+def test_secrets_are_nowhere_else(host, containers):
     values = [canary(name) for name in NAMES]
     found = places(host, values)
     assert [path for path in found if path.startswith(f"{PODMAN}/secrets/")], "the search itself finds nothing"
@@ -86,7 +86,7 @@ def test_they_are_nowhere_else(host, containers):
     assert [value for value in values if value in text] == []
 
 
-def test_a_new_value_recreates_and_is_not_seen_on_the_way(host, containers, tmp_path):
+def test_new_value_recreates_and_is_not_seen_on_the_way(host, containers, tmp_path):
     edition = "9c21"
     (before,) = containers("nightguard").values()
     values = {f"nightguard_{name}": canary(name, edition) for name in NAMES}

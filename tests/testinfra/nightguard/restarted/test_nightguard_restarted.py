@@ -6,7 +6,7 @@
 import time
 
 
-def test_it_is_back_and_healthy(containers):
+def test_nightguard_is_back_and_healthy(containers):
     deadline = time.monotonic() + 30
     while True:
         (entry,) = containers("nightguard").values()
@@ -16,13 +16,13 @@ def test_it_is_back_and_healthy(containers):
         time.sleep(0.5)
 
 
-def test_the_secrets_are_there(host):
+def test_secrets_are_there(host):
     for name in ("gemini_api_key", "telegram_bot_token"):
         assert host.check_output("podman exec 97layer-nightguard cat /run/secrets/%s", name).startswith(
             f"canary-{name}"
         )
 
 
-def test_the_mount_is_proven(playbook):
+def test_mount_is_proven(playbook):
     result = playbook("verify.yml")
     assert result.returncode == 0, result.stdout + result.stderr

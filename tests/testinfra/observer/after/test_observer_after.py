@@ -27,7 +27,7 @@ def test_every_service_is_healthy(containers):
         assert entry["State"]["Health"]["Status"] == "healthy", service
 
 
-def test_the_build_came_from_the_registry(host, containers):
+def test_build_came_from_the_registry(host, containers):
     for service in ("observer", "review"):
         identity = containers("observer")[service]["Image"]
         (entry,) = json.loads(host.check_output("docker image inspect %s", identity))
@@ -69,18 +69,18 @@ def test_nothing_is_reached_from_outside(containers):
 @pytest.mark.parametrize(
     ("path", "owner"), [("observer/data", 999), ("observer/secrets", 999), ("prometheus/data", 65534)]
 )
-def test_data_lies_beside_the_deploy_directory(host, path, owner):
+def test_data_is_outside_the_deploy_directory(host, path, owner):
     assert host.file(f"{HOME}/{path}").uid == owner
     assert not host.file(f"/opt/onebox/observer/{path.split('/')[1]}").exists
 
 
-def test_the_stand_ins_say_what_they_are(host):
+def test_stand_ins_say_what_they_are(host):
     for name in ("postgres:15", "prom/prometheus:v2.53.0"):
         form = '{{index .Config.Labels "onebox.standin"}}'
         assert "Debian bookworm" in host.check_output("docker image inspect -f %s %s", form, name)
 
 
-def test_the_password_is_in_its_file_and_nowhere_else(host, containers):
+def test_password_is_in_its_file_and_nowhere_else(host, containers):
     secret = host.file(f"{HOME}/observer/secrets/db_password")
     assert (secret.content_string, secret.mode, secret.uid) == (CANARY, 0o400, 999)
     assert CANARY not in json.dumps(containers("observer"))

@@ -6,20 +6,20 @@
 HOME = "/home/ubuntu"
 
 
-def test_the_container_runs_and_has_no_mounts(containers):
+def test_container_runs_and_has_no_mounts(containers):
     entry = containers("observer")["observer"]
     assert entry["State"]["Running"]
     assert entry["Mounts"] == []
 
 
-def test_the_plan_says_recreate_and_which_mounts(playbook):
+def test_plan_says_recreate_and_which_mounts(playbook):
     result = playbook("plan.yml")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "recreate" in result.stdout, result.stdout
     assert "mounts./app/data" in result.stdout, result.stdout
 
 
-def test_the_good_build_is_what_the_environment_says(host):
+def test_good_build_is_what_the_environment_says(host):
     # After a bad one: its rollback wrote it.
     assert "IMAGE_TAG=build-20260129-090000" in host.file("/opt/onebox/observer/.env").content_string
 

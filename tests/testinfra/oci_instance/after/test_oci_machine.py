@@ -12,20 +12,20 @@ def test_each_attempt_was_one_request(cloud):
     assert cloud.state()["pending"] is None
 
 
-def test_it_can_be_logged_in_to(cloud):
+def test_machine_accepts_the_login(cloud):
     assert cloud.ssh("sudo id -u").strip() == "0"
     assert cloud.ssh("hostname").strip() == "coinpilot-ins"
 
 
-def test_its_first_boot_is_over(cloud):
+def test_first_boot_is_over(cloud):
     assert "done" in cloud.ssh("cloud-init status")
 
 
-def test_it_lets_in_ssh_only_as_oracles_images_do(cloud):
+def test_machine_accepts_ssh_only_like_oracles_images(cloud):
     assert "-A INPUT -j REJECT --reject-with icmp-host-prohibited" in cloud.ssh("sudo iptables -S INPUT")
 
 
-def test_its_key_belongs_to_it_and_not_to_its_address(cloud):
+def test_host_key_belongs_to_the_machine_and_not_to_the_address(cloud):
     assert cloud.knows(cloud.state()["instance"]["id"])
     assert not cloud.knows(cloud.connection()["ansible_host"])
 

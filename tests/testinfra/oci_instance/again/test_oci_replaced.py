@@ -8,7 +8,7 @@ def test_one_request_more_made_it(cloud):
     assert cloud.launches() == 5
 
 
-def test_it_is_another_machine_that_can_be_logged_in_to(cloud):
+def test_replacement_is_another_machine_with_login(cloud):
     first = "ocid1.instance.oc1.ap-chuncheon-1.i0001"
     second = cloud.state()["instance"]["id"]
     assert second != first

@@ -31,7 +31,7 @@ def test_one_image_for_the_three(containers):
     assert len({found[service]["Image"] for service in ("api", "worker", "beat")}) == 1
 
 
-def test_a_job_goes_through_redis_to_the_worker_and_its_output_is_on_the_host(host):
+def test_job_goes_through_redis_to_the_worker_and_its_output_is_on_the_host(host):
     job = ask(host, "/jobs", "kept across the mount")["id"]
     place = f"/root/omnivibe/outputs/{job}.txt"
     deadline = time.monotonic() + 15

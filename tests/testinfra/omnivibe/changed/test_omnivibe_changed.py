@@ -11,12 +11,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from omnivibe_api import releases  # noqa: E402
 
 
-def test_the_restart_changed_nothing(host):
+def test_restart_changed_nothing(host):
     assert 'RELEASE = "2"' in host.file("/opt/onebox/omnivibe/backend/app/__init__.py").content_string
     assert releases(host) == {"api": "1", "worker": "1", "beat": "1"}
 
 
-def test_the_plan_names_it(playbook):
+def test_plan_names_it(playbook):
     result = playbook("plan.yml")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "rebuild" in result.stdout

@@ -28,14 +28,14 @@ def test_podman_shows_the_seeds_numbers(podman):
     assert "93GiB" in table
 
 
-def test_the_settings_are_whole_numbers_of_podmans_units(podman):
+def test_settings_are_whole_numbers_of_podmans_units(podman):
     (machine,) = json.loads(podman("machine inspect 97layerOS"))
     assert machine["Resources"]["CPUs"] == 2
     assert (machine["Resources"]["Memory"], machine["Resources"]["DiskSize"]) == (4768, 93)
     assert (machine["State"], machine["Rootful"]) == ("stopped", False)
 
 
-def test_the_old_agents_are_retired_and_can_come_back(host):
+def test_old_agents_are_retired_and_can_come_back(host):
     state = json.loads(host.file(f"{HOME}/launchd.json").content_string)
     assert sorted(state["jobs"]) == ["gui/1500/com.97layer.podman", "gui/1500/com.97layer.podman.logs"]
     assert state["disabled"]["gui/1500/com.97layer.os"] is True
@@ -47,7 +47,7 @@ def test_the_old_agents_are_retired_and_can_come_back(host):
     assert sorted(kept) == ["com.97layer.os.plist", "com.97layer.telegram_daemon.plist", "manifest.json"]
 
 
-def test_the_machines_agent_starts_a_script_for_its_owner_only(host):
+def test_machines_agent_starts_a_script_for_its_owner_only(host):
     plist = plistlib.loads(host.file(f"{HOME}/Library/LaunchAgents/com.97layer.podman.plist").content)
     assert plist["RunAtLoad"] is True
     assert plist["AbandonProcessGroup"] is True

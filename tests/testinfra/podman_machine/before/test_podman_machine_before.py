@@ -8,7 +8,7 @@ import json
 HOME = "/home/97layer"
 
 
-def test_no_machine(host):
+def test_machine_does_not_exist(host):
     assert not host.file(f"{HOME}/.config/containers/podman/machine/qemu/97layerOS.json").exists
 
 

@@ -21,14 +21,14 @@ def test_every_service_runs_and_is_healthy(containers):
 
 
 @pytest.mark.parametrize("port", [8081, 9876])
-def test_the_endpoints_answer_from_outside(host, get, port):
+def test_endpoints_answer_from_outside(host, get, port):
     status, body = get(port, "/status")
     assert status == 200
     assert json.loads(body)
     assert host.socket(f"tcp://0.0.0.0:{port}").is_listening or host.socket(f"tcp://:::{port}").is_listening
 
 
-def test_a_message_is_stored_on_the_host(host, get):
+def test_message_is_stored_on_the_host(host, get):
     before = json.loads(get(9876, "/status")[1])["stats"]["total_syncs"]
     status, _body = get(9876, "/sync", json.dumps({"messages": [{"text": "kept across the mount"}]}).encode())
     assert status == 201
@@ -41,7 +41,7 @@ def test_bad_input_is_refused(get):
     assert 400 <= status < 500
 
 
-def test_directories(host):
+def test_directories_have_owner_and_mode(host):
     for name in ("", "/execution", "/logs", "/knowledge"):
         directory = host.file(WORKSPACE + name)
         assert directory.is_directory
@@ -49,7 +49,7 @@ def test_directories(host):
     assert not host.file("/opt/onebox/97layer/97layerOS").exists
 
 
-def test_deployed_files(host):
+def test_deployed_files_have_owner_and_mode(host):
     assert host.file("/opt/onebox/97layer/compose.yml").mode == 0o644
     assert host.file("/opt/onebox/97layer/.env").mode == 0o600
     assert host.file(f"{WORKSPACE}/execution/mac_realtime_receiver.py").exists
@@ -65,7 +65,7 @@ def test_every_container_sees_the_workspace(host, containers):
         assert host.check_output("stat -c %%d:%%i /proc/%s/root/app", str(entry["State"]["Pid"])) == inode, service
 
 
-def test_the_report_is_kept_as_json(host):
+def test_report_is_kept_as_json(host):
     report = json.loads(host.file("/var/lib/onebox/97layer/report.json").content_string)
     assert report
 

@@ -14,7 +14,7 @@ def test_timer_is_there_for_the_next_boot_too(host):
     host.check_output("systemd-analyze verify /etc/systemd/system/%s.timer /etc/systemd/system/%s.service", UNIT, UNIT)
 
 
-def test_it_fires_by_itself_again_and_again_and_succeeds(checked_by_timer):
+def test_timer_fires_repeatedly_and_succeeds(checked_by_timer):
     first, second = checked_by_timer("success"), checked_by_timer("success")
     assert second["at"] > first["at"]
 
