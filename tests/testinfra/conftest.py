@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What looking at a Molecule host from outside needs: its engine, its address, its answers."""
+"""A Molecule host from outside: its engine, its address, its answers."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def containers(host, engine):
 
 @pytest.fixture
 def get(host):
-    """Ask a URL path of this host from outside it, with JSON when there is ``data``: (status, body)."""
+    """Request a URL path of this host from outside, with JSON if ``data`` is set: (status, body)."""
     address = host.interface("eth0").addresses[0]
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -97,7 +97,7 @@ def checked_by_timer(host):
     def wait(result: str) -> dict:
         before = show()["at"]
         deadline = time.monotonic() + 3 * PATIENCE
-        # The run that was under way when the mounts changed may still tell the old result: look at later ones, too.
+        # The run that was under way when the mounts changed may still report the old result: check later ones too.
         while True:
             now = show()
             if now["at"] > before and now["result"] == result:
@@ -110,7 +110,7 @@ def checked_by_timer(host):
 
 @pytest.fixture
 def eventually():
-    """Ask until an answer is true, and return it."""
+    """Repeat a query until its answer is true, and return it."""
 
     def wait(ask, seconds: float = 60.0):
         deadline = time.monotonic() + seconds

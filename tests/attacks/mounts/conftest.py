@@ -13,7 +13,7 @@ from truth import Lab
 
 @pytest.fixture(params=["podman", "docker"])
 def truth_lab(request: pytest.FixtureRequest, python_image: str) -> t.Iterator[Lab]:
-    """A lab on each engine, cleaned up after the test."""
+    """A test bench on each engine, cleaned up after the test."""
     made = Lab(request.getfixturevalue(f"{request.param}_engine"), python_image)
     try:
         yield made

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A network share that hangs or is dead, without a network: FUSE with nobody who answers."""
+"""A network share that hangs or is dead, without a network: FUSE without a server that answers."""
 
 from __future__ import annotations
 

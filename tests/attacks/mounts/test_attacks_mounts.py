@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attacks on the mount proof: for each layout the verdict is held against what the application itself can do."""
+"""Attacks on the mount proof: for each layout the verdict is compared with the access of the application itself."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def test_verdict_is_ok_exactly_when_the_application_can_use_its_data(truth_lab: 
             wrong.append(text)
     print("\n".join([*false_ok, *false_alarms, *wrong, *broken]))
     assert not broken, broken
-    tally(f"{truth_lab.name}: layouts told as ok that are not", tried, len(false_ok))
-    tally(f"{truth_lab.name}: sound layouts told as broken", tried, len(false_alarms))
+    tally(f"{truth_lab.name}: broken layouts reported as ok", tried, len(false_ok))
+    tally(f"{truth_lab.name}: sound layouts reported as broken", tried, len(false_alarms))
     tally(f"{truth_lab.name}: layouts with another verdict than the right one", tried, len(wrong))
 
 
@@ -48,7 +48,7 @@ def test_container_that_keeps_restarting_is_never_ok(truth_lab: Lab, tally: t.An
     options = ("-v", f"{data}:/data", "--restart", "always")
     name = truth_lab.run(*options, argv=("sleep", "0.05"), ready=False)
     verdicts = [truth_lab.verdict(name)["verdict"] for _number in range(8)]
-    tally(f"{truth_lab.name}: looks at a container that keeps restarting: told as ok", 8, verdicts.count("ok"))
+    tally(f"{truth_lab.name}: checks of a container that keeps restarting: reported as ok", 8, verdicts.count("ok"))
     truth_lab.forget()
     data = truth_lab.directory()
     steady = truth_lab.run("-v", f"{data}:/data", "--restart", "always")

@@ -157,7 +157,7 @@ def test_link_of_somebody_else_is_refused_and_never_restarted_on(lab: Lab) -> No
 
 @TWO
 def test_source_that_a_container_can_replace_is_never_restarted_on(lab: Lab, tally: t.Any) -> None:
-    """The container puts directories and links there in turn: a look sees a directory, a restart might see a link."""
+    """The container puts directories and links there in turn: a check sees a directory, a restart might see a link."""
     secret = lab.root / "secret"
     secret.mkdir()
     (lab.data / "uploads").mkdir()

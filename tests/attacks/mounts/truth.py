@@ -83,8 +83,8 @@ class Lab:
         self._logs: dict[str, pathlib.Path] = {}
         self._ids: dict[str, str] = {}
         # Kept between layouts: engines are slow on a busy machine.
-        # Podman's command line tells how a container was made, which its API does not: a directory that is as young as
-        # these are would be taken for one that the engine made.
+        # Podman's command line shows how a container was created, which its API does not: a directory as young as
+        # these would be mistaken for one that the engine created.
         self._engine = (
             PodmanCli(World.real()) if engine.name == "podman" else find("docker", engine.socket, world=World.real())
         )

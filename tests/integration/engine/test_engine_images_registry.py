@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Images on real engines: registries that hang, refuse or do not exist; stand-ins built from real packages."""
+"""Images on real engines: registries that hang, refuse or do not exist; substitute images built from real packages."""
 
 import dataclasses
 import os
@@ -68,7 +68,7 @@ def images(engine, scratch):
     return Images(reader, world=world, registry_timeout=10, pull_timeout=60, scratch=str(scratch))
 
 
-def test_image_nobody_has_is_named_with_what_to_do(engine, tmp_path):
+def test_unknown_image_is_named_with_the_fix(engine, tmp_path):
     with pytest.raises(ImageError, match=r"registry.invalid/obx-engine/nosuch:1 cannot be pulled .*standins"):
         images(engine, tmp_path).obtain("registry.invalid/obx-engine/nosuch:1", None)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compose tools installed for real beside the system, into a directory of the test."""
+"""Compose tools installed for real next to the system, into a directory of the test."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ def test_docker_compose_is_installed_and_runs(tmp_path):
 
 
 def test_modules_agree_on_this_host(docker_engine):
-    """The preflight of the Docker that answers, through Ansible; nothing is changed by a look."""
+    """The preflight of the Docker that answers, through Ansible; the check changes nothing."""
     tasks = [
         {"name": "look", "onebox.stack.container_engine_preflight": {"engine": "docker"}, "register": "looked"},
         {"name": "images", "onebox.stack.container_images": {"engine": "docker", "images": []}},
@@ -56,7 +56,7 @@ def test_unknown_engine_names_the_option():
 
 
 def test_check_mode_without_the_packages_says_what_would_be_installed(podman_compose):
-    """With a command nobody has, the host counts as one that lacks something; it is not changed by that."""
+    """With an unknown command, the host counts as incomplete and is not changed."""
     task = {
         "name": "look",
         "onebox.stack.container_engine_preflight": {

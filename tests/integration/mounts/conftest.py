@@ -91,19 +91,19 @@ def _import_image(engine: str, folder: pathlib.Path) -> None:
 
 @pytest.fixture(params=ENGINES)
 def lab(request: pytest.FixtureRequest, image_of: t.Callable[[str], Engine]) -> t.Iterator[Lab]:
-    """A lab on each engine, cleaned up after the test."""
+    """A test bench on each engine, cleaned up after the test."""
     yield from _lab(image_of(request.param))
 
 
 @pytest.fixture
 def docker_lab(image_of: t.Callable[[str], Engine]) -> t.Iterator[Lab]:
-    """A lab on Docker alone, for what does not depend on the engine."""
+    """A test bench on Docker alone, for tests that do not depend on the engine."""
     yield from _lab(image_of("docker"))
 
 
 @pytest.fixture
 def podman_lab(image_of: t.Callable[[str], Engine]) -> t.Iterator[Lab]:
-    """A lab on Podman alone, for what only Podman has."""
+    """A test bench on Podman alone, for features of Podman."""
     yield from _lab(image_of("podman"))
 
 
@@ -132,7 +132,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Each verdict on each engine, with the mendings that the tests saw."""
+    """Each verdict on each engine, with the fixes that the tests saw."""
     if not SEEN:
         return
     columns = (*ENGINES, ROOTLESS)

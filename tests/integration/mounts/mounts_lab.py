@@ -1,4 +1,4 @@
-"""What the mount tests do with a real engine: start containers, break their mounts, ask for the verdict."""
+"""The mount tests on a real engine: start containers, break their mounts, query the verdict."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def command(*words: str | os.PathLike[str], check: bool = True, **options: t.Any
     return done.stdout.strip()
 
 
-# What the tests saw so far: engine and verdict, and the mendings that came with it. The summary shows it.
+# Results so far: engine and verdict, and the fixes. The summary shows it.
 SEEN: dict[tuple[str, str], set[str]] = collections.defaultdict(set)
 
 

@@ -67,7 +67,7 @@ Verdict = tuple[str, str]
 
 
 class Recorded(Engine):
-    """Containers that somebody else had to ask for."""
+    """Containers started by another user."""
 
     name = "podman"
 
@@ -238,7 +238,7 @@ def made_up() -> Verdict:
 
 
 def seen_by_a_stranger() -> Verdict:
-    """Somebody else, who may not look into the user's container."""
+    """Another user, who may not inspect the user's container."""
     bind = ("-v", f"{STAGE}/ok:/data")
     start("mine", *bind)
     (mine,) = owners_engine().containers(names=["mine"])
@@ -275,7 +275,7 @@ def main() -> None:
         build()
         told["before"] = look("stage")
         told["through a machine"] = through_a_machine()
-        (STAGE / "full").chmod(0o700)  # root's: nobody's business in a container of the user
+        (STAGE / "full").chmod(0o700)  # root's, not the user's
         told["closed in a machine"] = through_a_machine()["/full"]
         (STAGE / "full").chmod(0o777)
         shake()

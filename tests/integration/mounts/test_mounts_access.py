@@ -80,12 +80,12 @@ def test_user_namespace_is_entered(podman_lab: Lab) -> None:
         lab.cli("exec", name, "/bin/touch", "/foreign/x")
 
 
-def test_full_disk_is_no_space(lab: Lab) -> None:
+def test_full_disk_has_the_verdict_no_space(lab: Lab) -> None:
     data = lab.directory("data")
     lab.mount("tmpfs", data, "-o", "size=64k")
     (data / "big").write_bytes(b"\0" * 65536)
     name = lab.run("-v", f"{data}:/data")
-    (data / "empty").touch()  # which is why touch is no test
+    (data / "empty").touch()  # so touch cannot test it
     assert "df -h" in expect(lab.verdict(name), "no_space", "none")
 
 

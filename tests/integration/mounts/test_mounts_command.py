@@ -31,7 +31,7 @@ def play(*words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def stack(lab: Lab) -> tuple[Lab, str, list[str]]:
-    """A project with three containers, and the options that make the playbook look at it."""
+    """A project with three containers, and the options of the playbook for it."""
     project = f"obx-mounts-{os.getpid()}"
     names = []
     for service in ("web", "worker", "journal"):

@@ -1,4 +1,4 @@
-"""An engine that is killed and comes back while its containers run on and are looked at, again and again."""
+"""An engine that is killed and comes back while its containers run and are checked repeatedly."""
 
 from __future__ import annotations
 

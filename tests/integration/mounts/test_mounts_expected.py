@@ -106,7 +106,7 @@ def test_missing_source_is_made_by_docker_at_start(docker_lab: Lab) -> None:
     os.rmdir(lab.folder / "typo")
     lab.cli("start", name)
     expect(lab.verdict(name), "auto_created", "edit_compose")
-    # A directory made by hand while the container runs, and then the restart that the stale mount asks for.
+    # A directory created manually while the container runs, and then the restart that the stale mount needs.
     os.rmdir(lab.folder / "typo")
     lab.directory("typo")
     lab.restart(name)

@@ -40,7 +40,7 @@ def only(result: dict[str, t.Any]) -> dict[str, t.Any]:
 
 @pytest.mark.parametrize("link", ["/proc/1/root{}", "/proc/self/root{}", "/../../..{}", "{}"])
 def test_link_in_the_container_never_leads_out_of_it(lab: Lab, link: str) -> None:
-    """The destination is replaced by a link to the source's own path on the host: followed, it would look right."""
+    """The destination is replaced by a link to the source's own path on the host: followed, it would seem right."""
     data = lab.directory("data")
     name = lab.run("-v", f"{data}:/data")
     lab.inside(name, "umount", "/data")
@@ -69,7 +69,7 @@ def test_probe_never_writes_outside_of_the_container(lab: Lab) -> None:
 def test_special_files_are_proven_and_never_opened(lab: Lab, kind: str) -> None:
     path = lab.folder / kind
     if kind == "fifo":
-        os.mkfifo(path)  # opening it would block for ever: nobody is at the other end
+        os.mkfifo(path)  # opening it would block forever: it has no other end
     elif kind == "device":
         os.mknod(path, 0o20600, os.makedev(10, 130))  # /dev/watchdog: opening it starts the countdown to a reset
     else:
@@ -101,7 +101,7 @@ def test_pid_that_belongs_to_somebody_else_by_now(lab: Lab) -> None:
         try:
             old = replace(real, pid=stranger.pid)
             row = only(proof(Recorded([old], [real])))
-            assert row["verdict"] == "ok", row  # looked again, and found the right one
+            assert row["verdict"] == "ok", row  # checked again, and found the right one
             row = only(proof(Recorded([old])))
             assert row["verdict"] == "unverifiable", row  # the engine insists: then nothing is proven
         finally:
@@ -109,7 +109,7 @@ def test_pid_that_belongs_to_somebody_else_by_now(lab: Lab) -> None:
 
 
 def test_pid_of_another_container(lab: Lab) -> None:
-    """Both mount the same directory, so the wrong process would look right."""
+    """Both mount the same directory, so the wrong process would seem right."""
     data = lab.directory("data")
     one, two = (lab.engine.containers(names=[lab.run("-v", f"{data}:/data")])[0] for _index in range(2))
     row = only(proof(Recorded([replace(one, pid=two.pid, started_at="2001-01-01T00:00:00Z")])))
@@ -157,7 +157,7 @@ def test_unprivileged_caller_is_warned_and_no_mount_is_ok(lab: Lab) -> None:
 
 @pytest.fixture
 def dead_share(tmp_path: pathlib.Path) -> t.Iterator[pathlib.Path]:
-    """A FUSE mount whose server never answers: like a network share whose server is gone, every look at it hangs."""
+    """A FUSE mount whose server never answers: like a network share whose server is gone, every access to it hangs."""
     point = tmp_path / "share"
     point.mkdir()
     server = os.open("/dev/fuse", os.O_RDWR)
@@ -165,7 +165,7 @@ def dead_share(tmp_path: pathlib.Path) -> t.Iterator[pathlib.Path]:
     options = f"fd={server},rootmode=40000,user_id=0,group_id=0".encode()
     assert libc.mount(b"obx-mounts", os.fsencode(point), b"fuse", 0, options) == 0, os.strerror(ctypes.get_errno())
     yield point
-    os.close(server)  # ends the connection and with it every waiting look
+    os.close(server)  # ends the connection and with it every waiting access
     libc.umount2(os.fsencode(point), 2)
 
 
@@ -183,7 +183,7 @@ def test_dead_share_holds_up_neither_the_check_nor_the_other_containers(lab: Lab
 
 
 def test_engine_that_restarts_in_between(docker_lab: Lab) -> None:
-    """A connection the engine has closed is opened anew."""
+    """A connection the engine has closed is opened again."""
     name = docker_lab.run("-v", f"{docker_lab.directory('data')}:/data")
     assert docker_lab.proof(name)["ok"]
     docker_lab.engine._connection.sock.close()  # type: ignore[attr-defined]

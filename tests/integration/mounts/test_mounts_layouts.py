@@ -1,7 +1,7 @@
 """Hundreds of generated layouts against the real kernel: the expected verdict follows from how each was built.
 
 No engine is needed: a "container" is a child in a mount namespace of its own with another root directory, which is all
-that an engine gives a process as far as mounts go. The engine's part, telling pid and mounts, is played by a recording.
+that an engine gives a process as far as mounts go. A recording replaces the engine, which reports pid and mounts.
 """
 
 from __future__ import annotations

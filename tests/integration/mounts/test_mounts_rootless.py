@@ -40,7 +40,7 @@ def account(
         "subgid": f"{USER}:700000:65536\n",
     }
     if request.param == "one user":
-        # A user nobody gave subordinate ids: the namespace maps root to the user and forbids to set groups.
+        # A user without subordinate ids: the namespace maps root to the user and forbids to set groups.
         del files["subuid"], files["subgid"]
     for name, line in files.items():
         there = pathlib.Path("/etc", name)

@@ -124,7 +124,7 @@ def test_disk_under_the_source_unmounted(lab: Lab) -> None:
 
 
 def test_another_disk_in_the_place_of_the_first(lab: Lab) -> None:
-    """The root of each new tmpfs has the same inode number: only the device tells them apart."""
+    """The root of each new tmpfs has the same inode number: only the device differs."""
     disk = lab.directory("disk")
     lab.mount("tmpfs", disk)
     name = lab.run("-v", f"{disk}:/data")
@@ -221,7 +221,7 @@ def test_read_only_with_a_writable_mount_below(lab: Lab) -> None:
 
 
 def test_destination_behind_an_absolute_link_of_the_image(lab: Lab) -> None:
-    """/link leads to /real in the image; a directory /real of the host must not be taken for it."""
+    """/link leads to /real in the image; a directory /real of the host must not be mistaken for it."""
     data = lab.directory("data")
     name = lab.run("-v", f"{data}:/link/data")
     expect(lab.verdict(name, "/link/data"), "ok", "none")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asking coinpilot's services from the host they run on, which is where an SSH tunnel ends."""
+"""Requests to coinpilot's services from their host, like those through an SSH tunnel."""
 
 import json
 
@@ -31,10 +31,10 @@ print(answer.read().decode())
 
 @pytest.fixture
 def inside(host):
-    """Ask a URL from the host itself: (status, body as JSON or text).
+    """Request a URL from the host itself: (status, body as JSON or text).
 
-    A password goes by its name in the stack's environment file: sudo writes command lines to the journal, which is
-    looked through for secrets.
+    A password is passed by its name in the stack's environment file: sudo writes command lines to the journal, which is
+    searched for secrets.
     """
 
     def ask(url: str, *, user: str = "", password: str = "", data: str = "", secret: str = ""):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looking at a host's firewall and at the containers behind it."""
+"""A host's firewall and the containers behind it."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ def listening(host, eventually):
 
 @pytest.fixture
 def container(host):
-    """Commands in a container, in a network of its own with a server beside it."""
+    """Commands in a container, in its own network with a server."""
     host.check_output("docker load -q -i /testbed/$(basename /testbed/saved-tiny-*.tar)")
     host.run("docker network create %s", NETWORK)
     host.run("docker run -d --init --restart always --name %s --network %s %s httpd -f -h /etc", SERVER, NETWORK, TINY)
@@ -47,7 +47,7 @@ def container(host):
 
 @pytest.fixture
 def server(host, container):
-    """Address of the server: a static busybox cannot look names up."""
+    """Address of the server: a static busybox cannot resolve names."""
     form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
     return lambda: host.check_output("docker inspect -f %s %s", form, SERVER)
 

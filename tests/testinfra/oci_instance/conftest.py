@@ -13,7 +13,7 @@ import yaml
 
 
 class Cloud:
-    """The controller's side: what was asked, and what is known."""
+    """The controller's side: its requests and its records."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder

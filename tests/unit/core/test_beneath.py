@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work below a directory of somebody else, beside a real process that swaps directories for links meanwhile."""
+"""Work below a directory of another user, while a real process swaps directories for links."""
 
 import contextlib
 import os
@@ -53,7 +53,7 @@ def way(request, monkeypatch):
 
 @pytest.fixture
 def tree(tmp_path: pathlib.Path, way: str):
-    """The open directory ``foreign`` with ``uploads/a`` in it, beside a victim that nothing may touch."""
+    """The open directory ``foreign`` with ``uploads/a`` in it, next to a victim that must not change."""
     (tmp_path / "foreign/uploads").mkdir(parents=True)
     (tmp_path / "foreign/uploads/a").write_text("content")
     (tmp_path / "victim").mkdir()

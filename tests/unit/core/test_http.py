@@ -161,7 +161,7 @@ def _found(host: str, addresses: list[t.Any]) -> list[t.Any]:
         "http://h:99999/", "http://h:0/", "http://h/a b", "http://h/\x01", "http://h/\r\nX: y", "http://h/ü", "ü://h/",
     ],
 )  # fmt: skip
-def test_text_that_is_no_url_is_refused_without_quoting_it(url: str) -> None:
+def test_text_that_is_not_a_url_is_refused_without_quoting_it(url: str) -> None:
     assert http.get(url, 5) == http.Answer(error="not an http or https URL")
     with pytest.raises(http.UrlError, match="^not an http or https URL$") as caught:
         http.check_url(url)

@@ -25,7 +25,7 @@ def world():
 
 @pytest.fixture
 def place():
-    """A directory of ours whose parents nobody else can write to, below neither /tmp nor a home."""
+    """A directory of ours whose parents no other user can write to, below neither /tmp nor a home."""
     base = pathlib.Path("/opt") if ME == 0 else pathlib.Path.home()
     with tempfile.TemporaryDirectory(prefix="obx-python-", dir=base) as folder:
         pathlib.Path(folder).chmod(0o755)

@@ -36,7 +36,7 @@ def deliver(url: str, wanted: webhook.Message = DISCORD) -> tuple[str, list[floa
     return outcome.reason, pauses
 
 
-def test_discord_message_is_short_enough_and_mentions_nobody(receiver: Receiver) -> None:
+def test_discord_message_is_short_enough_and_without_mentions(receiver: Receiver) -> None:
     assert deliver(receiver.url, webhook.message("discord", "@everyone " + "x" * 3000, "title")) == ("", [])
     (request,) = receiver.got
     assert request.path == f"/api/webhooks/1/{Receiver.SECRET}"
@@ -167,7 +167,7 @@ def test_receiver_that_cannot_be_reached_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize("url", ["discord", "", f"file:///{Receiver.SECRET}", f"http://[::1/{Receiver.SECRET}"])
-def test_text_that_is_no_url_is_not_tried_again(url: str) -> None:
+def test_text_that_is_not_a_url_is_not_tried_again(url: str) -> None:
     assert deliver(url) == ("not an http or https URL", [])
 
 

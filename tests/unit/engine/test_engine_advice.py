@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person is told to type."""
+"""The advice of the preflight."""
 
 import dataclasses
 
@@ -80,7 +80,7 @@ def test_unknown_name_is_refused():
 
 
 def test_missing_packages_are_listed():
-    # dpkg-query 1.21.22: an installed one, one removed whose settings stay, and one it has never heard of.
+    # dpkg-query 1.21.22: an installed one, one removed whose settings stay, and an unknown one.
     shown = "python3 ii \npodman rc \n"
 
     def run(words, **options):

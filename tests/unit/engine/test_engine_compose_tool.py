@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compose tools beside the system: complete or not there, at whatever step an installation ends.
+"""Compose tools next to the system: complete or missing, at whatever step an installation ends.
 
 The commands (venv, pip, apt) are played by a function that makes the files they would make; the real ones run in the
 integration tests.
@@ -71,12 +71,12 @@ def test_podman_compose_is_linked_where_commands_are(places):
 
 
 @pytest.mark.parametrize("step", [1, 2])
-def test_killed_installation_leaves_the_former_tool_and_the_next_one_tidies(places, step):
+def test_killed_installation_leaves_the_previous_tool_and_the_next_one_tidies(places, step):
     path = install(places, Commands())
     with pytest.raises(Killed):
         install(places, Commands(step), "podman-compose==1.7.0")
     assert pathlib.Path(path).read_text() == "podman-compose==1.6.0"
-    # As kill -9 leaves it: nobody tidied.
+    # As kill -9 leaves it: without a cleanup.
     os.mkdir(f"{places[0]}/podman-compose.killed")
     install(places, Commands(), "podman-compose==1.7.0")
     assert pathlib.Path(path).read_text() == "podman-compose==1.7.0"

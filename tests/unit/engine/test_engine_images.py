@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand-ins: how they are declared and built, whose registry is asked, what an interrupted build leaves."""
+"""Substitute images: their declaration, their registry, their build, and an interrupted build."""
 
 import dataclasses
 import os
@@ -156,7 +156,7 @@ def test_second_run_waits_for_the_build_of_the_first_also_of_a_killed_one(scratc
             first.send_signal(signal.SIGKILL)
             first.wait(10)
         second.start()
-        # The builder of the first still works: its directory stays, and nobody starts a second builder beside it.
+        # The builder of the first still works: its directory stays, and no second builder starts.
         second.join(0.5)
         assert second.is_alive()
         assert len(builds.read_text().split()) == 1
@@ -165,7 +165,7 @@ def test_second_run_waits_for_the_build_of_the_first_also_of_a_killed_one(scratc
         go.touch()
         second.join(30)
         first.wait(30)
-    # A killed run has told no engine of its archive, so the second builds again; else it finds the image.
+    # A killed run has not imported its archive, so the second builds again; else it finds the image.
     assert [row["how"] for row in rows] == ["standin" if killed else "present"]
     assert len(builds.read_text().split()) == (2 if killed else 1)
     assert sorted(entry.name for entry in scratch.iterdir()) == ["builder.lock", "lock"]

@@ -87,7 +87,7 @@ def test_many_questions_are_answered_in_order(serve: t.Callable[..., t.Any], for
 
 
 def test_connection_that_is_closed_now_and_then_loses_nothing(serve: t.Callable[..., t.Any]) -> None:
-    """An engine that restarts midway: what was not answered is asked again, what was is not lost."""
+    """An engine that restarts midway: unanswered requests are repeated, answers are not lost."""
     server, engine = serve(lambda target: plain(inspect(target)), limit=7)
     names = [f"c{number:03}" for number in range(50)]
     assert [one.name for one in engine.containers(names=names)] == names

@@ -90,7 +90,7 @@ def sleeper() -> t.Iterator[int]:
 
 
 class _Known(Process):
-    """A process whose control groups are told and not read."""
+    """A process with given control groups."""
 
     text = ""
 

@@ -244,7 +244,7 @@ def test_mounts_below_are_compared() -> None:
     assert verdict(host=host, inside=replace(INSIDE, submounts=(disk,))) == ("ok", "none")
     closed = replace(INSIDE, submounts=(replace(disk, read_only=True),))
     assert verdict(host=host, inside=closed) == ("ro_rw_mismatch", "restart")
-    # Told to leave them out, or covered by another mount of the container on purpose.
+    # Omitted on request, or covered by another mount of the container on purpose.
     assert verdict(replace(DECLARED, recursive=False), host=host) == ("ok", "none")
     assert verdict(replace(DECLARED, others=frozenset({"/data/sub"})), host=host) == ("ok", "none")
 

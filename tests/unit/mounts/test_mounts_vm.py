@@ -124,7 +124,7 @@ def test_foreign_lines_in_the_output_are_skipped() -> None:
 
 
 class Guest:
-    """A machine whose guest has one share, and a container in it with one mount at /data. A stand-in for ssh."""
+    """A machine whose guest has one share, and a container in it with one mount at /data. It replaces ssh."""
 
     def __init__(self, source: pathlib.Path, share: pathlib.Path, **changes: t.Any) -> None:
         self.source, self.share = source, share

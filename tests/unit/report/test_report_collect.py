@@ -107,7 +107,7 @@ def test_docker_figures_leave_the_cache_out():
     assert usage.docker(answer, "2026-11-21T10:00:40Z", NOW) == (10.0, 28_000_000)
 
 
-def test_container_that_does_not_run_is_not_asked_about(tmp_path):
+def test_stopped_container_is_not_queried(tmp_path):
     stopped = container(Status="exited", Pid=0)
     assert usage.usage(Podman(), [stopped], NOW, World.real(), str(tmp_path), str(tmp_path)) == ({}, "")
 
@@ -298,5 +298,5 @@ def test_machine_and_what_was_done_to_a_mac():
     assert report["changes"] == ["machine stop, set", "2 agents retired", "1 pieces of clutter removed"]
 
 
-def test_box_without_a_machine_has_none():
+def test_host_without_a_machine_has_none():
     assert gather({"podman_machine": {"skipped": True, "changed": False}})["machine"] == {}

@@ -137,7 +137,7 @@ def test_thirty_services_fold_with_what_is_wrong_on_top():
     assert lines[-1].startswith("next")
 
 
-def test_fold_of_services_that_are_all_well_says_so():
+def test_fold_of_healthy_services_says_so():
     report = {**REPORT, "services": [service(f"worker-{number:02}") for number in range(40)]}
     assert " more, all healthy\n" in render(report)
 
@@ -169,7 +169,7 @@ def test_nothing_runs_yet():
     assert render(empty) == "97layer on demo: nothing runs\n\nchanged   nothing\n"
 
 
-def test_long_note_goes_on_in_the_next_line():
+def test_long_note_continues_in_the_next_line():
     note = "systemd does not run this host: after a reboot " + "the host's own way to start things starts it, " * 2
     lines = render({**REPORT, "notes": [note, "short"]}).splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("note"))

@@ -1,3 +1,3 @@
 import services_97layer
 
-start = services_97layer.start  # a fixture for the tests beside this file
+start = services_97layer.start  # a fixture for the tests of this folder

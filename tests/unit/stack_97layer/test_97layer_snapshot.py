@@ -113,7 +113,7 @@ def test_files_that_grow_or_vanish_meanwhile(daemon, tmp_path, monkeypatch):
     real = daemon.os.open
 
     def swapped(path, flags, *rest):
-        """``late`` becomes a link between the look and the opening."""
+        """``late`` becomes a link between check and open."""
         if str(path).endswith("late"):
             path.unlink()
             path.symlink_to("/etc/passwd")

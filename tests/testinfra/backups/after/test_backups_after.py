@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Debian 13 host with scheduled restic backups, looked at from outside."""
+"""A Debian 13 host with scheduled restic backups, checked from outside."""
 
 import json
 
@@ -54,7 +54,7 @@ def test_runner_works_by_hand(host):
     assert status["rows"][0]["rehearsed"] is True
 
 
-def test_lost_page_is_back_and_the_rest_is_aside(host):
+def test_lost_page_is_back_and_the_rest_is_saved(host):
     page = host.file("/srv/blog/up loads/page.html")
     assert page.content_string == "worth keeping"
     assert page.mode == 0o640

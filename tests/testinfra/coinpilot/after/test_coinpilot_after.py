@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""coinpilot as site.yml leaves it with the inventory's values, looked at from inside and from outside of its host."""
+"""coinpilot as site.yml leaves it with the inventory's values, checked from inside and outside its host."""
 
 import json
 import pathlib
@@ -43,7 +43,7 @@ def test_nothing_is_reached_from_outside(host, reached, inside, eventually):
         assert not reached(port), f"{service} answers on port {port}"
     for service, port in PUBLISHED.items():
         assert inside(f"http://127.0.0.1:{port}/")[0] in (200, 302, 401, 404), service
-    # That looking from outside works at all: a port that listens everywhere is reached.
+    # Access from outside works: a port that listens everywhere is reached.
     host.check_output("systemd-run -q --unit obx-open python3 -m http.server 18080")
     try:
         eventually(lambda: reached(18080), 30)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The incident: after a move the bot had no REDIS_HOST, looked for Redis on itself, and nobody was told."""
+"""The incident: after a move the bot had no REDIS_HOST, connected to Redis on itself, and no alert was sent."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def test_provoked_incident_is_named_and_fixed(host, containers):
 
 
 def test_bot_itself_says_what_it_misses(host):
-    """Who starts it by hand, past the role, is told as well."""
+    """A manual start without the role is refused too."""
     compose = (
         "docker compose --project-directory /opt/onebox/coinpilot run --rm --no-deps -T -e REDIS_HOST= -e LLM_MODE= bot"
     )

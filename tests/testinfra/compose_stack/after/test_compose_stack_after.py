@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A deployed stack on Docker 26 with Compose 2.26 and on Podman 5.4, looked at from outside."""
+"""A deployed stack on Docker 26 with Compose 2.26 and on Podman 5.4, checked from outside."""
 
 import json
 

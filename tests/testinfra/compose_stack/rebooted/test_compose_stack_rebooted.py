@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""After a shutdown, and after a power cut: what ran is back and well, what someone had stopped is not."""
+"""After a shutdown, and after a power cut: running services are back and healthy, stopped ones are not."""
 
 import time
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engines on two Debian 13 hosts, looked at from outside."""
+"""The engines on two Debian 13 hosts, checked from outside."""
 
 import re
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The directories of a stack on a Debian 13 host, looked at from outside."""
+"""The directories of a stack on a Debian 13 host, checked from outside."""
 
 import pytest
 

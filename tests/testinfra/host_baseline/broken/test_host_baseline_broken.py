@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The image's rules were loaded by hand, past the service: containers are cut off, though Docker says it is well."""
+"""The image's rules were loaded manually, without the service: containers are cut off, although Docker is active."""
 
 
 def test_containers_are_cut_off(host, container):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Values from a vault reach the container as Podman secrets, and nothing else: they are looked for everywhere."""
+"""Values from a vault reach the container as Podman secrets, and nothing else: the tests search for them everywhere."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[4]
 PODMAN = "/var/lib/containers/storage"
 # What the watcher is shown on purpose.
 CONTROL = "canary-control-3a55"
-# Looks at all processes' words and environments until it is killed. What it looks for comes by standard input.
+# Watches the arguments and environments of all processes until it is killed. Standard input has the searched values.
 WATCHER = r"""
 import glob, os, sys, time
 needles = sys.stdin.buffer.read().split()
@@ -62,7 +62,7 @@ def site(name: str, given: pathlib.Path) -> subprocess.CompletedProcess:
 def places(host, values: list[str]) -> list[str]:
     """Every file of the host that holds one of the values."""
     words = " ".join(f"-e '{shape}'" for shape in shapes(values))
-    # Not through the host's sudo, which writes down what it is asked to run. The test's own archives are at /testbed.
+    # Not through the host's sudo, which logs its commands. The test's own archives are at /testbed.
     skip = "-path /proc -o -path /sys -o -path /dev -o -path /testbed"
     search = rf"find / \( {skip} \) -prune -o -type f -size -200M -exec grep -lsaF {words} {{}} +"
     argv = ["docker", "exec", host.backend.get_hostname(), "sh", "-c", search]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""After a real restart of the host nobody ran a playbook, and nightguard is back with its secrets and its mount."""
+"""After a real restart of the host, without a playbook, nightguard is back with its secrets and its mount."""
 
 import time
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""97layer as site.yml leaves it, on Docker and on Podman, looked at from outside."""
+"""97layer as site.yml leaves it, on Docker and on Podman, checked from outside."""
 
 import json
 

@@ -4,7 +4,7 @@
 """A mount broken by hand is found: by name, with what to do, and with an exit code a monitor sees."""
 
 
-def test_containers_still_run_and_seem_well(containers):
+def test_containers_still_run_and_seem_healthy(containers):
     assert all(entry["State"]["Running"] for entry in containers("97layer").values())
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The timer runs the check by itself, and all is well."""
+"""The timer runs the check, and every mount is proven."""
 
 UNIT = "onebox-verify-observer"
 METRICS = "/var/lib/node exporter/onebox-mounts.prom"
@@ -30,6 +30,6 @@ def test_metric_says_so(host, checked_by_timer):
 
 
 def seconds(text):
-    """When the last check was, by the metric that an alert looks at."""
+    """The time of the last check, by the metric of the alert."""
     (line,) = [one for one in text.splitlines() if one.startswith("onebox_mounts_check_time_seconds{")]
     return int(line.split()[1])

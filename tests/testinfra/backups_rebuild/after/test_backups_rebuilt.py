@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A new box, built from what was off-site and the key, looked at from outside."""
+"""A new host, rebuilt from the off-site repository and its keys, checked from outside."""
 
 import json
 
@@ -11,7 +11,7 @@ import pytest
 @pytest.fixture
 def fresh(host):
     if "fresh" not in host.backend.get_pytest_id():
-        pytest.skip("the old box is gone, and the place off-site has nothing to see")
+        pytest.skip("the old host is lost, and the off-site host has no stack")
     return host
 
 
