@@ -58,7 +58,9 @@ def without_code(line: str) -> str:
     """A line without inline code, Jinja expressions, Ansible's markup and targets of links."""
     line = re.sub(r"``.*?``|`[^`]*`|\{\{.*?\}\}|\{%.*?%\}|<!--.*?-->", "``", line)
     line = re.sub(r"\b[COVMBIUEFRP]+\([^)]*\)|\]\([^)]*\)|https?://\S+", "``", line)
-    return re.sub(r"[\w.-]*/[\w./*-]+|\b\w+(\.\w+)+|\b\w+(-\w+)*\.(yml|py|md|json|sh|toml|env)\b|--\w[\w-]*", "``", line)
+    return re.sub(
+        r"[\w.-]*/[\w./*-]+|\b\w+(\.\w+)+|\b\w+(-\w+)*\.(yml|py|md|json|sh|toml|env)\b|--\w[\w-]*", "``", line
+    )
 
 
 def python_lines(path: str, text: str) -> t.Iterator[tuple[int, str]]:

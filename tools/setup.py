@@ -3,9 +3,9 @@
     .venv          a virtual environment with the pinned requirements
     .collections   the Ansible collections this one stands on, and a link to this checkout
 
-The collections come from Galaxy where it answers, else out of the ``ansible`` package on the Python index: no question
-is asked and nothing has to be set. On Debian and Ubuntu as root, missing system packages are installed; as an ordinary
-user one line says what to type. Python 3.11 or newer, standard library only. Safe to run again, also after a kill.
+The collections come from Galaxy where it answers, else out of the ``ansible`` package on the Python index: without a
+question or a setting. On Debian and Ubuntu as root, missing system packages are installed; an ordinary
+user gets the command to run. Python 3.11 or newer, standard library only. Safe to run again, also after a kill.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import zipfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 COLLECTIONS = ROOT / ".collections"
-# The release of the ansible package whose collections are used without Galaxy; they ask for core >= 2.18 or lower.
+# The release of the ansible package whose collections are used without Galaxy; they require core >= 2.18 or lower.
 ANSIBLE_PACKAGE = "ansible==14.5.0"
 WANTED = ("ansible/posix", "community/docker", "community/general", "containers/podman")
 # community.docker depends on it.
@@ -123,7 +123,7 @@ def state_in_checkout() -> None:
 
 
 def collections(scratch: pathlib.Path) -> None:
-    """Put the collections we depend on into .collections, and link this checkout beside them."""
+    """Put the collections we depend on into .collections, and link this checkout next to them."""
     place = COLLECTIONS / "ansible_collections"
     ours = place / "onebox" / "stack"
     ours.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def collections(scratch: pathlib.Path) -> None:
         return
     galaxy = [str(VENV / "bin" / "ansible-galaxy"), "collection", "install", "--timeout", "10"]
     # A machine that cannot reach Galaxy is an ordinary case: then the fall-back speaks, not Galaxy's error.
-    say("setup: asking Galaxy for the collections")
+    say("setup: downloading the collections from Galaxy")
     quiet = subprocess.run(
         [*galaxy, "-r", str(ROOT / "requirements.yml"), "-p", str(COLLECTIONS)],
         stdin=subprocess.DEVNULL,

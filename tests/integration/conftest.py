@@ -24,7 +24,7 @@ class TestEngine:
     Attributes:
         name: ``docker`` or ``podman``; also its command.
         socket: path of its API socket.
-        env: what its command line needs beside the process's environment.
+        env: the environment of its command line, in addition to that of the process.
     """
 
     __test__ = False
@@ -101,7 +101,7 @@ def compose_v2(docker_engine: TestEngine) -> TestCompose:
 
 @pytest.fixture(scope="session")
 def podman_compose(podman_engine: TestEngine) -> TestCompose:
-    """podman-compose against the testbed's Podman; its folder leads PATH, so that code which looks for it finds it."""
+    """podman-compose against the testbed's Podman; its folder leads PATH, so that code under test finds it."""
     folder = podman.COMPOSE_VENV / "bin"
     if not (folder / "podman-compose").exists():
         _missing("podman-compose is not there")

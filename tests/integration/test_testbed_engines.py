@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The testbed's engines are what their fixtures say: when these fail, look here before at any other test."""
+"""The testbed's engines match their fixtures. If these tests fail, fix them before any other."""
 
 import subprocess
 

@@ -17,7 +17,7 @@ from plugin_sources import PACKAGE, Import, Source, Sources
 
 FLOORS = ("core", "engine", "vm", "mounts")
 TOP = ("backup", "compose", "dirs", "mac", "oci", "report")
-# Modules that use more than one domain beside core. Each joins what no domain may join itself.
+# Modules that use several domains in addition to core. No domain may join these itself.
 JOINS = {
     "modules/bind_mount_verify.py": {"engine", "mounts", "vm"},
     "modules/container_compose_tool.py": {"compose", "engine"},
@@ -113,7 +113,7 @@ def known_domains(sources: Sources) -> t.Iterator[str]:
 
 
 def joins(sources: Sources) -> t.Iterator[str]:
-    """Plugins that use more than one domain beside core, and are not known to."""
+    """Plugins that use several domains in addition to core, and are not listed."""
     found: dict[str, set[str]] = {}
     for source, _one, target in sources.edges():
         if not source.domain and target.domain not in ("", "core"):

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The floors of ``plugins/`` and the rules beside them. The rules are in plugin_rules.py.
+"""The floors of ``plugins/`` and further rules. The rules are in plugin_rules.py.
 
-Each rule is also broken once, in files made for that, so that no rule is green because it looks at nothing.
+Each rule is also broken once, in files made for that, so that no rule passes because it checks nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GET /status: how this box is, read from /proc, because a slim image has no ``ps``.
+"""GET /status: the state of this host from /proc, because a slim image has no ``ps``.
 
 Environment: ``PORT`` (8888; 0 takes a free one), ``WORKSPACE`` (/app), ``ENVIRONMENT``.
 """
@@ -80,7 +80,7 @@ class Handler(JsonHandler):
         try:
             self.answer(200, status(self.place))
         except OSError as error:
-            self.refuse(500, f"cannot read the state of this box: {error}")
+            self.refuse(500, f"cannot read the state of this host: {error}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 """Takes messages from the other machines and keeps them.
 
 POST /sync with a JSON object stores it as one file below ``knowledge/inbox`` of the workspace; the answer 201 means
-that it is on the disk. A list under ``messages`` counts as that many messages. GET /status tells the counts, which
+that it is on the disk. A list under ``messages`` counts as that many messages. GET /status returns the counts, which
 survive restarts.
 
 Environment: ``PORT`` (9876; 0 takes a free one), ``WORKSPACE`` (/app), ``MAX_BYTES`` of one request (10485760).
@@ -34,7 +34,7 @@ def parse(body: bytes) -> dict[str, t.Any]:
     """The JSON object in ``body``. Raises :class:`BadMessage`."""
 
     def refuse(word: str) -> t.Any:
-        raise BadMessage(f"the body is not JSON: {word} is no JSON value")
+        raise BadMessage(f"the body is not JSON: {word} is not a JSON value")
 
     try:
         message = json.loads(body.decode("utf-8"), parse_constant=refuse)
@@ -183,5 +183,5 @@ if __name__ == "__main__":
     Handler.inbox = Inbox(workspace() / "knowledge" / "inbox")
     Handler.max_bytes = number("MAX_BYTES", Handler.max_bytes)
     Server(("", number("PORT", 9876, least=0)), Handler).run()
-    # What is being written gets the time to finish: the sender was not told yet that it arrived.
+    # Finish the current write: its sender has no answer yet.
     Handler.inbox.writing.acquire(timeout=0.5)

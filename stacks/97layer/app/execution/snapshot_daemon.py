@@ -60,7 +60,7 @@ class Snapshots:
     """The snapshots of ``root``, kept in ``root/.snapshots``.
 
     Args:
-        stopping: asked between chunks, so that a large file does not delay the end.
+        stopping: checked between chunks, so that a large file does not delay the end.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Snapshots:
         return None  # sockets, pipes and devices hold nothing to keep
 
     def _add_file(self, archive: tarfile.TarFile, path: pathlib.Path, name: str) -> dict[str, t.Any]:
-        # A file may grow or shrink while it is read, and the archive wants its size first: read it once, whole, aside.
+        # A file may grow or shrink while it is read, and the archive needs its size first: copy it completely.
         digest = hashlib.sha256()
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(fd, "rb") as source, tempfile.SpooledTemporaryFile(CHUNK, dir=self.directory) as aside:
@@ -186,7 +186,7 @@ def run(snapshots: Snapshots, interval: int, stop: threading.Event) -> None:
         except Stopped:
             return
         except OSError as error:
-            log(f"no snapshot this time: {error}")  # the healthcheck tells when it goes on like that
+            log(f"no snapshot this time: {error}")  # the healthcheck reports repeated failures
         stop.wait(interval)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bot: trades on paper by one rule, keeps positions in Postgres and its status in Redis, tells n8n of each sale.
+"""The bot: trades on paper by one rule, keeps positions in Postgres and its status in Redis, notifies n8n of each sale.
 
 It buys one unit when the price is above the mean of the last prices, and sells it when it is below.
 """
@@ -48,7 +48,7 @@ Tell = t.Callable[[t.Mapping[str, t.Any]], t.Awaitable[None]]
 
 
 class Bot:
-    """One step looks at every symbol. ``tell`` is told of each sale and never raises."""
+    """One step checks every symbol. ``tell`` receives each sale and never raises."""
 
     def __init__(self, wanted: settings.BotSettings, metrics: Metrics, tell: Tell) -> None:
         self._wanted = wanted
@@ -126,7 +126,7 @@ class Bot:
 
 
 class Webhook:
-    """Calls n8n. A call that fails is counted and logged; trading goes on."""
+    """Calls n8n. A call that fails is counted and logged; trading continues."""
 
     def __init__(self, url: str, secret: str, metrics: Metrics) -> None:
         self._url = f"{url}/webhook/coinpilot"
@@ -143,7 +143,7 @@ class Webhook:
                 answer.raise_for_status()
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
             self._metrics.failures.inc()
-            log.warning("n8n was not told: %s", error)
+            log.warning("n8n was not notified: %s", error)
 
 
 def application(registry: prometheus_client.CollectorRegistry) -> web.Application:

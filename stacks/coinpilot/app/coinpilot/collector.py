@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The collector: a price for each symbol at each step, into Postgres for good and into Redis for who needs the latest.
 
-The prices are made up, a random walk that goes on where the last one stopped: this sample needs no exchange and no key.
+The prices are invented, a random walk that continues after the last price. This sample needs no exchange or key.
 """
 
 from __future__ import annotations

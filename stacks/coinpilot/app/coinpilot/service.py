@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the three services share: a step that is repeated, and an HTTP server that tells how it goes."""
+"""Shared code of the three services: a repeated step, and an HTTP server with its state."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 
 class Loop:
-    """Calls ``step`` every ``interval`` seconds, and goes on after a store failed it.
+    """Calls ``step`` every ``interval`` seconds, and continues after a failure of a store.
 
     Attributes:
-        last: when it last went well, in seconds since 1970; 0 before the first time.
+        last: time of the last success, in seconds since 1970; 0 before the first.
     """
 
     def __init__(self, step: t.Callable[[Stores], t.Awaitable[None]], interval: float) -> None:
@@ -80,7 +80,7 @@ class Service:
             await self.stores.close()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        # A fault in the program itself must end it: the engine then starts it anew, and counts that.
+        # A fault in the program itself must end it: the engine then restarts it, and counts the restart.
         self._fault = None if task.cancelled() else task.exception()
         if self._fault is not None:
             log.error("ends because of a fault of its own", exc_info=self._fault)

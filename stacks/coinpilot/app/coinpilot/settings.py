@@ -32,7 +32,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class BotSettings(Settings):
-    """What the bot needs beside."""
+    """Further settings of the bot."""
 
     n8n_url: str = ""
     webhook_secret: str = field(default="", repr=False)
@@ -55,7 +55,7 @@ class _Reader:
             return float(value)
         except ValueError:
             if value:
-                self.problems.append(f"{name} is {value!r}, which is no number")
+                self.problems.append(f"{name} is {value!r}, which is not a number")
             return 0.0
 
     def common(self) -> dict[str, t.Any]:
@@ -108,7 +108,7 @@ Found = t.TypeVar("Found", bound=Settings)
 
 
 def or_exit(read: t.Callable[[t.Mapping[str, str]], Found], environ: t.Mapping[str, str]) -> Found:
-    """The settings, or an end with one line that says what to mend."""
+    """The settings, or an exit with one line that names the fix."""
     try:
         return read(environ)
     except SettingsError as error:

@@ -1,6 +1,6 @@
 """Just enough of PostgreSQL's protocol to run one statement at a time: the slim image has no driver.
 
-Passwords go by SCRAM-SHA-256 (RFC 7677), as PostgreSQL asks for since version 14.
+Passwords use SCRAM-SHA-256 (RFC 7677), the default of PostgreSQL since version 14.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Connection:
                 if base64.b64decode(body[4:].partition(b"v=")[2]) != proof:
                     raise DatabaseError("the server does not know the password either: is it the right one?")
             else:
-                raise DatabaseError(f"the server asks for something else than SCRAM-SHA-256 ({kind!r}, {step})")
+                raise DatabaseError(f"the server requires another method than SCRAM-SHA-256 ({kind!r}, {step})")
 
 
 def _answer(password: str, first: str, challenge: str) -> tuple[bytes, bytes]:

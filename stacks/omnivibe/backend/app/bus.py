@@ -21,7 +21,7 @@ class BusError(Exception):
 
 
 class Bus:
-    """One connection, made when it is needed and anew after a failure."""
+    """One connection, opened on demand and again after a failure."""
 
     def __init__(self) -> None:
         self._address = (os.environ.get("REDIS_HOST") or "redis", int(os.environ.get("REDIS_PORT") or "6379"))
@@ -60,7 +60,7 @@ class Bus:
 
 
 class Process:
-    """What a process of the backend tells the others about itself, until it is told to end."""
+    """The state that a process of the backend publishes until it stops."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""The API: takes jobs, tells what became of them, and which release each process runs."""
+"""The API: accepts jobs, returns their results and the release of each process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker: does one job after the other. Like a Celery worker it keeps its code until it is started anew."""
+"""The worker: does one job after the other. Like a Celery worker it keeps its code until it restarts."""
 
 from __future__ import annotations
 
