@@ -51,7 +51,9 @@ def prose_lines(text: str) -> t.Iterator[tuple[int, str]]:
         blank = not line.strip()
         if not fenced and not blank:
             in_item = bool(ITEM.match(line)) or (in_item and line[0] == " ")
-            indented = line.startswith("    ") and not in_item and (indented or not before.strip())
+            # Code in a list item is indented by four more than its text.
+            code = line.startswith(" " * 6 if in_item else " " * 4) and not ITEM.match(line)
+            indented = code and (indented or not before.strip())
         yield number, "" if fenced or blank or indented else line
         before = line
 

@@ -177,6 +177,11 @@ def test_counter_counts_prose_only(style: types.ModuleType) -> None:
     assert (count.whats, count.semicolons, count.longs) == ([3, 6], [3, 5], [17])
 
 
+def test_counter_skips_code_in_list_items(style: types.ModuleType) -> None:
+    count = style.style_prose.count("1. Do it:\n\n       what; you\n\n   Then what.\n2. End.\n")
+    assert (count.sentences, count.you, count.whats, count.semicolons) == (3, 0, [5], [])
+
+
 def test_figures_over_limit_name_the_lines(style: types.ModuleType) -> None:
     counts = {
         "docs/a.md": style.style_prose.count("One. Two.\nWhat a day. Three; four."),
