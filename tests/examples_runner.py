@@ -47,7 +47,7 @@ def run_tasks(
     """Run ``tasks`` in one play on localhost and return each task's result by its name.
 
     Raises:
-        AssertionError: the play failed (tell it to go on with ``ignore_errors``); the text is what Ansible printed.
+        AssertionError: the play failed (to continue, use ``ignore_errors``). The text is the output of Ansible.
     """
     play = {
         "hosts": "localhost",

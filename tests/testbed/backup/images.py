@@ -6,8 +6,8 @@
     python tests/testbed/backup/images.py [--save] [pg15 redis7 …]
 
 The file systems are kept as tarballs in .cache/testbed; the images are called obx-backup-<part>:1. They behave like the
-official images where backups can tell: the data directory is a volume, POSTGRES_PASSWORD/USER/DB are obeyed, the local
-socket trusts, other connections ask for the password.
+official images where it matters to backups: the data directory is a volume, POSTGRES_PASSWORD/USER/DB count, the local
+socket trusts, other connections require the password.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PARTS = {
     "valkey8": ("trixie", "valkey-server", ""),
     "valkey9": ("forky", "valkey-server", ""),
 }
-# The entry points of the stand-ins for the public images.
+# The entry points of the substitute images.
 ENTRIES = ROOT / "tests" / "testbed" / "standins"
 
 
@@ -103,7 +103,7 @@ def ensure(part: str, engine: str = "docker") -> str:
 
 
 def save(part: str) -> pathlib.Path:
-    """The image as an archive beside those of the testbed, for the engines inside Molecule's hosts."""
+    """The image as an archive next to those of the testbed, for the engines inside Molecule's hosts."""
     archive = CACHE / "images" / f"backup-{part}.saved.tar"
     if not archive.exists():
         archive.parent.mkdir(parents=True, exist_ok=True)

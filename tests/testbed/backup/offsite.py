@@ -43,7 +43,7 @@ def moto() -> pathlib.Path:
 
 
 def free_port() -> int:
-    """A port nobody listens on now."""
+    """A port without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -92,7 +92,7 @@ def moto_server() -> Program:
 
 
 class StrictProxy:
-    """TLS in front of an S3 server: refuses aws-chunked, and fails when told to. A context manager.
+    """TLS in front of an S3 server: refuses aws-chunked, and fails on request. A context manager.
 
     Attributes:
         requests: how many were passed on.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""restic and its REST server out of Debian's packages, unpacked beside the tests and installed nowhere.
+"""restic and its REST server out of Debian's packages, unpacked next to the tests and not installed.
 
     python tests/testbed/backup/restic.py [suite]
 

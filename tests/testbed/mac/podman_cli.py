@@ -53,7 +53,7 @@ def _apt(state: pathlib.Path, *words: str) -> list[str]:
         "Dir::Etc::sourcelist": state / "sources.list",
         "Dir::Etc::sourceparts": "/dev/null",
         "Dir::Etc::preferencesparts": "/dev/null",
-        "Acquire::Check-Valid-Until": "false",  # a clock that is ahead is no reason to fail
+        "Acquire::Check-Valid-Until": "false",  # a clock that is ahead must not fail the download
         "APT::Sandbox::User": "root",
         "Debug::NoLocking": "true",
     }

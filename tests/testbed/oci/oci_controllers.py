@@ -58,7 +58,7 @@ class Stage:
 
 
 class OwnClock(Clock):
-    """A controller's clock: it may be wrong, and it goes on while the other one acts."""
+    """A controller's clock: it may be wrong, and it continues while the other one acts."""
 
     def __init__(self, stage: Stage, pause: t.Callable[[float], None]) -> None:
         super().__init__()

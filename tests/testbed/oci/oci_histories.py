@@ -1,7 +1,7 @@
 """Random histories of a launch: capacity that comes and goes, throttling, unknown outcomes of every kind, processes
 that die at any step, clocks that jump, people who run it again.
 
-Counts what must never happen: two instances at once, or one that nobody knows."""
+Counts what must never happen: two instances at once, or one that no controller knows."""
 
 from __future__ import annotations
 

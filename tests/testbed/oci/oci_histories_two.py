@@ -36,7 +36,7 @@ class Verdict:
     unreported: bool = False  # two ran, and a controller did not name both
     asked: bool = False  # two ran, and the owner had to decide
     raced: bool = False  # two existed at some moment
-    returned: int = 0  # instances given back before they ran
+    returned: int = 0  # instances removed before they ran
     kills: int = 0
     launches: int = 0
 

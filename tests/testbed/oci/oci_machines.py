@@ -50,7 +50,7 @@ _RULES = """*filter
 -A FORWARD -j REJECT --reject-with icmp-host-prohibited
 COMMIT
 """
-# An engine that finds no registry gets its images like this; what asks it afterwards finds them there.
+# An engine without a registry gets its images like this. Later requests find them there.
 _LOAD = """[Service]
 TimeoutStartSec=600
 ExecStartPost=/bin/sh -c '[ -e /var/lib/docker/testbed-loaded ] || docker load -q -i /testbed/standins.tar'
@@ -79,7 +79,7 @@ class Machines:
         self._guard: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Machines:
-        # Its input ends when this process does: by then nobody else can clean up.
+        # Its input ends when this process does: by then no other process can clean up.
         script = (
             f"cat >/dev/null; left=$(docker ps -aq --filter label={OWNER}={self._owner}); "
             f'[ -z "$left" ] || docker rm -f -v $left >/dev/null; docker network rm {self._network} >/dev/null'
@@ -125,7 +125,7 @@ class Machines:
         return engine.docker(self._socket, "inspect", "-f", form, self._names[identity])
 
     def end(self, identity: str) -> None:
-        """Remove a host and its disk; one that never started is no error."""
+        """Remove a host and its disk; one that never started is not an error."""
         name = self._names.pop(identity, "")
         if name:
             engine.docker(self._socket, "rm", "-f", "-v", name)

@@ -1,4 +1,4 @@
-"""Oracle's cloud behind HTTP on loopback: verifies every signature, then asks the world.
+"""Oracle's cloud behind HTTP on loopback: verifies every signature, then queries the world.
 
 In a test: ``with Server(World(time.time), account.keys) as server`` and use ``server.endpoint``. By hand:
 ``python tests/testbed/oci/oci_server.py FOLDER WORD…`` writes a config file into FOLDER, prints what to type, and
@@ -90,7 +90,7 @@ class Server:
         self._http.server_close()
 
     def posts(self) -> int:
-        """How many launch requests arrived, well signed."""
+        """The number of correctly signed launch requests."""
         return sum(method == "POST" and path == "/20160918/instances" for method, path in self.requests)
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[Json | list[Json], Json]:
@@ -291,7 +291,7 @@ class _Http(http.server.ThreadingHTTPServer):
 
     def handle_error(self, request: t.Any, client_address: t.Any) -> None:
         kind = sys.exc_info()[0]
-        if kind is None or not issubclass(kind, ConnectionError):  # a client that gave up is no news
+        if kind is None or not issubclass(kind, ConnectionError):  # a client that gave up is expected
             super().handle_error(request, client_address)
 
 

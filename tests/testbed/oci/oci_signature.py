@@ -39,7 +39,7 @@ def verify(
     now: float,
     need_host: bool = True,
 ) -> str:
-    """Why the request is refused, "" when it is well signed. ``headers`` have lower-case names."""
+    """Why the request is refused, "" if its signature is valid. ``headers`` have lower-case names."""
     authorization = headers.get("authorization", "")
     if not authorization.lower().startswith("signature "):
         return "no signature"
@@ -160,6 +160,6 @@ class MachineIdentity:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def key_id(self) -> str:
-        """How the SDK names the certificate when it asks for a token."""
+        """The name of the certificate in the request for a token."""
         digest = self.certificate.fingerprint(hashes.SHA1()).hex().upper()
         return f"{TENANCY}/fed-x509/{':'.join(digest[at : at + 2] for at in range(0, 40, 2))}"

@@ -24,7 +24,7 @@ TENANCY = "ocid1.tenancy.oc1..aaaatest"
 SUBNET = "ocid1.subnet.oc1.ap-chuncheon-1.aaaatest"
 IMAGE = "ocid1.image.oc1.ap-chuncheon-1.aaaatest"
 
-# Refused before the request is looked at: no retry token is consulted.
+# Refused before the request is checked: no retry token is consulted.
 GATE = {
     "429",
     "401",
@@ -43,7 +43,7 @@ CREATES = {
     "slow": "late",  # the answer comes after the client gave up
     "500-created": "500-other",  # "sometimes returns error responses but creates the instance anyway" (senomorf)
     "limit-created": "limit",
-    "wr-capacity": "answer",  # accepted, then the work request fails for want of capacity
+    "wr-capacity": "answer",  # accepted, then the work request fails without capacity
     "wr-other": "answer",
     "stuck-provisioning": "answer",
 }

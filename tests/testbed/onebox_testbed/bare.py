@@ -22,7 +22,7 @@ from onebox_testbed.docker import docker, environment
 NAME = f"obx-{CHECKOUT}-bare"
 CLONE = "onebox.stack"
 USER = "someone"
-# How this machine reaches its package registries is read at run time and handed on: a machine beside it has that too.
+# How this machine reaches its package registries is read at run time and handed on: a machine next to it has that too.
 _NETWORK = re.compile(
     r"PIP_\w+|\w+_proxy|\w+_PROXY|(SSL|CURL|REQUESTS|GIT_SSL|AWS|NODE_EXTRA)_\w*(CERT|CA)\w*", re.ASCII
 )
@@ -95,7 +95,7 @@ def _pip() -> tuple[str, set[str], dict[str, str]]:
             continue
         value = " ".join(shlex.split(quoted))
         for place in re.findall(r"(?:file://)?(/[^\s]+)", value):
-            # An index names its files relative to itself, beside the folder "simple".
+            # An index names its files relative to itself, next to the folder "simple".
             folders |= {re.sub(r"/simple/?$", "", place)} if os.path.isdir(place) else set()
         if os.path.isfile(value):
             # Certificates, or a file of constraints.

@@ -89,7 +89,7 @@ def step(what: str) -> t.Iterator[None]:
 
 
 def wait_until(condition: t.Callable[[], bool], seconds: float) -> bool:
-    """Ask ``condition`` until it holds; False when it does not within ``seconds``."""
+    """Check ``condition`` until it holds; False when it does not within ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

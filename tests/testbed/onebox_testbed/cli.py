@@ -70,11 +70,11 @@ def _molecule(options: argparse.Namespace) -> None:
     with alone():
         socket = docker.up()
         env = hosts.environment(socket, options.arguments or scenarios.names())
-    # The program itself is looked for on PATH as well.
+    # The program itself is also searched on PATH.
     os.environ["PATH"] = env["PATH"]
     if not options.arguments:
         try:
-            scenarios.test_all(env)
+            scenarios.run_all(env)
         finally:
             docker.clear(socket)  # Molecule destroys its hosts, unless it was interrupted
     else:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docker compose v2: the one that is there, else Debian 13's, unpacked beside the system."""
+"""docker compose v2: the installed one, else Debian 13's, unpacked next to the system."""
 
 from __future__ import annotations
 

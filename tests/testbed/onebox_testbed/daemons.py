@@ -102,7 +102,7 @@ def _gone(entry: dict[str, t.Any]) -> bool:
 
 
 def stragglers(folder: pathlib.Path) -> list[int]:
-    """Processes that name our own run folder on their command line: nobody else's do."""
+    """Processes that name our own run folder on their command line: no other process does."""
     found = []
     for place in pathlib.Path("/proc").glob("[0-9]*"):
         try:

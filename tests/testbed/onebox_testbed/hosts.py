@@ -14,7 +14,7 @@ from onebox_testbed.docker import docker
 from onebox_testbed.docker import environment as docker_environment
 
 HOST_IMAGES = ("debian13", "debian13-docker", "debian13-podman")
-# What only these scenarios need: hosts as a cloud gives them, and stand-ins for public images.
+# What only these scenarios need: hosts as a cloud gives them, and substitute images.
 ON_CLOUD_HOSTS = ("host_baseline",)
 WITH_STANDINS = ("coinpilot", "observer", "omnivibe")
 BOOT_SECONDS = 120.0
@@ -90,7 +90,7 @@ def environment(socket: str, scenarios: t.Collection[str]) -> dict[str, str]:
         "OBX_ARCHIVES": str(images.TARBALLS),
         "OBX_PYTHON_ARCHIVE": f"/testbed/{archives['python'].name}",
         "OBX_TINY_ARCHIVE": f"/testbed/{archives['tiny'].name}",
-        # Molecule and its playbooks leave traces in the home directory: here nobody misses it.
+        # Molecule and its playbooks leave traces in the home directory: here it is not needed.
         "HOME": str(home),
         "ANSIBLE_HOME": str(ROOT / ".ansible"),
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Debian packages: install what is missing, or unpack one beside the system from a newer suite."""
+"""Debian packages: install what is missing, or unpack one next to the system from a newer suite."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def ensure(*packages: str) -> None:
 
 @contextlib.contextmanager
 def _services_left_alone() -> t.Iterator[None]:
-    """Keep a package's maintainer script from starting a daemon that nobody would stop."""
+    """Keep a package's maintainer script from starting a daemon that would keep running."""
     theirs = POLICY.exists() and MARK not in POLICY.read_text()
     if systemd_is_init() or theirs:
-        yield  # a real system looks after its services, and a policy that is there is not ours to replace
+        yield  # a real system manages its services, and an existing policy must not be replaced
         return
     POLICY.write_text(f"#!/bin/sh\n{MARK}\nexit 101\n")
     POLICY.chmod(0o755)

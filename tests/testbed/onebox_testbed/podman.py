@@ -44,7 +44,7 @@ def up() -> None:
 def _configure() -> None:
     """Write what this machine needs and nothing where Podman's own choice works."""
     limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
-    # A container must not ask for more than we may give: without CAP_SYS_RESOURCE raising a limit is refused.
+    # A container must not request more than our own limits: without CAP_SYS_RESOURCE raising a limit is refused.
     hard = {name: resource.getrlimit(which)[1] for name, which in limits.items()}
     # Podman lowers its own limit on processes to pid_max first, and cannot hand on more than that.
     pid_max = int(pathlib.Path("/proc/sys/kernel/pid_max").read_text())

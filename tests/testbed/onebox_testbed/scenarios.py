@@ -35,7 +35,7 @@ def names() -> list[str]:
     )
 
 
-def test_all(env: dict[str, str]) -> None:
+def run_all(env: dict[str, str]) -> None:
     """Run ``molecule test`` for every scenario and say how each went; what a failed one printed is shown whole.
 
     Raises:
@@ -48,7 +48,7 @@ def test_all(env: dict[str, str]) -> None:
     def leave(number: int, _frame: types.FrameType | None) -> None:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in list(running.values()):
-            # Its Ansible runs in a session of its own, and would go on alone.
+            # Its Ansible runs in a session of its own, and would continue alone.
             for pid in (process.pid, *daemons.descendants(process.pid)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand-ins for the public images of the stacks, as one archive that a host's engine loads under their public names.
+"""Substitutes for the public images of the stacks, as one archive that a host's engine loads under their public names.
 
 They are built under names of the testbed's own: an engine that somebody uses for other things keeps its images. Each
 has the label ``onebox.standin``, which says what it is; the report of a run shows it.
@@ -39,7 +39,7 @@ def _tag(name: str) -> str:
 
 
 def _recipe(name: str) -> str:
-    """Changes when anything the stand-in is made of changes."""
+    """Changes with every part of the substitute image."""
     total = hashlib.sha256(images.IMAGES[BASE].recipe.encode())
     for place in sorted((RECIPES / name).iterdir()):
         if place.is_file():
@@ -48,7 +48,7 @@ def _recipe(name: str) -> str:
 
 
 def ensure(socket: str, name: str) -> str:
-    """Make sure the engine at ``socket`` has a stand-in; returns the testbed's name of it."""
+    """Make sure the engine at ``socket`` has a substitute image; returns the testbed's name of it."""
     tag, recipe = _tag(name), _recipe(name)
     form = f'{{{{index .Config.Labels "{images.RECIPE_LABEL}"}}}}'
     try:
@@ -64,7 +64,7 @@ def ensure(socket: str, name: str) -> str:
 
 
 def archive(socket: str) -> pathlib.Path:
-    """All stand-ins as one file for ``docker load``, under their public names."""
+    """All substitute images as one file for ``docker load``, under their public names."""
     images.ensure(socket, BASE)
     with concurrent.futures.ThreadPoolExecutor(BUILDS) as pool:
         tags = dict(zip(pool.map(lambda name: ensure(socket, name), PUBLIC), PUBLIC.values(), strict=True))
