@@ -96,7 +96,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
         role = getattr(task, "_role", None)
         self._steps.begin(role.get_name(include_role_fqcn=False) if role else "")
-        # The workers are forked from this process: what stands here now is what lookup('env') gives them.
+        # The workers are forked from this process: lookup('env') returns the present value to them.
         os.environ[STEPS_VARIABLE] = json.dumps(self._steps.seconds())
         self._running(task.get_name().strip())
 

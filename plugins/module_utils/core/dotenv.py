@@ -52,7 +52,7 @@ def parse(
         path: the file, for errors.
 
     Raises:
-        EnvFileError: docker compose refuses the file. podman-compose skips what it cannot read.
+        EnvFileError: docker compose refuses the file. podman-compose skips unreadable lines.
     """
     outside = environ or {}
     found: dict[str, str | None] = {}
@@ -117,7 +117,7 @@ def quote(name: str, value: str) -> str:
         return "'" + value.replace("'", "\\'") + "'"
     raise EnvFileError(
         f"{name} holds '$' together with a backslash before a backslash or quote, or a carriage return: docker compose "
-        "and podman-compose would read it differently; put it into a file and mount it as a secret"
+        "and podman-compose would read it differently. Put it into a file and mount it as a secret"
     )
 
 
@@ -132,7 +132,7 @@ def _without_quotes(name: str, value: str) -> str:
 
 
 class Piece(t.NamedTuple):
-    """Text of the file that belongs together. ``name`` is "" for a comment, blanks and what is not a variable."""
+    """Text of the file that belongs together. ``name`` is "" for a comment, blanks and other text."""
 
     name: str
     text: str
@@ -291,7 +291,7 @@ def read(path: str) -> State:
 
 
 def directory_due(path: str, mode: int) -> bool:
-    """Whether the directory of the file at ``path`` is not there, or has another mode than ``mode``."""
+    """Whether the directory of the file at ``path`` is missing, or has another mode than ``mode``."""
     try:
         found = os.stat(os.path.dirname(path))
     except FileNotFoundError:

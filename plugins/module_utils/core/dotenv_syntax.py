@@ -82,7 +82,7 @@ def statements(text: str, dialect: Dialect, path: str) -> list[Statement]:
         path: the file, for errors.
 
     Raises:
-        EnvFileError: docker compose refuses the file. podman-compose skips what it cannot read.
+        EnvFileError: docker compose refuses the file. podman-compose skips unreadable lines.
     """
     skips_mark = dialect.docker or dialect.python_dotenv >= (1, 2, 3)
     start = 1 if skips_mark and text.startswith("\ufeff") else 0
@@ -162,7 +162,7 @@ def _docker_escapes(text: str) -> str:
     def plain(match: re.Match[str]) -> str:
         escape = match.group()[1:]
         if escape == "$":
-            return "$$"  # what stands for one "$" where references are replaced
+            return "$$"  # the form of one "$" in text with references
         if escape[0] == "0":
             # It drops the zero, and then knows three digits only.
             return chr(int(escape[1:], 8)) if _OCTAL.fullmatch(escape[1:]) else "\\" + escape[1:]
@@ -172,7 +172,7 @@ def _docker_escapes(text: str) -> str:
 
 
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
-    """The end of what an always matching pattern matches."""
+    """The end of the match of a pattern that always matches."""
     match = pattern.match(text, position)
     return match.end() if match else position
 

@@ -25,7 +25,7 @@ class Problem:
 
 
 class OneboxError(Exception):
-    """Something cannot be done. The text names what is wrong, where, and what to do next.
+    """Something cannot be done. The text names the place, the problem and the next step.
 
     A module fails with the text, an installed program prints it and ends with ``exit_code``.
 

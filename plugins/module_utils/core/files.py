@@ -112,7 +112,7 @@ def replace(path: str, data: bytes, mode: int = 0o600, *, durable: bool, owner: 
 
 
 def _remove_leftovers(folder: str, name: str) -> None:
-    """Remove what killed runs left of earlier replacements of the same file."""
+    """Remove temporary files of killed runs for the same file."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.name.startswith(f".{name[:200]}.")]
     for leftover in names:

@@ -205,7 +205,7 @@ class _Limits:
 
 
 class _Reader(io.RawIOBase):
-    """What a socket receives within the limits.
+    """The data that a socket receives within the limits.
 
     A socket's own timeout starts again with each byte, and http.client reads without end when a chunk has size -1.
     """

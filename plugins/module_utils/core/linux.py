@@ -123,7 +123,7 @@ def private_mounts() -> None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     if _LIBC.unshare(ctypes.c_int(_CLONE_NEWNS)) != 0:
         _fail("unshare")
-    # What is mounted or unmounted on the host still shows here, and nothing of here shows there.
+    # Mounts of the host still appear here, and mounts made here do not appear there.
     if _LIBC.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_SLAVE), None) != 0:
         _fail("/")
 

@@ -4,7 +4,7 @@
 """One run at a time: a lock that no killed run leaves behind.
 
 ``flock`` on an open file: the kernel releases it with the last process that has the file open, also after ``kill -9``.
-There is no stale lock to remove by hand and no process id to mistake for another. A command that outlives a killed run
+There is no stale lock to remove manually and no process id to mistake for another. A command that outlives a killed run
 keeps the lock if it inherited the descriptor, so that the next run waits for its end.
 """
 
@@ -44,7 +44,7 @@ def held(path: str, *, purpose: str, timeout: float, world: World, mode: int = 0
 
     Args:
         path: the lock file; it is created when it is missing and never removed.
-        purpose: what this run does, for the message of whoever finds the lock taken.
+        purpose: of this run, for the message of a run that finds the lock held.
         timeout: seconds to wait for another holder.
         world: clock, waiting and the user's name.
         mode: mode of a new lock file.

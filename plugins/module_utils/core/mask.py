@@ -38,7 +38,7 @@ _QUERY = re.compile(
     re.IGNORECASE,
 )
 _HEADER = re.compile(r"(?P<head>\b(?:Bearer|Basic)\s+)(?P<value>[A-Za-z0-9._~+/=\-]{8,})")
-# In what a program printed: a value behind a name that says it is a secret.
+# In the output of a program: a value after a name of a secret.
 _ASSIGNMENT = re.compile(
     r"(?P<head>(?:^|[\s\"',;{])-{0,2}[A-Za-z0-9_.\-]*(?:pass|secret|token|webhook|api[_-]?key)[A-Za-z0-9_.\-]*[\"']?\s?[=:]\s?)"
     r"(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"',;}]+)",
@@ -110,7 +110,7 @@ def forms(content: str) -> str:
 
 
 def printed(content: str) -> str:
-    """What a program printed, without the values of assignments such as ``--token=…`` and ``"db_password": …``."""
+    """The output of a program, without the values of assignments such as ``--token=…`` and ``"db_password": …``."""
     return _ASSIGNMENT.sub(lambda match: match["head"] + MASK, forms(content))
 
 
@@ -124,7 +124,7 @@ def password(url: str) -> list[str]:
 
 
 def credentials(url: str) -> list[str]:
-    """The password of a URL and the values of its query and fragment, also decoded: what must not be shown of it."""
+    """The password of a URL and the values of its query and fragment, also decoded: its secret parts."""
     try:
         parts = urllib.parse.urlsplit(url)
     except ValueError:

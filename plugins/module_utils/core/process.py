@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run a command: bounded in time, without a shell, without a terminal, in the C locale.
 
-Everything in this collection that starts a process goes through :func:`run`, so that a hung tool is an error with
-a name and never a hung playbook, and so that tests can hand in their own runner.
+All processes of this collection start through :func:`run`, so that a hung tool is an error with
+a name and never a hung playbook, and so that tests can pass their own runner.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished command left behind. ``seconds`` is wall time."""
+    """The result of a finished command. ``seconds`` is wall time."""
 
     argv: tuple[str, ...]
     rc: int
@@ -35,7 +35,7 @@ class CommandError(OneboxError):
     """A command could not be run, ran too long, or failed.
 
     Attributes:
-        result: what it printed until then; ``rc`` is -1 when it never finished.
+        result: its output until then; ``rc`` is -1 if it never finished.
     """
 
     def __init__(self, message: str, result: Result) -> None:
@@ -51,14 +51,14 @@ class CommandTimeout(CommandError):
     """The command did not finish in time; it and all it started were killed."""
 
 
-# What ``run`` looks like to the code that is handed one.
+# The signature of ``run``, for code that receives one.
 Runner = t.Callable[..., Result]
 # A shell that has a descriptor as its input, and waits for the command, which has none. No shell reads the words.
 _HOLDER = ("/bin/sh", "-c", '"$@" </dev/null; exit $?', "sh")
 
 
 def last_words(text: str, lines: int = 3) -> str:
-    """The last ``lines`` non-empty lines of what a command printed, joined by ' | '."""
+    """The last ``lines`` non-empty lines of the output of a command, joined by ' | '."""
     kept = [line.strip() for line in text.splitlines() if line.strip()]
     return " | ".join(kept[-lines:])
 

@@ -30,7 +30,7 @@ def listing(world: World) -> list[Process]:
 
 
 def parse(text: str) -> list[Process]:
-    """Read what ps printed; a line that is none of its own (a command may hold a newline) is skipped."""
+    """Parse the output of ps. A foreign line (a command may contain a newline) is skipped."""
     found = []
     for line in text.splitlines():
         parts = line.split(None, 3)
@@ -40,7 +40,7 @@ def parse(text: str) -> list[Process]:
 
 
 def family(pid: int, found: t.Iterable[Process]) -> set[int]:
-    """``pid`` and all its ancestors: what started us is not to be counted, nor ended."""
+    """``pid`` and all its ancestors: callers must not be counted or ended."""
     parents = {one.pid: one.parent for one in found}
     seen: set[int] = set()
     while pid not in seen and pid > 0:

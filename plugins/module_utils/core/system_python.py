@@ -4,7 +4,7 @@
 """Choose the Python that runs an installed program: the system's, never the one that a playbook uses.
 
 A virtual environment disappears with its checkout, and every timer stops. A Python that another user can write to
-makes a timer of root run what that user wants.
+lets that user run code as root through the timer.
 """
 
 from __future__ import annotations
@@ -131,5 +131,5 @@ def _home(path: str) -> str:
     if path in ("/root", "/home", "/Users", "/var/root"):
         return path
     people = (each for each in pwd.getpwall() if _FIRST_PERSON <= each.pw_uid < _LAST_PERSON)
-    # An account without a home of its own has /, or a directory of the system.
+    # An account without a home has /, or a directory of the system.
     return path if any(each.pw_dir == path and path.count("/") > 1 for each in people) else ""

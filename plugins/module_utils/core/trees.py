@@ -140,7 +140,7 @@ def remove_tree(path: str) -> None:
 
 @dataclass
 class _Level:
-    """A directory on the way down: its name, what identifies it, and the names in it that still exist."""
+    """A directory on the path down: its name, its identity, and the remaining names in it."""
 
     name: str
     identity: tuple[int, int]

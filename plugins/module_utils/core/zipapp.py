@@ -170,7 +170,7 @@ def _imports(name: str, package: str, source: str) -> t.Iterator[str]:
             if not _belongs(name, base):
                 continue
             yield base
-            # What is taken from a package is a module, or a name in its __init__.py.
+            # A name imported from a package is a module, or a name in its __init__.py.
             if (_source(base) or ("", False))[1]:
                 yield from (full for full in (f"{base}.{alias.name}" for alias in node.names) if _source(full))
 

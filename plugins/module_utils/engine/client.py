@@ -26,7 +26,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.resources impo
     parse_volume,
 )
 
-# What the engines call themselves in the header Server.
+# Names of the engines in the header Server.
 _SERVER = re.compile(r"(Docker|Libpod)/(\S+)")
 
 

@@ -45,7 +45,7 @@ class RootlessChown:
 
 @dataclass(frozen=True)
 class Tried:
-    """The answers of one group: for each mount a finding, None where it has no say; and what trying gave, by mount."""
+    """The answers of one group: for each mount a finding, None if unknown; and the outcomes of the access, by mount."""
 
     group: Group
     name: str
@@ -184,7 +184,7 @@ def _judged_by_itself(declared: Declared, place: str) -> bool:
 def worst(
     declared: Declared, index: int, main: facts.Seen, tried: t.Sequence[Tried]
 ) -> tuple[Finding, access.Outcome | None]:
-    """The verdict on one mount, of all groups together, and what trying gave for the group it is about."""
+    """The verdict on one mount, of all groups together, and the outcome for the group it is about."""
     voices = [one for one in tried if one.votes[index]]
     if not main.finding.ok or not voices:
         if main.finding.ok and tried:

@@ -40,7 +40,7 @@ class Memory:
         return source in self._rows
 
     def remember(self, source: str, pid: int) -> None:
-        """Remember that process ``pid`` waits for ``source`` and could not be ended. A process that is gone is not."""
+        """Record that process ``pid`` waits for ``source`` and could not be ended, unless it ended since."""
         mark = [pid, _started(pid)]
         if not self._folder or not _lives(mark):
             return

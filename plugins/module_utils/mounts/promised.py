@@ -138,7 +138,7 @@ def load(path: str) -> Promise | None:
             for row in data["mounts"]
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckError(f"{shown(path)}: is not what a deploy writes ({error!r}). {advice}") from error
+        raise CheckError(f"{shown(path)}: is not the file of a deploy ({error!r}). {advice}") from error
     return Promise(services, mounts)
 
 

@@ -38,7 +38,7 @@ class Check:
         expected: mounts that must be there, as dictionaries with ``container`` or ``service``, ``source``,
             ``destination``, and optionally ``read_only``, ``type`` (file or dir), ``not_empty``. Default: the
             mounts that the engine reports.
-        access: what to try as the application: none, read, or write (reading included).
+        access: to try as the application: none, read, or write (reading included).
         ephemeral: also search for files written outside every mount.
         ephemeral_ignore: paths and patterns that are left out of that.
         working_dir: the directory the containers must have been created from, by their labels; "" is not compared.

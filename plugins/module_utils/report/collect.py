@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make one report of what the roles registered and what runs now. Nothing in it is secret."""
+"""Build one report of the results of the roles and the present state. It contains no secrets."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Run:
     """One run of the roles.
 
     Attributes:
-        results: what the roles registered, by role; any may be missing, when only some ran.
+        results: of the roles, by name; missing for roles that did not run.
         steps: seconds each role took.
         next_steps: commands the reader may want to type next.
-        notes: what came up while the report was made.
-        check: the run changed nothing and says what it would have.
+        notes: from building the report.
+        check: the run was in check mode.
     """
 
     results: Results
@@ -169,7 +169,7 @@ def _backups(found: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[str, 
 
 
 def _changes(results: Results) -> list[str]:
-    """What the run changed, in words."""
+    """The changes of the run, in words."""
     found = []
     machine = results.get("podman_machine", {})
     if machine.get("changed"):

@@ -15,7 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.report.collect import
 
 
 class ReportError(OneboxError):
-    """A report cannot be kept or shown; the text says why, and what to do."""
+    """A report cannot be stored or shown. The text has the reason and the fix."""
 
 
 def path_of(state_dir: str, project: str) -> str:

@@ -57,7 +57,7 @@ def usage(
 
 
 def kernel(container: Container, now: datetime.datetime, proc: str, cgroups: str) -> Usage:
-    """What the control group of the container's main process says; :data:`NOTHING` when it is not on this kernel."""
+    """The figures of the control group of the main process; :data:`NOTHING` if it is not on this kernel."""
     try:
         with open(f"{proc}/{container.pid}/cgroup") as file:
             rows = [line.rstrip("\n").split(":", 2) for line in file]

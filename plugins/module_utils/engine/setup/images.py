@@ -205,7 +205,7 @@ class Images:
 
 
 def sweep(scratch: str) -> None:
-    """Remove what killed builds left in ``scratch``. Nothing that is still mounted there is touched.
+    """Remove the remains of killed builds in ``scratch``. Directories with mounts stay.
 
     Raises:
         ImageError: something is.
@@ -252,8 +252,8 @@ def build_command(stand_in: StandIn, archive: str) -> list[str]:
 
 def import_command(engine: str, stand_in: StandIn, archive: str, reference: str) -> list[str]:
     """The call that imports the archive under the public name."""
-    what = f"Debian {stand_in.suite} with {', '.join(stand_in.packages) or 'its base system'}"
-    words = [engine, "import", "--change", f"LABEL {STAND_IN_LABEL}={json.dumps(what)}"]
+    label = f"Debian {stand_in.suite} with {', '.join(stand_in.packages) or 'its base system'}"
+    words = [engine, "import", "--change", f"LABEL {STAND_IN_LABEL}={json.dumps(label)}"]
     for key, value in (stand_in.env or {}).items():
         words += ["--change", f"ENV {key}={json.dumps(value)}"]
     if stand_in.command:

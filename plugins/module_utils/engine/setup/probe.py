@@ -40,7 +40,7 @@ class Probe:
         self._loaded = False
 
     def __call__(self) -> str:
-        """Run it; returns what went wrong, "" for nothing."""
+        """Run it. Returns the error, "" on success."""
         if not self._loaded:
             words = ["import", "--change", 'CMD ["/probe"]', "-", self._image]
             error = self._call(words, stdin=probe_tar(platform.machine()))
@@ -76,7 +76,7 @@ class Probe:
 
 
 def _without_warnings(text: str) -> str:
-    """What a command printed without its warnings, unless those are all there is."""
+    """The output of a command without its warnings, unless it only has warnings."""
     lines = [line for line in text.splitlines() if "level=warning" not in line]
     return "\n".join(lines) if any(line.strip() for line in lines) else text
 

@@ -73,7 +73,7 @@ def prove(engine: Engine, drop_in: containers_conf.DropIn, world: World) -> bool
         if error:
             raise PreflightError(
                 f"Docker answers but cannot run a container on this host: {error}. Its own log has details "
-                "(journalctl -u docker, or what dockerd printed)."
+                "(journalctl -u docker, or the output of dockerd)."
             )
         return False
     except ProbeError as error:

@@ -13,7 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted import scan
 
-# A container with more entries than this is reported with what was found until then.
+# A container with more entries than this is reported with the findings until then.
 ENTRIES = 250_000
 
 

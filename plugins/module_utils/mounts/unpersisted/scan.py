@@ -38,7 +38,7 @@ _MAX_GROUPS = 50
 
 @dataclass
 class Group:
-    """What lies below one directory of a container. ``newest`` is in seconds since the epoch."""
+    """The files below one directory of a container. ``newest`` is in seconds since the epoch."""
 
     files: int = 0
     bytes: int = 0
@@ -89,7 +89,7 @@ def walk(
 
     Args:
         upper: the directory on the host.
-        ignored: what to leave out.
+        ignored: paths to skip.
         homes: directories of the container that are groups of their own, such as declared data paths.
         entries: most directory entries to read.
         seconds: time limit of the scan.
@@ -156,7 +156,7 @@ def _group(found: Found, path: str, homes: t.Sequence[str]) -> str:
 
 
 def from_changes(changes: t.Sequence[t.Mapping[str, t.Any]], ignored: Ignored, homes: t.Sequence[str]) -> Found:
-    """Count what the engine lists as changed or added; sizes and times stay unknown."""
+    """Count the paths that the engine lists as changed or added. Sizes and times stay unknown."""
     found = Found(sized=False)
     paths = sorted(row["Path"] for row in changes if row.get("Kind") in (0, 1))
     for index, path in enumerate(paths):
