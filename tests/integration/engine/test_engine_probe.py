@@ -44,7 +44,7 @@ def test_runtime_that_fails_is_reported_and_leaves_nothing(podman_engine, tmp_pa
     runtime.write_text("#!/bin/sh\necho 'broken: no such luck' >&2\nexit 1\n")
     runtime.chmod(0o755)
     configuration = tmp_path / "broken.conf"
-    # The network is named: what Podman takes by itself depends on which files other packages left, and comes first.
+    # The network is named: the default of Podman depends on files of other packages, and comes first.
     configuration.write_text(
         f'[network]\nnetwork_backend = "netavark"\n'
         f'[engine]\nruntime = "broken"\n[engine.runtimes]\nbroken = ["{runtime}"]\n'

@@ -26,7 +26,7 @@ ADVICE = "run `make testbed`, which starts the engines and has the packages the 
 
 
 def command(*words: str | os.PathLike[str], check: bool = True, **options: t.Any) -> str:
-    """Run a command of the test itself and return what it printed."""
+    """Run a command of the test itself and return its output."""
     done = subprocess.run(
         [os.fspath(word) for word in words], capture_output=True, text=True, timeout=60, check=False, **options
     )
@@ -47,7 +47,7 @@ def proof(
 
 
 class Lab:
-    """One engine, and what a test does with it."""
+    """One engine, with the actions of a test."""
 
     def __init__(self, engine: Engine, folder: pathlib.Path) -> None:
         self.engine = engine

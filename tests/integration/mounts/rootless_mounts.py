@@ -46,7 +46,7 @@ DIRECTORIES = (
     *("ok", "deleted", "renamed", "covered-on-host", "sub/below", "shadowed", "unmounted", "mode", "declared-mode"),
     *("type", "other", "elsewhere", "lost", "empty", "foreign", "closed", "full", "disk", "v1", "v2"),
 )
-# Destinations of the container, and what is mounted there when it is not the directory of the same name.
+# Destinations of the container, and their sources if these have another name.
 PLACES = {
     **{f"/{name}": name for name in ("ok", "deleted", "renamed", "covered-on-host", "sub", "shadowed", "unmounted")},
     **{f"/{name}": name for name in ("mode", "declared-mode", "type", "other", "empty", "foreign", "closed", "full")},

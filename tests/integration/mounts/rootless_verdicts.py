@@ -29,7 +29,7 @@ BROKEN = {
 
 
 def hold(told: dict[str, t.Any]) -> None:
-    """The verdicts that rootless_mounts.py printed against those that follow from what it did."""
+    """The verdicts of rootless_mounts.py compared with the expected ones."""
     pairs = {key: tuple(value) for key, value in told.items() if isinstance(value, list) and len(value) == 2}
     places = {
         key: {place: tuple(row) for place, row in value.items()}

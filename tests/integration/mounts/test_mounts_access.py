@@ -1,4 +1,4 @@
-"""Can the application use what is mounted: rights, capabilities, groups, user namespaces, full and broken disks."""
+"""The access of the application to mounts: rights, capabilities, groups, user namespaces, full and broken disks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_entrypoint_that_drops_its_rights_is_believed_and_not_its_exec(lab: Lab)
     data = lab.directory("data")
     name = lab.run("-v", f"{data}:/data", argv=("/bin/su", "app", "-c", "exec /bin/sleep 100000"))
     lab.until(lambda: lab.comm(name) == "sleep")
-    lab.cli("exec", name, "/bin/touch", "/data/canary")  # what a canary would try passes as root
+    lab.cli("exec", name, "/bin/touch", "/data/canary")  # a canary passes as root
     row = lab.proof(name)["containers"][0]
     expect(row["mounts"][0], "not_writable", "chown")
     assert row["user"]["uid"] == 1000

@@ -72,7 +72,7 @@ def test_playbook_reports_three_different_breaks_and_fails(
     assert saved["summary"] == {"checked": 3, "ok": 0, "failed": 3, "unverifiable": 0}
     assert f'onebox_mounts_ok{{stack="{project}"}} 0' in (tmp_path / "mounts.prom").read_text()
 
-    for name in names:  # what the findings say to type
+    for name in names:  # the commands from the findings
         lab.restart(name)
     elsewhere = play(*options, "-e", "verify_working_dir=/opt/onebox/elsewhere")
     assert elsewhere.returncode != 0

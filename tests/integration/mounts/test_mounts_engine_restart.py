@@ -66,7 +66,7 @@ class Daemon:
                 self.cli("rm", "-f", "-v", *self.cli("ps", "-aq").split())
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(60)
-        # What a daemon that was killed, or came to grief, leaves to the next one: its containerd and what that started.
+        # Remains of a killed or failed daemon: its containerd and the processes of that.
         for process in ps.listing(World.real()):
             if str(self._folder) in process.command:
                 for pid in (*children(process.pid), process.pid):
@@ -97,7 +97,7 @@ def daemon() -> t.Iterator[Daemon]:
 
 
 def test_checks_continue_while_the_engine_is_killed_and_started(daemon: Daemon, docker_lab: Lab) -> None:
-    """Each answer is the truth or an error that says what to do; none is a wrong verdict."""
+    """Each answer is correct or an error with a fix. None is a wrong verdict."""
     daemon.cli("import", str(image(docker_lab)), "obx-mounts-own:1")
     names = [f"obx-mounts-own-{number}" for number in range(4)]
     for name in names:
@@ -139,7 +139,7 @@ def test_checks_continue_while_the_engine_is_killed_and_started(daemon: Daemon, 
 
 
 def test_missing_engine_is_not_a_success_for_a_monitor(tmp_path: pathlib.Path) -> None:
-    """Exit code 2, the metric at 0, and what to do."""
+    """Exit code 2, the metric at 0, and a message with the fix."""
     metrics = tmp_path / "m.prom"
     out = io.StringIO()
     code = cli.main(["--socket", str(tmp_path / "none.sock"), "--json", "--textfile", str(metrics)], out)

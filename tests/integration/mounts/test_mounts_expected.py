@@ -1,4 +1,4 @@
-"""What should be there against what is there; engines that make up sources; containers that do not run."""
+"""Expected mounts compared with existing ones; engines that create sources; containers that do not run."""
 
 from __future__ import annotations
 

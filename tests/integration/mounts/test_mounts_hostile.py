@@ -18,7 +18,7 @@ from mounts_lab import Lab, command, proof
 
 
 class Recorded(Engine):
-    """An engine that says what the test wants: real containers, seen too late or described by a liar."""
+    """An engine with answers from the test: real containers, seen too late or described wrongly."""
 
     name = "docker"
 

@@ -56,7 +56,7 @@ ONLY_DIRECTORIES = ("file system mounted below the source",)
 
 @dataclass(frozen=True)
 class Layout:
-    """One mount: what it is, under which names, and what happens to it."""
+    """One mount: its kind, its names, and its accident."""
 
     kind: str
     name: str
@@ -70,7 +70,7 @@ class Layout:
         stale = "stale_deleted" if self.kind == "dir" else "stale_file"
         renamed = "stale_renamed" if self.kind == "dir" else "stale_file"
         if self.accident == "nothing" and self.mounted_below and self.read_only:
-            return "ro_rw_mismatch", "edit_compose"  # what is mounted below it stays writable
+            return "ro_rw_mismatch", "edit_compose"  # mounts below it stay writable
         by_accident = {
             "deleted and created again": (stale, "restart"),
             "deleted": (stale, "none"),
@@ -251,7 +251,7 @@ class Stage:
 
 
 class Recording(Engine):
-    """An engine that says what was built."""
+    """An engine that reports the built layouts."""
 
     name = "docker"
 
@@ -283,7 +283,7 @@ def described(stage: Stage, mounts: t.Sequence[Layout]) -> Container:
         for index, layout in enumerate(mounts)
         if layout.accident != "declared and not mounted"
     )
-    # File systems stamp with the coarse clock, which moves every few milliseconds: what follows must be younger.
+    # File systems stamp with the coarse clock, which moves every few milliseconds: later files must be younger.
     now = time.clock_gettime(CLOCK_REALTIME_COARSE) + 0.000_002
     started = datetime.datetime.fromtimestamp(now, datetime.timezone.utc).isoformat()
     while time.clock_gettime(CLOCK_REALTIME_COARSE) <= now:

@@ -56,7 +56,7 @@ def account(
     mounts = "; ".join(
         f"mount --bind '{folder}/{name}' /etc/{name}" for name in files if pathlib.Path("/etc", name).exists()
     )
-    # Shared as on any machine: Podman's own namespace gets what is mounted later.
+    # Shared as on any machine: Podman's own namespace gets later mounts.
     words = ["unshare", "-m", "sh", "-ec", f'mount --make-rshared /; {mounts}; exec "$@"', "sh"]
     env = {
         "PATH": os.environ["PATH"],

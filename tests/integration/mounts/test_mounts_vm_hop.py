@@ -38,7 +38,7 @@ def test_share_ghost_and_stale(lab: Lab) -> None:
     (share / "app.conf").write_text("x")
     name = lab.run(
         *("-v", f"{data}:/data", "-v", f"{ghost}:/ghost", "-v", f"{share}/app.conf:/app.conf"),
-        # Nothing is written for it alone, but what is written for /data changes its directory's time.
+        # No file is created for it alone, but the file for /data changes its directory's time.
         *("-v", f"{data}:/ro:ro"),
         *("--mount", f'type=bind,"source={odd}",target=/odd'),
         *("-v", f"{lab.volume()}:/vol"),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The machine the fake cloud made, reached with nothing but what the role wrote down."""
+"""The machine of the fake cloud, reached only with the records of the role."""
 
 import json
 import os

@@ -205,7 +205,7 @@ def test_link_that_root_made_is_followed_and_one_of_others_is_not(tmp_path: path
     with beneath.open_directory(str(tmp_path / "srv/data")) as directory:
         assert os.path.samestat(os.fstat(directory.descriptor), os.stat(tmp_path / "disk/data"))
     assert beneath.foreign_link(str(tmp_path / "srv/data")) == ""
-    # The same link where somebody else makes names: a bind source, or a directory others can write to.
+    # The same link where another user creates names: a bind source, or a directory others can write to.
     assert beneath.foreign_link(str(tmp_path / "srv/data"), [str(tmp_path)]) == str(tmp_path / "srv")
     tmp_path.chmod(0o777)
     assert beneath.foreign_link(str(tmp_path / "srv/data")) == str(tmp_path / "srv")

@@ -26,7 +26,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def world() -> World:
-    """The real world, with a clock that moves only when somebody sleeps."""
+    """The real world, with a clock that only moves during a sleep."""
     now = [0.0]
 
     def sleep(seconds: float) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets never reach what people see, whatever they are called and however they are spelt."""
+"""Secrets never reach visible text, regardless of their names and encodings."""
 
 import base64
 import json

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The outside as one value: the real one, and waiting with a clock that only moves when somebody sleeps."""
+"""The outside as one value: the real one, and waiting with a clock that only moves during a sleep."""
 
 import dataclasses
 

@@ -78,7 +78,7 @@ def test_remains_of_killed_builds_are_removed_and_nothing_else(tmp_path):
     assert [entry.name for entry in tmp_path.rglob("*")] == ["other", "standin-x"]
 
 
-# A builder that ends when the test says so, and an engine that pulls nothing and imports what it is given.
+# A builder that ends on request of the test, and an engine that never pulls and imports any archive.
 BUILDER = """#!/bin/sh
 for archive; do :; done
 echo $$ >>"$SCRATCH/../builds"

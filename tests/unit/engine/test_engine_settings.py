@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which settings are tried, in which order, and what stays.
+"""The settings that are tried, their order, and the final ones.
 
 The hosts are simulated: each defect answers with the words Podman 4.3.1 with runc 1.1.5 really said (Debian 12, no
 systemd, no CAP_SYS_RESOURCE), or crun 1.8.1 on mixed cgroups, until the setting that cured it there is used.
@@ -27,7 +27,7 @@ JOURNAL = (
 CRUN = "Error: OCI runtime error: crun: invalid file system type on '/sys/fs/cgroup/systemd'"
 NETWORK = 'Error: cni plugin bridge failed: failed to find plugin "bridge" in path [/usr/lib/cni]'
 
-# Each defect: what Podman says, and one of the settings that cure it. Podman meets them in this order.
+# Each defect: Podman's error, and one of the settings that fix it. Podman meets them in this order.
 DEFECTS = {
     "systemd": (SYSTEMD, {"cgroupfs"}),
     "crun": (CRUN, {"runc"}),

@@ -1,4 +1,4 @@
-"""The socket reader against a real unix socket, whose other end says what an engine may say, and what it should not."""
+"""The socket reader against a real unix socket, whose other end sends valid and invalid answers."""
 
 from __future__ import annotations
 

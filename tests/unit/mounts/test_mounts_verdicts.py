@@ -1,4 +1,4 @@
-"""The pure decisions: what must hold for all facts, and the cases no engine can be brought to show."""
+"""The pure decisions: properties of all facts, and cases that no engine can provoke."""
 
 from __future__ import annotations
 
@@ -204,10 +204,10 @@ def test_link_turned_before_the_start_is_not_to_blame() -> None:
     [
         ("docker", 1000.9, TIMES, True),  # at the first start
         ("docker", 999.0, TIMES, False),  # before the container was created
-        ("docker", 1002.0, TIMES, False),  # after it was started: somebody else did it
+        ("docker", 1002.0, TIMES, False),  # after the start: created by another process
         ("docker", 1200.0, Times(1000.0, 1199.0, 1200.5), True),  # at a later start
-        ("docker", 1198.0, Times(1000.0, 1199.0, 1200.5), False),  # by hand, before the restart
-        ("docker", 1100.0, Times(1000.0, 0.0, 1200.5), False),  # by hand, long before the first start
+        ("docker", 1198.0, Times(1000.0, 1199.0, 1200.5), False),  # manually, before the restart
+        ("docker", 1100.0, Times(1000.0, 0.0, 1200.5), False),  # manually, long before the first start
         ("podman", 999.99, TIMES, True),  # while its API handled the request
         ("podman", 1000.9, TIMES, False),
         ("podman", 999.0, TIMES, False),

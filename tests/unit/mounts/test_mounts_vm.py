@@ -1,4 +1,4 @@
-"""The way into a virtual machine: share tables from captured files, commands, and judging what a guest printed.
+"""Access to a virtual machine: share tables from captured files, commands, and verdicts on the output of a guest.
 
 What the guest prints is made here after a real Podman machine (5.4.2, virtiofs below the user's home, the rest on its
 own ext4 disk); the script itself runs for real in tests/integration/mounts/test_mounts_vm_hop.py.
@@ -179,7 +179,7 @@ def test_shared_directory_is_proven_by_a_fresh_file_that_is_gone_afterwards(home
     assert (row["verdict"], row["proof"]) == ("ok", "canary")
     assert guest.files == [".onebox-probe-800000000000"]
     assert os.listdir(home / "app") == []
-    assert "exFAT" in row["message"]  # what the disk cannot do is said
+    assert "exFAT" in row["message"]  # the limits of the disk are reported
 
 
 def test_directory_on_the_guests_own_disk_is_a_ghost(tmp_path: pathlib.Path, home: pathlib.Path) -> None:

@@ -15,7 +15,7 @@ STACK = ROOT / "stacks" / "coinpilot"
 SERVICES = ["bot", "collector", "dashboard", "db", "grafana", "n8n", "prometheus", "redis"]
 PUBLISHED = {"dashboard": 8501, "n8n": 5678, "prometheus": 9090, "grafana": 3000}
 UNPUBLISHED = {"bot": 8000, "collector": 8001, "db": 5432, "redis": 6379}
-# Service, directory of the host, what it is in the container, and the user the service runs as.
+# Service, directory of the host, directory in the container, and user of the service.
 MOUNTS = [
     ("db", "/srv/coinpilot/postgres", "/var/lib/postgresql/data", 999),
     ("redis", "/srv/coinpilot/redis", "/data", 999),
@@ -84,7 +84,7 @@ def test_prometheus_really_scrapes_the_bot(inside, sql, eventually):
     assert (target["scrapeUrl"], target["health"], target["lastError"]) == ("http://bot:8000/metrics", "up", "")
 
     def same() -> bool:
-        """What Prometheus knows is what is in the database, unless the bot trades at this very moment."""
+        """Prometheus has the figures of the database, unless the bot trades at this moment."""
         result = inside(QUERY + "coinpilot_active_positions")[1]["data"]["result"]
         active = sql("SELECT count(*) FROM positions WHERE closed_at IS NULL")
         return bool(result) and result[0]["value"][1] == active

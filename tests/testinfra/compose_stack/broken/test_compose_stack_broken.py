@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mount broken by hand is found: by name, with what to do, and with an exit code a monitor sees."""
+"""A manually broken mount is reported by name, with the fix and an exit code for a monitor."""
 
 
 def test_containers_still_run_and_seem_healthy(containers):

@@ -37,7 +37,7 @@ def canary(name: str, edition: str = "77e0") -> str:
 
 
 def shapes(values: list[str]) -> list[str]:
-    """The values, and what they look like in base64, however they are aligned in what is encoded."""
+    """The values, plain and in base64 at every alignment."""
     found = list(values)
     for value in values:
         for shift in range(3):

@@ -36,7 +36,7 @@ def test_build_came_from_the_registry(host, containers):
 
 
 def test_ticks_are_on_the_host_and_in_the_database_alike(host, eventually):
-    # Counted from here on: what was once collected without the mount is in the database alone, for good.
+    # Counted from here on: data collected without the mount stays in the database only.
     def alike() -> bool:
         first = ask(host, SUMMARY)
         then = eventually(lambda: (found := ask(host, SUMMARY))["journal"] > first["journal"] and found)

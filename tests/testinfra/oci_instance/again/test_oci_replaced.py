@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Another machine in place of the one that somebody terminated: one request more, the same key, another host key."""
+"""Another machine after the first was terminated from outside: one request more, the same key, another host key."""
 
 
 def test_one_request_more_made_it(cloud):

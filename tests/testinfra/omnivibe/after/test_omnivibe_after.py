@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""omnivibe as site.yml leaves it, with the code in the image: what is deployed is what all processes run."""
+"""omnivibe as site.yml leaves it, with the code in the image: all processes run the deployed code."""
 
 import pathlib
 import re

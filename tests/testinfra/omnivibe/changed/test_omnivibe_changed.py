@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The code was changed and the containers were restarted: all run the old code, and the plan says what is due."""
+"""The code was changed and the containers restarted: all run the old code, and the plan shows the needed actions."""
 
 import pathlib
 import sys

@@ -58,7 +58,7 @@ def test_machines_agent_starts_a_script_for_its_owner_only(host):
 
 
 def test_clutter_is_gone_and_nothing_else(host):
-    # A file that begins with ._ and is none of macOS's is somebody's.
+    # A file that begins with ._ but is not from macOS belongs to a user.
     there = {name: host.file(f"{HOME}/97layerOS/{name}").exists for name in ("._notes.md", "notes.md", "libs")}
     assert all(there.values()), there
     assert not host.file(f"{HOME}/97layerOS/.DS_Store").exists
