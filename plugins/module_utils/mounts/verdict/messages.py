@@ -132,7 +132,7 @@ class Words:
             verdict,
             "inode",
             "restart",
-            f"{self.source} was moved away and another directory has its name: {self.name} continues with the old one, "
+            f"{self.source} was moved away and replaced: {self.name} continues with the old one, "
             f"{now}. Copy back its new data, then {self.restart}",
         )
 
