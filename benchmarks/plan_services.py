@@ -73,7 +73,7 @@ def measure(services: int, deployed: bool = True) -> tuple[float, float]:
             argv += ["-f", str(lab.folder / "compose.yml"), "--env-file", str(lab.folder / ".env")]
             argv += ["config", "--format", "json"]
             plan, config = alternating_ms(
-                lambda: lab.stack().look(),
+                lambda: lab.stack().preview(),
                 lambda: subprocess.run(argv, env=lab.backend.environ, stdout=subprocess.DEVNULL, check=True),
             )
         finally:
