@@ -67,21 +67,10 @@ def invocations(cases: t.Sequence[Case], folder: pathlib.Path) -> dict[str, list
         for case in cases
     ]
     (folder / "play.json").write_text(json.dumps(plays).replace("FOLDER", str(folder)))
-    environ = {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "ANSIBLE_INJECT_FACT_VARS": "false",
-        "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.default",
-        "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-        "ANSIBLE_REMOTE_TMP": str(folder / "remote"),
-        "ANSIBLE_LOCAL_TEMP": str(folder / "local"),
-        "TMPDIR": str(folder),
-        "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
-    }
     done = subprocess.run(
         ["ansible-playbook", "-i", "localhost,", "-vvv", str(folder / "play.json")],
         cwd=ROOT,
-        env=environ,
+        env=_environ(folder),
         capture_output=True,
         text=True,
         timeout=900,
@@ -92,6 +81,20 @@ def invocations(cases: t.Sequence[Case], folder: pathlib.Path) -> dict[str, list
     assert begin >= 0, done.stdout[-3000:] + done.stderr[-3000:]
     played = json.JSONDecoder().raw_decode(done.stdout[begin + 1 :])[0]["plays"]
     return {play["play"]["name"]: list(_calls(play, str(folder))) for play in played}
+
+
+def _environ(folder: pathlib.Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_INJECT_FACT_VARS": "false",
+        "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.default",
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+        "ANSIBLE_REMOTE_TMP": str(folder / "remote"),
+        "ANSIBLE_LOCAL_TEMP": str(folder / "local"),
+        "TMPDIR": str(folder),
+        "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
+    }
 
 
 def _calls(play: t.Mapping[str, t.Any], folder: str) -> t.Iterator[dict[str, t.Any]]:
