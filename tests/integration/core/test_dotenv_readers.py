@@ -191,7 +191,7 @@ def test_mistakes_are_reported_and_change_nothing(tmp_path):
     cases = (
         ({"values": {"A": ""}, "required": ["A", "B"]}, "is as it was: A, B must not be empty"),
         ({"values": {"A": "${B}"}}, "podman-compose expands"),
-        ({"values": {"1A": "x"}}, "no name of a variable"),
+        ({"values": {"1A": "x"}}, "not a valid name of a variable"),
         ({"values": {"A": {"b": "c"}}}, "A must be text or a number, not a di"),
         ({"path": str(tmp_path / "gone" / ".env")}, "is not a directory: create it first"),
         ({"path": "relative/.env"}, "path must be absolute"),
