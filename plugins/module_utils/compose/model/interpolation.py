@@ -31,7 +31,7 @@ def wanted(text: str) -> list[tuple[str, str, str]]:
         if match.group(1):
             found.append((match.group(1), "", ""))
         elif match.group(0) == "${":
-            inside, position = _braced(text, position)
+            inside, position = braced(text, position)
             name = _NAME.match(inside)
             if name is None:
                 continue
@@ -42,7 +42,8 @@ def wanted(text: str) -> list[tuple[str, str, str]]:
             found += wanted(operand)
 
 
-def _braced(text: str, start: int) -> tuple[str, int]:
+def braced(text: str, start: int) -> tuple[str, int]:
+    """What stands between ``${``, which ends at ``start``, and its ``}``, and the position behind that."""
     depth = 1
     for index in range(start, len(text)):
         if text[index] == "{" and text[index - 1] == "$":

@@ -1,0 +1,261 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Propose the inventory of a compose project: ports, directories and backup sources, each with its reason."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, Service
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import Bind, PortRow
+from ansible_collections.onebox.stack.plugins.module_utils.compose.proposals import owner, paths
+from ansible_collections.onebox.stack.plugins.module_utils.engine import databases
+
+# Ports that a service has for the outside, with the protocol's name.
+_FOR_OUTSIDE = {
+    22: "SSH",
+    25: "SMTP",
+    53: "DNS",
+    80: "HTTP",
+    110: "POP3",
+    143: "IMAP",
+    443: "HTTPS",
+    465: "SMTP",
+    587: "SMTP",
+    853: "DNS over TLS",
+    993: "IMAP",
+    995: "POP3",
+    1883: "MQTT",
+    4190: "Sieve",
+    8883: "MQTT",
+    25565: "Minecraft",
+}
+_DATABASE_PORTS = (1433, 2379, 3306, 5432, 5672, 6379, 7687, 8086, 9042, 9200, 11211, 27017)
+_MEDIA = re.compile(
+    r"media|movies?|films?|tv|series|music|photos?|pictures?|images|downloads?|torrents?|books?|librar(?:y|ies)|videos?"
+    r"|audio|podcasts|usenet|incoming|shared?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A port: ``listed`` in ``compose_stack_public_ports``, or else bound to loopback by the override."""
+
+    service: str
+    row: PortRow
+    listed: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class DataDirectory:
+    """An entry of ``data_dirs_directories``."""
+
+    path: str
+    kind: str
+    user: str
+    group: str
+    mode: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BackupSource:
+    """An entry of ``backups_sources``: its keys in order, and the reason."""
+
+    keys: t.Mapping[str, str]
+    reason: str
+
+
+@dataclass
+class Proposal:
+    """What the inventory is to declare.
+
+    Attributes:
+        made: data directories below the deploy directory, which a deploy creates.
+        moved: service -> binds that lead out of the project's folder, with the absolute source they get.
+        needs: what a person must bring: ``(what, reason)``.
+    """
+
+    ports: list[Published] = field(default_factory=list)
+    directories: list[DataDirectory] = field(default_factory=list)
+    made: dict[str, str] = field(default_factory=dict)
+    moved: dict[str, list[tuple[Bind, str]]] = field(default_factory=dict)
+    sources: list[BackupSource] = field(default_factory=list)
+    not_backed_up: list[str] = field(default_factory=list)
+    needs: list[tuple[str, str]] = field(default_factory=list)
+
+
+Images = t.Mapping[str, t.Optional[t.Mapping[str, t.Any]]]
+
+
+def propose(
+    model: Model, folder: str, exposure: str, images: Images, processes: t.Mapping[str, str], data_root: str
+) -> Proposal:
+    """Propose the declaration for a model.
+
+    Args:
+        folder: the project's folder on this machine, in which shipped sources are.
+        exposure: see ``compose_stack_exposure``.
+        images: reference -> the image, None when it is not here.
+        processes: service -> ``uid:gid`` of its running container.
+        data_root: directory for sources that lead out of the folder.
+    """
+    found = Proposal()
+    for service in model.services.values():
+        found.ports += [_published(service, row, exposure) for row in service.ports if not row.loopback]
+        who = owner.of_service(service, images.get(service.image), processes.get(service.name, ""))
+        for bind in service.binds:
+            _bind(found, model, service, bind, who, folder, data_root)
+        _database(found, service)
+    _directory_sources(found, model)
+    for key, body in (model.raw.get("networks") or {}).items():
+        if (body or {}).get("external"):
+            name = (body or {}).get("name") or key
+            found.needs.append(
+                (f"docker network create {name}", f"network {key} is external: another stack or you create it")
+            )
+    for key, body in (model.raw.get("volumes") or {}).items():
+        if (body or {}).get("external"):
+            name = (body or {}).get("name") or key
+            found.needs.append(
+                (f"docker volume create {name}", f"volume {key} is external: restore it, or create it empty")
+            )
+    return found
+
+
+def _published(service: Service, row: PortRow, exposure: str) -> Published:
+    if exposure == "loopback":
+        return Published(service.name, row, False, "onebox_exposure is loopback")
+    if row.host_ip not in ("", "0.0.0.0", "::"):
+        return Published(service.name, row, True, f"the compose file names the address {row.host_ip}")
+    if exposure == "lan":
+        return Published(service.name, row, True, "onebox_exposure is lan")
+    if row.target in _DATABASE_PORTS:
+        return Published(service.name, row, False, "a database or queue: only this host and its containers need it")
+    name = _FOR_OUTSIDE.get(row.published) or _FOR_OUTSIDE.get(row.target if row.protocol == "udp" else -1)
+    if name:
+        return Published(service.name, row, True, f"{name} is meant for other machines")
+    if row.protocol == "udp":
+        return Published(service.name, row, True, "UDP cannot be reached through an SSH tunnel")
+    return Published(
+        service.name, row, False, "no port for the public by its number: reach it through a tunnel or a proxy"
+    )
+
+
+def _bind(
+    found: Proposal, model: Model, service: Service, bind: Bind, who: owner.Owner, folder: str, data_root: str
+) -> None:
+    where = f"service {service.name}, {bind.target}"
+    inside = bind.source == model.project_dir or bind.source.startswith(model.project_dir + "/")
+    if NOT_SET in bind.source:
+        name = bind.source.split(NOT_SET, 1)[1].split("/")[0]
+        found.needs.append(
+            (f"a value for {name}", f"{where}: its source depends on it; run this again to see its directory")
+        )
+    elif bind.relative and inside:
+        relative = os.path.relpath(bind.source, model.project_dir)
+        here = os.path.exists(os.path.join(folder, relative))
+        if not here and not bind.read_only and not paths.looks_like_file(bind.written):
+            found.made.setdefault(
+                bind.source, f"{where}: data in the stack's folder; the deploy creates it and never removes it"
+            )
+        elif not here:
+            found.needs.append((f"the file {relative}", f"{where}: it does not come with the stack"))
+    elif bind.relative:
+        new = os.path.join(data_root, os.path.basename(bind.source.rstrip("/")) or "data")
+        found.moved.setdefault(service.name, []).append((bind, new))
+        found.needs.append(
+            (f"the content of {bind.written} at {new}", f"{where}: its source leads out of the stack's folder")
+        )
+        if not paths.looks_like_file(bind.written):
+            _directory(found, new, bind, service, who)
+    elif paths.of_the_host(bind.source):
+        return
+    elif paths.looks_like_file(bind.source):
+        found.needs.append((f"the file {bind.source} on the host", f"{where}: it must exist before the first deploy"))
+    else:
+        _directory(found, _on_the_host(bind), bind, service, who)
+
+
+def _on_the_host(bind: Bind) -> str:
+    # The home of the user on the host, not of the one on this machine.
+    return (
+        "{{ ansible_facts['user_dir'] }}" + bind.written[1:].rstrip("/")
+        if bind.written.startswith("~")
+        else bind.source
+    )
+
+
+def _directory(found: Proposal, path: str, bind: Bind, service: Service, who: owner.Owner) -> None:
+    kind = "log" if re.search(r"/logs?(?:/|$)", bind.target) else "config" if bind.read_only else "data"
+    made = DataDirectory(
+        path, kind, who.user, who.group, who.mode, f"service {service.name}, {bind.target}: {who.reason}"
+    )
+    for number, present in enumerate(found.directories):
+        if present.path == path:
+            if not present.user and who.user:
+                found.directories[number] = made
+            return
+    found.directories.append(made)
+
+
+def _database(found: Proposal, service: Service) -> None:
+    if not databases.is_database(service.image):
+        return
+    image = service.image.partition("@")[0].rpartition("/")[2].lower()
+    keys = {"name": service.name, "service": service.name}
+    if re.search("postgres|timescale|pgvector", image):
+        found.sources.append(
+            BackupSource({**keys, "kind": "postgresql"}, f"image {service.image} is PostgreSQL: a dump, rehearsed")
+        )
+    elif re.search("redis|valkey", image):
+        words = " ".join([*(service.command or ()), *(service.entrypoint or ())])
+        note = ". It has a password: add password_variable" if "requirepass" in words else ""
+        found.sources.append(BackupSource({**keys, "kind": "redis"}, f"image {service.image} is Redis{note}"))
+    else:
+        found.not_backed_up.append(
+            f"service {service.name} runs {service.image}: no source kind dumps it. "
+            "Copied files of a running database may not restore"
+        )
+
+
+def _directory_sources(found: Proposal, model: Model) -> None:
+    """Sources for writable directories that no database source covers."""
+    covered = {source.keys["service"] for source in found.sources}
+    for service in model.services.values():
+        if service.name in covered or databases.is_database(service.image):
+            continue
+        for bind in service.binds:
+            known = bind.source in found.made or any(each.path == bind.source for each in found.directories)
+            if bind.read_only or not known or any(source.keys.get("path") == bind.source for source in found.sources):
+                continue
+            last = os.path.basename(bind.source)
+            if _MEDIA.fullmatch(last) or _MEDIA.fullmatch(os.path.basename(bind.target)):
+                found.not_backed_up.append(
+                    f"{bind.source}: a media directory by its name. Add a source if nobody else keeps it"
+                )
+                continue
+            name = _free_name(found, f"{service.name}-{last}" if last != service.name else last)
+            found.sources.append(
+                BackupSource(
+                    {"name": name, "kind": "directory", "path": bind.source},
+                    f"data of service {service.name} ({bind.target})",
+                )
+            )
+        for volume, target in service.named_volumes:
+            found.not_backed_up.append(
+                f"volume {volume or '(anonymous)'} of service {service.name} ({target}): backup sources are "
+                "directories and databases"
+            )
+
+
+def _free_name(found: Proposal, wanted: str) -> str:
+    name = re.sub(r"[^a-z0-9-]+", "-", wanted.lower()).strip("-") or "data"
+    taken = {source.keys["name"] for source in found.sources}
+    return next(each for each in (name, *(f"{name}-{number}" for number in range(2, 1000))) if each not in taken)

@@ -1,0 +1,217 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Folder and inventory of a stack from any compose project, each line with its reason."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_scaffold
+short_description: Write the folder and the inventory of a stack from any compose project
+description:
+  - Reads a compose project and writes C(stacks/<name>/) and C(host_vars/<host>.yml). Comments give the reasons.
+  - Runs on the machine with the inventory. Needs no compose tool, and changes nothing on the host of the stack.
+  - The compose files are copied as they are. Ports that are not for the public are bound to 127.0.0.1 by a generated
+    compose file beside them.
+  - Secrets are recognised by name, by form, and by their use in the compose file. They are written to
+    C(group_vars/<name>.yml), mode 0600, which you encrypt with C(ansible-vault). The value of an example is replaced
+    by a new random one, or by an empty one where only its issuer has it.
+  - No file is overwritten. Where another one is there, the proposal is written beside it with the ending C(.new).
+version_added: 0.2.0
+author:
+  - The onebox.stack developers (@onebox)
+requirements:
+  - PyYAML, which ansible-core brings
+attributes:
+  check_mode:
+    description: Can run in check mode and return what would be written, without writing it.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+options:
+  origin:
+    description:
+      - Folder of the compose project, or its compose file.
+      - In a Git checkout, the files that Git has are copied. Elsewhere, all but data directories are.
+    type: path
+    required: true
+    aliases: [from]
+  name:
+    description: Name of the stack, which is the compose project's name. By default made from the folder's name.
+    type: str
+  host:
+    description: The inventory host that is to run it. By default O(name).
+    type: str
+  stacks:
+    description: Directory with one folder for each stack.
+    type: path
+    required: true
+  inventory:
+    description: Directory with C(host_vars) and C(group_vars).
+    type: path
+    required: true
+  files:
+    description: Compose files, relative to the folder. By default the usual names are looked for.
+    type: list
+    elements: str
+    default: []
+  project_dir:
+    description: Where the stack is deployed to on its host. By default C(/opt/onebox/<name>).
+    type: path
+  data_root:
+    description:
+      - Directory on the host for data whose source leads out of the folder, such as C(../data).
+      - By default C(/srv/<name>).
+    type: path
+  exposure:
+    description:
+      - V(public) lists the ports that are meant for other machines, by number and protocol, and binds the others to
+        127.0.0.1.
+      - V(lan) leaves all ports as they are, for a host without a public address.
+      - V(loopback) binds all of them to 127.0.0.1.
+    type: str
+    choices: [public, lan, loopback]
+    default: public
+  engine:
+    description:
+      - The engine of this machine that shows the users of images and of running containers. V(none) queries none.
+      - An engine that does not answer is not an error. The comments then say that the owner is not known.
+    type: str
+    choices: [auto, docker, podman, none]
+    default: auto
+seealso:
+  - module: onebox.stack.compose_stack
+  - module: onebox.stack.compose_stack_info
+"""
+
+EXAMPLES = r"""
+- name: Propose a stack from a folder with a compose file
+  onebox.stack.stack_scaffold:
+    from: /home/me/wiki
+    host: box
+    stacks: /home/me/boxes/stacks
+    inventory: /home/me/boxes/inventory
+  register: proposed
+
+- name: Show what only you can bring
+  ansible.builtin.debug:
+    msg: "{{ proposed.needs | map(attribute='what') | list }}"
+
+- name: Propose a stack for a host at home
+  onebox.stack.stack_scaffold:
+    from: /home/me/wiki
+    name: wiki-home
+    host: nas
+    exposure: lan
+    stacks: /home/me/boxes/stacks
+    inventory: /home/me/boxes/inventory
+"""
+
+RETURN = r"""
+files:
+  description:
+    - One entry a file, with C(path), C(action) and C(reason).
+    - Actions are C(created), C(unchanged), C(beside) (another file is there, and the proposal is in a file with the
+      ending C(.new)) and C(kept) (nothing is written).
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - path: /home/me/boxes/inventory/host_vars/box.yml
+      action: created
+      reason: "declares the stack: check it before the first deploy"
+needs:
+  description: What only a person can bring, such as a value or a file, with C(what) and C(reason).
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - what: a value for DOMAIN in compose_stack_env
+      reason: the compose file has no default for it
+"""
+
+import os
+import re
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.onebox.stack.plugins.module_utils.compose.scaffold import read, scaffold
+from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+
+try:
+    import yaml
+except ImportError:
+    yaml = None  # type: ignore[assignment]
+
+
+def _loader() -> read.Load:
+    """A parser for YAML as compose tools read it: few plain types, and tags such as ``!reset`` ignored."""
+    if yaml is None:
+        raise OneboxError(missing_required_lib("PyYAML"))
+
+    class Loader(yaml.SafeLoader):
+        yaml_implicit_resolvers: dict[str, t.Any] = {}
+
+    Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^<<$"), ["<"])
+    Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$", re.IGNORECASE), list("tfTF"))
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$", re.IGNORECASE), ["~", "n", "N", ""]
+    )
+
+    def untagged(loader: t.Any, _tag: str, node: t.Any) -> t.Any:
+        if isinstance(node, yaml.MappingNode):
+            return loader.construct_mapping(node, deep=True)
+        if isinstance(node, yaml.SequenceNode):
+            return loader.construct_sequence(node, deep=True)
+        return loader.construct_scalar(node) or None
+
+    Loader.add_multi_constructor("!", untagged)
+    return lambda text: yaml.load(text, Loader=Loader)  # noqa: S506
+
+
+def _order(params: t.Mapping[str, t.Any]) -> scaffold.Order:
+    origin = os.path.normpath(params["origin"])
+    folder = os.path.dirname(os.path.abspath(origin)) if os.path.isfile(origin) else os.path.abspath(origin)
+    name = params["name"] or re.sub(r"[^a-z0-9_-]+", "-", os.path.basename(folder).lower()).strip("-_")
+    return scaffold.Order(
+        origin=origin,
+        name=name,
+        host=params["host"] or name,
+        stacks=os.path.abspath(params["stacks"]),
+        inventory=os.path.abspath(params["inventory"]),
+        project_dir=os.path.normpath(params["project_dir"] or f"/opt/onebox/{name}"),
+        data_root=os.path.normpath(params["data_root"] or f"/srv/{name}"),
+        files=tuple(params["files"]),
+        exposure=params["exposure"],
+        engine=params["engine"],
+    )
+
+
+def _run(module: AnsibleModule) -> dict[str, t.Any]:
+    made = scaffold.scaffold(_order(module.params), _loader(), World.real(), module.check_mode)
+    return {"changed": made.changed, "files": [vars(each) for each in made.files], "needs": made.needs}
+
+
+def main() -> None:
+    run_module(
+        _run,
+        argument_spec={
+            "origin": {"type": "path", "required": True, "aliases": ["from"]},
+            "name": {"type": "str"},
+            "host": {"type": "str"},
+            "stacks": {"type": "path", "required": True},
+            "inventory": {"type": "path", "required": True},
+            "files": {"type": "list", "elements": "str", "default": []},
+            "project_dir": {"type": "path"},
+            "data_root": {"type": "path"},
+            "exposure": {"type": "str", "choices": list(scaffold.EXPOSURES), "default": "public"},
+            "engine": {"type": "str", "choices": ["auto", "docker", "podman", "none"], "default": "auto"},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
