@@ -140,6 +140,23 @@ options:
     type: list
     elements: int
     default: []
+  exposure:
+    description:
+      - What a published port without an address means.
+      - V(public) refuses each port that O(public_ports) does not list, since other machines reach it.
+      - V(lan) allows all of them. Use it on a host without a public address.
+      - V(loopback) refuses all that are not on a loopback address, listed or not.
+    type: str
+    choices: [public, lan, loopback]
+    default: public
+  defaults:
+    description:
+      - Whether a directory that a bind names and that does not exist is refused (V(declare)), or created with the owner
+        that the service shows (V(derive)). A path that is a file by its name is refused in both cases.
+      - Data directories below O(project_dir) are created in both cases. A deploy never removes them.
+    type: str
+    choices: [declare, derive]
+    default: declare
   adopt:
     description:
       - Take over containers of the same project name that were deployed from another directory.

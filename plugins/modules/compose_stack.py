@@ -255,6 +255,13 @@ files:
   elements: dict
   sample:
     - {path: /opt/onebox/97layer/compose.yml, action: update}
+directories:
+  description:
+    - Directories that are created, with C(path), C(owner), C(group), C(mode), C(service) and C(reason). The owner is
+      empty when it is not known.
+  returned: always
+  type: list
+  elements: dict
 foreign_files:
   description:
     - Topmost paths in the deploy directory that no deploy wrote, at most 50. They are never changed.
@@ -321,8 +328,19 @@ history_file:
   description: The file with one JSON object for each run that changed something or failed.
   returned: if this run is one of them
   type: str
+needs:
+  description:
+    - What the inventory must declare so that the stack deploys, with C(variable), C(value) and C(reason). A command for
+      the host has no variable. The message of a refusal ends with them as a block for C(host_vars).
+  returned: if the stack was refused
+  type: list
+  elements: dict
+  sample:
+    - variable: compose_stack_public_ports
+      value: "443"
+      reason: 443/tcp of service web
 problems:
-  description: Reasons for a refusal, with C(code), C(where) and C(message).
+  description: Reasons for a refusal, with C(code), C(where), C(message) and C(need).
   returned: if the stack was refused
   type: list
   elements: dict

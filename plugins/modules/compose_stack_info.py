@@ -119,6 +119,13 @@ files:
   elements: dict
   sample:
     - {path: /opt/onebox/97layer/compose.yml, action: update}
+directories:
+  description:
+    - Directories that are created, with C(path), C(owner), C(group), C(mode), C(service) and C(reason). The owner is
+      empty when it is not known.
+  returned: always
+  type: list
+  elements: dict
 foreign_files:
   description:
     - Topmost paths in the deploy directory that no deploy wrote, at most 50. They are never changed.
@@ -143,6 +150,17 @@ timings_ms:
   description: Duration of each step in milliseconds.
   returned: always
   type: dict
+needs:
+  description:
+    - What the inventory must declare so that the stack deploys, with C(variable), C(value) and C(reason). A command for
+      the host has no variable. The message of a refusal ends with them as a block for C(host_vars).
+  returned: when the stack was refused
+  type: list
+  elements: dict
+  sample:
+    - variable: compose_stack_public_ports
+      value: "443"
+      reason: 443/tcp of service web
 problems:
   description: Reasons for a refusal, with C(code), C(where) and C(message). Empty if the stack may be deployed.
   returned: always

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose.proposals import needs
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError, Problem
+
+_SHOWN_OF_A_KIND = 3
 
 
 class ComposeError(OneboxError):
@@ -18,9 +21,23 @@ class BadStack(ComposeError):
     """The declared stack must not be deployed. Reports all reasons at once."""
 
     def __init__(self, name: str, problems: t.Sequence[Problem]) -> None:
-        listed = "\n".join(f"- {problem.where}: {problem.message}" for problem in problems)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        super().__init__(f"stack {name} was not touched: {count}\n{listed}", problems=problems)
+        found = needs.of(problems)
+        lines = [f"stack {name} was not touched: {count}", *_listed(problems), *needs.shown(found)]
+        super().__init__("\n".join(lines), problems=problems, facts={"needs": found} if found else {})
+
+
+def _listed(problems: t.Sequence[Problem]) -> t.Iterator[str]:
+    """A line for each problem, each once. Of those that the block covers, a few of each kind stand for all."""
+    covered: dict[str, int] = {}
+    for problem in {(each.where, each.message): each for each in problems}.values():
+        if problem.need:
+            covered[problem.code] = covered.get(problem.code, 0) + 1
+        if not problem.need or covered[problem.code] <= _SHOWN_OF_A_KIND:
+            yield f"- {problem.where}: {problem.message}"
+    for code, number in covered.items():
+        if number > _SHOWN_OF_A_KIND:
+            yield f"- and {number - _SHOWN_OF_A_KIND} more of the kind {code}"
 
 
 class Unhealthy(ComposeError):

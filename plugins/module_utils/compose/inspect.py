@@ -263,7 +263,7 @@ class Inspector:
     def problems(self, seen: Inspection) -> list[Problem]:
         """All reasons to refuse the deploy."""
         request = self._request
-        problems = declaration.declared(seen.model, seen.source, request.rules)
+        problems = declaration.declared(seen.model, seen.source, request.rules, seen.facts.images)
         problems += outside.declared(seen.model)
         if not request.adopt:
             problems += declaration.foreign(request.name, request.project_dir, seen.facts.containers)

@@ -48,7 +48,12 @@ def request_of(params: t.Mapping[str, t.Any], world: World) -> Request:
         "env": _variables(params["env"]),
         "content": _content(params),
         "staged_dir": os.path.realpath(params["staged_dir"]) if params["staged_dir"] else "",
-        "rules": declaration.Rules(tuple(params["required_env"]), tuple(params["public_ports"])),
+        "rules": declaration.Rules(
+            tuple(params["required_env"]),
+            tuple(params["public_ports"]),
+            params["exposure"],
+            params["defaults"] == "derive",
+        ),
         "state_dir": params["state_dir"] or default_state,
     }
     return Request(**{**given, **converted})

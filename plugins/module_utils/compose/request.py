@@ -45,6 +45,8 @@ COMMON: dict[str, dict[str, t.Any]] = {
     "provider_path": {"type": "path"},
     "state_dir": {"type": "path"},
     "public_ports": {"type": "list", "elements": "int", "default": []},
+    "exposure": {"type": "str", "choices": ["public", "lan", "loopback"], "default": "public"},
+    "defaults": {"type": "str", "choices": ["declare", "derive"], "default": "declare"},
     "adopt": {"type": "bool", "default": False},
     "backed_up": {"type": "list", "elements": "str", "default": []},
     "remove_orphans": {"type": "bool", "default": False},

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import evidence
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
+from ansible_collections.onebox.stack.plugins.module_utils.compose.proposals import needs
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
@@ -37,6 +38,7 @@ class Result:
     sources: list[str] = field(default_factory=list)
     files_read: list[str] = field(default_factory=list)
     files: list[dict[str, str]] = field(default_factory=list)
+    directories: list[dict[str, str]] = field(default_factory=list)
     foreign_files: list[str] = field(default_factory=list)
     pulls: list[dict[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -49,6 +51,7 @@ class Result:
     rollback_reason: str | None = None
     history_file: str | None = None
     problems: list[dict[str, t.Any]] | None = None
+    needs: list[dict[str, str]] | None = None
     history: list[dict[str, t.Any]] | None = None
     text: list[str] | None = None
     would_change: bool | None = None
@@ -78,10 +81,14 @@ class Result:
                 text.append(f"    {name}: {_shown(change['before'])} -> {_shown(change['after'])}")
         text += [f"{row['service']}: pulls {row['image']} before it compares" for row in self.pulls]
         text += [f"{row['path']}: {row['action']}" for row in self.files]
+        text += [
+            f"{each['path']}: create, owner {each['owner'] or 'root'} ({each['reason']})" for each in self.directories
+        ]
         text += [f"{path}: not from a deploy, stays" for path in self.foreign_files]
         text += [f"{name}: no longer declared, still exists" for name in self.orphans]
         text += [f"warning: {warning}" for warning in self.warnings]
         text += [f"problem: {row['where']}: {row['message']}" for row in self.problems or ()]
+        text += needs.shown(self.needs or (), most=200)
         return [*text, *(_run(entry) for entry in self.history or ())]
 
 

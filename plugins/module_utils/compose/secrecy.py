@@ -138,7 +138,7 @@ class Secrecy:
         except OneboxError as error:
             error.args = tuple(self.text(str(arg)) for arg in error.args)
             error.problems = tuple(
-                Problem(each.code, self.text(each.where), self.text(each.message)) for each in error.problems
+                Problem(each.code, self.text(each.where), self.text(each.message), each.need) for each in error.problems
             )
             error.facts = self.data(error.facts)
             if isinstance(error, Unhealthy):

@@ -17,6 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.files.incomin
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files.staging import staged
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Inspector
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose.proposals import needs
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.result import Result, Timings
 from ansible_collections.onebox.stack.plugins.module_utils.compose.rollback import Rollback
@@ -75,6 +76,7 @@ class Stack:
         except BadStack as error:
             result, problems = Result(self._request.name), list(error.problems)
         result.problems = [vars(problem) for problem in problems]
+        result.needs = needs.of(problems)
         result.history = history.last(self._request.state_folder, 10)
         if sets := self._run.releases.sets():
             result.last_good = sets[-1].brief

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,13 @@ class Problem:
         code: a fixed word that programs can match.
         where: the user's file, service or inventory variable.
         message: the problem and the way to fix it.
+        need: what the inventory must declare: ``variable``, ``value`` as YAML, ``reason``. Empty where that is no help.
     """
 
     code: str
     where: str
     message: str
+    need: t.Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 class OneboxError(Exception):

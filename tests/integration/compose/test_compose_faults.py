@@ -70,13 +70,13 @@ def test_environment_of_the_caller_is_ignored(lab: Lab):
 def test_bad_sources_all_at_once(lab: Lab):
     (lab.folder / "inside").mkdir()
     lab.services["web"] = lab.service(
-        volumes=["./relative:/a", f"{lab.folder}/inside:/b", "${DATA}/nowhere:/c", "../dä ta:/d"]
+        volumes=["./relative.conf:/a", f"{lab.folder}/inside:/b", "${DATA}/nowhere:/c", "../dä ta:/d"]
     )
     lab.write()
     found = refused(lab)
     assert set(found) == {"relative_source", "source_in_deploy_dir", "no_source", "not_shipped"}
     assert not (lab.data / "nowhere").exists()
-    assert not (lab.folder / "relative").exists()
+    assert not (lab.folder / "relative.conf").exists()
 
 
 @TWO
@@ -92,7 +92,7 @@ def test_everything_at_once(lab: Lab):
             environment={"A": "${ONE:?}", "B": "${TWO:?the second}", "C": "${THREE}"},
             env_file=["gone.env", "also-gone.env"],
             ports=["8080:80"],
-            volumes=["${DATA}/nowhere:/a", "./migrations:/b:ro", "./relative:/c", f"{lab.folder}/inside:/d"],
+            volumes=["${DATA}/nowhere:/a", "./migrations:/b:ro", "../relative:/c", f"{lab.folder}/inside:/d"],
             secrets=["password"],
         ),
         other=lab.service(ports=["8080:80"], env_file=["other.env"]),

@@ -46,11 +46,25 @@ def test_correct_stack_has_no_problem(place):
     assert problems(place, {"web": {"image": "a", "volumes": volumes, "ports": ["127.0.0.1:80:80"]}}) == {}
 
 
-def test_relative_source_is_refused(place):
+def test_relative_source_that_exists_is_allowed(place):
     (place / "deploy" / "data").mkdir()
-    found = problems(place, {"web": {"image": "a", "volumes": ["./data:/data"]}})
+    assert problems(place, {"web": {"image": "a", "volumes": ["./data:/data", "./prometheus.yml:/p.yml"]}}) == {}
+
+
+def test_relative_source_that_is_the_whole_deploy_directory_is_refused(place):
+    found = problems(place, {"web": {"image": "a", "volumes": [".:/app"]}})
     assert set(found) == {"relative_source"}
-    assert "'./data'" in found["relative_source"].message
+    assert ":ro" in found["relative_source"].message
+    assert problems(place, {"web": {"image": "a", "volumes": [".:/app:ro"]}}) == {}
+
+
+def test_missing_relative_directory_is_allowed(place):
+    assert problems(place, {"web": {"image": "a", "volumes": ["./data:/data"]}}) == {}
+
+
+@pytest.mark.parametrize("row", ["./app.conf:/app.conf", "./conf:/conf:ro", "./Caddyfile:/etc/caddy/Caddyfile"])
+def test_missing_relative_file_is_refused(place, row):
+    assert set(problems(place, {"web": {"image": "a", "volumes": [row]}})) == {"not_shipped"}
 
 
 def test_relative_source_outside_is_refused(place):
@@ -60,7 +74,7 @@ def test_relative_source_outside_is_refused(place):
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("./data:/data", ("'./data' is in the deploy directory", "Add :ro")),
+        ("./:/data", ("'.' is the whole deploy directory", "Add :ro")),
         ("../data:/data", ("'../data' leads out of the deploy directory", "${DATA_DIR:?}")),
     ],
 )

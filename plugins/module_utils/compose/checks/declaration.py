@@ -10,13 +10,13 @@ import stat
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import ports
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import binds, exposure, ports
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose.model import (
     no_env_file,
     unset_problems,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, Service
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import Bind, PortRow
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import PortRow
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, moved
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
@@ -40,21 +40,25 @@ class Rules:
     Attributes:
         required_env: variables of the stack's environment file that must have a value.
         public_ports: ports of the host that may be reached from other machines.
+        exposure: what a published port without an address means, see :mod:`checks.exposure`.
+        derive: missing directories that binds name are created.
     """
 
     required_env: tuple[str, ...] = ()
     public_ports: tuple[int, ...] = ()
+    exposure: str = exposure.PUBLIC
+    derive: bool = False
 
 
-def declared(model: Model, source: Source, rules: Rules) -> list[Problem]:
-    """Problems that the files alone show."""
+def declared(model: Model, source: Source, rules: Rules, images: binds.Images | None = None) -> list[Problem]:
+    """Problems that the files alone show. ``images`` show the owners that missing directories need."""
     problems = _required_env(model, source, rules)
     if source.env_file:
         problems += _private(source)
     for service in model.services.values():
-        problems += _binds(service, source)
+        problems += binds.problems(service, source, rules.derive, images or {})
         problems += _files(service, source)
-        problems += _public(service, rules)
+        problems += exposure.problems(service, rules.exposure, rules.public_ports)
     problems += _twice(model)
     problems += _full([source.project_dir, *_written_to(model)])
     known = [*model.problems, *unset_problems(model.unset, source)]
@@ -85,48 +89,6 @@ def _private(source: Source) -> list[Problem]:
             )
         ]
     return []
-
-
-def _binds(service: Service, source: Source) -> t.Iterator[Problem]:
-    deploy_dir = os.path.realpath(source.project_dir)
-    for bind in service.binds:
-        where = f"service {service.name}, volume {bind.source}:{bind.target}"
-        real = os.path.realpath(bind.source)
-        inside = real == deploy_dir or real.startswith(deploy_dir + os.sep)
-        if bind.relative and not (inside and bind.read_only):
-            yield Problem("relative_source", where, _relative(bind, inside, source.project_dir))
-        elif inside and not bind.read_only:
-            yield Problem(
-                "source_in_deploy_dir",
-                where,
-                f"is data in the deploy directory {source.project_dir}, which every deploy rewrites. Move it "
-                "elsewhere, or mount it read-only if it is part of the stack",
-            )
-        if not os.path.exists(source.place(bind.source)):
-            advice = (
-                "Add it to the files of the stack" if inside else "Declare it in data_dirs_directories, or create it"
-            )
-            yield Problem(
-                "not_shipped" if inside else "no_source",
-                where,
-                f"{bind.source} does not exist, and engines would create an empty directory owned by root. {advice}",
-            )
-
-
-def _relative(bind: Bind, inside: bool, directory: str) -> str:
-    # Docker Compose prints only the absolute path, which the user did not write.
-    written = os.path.relpath(bind.source, directory)
-    written = written if written.startswith(("./", "../")) or written in (".", "..") else f"./{written}"
-    data = "an absolute path for data, such as ${DATA_DIR:?}/… with DATA_DIR in the environment file"
-    if inside:
-        return (
-            f"{written!r} is in the deploy directory {directory}, which every deploy rewrites. Add :ro if it is part "
-            f"of the stack and only read. Otherwise, write {data}"
-        )
-    return (
-        f"{written!r} leads out of the deploy directory {directory}, so it is a different path on each host. Write "
-        f"{data}"
-    )
 
 
 def _files(service: Service, source: Source) -> t.Iterator[Problem]:
@@ -170,25 +132,6 @@ def _build(service: Service, where: str, place: t.Callable[[str], str]) -> t.Ite
             f"{beside} has no effect. A .dockerignore counts only at the root of the context, {context}. Move it there"
         )
         yield Problem("dockerignore_elsewhere", where, message)
-
-
-def _public(service: Service, rules: Rules) -> t.Iterator[Problem]:
-    found: dict[tuple[int, int, str], list[str]] = {}
-    for row in service.ports:
-        if not row.loopback and row.published not in rules.public_ports:
-            found.setdefault((row.published, row.target, row.host_ip), []).append(row.protocol)
-    # One problem for each number, as it is written in public_ports.
-    for (published, target, address), protocols in found.items():
-        which = " and ".join(f"{published}/{protocol}" for protocol in dict.fromkeys(protocols))
-        if not published:
-            which = f"any, for {target}"
-        yield Problem(
-            "public_port",
-            f"service {service.name}, port {which}",
-            f"is published on {address or 'every address'}, so other machines can reach it. A firewall on this host "
-            f"does not stop that. Write 127.0.0.1:{published or ''}:{target}, or list it in "
-            "compose_stack_public_ports (public_ports) if that is intended",
-        )
 
 
 def _full(places: t.Sequence[str]) -> t.Iterator[Problem]:

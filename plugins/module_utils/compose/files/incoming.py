@@ -9,12 +9,12 @@ import dataclasses
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, project_dir
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import binds, declaration, project_dir
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
     secrets as podman_secrets,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files import changes as file_changes
-from ansible_collections.onebox.stack.plugins.module_utils.compose.files import move_in
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files import directories, move_in
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files.changes import Difference, Target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files.staging import Staging, settle_modes
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Inspection
@@ -51,6 +51,8 @@ class Incoming:
 
     def __init__(self, request: Request, staging: Staging, seen: Inspection) -> None:
         self._request = request
+        self._model = seen.model
+        self._missing = binds.missing_directories(seen.model, seen.source, request.rules.derive, seen.facts.images)
         self._deployed = deployed_files.load(request.state_folder)
         self.secrets = seen.coming
         self.problems = [*staging.problems, *podman_secrets.problems(request, seen.engine)]
@@ -86,7 +88,10 @@ class Incoming:
         """The changes on the host as text, without the marker, which no service reads."""
         marker = os.path.join(self._request.project_dir, MARKER)
         written = [row for row in self.rows if row["action"] != file_changes.KEEP_EDITED and row["path"] != marker]
-        return [f"{row['path']} ({row['action']})" for row in written] + [f"secret {name}" for name in self.secrets]
+        made = [f"{each.path} (directory)" for each in self._missing]
+        return (
+            [f"{row['path']} ({row['action']})" for row in written] + [f"secret {name}" for name in self.secrets] + made
+        )
 
     def describe(self, result: Result) -> None:
         """Add the difference to a result."""
@@ -94,13 +99,16 @@ class Incoming:
         ours = {os.path.join(each.target.path, name) for each in self._differences for name in each.target.items}
         others = [os.path.join(each.target.path, name) for each in self._differences for name in each.foreign]
         env_file = os.path.join(self._request.project_dir, ".env")
+        # What services write to is their data, and no file that somebody left there.
+        data = declaration.written_to(self._model)
         result.foreign_files = [
             path
             for path in others
-            if path not in (*ours, env_file) and not any(own.startswith(f"{path}/") for own in ours)
+            if path not in (*ours, *data, env_file) and not any(own.startswith(f"{path}/") for own in ours)
         ][:_MOST_FOREIGN]
         written = [row for row in self.rows if row["action"] != file_changes.KEEP_EDITED]
-        result.changed = result.changed or bool(written or self.secrets)
+        result.directories = [directories.described(each) for each in self._missing]
+        result.changed = result.changed or bool(written or self.secrets or self._missing)
         for row in self.rows:
             if row["action"] == file_changes.KEEP_EDITED:
                 result.warnings.append(
@@ -132,6 +140,7 @@ class Incoming:
             now = move_in.carry_out(each, now)
         if not quiet or now != self._deployed:
             deployed_files.save(folder, now)
+        directories.create(self._missing, declaration.written_to(self._model))
         if copies:
             saved.forget_old()
         result.warnings += [

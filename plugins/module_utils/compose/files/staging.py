@@ -109,10 +109,11 @@ def _stage_files(request: Request, staging: Staging, deployed: deployed_files.De
     settle_modes(request.staged_dir)
     env_path = os.path.join(request.staged_dir, ".env")
     known = ".env" in deployed.of(request.project_dir)
-    if request.env is not None or (known and not os.path.lexists(env_path)):
-        text = _env_text(request)
+    shipped_env = os.path.isfile(env_path)
+    if request.env is not None or shipped_env or known:
+        text = _env_text(request, env_path if shipped_env else "")
         # Without variables from options, the variables of others stay.
-        if request.env is not None or dotenv.keys(text):
+        if request.env is not None or shipped_env or dotenv.keys(text):
             files.replace(env_path, text.encode(), dotenv.MODE, durable=False)
     marker = f"{request.name}\n".encode()
     files.replace(os.path.join(request.staged_dir, MARKER), marker, 0o644, durable=False)
@@ -150,11 +151,15 @@ def settle_modes(folder: str) -> None:
                 top.dress(name, wanted)
 
 
-def _env_text(request: Request) -> str:
-    """The text of the environment file: the variables of the request, and those of others."""
+def _env_text(request: Request, shipped: str = "") -> str:
+    """The text of the environment file: the variables of the request before those that it had.
+
+    Args:
+        shipped: the file that comes with the stack; "" for the one on the host, to which others may have added.
+    """
     where = os.path.join(request.project_dir, ".env")
     values = {name: dotenv.text_of(name, value) for name, value in (request.env or {}).items()}
-    return dotenv.merge(dotenv.read(where).text, values, where)
+    return dotenv.merge(dotenv.read(shipped or where).text, values, where)
 
 
 def _item(path: str) -> Item:

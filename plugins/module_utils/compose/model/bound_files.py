@@ -47,7 +47,7 @@ def reloads(service: Service) -> bool:
 
 
 def configuration(service: Service, project_dir: str, written: t.Iterable[str]) -> list[Bind]:
-    """Binds of ``service`` that hold configuration: read-only files anywhere, and read-only directories of the stack.
+    """Binds of ``service`` that hold configuration: read-only files anywhere, and files that come with the stack.
 
     Args:
         project_dir: the deploy directory.
@@ -59,13 +59,15 @@ def configuration(service: Service, project_dir: str, written: t.Iterable[str]) 
     found = []
     for bind in service.binds:
         target = os.path.normpath(bind.target)
-        if not bind.read_only or any(_below(target, each) for each in _READ_ONCE):
+        shipped = bind.relative and belongs(bind.source, project_dir)
+        if not (bind.read_only or shipped) or any(_below(target, each) for each in _READ_ONCE):
             continue
         # A watch rule defines the reaction to changed files. The action sync leaves it to the application.
         if any(_below(bind.source, each) for each in watched):
             continue
         real = os.path.realpath(bind.source)
-        if any(_below(real, os.path.realpath(each)) for each in written):
+        # What a service can write to itself and comes with the stack counts as it was shipped, see digests.Reader.
+        if bind.read_only and any(_below(real, os.path.realpath(each)) for each in written):
             continue
         if not {real, bind.source} & _FILES_OF_THE_HOST and not any(_below(real, each) for each in _OF_THE_HOST):
             found.append(bind)

@@ -24,6 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source 
 # Only files that never change the result of a build or the behaviour of a service.
 _RESTART_ACTIONS = ("restart", "sync+restart")
 _BLOCK = 1 << 20
+_NOTHING = hashlib.sha256().hexdigest()
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,13 @@ class Reader:
                 code[path] = self.tree(path, Ignore(rule.get("ignore") or ()))
         bound, unread = {}, []
         for bind in bound_files.configuration(service, base, written):
+            if not bind.read_only and self._is_data(bind.source):
+                continue
             if bind.source not in self._read:
                 self._read[bind.source] = self._bound(bind.source, base)
             piece = self._read[bind.source]
+            if piece is not None and not bind.read_only and piece.digest == _NOTHING:
+                continue
             if piece is not None:
                 bound[bind.source] = piece
             elif bound_files.belongs(bind.source, base) and os.path.isdir(self._place(bind.source)):
@@ -121,6 +126,15 @@ class Reader:
             self.context(service.build) if service.build is not None else None,
             tuple(unread),
         )
+
+    def _is_data(self, source: str) -> bool:
+        """Whether no deploy brings what is at a writable source. Where nobody deploys files, that cannot be told."""
+        if self._ours is None:
+            return True
+        path = self._place(source)
+        while path != os.path.dirname(path) and path not in self._skip:
+            path = os.path.dirname(path)
+        return path in self._skip
 
     def _bound(self, source: str, base: str) -> Piece | None:
         """The digest of a bound file, or of the stack's files in a bound directory; modes and times do not count."""

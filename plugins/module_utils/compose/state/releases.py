@@ -264,7 +264,8 @@ def declared_files(source: Source, model: Model, ours: t.Collection[str] | None)
     for service in model.services.values():
         places += [path for path, unused in service.env_files]
         places += [ref.value for ref in service.files if ref.kind == "file"]
-        places += [bind.source for bind in service.binds if bind.read_only]
+        # Of a writable source, the files that come with the stack, and no data.
+        places += [bind.source for bind in service.binds if bind.read_only or (bind.relative and ours is not None)]
     found = {}
     for place in filter(None, places):
         # A directory that holds the deploy directory, such as a whole host, is not part of the stack.
