@@ -5,6 +5,8 @@ HOST ?= demo
 INTEGRATION ?= test_testbed_engines.py core dirs engine mounts stack_97layer site compose/test_compose_rollback.py
 # The engines the testbed started, for the shell that uses them.
 TESTBED = eval "$$(python tests/testbed/testbed.py env)"
+# Folders with compose files for `make corpus`; by default a few of our own, in the manner of public ones.
+FOLDERS ?= tests/corpus/stacks
 # What a person gives to a run, for example: make demo ARGS='-e container_engine=docker'
 ARGS ?=
 
@@ -17,7 +19,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo demo-down verify plan test lint sanity unit testbed testbed-down integration molecule bench clean \
-  attacks test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks
+  attacks corpus test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -75,6 +77,9 @@ faults-backup: testbed ## heavier: hundreds of kills, a thousand flipped bits, f
 
 attacks: testbed ## heavier: what a hostile or careless user does, kind by kind, with how many got through
 	@$(TESTBED) && OBX_FAULTS=full pytest -q tests/attacks
+
+corpus: testbed ## how many of other people's compose stacks would deploy: make corpus FOLDERS="..."
+	@$(TESTBED) && PYTHONPATH=.collections python tests/corpus/measure.py $(FOLDERS)
 
 test-oci: testbed ## heavier: the launcher and the role against a cloud that verifies signatures
 	@pip install --quiet --disable-pip-version-check -r requirements-oci.txt

@@ -15,6 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import
     anonymous_volumes,
     command_line,
     declaration,
+    exposure,
     log_bound,
     outside,
     ports,
@@ -312,6 +313,7 @@ class Inspector:
         """Warnings about later surprises: ignored keys, restarts, unread files, unbounded logs."""
         engine = seen.engine.name if seen.engine is not None else ""
         found = without_effect.warnings(seen.model, seen.tool)
+        found += exposure.warnings(seen.model.services.values(), self._request.rules.exposure)
         found += restarts.warnings(seen.facts.containers, seen.facts.memory, engine)
         found += [
             f"service {name}, volume {source}: has more than {bound_files.MOST_FILES} files or "

@@ -8,6 +8,7 @@ import os
 import pytest
 import yaml
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import binds, declaration
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import exposure as checks
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files import directories
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
@@ -61,6 +62,34 @@ def test_exposure_decides_on_a_port_without_an_address(place, exposure, listed, 
 def test_loopback_port_is_allowed_with_every_exposure(place, exposure):
     rules = declaration.Rules(exposure=exposure)
     assert judge(place, service(ports=["127.0.0.1:8080:80"]), rules) == []
+
+
+TRIE = """Local:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 10.0.0.0
+        /24 link UNICAST
+     |-- 10.0.0.7
+        /32 host LOCAL
+     |-- {address}
+        /32 host LOCAL
+"""
+
+
+@pytest.mark.parametrize(
+    ("exposure", "address", "port", "warned"),
+    [
+        ("lan", "8.8.4.4", "8080:80", True),
+        ("lan", "8.8.4.4", "127.0.0.1:8080:80", False),
+        ("lan", "192.168.1.5", "8080:80", False),
+        ("public", "8.8.4.4", "8080:80", False),
+    ],
+)
+def test_lan_on_a_host_with_a_public_address_is_a_warning(tmp_path, exposure, address, port, warned):
+    (tmp_path / "trie").write_text(TRIE.format(address=address))
+    model = model_of(service(ports=[port]), project_dir="/x")
+    found = checks.warnings(model.services.values(), exposure, str(tmp_path / "trie"))
+    assert len(found) == warned
+    assert all("8.8.4.4" in text and "8080" in text for text in found)
 
 
 def test_missing_directory_is_a_need_with_its_owner(place):

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import PortRow
 from ansible_collections.onebox.stack.plugins.module_utils.compose.proposals import needs
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 
@@ -48,6 +49,26 @@ def problems(service: Service, exposure: str, listed: t.Container[int]) -> t.Ite
         yield Problem("public_port", where, message, needs.port(published, f"{which} of service {service.name}"))
 
 
-def addressless(ports: t.Iterable[PortRow]) -> list[int]:
-    """The numbers of ports that are published on every address."""
-    return sorted({row.published for row in ports if row.host_ip in ("", "0.0.0.0", "::")})
+def warnings(services: t.Iterable[Service], exposure: str, trie: str = "/proc/net/fib_trie") -> list[str]:
+    """What contradicts the exposure ``lan``: a public address of this host, which its ports are published on, too."""
+    ports = sorted({row.published for each in services for row in each.ports if row.host_ip in ("", "0.0.0.0", "::")})
+    addresses = public_addresses(trie) if exposure == LAN and ports else []
+    if not addresses:
+        return []
+    numbers = ", ".join(str(number) if number else "chosen by the engine" for number in ports)
+    return [
+        f"compose_stack_exposure (onebox_exposure) is lan, and this host has the public address {addresses[0]}: the "
+        f"internet reaches its ports ({numbers}). Write public, and list those that are meant to be reached in "
+        "compose_stack_public_ports"
+    ]
+
+
+def public_addresses(trie: str) -> list[str]:
+    """The IPv4 addresses of this host that the internet routes; empty where the kernel does not list them."""
+    try:
+        with open(trie, encoding="ascii") as stream:
+            text = stream.read()
+    except (OSError, UnicodeDecodeError):
+        return []
+    found = re.findall(r"\|-- (\d+\.\d+\.\d+\.\d+)\n\s+/32 host LOCAL", text)
+    return sorted({address for address in found if ipaddress.ip_address(address).is_global})
