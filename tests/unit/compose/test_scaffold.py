@@ -175,6 +175,14 @@ def test_source_that_leads_out_is_moved_by_the_override(project):
     assert any("../shared" in need["what"] for need in made.needs)
 
 
+def test_file_that_comes_with_the_project_is_not_copied_by_hand(project):
+    (project / "site.conf").write_text("a")
+    made = run(project)
+    override = values(project, "stacks/app/compose.override.yml")["services"]
+    assert override["web"]["volumes"] == ["/srv/app/shared:/shared", "./site.conf:/etc/site.conf:ro"]
+    assert not any("site.conf" in need["what"] for need in made.needs)
+
+
 def test_needs_name_what_only_a_person_can_bring(project):
     needs = {need["what"]: need["reason"] for need in run(project).needs}
     assert needs["a value for DOMAIN in compose_stack_env"] == "your domain"

@@ -78,14 +78,14 @@ class Proposal:
 
     Attributes:
         made: data directories below the deploy directory, which a deploy creates.
-        moved: service -> binds that lead out of the project's folder, with the absolute source they get.
+        moved: service -> binds that get another source, with the source and the reason.
         needs: what a person must bring: ``(what, reason)``.
     """
 
     ports: list[Published] = field(default_factory=list)
     directories: list[DataDirectory] = field(default_factory=list)
     made: dict[str, str] = field(default_factory=dict)
-    moved: dict[str, list[tuple[Bind, str]]] = field(default_factory=dict)
+    moved: dict[str, list[tuple[Bind, str, str]]] = field(default_factory=dict)
     sources: list[BackupSource] = field(default_factory=list)
     not_backed_up: list[str] = field(default_factory=list)
     needs: list[tuple[str, str]] = field(default_factory=list)
@@ -169,7 +169,7 @@ def _bind(
             found.needs.append((f"the file {relative}", f"{where}: it does not come with the stack"))
     elif bind.relative:
         new = os.path.join(data_root, os.path.basename(bind.source.rstrip("/")) or "data")
-        found.moved.setdefault(service.name, []).append((bind, new))
+        found.moved.setdefault(service.name, []).append((bind, new, f"{bind.written} leads out of the stack's folder"))
         found.needs.append(
             (f"the content of {bind.written} at {new}", f"{where}: its source leads out of the stack's folder")
         )
@@ -177,6 +177,13 @@ def _bind(
             _directory(found, new, bind, service, who)
     elif paths.of_the_host(bind.source):
         return
+    elif paths.looks_like_file(bind.source) and os.path.isfile(os.path.join(folder, os.path.basename(bind.source))):
+        # Projects tell people to copy it there by hand.
+        name = os.path.basename(bind.source)
+        reason = (
+            f"{name} comes with the project: it is deployed with the stack, and not copied to {bind.source} by hand"
+        )
+        found.moved.setdefault(service.name, []).append((bind, f"./{name}", reason))
     elif paths.looks_like_file(bind.source):
         found.needs.append((f"the file {bind.source} on the host", f"{where}: it must exist before the first deploy"))
     else:

@@ -184,9 +184,9 @@ def override(stack: str, services: t.Mapping[str, Service], proposal: Proposal) 
             local = {port.row for port in bound[name]}
             lines.append("    ports: !override")
             lines += [f"      - {json.dumps(_port(row, row in local))}" for row in services[name].ports]
-        for number, (bind, path) in enumerate(proposal.moved.get(name, ())):
+        for number, (bind, path, reason) in enumerate(proposal.moved.get(name, ())):
             lines += [] if number else ["    volumes:"]
-            lines.append(f"      {comment(f'{bind.written} leads out of the stack folder.')}")
+            lines.append(f"      {comment(reason + '.')}")
             lines.append(f"      - {json.dumps(f'{path}:{bind.target}' + (':ro' if bind.read_only else ''))}")
     if not lines:
         return ""
