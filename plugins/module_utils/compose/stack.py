@@ -75,7 +75,7 @@ class Stack:
             result, problems = self._plan()
         except BadStack as error:
             result, problems = Result(self._request.name), list(error.problems)
-        result.problems = [vars(problem) for problem in problems]
+        result.problems = [problem.as_dict() for problem in problems]
         result.needs = needs.of(problems)
         result.history = history.last(self._request.state_folder, 10)
         if sets := self._run.releases.sets():

@@ -25,6 +25,10 @@ class Problem:
     message: str
     need: t.Mapping[str, str] = field(default_factory=dict, hash=False)
 
+    def as_dict(self) -> dict[str, t.Any]:
+        """The problem as modules return it."""
+        return {key: value for key, value in vars(self).items() if value or key != "need"}
+
 
 class OneboxError(Exception):
     """Something cannot be done. The text names the place, the problem and the next step.

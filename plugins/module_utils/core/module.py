@@ -61,7 +61,7 @@ def run_module(body: Body, *, argument_spec: t.Mapping[str, t.Any], **options: t
     except OneboxError as error:
         result = {**error.facts, "failed": True, "msg": str(error)}
         if error.problems:
-            result["problems"] = [vars(problem) for problem in error.problems]
+            result["problems"] = [problem.as_dict() for problem in error.problems]
     except Exception as error:
         # A defect of ours, or an unexpected fault of the host. Ansible shows the traceback to users only on request.
         why = f"unexpected {type(error).__name__}: {error}. Changes made before it stay"
