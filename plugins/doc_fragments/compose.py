@@ -153,6 +153,7 @@ options:
     description:
       - Whether a directory that a bind names and that does not exist is refused (V(declare)), or created with the owner
         that the service shows (V(derive)). A path that is a file by its name is refused in both cases.
+      - With V(derive), an external network that does not exist is created, too.
       - Data directories below O(project_dir) are created in both cases. A deploy never removes them.
     type: str
     choices: [declare, derive]

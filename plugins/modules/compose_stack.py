@@ -262,6 +262,11 @@ directories:
   returned: always
   type: list
   elements: dict
+networks:
+  description: External networks that are created, because O(defaults) is V(derive) and they do not exist.
+  returned: always
+  type: list
+  elements: str
 foreign_files:
   description:
     - Topmost paths in the deploy directory that no deploy wrote, at most 50. They are never changed.

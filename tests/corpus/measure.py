@@ -196,6 +196,7 @@ def written(case: Case, folder: pathlib.Path, work: pathlib.Path) -> tuple[pathl
         ports=values.get("compose_stack_public_ports") or [],
         directories=directories,
         exposure=values["onebox_exposure"],
+        defaults=values.get("onebox_defaults", "declare"),
     )
 
 

@@ -295,8 +295,10 @@ class Inspector:
         replaced = {row.service for row in seen.rows if row.replaces or row.action == planning.REMOVE_ORPHAN}
         ours = [row.name for row in seen.facts.containers if row.service in replaced]
         found = seen.facts.outside
+        problems = outside.resources_problems(seen.model, found, seen.outside, seen.tool, engine.members, ours)
+        created = self._request.rules.derive
         return [
-            *outside.resources_problems(seen.model, found, seen.outside, seen.tool, engine.members, ours),
+            *(each for each in problems if not (created and each.code == "no_network")),
             *outside.names_taken(seen.model, seen.rows, seen.facts.names, seen.tool),
         ]
 

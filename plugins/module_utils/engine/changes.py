@@ -11,13 +11,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.client import 
 _TIMEOUT = 60.0
 
 
-def change(path: str, method: str, target: str) -> tuple[int, str]:
-    """Send one request without a body.
+def change(path: str, method: str, target: str, body: bytes = b"") -> tuple[int, str]:
+    """Send one request.
 
     Args:
         path: the socket.
         method: ``POST`` or ``DELETE``.
         target: path and query, quoted.
+        body: JSON.
 
     Returns:
         The status, and the text of the answer.
@@ -28,7 +29,7 @@ def change(path: str, method: str, target: str) -> tuple[int, str]:
     try:
         connection = socket_http.Connection(path, _TIMEOUT)
         try:
-            connection.ask([target], method)
+            connection.ask([target], method, body)
             answer = connection.answer()
         finally:
             connection.close()

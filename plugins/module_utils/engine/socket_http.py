@@ -48,11 +48,15 @@ class Connection:
         self._stream.close()
         self.sock.close()
 
-    def ask(self, targets: t.Sequence[str], method: str = "GET") -> None:
-        """Send questions, at most :data:`WINDOW`; then :meth:`answer` must be called as often."""
-        length = "" if method == "GET" else "Content-Length: 0\r\n"
-        requests = [f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n" for target in targets]
-        self.sock.sendall("".join(requests).encode("ascii"))
+    def ask(self, targets: t.Sequence[str], method: str = "GET", body: bytes = b"") -> None:
+        """Send questions, at most :data:`WINDOW`; then :meth:`answer` must be called as often.
+
+        Args:
+            body: JSON that each of them has, where ``method`` is not ``GET``.
+        """
+        length = "" if method == "GET" else f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        heads = [f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n".encode("ascii") for target in targets]
+        self.sock.sendall(b"".join(head + body for head in heads))
 
     def answer(self) -> Answer:
         """The next answer."""

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import socket
+import typing as t
 
 import pytest
 import yaml
@@ -28,7 +29,7 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def origin(lab: Lab, tmp_path: pathlib.Path) -> pathlib.Path:
+def origin(lab: Lab, tmp_path: pathlib.Path) -> t.Iterator[pathlib.Path]:
     """A project as people publish them: relative binds without :ro, an open port, an example of an environment file."""
     folder = tmp_path / "origin"
     (folder / "conf").mkdir(parents=True)
@@ -39,8 +40,12 @@ def origin(lab: Lab, tmp_path: pathlib.Path) -> pathlib.Path:
         environment={"PUID": str(os.getuid()), "PGID": str(os.getgid()), "URL": "postgres://app:${DB_PASSWORD}@db/app"},
         volumes=["./conf/app.yml:/etc/app.yml", "./uploads:/data", f"{lab.root}/files:/files"],
     )
-    (folder / "docker-compose.yml").write_text(json.dumps({"services": {"web": web}}))
-    return folder
+    web["networks"] = ["proxy"]
+    proxy = {"external": True, "name": f"{lab.project}-proxy"}
+    (folder / "docker-compose.yml").write_text(json.dumps({"services": {"web": web}, "networks": {"proxy": proxy}}))
+    yield folder
+    lab.clean()
+    lab.backend.cli("network", "rm", proxy["name"], check=False)
 
 
 def proposed(lab: Lab, origin: pathlib.Path, top: pathlib.Path) -> dict:
@@ -71,7 +76,7 @@ def test_proposal_deploys_and_is_proven(lab: Lab, origin, tmp_path):
     options = proposed(lab, origin, tmp_path / "boxes")
     with pytest.raises(BadStack) as caught:
         lab.stack(**options).converge()
-    assert [problem.code for problem in caught.value.problems] == ["no_source"]
+    assert {problem.code for problem in caught.value.problems} == {"no_source", "no_network"}
     block = yaml.safe_load(str(caught.value).split("that are there):\n")[1])
     assert [row["path"] for row in block["data_dirs_directories"]] == [f"{lab.root}/files"]
     assert not (lab.folder / "uploads").exists()
@@ -89,6 +94,7 @@ def test_proposal_deploys_and_is_proven(lab: Lab, origin, tmp_path):
     assert "URL=postgres://app:changeme@db/app" not in web.env
 
     (lab.folder / "uploads/rows").write_text("precious")
+    assert result["networks"] == [f"{lab.project}-proxy"]
     again = lab.stack(**options).converge()
     assert (again["changed"], [row["action"] for row in again["plan"]]) == (False, ["keep"])
     lab.stack(**options, state="absent").converge()

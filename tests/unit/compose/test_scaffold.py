@@ -186,7 +186,8 @@ def test_file_that_comes_with_the_project_is_not_copied_by_hand(project):
 def test_needs_name_what_only_a_person_can_bring(project):
     needs = {need["what"]: need["reason"] for need in run(project).needs}
     assert needs["a value for DOMAIN in compose_stack_env"] == "your domain"
-    assert "docker network create proxy" in needs
+    assert values(project)["onebox_defaults"] == "derive"
+    assert "other stacks use, too: proxy." in text(project, "inventory/host_vars/box.yml")
     assert "the file /srv/app/site.conf on the host" in needs
     assert values(project)["compose_stack_required_env"] == ["DOMAIN"]
 

@@ -41,7 +41,7 @@ class Rules:
         required_env: variables of the stack's environment file that must have a value.
         public_ports: ports of the host that may be reached from other machines.
         exposure: what a published port without an address means, see :mod:`checks.exposure`.
-        derive: missing directories that binds name are created.
+        derive: missing directories that binds name are created, and missing external networks.
     """
 
     required_env: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podma
     secrets as podman_secrets,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files import changes as file_changes
-from ansible_collections.onebox.stack.plugins.module_utils.compose.files import directories, move_in
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files import directories, move_in, networks
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files.changes import Difference, Target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files.staging import Staging, settle_modes
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Inspection
@@ -52,6 +52,8 @@ class Incoming:
     def __init__(self, request: Request, staging: Staging, seen: Inspection) -> None:
         self._request = request
         self._model = seen.model
+        self._networks = networks.missing(seen.model, seen.facts.outside, request.rules.derive)
+        self._engine = seen.engine
         self._missing = binds.missing_directories(seen.model, seen.source, request.rules.derive, seen.facts.images)
         self._deployed = deployed_files.load(request.state_folder)
         self.secrets = seen.coming
@@ -88,7 +90,7 @@ class Incoming:
         """The changes on the host as text, without the marker, which no service reads."""
         marker = os.path.join(self._request.project_dir, MARKER)
         written = [row for row in self.rows if row["action"] != file_changes.KEEP_EDITED and row["path"] != marker]
-        made = [f"{each.path} (directory)" for each in self._missing]
+        made = [f"{each.path} (directory)" for each in self._missing] + [f"network {name}" for name in self._networks]
         return (
             [f"{row['path']} ({row['action']})" for row in written] + [f"secret {name}" for name in self.secrets] + made
         )
@@ -108,7 +110,8 @@ class Incoming:
         ][:_MOST_FOREIGN]
         written = [row for row in self.rows if row["action"] != file_changes.KEEP_EDITED]
         result.directories = [directories.described(each) for each in self._missing]
-        result.changed = result.changed or bool(written or self.secrets or self._missing)
+        result.networks = self._networks
+        result.changed = result.changed or bool(written or self.secrets or self._missing or self._networks)
         for row in self.rows:
             if row["action"] == file_changes.KEEP_EDITED:
                 result.warnings.append(
@@ -140,6 +143,8 @@ class Incoming:
             now = move_in.carry_out(each, now)
         if not quiet or now != self._deployed:
             deployed_files.save(folder, now)
+        if self._engine is not None:
+            networks.create(self._networks, self._engine, world)
         directories.create(self._missing, declaration.written_to(self._model))
         if copies:
             saved.forget_old()

@@ -80,6 +80,7 @@ class Proposal:
         made: data directories below the deploy directory, which a deploy creates.
         moved: service -> binds that get another source, with the source and the reason.
         needs: what a person must bring: ``(what, reason)``.
+        networks: external networks.
     """
 
     ports: list[Published] = field(default_factory=list)
@@ -89,6 +90,7 @@ class Proposal:
     sources: list[BackupSource] = field(default_factory=list)
     not_backed_up: list[str] = field(default_factory=list)
     needs: list[tuple[str, str]] = field(default_factory=list)
+    networks: list[str] = field(default_factory=list)
 
 
 Images = t.Mapping[str, t.Optional[t.Mapping[str, t.Any]]]
@@ -115,11 +117,10 @@ def propose(
         _database(found, service)
     _directory_sources(found, model)
     for key, body in (model.raw.get("networks") or {}).items():
-        if (body or {}).get("external"):
-            name = (body or {}).get("name") or key
-            found.needs.append(
-                (f"docker network create {name}", f"network {key} is external: another stack or you create it")
-            )
+        outside = (body or {}).get("external")
+        if outside:
+            # The old form has the name below external.
+            found.networks.append((outside.get("name") if isinstance(outside, dict) else body.get("name")) or key)
     for key, body in (model.raw.get("volumes") or {}).items():
         if (body or {}).get("external"):
             name = (body or {}).get("name") or key

@@ -66,6 +66,12 @@ def host_vars(
     ]
     lines += _exposure(exposure, proposal.ports)
     lines += _directories(proposal)
+    if proposal.networks:
+        lines += ["", comment(f"External networks, which other stacks use, too: {', '.join(proposal.networks)}.")]
+        lines += [
+            "# A deploy creates them if they do not exist, and directories that are missing.",
+            "onebox_defaults: derive",
+        ]
     lines += _env(stack, env, required)
     lines += _backups(proposal)
     if proposal.needs:
