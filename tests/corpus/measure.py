@@ -38,7 +38,7 @@ import traceback
 import typing as t
 
 import yaml
-from ansible_collections.onebox.stack.plugins.module_utils.compose import options
+from ansible_collections.onebox.stack.plugins.module_utils.compose import options, request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES
 from ansible_collections.onebox.stack.plugins.module_utils.compose.proposals import paths
 from ansible_collections.onebox.stack.plugins.module_utils.compose.scaffold import read, scaffold
@@ -126,7 +126,7 @@ def plan(case: Case, folder: pathlib.Path, declared: Declared, work: pathlib.Pat
     staging = work / "staging"
     shutil.rmtree(staging, ignore_errors=True)
     shutil.copytree(folder, staging / "files", symlinks=True)
-    params: dict[str, t.Any] = {key: spec.get("default") for key, spec in options.COMMON.items()}
+    params: dict[str, t.Any] = {key: spec.get("default") for key, spec in request.COMMON.items()}
     params.update(
         name=case.name,
         project_dir=f"/opt/onebox/{case.name}",

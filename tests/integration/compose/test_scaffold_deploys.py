@@ -36,6 +36,7 @@ def origin(lab: Lab, tmp_path: pathlib.Path) -> t.Iterator[pathlib.Path]:
     (folder / "conf/app.yml").write_text("level: info\n")
     (folder / ".env.example").write_text(f"PORT={free_port()}\nDB_PASSWORD=changeme\n")
     web = lab.service(
+        "exec httpd -f -p 8080",
         ports=["${PORT}:8080"],
         environment={"PUID": str(os.getuid()), "PGID": str(os.getgid()), "URL": "postgres://app:${DB_PASSWORD}@db/app"},
         volumes=["./conf/app.yml:/etc/app.yml", "./uploads:/data", f"{lab.root}/files:/files"],
