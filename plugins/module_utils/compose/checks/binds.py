@@ -111,7 +111,10 @@ def _absent(bind: Bind, where: str, inside: bool, missing: Missing | None) -> Pr
     else:
         advice = "By its name it is a file: put it there, for example with compose_stack_content"
     return Problem(
-        code, where, f"{bind.source} does not exist, and engines would create an empty directory owned by root. {advice}", need
+        code,
+        where,
+        f"{bind.source} does not exist, and engines would create an empty directory owned by root. {advice}",
+        need,
     )
 
 
