@@ -18,7 +18,7 @@ export LC_ALL := C.UTF-8
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-down verify plan test lint sanity unit testbed testbed-down integration molecule bench clean \
+.PHONY: help setup setup-dev demo demo-down verify plan test lint build import sanity unit testbed testbed-down integration molecule bench clean \
   attacks corpus test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks
 
 help: ## list the targets
@@ -41,8 +41,14 @@ verify: setup ## prove every mount again: make verify HOST=demo
 
 test: lint sanity unit integration molecule ## everything but the heavier tiers below
 
-lint: setup-dev ## ansible-lint, yamllint, ruff, mypy, changelog and documentation lint
+lint: setup-dev ## ansible-lint, yamllint, ruff, mypy, changelog and documentation lint, Galaxy's importer
 	@tools/lint
+
+build: setup-dev ## the collection as it is published, in .cache/artefact
+	@python tools/artefact.py build
+
+import: setup-dev ## build the collection and import it as Galaxy does
+	@python tools/artefact.py import
 
 sanity: setup-dev ## ansible-test sanity
 	@tools/sanity

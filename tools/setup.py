@@ -28,9 +28,9 @@ VENV = ROOT / ".venv"
 COLLECTIONS = ROOT / ".collections"
 # The release of the ansible package whose collections are used without Galaxy; they require core >= 2.18 or lower.
 ANSIBLE_PACKAGE = "ansible==14.5.0"
-WANTED = ("ansible/posix", "community/docker", "community/general", "containers/podman")
-# community.docker depends on it.
-WITH_THEM = ("community/library_inventory_filtering_v1",)
+WANTED = ("ansible/posix", "community/general")
+# For Molecule and the benchmarks; community.docker depends on the second one.
+WANTED_DEV = ("community/docker", "community/library_inventory_filtering_v1")
 BEAT_SECONDS = 4.0
 
 
@@ -122,26 +122,21 @@ def state_in_checkout() -> None:
         settings.write_text(f"import os, sys; os.access({checkout}, os.W_OK) and {home}\n")
 
 
-def collections(scratch: pathlib.Path) -> None:
-    """Put the collections we depend on into .collections, and link this checkout next to them."""
+def collections(scratch: pathlib.Path, dev: bool) -> None:
+    """Install the collections that are needed into .collections, and link this checkout there."""
+    wanted = WANTED + (WANTED_DEV if dev else ())
     place = COLLECTIONS / "ansible_collections"
     ours = place / "onebox" / "stack"
     ours.parent.mkdir(parents=True, exist_ok=True)
     if not ours.is_symlink():
         ours.symlink_to("../../..")
-    if all((place / name / "plugins").is_dir() for name in WANTED):
+    if all((place / name / "plugins").is_dir() for name in wanted):
         return
     galaxy = [str(VENV / "bin" / "ansible-galaxy"), "collection", "install", "--timeout", "10"]
     # A machine that cannot reach Galaxy is an ordinary case: then the fall-back speaks, not Galaxy's error.
     say("setup: downloading the collections from Galaxy")
-    quiet = subprocess.run(
-        [*galaxy, "-r", str(ROOT / "requirements.yml"), "-p", str(COLLECTIONS)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=False,
-    )
-    if quiet.returncode == 0:
+    files = ["requirements.yml", *(["requirements-dev.yml"] if dev else [])]
+    if all(_succeeds([*galaxy, "-r", str(ROOT / file), "-p", str(COLLECTIONS)]) for file in files):
         return
     say("setup: Galaxy does not answer; taking the collections out of the ansible package")
     download = [str(VENV / "bin" / "python"), "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
@@ -149,9 +144,18 @@ def collections(scratch: pathlib.Path) -> None:
     download += ["--no-deps", "--only-binary", ":all:", "--python-version", "3.13", "-d", str(scratch)]
     step(f"downloading {ANSIBLE_PACKAGE}", [*download, ANSIBLE_PACKAGE])
     wheel = next(scratch.glob("ansible-*.whl"))
-    folders = tuple(f"ansible_collections/{name}/" for name in (*WANTED, *WITH_THEM))
+    folders = tuple(f"ansible_collections/{name}/" for name in wanted)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(COLLECTIONS, [name for name in archive.namelist() if name.startswith(folders)])
+
+
+def _succeeds(argv: list[str]) -> bool:
+    return (
+        subprocess.run(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+        ).returncode
+        == 0
+    )
 
 
 def main() -> None:
@@ -173,7 +177,7 @@ def main() -> None:
             virtual_environment("requirements-dev.txt" if options.dev else "requirements.txt")
             if options.dev:
                 state_in_checkout()
-            collections(scratch)
+            collections(scratch, options.dev)
         except subprocess.CalledProcessError as error:
             command = " ".join(map(str, error.cmd[:4]))
             raise SystemExit(f"setup: {command} … failed with exit code {error.returncode}; see above") from error

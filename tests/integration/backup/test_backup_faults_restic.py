@@ -25,6 +25,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from backup_stack import ROOT, restic_programs
 
 PACKAGE = "ansible_collections.onebox.stack.plugins.module_utils.backup"
+RUNNER = f"import sys; from {PACKAGE}.runner import cli; sys.exit(cli.main())"
 
 
 class Box:
@@ -62,7 +63,7 @@ class Box:
         return contexts.make(declaration.read(str(self.config)), World.real())
 
     def start(self, *words: str, wait: int = 120) -> subprocess.Popen[bytes]:
-        argv = [sys.executable, "-m", PACKAGE, "--config", str(self.config), "--wait", str(wait), *words]
+        argv = [sys.executable, "-c", RUNNER, "--config", str(self.config), "--wait", str(wait), *words]
         env = {**os.environ, "PYTHONPATH": str(ROOT / ".collections")}
         return subprocess.Popen(
             argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True

@@ -23,6 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from backup_stack import PASSWORD, REDIS_PASSWORD, ROOT, docker
 
 PACKAGE = "ansible_collections.onebox.stack.plugins.module_utils.backup"
+RUNNER = f"import sys; from {PACKAGE}.runner import cli; sys.exit(cli.main())"
 
 
 def context(stack):
@@ -30,7 +31,7 @@ def context(stack):
 
 
 def runner(stack, *words):
-    argv = [sys.executable, "-m", PACKAGE, "--config", stack.config(), "--wait", "120", *words]
+    argv = [sys.executable, "-c", RUNNER, "--config", stack.config(), "--wait", "120", *words]
     env = {**os.environ, "PYTHONPATH": str(ROOT / ".collections")}
     return subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
 
