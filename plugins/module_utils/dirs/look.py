@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError, Problem
-from ansible_collections.onebox.stack.plugins.module_utils.dirs import own, records
+from ansible_collections.onebox.stack.plugins.module_utils.dirs import in_use, own, records
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.filesystem import (
     OWNERLESS,
     VOLATILE,
@@ -129,6 +129,7 @@ class Looker:
         found.mode = stat.S_IMODE(now.st_mode) != wanted.mode
         if found.owner or found.group or found.mode:
             self._check_may_change(found, place)
+            self._check_in_use(wanted, place)
         if wanted.recursive and (found.owner or found.group or self._memory.get("owned", wanted.path) != owned(found)):
             with opened(place) as fd:
                 found.recurse = own.give(fd, wanted.uid, wanted.gid, wanted.kind == "secret", check=True)
@@ -238,6 +239,19 @@ class Looker:
             self._problem(wanted, f"{wanted.path} cannot be changed: {self._not_allowed(wanted.path)}")
         else:
             self._check_may_give(wanted, now.st_uid, now.st_gid)
+
+    def _check_in_use(self, wanted: Wanted, place: Place) -> None:
+        now = place.stat
+        uid = now.st_uid if wanted.uid is None else wanted.uid
+        gid = now.st_gid if wanted.gid is None else wanted.gid
+        process = in_use.locked_out(now, in_use.Access(uid, gid, wanted.mode))
+        if process:
+            self._problem(
+                wanted,
+                f"{wanted.path} is mounted by a running container: process {process.pid} ({process.name}, uid "
+                f"{process.uid}) would lose access to it with owner {uid}, group {gid} and mode {wanted.mode:04o}. Set "
+                f"owner and mode in data_dirs_directories to what uid {process.uid} can use, or stop the stack first.",
+            )
 
     def _check_may_give(self, wanted: Wanted, uid: int, gid: int | None) -> None:
         if self._uid == 0:
