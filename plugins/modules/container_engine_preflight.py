@@ -40,7 +40,9 @@ options:
     default: auto
   state:
     description:
-      - V(present) finds the engine and writes the settings it needs. V(absent) removes the settings this module wrote.
+      - V(present) finds the engine and writes the settings it needs.
+      - V(absent) removes the settings this module wrote. It keeps them while Podman has a container, which could not
+        start without them, and names its project in RV(kept_for).
     type: str
     choices: [present, absent]
     default: present
@@ -93,7 +95,7 @@ EXAMPLES = r"""
 RETURN = r"""
 name:
   description: V(docker), V(podman), or empty if none answers.
-  returned: always
+  returned: O(state=present)
   type: str
   sample: podman
 version:
@@ -148,6 +150,12 @@ starts_at_boot:
   description: Whether the engine runs after a reboot. Podman always does.
   returned: always
   type: bool
+kept_for:
+  description: Projects, else containers, for which V(absent) kept the settings.
+  returned: O(state=absent)
+  type: list
+  elements: str
+  sample: [blog]
 notes:
   description: Remarks about this engine.
   returned: always
@@ -171,6 +179,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import (
     containers_conf,
     images,
     preflight,
+    settings_users,
     survey,
 )
 
@@ -243,18 +252,25 @@ def podman_facts(world: World) -> tuple[str, str]:
     return str(host["ociRuntime"]["name"]), str(host["cgroupManager"])
 
 
-def forget(module: AnsibleModule, drop_in: containers_conf.DropIn) -> dict[str, t.Any]:
+def forget(module: AnsibleModule, drop_in: containers_conf.DropIn, world: World) -> dict[str, t.Any]:
+    """Remove the settings, unless a container needs them.
+
+    Raises:
+        EngineError: Podman is installed and does not answer, so its containers are unknown.
+    """
     before = drop_in.read()
-    if not module.check_mode:
-        drop_in.write("")
-    return {"changed": bool(before), "diff": {"before": before, "after": ""}}
+    kept_for = settings_users.of(world) if before else []
+    after = before if kept_for else ""
+    if not module.check_mode and before != after:
+        drop_in.write(after)
+    return {"changed": before != after, "kept_for": kept_for, "diff": {"before": before, "after": after}}
 
 
 def _run(module: AnsibleModule) -> dict[str, t.Any]:
     world = World.real()
     drop_in = containers_conf.DropIn(containers_conf.folder_of(world.uid, world.home))
     if module.params["state"] == "absent":
-        return forget(module, drop_in)
+        return forget(module, drop_in, world)
     return look(module, drop_in, world)
 
 
