@@ -70,8 +70,8 @@ sources:
   returned: success
   type: list
   elements: dict
-finished:
-  description: Those of the RV(steps) that are done, also when a later one failed.
+steps_done:
+  description: Those of RV(steps) that are done, also when a later one failed.
   returned: success
   type: list
   elements: str
@@ -126,7 +126,7 @@ def restore_set(module: AnsibleModule) -> dict[str, t.Any]:
         "snapshot": report["snapshot"],
         "sources": report["sources"],
         "steps": report["steps"],
-        "finished": report["finished"],
+        "steps_done": report["finished"],
         "aside": report["aside"],
         "verified": report["done"],
         "warnings_found": report["warnings"],
