@@ -16,6 +16,8 @@ description:
   - Adds up how long each role took and offers it to the play as JSON in the environment variable E(ONEBOX_STEPS).
   - Prints the text that M(onebox.stack.stack_report) returned after everything else, as it is.
   - Prints the failures and their reasons last, so that they are easy to find.
+  - Prints which file of group_vars or host_vars is not YAML, with the line, or is encrypted when no vault password was
+    given. Ansible itself names no file then.
 requirements:
   - Enable it with C(callbacks_enabled = onebox.stack.progress) in C(ansible.cfg).
 options:
@@ -41,11 +43,13 @@ options:
 
 import json
 import os
+import pathlib
 import threading
 import time
 import typing as t
 
 from ansible.plugins.callback import CallbackBase
+from ansible_collections.onebox.stack.plugins.plugin_utils import value_files
 
 STEPS_VARIABLE = "ONEBOX_STEPS"
 REPORT_ACTION = "onebox.stack.stack_report"
@@ -89,9 +93,27 @@ class CallbackModule(CallbackBase):
         self._began = 0.0
         self._wake = threading.Condition()
         self._ended = False
+        self._checked: set[pathlib.Path] = set()
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         threading.Thread(target=self._beat, args=(float(self.get_option("interval")),), daemon=True).start()
+
+    def v2_playbook_on_play_start(self, play: t.Any) -> None:
+        # The next thing that Ansible does is to read the values of the hosts; it ends the run at a file it cannot read.
+        manager = play.get_variable_manager()
+        inventory = manager._inventory
+        hosts = inventory.get_hosts(play.hosts) if inventory else []
+        groups = {group.name for host in hosts for group in host.get_groups()} | {"all"}
+        sources = [pathlib.Path(source) for source in (inventory._sources or () if inventory else ())]
+        folders = [source if source.is_dir() else source.parent for source in sources]
+        folders.append(pathlib.Path(manager._loader.get_basedir()))
+        files = value_files.find(folders, [host.name for host in hosts], sorted(groups))
+        has_password = bool(getattr(manager._loader._vault, "secrets", None))
+        for path in dict.fromkeys(files):
+            problem = "" if path in self._checked else value_files.problem(path, has_password=has_password)
+            self._checked.add(path)
+            if problem:
+                self._display.display(problem, color="red", stderr=True)
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
         role = getattr(task, "_role", None)
