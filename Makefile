@@ -7,7 +7,7 @@ INTEGRATION ?= test_testbed_engines.py core dirs engine mounts stack_97layer sit
 TESTBED = eval "$$(python tests/testbed/testbed.py env)"
 # Folders with compose files for `make corpus`; by default a few of our own, in the manner of public ones.
 FOLDERS ?= tests/corpus/stacks
-# What a person gives to a run, for example: make demo ARGS='-e container_engine=docker'
+# What a person gives to a run, for example: make demo ARGS='-e onebox_engine=docker'
 ARGS ?=
 
 # Per checkout, so that two checkouts on one machine do not share Molecule's state; also silences facts as variables.
@@ -18,7 +18,7 @@ export LC_ALL := C.UTF-8
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-down verify plan test lint build import sanity unit testbed testbed-down integration molecule bench clean \
+.PHONY: help setup setup-dev demo demo-down verify plan test lint build import check outside matrix sanity unit testbed testbed-down integration molecule bench clean \
   attacks corpus test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks
 
 help: ## list the targets
@@ -34,12 +34,15 @@ demo: setup ## run the 97layer stack on this machine, prove it, report
 	@ansible-playbook site.yml -l demo $(ARGS)
 
 demo-down: setup ## remove all that make demo made, except data
-	@ansible-playbook playbooks/down.yml -l demo $(ARGS)
+	@ansible-playbook playbooks/down.yml -l demo -e confirm=97layer $(ARGS)
+
+check: setup ## check the values of a host before anything runs: make check HOST=demo
+	@ansible-playbook playbooks/check.yml -l $(HOST) $(ARGS)
 
 verify: setup ## prove every mount again: make verify HOST=demo
 	@ansible-playbook playbooks/verify.yml -l $(HOST) $(ARGS)
 
-test: lint sanity unit integration molecule ## everything but the heavier tiers below
+test: lint sanity unit integration outside molecule ## everything but the heavier tiers below
 
 lint: setup-dev ## ansible-lint, yamllint, ruff, mypy, changelog and documentation lint, Galaxy's importer
 	@tools/lint
@@ -55,6 +58,12 @@ sanity: setup-dev ## ansible-test sanity
 
 unit: setup-dev ## unit tests: no engine, no root
 	@pytest -q tests/unit
+
+outside: testbed ## the built collection in an empty environment, away from this clone
+	@$(TESTBED) && pytest -q tests/outside
+
+matrix: setup-dev ## every supported ansible-core on every Python that is here, with sanity tests
+	@python tools/matrix.py
 
 testbed: setup-dev ## the engines and images the integration tests use
 	@python tests/testbed/testbed.py up

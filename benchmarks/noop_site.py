@@ -39,7 +39,7 @@ def main() -> None:
     env = {**os.environ, **cli.environment(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     with tempfile.TemporaryDirectory(prefix="obx-noop-site-") as place:
         shared = {
-            "container_engine": "docker",
+            "onebox_engine": "docker",
             "onebox_root": f"{place}/root",
             "onebox_state_dir": f"{place}/state",
             "layer97_workspace": f"{place}/97layerOS",
@@ -54,7 +54,7 @@ def main() -> None:
                 ours.append(play("site.yml", variables, env))
                 theirs.append(play("benchmarks/noop_site_peer.yml", variables, env))
         finally:
-            play("playbooks/down.yml", variables, env)
+            play("playbooks/down.yml", json.dumps({**shared, "yes": "all"}), env)
     ratio = statistics.median(theirs) / statistics.median(ours)
     print(
         f"site.yml {statistics.median(ours):.1f} s, the usual modules {statistics.median(theirs):.1f} s: "

@@ -45,6 +45,8 @@ class Host:
         self.vars: dict[str, t.Any] = {
             "ansible_connection": "local",
             "ansible_python_interpreter": str(ROOT / ".venv/bin/python"),
+            "onebox_stack": "97layer",
+            "confirm": "97layer",
             "host_hygiene_paths": [str(self.project)],
             "host_hygiene_clean": True,
             "host_hygiene_require_none": True,
