@@ -63,7 +63,7 @@ outside: testbed ## the built collection in an empty environment, away from this
 	@$(TESTBED) && pytest -q tests/outside
 
 matrix: setup-dev ## every supported ansible-core on every Python that is here, with sanity tests
-	@python tools/matrix.py
+	@python tools/matrix.py $(MATRIX)
 
 testbed: setup-dev ## the engines and images the integration tests use
 	@python tests/testbed/testbed.py up

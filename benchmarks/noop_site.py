@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import typing as t
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "testbed"))
@@ -17,6 +20,30 @@ from onebox_testbed import cli  # noqa: E402
 
 BENCHMARK = "a run that finds nothing to do: site.yml against the usual modules, 97layer on Docker"
 ROUNDS = 3
+STACK = "obx-noop-site"
+# Ports of the stack, and those of its copy.
+PORTS = {8081: 38081, 9876: 39876}
+
+
+def own_stack(place: pathlib.Path) -> dict[str, t.Any]:
+    """Copy the stack with names and ports of its own, so that it can run next to make demo. Returns its variables."""
+    folder = place / "stacks" / STACK
+    shutil.copytree(ROOT / "stacks" / "97layer", folder)
+    text = (
+        (folder / "compose.yml").read_text().replace("97layer-", f"{STACK}-").replace("name: 97layer", f"name: {STACK}")
+    )
+    for here, there in PORTS.items():
+        text, count = re.subn(rf'"{here}:', f'"{there}:', text)
+        assert count == 1, f"the stack publishes port {here} {count} times"
+    (folder / "compose.yml").write_text(text)
+    return {
+        "onebox_stack": STACK,
+        "compose_stack_name": STACK,
+        "compose_stack_source": str(folder),
+        "compose_stack_project_dir": f"{place}/root/{STACK}",
+        "compose_stack_public_ports": list(PORTS.values()),
+        "compose_stack_http_checks": [{"url": f"http://127.0.0.1:{port}/status"} for port in PORTS.values()],
+    }
 
 
 def play(playbook: str, variables: str, env: dict[str, str]) -> float:
@@ -43,6 +70,7 @@ def main() -> None:
             "onebox_root": f"{place}/root",
             "onebox_state_dir": f"{place}/state",
             "layer97_workspace": f"{place}/97layerOS",
+            **own_stack(pathlib.Path(place)),
         }
         variables = json.dumps(shared)
         try:
