@@ -132,5 +132,5 @@ def dumped(value: dict[str, Yaml]) -> str:
 def flat(key: str, value: Yaml) -> str:
     """One key of a mapping in one line of YAML."""
     text: str = yaml.dump({key: value}, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)
-    # The mapping around it is written as a block, but one value may have been taken for a short mapping.
+    # The mapping around it is written as a block, but one value may have been written as a short mapping.
     return text if not text.startswith("{") else f"{text.strip()[1:-1]}\n"
