@@ -17,7 +17,7 @@ class Problem:
         code: a fixed word that programs can match.
         where: the user's file, service or inventory variable.
         message: the problem and the way to fix it.
-        need: what the inventory must declare: ``variable``, ``value`` as YAML, ``reason``. Empty where that is no help.
+        need: what the inventory must declare: ``variable``, ``value`` as YAML, ``reason``. Empty if it cannot help.
     """
 
     code: str

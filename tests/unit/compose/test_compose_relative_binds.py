@@ -83,15 +83,15 @@ def test_data_is_no_content_where_nobody_deploys_files(paper: Paper):
     paper.services["web"]["volumes"] = ["./data:/data"]
     deploy(paper)
     (paper.state / "shop" / "files.json").unlink()
-    before = plan(paper.stack(staged_dir="", env=None).look())
+    before = plan(paper.stack(staged_dir="", env=None).preview())
     (paper.host / "data" / "rows").write_text("precious")
-    assert plan(paper.stack(staged_dir="", env=None).look()) == before
+    assert plan(paper.stack(staged_dir="", env=None).preview()) == before
 
 
 def test_check_mode_names_the_directory_and_creates_nothing(paper: Paper):
     paper.services["web"]["volumes"] = ["./data:/data"]
     paper.write()
-    looked = paper.stack(staged_dir=str(paper.stage("x"))).look(blind_is_fine=True)
+    looked = paper.stack(staged_dir=str(paper.stage("x"))).preview(tolerate_missing=True)
     assert [row["path"] for row in looked["directories"]] == [str(paper.host / "data")]
     assert not paper.host.exists()
 

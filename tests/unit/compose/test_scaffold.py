@@ -297,7 +297,7 @@ def test_ports_are_not_read_in_base_sixty(tmp_path):
     [
         ("services: [", "is not YAML"),
         ("- a", "is not a compose file"),
-        ("services: {}", "declares no services"),
+        ("services: {}", "has no services"),
         (None, "has no compose file"),
     ],
 )
