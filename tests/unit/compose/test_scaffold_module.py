@@ -62,3 +62,12 @@ def test_playbook_writes_an_inventory_that_ansible_reads(tmp_path):
     assert found["compose_stack_public_ports"] == [443]
     assert len(found["vault_wiki_wiki_secret"]) == 32
     assert found["vault_wiki_wiki_secret"] not in run.stdout
+    checked = subprocess.run(
+        ["ansible-playbook", "-i", f"{tmp_path}/boxes/inventory", str(ROOT / "playbooks/check.yml"), "-l", "box"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
