@@ -43,7 +43,7 @@ def problem(path: pathlib.Path, *, has_password: bool) -> str:
 
 
 def yaml_problem(path: pathlib.Path, text: str | None = None) -> str:
-    """Why a file is not YAML, with the line and column; "" if it is. Tags of its own are not looked at."""
+    """Why a file is not YAML, with the line and column; "" if it is. Unknown tags are accepted."""
     try:
         yaml.compose(path.read_text(encoding="utf-8", errors="replace") if text is None else text, Loader=_LOADER)
     except yaml.YAMLError as error:

@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
-# Asks before it acts.
+# The answer to the question of these playbooks.
 ASKS = ["-e", "confirm=obx-outside"]
 
 

@@ -54,7 +54,7 @@ def test_absent_with_a_container_of_another_project_keeps_the_settings(
 def test_absent_without_containers_removes_the_settings(
     tmp_path: pathlib.Path, podman_engine: t.Any, file: containers_conf.DropIn
 ) -> None:
-    """Storage of its own, as on a host without containers. No socket answers there, so the command line is asked."""
+    """Storage of its own, as on a host without containers. No socket answers there, so the command line is used."""
     storage = tmp_path / "storage.conf"
     storage.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{tmp_path}/graph"\nrunroot = "{tmp_path}/run"\n')
     environ = {**podman_engine.environ, "CONTAINERS_STORAGE_CONF": str(storage), "XDG_RUNTIME_DIR": str(tmp_path)}
