@@ -55,8 +55,8 @@ RULES = {
         ("module_utils/core/",),
         "write single files by core.files.replace or write_if_changed",
         {
-            "module_utils/backup/selftest.py": "exchanges a list for its altered copy, which is too large for memory",
-            "module_utils/backup/sources.py": "moves the list of a committed set, which is too large for memory",
+            "module_utils/backup/sources/directory/tamper.py": "replaces a list that is too large for memory",
+            "module_utils/backup/sources/directory/source.py": "moves a list that is too large for memory",
             "module_utils/backup/store/files.py": "moves the complete directory of a set into the repository",
             "module_utils/backup/store/restic.py": "moves a restored directory to its path",
             "module_utils/compose/state/releases.py": "moves the complete directory of a release to its name",

@@ -131,9 +131,9 @@ def test_plugins_keep_the_rule(sources: Sources, rule: str) -> None:
         ),
         (
             "replacing",
-            {"module_utils/backup/selftest.py": ""},
-            "module_utils/backup/selftest.py does not use os.replace or os.rename or os.renames any more. "
-            "Remove its exception from plugin_rules.py.",
+            {"module_utils/backup/sources/directory/tamper.py": ""},
+            "module_utils/backup/sources/directory/tamper.py does not use os.replace or os.rename or os.renames "
+            "any more. Remove its exception from plugin_rules.py.",
         ),
         (
             "locks",

@@ -17,33 +17,12 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.fields import Table
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import specs
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.retention import Policy
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store.schema import KINDS, NAME
 
 ENGINES = ("files", "restic")
-
-
-@dataclass(frozen=True)
-class SourceSpec:
-    """One source. Which fields count depends on ``kind``; see docs/backups.md for each option."""
-
-    name: str
-    kind: str
-    service: str = ""
-    container: str = ""
-    databases: tuple[str, ...] = ()
-    user: str = ""
-    port: int = 0
-    password_variable: str = ""
-    password_file: str = ""
-    path: str = ""
-    exclude: tuple[str, ...] = ()
-    sqlite: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    allow_empty: bool = False
-    max_drop_percent: int = 100
-    max_entries: int = 5_000_000
-    max_hole_gib: int = 64
 
 
 @dataclass(frozen=True)
@@ -86,13 +65,6 @@ class Declaration:
     max_age_hours: int = 30
 
 
-_COMMON = {"name", "kind", "allow_empty", "max_drop_percent"}
-_OPTIONS = {
-    "postgresql": _COMMON | {"service", "container", "databases", "user", "port", "password_variable", "password_file"},
-    "redis": _COMMON | {"service", "container", "user", "port", "password_variable", "password_file"},
-    "directory": _COMMON | {"path", "exclude", "sqlite", "max_entries", "max_hole_gib"},
-    "compose": _COMMON | {"files"},
-}
 _TOP = {
     "version",
     "stack",
@@ -132,12 +104,12 @@ def parse(data: t.Any, where: str = "the backup declaration", beside: str = "") 
     Args:
         beside: the declaration's own path. The authentication key lies beside it, else in the state directory.
     """
-    top = _Table(data, where)
+    top = Table(data, where)
     top.only(_TOP)
     if top.number("version", 1) != 1:
         raise DeclarationError(f"{where}: version must be 1")
     rows = top.rows("sources")
-    sources = tuple(_source(_Table(row, f"{where}: sources[{number}]")) for number, row in enumerate(rows))
+    sources = tuple(specs.parse(Table(row, f"{where}: sources[{number}]")) for number, row in enumerate(rows))
     if not sources:
         raise DeclarationError(f"{where}: sources is empty: there is nothing to back up")
     names = [source.name for source in sources]
@@ -176,45 +148,6 @@ def parse(data: t.Any, where: str = "the backup declaration", beside: str = "") 
     )
 
 
-def _source(table: _Table) -> SourceSpec:
-    kind = table.choice("kind", KINDS, None)
-    table.only(_OPTIONS[kind])
-    name = table.name("name")
-    table.where += f" ({name})"
-    if kind in ("postgresql", "redis") and table.has("service") == table.has("container"):
-        raise DeclarationError(f"{table.where}: give either service or container")
-    if table.has("password_variable") and table.has("password_file"):
-        raise DeclarationError(f"{table.where}: give password_variable or password_file, not both")
-    drop = table.number("max_drop_percent", 100 if kind in ("redis", "compose") else 50)
-    if drop > 100:
-        raise DeclarationError(f"{table.where}: max_drop_percent must be between 0 and 100, not {drop}")
-    files = table.words("files")
-    for file in files:
-        if not os.path.isabs(file):
-            raise DeclarationError(f"{table.where}: files must be absolute paths, not {file!r}")
-    if kind == "compose" and not files:
-        raise DeclarationError(f"{table.where}: files is missing: compose file, env file, what rebuilds the stack")
-    return SourceSpec(
-        name=name,
-        kind=kind,
-        service=table.text("service", ""),
-        container=table.text("container", ""),
-        databases=table.words("databases"),
-        user=table.text("user", ""),
-        port=table.number("port", 0),
-        password_variable=table.text("password_variable", ""),
-        password_file=table.path("password_file") if table.has("password_file") else "",
-        path=table.path("path") if kind == "directory" else "",
-        exclude=table.words("exclude"),
-        sqlite=table.words("sqlite"),
-        files=files,
-        allow_empty=table.flag("allow_empty"),
-        max_drop_percent=drop,
-        max_entries=table.number("max_entries", 5_000_000, 1),
-        max_hole_gib=table.number("max_hole_gib", 64),
-    )
-
-
 def _without_key(source: SourceSpec, key: str, where: str) -> SourceSpec:
     """The source without the authentication key: in a set it would be where the sets are."""
     if key in [os.path.normpath(path) for path in source.files]:
@@ -228,7 +161,7 @@ def _without_key(source: SourceSpec, key: str, where: str) -> SourceSpec:
     return source
 
 
-def _repository(table: _Table, engines: t.Sequence[str]) -> RepositorySpec:
+def _repository(table: Table, engines: t.Sequence[str]) -> RepositorySpec:
     engine = table.choice("engine", engines, engines[0] if len(engines) == 1 else None)
     if engine == "files":
         table.only({"engine", "path"})
@@ -253,7 +186,7 @@ def _repository(table: _Table, engines: t.Sequence[str]) -> RepositorySpec:
     )
 
 
-def _policy(table: _Table) -> Policy:
+def _policy(table: Table) -> Policy:
     table.only({"daily", "weekly", "min_keep", "max_delete"})
     return Policy(
         daily=table.number("daily", 7, 1),
@@ -261,81 +194,3 @@ def _policy(table: _Table) -> Policy:
         min_keep=table.number("min_keep", 3, 1),
         max_delete=table.number("max_delete", 3),
     )
-
-
-class _Table:
-    """A mapping with typed, complaining access."""
-
-    def __init__(self, data: t.Any, where: str) -> None:
-        if not isinstance(data, dict):
-            raise DeclarationError(f"{where} must be a mapping, not {type(data).__name__}")
-        self.data = data
-        self.where = where
-
-    def only(self, known: t.Collection[str]) -> None:
-        for key in self.data:
-            if key not in known:
-                raise DeclarationError(f"{self.where}: unknown option {key!r}; known are {', '.join(sorted(known))}")
-
-    def has(self, key: str) -> bool:
-        return self.data.get(key) not in (None, "")
-
-    def table(self, key: str) -> _Table:
-        if not self.has(key):
-            raise DeclarationError(f"{self.where}: {key} is missing")
-        return _Table(self.data[key], f"{self.where}: {key}")
-
-    def rows(self, key: str) -> list[t.Any]:
-        value = self.data.get(key)
-        if not isinstance(value, list):
-            raise DeclarationError(f"{self.where}: {key} must be a list")
-        return value
-
-    def text(self, key: str, default: str | None) -> str:
-        value = self.data.get(key)
-        if value is None and default is not None:
-            return default
-        if not isinstance(value, str) or (not value and default is None):
-            missing = "" if key in self.data else "; it is missing"
-            raise DeclarationError(f"{self.where}: {key} must be a text{missing}")
-        if "\0" in value or "\n" in value:
-            raise DeclarationError(f"{self.where}: {key} contains a newline or a null byte")
-        return value
-
-    def name(self, key: str) -> str:
-        value = self.text(key, None)
-        if not NAME.match(value):
-            raise DeclarationError(
-                f"{self.where}: {key} {value!r} must be letters, digits, '_', '.', '-', not starting with a mark"
-            )
-        return value
-
-    def path(self, key: str) -> str:
-        value = self.text(key, None)
-        if not os.path.isabs(value) or ".." in value.split("/"):
-            raise DeclarationError(f"{self.where}: {key} must be an absolute path without '..', not {value!r}")
-        return os.path.normpath(value)
-
-    def choice(self, key: str, choices: t.Sequence[str], default: str | None) -> str:
-        value = self.text(key, default)
-        if value not in choices:
-            raise DeclarationError(f"{self.where}: {key} must be one of {', '.join(choices)}, not {value!r}")
-        return value
-
-    def number(self, key: str, default: int, low: int = 0) -> int:
-        value = self.data.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
-            raise DeclarationError(f"{self.where}: {key} must be a whole number of at least {low}, not {value!r}")
-        return value
-
-    def flag(self, key: str) -> bool:
-        value = self.data.get(key, False)
-        if not isinstance(value, bool):
-            raise DeclarationError(f"{self.where}: {key} must be true or false, not {value!r}")
-        return value
-
-    def words(self, key: str) -> tuple[str, ...]:
-        value = self.data.get(key) or []
-        if not isinstance(value, list) or not all(isinstance(word, str) and word for word in value):
-            raise DeclarationError(f"{self.where}: {key} must be a list of texts")
-        return tuple(value)

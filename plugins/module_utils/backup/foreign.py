@@ -25,6 +25,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 
 if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+    from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
 
 _NOTE = "hanging"
 # Seconds that a share may take to answer.
@@ -39,14 +40,18 @@ class Hung(SourceLimit):
     """A file system does not answer."""
 
 
-def hanging(context: Context) -> dict[str, str]:
-    """The directory and file sources that cannot be looked at now: the reason for each name."""
+def hanging(context: Context, paths_of: t.Callable[[SourceSpec], list[str]]) -> dict[str, str]:
+    """The sources on a file system that does not answer: the reason for each name.
+
+    Args:
+        paths_of: the directories that a source reads.
+    """
     known: dict[str, t.Any] = context.state.read(_NOTE)
     found: dict[str, str] = {}
     asked: dict[str, str] = {}
     points = _mount_points()
     for spec in context.declaration.sources:
-        paths = [spec.path] if spec.kind == "directory" else [os.path.dirname(path) for path in spec.files]
+        paths = paths_of(spec)
         for share in dict.fromkeys(share for path in paths for share in _shares(path, points)):
             if share not in asked:
                 asked[share] = _ask(share, known.get(share) or {}, context.state, context.world)

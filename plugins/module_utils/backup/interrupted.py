@@ -1,19 +1,20 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A restore that was cut short: remembered until it is ended, and no backup is taken of what it left.
+"""A restore that was cut short: it is noted, so that status says so, and no set is taken of what it left.
 
-The note is written before the first change to the stack, and removed when the restore ended by itself, well or not.
-What is killed in between leaves a service stopped, or a database under another name, and everything else green.
+The note is written before the first change to the stack, and removed when the restore ended by itself, successful or
+not. A killed one leaves a service stopped, or a database under another name, and everything else green. The next
+restore of the sources that are noted clears it.
 """
 
 from __future__ import annotations
 
 import os
 import typing as t
+from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
-from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import place
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.core import lock
 
@@ -21,45 +22,68 @@ _NOTE = "restore-under-way"
 _REDIS = "redis-under-way"
 
 
+@dataclass(frozen=True)
+class _Note:
+    """The note: the set, its sources that may be half restored, and when the restore began."""
+
+    seq: int
+    sources: tuple[str, ...]
+    at: str
+
+
+def _read(context: Context) -> _Note:
+    """The note. A source that is not configured any more is in no later set: it does not count."""
+    note = context.state.read(_NOTE)
+    names = note.get("sources")
+    configured = {spec.name for spec in context.declaration.sources}
+    sources = tuple(name for name in names if name in configured) if isinstance(names, list) else ()
+    return _Note(note.get("seq", 0), sources, str(note.get("at", "")))
+
+
 def begin(context: Context, seq: int, source: str) -> None:
     """Remember that a source of the stack is about to be changed."""
-    note = context.state.read(_NOTE)
-    names = list(dict.fromkeys([*(note.get("sources") or ()), source]))
+    names = list(dict.fromkeys([*_read(context).sources, source]))
     context.state.write(_NOTE, {"seq": seq, "sources": names, "at": context.now().isoformat()})
 
 
 def end(context: Context, sources: t.Iterable[str]) -> None:
-    """Forget these sources: each is as it should be, or was told to be as it was before."""
-    note = context.state.read(_NOTE)
-    if not note:
-        return
-    done = set(sources)
-    left = [name for name in note.get("sources") or () if name not in done]
-    context.state.write(_NOTE, {**note, "sources": left} if left else {})
-
-
-def recover(context: Context) -> str:
-    """Finish changes of directories' names that were killed in their middle. Returns what was done, "" for nothing."""
+    """Forget these sources: each is restored, or an error said that it is as it was before."""
     if not context.state.read(_NOTE):
-        return ""
-    paths = [spec.path for spec in context.declaration.sources if spec.kind == "directory"]
-    done = [path for path in paths if place.settle(path)]
-    return f"the restore that was interrupted is finished for {', '.join(done)}" if done else ""
+        return
+    note, done = _read(context), set(sources)
+    left = [name for name in note.sources if name not in done]
+    context.state.write(_NOTE, {"seq": note.seq, "sources": left, "at": note.at} if left else {})
+
+
+def finish_swaps(context: Context, paths: t.Iterable[str], settle: t.Callable[[str], bool]) -> list[str]:
+    """Finish swaps of directories that a killed restore left. Returns a line for the report, none when there was none.
+
+    Args:
+        settle: finishes the swap at a path. Returns whether there was one.
+    """
+    if not context.state.read(_NOTE):
+        return []
+    done = [path for path in paths if settle(path)]
+    return [f"finished the interrupted restore of {', '.join(done)}"] if done else []
 
 
 def problem(context: Context) -> str:
-    """What a restore that was cut short left, "" for none."""
-    note = context.state.read(_NOTE)
-    names = ", ".join(note.get("sources") or ())
-    if not names and not context.state.read(_REDIS):
-        return ""
+    """What a restore that was cut short left, and how to end it; "" for none, or while a restore runs."""
     if lock.holder(context.state.lock).get("purpose") == "restore":
-        return ""  # it is under way
-    what = f"of set {note['seq']} (sources {names}, {note['at']})" if names else "of Redis"
+        return ""
+    return advice(context)
+
+
+def advice(context: Context) -> str:
+    """As :func:`problem`, also from within a restore."""
+    note = _read(context)
+    if not note.sources and not context.state.read(_REDIS):
+        return ""
+    what = f"of set {note.seq} (sources {', '.join(note.sources)}, {note.at})" if note.sources else "of Redis"
     paths = [os.path.join(context.state.path, f"{name}.json") for name in (_NOTE, _REDIS) if context.state.read(name)]
     return (
-        f"a restore {what} was cut short: a service may be stopped, and its data missing. Restore again; or, when you "
-        f"have looked and what is there is right, remove {' and '.join(paths)}"
+        f"a restore {what} was cut short: a service may be stopped, and its data missing. "
+        f"Restore again; or check the data, and remove {' and '.join(paths)} when it is right"
     )
 
 

@@ -13,9 +13,8 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import import_files, sources, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
-from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     BackupError,
     DeclarationError,
@@ -23,38 +22,24 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     RestoreRefused,
     of_files,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import import_dump
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sql_migrations
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import server as postgresql
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql.migrations import Migration
-from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import restore as redis_restore
-from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
+from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import (
+    DatumRow,
+    Dict,
+    MigrationReport,
+    MigrationRow,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import registry
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.base import Datum, Import
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import migrations as sql_migrations
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.migrations import Migration
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.server import Server
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.source import server_of
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
 
 MOVE, THERE, MOVED = "move", "there", "moved"
-_KINDS = ("postgresql", "redis", "directory")
 _AGAIN = "what was moved aside is untouched, run it again"
-
-
-@dataclass(frozen=True)
-class Datum:
-    """One file or directory that shall become the data of a source.
-
-    Attributes:
-        file: a dump of pg_dump, an RDB, or a directory, as the source's kind wants it; an absolute path on this host.
-        database: for PostgreSQL, which one it becomes.
-        owners: for PostgreSQL, whether owners and privileges in the dump count.
-        globals_file: for PostgreSQL, roles to make first.
-        facts_file: for PostgreSQL, what the old place says it had.
-    """
-
-    source: str
-    file: str
-    database: str = ""
-    owners: bool = True
-    globals_file: str = ""
-    facts_file: str = ""
 
 
 def datum(
@@ -83,10 +68,7 @@ class Request:
     migrations: tuple[Migration, ...] = ()
 
 
-_Arrival = t.Union[import_dump.Arrival, import_files.Rdb, import_files.Tree]
-
-
-def migrate(context: Context, request: Request, *, confirm: str = "", wait: float = 0.0, dry: bool = False) -> Report:
+def migrate(context: Context, request: Request, *, confirm: str = "", wait: float = 0.0, dry: bool = False) -> Dict:
     """Plan a migration, and do it. ``error`` in the report is "" when all went well.
 
     Data are only moved when ``confirm`` is the stack's name; without it, and while there are data to move, nothing is
@@ -110,36 +92,33 @@ def migrate(context: Context, request: Request, *, confirm: str = "", wait: floa
         scratch = os.path.join(context.declaration.state_dir, "migration")
         trees.remove_tree(scratch)
         trees.private_dir(scratch)
-        report: Report = {
-            "stack": stack, "steps": [], "data": [], "migrations": [], "aside": [], "warnings": [], "done": False,
-            "changed": False, "error": "", "exit_code": 0,
-        }  # fmt: skip
+        report = MigrationReport(stack)
         try:
             work = _Migration(context, request, scratch, report)
             if not dry:
                 work.recover()
             work.plan()
-            waits = any(row["state"] == MOVE for row in report["data"]) and not confirm
+            waits = any(row.state == MOVE for row in report.data) and not confirm
             if not dry and not waits:
                 _run(work, report)
-                report["seconds"] = round(context.world.monotonic() - began, 3)
-                if report["changed"] or report["error"]:
+                report.seconds = round(context.world.monotonic() - began, 3)
+                if report.changed or report.error:
                     status.finish(context, "migration", report)
         finally:
             trees.remove_tree(scratch)
-        return report
+        return report.as_dict()
 
 
-def _run(work: _Migration, report: Report) -> None:
+def _run(work: _Migration, report: MigrationReport) -> None:
     try:
         work.run()
-        report["done"] = True
+        report.done = True
     except BackupError as error:
-        report["error"], report["exit_code"] = str(error), error.exit_code
+        report.failed(error)
     except FileError as error:
-        report["error"], report["exit_code"] = f"the migration stopped: {error}; {_AGAIN}", of_files(error).exit_code
+        report.failed(of_files(error), f"the migration stopped: {error}; {_AGAIN}")
     except OSError as error:
-        report["error"], report["exit_code"] = f"the migration stopped: {error}; {_AGAIN}", MigrationError.exit_code
+        report.failed(MigrationError(f"the migration stopped: {error}; {_AGAIN}"))
 
 
 def _check(context: Context, request: Request) -> None:
@@ -148,21 +127,15 @@ def _check(context: Context, request: Request) -> None:
     for number, datum in enumerate(request.data):
         where = f"data[{number}]"
         spec = _spec(specs, datum.source, where)
-        if spec.kind not in _KINDS:
-            raise DeclarationError(f"{where}: source {spec.name} is of kind {spec.kind}, which takes no data")
+        registry.of(spec).check_datum(spec, datum, where)
         if not os.path.isabs(datum.file):
             raise DeclarationError(f"{where}: file must be an absolute path on the host, not {datum.file!r}")
-        if spec.kind == "postgresql" and not datum.database:
-            raise DeclarationError(f"{where}: database is missing: which one shall {datum.file} become?")
-        only = datum.database or datum.globals_file or datum.facts_file or not datum.owners
-        if spec.kind != "postgresql" and only:
-            raise DeclarationError(f"{where}: database, globals, facts and owners are for PostgreSQL, not {spec.kind}")
         if (datum.source, datum.database) in seen:
             raise DeclarationError(f"{where}: {datum.source} {datum.database} is given data twice".replace("  ", " "))
         seen.add((datum.source, datum.database))
     for one in request.migrations:
-        if _spec(specs, one.source, f"migrations: {one.name}").kind != "postgresql":
-            raise DeclarationError(f"migrations: {one.name} is SQL, and source {one.source} is no PostgreSQL")
+        if not registry.of(_spec(specs, one.source, f"migrations: {one.name}")).speaks_sql:
+            raise DeclarationError(f"migrations: {one.name} is SQL, and source {one.source} is not PostgreSQL")
     sql_migrations.check(request.migrations)
 
 
@@ -174,67 +147,41 @@ def _spec(specs: t.Mapping[str, SourceSpec], name: str, where: str) -> SourceSpe
 
 
 class _Migration:
-    def __init__(self, context: Context, request: Request, scratch: str, report: Report) -> None:
+    def __init__(self, context: Context, request: Request, scratch: str, report: MigrationReport) -> None:
         self.context = context
         self.request = request
         self.scratch = scratch
         self.report = report
         self.specs = {spec.name: spec for spec in context.declaration.sources}
         self.stamp = context.now().strftime("%Y%m%d-%H%M%S")
-        self.arrivals: list[tuple[Datum, _Arrival, Report]] = []
-        self.pending: list[tuple[Migration, Report]] = []
+        self.imports: list[tuple[Datum, Import, DatumRow]] = []
+        self.pending: list[tuple[Migration, MigrationRow]] = []
 
     def recover(self) -> None:
-        """End what a killed run left half done."""
-        done = [redis_restore.recover(self.context)]
-        done += [import_files.finish_tree(self.context, spec) for spec in self.specs.values()]
-        found = [text for text in done if text]
-        self.report["warnings"] += found
-        self.report["changed"] = bool(found)
+        """Finish what a killed run left half done."""
+        found = []
+        for name, kind in registry.KINDS.items():
+            found += kind.finish_import(self.context, [spec for spec in self.specs.values() if spec.kind == name])
+        self.report.warnings += found
+        self.report.changed = bool(found)
 
     def plan(self) -> None:
-        """Look at every file and every database; fill in the rows and the steps."""
+        """Inspect every file and every database; fill in the rows and the steps."""
         moving = set()
         for number, datum in enumerate(self.request.data):
             spec = self.specs[datum.source]
-            place = os.path.join(self.scratch, str(number))
-            trees.private_dir(place)
-            arrival: _Arrival
-            if spec.kind == "postgresql":
-                import_dump.open_dump(datum.file, place)
-                trees.remove_tree(place)
-                trees.private_dir(place)
-                arrival = import_dump.Arrival(self.context, spec, datum.database, datum.file, place)
-            elif spec.kind == "redis":
-                arrival = import_files.Rdb(self.context, spec, datum.file, place)
-            else:
-                arrival = import_files.Tree(self.context, spec, datum.file, place)
-                self.report["warnings"] += [f"{spec.name}: {warning}" for warning in arrival.warnings]
-            row: Report = {
-                "source": spec.name, "kind": spec.kind, "file": datum.file, "sha256": arrival.sha256,
-                "database": datum.database, "state": THERE if arrival.there() else MOVE, "aside": "",
-            }  # fmt: skip
-            self.report["data"].append(row)
-            if row["state"] == MOVE:
+            scratch = os.path.join(self.scratch, str(number))
+            trees.private_dir(scratch)
+            work = registry.of(spec).import_(self.context, spec, datum, scratch)
+            self.report.warnings += [f"{spec.name}: {warning}" for warning in work.warnings]
+            state = THERE if work.already_imported() else MOVE
+            row = DatumRow(spec.name, spec.kind, datum.file, work.sha256, datum.database, state)
+            self.report.data.append(row)
+            if state == MOVE:
                 moving.add((datum.source, datum.database))
-                self.arrivals.append((datum, arrival, row))
-                self.report["steps"].append(self._words(spec, datum))
+                self.imports.append((datum, work, row))
+                self.report.steps.append(work.step(self.stamp))
         self._plan_sql(moving)
-
-    def _words(self, spec: SourceSpec, datum: Datum) -> str:
-        place = f"service {spec.service}" if spec.service else f"container {spec.container}"
-        if spec.kind == "postgresql":
-            return (
-                f"database {datum.database} of {place}: {datum.file} tried in a throwaway server, restored, compared; "
-                f"the former one becomes {postgresql.aside_name(datum.database, self.stamp)}"
-            )
-        if spec.kind == "redis":
-            return (
-                f"{place}: {datum.file} tried in a throwaway server; the service stopped, its data moved to "
-                f"pre-restore-{self.stamp}, the RDB loaded, the service started"
-            )
-        aside = f"{spec.path}.before-{self.stamp}"
-        return f"directory {spec.path}: copied from {datum.file}, compared; the former one becomes {aside}"
 
     def _plan_sql(self, moving: t.Collection[tuple[str, str]]) -> None:
         by_database: dict[tuple[str, str], dict[str, str]] = {}
@@ -248,50 +195,34 @@ class _Migration:
                     mine = [other for other in self.request.migrations if (other.source, other.database) == key]
                     by_database[key] = sql_migrations.state(server, one.database, mine)
             state = by_database[key].get(one.name, sql_migrations.PENDING)
-            row: Report = {
-                "name": one.name, "source": one.source, "database": one.database, "sha256": one.sha256, "state": state,
-                "required": one.required, "error": "",
-            }  # fmt: skip
-            self.report["migrations"].append(row)
+            row = MigrationRow(one.name, one.source, one.database, one.sha256, state, one.required)
+            self.report.migrations.append(row)
             if state == sql_migrations.PENDING:
                 self.pending.append((one, row))
                 how = "" if one.required else " (optional)"
-                self.report["steps"].append(f"database {one.database}: {one.name} applied{how}")
+                self.report.steps.append(f"database {one.database}: {one.name} applied{how}")
 
-    def _server(self, one: Migration) -> t.Any:
-        cli = self.context.open_cli()
-        spec = self.specs[one.source]
-        container = sources.find_container(cli.engine, self.context.declaration.stack, spec)
-        server = sources.postgres_server(cli, container, spec)
-        there = server.databases()
-        if one.database not in there:
-            raise MigrationError(
-                f"{one.name}: there is no database {one.database!r} in {container.name}; there are {', '.join(there)}"
-            )
-        return server
+    def _server(self, one: Migration) -> Server:
+        return server_of(self.context, self.specs[one.source], one.database, one.name)
 
     def run(self) -> None:
         """Try out all data, then move them in, then apply the SQL; the first failure ends it."""
-        if self.arrivals:
+        if self.imports:
             self.context.open_cli().remove_leftovers(self.context.declaration.stack)
-        for datum, arrival, row in self.arrivals:
+        for datum, work, row in self.imports:
             self.context.log(f"trying {datum.file}")
-            if isinstance(arrival, import_dump.Arrival):
-                row["found"] = arrival.try_out(datum.owners, datum.globals_file, datum.facts_file)
-            else:
-                row["found"] = arrival.try_out()
-        for datum, arrival, row in self.arrivals:
+            row.found = work.try_out()
+        for datum, work, row in self.imports:
             self.context.log(f"moving in {datum.file}")
-            row["aside"] = arrival.move_in(self.stamp)
-            row["state"] = MOVED
-            self.report["changed"] = True
-            if row["aside"]:
-                kind = "database " if row["kind"] == "postgresql" else ""
-                self.report["aside"].append(f"{kind}{row['aside']}")
+            row.aside = work.move_in(self.stamp)
+            row.state = MOVED
+            self.report.changed = True
+            if row.aside:
+                self.report.aside.append(f"{work.prefix}{row.aside}")
         self._apply()
 
     def _apply(self) -> None:
-        moved = {(row["source"], row["database"]) for row in self.report["data"] if row["state"] == MOVED}
+        moved = {(row.source, row.database) for row in self.report.data if row.state == MOVED}
         for key in moved:
             # A dump of a stack like this one brings its own notes along.
             mine = [one for one, _row in self.pending if (one.source, one.database) == key]
@@ -299,19 +230,19 @@ class _Migration:
                 known = sql_migrations.state(self._server(mine[0]), key[1], mine)
                 for one, row in self.pending:
                     if (one.source, one.database) == key:
-                        row["state"] = known[one.name]
+                        row.state = known[one.name]
         for one, row in self.pending:
-            if row["state"] == sql_migrations.APPLIED:
+            if row.state == sql_migrations.APPLIED:
                 continue
             self.context.log(f"applying {one.name}")
             try:
                 sql_migrations.apply(self._server(one), one)
             except MigrationError as error:
-                row["state"], row["error"] = sql_migrations.FAILED, str(error)
+                row.state, row.error = sql_migrations.FAILED, str(error)
                 if one.required:
                     raise MigrationError(f"{error}; what came before it is applied, nothing after it") from error
-                self.report["warnings"].append(f"optional, and tried again next time: {error}")
+                self.report.warnings.append(f"optional, retried on the next run: {error}")
                 continue
-            row["state"] = sql_migrations.APPLIED
-            row["now"] = True
-            self.report["changed"] = True
+            row.state = sql_migrations.APPLIED
+            row.now = True
+            self.report.changed = True

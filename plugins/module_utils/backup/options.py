@@ -17,7 +17,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     StoreError,
     file_errors,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.status import status as compute
+from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import StatusReport
+from ansible_collections.onebox.stack.plugins.module_utils.backup.status import inspect
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import pick
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
@@ -67,19 +68,19 @@ def chosen(context: Context, where: str, wanted: str, accepted: int = 0) -> dict
     return {"seq": found.seq, "id": found.id, "taken": manifest.taken, "size": manifest.size}
 
 
-def info(status: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def info(status: StatusReport) -> dict[str, t.Any]:
     """A status as stack_backup_info returns it."""
-    usable = [row for row in status["rows"] if not row["problem"]]
+    usable = [row for row in status.rows if not row.problem]
     return {
-        "healthy": status["healthy"],
-        "problems": status["problems"],
-        "notes": status["notes"],
-        "sets": status["rows"],
-        "snapshot": usable[-1] if usable else {},
-        "last_good": status["last_good"],
-        "age_seconds": status["age_seconds"],
-        "rehearsals": status["rehearsals"],
-        "sources": [{"name": name, "count": count} for name, count in sorted(status["sources"].items())],
+        "healthy": status.healthy,
+        "problems": status.problems,
+        "notes": status.notes,
+        "sets": [row.as_dict() for row in status.rows],
+        "snapshot": usable[-1].as_dict() if usable else {},
+        "last_good": status.last_good,
+        "age_seconds": status.age_seconds,
+        "rehearsals": status.rehearsals,
+        "sources": [{"name": name, "count": count} for name, count in sorted(status.sources.items())],
     }
 
 
@@ -90,10 +91,10 @@ def outlook(context: Context) -> dict[str, t.Any]:
     stack would be a set that nobody wants, with a number that is taken.
     """
     try:
-        status = compute(context)
+        status = inspect(context)
     except BackupError as error:
         return {"healthy": False, "problems": [str(error)], "wants_first": False}
-    found: dict[str, t.Any] = {**info(status), "wants_first": not status["rows"]}
+    found: dict[str, t.Any] = {**info(status), "wants_first": not status.rows}
     if found["wants_first"] and context.offsite is not None:
         try:
             with file_errors():
@@ -121,12 +122,7 @@ def returned(report: t.Mapping[str, t.Any], context: Context) -> dict[str, t.Any
     except BackupError:
         usable = []  # the report's own error says why
     return {
-        "snapshot": report["snapshot"],
-        "sources": report["sources"],
-        "verified": report["verified"],
-        "pruned": report["pruned"],
-        "prune_plan": report["prune_plan"],
+        **{key: report[key] for key in ("snapshot", "sources", "verified", "pruned", "prune_plan", "offsite")},
         "last_good": usable[-1] if usable else None,
-        "offsite": report["offsite"],
         "warnings_found": report["warnings"],
     }

@@ -9,8 +9,10 @@ import dataclasses
 import os
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup.capture import Capturer
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import TreesUnread
-from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import Capturer
+from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import BackupReport
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import model as directory
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest as manifests
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest, Source
@@ -18,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, 
 
 
 def commit(
-    store: Store, staging: str, manifest: Manifest, capturer: Capturer, report: dict[str, t.Any]
+    store: Store, staging: str, manifest: Manifest, capturer: Capturer, report: BackupReport
 ) -> tuple[Manifest, str]:
     """Commit a staged set; without the directories in which the store could not read something.
 
@@ -35,16 +37,16 @@ def commit(
         except TreesUnread as error:
             bad = [source for source in manifest.sources if _concerned(source, error.paths)]
             # An error that is nobody's, or everybody's, is one of the store.
-            known = {path for source in bad for path in error.paths if _below(path, source.facts["root"])}
+            known = {path for source in bad for path in error.paths if _below(path, _root(source))}
             if not bad or known != set(error.paths) or len(bad) == len(manifest.sources):
                 raise
             text = f"restic could not read it: {error}"
-        lost = {source.name: f"{source.facts['root']}: {text}"[:1000] for source in bad}
+        lost = {source.name: f"{_root(source)}: {text}"[:1000] for source in bad}
         for source in bad:
             _drop(source, staging, capturer)
-        for row in report["sources"]:
-            if row["name"] in lost:
-                row.update(ok=False, error=lost[row["name"]])
+        for row in report.sources:
+            if row.name in lost:
+                row.ok, row.error = False, lost[row.name]
         trees.remove_tree(os.path.join(staging, manifests.NAME))
         manifest = dataclasses.replace(
             manifest,
@@ -54,9 +56,9 @@ def commit(
 
 
 def _concerned(source: Source, paths: t.Sequence[str]) -> bool:
-    if source.kind != "directory":
+    root = _root(source)
+    if not root:
         return False
-    root = source.facts["root"]
     if any(_below(path, root) for path in paths):
         return True
     # restic 0.18 dies when a directory above its target is a link now, and names nothing.
@@ -67,11 +69,17 @@ def _concerned(source: Source, paths: t.Sequence[str]) -> bool:
     return False
 
 
+def _root(source: Source) -> str:
+    """The directory that a store reads for the source, "" for none."""
+    facts = directory.of(source)
+    return facts.root if facts else ""
+
+
 def _below(path: str, root: str) -> bool:
     return path == root or path.startswith(root.rstrip("/") + "/")
 
 
 def _drop(source: Source, staging: str, capturer: Capturer) -> None:
-    capturer.trees.remove(source.facts["root"])
+    capturer.trees.remove(_root(source))
     for artefact in source.artefacts:
         trees.remove_tree(os.path.join(staging, artefact.path))

@@ -9,22 +9,27 @@ import contextlib
 import hashlib
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import guard, interrupted, sources
+from ansible_collections.onebox.stack.plugins.module_utils.backup import capture, guard, interrupted
 from ansible_collections.onebox.stack.plugins.module_utils.backup import state as states
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, file_errors
+from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import Dict, Report, SetRow, StatusReport
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import metrics
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import StoredSet
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
 
-Status = t.Dict[str, t.Any]  # noqa: UP006
 # Less than a day, so that the daily check repeats itself although its timer is not exact.
 QUIET_SECONDS = 20 * 3600.0
 
 
+def status(context: Context) -> Dict:
+    """As :func:`inspect`, as a mapping."""
+    return inspect(context).as_dict()
+
+
 @file_errors()
-def status(context: Context) -> Status:
+def inspect(context: Context) -> StatusReport:
     """Sets, ages, last runs and rehearsals. Reads only the local repository.
 
     Raises:
@@ -41,7 +46,7 @@ def status(context: Context) -> Status:
     age = None if good_at is None else now - good_at
     proven, pinned = context.state.proven(), context.state.pinned()
     problems = [f"set {item.seq}: {item.problem}" for item in found if item.problem]
-    notes = sources.in_no_set(context.declaration, usable[-1].manifest if usable else None)
+    notes = capture.in_no_set(context.declaration, usable[-1].manifest if usable else None)
     if usable and usable[-1].doubt:
         notes.append(f"set {usable[-1].seq}: {usable[-1].doubt}; the next backup is")
     limit = context.declaration.max_age_hours
@@ -64,40 +69,40 @@ def status(context: Context) -> Status:
     for where, note in rehearsals.items():
         if note.get("ok") is False:
             problems.append(f"the last rehearsal ({where}) failed: {note.get('error')}")
-    return {
-        "stack": context.declaration.stack,
-        "repository": context.store.place,
-        "sets": len(usable),
-        "rows": [_row(item, proven, pinned) for item in found],
-        "last_good": whole[-1].seq if whole else None,
-        "last_good_at": good_at,
-        "age_seconds": age,
-        "last_size": newest.size if newest else None,
-        "last_run_at": last.get("ended"),
-        "last_run_ok": None if not last else not last.get("error"),
-        "last_seconds": last.get("seconds"),
-        "offsite_lag": offsite_lag(context),
-        "rehearsals": rehearsals,
-        "sources": {source.name: source.count for source in newest.sources} if newest else {},
-        "checks": _checks(context),
-        "notes": notes,
-        "problems": problems,
-        "healthy": not problems,
-    }
+    return StatusReport(
+        stack=context.declaration.stack,
+        repository=context.store.place,
+        sets=len(usable),
+        rows=[_row(item, proven, pinned) for item in found],
+        last_good=whole[-1].seq if whole else None,
+        last_good_at=good_at,
+        age_seconds=age,
+        last_size=newest.size if newest else None,
+        last_run_at=last.get("ended"),
+        last_run_ok=None if not last else not last.get("error"),
+        last_seconds=last.get("seconds"),
+        offsite_lag=offsite_lag(context),
+        rehearsals=rehearsals,
+        sources={source.name: source.count for source in newest.sources} if newest else {},
+        checks=_checks(context),
+        notes=notes,
+        problems=problems,
+        healthy=not problems,
+    )
 
 
-def _row(item: StoredSet, proven: t.Container[int], pinned: t.Container[int]) -> Status:
-    return {
-        "seq": item.seq,
-        "id": item.id,
-        "taken": item.manifest.taken if item.manifest else "",
-        "size": item.manifest.size if item.manifest else 0,
-        "problem": item.problem,
-        "authentic": item.manifest is not None and not item.doubt,
-        "lacks": sorted(item.manifest.left_out) if item.manifest else [],
-        "rehearsed": item.seq in proven,
-        "pinned": item.seq in pinned,
-    }
+def _row(item: StoredSet, proven: t.Container[int], pinned: t.Container[int]) -> SetRow:
+    return SetRow(
+        seq=item.seq,
+        id=item.id,
+        taken=item.manifest.taken if item.manifest else "",
+        size=item.manifest.size if item.manifest else 0,
+        problem=item.problem,
+        authentic=item.manifest is not None and not item.doubt,
+        lacks=sorted(item.manifest.left_out) if item.manifest else [],
+        rehearsed=item.seq in proven,
+        pinned=item.seq in pinned,
+    )
 
 
 def offsite_lag(context: Context) -> int | None:
@@ -111,14 +116,14 @@ def offsite_damage(context: Context) -> str:
     return str(context.state.read("last-check-offsite").get("error") or "")
 
 
-def _checks(context: Context) -> dict[str, Status]:
+def _checks(context: Context) -> dict[str, Dict]:
     """When the last check was and whether it found nothing, by place."""
     names = {"local": "last-check", **({"offsite": "last-check-offsite"} if context.offsite is not None else {})}
     notes = {where: context.state.read(name) for where, name in names.items()}
     return {where: {"at": note.get("at"), "ok": not note.get("error")} for where, note in notes.items() if note}
 
 
-def _rehearsal(context: Context, where: str) -> Status:
+def _rehearsal(context: Context, where: str) -> Dict:
     last = context.state.read(f"last-rehearsal-{where}")
     good = context.state.proven(where)
     if not last and not good:
@@ -133,13 +138,16 @@ def _rehearsal(context: Context, where: str) -> Status:
     }
 
 
-def finish(context: Context, what: str, report: t.Mapping[str, t.Any]) -> None:
-    """Remember how a run ended, refresh the metrics, and tell the webhook about a failure."""
-    warnings = t.cast("list[str]", report["warnings"])
-    if report["error"]:
-        tell(context, f"{what} failed", str(report["error"]), warnings)
+def finish(context: Context, what: str, report: Report) -> None:
+    """Remember how a run ended, refresh the metrics, and notify the webhook about a failure."""
+    if report.error:
+        notify(context, f"{what} failed", report.error, report.warnings)
+    _finish(context, what, report.as_dict(), report.warnings)
+
+
+def _finish(context: Context, what: str, note: Dict, warnings: list[str]) -> None:
     try:
-        context.state.write(f"last-{what}", {**report, "ended": context.world.epoch()})
+        context.state.write(f"last-{what}", {**note, "ended": context.world.epoch()})
     except FileError as error:
         warnings.append(f"the outcome could not be kept in {context.state.path}: {error}")
     refresh(context, warnings)
@@ -147,21 +155,19 @@ def finish(context: Context, what: str, report: t.Mapping[str, t.Any]) -> None:
 
 def failed(context: Context, command: str, error: OneboxError) -> None:
     """Remember, and notify, that a command of a timer ended before it had a report."""
-    note: Status = {"error": str(error), "exit_code": error.exit_code, "warnings": []}
+    warnings: list[str] = []
+    notify(context, f"{command} failed", str(error), warnings)
     if command == "backup":
-        # What was known of off-site is still known.
-        note["offsite"] = {"lag": offsite_lag(context)}
-        finish(context, command, note)
+        note = {"error": str(error), "exit_code": error.exit_code, "warnings": warnings}
+        # The sets that were missing off-site still are.
+        _finish(context, command, {**note, "offsite": {"lag": offsite_lag(context)}}, warnings)
     elif command == "check":
-        tell(context, f"{command} failed", str(error), note["warnings"])
         with contextlib.suppress(FileError):
             context.state.write("last-check", {"at": context.now().timestamp(), "error": str(error)})
-        refresh(context, note["warnings"])
-    else:
-        tell(context, f"{command} failed", str(error), note["warnings"])
+        refresh(context, warnings)
 
 
-def check(context: Context, *, wait: float = 0.0) -> Status:
+def check(context: Context, *, wait: float = 0.0) -> Dict:
     """Look for damage in the repository, then the status, fresh metrics, and the webhook when something is wrong.
 
     Args:
@@ -179,12 +185,12 @@ def check(context: Context, *, wait: float = 0.0) -> Status:
             error = str(problem)
         context.state.write("last-check", {"at": context.now().timestamp(), "error": error})
         _check_offsite(context)
-    found = status(context)
-    found["warnings"] = []
-    refresh(context, found["warnings"])
-    if found["problems"]:
-        tell(context, "backups need a look", "\n".join(found["problems"]), found["warnings"])
-    return found
+    found = inspect(context)
+    found.warnings = []
+    refresh(context, found.warnings)
+    if found.problems:
+        notify(context, "backups need a look", "\n".join(found.problems), found.warnings)
+    return found.as_dict()
 
 
 def _inspect(context: Context) -> None:
@@ -205,8 +211,8 @@ def _check_offsite(context: Context) -> None:
     context.state.write("last-check-offsite", {"at": context.now().timestamp(), "error": error})
 
 
-def tell(context: Context, what: str, text: str, warnings: list[str]) -> None:
-    """Tell the webhook, but not the very same twice within a day: a run tried again each hour is no alarm bell."""
+def notify(context: Context, what: str, text: str, warnings: list[str]) -> None:
+    """Notify the webhook, of identical text at most once a day: a failing run may be tried again each hour."""
     webhook = context.declaration.webhook
     if webhook is None:
         return
@@ -217,16 +223,16 @@ def tell(context: Context, what: str, text: str, warnings: list[str]) -> None:
     if last.get("sha256") == digest and 0 <= now - float(last.get("at") or 0) < QUIET_SECONDS:
         return
     # Needed on bad days alone, and half of what a run loads.
-    from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import notify
+    from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import notify as webhooks
 
-    unsaid = notify.tell(webhook, f"{context.declaration.stack}: {what}", text, context.world.sleep)
+    unsaid = webhooks.send(webhook, f"{context.declaration.stack}: {what}", text, context.world.sleep)
     if unsaid:
         warnings.append(unsaid)
         return
     try:
         context.state.write("told", {**told, what: {"sha256": digest, "at": now}})
     except FileError as error:
-        warnings.append(f"that the webhook was told could not be kept: {error}")
+        warnings.append(f"the time of the notification could not be kept: {error}")
 
 
 def refresh(context: Context, warnings: list[str]) -> None:
@@ -236,6 +242,6 @@ def refresh(context: Context, warnings: list[str]) -> None:
         return
     try:
         with guard.everything():
-            metrics.write(path, metrics.text(context.declaration, status(context)))
+            metrics.write(path, metrics.text(context.declaration, inspect(context)))
     except (OneboxError, OSError) as error:
         warnings.append(f"the metrics file {path} could not be written: {error}")

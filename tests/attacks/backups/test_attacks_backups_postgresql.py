@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import load
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import load
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.model import ServerFacts
 from databases import Lab
 
 HERE = pathlib.Path(__file__).parent
@@ -42,7 +44,7 @@ def test_each_change_of_a_restored_database_is_found_or_named(lab, tally):
 
     def tamper(server) -> None:
         def judged(everything: bool = False) -> list[str]:
-            some = {**facts, "databases": {"coin": facts["databases"]["coin"]}}
+            some = dataclasses.replace(facts, databases={"coin": facts.databases["coin"]})
             return load.judge(server, facts if everything else some, ["coin"])[0]
 
         def run_sql(sql: str) -> str:
@@ -66,9 +68,9 @@ def test_each_change_of_a_restored_database_is_found_or_named(lab, tally):
         assert left
 
     with lab.fetched() as (context, chosen, source, staged):
-        facts = source.facts
-        assert {"coin", "tmpl", "postgres", "we\"ird=x/y'z"} == set(facts["databases"])
-        assert "SECRETsub" not in json.dumps(facts)
+        facts = ServerFacts.from_dict(source.facts)
+        assert {"coin", "tmpl", "postgres", "we\"ird=x/y'z"} == set(facts.databases)
+        assert "SECRETsub" not in json.dumps(source.facts)
         with pytest.raises(rehearse.MismatchError):
             rehearse.check_source(context, context.store, chosen, source, str(staged), str(lab.base / "x"), tamper)
     assert not_done == []

@@ -12,7 +12,7 @@ import subprocess
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import load
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import load
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest
 from databases import IMAGES, Lab, docker
 

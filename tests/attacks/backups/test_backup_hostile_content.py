@@ -27,8 +27,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     run,
     status,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import archive as directories
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.model import DirectoryFacts
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
@@ -177,7 +178,9 @@ def test_sparse_file_that_is_allowed_takes_neither_room_nor_time(box, tally):
     context = box.context()
     source = context.store.sets()[0].manifest.source("bad")
     staged = str(box.base / "repo" / "sets" / "000001")
-    problems, _moved = directories.check(source.facts, staged, str(copy.parent), os.geteuid() == 0)
+    problems, _moved = directories.check(
+        DirectoryFacts.from_dict(source.facts), staged, str(copy.parent), os.geteuid() == 0
+    )
     assert len(problems) == 1
     tally("sparse 50 GiB: room or time taken, holes lost, or a change in a hole unseen", 1, bad)
 

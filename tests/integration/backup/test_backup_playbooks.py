@@ -101,7 +101,7 @@ def test_a_restore_is_shown_and_needs_the_name(site):
     for words in (["--check"], ["-e", "confirm=another"]):
         code, said = site.play("restore.yml", *words)
         assert (code == 0) == (words == ["--check"]), said
-        assert f"directory {site.files}: the former one renamed to" in " ".join(said.split())
+        assert f"directory {site.files}: the previous one renamed to" in " ".join(said.split())
         assert (site.files / "a page").read_text(encoding="utf-8") == "changed since"
     assert "type the name of the stack" in " ".join(said.split())
     assert [path.name for path in site.base.iterdir() if path.name.startswith("pages")] == ["pages"]

@@ -74,7 +74,9 @@ def test_a_destroyed_stack_comes_back_from_off_site_alone(images, tmp_path):
             assert new.redis("DBSIZE") == "5001"
             assert (new.files / "a file").read_bytes() == large
             # Compose files go only to where the declaration of this box has them, the others elsewhere by name.
-            assert f"file {tmp_path}/old/.env of set 1 is not in the declaration" in "; ".join(report["warnings"])
+            assert f"file {tmp_path}/old/.env of set 1 is not in the backup configuration" in "; ".join(
+                report["warnings"]
+            )
             assert not (tmp_path / "old").exists()
             apart = restore.Request(where="offsite", sources=("stack",), into=str(tmp_path / "back"))
             assert restore.restore(box(), apart, confirm=name)["error"] == ""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import secrets
 import time
@@ -12,8 +13,8 @@ import time
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, restore, run
-from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import load as redis_load
-from ansible_collections.onebox.stack.plugins.module_utils.backup.redis import restore as redis_restore
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis import load as redis_load
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis import restore as redis_restore
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import docker
 
@@ -136,7 +137,9 @@ def test_a_service_that_starts_with_other_data_than_was_restored_is_no_success(c
     # The mode of loading is got wrong on purpose: then the service starts empty beside the dump.
     real = redis_restore.as_served
     monkeypatch.setattr(
-        redis_restore, "as_served", lambda taken, live: {**real(taken, live), "config": {"appendonly": "no"}}
+        redis_restore,
+        "as_served",
+        lambda taken, live: dataclasses.replace(real(taken, live), config={"appendonly": "no"}),
     )
     report = cache.restore()
     assert report["exit_code"] == 8
@@ -193,7 +196,7 @@ def test_former_data_that_cannot_be_put_back_is_put_back_by_the_next_run(cache, 
     assert "stays stopped" in report["error"]
     assert docker("inspect", "-f", "{{.State.Running}}", cache.name) == "false"
     assert cache.note()["loaded"] is False
-    assert "former data back" in redis_restore.recover(cache.context())
+    assert "previous data back" in redis_restore.recover(cache.context())
     cache.answers()
     assert cache.cli("DBSIZE") == "700"
     assert cache.note() == {}

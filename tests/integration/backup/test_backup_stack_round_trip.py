@@ -22,7 +22,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     status,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import MismatchError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import load
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import load
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import PASSWORD, REDIS_PASSWORD, docker
 

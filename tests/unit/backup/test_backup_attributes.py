@@ -10,13 +10,13 @@ import json
 import os
 import pathlib
 import struct
-import typing as t
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, restore, run
-from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
-from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import attributes, extract, sparse
-from test_backup_runs import Box
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import archive as directories
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import attributes, extract, sparse
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.model import DirectoryFacts
+from boxes import Box
 
 CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0)
 # rw- for the owner, r-- for user 1234, r-- for the group, rw- as mask, nothing for others.
@@ -70,14 +70,14 @@ def test_hard_links_attributes_and_holes_come_back(box):
         assert os.getxattr(copy / "-b", "system.posix_acl_access") == ACL
 
 
-def _staged(box: Box) -> tuple[dict[str, t.Any], str, str]:
+def _staged(box: Box) -> tuple[DirectoryFacts, str, str]:
     box.day()
     (found,) = box.context().store.sets()
     staged = os.path.join(box.base, "repo", "sets", found.id)
-    facts = found.manifest.sources[0].facts
+    facts = DirectoryFacts.from_dict(found.manifest.sources[0].facts)
     out = os.path.join(box.base, "out")
     os.mkdir(out)
-    assert extract.extract(os.path.join(staged, facts["archive"]), out, os.geteuid() == 0) == []
+    assert extract.extract(os.path.join(staged, facts.archive), out, os.geteuid() == 0) == []
     extract.dress_root(facts, staged, out, os.geteuid() == 0)
     assert directories.check(facts, staged, out, os.geteuid() == 0) == ([], [])
     return facts, staged, out
@@ -131,7 +131,7 @@ def test_attribute_that_cannot_be_set_is_named_and_not_compared(box, monkeypatch
 
 def test_set_of_an_earlier_version_is_compared_without_attributes(box):
     facts, staged, out = _staged(box)
-    path = os.path.join(staged, facts["list"])
+    path = os.path.join(staged, facts.list)
     with open(path, encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     with open(path, "w", encoding="utf-8") as file:

@@ -23,7 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.authentication import Keys
-from test_backup_runs import Box
+from boxes import Box
 
 
 @pytest.fixture

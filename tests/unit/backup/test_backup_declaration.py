@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install
 
 GOOD = {
     "version": 1,
@@ -101,3 +103,11 @@ def test_what_is_not_a_file_or_not_json_says_so(tmp_path):
         declaration.read(str(tmp_path / "bad.json"))
     (tmp_path / "good.json").write_text(json.dumps(GOOD), encoding="utf-8")
     assert declaration.read(str(tmp_path / "good.json")).stack == "coinpilot"
+
+
+def test_a_wrong_declaration_is_not_written(tmp_path):
+    with pytest.raises(DeclarationError):
+        install.write_declaration(str(tmp_path / "c.json"), {"stack": "x"}, check=False)
+    with pytest.raises(DeclarationError, match="absolute"):
+        install.put_files({"relative": "x"}, 0o600, check=False)
+    assert os.listdir(tmp_path) == []

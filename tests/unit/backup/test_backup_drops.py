@@ -15,8 +15,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import drops, 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import RestoreRefused, SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import drops as pgdrops
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Source
-from test_backup_runs import Box
+from boxes import Box
 
 SPEC = SourceSpec("db", "postgresql", max_drop_percent=50)
 
@@ -80,13 +81,13 @@ def test_database_that_is_declared_no_more_is_told_and_no_drop():
     now = server(1000, d0=tables(public__t=100), d1=tables(public__t=10, log__t=990))
     before = server(1000, big={**tables(public__t=9000), "path": "big"}, **now.facts["databases"])
     before = dataclasses.replace(before, artefacts=(*now.artefacts, Artefact("big", 1 << 30, "")))
-    assert drops.check(spec, now, before) == ["database big was in the set before and is not declared any more"]
+    assert drops.check(spec, now, before) == ["database big was in the set before and is not configured any more"]
 
 
 def test_previous_copy_of_a_restore_counts_in_no_comparison():
     aside = "big_before_20260102-030405"
-    assert drops.is_aside(aside)
-    assert not any(map(drops.is_aside, ("big", "big_before", "year_before_2026", f"{aside}_x")))
+    assert pgdrops.is_aside(aside)
+    assert not any(map(pgdrops.is_aside, ("big", "big_before", "year_before_2026", f"{aside}_x")))
     before = server(**{aside: tables(public__t=90_000), "big": tables(public__t=5000)})
     assert drops.check(SPEC, server(big=tables(public__t=5000)), before) == []
 
@@ -145,8 +146,8 @@ def test_source_that_was_added_is_told_until_a_set_holds_it(box, certs):
 def test_source_that_was_removed_is_told_once_and_the_others_are_restored(box, certs):
     assert run.backup(two(box, "data", "certs"))["error"] == ""
     assert restore.restore(two(box, "data"), restore.Request())["warnings"] == [
-        "source 'certs' is in set 1 and not in the declaration (any more): it is not restored. "
-        "To restore it, declare it again"
+        "source 'certs' is in set 1 and not in the backup configuration (any more): it is not restored. "
+        "To restore it, add it there again"
     ]
     first = run.backup(two(box, "data"))
     assert "source certs (directory) is in set 1 and not declared any more" in first["warnings"][0]
@@ -179,5 +180,19 @@ def test_restore_that_fails_midway_says_what_is_done_and_where_it_was_moved(box,
 def test_source_that_is_of_another_kind_now_is_refused_by_its_name(box):
     box.day()
     context = box.context(sources=[{"name": "data", "kind": "compose", "files": ["/etc/hostname"]}])
-    with pytest.raises(RestoreRefused, match="source 'data' is directory in set 1 and compose in the declaration"):
+    with pytest.raises(RestoreRefused, match="source 'data' is directory in set 1 and compose in the backup"):
         restore.restore(context, restore.Request(), confirm="unit")
+
+
+def redis_source(count: int) -> Source:
+    return Source("s", "redis", (), count, {})
+
+
+def test_sudden_emptiness_and_drops_are_refused():
+    spec = SourceSpec("s", "redis", max_drop_percent=50)
+    with pytest.raises(SourceError, match="is empty"):
+        drops.check(spec, redis_source(0), None)
+    with pytest.raises(SourceError, match="from 100 to 49"):
+        drops.check(spec, redis_source(49), redis_source(100))
+    drops.check(spec, redis_source(50), redis_source(100))
+    drops.check(SourceSpec("s", "redis", allow_empty=True), redis_source(0), redis_source(100))

@@ -20,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
-from test_backup_runs import Box
+from boxes import Box
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 

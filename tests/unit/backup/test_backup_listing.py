@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -16,11 +17,11 @@ import tracemalloc
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, restore
-from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive as directories
-from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import extract, listing, walk
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError, StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import archive as directories
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import extract, listing, walk
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles
-from test_backup_runs import Box
+from boxes import Box
 
 NAMES = ("a", "a-b", "a.d/x", "a.d/y", "b\nc", '"quoted"', "ü", "%s", "-dash", " space ", "$HOME", "z/z/z")
 
@@ -90,7 +91,7 @@ def test_a_list_of_before_the_order_of_a_walk_is_compared_all_the_same(root, tmp
     got, path = capture(root, tmp_path / "one")
     lines = sorted(path.read_bytes().splitlines(keepends=True), key=lambda line: json.loads(line)["path"])
     path.write_bytes(b"".join(lines))
-    facts = {key: value for key, value in got.facts.items() if key != "list_order"}
+    facts = dataclasses.replace(got.facts, list_order="")
     assert directories.check(facts, str(tmp_path / "one"), str(root), True) == ([], [])
 
 
@@ -104,7 +105,7 @@ def test_each_difference_is_named_and_what_drifted_is_none(root, tmp_path):
     assert sorted(moved) == ["a.d/new", "z/z/z"]
     assert len(problems) == 1
     assert "'a-b': mode is" in problems[0]
-    stored = {**got.facts, "archive": "x"}
+    stored = dataclasses.replace(got.facts, archive="x")
     problems, moved = directories.check(stored, str(tmp_path / "one"), str(root), True)
     assert moved == []
     assert len(problems) == 3

@@ -138,7 +138,7 @@ def test_migration_is_planned_and_done(site):
     assert (site.data / "page").read_text(encoding="utf-8") == "moved"
     code, found = site.run("stack_migrate", data=[{"source": "pages", "file": "/none"}])
     assert code == 1
-    assert "/none is no directory" in found["msg"]
+    assert "/none is not a directory" in found["msg"]
 
 
 def test_runner_is_installed_once_and_its_diff_shows_the_configuration(site):

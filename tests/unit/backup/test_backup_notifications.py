@@ -35,7 +35,7 @@ class Hook(Receiver):
         self.file.write_text(text + "\n", encoding="utf-8")
 
     def tell(self, style: str = "discord") -> str:
-        said = notify.tell(WebhookSpec(str(self.file), style), "coin: backup failed", "why", sleep=lambda seconds: None)
+        said = notify.send(WebhookSpec(str(self.file), style), "coin: backup failed", "why", sleep=lambda seconds: None)
         assert self.SECRET not in said
         return said
 

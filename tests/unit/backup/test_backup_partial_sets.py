@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup import restore, restore_files, run, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import restore, run, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import RestoreRefused
-from test_backup_runs import Box
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.compose import write
+from boxes import Box
 
 
 @pytest.fixture
@@ -97,8 +98,36 @@ def test_restore_that_an_unexpected_error_ends_is_remembered_as_cut_short(box, m
     def broken(*_words):
         raise error
 
-    monkeypatch.setattr(restore_files, "put_files", broken)
-    report = restore.restore(context, restore.Request(), confirm="unit")
+    with monkeypatch.context() as patch:
+        patch.setattr(write, "put_files", broken)
+        report = restore.restore(context, restore.Request(), confirm="unit")
     assert report["exit_code"] != 0
     assert report["sources"][0]["error"] != ""
     assert any("was cut short" in problem for problem in status.status(context)["problems"]) is cut_short
+    # The error itself says what to do, and doing it clears the note.
+    assert ("Restore again; or check the data, and remove" in report["error"]) is cut_short
+    assert ("no set is taken" in run.backup(context)["error"]) is cut_short
+    assert restore.restore(context, restore.Request(), confirm="unit")["error"] == ""
+    assert run.backup(context)["error"] == ""
+
+
+@pytest.mark.parametrize("note", [{"sources": ["stack"]}, {"sources": 5, "seq": []}, {"sources": ["gone"], "at": None}])
+def test_note_of_a_restore_that_is_damaged_or_of_a_removed_source_blocks_no_restore(box, note):
+    path = os.path.join(box.base, "compose.yml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("services: {}")
+    context = box.context(sources=[{"name": "stack", "kind": "compose", "files": [path]}])
+    assert run.backup(context)["error"] == ""
+    context.state.write("restore-under-way", note)
+    blocks = note["sources"] == ["stack"]
+    assert ("no set is taken" in run.backup(context)["error"]) is blocks
+    assert restore.restore(context, restore.Request(), confirm="unit")["error"] == ""
+    assert run.backup(context)["error"] == ""
+
+
+def test_damaged_note_of_a_redis_restore_is_an_error_that_names_its_file(box):
+    box.day()
+    context = box.context()
+    context.state.write("redis-under-way", {"loaded": False})
+    with pytest.raises(RestoreRefused, match=r"redis-under-way.json"):
+        restore.restore(context, restore.Request(), confirm="unit")

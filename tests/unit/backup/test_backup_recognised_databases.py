@@ -11,15 +11,15 @@ import sqlite3
 import time
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import archive, recognise
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import archive, recognise
 
 
 def named(root, *, sqlite=(), now=None):
     staging = root.parent / "staging"
     staging.mkdir(exist_ok=True)
     got = archive.capture(str(root), (), sqlite, str(staging), f"s{time.monotonic_ns()}", archive=True)
-    listed = str(staging / got.facts["list"])
-    return recognise.databases_in(listed, str(root), got.facts["databases"], time.time() if now is None else now)
+    listed = str(staging / got.facts.list)
+    return recognise.databases_in(listed, str(root), got.facts.databases, time.time() if now is None else now)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_copied_database_keeps_its_journal_mode_in_one_file(root, mode):
     staging = root.parent / "copies"
     staging.mkdir()
     got = archive.capture(str(root), (), ["app.db"], str(staging), "s", archive=True)
-    copy = staging / got.facts["databases"]["app.db"]
+    copy = staging / got.facts.databases["app.db"]
     assert os.listdir(copy.parent) == ["app.db"]
     with contextlib.closing(sqlite3.connect(copy)) as restored:
         assert restored.execute("PRAGMA journal_mode").fetchone() == (mode,)

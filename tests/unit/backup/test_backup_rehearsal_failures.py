@@ -11,7 +11,8 @@ import subprocess
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, restore, selftest
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import RestoreRefused, SourceError, SpaceError
-from test_backup_runs import Box
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import extract
+from boxes import Box
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_a_restore_that_fails_leaves_no_half_copy(box, monkeypatch):
     def full(*_words):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(rehearse.extract, "dress_root", full)
+    monkeypatch.setattr(extract, "dress_root", full)
     report = restore.restore(box.context(), restore.Request(), confirm="unit")
     assert "No space left" in report["error"]
     assert sorted(os.listdir(box.base)) == ["data", "metrics", "repo", "state"]

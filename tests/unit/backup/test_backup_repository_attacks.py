@@ -12,7 +12,7 @@ import shutil
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
-from test_backup_runs import Box
+from boxes import Box
 
 # Below the box's directory. Where a directory is of ours alone nobody can plant; here somebody has, nevertheless.
 # A name that ends in .tmp looks like the scratch file of a writer that died: no process has such a large id.

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup import restore_files
-from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import RestoreRefused
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.compose import write
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.compose.model import ComposeFacts
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 
@@ -27,9 +27,11 @@ class Place:
 
     def put(self, path, into="", declared=None):
         row = {"artefact": "f", "mode": 0o640, "uid": os.getuid(), "gid": os.getgid(), "sha256": ""}
-        source = Source("s", "compose", (), 1, {"files": {str(path): row}})
+        facts = ComposeFacts({str(path): row})
         spec = SourceSpec("s", "compose", files=(str(declared or self.declared),))
-        return restore_files.put_files(spec, source, str(self.staged), str(into), "now", True)
+        left_out = () if into else write.undeclared(spec, facts)
+        paths = [each for each in facts.files if each not in left_out]
+        return write.put_files(facts, paths, str(self.staged), str(into), "now", True)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import context
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     declaration,
     guard,
+    pruning,
     rehearse,
     restore,
     run,
@@ -28,7 +29,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, Busy, file_errors
-from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import credentials, schedule
+from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import Dict
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import credentials, schedule, text
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
@@ -137,44 +139,32 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
     if options.json:
         out.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
     else:
-        for line in _words(options.command, report):
+        for line in text.lines(options.command, report):
             out.write(line + "\n")
         if report.get("error"):
             sys.stderr.write(f"onebox-backup: {report['error']}\n")
     return code
 
 
-def _dispatch(context: Context, options: argparse.Namespace) -> tuple[dict[str, t.Any], int]:
-    if options.command == "backup":
-        report = run.backup(
-            context, wait=options.wait, accept_drop=options.accept_drop, force_prune=options.force_prune
-        )
-        return report, report["exit_code"]
+def _dispatch(context: Context, options: argparse.Namespace) -> tuple[Dict, int]:
     if options.command == "plan":
-        return run.describe(run.plan_retention(context, context.store, "local", run_verified=True)), 0
-    if options.command == "status":
-        report = status.status(context)
-        return report, 0 if report["healthy"] else UNHEALTHY
-    if options.command == "check":
-        report = status.check(context, wait=options.wait)
-        return report, 0 if report["healthy"] else UNHEALTHY
+        return pruning.describe(pruning.plan_retention(context, context.store, "local", run_verified=True)), 0
+    if options.command in ("status", "check"):
+        found = status.status(context) if options.command == "status" else status.check(context, wait=options.wait)
+        return found, 0 if found["healthy"] else UNHEALTHY
+    if options.command == "pin":
+        return _pin(context, options.seq, not options.remove), 0
+    report = _run(context, options)
+    return report, int(report["exit_code"])
+
+
+def _run(context: Context, options: argparse.Namespace) -> Dict:
+    if options.command == "backup":
+        return run.backup(context, wait=options.wait, accept_drop=options.accept_drop, force_prune=options.force_prune)
     if options.command == "due":
         wanted = {job: getattr(options, job) for job in schedule.JOBS if getattr(options, job) is not None}
-        report = schedule.run_due(context, wanted, wait=options.wait)
-        return report, report["exit_code"]
-    where = "offsite" if getattr(options, "offsite", False) else "local"
-    if options.command == "rehearse":
-        if options.self_test:
-            report = selftest.self_test(context, wait=options.wait)
-        else:
-            report = rehearse.rehearse(
-                context,
-                wanted=options.set,
-                where=where,
-                wait=options.wait,
-                accepted=options.accept_unauthenticated,
-            )
-        return report, report["exit_code"]
+        return schedule.run_due(context, wanted, wait=options.wait)
+    where = "offsite" if options.offsite else "local"
     if options.command == "restore":
         request = restore.Request(
             wanted=options.set,
@@ -184,64 +174,15 @@ def _dispatch(context: Context, options: argparse.Namespace) -> tuple[dict[str, 
             into=options.into,
             accepted=options.accept_unauthenticated,
         )
-        report = restore.restore(context, request, confirm=options.yes, wait=options.wait)
-        return report, report["exit_code"]
-    known = {found.seq for found in context.store.sets()}
-    if options.seq not in known:
-        raise BackupError(f"there is no set {options.seq} to pin")
-    return {"changed": context.state.pin(options.seq, not options.remove), "pinned": sorted(context.state.pinned())}, 0
+        return restore.restore(context, request, confirm=options.yes, wait=options.wait)
+    if options.self_test:
+        return selftest.self_test(context, wait=options.wait)
+    return rehearse.rehearse(
+        context, wanted=options.set, where=where, wait=options.wait, accepted=options.accept_unauthenticated
+    )
 
 
-def _good(report: t.Mapping[str, t.Any]) -> str:
-    return "every damage was found" if report.get("controls") else "restored and equal"
-
-
-def _words(command: str, report: t.Mapping[str, t.Any]) -> list[str]:
-    lines = []
-    for row in report.get("sources") or ():
-        if isinstance(row, dict):
-            lines.append(
-                f"{'ok    ' if row['ok'] else 'FAILED'} {row['kind']:<10} {row['name']} {row['error']}".rstrip()
-            )
-    lines += [f"warning: {warning}" for warning in report.get("warnings") or ()]
-    if command == "backup" and report["snapshot"]:
-        lines.append(f"set {report['snapshot']['seq']}: {report['snapshot']['size']} bytes, {report['seconds']} s")
-        if report["pruned"]:
-            lines.append("deleted: " + ", ".join(map(str, report["pruned"])))
-    elif command == "plan":
-        lines += [f"keep   {seq}: {', '.join(why)}" for seq, why in report["keep"].items()]
-        lines += [f"delete {seq}" for seq in report["delete"]]
-        if report["reason"]:
-            lines.append(f"because: {report['reason']}")
-    elif command in ("status", "check"):
-        for row in report["rows"]:
-            marks = [word for word in ("rehearsed", "pinned") if row[word]]
-            marks += [] if row["authentic"] or row["problem"] else ["not authenticated"]
-            marks += [row["problem"]] if row["problem"] else []
-            marks += [f"without {name}" for name in row["lacks"]]
-            lines.append(f"{row['seq']:>6} {row['taken']} {row['size']:>12} {' '.join(marks)}".rstrip())
-        lines += [f"note: {note}" for note in report["notes"]]
-        lines += [f"problem: {problem}" for problem in report["problems"]]
-        lines.append("healthy" if report["healthy"] else "NOT healthy")
-    elif command == "rehearse":
-        lines += [
-            f"not compared in {row['name']}: {'; '.join(row['found']['not_compared'])}"
-            for row in report.get("sources") or ()
-            if row.get("found", {}).get("not_compared")
-        ]
-        lines += [f"{'caught' if row['caught'] else 'MISSED'} {row['damage']}" for row in report.get("controls") or ()]
-        lines += [f"SKIPPED {what}: no source it applies to" for what in report.get("skipped") or ()]
-        lines.append(f"set {report['seq']}: {_good(report) if report['ok'] else 'NOT good'}, {report['seconds']} s")
-    elif command == "restore":
-        undone = "not done" if report["error"] else "would"
-        lines += [f"{'done' if step in report['finished'] else undone}: {step}" for step in report["steps"]]
-        lines += [f"kept: {place}" for place in report["aside"]]
-        if not report["done"] and not report["error"]:
-            lines.append(f"nothing was changed; to do it add --yes {report['stack']}")
-    elif command == "due":
-        lines += [f"{'FAILED' if row['error'] else 'ok    '} {row['job']}" for row in report["jobs"]] or [
-            "nothing is due"
-        ]
-    elif command == "pin":
-        lines.append("pinned: " + (", ".join(map(str, report["pinned"])) or "none"))
-    return lines
+def _pin(context: Context, seq: int, keep: bool) -> Dict:
+    if seq not in {found.seq for found in context.store.sets()}:
+        raise BackupError(f"there is no set {seq} to pin")
+    return {"changed": context.state.pin(seq, keep), "pinned": sorted(context.state.pinned())}

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import os
-import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration
+from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import StatusReport
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 
-def text(declaration: Declaration, status: t.Mapping[str, t.Any]) -> str:
-    """Prometheus text format of what :func:`status.status` returns; times in seconds since 1970, sizes in bytes."""
+def text(declaration: Declaration, status: StatusReport) -> str:
+    """Prometheus text format of what :func:`status.inspect` returns; times in seconds since 1970, sizes in bytes."""
     stack = declaration.stack.replace("\\", "\\\\").replace('"', '\\"')
     lines = []
 
@@ -25,12 +25,12 @@ def text(declaration: Declaration, status: t.Mapping[str, t.Any]) -> str:
             lines.extend([f"# HELP {full} {what}", f"# TYPE {full} gauge"])
         lines.append(f'{full}{{stack="{stack}"{extra}}} {value:.16g}')
 
-    add("sets", "Committed sets in the local repository.", status["sets"])
-    add("last_success_timestamp_seconds", "When the newest committed set was taken.", status["last_good_at"])
-    add("last_run_timestamp_seconds", "When the last run ended.", status["last_run_at"])
-    add("last_run_ok", "1 when the last run ended without any error, off-site included.", status["last_run_ok"])
-    add("last_size_bytes", "Bytes of the newest set's staged files.", status["last_size"])
-    add("last_duration_seconds", "How long the last run took.", status["last_seconds"])
+    add("sets", "Committed sets in the local repository.", status.sets)
+    add("last_success_timestamp_seconds", "When the newest committed set was taken.", status.last_good_at)
+    add("last_run_timestamp_seconds", "When the last run ended.", status.last_run_at)
+    add("last_run_ok", "1 when the last run ended without any error, off-site included.", status.last_run_ok)
+    add("last_size_bytes", "Bytes of the newest set's staged files.", status.last_size)
+    add("last_duration_seconds", "How long the last run took.", status.last_seconds)
     add("max_age_seconds", "Above this age of the newest set something is wrong.", declaration.max_age_hours * 3600)
     rehearsals = (
         ("rehearsal_last_success_timestamp_seconds", "When a set was last restored and found equal.", "good_at"),
@@ -38,20 +38,20 @@ def text(declaration: Declaration, status: t.Mapping[str, t.Any]) -> str:
         ("rehearsal_restore_seconds", "How long the restore in the last rehearsal took.", "seconds"),
     )
     for name, what, key in rehearsals:
-        for where, note in sorted(status["rehearsals"].items()):
+        for where, note in sorted(status.rehearsals.items()):
             add(name, what, note.get(key), f',where="{where}"')
     checks = (
         ("last_check_ok", "1 when the last check of the repository found no damage.", "ok"),
         ("last_check_timestamp_seconds", "When the repository was last checked.", "at"),
     )
     for name, what, key in checks:
-        for where, note in sorted(status["checks"].items()):
+        for where, note in sorted(status.checks.items()):
             add(name, what, note.get(key), f',where="{where}"')
-    lag = status.get("offsite_lag")
+    lag = status.offsite_lag
     # While nobody looked there, no set is known to be there: a series that is missing would be no alarm.
-    lag = status["sets"] if lag is None and declaration.offsite is not None else lag
+    lag = status.sets if lag is None and declaration.offsite is not None else lag
     add("offsite_lag_sets", "Committed local sets that are not known to be off-site.", lag)
-    for name, source in sorted(status["sources"].items()):
+    for name, source in sorted(status.sources.items()):
         add("source_entries", "Rows, keys or entries of a source in the newest set.", source, f',source="{name}"')
     return "\n".join(lines) + "\n"
 

@@ -13,7 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import http, web
 _FAILED = "could not notify the webhook"
 
 
-def tell(spec: WebhookSpec, title: str, text: str, sleep: t.Callable[[float], None]) -> str:
+def send(spec: WebhookSpec, title: str, text: str, sleep: t.Callable[[float], None]) -> str:
     """Send a message to the URL in ``spec.url_file``. Returns "" or why it was not delivered.
 
     Args:

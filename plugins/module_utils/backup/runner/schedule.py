@@ -24,8 +24,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     OffsiteError,
     file_errors,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.run import Report
+from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import Dict, DueReport, JobRow
 
+# The error of a job, "" for none, and its exit code.
+Outcome = t.Tuple[str, int]  # noqa: UP006
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 # A failed job is tried again after this many seconds, not at every start.
 AGAIN = 3600.0
@@ -89,7 +91,7 @@ def jobs(schedules: t.Mapping[str, When], last: t.Mapping[str, t.Mapping[str, t.
     return found
 
 
-def run_due(context: Context, schedules: t.Mapping[str, When], *, wait: float = 0.0) -> Report:
+def run_due(context: Context, schedules: t.Mapping[str, When], *, wait: float = 0.0) -> Dict:
     """Run what is due, one after the other; one that fails does not keep the next from being tried.
 
     Args:
@@ -97,28 +99,28 @@ def run_due(context: Context, schedules: t.Mapping[str, When], *, wait: float = 
         wait: seconds to wait for another run of this stack.
     """
     context.state.prepare()
-    report: Report = {"stack": context.declaration.stack, "jobs": [], "error": "", "exit_code": 0, "warnings": []}
+    report = DueReport(context.declaration.stack)
     last = {name: _last(context, name) for name in schedules}
     for name in jobs(schedules, last, context.now()):
         context.log(f"{name} is due")
-        row = {"job": name, "error": "", "exit_code": 0}
+        row = JobRow(name)
         try:
             with guard.everything(), file_errors():
-                row.update(JOBS[name](context, wait))
+                row.error, row.exit_code = JOBS[name](context, wait)
         except Busy as error:
-            row.update(error=str(error), exit_code=error.exit_code)  # not noted: it is due until it was run
+            row.error, row.exit_code = str(error), error.exit_code  # not noted: it is due until it was run
         except BackupError as error:
-            row.update(error=str(error), exit_code=error.exit_code)
-            status.tell(context, f"{name} failed", str(error), report["warnings"])
+            row.error, row.exit_code = str(error), error.exit_code
+            status.notify(context, f"{name} failed", str(error), report.warnings)
             _note(context, row)
         else:
             _note(context, row)
-        report["jobs"].append(row)
-    failed = [row for row in report["jobs"] if row["error"]]
+        report.jobs.append(row)
+    failed = [row for row in report.jobs if row.error]
     if failed:
-        report["error"] = "; ".join(f"{row['job']}: {row['error']}" for row in failed)
-        report["exit_code"] = failed[0]["exit_code"]
-    return report
+        report.error = "; ".join(f"{row.job}: {row.error}" for row in failed)
+        report.exit_code = failed[0].exit_code
+    return report.as_dict()
 
 
 def _last(context: Context, job: str) -> t.Mapping[str, t.Any]:
@@ -134,37 +136,35 @@ def _last(context: Context, job: str) -> t.Mapping[str, t.Any]:
     return max(ours, theirs, key=lambda found: float(found.get("ended") or 0))
 
 
-def _note(context: Context, row: t.Mapping[str, t.Any]) -> None:
+def _note(context: Context, row: JobRow) -> None:
     known = context.state.read("due").get("jobs") or {}
-    known[row["job"]] = {
-        "ended": context.now().timestamp(),
-        "error": row["error"],
-        "exit_code": row["exit_code"],
-    }
+    known[row.job] = {"ended": context.now().timestamp(), "error": row.error, "exit_code": row.exit_code}
     context.state.write("due", {"jobs": known})
 
 
-def _backup(context: Context, wait: float) -> Report:
-    report = run.backup(context, wait=wait)
-    return {"error": report["error"], "exit_code": report["exit_code"]}
+def _backup(context: Context, wait: float) -> Outcome:
+    return _outcome(run.backup(context, wait=wait))
 
 
-def _rehearse(context: Context, wait: float, where: str = "local") -> Report:
-    report = rehearse.rehearse(context, where=where, wait=wait)
-    return {"error": report["error"], "exit_code": report["exit_code"]}
+def _rehearse(context: Context, wait: float, where: str = "local") -> Outcome:
+    return _outcome(rehearse.rehearse(context, where=where, wait=wait))
 
 
-def _offsite(context: Context, wait: float) -> Report:
+def _offsite(context: Context, wait: float) -> Outcome:
     return _rehearse(context, wait, "offsite")
 
 
-def _check(context: Context, wait: float) -> Report:
-    # What it finds was told by the check itself; that it looked is what counts here.
+def _check(context: Context, wait: float) -> Outcome:
+    # The check itself notified of what it found; here only counts that it ran.
     status.check(context, wait=wait)
-    return {}
+    return "", 0
 
 
-JOBS: dict[str, t.Callable[[Context, float], Report]] = {
+def _outcome(report: Dict) -> Outcome:
+    return str(report["error"]), int(report["exit_code"])
+
+
+JOBS: dict[str, t.Callable[[Context, float], Outcome]] = {
     "backup": _backup,
     "rehearse": _rehearse,
     "offsite": _offsite,

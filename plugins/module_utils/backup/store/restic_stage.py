@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import model as directory
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest
 
 # The staged files of every set lie at a path that ends so: restic needs the same path to find the snapshot before.
@@ -17,11 +18,11 @@ STAGE = "onebox-set"
 
 def expected(manifest: Manifest) -> int:
     """Plain files that a snapshot of this set is made of at least: the staged ones, and those of the directories."""
-    roots = {s.facts["root"].rstrip("/") + "/": s.facts for s in manifest.sources if s.kind == "directory"}
+    roots = {facts.root.rstrip("/") + "/": facts for facts in map(directory.of, manifest.sources) if facts}
     # One inside another is gone through only once.
     apart = [facts for root, facts in roots.items() if not any(root != o and root.startswith(o) for o in roots)]
     staged = 1 + sum(len(source.artefacts) for source in manifest.sources)
-    return staged + sum(int(facts.get("plain_files", 0)) for facts in apart)
+    return staged + sum(facts.plain_files for facts in apart)
 
 
 def stage_path(row: t.Mapping[str, t.Any]) -> str:

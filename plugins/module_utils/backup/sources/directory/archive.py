@@ -1,0 +1,344 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Directories: archived as tar (plain files) or handed to restic as they are; SQLite files by SQLite's backup API.
+
+A file that changes while it is read is told, not hidden: what was stored is what was hashed, and the path is in the
+warnings. A database that is written to belongs into ``sqlite`` or into a source of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import typing as t
+import urllib.parse
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
+    BackupError,
+    RoomLimit,
+    SourceLimit,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import (
+    attributes,
+    listing,
+    sparse,
+    tapes,
+    walk,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.limits import Limits
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.model import WALK, DirectoryFacts
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.walk import Listing
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
+
+
+class Captured(t.NamedTuple):
+    """A captured directory. ``excludes`` are absolute paths that restic must leave out."""
+
+    artefacts: list[Artefact]
+    facts: DirectoryFacts
+    warnings: list[str]
+    excludes: list[str]
+
+
+def capture(
+    root: str,
+    exclude: t.Sequence[str],
+    sqlite: t.Sequence[str],
+    staging: str,
+    name: str,
+    *,
+    archive: bool,
+    before: str = "",
+    limits: Limits | None = None,
+) -> Captured:
+    """Capture ``root`` as source ``name``: its list, its SQLite files, and with ``archive`` a tar of the rest.
+
+    Args:
+        before: where the list of the last set is, "" for none; only asked for files that are left to the store.
+        limits: what the directory may ask for.
+
+    Raises:
+        SourceLimit: it asks for more, or holds what cannot be backed up. What was staged of it is removed.
+        SourceError: it cannot be read.
+    """
+    walk.raise_open_files()
+    found = Listing(root, exclude, sqlite, limits)
+    take: _Take
+    try:
+        with contextlib.ExitStack() as stack:
+            if archive:
+                tar = _Archive(found, staging, f"files/{name}.tar")
+                take = stack.enter_context(tar)
+            else:
+                take = _Look(found, before)
+                stack.callback(take.known.close)
+            artefacts = _write_list(found, take, staging, name)
+        if archive:
+            artefacts.insert(-1, tar.artefact())
+    except BaseException as error:
+        for part in (f"files/{name}.tar", f"files/{name}.list", f"sqlite/{name}"):
+            trees.remove_tree(os.path.join(staging, part))
+        if isinstance(error, files.DiskFull):
+            raise RoomLimit(f"{error}. Make room, or exclude what is large in {root}") from error
+        raise
+    facts = DirectoryFacts(
+        root=root,
+        entries=take.entries,
+        bytes=take.bytes,
+        holes=take.holes,
+        plain_files=take.files,
+        list=f"files/{name}.list",
+        list_order=WALK,
+        archive=f"files/{name}.tar" if archive else "",
+        databases={path: f"sqlite/{name}/{path}" for path in found.databases},
+    )
+    # Companions also where there were none: the store looks later, and one of then does not go with our copy.
+    companions = [path + tail for path in found.databases for tail in walk.COMPANIONS]
+    excludes = [os.path.join(root, path) for path in dict.fromkeys([*found.databases, *companions, *found.skipped])]
+    return Captured(artefacts, facts, _warnings(found, take), excludes)
+
+
+def _warnings(found: Listing, take: _Take) -> list[str]:
+    warnings = []
+    changed = [*take.changed, *found.changed]
+    if changed:
+        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+        shown = ", ".join(changed[:5]) + more
+        warnings.append(f"{len(changed)} files changed while they were read: {shown}")
+    if found.left_out:
+        warnings.append(f"{len(found.left_out)} sockets or devices are left out: {', '.join(found.left_out[:5])}")
+    return warnings
+
+
+def _write_list(found: listing.Listing, take: _Take, staging: str, name: str) -> list[Artefact]:
+    """Go through a directory once. Returns the artefacts of the SQLite files, and last that of the list."""
+    artefacts = []
+    target = f"files/{name}.list"
+    with files.HashedFile(trees.private_parents(staging, target)) as file:
+        lines: list[bytes] = []
+        for path, status in found:
+            if found.databases and found.databases[-1] == path:
+                copy = _copy_database(found, path, staging, f"sqlite/{name}/{path}")
+                artefacts.append(copy)
+                line = listing.head(path, status, copy.size) + listing.tail(copy.sha256, {})
+                take.bytes += copy.size
+            else:
+                line = take(path, status)
+            if not line:
+                found.lost(path)
+                continue
+            take.entries += 1
+            lines.append(line)
+            if len(lines) == 1000:
+                file.write(b"".join(lines))
+                lines.clear()
+        file.write(b"".join(lines))
+    return [*artefacts, Artefact(target, file.size, file.sha256())]
+
+
+def _copy_database(found: Listing, path: str, staging: str, target: str) -> Artefact:
+    place = trees.private_parents(staging, target)
+    # The file must be made by us, private, before SQLite opens it by name.
+    files.write_new(place, b"", durable=False)
+    live_path = os.path.join(found.root, path)
+    descriptor = found.open_file(path)
+    if descriptor is None:
+        raise SourceLimit(f"the SQLite file {live_path} became something else while it was looked at")
+    try:
+        uri = f"file:{urllib.parse.quote(os.fsencode(live_path))}?mode=ro"
+        with (
+            contextlib.closing(sqlite3.connect(uri, uri=True, timeout=60)) as live,
+            contextlib.closing(sqlite3.connect(place)) as copy,
+        ):
+            live.execute("PRAGMA schema_version").fetchone()
+            # SQLite knows paths only, and one of them may lead elsewhere by now.
+            if not _has_open(descriptor):
+                raise SourceLimit(f"the SQLite file {live_path} is not the one that was found there. Look for a link")
+            live.backup(copy)
+            (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
+            (mode,) = live.execute("PRAGMA journal_mode").fetchone()
+            copy.execute("PRAGMA journal_mode = DELETE")
+            if mode == "wal":
+                copy.execute("PRAGMA journal_mode = WAL")  # kept in the file; the log itself goes at the close
+    except sqlite3.Error as error:
+        raise SourceLimit(f"the SQLite file {live_path} cannot be backed up: {error}") from error
+    finally:
+        os.close(descriptor)
+    if verdict != "ok":
+        raise SourceLimit(f"the SQLite file {live_path} is damaged: {verdict}")
+    sha256, size = files.digest(place)
+    return Artefact(target, size, sha256)
+
+
+def _has_open(descriptor: int) -> bool:
+    """Whether this process has the same file open by another descriptor, too; true where the system does not tell."""
+    wanted = os.fstat(descriptor)
+    try:
+        numbers = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        return True
+    for number in numbers:
+        if number == descriptor:
+            continue
+        with contextlib.suppress(OSError):
+            status = os.fstat(number)
+            if (status.st_dev, status.st_ino) == (wanted.st_dev, wanted.st_ino):
+                return True
+    return False
+
+
+class _Take:
+    """Takes what the walk finds, and gives the line of the list; b"" for what went away or became something else."""
+
+    def __init__(self, found: Listing) -> None:
+        self.found = found
+        self.limits = found.limits
+        self.links = listing.HardLinks()
+        self.entries = 0
+        self.bytes = 0
+        # What files are longer than what is stored of them.
+        self.holes = 0
+        self.files = 0
+        self.changed: list[str] = []
+
+    def __call__(self, path: str, status: os.stat_result) -> bytes:
+        kind = stat.S_IFMT(status.st_mode)
+        try:
+            if kind == stat.S_IFREG:
+                line = self.file(path, status)
+                self.files += 1 if line else 0
+                return line
+            link = self.found.link(path) if kind == stat.S_IFLNK else ""
+            if link is None:
+                return b""
+            extended = attributes.read(self.found.opened) if kind == stat.S_IFDIR else {}
+        except OSError as error:
+            raise SourceLimit(f"{self.found.root}/{path} cannot be read: {error.strerror or error}") from error
+        self.other(path, status, link, extended)
+        return listing.other_line(path, status, link, attributes.digests(extended))
+
+    def file(self, path: str, status: os.stat_result) -> bytes:
+        raise NotImplementedError
+
+    def other(self, path: str, status: os.stat_result, link: str, extended: attributes.Attributes) -> None:
+        """Take what is no plain file."""
+
+    def change(self, path: str) -> None:
+        """Remember a file that changed while it was read."""
+        self.changed.append(path)
+
+
+class _Look(_Take):
+    """Leaves the files to the store, and hashes those that changed since the list ``before``."""
+
+    def __init__(self, found: Listing, before: str) -> None:
+        super().__init__(found)
+        self.known = listing.Known(before)
+
+    def file(self, path: str, status: os.stat_result) -> bytes:
+        hard = self.links.first(path, status)
+        blocks = sparse.is_sparse(status)
+        known = self.known.line(path, listing.head(path, status, hard=hard, blocks=blocks))
+        if known and not blocks:
+            self.bytes += status.st_size
+            return known
+        descriptor = self.found.open_file(path)
+        if descriptor is None:
+            return b""
+        try:
+            if blocks:
+                # The store reads holes as zeros, each time.
+                self.limits.hole(status.st_size - sparse.data_bytes(sparse.segments(descriptor, status.st_size)))
+            if known:
+                self.bytes += status.st_size
+                return known
+            sha256, size, after = listing.hash_file(path, descriptor, self.limits, blocks=blocks)
+            extended = attributes.digests(attributes.read(descriptor))
+        finally:
+            os.close(descriptor)
+        self.bytes += size
+        if _moved(status, after):
+            self.change(path)
+            # What was hashed may be neither of both: with the former times it counts as changed, and is hashed anew.
+            after = status
+        return listing.head(path, after, size, hard=hard, blocks=blocks) + listing.tail(sha256, extended)
+
+
+class _Archive(_Take):
+    """Puts everything into a tar."""
+
+    def __init__(self, found: Listing, staging: str, target: str) -> None:
+        super().__init__(found)
+        self._target = target
+        self._file = files.HashedFile(trees.private_parents(staging, target))
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> _Archive:
+        self._stack.enter_context(self._file)
+        self._tar = self._stack.enter_context(tapes.writer(self._file))
+        return self
+
+    def __exit__(self, *why: t.Any) -> None:
+        try:
+            self._stack.__exit__(*why)
+        except (files.FileError, OSError):
+            # The end of the archive did not fit on a full disk: what went wrong before says more.
+            if why[0] is None:
+                raise
+
+    def artefact(self) -> Artefact:
+        return Artefact(self._target, self._file.size, self._file.sha256())
+
+    def file(self, path: str, status: os.stat_result) -> bytes:
+        descriptor = self.found.open_file(path)
+        if descriptor is None:
+            return b""
+        try:
+            status = os.fstat(descriptor)
+            hard = self.links.first(path, status)
+            extended = attributes.read(descriptor)
+            blocks = sparse.is_sparse(status)
+            parts = sparse.segments(descriptor, status.st_size) if blocks else None
+            stored = status.st_size if parts is None else sparse.data_bytes(parts)
+            self.limits.hole(status.st_size - stored)
+            got = tapes.add_file(self._tar, path, status, descriptor, extended, hard, parts, self.limits)
+            if got.short or _moved(status, os.fstat(descriptor)):
+                self.change(path)
+        finally:
+            os.close(descriptor)
+        self.bytes += stored
+        self.holes += status.st_size - stored
+        line = listing.head(path, status, hard=hard, blocks=blocks)
+        return line + listing.tail(got.sha256, attributes.digests(extended))
+
+    def other(self, path: str, status: os.stat_result, link: str, extended: attributes.Attributes) -> None:
+        tapes.add_other(self._tar, path, status, link, extended)
+
+
+def _moved(before: os.stat_result, after: os.stat_result) -> bool:
+    return (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
+
+
+def check(
+    facts: DirectoryFacts, staged: str, restored: str, owners: bool, lost: t.Collection[str] = ()
+) -> tuple[list[str], list[str]]:
+    """Compare a restored root with the list of the set. Returns differences, and what changed under way.
+
+    Args:
+        lost: attributes that could not be set there.
+    """
+    expected = listing.read(os.path.join(staged, facts.list))
+    if facts.list_order != WALK:  # a set of version 1.0.0
+        expected = iter(sorted(expected, key=lambda row: listing.order(row["path"])))
+    comparison = listing.Comparison(
+        facts.root, drifting=not facts.archive, copies=facts.databases, owners=owners, lost=lost
+    )
+    try:
+        comparison.run(expected, listing.Scan(restored, owners))
+    except (OSError, BackupError) as error:
+        return [f"{facts.root}: the restored copy cannot be read: {error}"], []
+    return comparison.problems, comparison.moved

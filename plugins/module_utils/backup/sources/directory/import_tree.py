@@ -1,0 +1,102 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Import a directory from elsewhere into a directory source, in the way a restore does."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import MigrationError, MismatchError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import archive as directories
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import extract, listing, place, put
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.imports import FileImport, note_import
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
+from ansible_collections.onebox.stack.plugins.module_utils.core import trees
+
+
+class TreeImport(FileImport):
+    """A directory to import into a directory source."""
+
+    def __init__(self, context: Context, spec: SourceSpec, file: str, scratch: str) -> None:
+        super().__init__(context, spec, file, scratch)
+        if not os.path.isdir(file) or os.path.islink(file):
+            raise MigrationError(f"{file} is not a directory")
+        target = os.path.realpath(spec.path)
+        place = os.path.realpath(file)
+        if os.path.commonpath([target, place]) in (target, place):
+            raise MigrationError(f"{file} and {spec.path} contain each other. Copy it to another directory first")
+        got = self._read("list", archive=False)
+        self.warnings = list(got.warnings)
+        self.sha256 = self._digest(got)
+
+    def _read(self, name: str, archive: bool) -> directories.Captured:
+        """Read it as a source is: SQLite files by SQLite's own interface, everything with its hash."""
+        self._staged = os.path.join(self.scratch, name)
+        trees.private_dir(self._staged)
+        return directories.capture(self.file, (), self.spec.sqlite, self._staged, self.spec.name, archive=archive)
+
+    def _digest(self, got: directories.Captured) -> str:
+        """Of names, modes, owners and contents: copied again it is the same directory."""
+        return listing.digest(os.path.join(self._staged, got.facts.list))
+
+    def step(self, stamp: str) -> str:
+        path = self.spec.path
+        return f"directory {path}: copied from {self.file}, compared; the previous one becomes {path}.before-{stamp}"
+
+    def try_out(self) -> dict[str, t.Any]:
+        """Read it again with all content, and check that nothing changed."""
+        got = self._read("archive", archive=True)
+        if self._digest(got) != self.sha256:
+            raise MigrationError(
+                f"{self.file} changes while it is read. Stop the programs that write to it and run again"
+            )
+        self._facts = got.facts
+        self.require_content(self._facts.entries - 1, "file")
+        return {"entries": self._facts.entries - 1}
+
+    def move_in(self, stamp: str) -> str:
+        """Copy it next to the live directory, compare, swap names. Returns the previous copy, "" for none."""
+        target = self.spec.path
+        owners = self.context.world.is_root
+        note = _swap_note(self.spec)
+        with place.arrival(target) as arrival:
+            trees.private_dir(arrival.tree)
+            lost = extract.extract(os.path.join(self._staged, self._facts.archive), arrival.tree, owners)
+            extract.overlay_databases(self._facts, self._staged, arrival.tree, owners)
+            extract.dress_root(self._facts, self._staged, arrival.tree, owners)
+            problems, _moved = directories.check(self._facts, self._staged, arrival.tree, owners, lost)
+            if problems:
+                raise MismatchError(
+                    f"{target} is untouched, the copy of {self.file} differs: {'; '.join(problems[:5])}"
+                )
+            self.warnings += put.not_kept(self.spec.name, lost, target)
+            trees.sync_tree(arrival.tree)
+            # Killed in the middle of the swap, the next run finishes it: see finish().
+            aside = f"{os.path.basename(target)}.before-{stamp}"
+            kept = {"fresh": list(arrival.fresh), "sha256": self.sha256, "file": self.file}
+            self.context.state.write(note, kept)
+            previous = arrival.move_in(aside)
+        note_import(self.context, self.spec.name, self.sha256, self.file)
+        self.context.state.write(note, {})
+        return previous
+
+
+def finish(context: Context, spec: SourceSpec) -> str:
+    """Finish a swap of names that was killed in the middle. Returns a line for the report, "" for none."""
+    note = context.state.read(_swap_note(spec))
+    if not note:
+        return ""
+    settled = place.settle(spec.path)
+    with place.open_parent(spec.path) as parent:
+        arrived = list(place.identity(parent, os.path.basename(spec.path))) == note["fresh"]
+    if arrived:
+        note_import(context, spec.name, note["sha256"], note["file"])
+    context.state.write(_swap_note(spec), {})
+    return f"{spec.path}: finished the swap of names that was interrupted" if settled and arrived else ""
+
+
+def _swap_note(spec: SourceSpec) -> str:
+    return f"swap-{spec.name}"

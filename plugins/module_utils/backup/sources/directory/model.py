@@ -1,0 +1,48 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Facts of a directory source."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.facts import Facts
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
+
+KIND = "directory"
+# Order of a list: as a walk finds its entries.
+WALK = "walk"
+
+
+@dataclass(frozen=True)
+class DirectoryFacts(Facts):
+    """What a manifest records of a directory.
+
+    Attributes:
+        root: its absolute path.
+        entries: number of entries, the root included.
+        bytes: bytes of its files, without holes.
+        holes: bytes that its files are longer than what is stored of them.
+        plain_files: number of plain files; 0 in old sets.
+        list: path of the list in the set.
+        list_order: ``walk``, or "" in sets of version 1.0.0, which are sorted by path.
+        archive: path of the archive in the set, "" when the store holds the files.
+        databases: path of each SQLite file below the root, and of its copy in the set.
+    """
+
+    root: str = ""
+    entries: int = 0
+    bytes: int = 0
+    holes: int = 0
+    plain_files: int = 0
+    list: str = ""
+    list_order: str = ""
+    archive: str = ""
+    databases: t.Mapping[str, str] = field(default_factory=dict)
+
+
+def of(source: Source) -> DirectoryFacts | None:
+    """The facts of a directory source, None for a source of another kind."""
+    return DirectoryFacts.from_dict(source.facts) if source.kind == KIND else None

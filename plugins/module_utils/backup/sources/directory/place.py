@@ -1,0 +1,228 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a directory is put together before it takes the place of the one in the stack.
+
+Beside that one it could be led away: whoever may write to the directory above can put a link in the place of a copy
+that root is still writing. So the copy lies in a directory that only root can enter, in the nearest directory above
+that only root can change, on the same mount; and the two change names in one step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import RestoreRefused
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import folders
+from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files, trees
+
+PREFIX = ".onebox-restore-"
+TREE = "tree"
+_RECORD = "record.json"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
+
+
+@dataclass
+class Arrival:
+    """A directory on its way to ``target``.
+
+    Attributes:
+        target: where it goes.
+        stage: the directory that only this user can enter.
+        tree: the path where it is put together; it does not exist yet.
+    """
+
+    target: str
+    stage: str
+    _stage: beneath.Directory
+    _parent: beneath.Directory
+    # What identifies the fresh directory, once names are about to change.
+    _changing: tuple[int, int] | None = None
+
+    @property
+    def tree(self) -> str:
+        return os.path.join(self.stage, TREE)
+
+    @property
+    def fresh(self) -> tuple[int, int]:
+        """What identifies the directory that was put together, wherever it is."""
+        return identity(self._stage, TREE)
+
+    def clear(self) -> None:
+        """Remove the stage, unless the former content is in it: then :func:`settle` finds it there."""
+        if not self._changing or self.fresh in ((0, 0), self._changing):
+            trees.remove_tree(self.stage)
+
+    def move_in(self, aside: str) -> str:
+        """Take the place of the target. Killed in its middle, :func:`settle` finishes it.
+
+        Args:
+            aside: the name that the former content gets beside it.
+
+        Returns:
+            The path of the former content, "" for none.
+        """
+        name = os.path.basename(self.target)
+        former = ""
+        self._changing = self.fresh
+        note = {"aside": aside, "fresh": list(self._changing)}
+        self._stage.replace(_RECORD, json.dumps(note).encode(), 0o600, durable=True)
+        if self._parent.exists(name):
+            try:
+                self._stage.exchange(TREE, self._parent, name)
+            except OSError as error:
+                if error.errno not in _NO_EXCHANGE:
+                    raise
+                former = _put_aside(self._parent, name, self._parent, aside)
+                self._stage.rename(TREE, self._parent, name)
+            else:
+                former = _put_aside(self._stage, TREE, self._parent, aside)
+        else:
+            self._stage.rename(TREE, self._parent, name)
+        files.sync(self._parent.descriptor)
+        files.sync(self._stage.descriptor)
+        return os.path.join(os.path.dirname(self.target), former) if former else ""
+
+
+@contextlib.contextmanager
+def arrival(target: str) -> t.Iterator[Arrival]:
+    """A place to put together what goes to ``target``; it is removed with what is still in it.
+
+    Raises:
+        RestoreRefused: a directory above the target is a link that others could have made, or there is no directory
+            above it that only root can change.
+        FileError: a directory cannot be created.
+    """
+    settle(target)
+    with contextlib.ExitStack() as stack:
+        parent = stack.enter_context(open_parent(target))
+        stage = _stage_of(parent, target)
+        trees.remove_tree(stage)  # what a killed run left, before it changed anything
+        trees.private_dir(stage)
+        found = Arrival(target, stage, stack.enter_context(beneath.open_directory(stage)), parent)
+        stack.callback(found.clear)
+        yield found
+
+
+def open_parent(target: str) -> beneath.Directory:
+    """Open the directory that ``target`` lies in; those that are missing are created.
+
+    Raises:
+        RestoreRefused: one of them is a link that somebody else could have made.
+        FileError: one cannot be opened or created.
+    """
+    parent = os.path.dirname(target)
+    try:
+        return folders.open_created(parent)
+    except beneath.UnsafePath as error:
+        raise RestoreRefused(
+            f"{target}: {error}, so that a restore would go where its maker wants. Remove the link, or declare the "
+            "path that is meant; nothing was changed"
+        ) from error
+    except OSError as error:
+        raise files.error_of("open", parent, error) from error
+
+
+def settle(target: str) -> bool:
+    """Finish a change of names that was killed in its middle. Returns whether there was something to finish.
+
+    Raises:
+        RestoreRefused, FileError: as :func:`arrival`.
+    """
+    if not os.path.isdir(os.path.dirname(target)):
+        return False
+    name = os.path.basename(target)
+    with open_parent(target) as parent:
+        path = _stage_of(parent, target)
+        if not os.path.isdir(path):
+            return False
+        trees.private_dir(path)
+        with beneath.open_directory(path) as stage:
+            try:
+                note = json.loads(stage.read(_RECORD))
+            except (OSError, ValueError):
+                return False
+            fresh = tuple(note["fresh"])
+            if identity(parent, name) == fresh:
+                if stage.exists(TREE):
+                    _put_aside(stage, TREE, parent, note["aside"])
+            elif not parent.exists(name) and identity(stage, TREE) == fresh:
+                # It was compared before the first change of names.
+                stage.rename(TREE, parent, name)
+        files.sync(parent.descriptor)
+    trees.remove_tree(path)
+    return True
+
+
+def _put_aside(source: beneath.Directory, name: str, parent: beneath.Directory, aside: str) -> str:
+    """Give something a name that nothing has. Returns the name."""
+    chosen, number = aside, 1
+    while parent.exists(chosen):
+        number += 1
+        chosen = f"{aside}-{number}"
+    source.rename(name, parent, chosen)
+    return chosen
+
+
+def identity(directory: beneath.Directory, name: str) -> tuple[int, int]:
+    """Device and inode of a name, zeros when there is none."""
+    try:
+        status = directory.stat(name)
+    except FileNotFoundError:
+        return (0, 0)
+    return status.st_dev, status.st_ino
+
+
+def _stage_of(parent: beneath.Directory, target: str) -> str:
+    """Where what goes to ``target`` is put together: always the same, so that what a killed run left is found."""
+    return os.path.join(_safe_above(parent, target), PREFIX + hashlib.sha256(os.fsencode(target)).hexdigest()[:16])
+
+
+def _safe_above(parent: beneath.Directory, target: str) -> str:
+    """The nearest directory above ``target``, on the mount of ``parent``, that only root and this user can change."""
+    place = _path(parent)
+    wanted = _mount(parent.descriptor)
+    found = ""
+    descriptor = os.open("/", _DIRECTORY)
+    try:
+        path = "/"
+        for part in ["", *[each for each in place.split("/") if each]]:
+            if part:
+                following = os.open(part, _DIRECTORY, dir_fd=descriptor)
+                os.close(descriptor)
+                descriptor, path = following, os.path.join(path, part)
+            if not beneath.only_ours(os.fstat(descriptor)):
+                break
+            if _mount(descriptor) == wanted:
+                found = path
+    finally:
+        os.close(descriptor)
+    if not found:
+        raise RestoreRefused(
+            f"{target}: others can write to every directory above it on its file system, and could lead the restore "
+            f"elsewhere. Run chown root {place} && chmod go-w {place} for the time of the restore, or restore with "
+            "--into a directory of root's and copy what is wanted; nothing was changed"
+        )
+    return found
+
+
+def _path(directory: beneath.Directory) -> str:
+    """The path of an open directory without links."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/self/fd/{directory.descriptor}")
+    return os.path.realpath(directory.path)
+
+
+def _mount(descriptor: int) -> tuple[int, str]:
+    """What two directories have in common that names can be moved between."""
+    device = os.fstat(descriptor).st_dev
+    with contextlib.suppress(OSError), open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as stream:
+        return device, next((line for line in stream if line.startswith("mnt_id:")), "")
+    return device, ""

@@ -1,0 +1,138 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The facts of a PostgreSQL source in a manifest."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import checks
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import schema
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.schema import Malformed
+
+_LONGEST_NAME = 200  # of an object of a schema, see schema.py
+_setting_name = schema.matching(re.compile(r"[^\s=\0-][^\s=\0]{0,1023}\Z"), "the name of a setting")
+
+
+def check(value: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:
+    """Check the facts of a manifest before they are used. A new fact that is used belongs here.
+
+    Args:
+        artefacts: SHA-256 of each file of the source, by path.
+
+    Raises:
+        Malformed: the text names the field.
+    """
+    found = checks.facts(value, where)
+
+    def databases(value: t.Any, place: str) -> None:
+        for name, row in schema.mapping(value, place).items():
+            if not schema.text(name, f"{place}: a name", 255):
+                raise Malformed(f"{place}: a name is empty")
+            _database(schema.mapping(row, f"{place}[{name!r}]"), artefacts, f"{place}[{name!r}]")
+
+    needed: dict[str, schema.Check] = {
+        "version": schema.text,
+        "user": schema.word,
+        "databases": databases,
+        "image": checks.image,
+    }
+    may: dict[str, schema.Check] = {
+        "preload": checks.list_of(schema.text),
+        "initdb_args": schema.text,
+        "settings": _settings,
+        "catalogue": _catalogue,
+        "not_compared": checks.list_of(schema.text),
+    }
+    checks.each(found, where, needed, may)
+
+
+def _settings(value: t.Any, where: str) -> None:
+    def from_file(row: t.Any, place: str) -> None:
+        if len(schema.rows(row, place)) != 2 or not isinstance(row[1], bool):
+            raise Malformed(f"{place} is not a value and whether ALTER SYSTEM made it")
+        if row[0] is not None:
+            schema.text(row[0], place)
+
+    # The throwaway server is given those of the first kind.
+    needed: dict[str, schema.Check] = {
+        "carried": checks.mapping_of(schema.text, _setting_name),
+        "in_data_directory": checks.mapping_of(from_file),
+    }
+    checks.each(schema.mapping(value, where), where, needed, {})
+
+
+def _catalogue(value: t.Any, where: str) -> None:
+    """Groups of objects with their attributes. A later version of PostgreSQL has others, so that no name is fixed."""
+    checks.mapping_of(checks.mapping_of(checks.mapping_of(_attribute)))(value, where)
+
+
+def _attribute(value: t.Any, where: str) -> None:
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, (list, dict)):
+            raise Malformed(f"{where} is not an attribute of the catalog: a {type(one).__name__}")
+        if isinstance(one, str):
+            schema.text(one, where, checks.MOST_TEXT)
+
+
+def _entries(value: t.Any, where: str) -> None:
+    for number, row in enumerate(schema.rows(value, where)):
+        place = f"{where}[{number}]"
+        if len(schema.rows(row, place)) != 2:
+            raise Malformed(f"{place} is not the name of an object and its digest")
+        schema.text(row[0], place, _LONGEST_NAME)
+        schema.sha256(row[1], place)
+
+
+def _database(found: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:
+    def tables(value: t.Any, place: str) -> None:
+        for key, row in schema.mapping(value, place).items():
+            _pair(key, place)
+            if len(schema.rows(row, f"{place}[{key}]")) < 2:
+                raise Malformed(f"{place}[{key}] is not rows and a hash")
+            schema.number(row[0], f"{place}[{key}]")
+            schema.text(row[1], f"{place}[{key}]")
+
+    def sequences(value: t.Any, place: str) -> None:
+        for key, row in schema.mapping(value, place).items():
+            _pair(key, place)
+            # Two in sets of the first release: the value, None for one that was not used, and whether it cycles.
+            size = len(schema.rows(row, f"{place}[{key}]"))
+            if size not in (2, 3) or not all(isinstance(flag, bool) for flag in row[1:]):
+                raise Malformed(f"{place}[{key}] is not a value, whether it was used and whether it cycles")
+            if size == 3 or row[0] is not None:
+                schema.number(row[0], f"{place}[{key}]", schema.MAX_NUMBER, -schema.MAX_NUMBER)
+
+    needed: dict[str, schema.Check] = {
+        "path": checks.artefact(artefacts),
+        "tables": tables,
+        "extensions": checks.mapping_of(schema.text),
+        "sequences_before": sequences,
+        "sequences_after": sequences,
+    }
+    may: dict[str, schema.Check] = {
+        "schema": checks.texts,  # of the first release
+        "entries": _entries,
+        "extension_updates": checks.mapping_of(schema.text),
+        "catalogue": _catalogue,
+        "large_objects": schema.rows,
+        "config_tables": tables,
+        "views": tables,
+    }
+    checks.each(found, where, needed, may)
+    # Without either, a restore could not tell one schema from another.
+    if found.get("schema") is None and found.get("entries") is None:
+        raise Malformed(f"{where}.entries is missing, and so is schema")
+
+
+def _pair(key: str, where: str) -> None:
+    """A key that names something in a database: a JSON list of texts."""
+    try:
+        parts = json.loads(key)
+    except (ValueError, RecursionError):
+        parts = None
+    if not isinstance(parts, list) or not parts or not all(isinstance(part, str) for part in parts):
+        raise Malformed(f"{where}: a key is not schema and name: {ascii(key)[:80]}")

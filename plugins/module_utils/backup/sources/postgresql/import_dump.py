@@ -1,0 +1,280 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A dump from another place becomes a database of the stack.
+
+It is restored twice: into a throwaway server of the stack's own image, which says what is in it while nothing is at
+stake, and beside the live database under another name, where it must be the same. Then the two change names in one
+transaction. Whenever this is killed, the stack has its former database or the new one, whole.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
+    BackupError,
+    MigrationError,
+    MismatchError,
+    SourceError,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import lookup
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.base import Datum
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import facts as pgfacts
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import ledger, load, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import server as postgresql
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.model import (
+    Contents,
+    DatabaseFacts,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.server import (
+    Server,
+    ident,
+    literal,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.throwaway import throwaway
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
+from ansible_collections.onebox.stack.plugins.module_utils.core import files, process, trees
+
+_ARRIVING = "_onebox_arriving"
+_HEAD = b"-- PostgreSQL database dump"
+_TAIL = b"-- PostgreSQL database dump complete"
+_MISSING_ROLE = re.compile(r'role "([^"]+)" does not exist')
+
+
+@dataclass(frozen=True)
+class Dump:
+    """A dump as it lies here, unpacked. ``custom`` is pg_dump's own format, else it is SQL."""
+
+    path: str
+    custom: bool
+
+
+def open_dump(path: str, scratch: str) -> Dump:
+    """Look what ``path`` is, and unpack it below ``scratch`` when it is compressed.
+
+    Raises:
+        MigrationError: it is no dump of one database, or not a whole one.
+    """
+    if _first(path).startswith(b"\x1f\x8b"):
+        plain = os.path.join(scratch, "dump")
+        try:
+            with gzip.open(path) as source, files.HashedFile(plain) as copy:
+                while chunk := source.read(files.CHUNK):
+                    copy.write(chunk)
+        except (OSError, EOFError) as error:
+            raise MigrationError(f"{path} is not a whole gzip file: {error}") from error
+        path = plain
+    head = _first(path)
+    if head.startswith(b"PGDMP"):
+        return Dump(path, custom=True)  # a cut one fails in the throwaway server: it is read to its end there
+    if _HEAD not in head:
+        what = "a dump of all databases (pg_dumpall)" if b"cluster dump" in head else "no dump of pg_dump"
+        raise MigrationError(f"{path} is {what}; make one of each database with: pg_dump -Fc DATABASE")
+    with files.open_regular(path) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
+        if _TAIL not in file.read():
+            # psql would end with 0 on half of a dump.
+            raise MigrationError(f"{path} is cut: the words with which pg_dump ends are missing; copy it again")
+    return Dump(path, custom=False)
+
+
+def _first(path: str) -> bytes:
+    try:
+        with files.open_regular(path) as file:
+            return file.read(4096)
+    except OSError as error:
+        raise MigrationError(f"the dump {path} cannot be read: {error.strerror}") from error
+
+
+class DumpImport:
+    """A dump to import into one database of a running server.
+
+    Args:
+        datum: the dump; with its owners and privileges, or all owned by the server's user; with the files of roles and
+            of facts (playbooks/files/onebox-facts.sql) from the old server.
+        scratch: a private directory for the import.
+
+    Raises:
+        MigrationError: the file is not a complete dump of one database.
+    """
+
+    prefix = "database "
+
+    def __init__(self, context: Context, spec: SourceSpec, datum: Datum, scratch: str) -> None:
+        self.context = context
+        self.spec = spec
+        self.datum = datum
+        self.database = datum.database
+        self.file = datum.file
+        self.scratch = scratch
+        self.warnings: list[str] = []
+        open_dump(self.file, scratch)
+        trees.remove_tree(scratch)
+        trees.private_dir(scratch)
+        self.cli = context.open_cli()
+        self.container = lookup.find_container(self.cli.engine, context.declaration.stack, spec)
+        self.server = postgresql.of_container(self.cli, self.container, spec)
+        self.sha256 = files.digest(self.file)[0]
+
+    @property
+    def _arriving(self) -> str:
+        return postgresql.with_suffix(self.database, _ARRIVING)
+
+    def already_imported(self) -> bool:
+        """Whether the database was created from this file."""
+        return self.database in self.server.databases() and ledger.arrived(self.server, self.database, self.sha256)
+
+    def step(self, stamp: str) -> str:
+        aside = postgresql.aside_name(self.database, stamp)
+        return (
+            f"database {self.database} of {self.spec.where}: {self.file} tried in a throwaway server, restored, "
+            f"compared; the previous one becomes {aside}"
+        )
+
+    def try_out(self) -> dict[str, t.Any]:
+        """Restore into a throwaway server. Returns the counts of the dump."""
+        stack = self.context.declaration.stack
+        owners = self.datum.owners
+        self._restore_words = () if owners else ("--no-owner", "--no-privileges")
+        self._globals_file = self.datum.globals_file
+        self._dump = open_dump(self.file, self.scratch)
+        if not self._dump.custom and not owners:
+            raise MigrationError(f"{self.file} is SQL, which has its owners in it; owners: false needs a pg_dump -Fc")
+        with self.server.at_home() as session:
+            carried = surroundings.carried(session)
+        with throwaway(
+            self.cli,
+            stack,
+            name=lookup.throwaway_name(stack, self.spec.name),
+            image=self.container.image_id,
+            user=self.server.user,
+            initdb_args=lookup.variable(self.container, "POSTGRES_INITDB_ARGS"),
+            carried=carried,
+        ) as spare:
+            roles = os.path.join(self.scratch, "roles.sql")
+            files.write_new(roles, self._roles().encode(), durable=False)
+            load.restore_globals(spare, roles)
+            # By a name that neither the server nor the dump makes: the database may be postgres itself.
+            self._fill(spare, self._arriving)
+            self.facts = _bounds(load.inspect(spare, self._arriving, True))
+            others = set(spare.databases()) - {"postgres", self._arriving}
+            if others:
+                raise MigrationError(
+                    f"{self.file} makes the database {', '.join(sorted(others))} by itself (pg_dump --create); "
+                    "make it without that option"
+                )
+        rows = self.facts.rows
+        if not rows and not self.spec.allow_empty:
+            raise MigrationError(f"{self.file} holds no row at all; if that is right, set allow_empty for this source")
+        if self.datum.facts_file:
+            self._compare_with_old_server(self.datum.facts_file)
+        return {"tables": len(self.facts.tables), "rows": rows}
+
+    def _compare_with_old_server(self, path: str) -> None:
+        try:
+            with open(path, encoding="utf-8") as file:
+                problems = pgfacts.compare_rows(file.read(), self.facts.tables)
+        except (OSError, ValueError) as error:
+            raise MigrationError(f"the facts {path} cannot be read: {error}") from error
+        if problems:
+            raise MismatchError(
+                f"{self.file} is not what the old place says it had: {'; '.join(problems[:5])}. Stop what writes "
+                "there, then make the dump and the facts again"
+            )
+
+    def move_in(self, stamp: str) -> str:
+        """Restore beside the live database, compare, and change names. Returns the former one's new name, "" for none.
+
+        Raises:
+            MismatchError: it is not what the throwaway server held; the stack is as it was.
+        """
+        arriving = self._arriving
+        if self._globals_file:
+            load.restore_globals(self.server, self._globals_file)
+        postgresql.drop(self.server, arriving)  # what a killed run left
+        try:
+            self._fill(self.server, arriving)
+            problems = pgfacts.compare(self.facts, load.inspect(self.server, arriving, True), self.database)
+            if problems:
+                raise MismatchError(f"{self.file} came out differently in the stack: {'; '.join(problems[:5])}")
+            ledger.note_arrival(self.server, arriving, self.sha256, os.path.basename(self.file))
+        except BackupError:
+            postgresql.drop(self.server, arriving)
+            raise
+        return self._change_names(arriving, stamp)
+
+    def _change_names(self, arriving: str, stamp: str) -> str:
+        former = postgresql.aside_name(self.database, stamp) if self.database in self.server.databases() else ""
+        renames = f"ALTER DATABASE {ident(arriving)} RENAME TO {ident(self.database)};"
+        if former:
+            renames = f"ALTER DATABASE {ident(self.database)} RENAME TO {ident(former)}; {renames}"
+        self.server.administer(self.database, f"BEGIN; {renames} COMMIT;")
+        return former
+
+    def _roles(self) -> str:
+        words = self.server.argv("pg_dumpall", "--globals-only", "--no-tablespaces")
+        text = self.cli.run(self.server.container, words, env=self.server.env).stdout
+        if self._globals_file:
+            with files.open_regular(self._globals_file) as file:
+                text += "\n" + file.read().decode("utf-8", "replace")
+        return text
+
+    def _fill(self, server: Server, name: str) -> None:
+        """Make the database ``name`` as the stack's own is made, and restore into it."""
+        result = server.script(server.home(), self._create(name))
+        if result.rc != 0:
+            raise SourceError(f"database {name} cannot be made: {process.last_words(result.stderr)}")
+        try:
+            if self._dump.custom:
+                load.restore_database(server, name, self._dump.path, False, *self._restore_words)
+            else:
+                words = server.argv("psql", "-Xq", "-1", "-v", "ON_ERROR_STOP=1", "-d", postgresql.connect(name))
+                with files.open_regular(self._dump.path) as file:
+                    self.cli.stream(server.container, words, None, env=server.env, source=file)
+        except SourceError as error:
+            role = _MISSING_ROLE.search(str(error))
+            hint = (
+                f"; role {role.group(1)} is not in the stack: give globals (pg_dumpall --globals-only) or owners: false"
+                if role
+                else ""
+            )
+            raise MigrationError(f"{self.file} cannot be restored: {error}{hint}") from error
+
+    def _create(self, name: str) -> str:
+        """SQL that makes a database like the stack's: encoding, locale, owner, settings and privileges."""
+        if self.database not in self.server.databases():
+            return f"CREATE DATABASE {ident(name)} TEMPLATE template0;"
+        words = self.server.argv("pg_dump", "--schema-only", "--create", "-d", postgresql.connect(self.database))
+        text = self.cli.run(self.server.container, words, env=self.server.env).stdout
+        (quoted,) = self.server.query(self.server.home(), f"SELECT pg_catalog.quote_ident({literal(self.database)});")
+        found = []
+        for line in text.splitlines():
+            for start in ("CREATE DATABASE ", "ALTER DATABASE ", "COMMENT ON DATABASE "):
+                if line.startswith(f"{start}{quoted} ") and line.endswith(";"):
+                    found.append(f"{start}{ident(name)} {line[len(start) + len(quoted) + 1 :]}")
+            if re.match(r"(GRANT|REVOKE) ", line) and f" ON DATABASE {quoted} " in line:
+                found.append(line.replace(f" ON DATABASE {quoted} ", f" ON DATABASE {ident(name)} ", 1))
+        return "\n".join(found)
+
+
+def _bounds(found: Contents) -> DatabaseFacts:
+    """Facts of a database that nobody writes to, as a manifest records them."""
+    return DatabaseFacts(
+        tables=found.tables,
+        config_tables=found.config_tables,
+        views=found.views,
+        extensions=found.extensions,
+        extension_updates=found.extension_updates,
+        sequences_before=found.sequences,
+        sequences_after=found.sequences,
+        entries=found.entries,
+        # Owner, settings and privileges of the database are the stack's; a dump from elsewhere does not bring them.
+        catalogue={group: rows for group, rows in found.catalogue.items() if group not in ("database", "settings")},
+        large_objects=found.large_objects,
+    )

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The SQL a stack declares: applied in order, each once, together with the note that it was.
+
+Both go into one transaction, so that a run that is killed has either done and noted a migration, or neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError, MigrationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import ledger
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.server import Server
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+
+# A statement of its own, as it stands in files that bring their own transaction. BEGIN of a PL/pgSQL block has no ';'.
+_TRANSACTION = re.compile(
+    r"^\s*(?:BEGIN|START\s+TRANSACTION|COMMIT|ROLLBACK|END)(?:\s+(?:WORK|TRANSACTION))?\s*;",
+    re.IGNORECASE | re.MULTILINE,
+)
+_BODY = re.compile(r"\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
+
+APPLIED, PENDING, FAILED = "applied", "pending", "failed"
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file of SQL for one database of a source.
+
+    Attributes:
+        name: identifies it for ever: the path of its file, as the stack declares it.
+        required: when it fails the run ends; otherwise it is tried again each time.
+        transaction: false for what no transaction may hold, such as CREATE INDEX CONCURRENTLY. It must bear being run
+            twice, because nobody can know whether a killed one came to its end.
+    """
+
+    source: str
+    database: str
+    name: str
+    text: str
+    required: bool = True
+    transaction: bool = True
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def read(base: str, *, source: str, database: str, file: str, required: bool, transaction: bool) -> Migration:
+    """The migration in ``file``, below ``base`` when that is a relative path. Raises :class:`MigrationError`."""
+    path = os.path.join(base, file)
+    try:
+        with open(path, encoding="utf-8", newline="") as text:
+            return Migration(source, database, file, text.read(), required, transaction)
+    except OSError as error:
+        raise MigrationError(f"migrations: {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise MigrationError(f"migrations: {path} is not UTF-8: {error}") from error
+
+
+def check(migrations: t.Sequence[Migration]) -> None:
+    """Refuse what cannot be applied once and in order. Raises :class:`DeclarationError` with the name."""
+    seen = set()
+    for one in migrations:
+        key = (one.source, one.database, one.name)
+        if key in seen:
+            raise DeclarationError(f"migrations: {one.name} is there twice for database {one.database}")
+        seen.add(key)
+        if not one.text.strip():
+            raise DeclarationError(f"migrations: {one.name} is empty")
+        found = _TRANSACTION.search(_BODY.sub(" ", one.text)) if one.transaction else None
+        if found:
+            raise DeclarationError(
+                f"migrations: {one.name} has a {found.group().strip()} of its own; take it out, the file is applied in "
+                "one transaction with the note that it was, or set transaction: false for this file"
+            )
+
+
+def state(server: Server, database: str, migrations: t.Sequence[Migration]) -> dict[str, str]:
+    """Of each migration, by name, whether it is applied or pending.
+
+    Raises:
+        MigrationError: one was applied and its file is another now.
+    """
+    known = ledger.migrations(server, database)
+    found = {}
+    for one in migrations:
+        before = known.get(one.name)
+        if before is None or not before.done:
+            found[one.name] = PENDING
+        elif before.sha256 == one.sha256:
+            found[one.name] = APPLIED
+        else:
+            raise MigrationError(
+                f"{one.name} was applied to database {database} at {before.at} UTC with sha256 {before.sha256[:12]}, "
+                f"and its file is {one.sha256[:12]} now: what is applied cannot be changed. Put the file back as it "
+                "was, and write the change as a new migration"
+            )
+    return found
+
+
+def apply(server: Server, one: Migration) -> None:
+    """Apply a migration and note it.
+
+    Raises:
+        MigrationError: it failed; with a transaction nothing of it is left.
+    """
+    ledger.prepare(server, one.database)
+    note = ledger.migration_sql(one.name, one.sha256, done=True)
+    if one.transaction:
+        # The empty statement ends a file that forgot its last semicolon.
+        _psql(server, one, f"BEGIN;\n{one.text}\n;\n{note}\nCOMMIT;\n")
+    else:
+        server.query(one.database, ledger.migration_sql(one.name, one.sha256, done=False))
+        _psql(server, one, one.text)
+        server.query(one.database, note)
+    after = ledger.migrations(server, one.database).get(one.name)
+    if after is None or not after.done or after.sha256 != one.sha256:
+        # An unclosed comment or quote swallows all that follows, and psql ends with 0.
+        raise MigrationError(f"{one.name} did not come to its end: is a comment or a quote in it not closed?")
+
+
+def _psql(server: Server, one: Migration, script: str) -> None:
+    result = server.script(one.database, script)
+    if result.rc != 0:
+        raise MigrationError(f"{one.name} on database {one.database} failed: {process.last_words(result.stderr)}")

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A restored database takes the name of the one that is there, or the one that is there keeps it."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import load
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import server as postgresql
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.model import DatabaseFacts
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.server import Server, ident
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
+
+_ENABLED = """SELECT to_json(subname) FROM pg_subscription WHERE subenabled AND subdbid =
+ (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY subname;"""
+
+
+def replace_database(
+    server: Server,
+    name: str,
+    dump: str,
+    facts: DatabaseFacts,
+    former: str,
+    aside: list[str],
+    *,
+    another: bool,
+) -> list[str]:
+    """Restore ``dump`` as the database ``name`` and compare it. Returns what to know of the result.
+
+    Args:
+        facts: what the manifest says of the database.
+        former: the name that the present one gets, "" when there is none.
+        aside: gets a line when the former database is left under that name.
+        another: the server is of another major version than the manifest says.
+
+    Raises:
+        BackupError: it could not be restored or is not equal; the former database has its name again, or the text says
+            what to do.
+    """
+    stopped: list[str] = []
+    if former:
+        stopped = _switch_subscriptions(server, name, server.query(name, _ENABLED), "DISABLE")
+        try:
+            postgresql.rename(server, name, former)
+        except BackupError:
+            _switch_subscriptions(server, name, stopped, "ENABLE")
+            raise
+    try:
+        load.restore_database(server, name, dump, create=True)
+        problems, notes = load.compare(server, {name: facts}, another=another)
+        load.require_equal(problems)
+    except BackupError as error:
+        try:
+            postgresql.drop(server, name)
+            if former:
+                postgresql.rename(server, former, name)
+                _switch_subscriptions(server, name, stopped, "ENABLE")
+        except BackupError as worse:
+            text = f"database {name} could not be restored: {error}"
+            if former:
+                aside.append(f"database {former}")
+                text += f"; the former one is {former}: stop the services, drop {name} and rename it back"
+            raise type(error)(f"{text}; going back failed: {worse}") from error
+        raise type(error)(f"database {name} could not be restored and is as it was before: {error}") from error
+    if former:
+        aside.append(f"database {former}")
+    return notes + [
+        f"subscription {json.loads(one)} is disabled in {former} and in {name}: two databases must not read "
+        f"one replication slot. {name} lacks what {former} received since the backup: copy it, then enable the "
+        f"subscription in {name} and run ALTER SUBSCRIPTION ... SET (slot_name = NONE) in {former}"
+        for one in stopped
+    ]
+
+
+def _switch_subscriptions(server: Server, database: str, names: t.Sequence[str], how: str) -> list[str]:
+    for one in names:
+        result = server.script(database, f"ALTER SUBSCRIPTION {ident(json.loads(one))} {how};")
+        if result.rc != 0:
+            raise SourceError(
+                f"subscription {json.loads(one)} of database {database} could not be switched ({how}): "
+                f"{process.last_words(result.stderr)}"
+            )
+    return list(names)

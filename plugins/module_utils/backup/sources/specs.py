@@ -1,0 +1,120 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of a source in a backup configuration, by kind."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.fields import Table
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.schema import KINDS
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """One source of a backup configuration. The fields that count depend on ``kind``, see docs/backups.md."""
+
+    name: str
+    kind: str
+    service: str = ""
+    container: str = ""
+    databases: tuple[str, ...] = ()
+    user: str = ""
+    port: int = 0
+    password_variable: str = ""
+    password_file: str = ""
+    path: str = ""
+    exclude: tuple[str, ...] = ()
+    sqlite: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    allow_empty: bool = False
+    max_drop_percent: int = 100
+    max_entries: int = 5_000_000
+    max_hole_gib: int = 64
+
+    def least(self, before: int) -> float:
+        """The smallest accepted count after ``before``."""
+        return before * (100 - self.max_drop_percent) / 100
+
+    @property
+    def rules(self) -> Rules:
+        """What its kind allows and needs."""
+        return RULES[self.kind]
+
+    @property
+    def where(self) -> str:
+        """The container that serves the source, for messages."""
+        return f"service {self.service}" if self.service else f"container {self.container}"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a kind allows and needs in the backup configuration.
+
+    Attributes:
+        options: names of the options of its own.
+        in_container: a server in a container holds the data.
+        takes_path: the option ``path`` is needed.
+        takes_files: the option ``files`` is needed.
+        max_drop_percent: default of that option.
+    """
+
+    options: frozenset[str]
+    in_container: bool = False
+    takes_path: bool = False
+    takes_files: bool = False
+    max_drop_percent: int = 50
+
+
+_COMMON = frozenset({"name", "kind", "allow_empty", "max_drop_percent"})
+_SERVER = frozenset({"service", "container", "user", "port", "password_variable", "password_file"})
+RULES = {
+    "postgresql": Rules(_SERVER | {"databases"}, in_container=True),
+    "redis": Rules(_SERVER, in_container=True, max_drop_percent=100),
+    "directory": Rules(frozenset({"path", "exclude", "sqlite", "max_entries", "max_hole_gib"}), takes_path=True),
+    "compose": Rules(frozenset({"files"}), takes_files=True, max_drop_percent=100),
+}
+
+
+def parse(table: Table) -> SourceSpec:
+    """Check a source and fill in defaults. Raises :class:`DeclarationError` that names the option."""
+    kind = table.choice("kind", KINDS, None)
+    rules = RULES[kind]
+    table.only(_COMMON | rules.options)
+    name = table.name("name")
+    table.where += f" ({name})"
+    if rules.in_container and table.has("service") == table.has("container"):
+        raise DeclarationError(f"{table.where}: give either service or container")
+    if table.has("password_variable") and table.has("password_file"):
+        raise DeclarationError(f"{table.where}: give password_variable or password_file, not both")
+    drop = table.number("max_drop_percent", rules.max_drop_percent)
+    if drop > 100:
+        raise DeclarationError(f"{table.where}: max_drop_percent must be between 0 and 100, not {drop}")
+    files = table.words("files")
+    for file in files:
+        if not os.path.isabs(file):
+            raise DeclarationError(f"{table.where}: files must be absolute paths, not {file!r}")
+    if rules.takes_files and not files:
+        raise DeclarationError(f"{table.where}: files is missing: compose file, env file, what rebuilds the stack")
+    return SourceSpec(
+        name=name,
+        kind=kind,
+        service=table.text("service", ""),
+        container=table.text("container", ""),
+        databases=table.words("databases"),
+        user=table.text("user", ""),
+        port=table.number("port", 0),
+        password_variable=table.text("password_variable", ""),
+        password_file=table.path("password_file") if table.has("password_file") else "",
+        path=table.path("path") if rules.takes_path else "",
+        exclude=table.words("exclude"),
+        sqlite=table.words("sqlite"),
+        files=files,
+        allow_empty=table.flag("allow_empty"),
+        max_drop_percent=drop,
+        max_entries=table.number("max_entries", 5_000_000, 1),
+        max_hole_gib=table.number("max_hole_gib", 64),
+    )
