@@ -11,6 +11,7 @@ import typing as t
 import backup_stack
 import pytest
 from backup_stack import Stack, docker
+from migration_stacks import Old
 
 
 @pytest.fixture(scope="session")
@@ -30,4 +31,30 @@ def stack(images: t.Any, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator
         left = docker("ps", "-aq", "--filter", f"label=onebox.stack.throwaway={made.name}")
         for container in left.split():
             docker("rm", "-f", "-v", container)
+        assert left == "", "a throwaway container was left behind"
+
+
+@pytest.fixture(scope="session")
+def old(images, tmp_path_factory):
+    made = Old(f"obx-migrate-old-{secrets.token_hex(3)}", tmp_path_factory.mktemp("old"))
+    try:
+        made.start(images)
+        made.fill()
+        made.take(made.base / "taken")
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def new(images, tmp_path_factory):
+    made = Stack(f"obx-migrate-{secrets.token_hex(3)}", tmp_path_factory.mktemp("new"), ("pg17", "redis8"))
+    try:
+        made.start(images)
+        yield made
+    finally:
+        left = made.do("ps", "-aq", "--filter", f"label=onebox.stack.throwaway={made.name}")
+        for container in left.split():
+            made.do("rm", "-f", "-v", container)
+        made.stop()
         assert left == "", "a throwaway container was left behind"

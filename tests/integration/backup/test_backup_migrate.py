@@ -11,9 +11,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import pathlib
 import random
-import secrets
 import shutil
 import signal
 import subprocess
@@ -21,125 +19,20 @@ import sys
 import time
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, migrate, run
+from ansible_collections.onebox.stack.plugins.module_utils.backup import migrate, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     DeclarationError,
     MigrationError,
     RestoreRefused,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations as sql_migrations
-from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from backup_stack import REDIS_PASSWORD, ROOT, Stack
+from backup_stack import REDIS_PASSWORD, ROOT
 from examples_runner import run_examples
-
-FACTS_SQL = ROOT / "playbooks/files/onebox-facts.sql"
-
-
-class Old(Stack):
-    """The old place, and what one takes away from it."""
-
-    def take(self, place: pathlib.Path) -> None:
-        self.place = place
-        place.mkdir()
-        words = ["-U", "coin", "-d", "coin"]
-        self.do("exec", self.db, "pg_dump", "-Fc", "-f", "/tmp/c.dump", *words)
-        self.do("exec", self.db, "pg_dump", "-f", "/tmp/c.sql", *words)
-        self.do("exec", self.db, "pg_dumpall", "-U", "coin", "--globals-only", "-f", "/tmp/globals.sql")
-        for name in ("c.dump", "c.sql", "globals.sql"):
-            self.do("cp", f"{self.db}:/tmp/{name}", str(place / name))
-        facts = self.do(
-            "exec", "-i", self.db, "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", *words, text=FACTS_SQL.read_text()
-        )
-        (place / "c.facts").write_text(facts, encoding="utf-8")
-        self.redis("--rdb", "/tmp/c.rdb")
-        self.do("cp", f"{self.cache}:/tmp/c.rdb", str(place / "c.rdb"))
-        for name in os.listdir(place):
-            os.chown(place / name, 0, 0)
-        shutil.copytree(self.files, place / "uploads", symlinks=True)
-
-
-@pytest.fixture(scope="module")
-def old(images, tmp_path_factory):
-    made = Old(f"obx-migrate-old-{secrets.token_hex(3)}", tmp_path_factory.mktemp("old"))
-    try:
-        made.start(images)
-        made.fill()
-        made.take(made.base / "taken")
-        yield made
-    finally:
-        made.stop()
-
-
-@pytest.fixture(scope="module")
-def new(images, tmp_path_factory):
-    made = Stack(f"obx-migrate-{secrets.token_hex(3)}", tmp_path_factory.mktemp("new"), ("pg17", "redis8"))
-    try:
-        made.start(images)
-        yield made
-    finally:
-        left = made.do("ps", "-aq", "--filter", f"label=onebox.stack.throwaway={made.name}")
-        for container in left.split():
-            made.do("rm", "-f", "-v", container)
-        made.stop()
-        assert left == "", "a throwaway container was left behind"
-
-
-def databases(stack):
-    return set(stack.sql("SELECT datname FROM pg_database WHERE NOT datistemplate;", "postgres").split())
+from migration_stacks import databases, dump, everything, fresh, make, moved, sql, untouched
 
 
 @pytest.fixture
 def stack(new):
-    """The new stack, with data of its own that must not be lost."""
-    for name in databases(new) - {"postgres"}:
-        new.sql(f'DROP DATABASE "{name}" WITH (FORCE);', "postgres")
-    new.sql("CREATE DATABASE coin;", "postgres")
-    new.sql("ALTER DATABASE coin SET work_mem = '7MB'; CREATE TABLE mine (a int); INSERT INTO mine VALUES (1);")
-    new.redis("FLUSHALL")
-    new.redis("SET", "mine", "1")
-    shutil.rmtree(new.base / "srv", ignore_errors=True)
-    shutil.rmtree(new.state, ignore_errors=True)
-    new.files.mkdir(parents=True)
-    (new.files / "mine").write_text("1", encoding="utf-8")
-    (new.base / "compose.yml").write_text("services: {}\n", encoding="utf-8")
-    (new.base / ".env").write_text("A=1\n", encoding="utf-8")
-    return new
-
-
-def make(stack):
-    return contexts.make(declaration.read(stack.config()), World.real())
-
-
-def dump(old, name="c.dump", **more):
-    return migrate.Datum("db", str(old.place / name), database="coin", **more)
-
-
-def everything(old):
-    return migrate.Request(
-        (
-            dump(old, owners=False, facts_file=str(old.place / "c.facts")),
-            migrate.Datum("cache", str(old.place / "c.rdb")),
-            migrate.Datum("uploads", str(old.place / "uploads")),
-        )
-    )
-
-
-def untouched(stack):
-    return (
-        stack.sql("SELECT a FROM mine;") == "1"
-        and stack.redis("GET", "mine") == "1"
-        and (stack.files / "mine").read_text(encoding="utf-8") == "1"
-        and databases(stack) == {"postgres", "coin"}
-    )
-
-
-def moved(stack):
-    return (
-        stack.sql("SELECT count(*) FROM trades;") == "20000"
-        and stack.redis("DBSIZE") == "5001"
-        and (stack.files / "a file").stat().st_size == 300_000
-    )
+    return fresh(new)
 
 
 def test_a_whole_stack_moves_in_once_and_the_former_data_is_aside(old, stack):
@@ -258,72 +151,6 @@ def test_a_row_that_changed_between_dump_and_facts_is_named(old, stack, tmp_path
     assert untouched(stack)
 
 
-def sql(*files, **more):
-    made = []
-    for number, text in enumerate(files):
-        options = {"required": True, "transaction": True, **more.get(f"m{number}", {})}
-        made.append(sql_migrations.Migration("db", "coin", f"{number}.sql", text, **options))
-    return migrate.Request((), tuple(made))
-
-
-def test_sql_is_applied_in_order_once_and_optional_ones_may_fail(stack):
-    files = [
-        "CREATE TABLE risk (day date PRIMARY KEY); -- no semicolon at the end\nINSERT INTO risk VALUES ('2026-02-22')",
-        "ALTER TABLE risk ADD COLUMN buy_count int NOT NULL DEFAULT 0;",
-        "ALTER TABLE agent_decisions ADD COLUMN reason text;",
-        "INSERT INTO risk VALUES ('2026-02-23', 5);",
-    ]
-    optional = {"m2": {"required": False}}
-    report = migrate.migrate(make(stack), sql(*files, **optional))
-    assert report["error"] == ""
-    assert [row["state"] for row in report["migrations"]] == ["applied", "applied", "failed", "applied"]
-    assert 'relation "agent_decisions" does not exist' in report["warnings"][0]
-    assert stack.sql("SELECT sum(buy_count) FROM risk;") == "5"
-
-    stack.sql("CREATE TABLE agent_decisions (id int);")
-    again = migrate.migrate(make(stack), sql(*files, **optional))
-    assert [row.get("now", False) for row in again["migrations"]] == [False, False, True, False]
-    assert migrate.migrate(make(stack), sql(*files, **optional))["changed"] is False
-
-    changed = [files[0], files[1] + " -- and more", *files[2:]]
-    with pytest.raises(
-        MigrationError, match=r"1\.sql was applied to database coin at .* what is applied cannot be changed"
-    ):
-        migrate.migrate(make(stack), sql(*changed, "CREATE TABLE later (a int);"))
-    assert stack.sql("SELECT to_regclass('later') IS NULL;") == "t"
-
-
-def test_a_required_one_that_fails_leaves_nothing_of_itself_and_stops(stack):
-    request = sql("CREATE TABLE a (x int);", "CREATE TABLE b (x int); SELECT 1/0;", "CREATE TABLE c (x int);")
-    report = migrate.migrate(make(stack), request)
-    assert report["exit_code"] == 11
-    assert "1.sql on database coin failed" in report["error"]
-    assert "division by zero" in report["error"]
-    assert (
-        stack.sql("SELECT string_agg(tablename, ',' ORDER BY tablename) FROM pg_tables WHERE schemaname = 'public';")
-        == "a,mine"
-    )
-    report = migrate.migrate(make(stack), sql("CREATE TABLE a (x int);", "CREATE TABLE b (x int);"))
-    assert [row.get("now", False) for row in report["migrations"]] == [False, True]
-
-
-def test_what_no_transaction_holds_is_applied_outside_of_one(stack):
-    text = "CREATE INDEX CONCURRENTLY IF NOT EXISTS mine_a ON mine (a);"
-    with_one = migrate.migrate(make(stack), sql(text))
-    assert "cannot run inside a transaction block" in with_one["error"]
-    assert migrate.migrate(make(stack), sql(text, m0={"transaction": False}))["error"] == ""
-    assert migrate.migrate(make(stack), sql(text, m0={"transaction": False}))["changed"] is False
-
-
-@pytest.mark.parametrize(
-    "text", ["CREATE TABLE open (a int); /* never closed", "SELECT 'never closed;", "SELECT $x$ open;"]
-)
-def test_an_unclosed_comment_or_quote_is_no_success(stack, text):
-    report = migrate.migrate(make(stack), sql(text))
-    assert report["error"]
-    assert stack.sql("SELECT to_regclass('open') IS NULL;") == "t"
-
-
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
@@ -344,7 +171,7 @@ def test_a_request_that_does_not_fit_is_refused_by_name(new, request_, words):
 RUNNER = """
 import json, sys
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context, declaration, migrate
-from ansible_collections.onebox.stack.plugins.module_utils.backup.postgresql import migrations
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import migrations
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 config, stack, data, sql = sys.argv[1:]
 request = migrate.Request(
@@ -421,7 +248,7 @@ def test_a_redis_that_a_killed_run_left_stopped_gets_its_data_back(old, stack):
     assert json.loads(note.read_text(encoding="utf-8"))["aside"].startswith("pre-restore-")
     assert stack.do("inspect", "-f", "{{.State.Status}}", stack.cache) == "exited"
     report = migrate.migrate(make(stack), migrate.Request((migrate.Datum("cache", str(old.place / "c.rdb")),)))
-    assert "former data back, started" in report["warnings"][0]
+    assert "previous data back, started" in report["warnings"][0]
     deadline = time.monotonic() + 30
     while stack.redis("PING") != "PONG":
         assert time.monotonic() < deadline

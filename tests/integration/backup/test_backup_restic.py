@@ -6,91 +6,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pathlib
-import secrets
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
 import time
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
-from ansible_collections.onebox.stack.plugins.module_utils.backup.directory import listing
+from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic as restic_store
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic_backup, restic_command
-from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import ROOT, restic_programs
-
-
-class Box:
-    """A directory to back up, a local repository, and one behind a REST server."""
-
-    def __init__(self, base: pathlib.Path) -> None:
-        self.base = base
-        self.files = base / "da ta [x]"
-        self.files.mkdir()
-        for number in range(40):
-            (self.files / f"file {number}").write_bytes(secrets.token_bytes(20_000))
-        (self.files / "sub*").mkdir()
-        (self.files / "sub*" / "skip.tmp").write_text("no", encoding="utf-8")
-        (self.files / "sub*" / "keep").write_text("yes", encoding="utf-8")
-        (base / "key").write_text("the key\n", encoding="utf-8")
-        self.port = 0
-        self.server: subprocess.Popen[bytes] | None = None
-
-    def serve(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", self.port))
-            self.port = probe.getsockname()[1]
-        program = restic_programs("trixie") / "restic-rest-server"
-        self.server = subprocess.Popen(
-            [program, "--no-auth", "--listen", f"127.0.0.1:{self.port}", "--path", self.base / "away"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-
-    def stop(self) -> None:
-        if self.server is not None:
-            self.server.terminate()
-            self.server.wait()
-            self.server = None
-
-    def declaration(self, **more: object) -> dict[str, object]:
-        program = str(restic_programs("trixie") / "restic")
-        common = {"engine": "restic", "password_file": str(self.base / "key"), "program": program}
-        return {
-            "stack": "files-only",
-            "state_dir": str(self.base / "state"),
-            "authentication_file": str(self.base / "authentication"),
-            "reserve_mib": 1,
-            "timeout": 120,
-            "repository": {**common, "path": str(self.base / "repo")},
-            "offsite": {**common, "path": f"rest:http://127.0.0.1:{self.port}/files-only"},
-            "sources": [{"name": "data", "kind": "directory", "path": str(self.files), "exclude": ["*.tmp"]}],
-            **more,
-        }
-
-    def context(self, **more: object) -> contexts.Context:
-        return contexts.make(declaration.parse(self.declaration(**more)), World.real())
-
-    def write(self, **more: object) -> str:
-        path = self.base / "backup.json"
-        path.write_text(json.dumps(self.declaration(**more)), encoding="utf-8")
-        return str(path)
+from restic_boxes import Box
 
 
 @pytest.fixture
@@ -244,111 +173,6 @@ def test_a_database_whose_name_fits_no_line_is_left_out_all_the_same(box):
     listed = subprocess.run([*argv, "ls", "latest"], check=True, capture_output=True, text=True).stdout
     assert str(box.files / "file 1") in listed
     assert f"{box.files}/two" not in listed
-
-
-@pytest.fixture
-def meanwhile(monkeypatch):
-    """Takes what shall happen after our list was made and before restic looks."""
-    work = []
-    real = restic_backup.WaitingBackup.go
-
-    def go(self, excludes):
-        for one in work:
-            one()
-        return real(self, excludes)
-
-    monkeypatch.setattr(restic_backup.WaitingBackup, "go", go)
-    return work
-
-
-def with_database(box):
-    with contextlib.closing(sqlite3.connect(box.files / "app.db")) as live:
-        live.execute("CREATE TABLE t AS SELECT 1 AS n")
-        live.commit()
-    return box.context(
-        offsite=None, sources=[{"name": "data", "kind": "directory", "path": str(box.files), "sqlite": ["*.db"]}]
-    )
-
-
-def test_a_file_that_is_missing_in_the_snapshot_and_no_change_explains_is_a_difference(box, meanwhile):
-    context = with_database(box)
-    status = os.stat(box.files)
-
-    def lose():
-        (box.files / "file 3").unlink()
-        os.utime(box.files, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-    meanwhile.append(lose)
-    assert run.backup(context)["error"] == ""
-    found = rehearse.rehearse(context)
-    assert found["exit_code"] == 8
-    assert "'file 3' is missing" in found["error"]
-
-
-def test_a_file_that_goes_during_the_run_is_only_a_warning(box, meanwhile):
-    context = with_database(box)
-    meanwhile.append((box.files / "file 3").unlink)
-    assert run.backup(context)["error"] == ""
-    found = rehearse.rehearse(context)
-    assert found["error"] == ""
-    assert found["warnings"] == ["data: 1 files changed during the backup: file 3"]
-
-
-def test_what_a_database_leaves_beside_it_during_the_run_is_not_stored(box, meanwhile):
-    context = with_database(box)
-    meanwhile.append(lambda: (box.files / "app.db-wal").write_bytes(b"of another moment"))
-    assert run.backup(context)["error"] == ""
-    into = box.base / "into"
-    assert restore.restore(context, restore.Request(into=str(into)), confirm="files-only")["error"] == ""
-    assert not (into / "data" / "app.db-wal").exists()
-    assert (into / "data" / "app.db").exists()
-
-
-def test_a_source_whose_disk_goes_during_the_run_commits_nothing(box, meanwhile):
-    assert run.backup(box.context(offsite=None))["error"] == ""
-
-    def unmount():
-        box.files.rename(box.base / "disk")
-        box.files.mkdir()
-
-    meanwhile.append(unmount)
-    report = run.backup(box.context(offsite=None))
-    assert report["exit_code"] == 5
-    assert "restic found 41 files less" in report["error"]
-    assert [found.seq for found in box.context(offsite=None).store.sets()] == [1]
-    assert len(list((box.base / "repo" / "snapshots").iterdir())) == 1
-
-
-def test_a_look_at_the_directories_that_takes_longer_than_a_restic_may_is_no_failure(box, monkeypatch):
-    assert run.backup(box.context(offsite=None))["error"] == ""
-    context = box.context(offsite=None, timeout=8)
-    real = listing.hash_file
-    rest = [9.0]
-
-    def slow(path, *args, **more):
-        # As long as the disk would take to read the first of many files.
-        time.sleep(rest.pop() if rest else 0)
-        return real(path, *args, **more)
-
-    monkeypatch.setattr(listing, "hash_file", slow)
-    (box.files / "file 1").write_bytes(b"changed")
-    assert run.backup(context)["error"] == ""
-    assert rest == []
-    assert [found.seq for found in context.store.sets()] == [1, 2]
-    assert len(list((box.base / "repo" / "snapshots").iterdir())) == 2
-
-
-def test_a_restic_that_takes_too_long_says_which_setting_to_raise(box):
-    (box.base / "slow").write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
-    (box.base / "slow").chmod(0o755)
-    program = restic_command.Restic(
-        declaration.RepositorySpec("restic", "/repo", program=str(box.base / "slow"), password_file="/key"),
-        str(box.base),
-        0.2,
-        World.real(),
-    )
-    with pytest.raises(StoreError, match=r"restic check on /repo: .*within 0.2 s; raise timeout .* backups_timeout"):
-        program.run(["check"])
 
 
 @pytest.mark.parametrize("name", ["!odd", "*[a]?\\b", " $HOME ", "a,b"])
