@@ -13,7 +13,7 @@ import subprocess
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic as restic_store
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic_snapshots
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import load, restic_programs
 
@@ -42,7 +42,7 @@ def s3(offsite, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(restic_store, "OPEN_TIMEOUT", 15.0)
+    monkeypatch.setattr(restic_snapshots, "OPEN_TIMEOUT", 15.0)
 
 
 class Box:

@@ -17,7 +17,7 @@ import time
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic as restic_store
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic_snapshots
 from backup_stack import ROOT, restic_programs
 from restic_boxes import Box
 
@@ -53,7 +53,7 @@ def test_local_and_off_site_both_come_back_equal(box):
 
 
 def test_off_site_down_still_commits_here_and_says_so(box, monkeypatch):
-    monkeypatch.setattr(restic_store, "OPEN_TIMEOUT", 5.0)
+    monkeypatch.setattr(restic_snapshots, "OPEN_TIMEOUT", 5.0)
     box.stop()
     report = run.backup(box.context())
     assert report["exit_code"] == 7

@@ -12,7 +12,6 @@ no error before 0.19, and exit code 3 means that a snapshot was made of less tha
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import typing as t
@@ -34,6 +33,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_b
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_command import Restic
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles, Vanished
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_memory import Memory
+from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_snapshots import OPEN_TIMEOUT, Snapshots
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_stage import STAGE, expected, stage_path
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, lock, process, trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -41,8 +41,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 _CHECK_PARTS = 14
 # Seconds to wait for a lock before locks of dead processes are looked for.
 _SOON = 5.0
-# restic itself tries an unreachable repository again for many minutes; opening it may take this many seconds.
-OPEN_TIMEOUT = 60.0
 
 
 class ResticStore(Store):
@@ -76,9 +74,7 @@ class ResticStore(Store):
         self._program = Restic(spec, state_dir, timeout, world)
         self._files = RepositoryFiles(spec.path) if os.path.isabs(spec.path) else None
         self._memory = Memory(self._files, state_dir) if self._files else None
-        # What was asked is not asked again.
-        self._there = False
-        self._rows: list[dict[str, t.Any]] | None = None
+        self._snapshots = Snapshots(self._program, self._files, self._memory, self._tag)
         # Packs that the last commit wrote, and the look at a part of the others under way since it began.
         self._fresh: set[str] = set()
         self._reading: Background[int] | None = None
@@ -99,7 +95,7 @@ class ResticStore(Store):
 
     def sets(self) -> list[StoredSet]:
         found: dict[int, StoredSet] = {}
-        for row in self._snapshots():
+        for row in self._snapshots.rows(self.lock):
             seq = next((int(tag[4:]) for tag in row.get("tags") or () if re.fullmatch(r"seq-[0-9]{1,9}", tag)), 0)
             if seq:
                 # A copy that was interrupted and made again may be there twice: one of them is enough.
@@ -139,7 +135,7 @@ class ResticStore(Store):
             self.abandon()  # they belong on its command line
         waiting = self._waiting or self._begin(manifest.seq, staging, directories, others)
         self._waiting = None
-        known, self._rows = self._rows, None
+        known = self._snapshots.forget()
         before = set()
         if self._files:
             before = self._files.packs()
@@ -169,7 +165,7 @@ class ResticStore(Store):
         if known is not None:
             tags = [self._tag, f"seq-{manifest.seq}"]
             row = {"id": identity, "time": "9", "tags": tags, "paths": [staging, *directories]}
-            self._remember([*known, row])
+            self._snapshots.remember([*known, row])
         return identity
 
     def fetch(self, found: StoredSet, into: str, only: t.Sequence[str] = ()) -> None:
@@ -231,10 +227,10 @@ class ResticStore(Store):
     def delete(self, seqs: t.Sequence[int]) -> list[int]:
         wanted = {found.seq: found.id for found in self.sets() if found.seq in seqs}
         if wanted:
-            known, self._rows = self._rows, None
+            known = self._snapshots.forget()
             # By id, never by policy: see the top of this file.
             self._alone("forget", *[wanted[seq] for seq in sorted(wanted)])
-            self._remember([row for row in known or () if row["id"] not in wanted.values()])
+            self._snapshots.remember([row for row in known or () if row["id"] not in wanted.values()])
         return sorted(wanted)
 
     def require_whole(self) -> None:
@@ -243,7 +239,7 @@ class ResticStore(Store):
         Raises:
             StoreError: some are gone, or it cannot be asked.
         """
-        if not self._exists():
+        if not self._snapshots.exist(self.lock):
             raise StoreError(f"{self.place}: the repository is gone. The next backup copies all sets there again.")
         try:
             # With the cache, or all that describes the sets would come over the network each day.
@@ -271,7 +267,7 @@ class ResticStore(Store):
             trees.private_dir(self.place)
         self._create("--copy-chunker-params", *words)
         self._unlock()
-        self._rows = None
+        self._snapshots.forget()
         self._restic("copy", *words, "--quiet", *ids)
 
     # -- inside --------------------------------------------------------------------------------------------------
@@ -302,36 +298,13 @@ class ResticStore(Store):
         return StoredSet(seq, identity, known, doubt=doubt)
 
     def _stage_of(self, identity: str) -> str:
-        for row in self._snapshots():
+        for row in self._snapshots.rows(self.lock):
             if row["id"] == identity:
                 return stage_path(row)
         raise StoreError(f"snapshot {identity[:8]} is gone from {self.place}")
 
-    def _snapshots(self) -> list[dict[str, t.Any]]:
-        """Snapshots of this stack, oldest first."""
-        if self._rows is None:
-            self._rows = self._remembered()
-        if self._rows is None:
-            if not self._exists():
-                return []
-            if self._rows is None:
-                self._look()
-        return self._rows or []
-
     def _known_program(self) -> t.Any:
         return self._memory.program() if self._memory else None
-
-    def _remembered(self) -> list[dict[str, t.Any]] | None:
-        """What restic said of the snapshots that are there; None when others are there, or it is not remembered."""
-        rows = self._memory.rows() if self._memory else None
-        if rows is not None:
-            self._there = True
-        return rows
-
-    def _remember(self, rows: list[dict[str, t.Any]]) -> None:
-        self._rows = rows
-        if self._memory:
-            self._memory.keep(rows, self._program.signs())
 
     def _unlock(self) -> None:
         # Only locks of dead processes are removed, and our own lock keeps other runs of this stack away.
@@ -341,40 +314,18 @@ class ResticStore(Store):
     def _dump(self, identity: str, path: str) -> bytes:
         return self._restic("dump", "--no-lock", "--quiet", identity, path).stdout.encode("utf-8", "replace")
 
-    def _exists(self) -> bool:
-        if not self._there:
-            self._there = self._look()
-        return self._there
-
     def _create(self, *words: str) -> None:
         """Make the repository when there is none. Two at once would spoil it: one's key, the other's configuration."""
-        if self._exists():
+        if self._snapshots.exist(self.lock):
             return
         shared = self.place if self._files else os.path.dirname(self._state_dir)
         try:
             with lock.directory_held(shared, timeout=OPEN_TIMEOUT, world=self._program.world):
-                if not self._exists():
+                if not self._snapshots.exist(self.lock):
                     self._restic("init", *words)
         except (lock.LockHeld, lock.LockError) as error:
             raise StoreError(f"{self.place}: the repository cannot be made: {error}") from error
-        self._there = True
-
-    def _look(self) -> bool:
-        self._program.require_version(self._known_program())
-        if self._files and not self._files.made():
-            return False
-        self._rows = self._remembered()
-        if self._rows is not None:
-            return True
-        # One call opens the repository and lists what is asked for next.
-        words = ["snapshots", "--json", "--no-lock", "--tag", self._tag]
-        result = self._program.run(words, check=False, lock=self.lock, timeout=OPEN_TIMEOUT)
-        if result.rc == 10:
-            return False
-        if result.rc != 0:
-            raise self._program.failed("snapshots", result)
-        self._remember(sorted(json.loads(result.stdout or "[]"), key=lambda row: str(row["time"])))
-        return True
+        self._snapshots.made = True
 
     def _alone(self, command: str, *words: str) -> None:
         """A call that suffers no lock of others."""
