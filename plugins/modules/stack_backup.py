@@ -8,9 +8,9 @@ DOCUMENTATION = r"""
 module: stack_backup
 short_description: Take a backup of a stack, all of it or none of it
 description:
-  - Captures every declared source (PostgreSQL, Redis or Valkey, directories, the compose files), commits one set,
-    verifies it, deletes what the retention policy no longer wants, and copies off-site.
-  - A source that fails means that nothing is committed and nothing is deleted; the task fails and names it.
+  - Captures every source of the backup configuration (PostgreSQL, Redis or Valkey, directories, the compose files),
+    commits one set, verifies it, copies it off-site, and deletes the sets that the retention policy does not keep.
+  - If a source fails, nothing is committed and nothing is deleted. The task fails and names the source.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
@@ -19,21 +19,21 @@ extends_documentation_fragment:
   - onebox.stack.backup.wait
 attributes:
   check_mode:
-    description: Captures nothing and returns the retention plan as it would be after a good run.
+    description: Captures nothing and returns the retention plan for the state after a successful run.
     support: full
   diff_mode:
     description: Returns what changed, or would change, in diff mode.
     support: none
 options:
   accept_drop:
-    description: Sources that may be empty, or much smaller than in the set before, this once.
+    description: Sources that may be empty, or much smaller than in the previous set, in this run.
     type: list
     elements: str
     default: []
   force_prune:
     description:
-      - Whether more sets may be deleted than the policy allows in one run. Look at RV(prune_plan) in check mode first.
-      - No other guard is lifted.
+      - Whether this run may delete more sets than the policy allows. Check RV(prune_plan) in check mode first.
+      - All other guards stay on.
     type: bool
     default: false
 """
@@ -62,7 +62,7 @@ sources:
   type: list
   elements: dict
 verified:
-  description: Whether the committed set was read back and its checksums are right.
+  description: Whether the committed set was read back with matching checksums.
   returned: success
   type: bool
 pruned:
@@ -71,7 +71,7 @@ pruned:
   type: list
   elements: int
 prune_plan:
-  description: What is kept and why, what is outside the policy, what is deleted, and the reason when that is less.
+  description: The kept sets with reasons, the sets outside the policy, the sets to delete, and why some of them stay.
   returned: success
   type: dict
 last_good:
@@ -79,11 +79,11 @@ last_good:
   returned: success
   type: int
 offsite:
-  description: Where the copy is, how many sets were copied, and how many are missing there (lag).
+  description: Place of the copy, number of copied sets, and number of sets missing there (lag).
   returned: success
   type: dict
 warnings_found:
-  description: What a person should know and what is no failure.
+  description: Warnings that do not fail the run.
   returned: success
   type: list
   elements: str
@@ -99,7 +99,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 
 
 def back_up(module: AnsibleModule) -> dict[str, t.Any]:
-    """Back the stack up, or plan it. A run that failed returns its report with the failure."""
+    """Back up the stack, or plan it. A failed run returns its report."""
     given = module.params
     context = surroundings(given["name"], given["config"], World.real())
     if module.check_mode:

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_backup_info
-short_description: What is known about the backups of a stack
+short_description: Show the state of the backups of a stack
 description:
-  - Lists the sets of the local repository, their age and size, how the last run ended, and when a set was last restored
-    and found equal. Reads only.
+  - Lists the sets of the local repository with age and size, the result of the last run, and the last successful
+    rehearsal. Changes nothing.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
@@ -25,12 +25,12 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Look at the backups
+- name: Get the state of the backups
   onebox.stack.stack_backup_info:
     name: coinpilot
   register: backups
 
-- name: Stop when they are not healthy
+- name: Fail if the backups are not healthy
   ansible.builtin.assert:
     that: backups.healthy
     fail_msg: "{{ backups.problems }}"
@@ -38,16 +38,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 healthy:
-  description: Whether there is a set that is young enough, and neither the last run nor a last rehearsal failed.
+  description: Whether a set is recent enough and neither the last run nor the last rehearsals failed.
   returned: success
   type: bool
 problems:
-  description: What is wrong, one sentence each.
+  description: The problems, one sentence each.
   returned: success
   type: list
   elements: str
 notes:
-  description: What will change with the next backup, such as a declared source that no set holds yet.
+  description: Changes that the next backup brings, such as a configured source that is in no set yet.
   returned: success
   type: list
   elements: str
@@ -57,7 +57,7 @@ sets:
   type: list
   elements: dict
 snapshot:
-  description: The newest usable set; empty when there is none.
+  description: The newest usable set, empty without one.
   returned: success
   type: dict
 last_good:
@@ -70,7 +70,7 @@ age_seconds:
   type: float
 rehearsals:
   description:
-    - For local and offsite, whether the last rehearsal was good (ok), its set (seq), and when one last was (good_at).
+    - For local and offsite, whether the last rehearsal succeeded (ok), its set (seq), and the last success (good_at).
   returned: success
   type: dict
 sources:

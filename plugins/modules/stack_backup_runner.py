@@ -6,58 +6,58 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_backup_runner
-short_description: Install the backup runner, the declaration of a stack, and its timers
+short_description: Install the backup runner of a stack, its configuration and its timers
 description:
-  - Puts the runner on the managed host as one file that needs only Python 3.9 or newer, and the checked declaration of
-    a stack beside it. Timers and people run that file without Ansible.
-  - Makes the private directories of the sets and their state, and has the timers run.
-  - Says how the backups stand, and whether a first one is wanted.
+  - Installs the runner on the managed host as one file that needs only Python 3.9 or newer, and the checked backup
+    configuration of a stack. Timers and operators run that file without Ansible.
+  - Creates the private directories of the sets and their state, and starts the timers.
+  - Returns the state of the backups, and whether a first one is needed.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
 attributes:
   check_mode:
-    description: Checks the declaration and returns whether anything would change.
+    description: Checks the configuration and returns whether anything would change.
     support: full
   diff_mode:
     description: Returns what changed, or would change, in diff mode.
     support: full
 options:
   path:
-    description: Where the runner goes.
+    description: Path of the runner.
     type: path
     required: true
   interpreter:
     description:
-      - The Python that runs it, as an absolute path. By default the system's own.
-      - A Python of a virtual environment is refused, as is one that others can write to. For root this includes Pythons
-        below a home directory.
+      - Absolute path of the Python that runs it. By default the system's own.
+      - The Python of a virtual environment is refused, and so is one that others can write to. For root this includes
+        every Python below a home directory.
     type: path
   config:
-    description: Where the declaration goes, with mode 0600.
+    description: Path of the backup configuration, which is written with mode 0600.
     type: path
     required: true
   declaration:
-    description: The declaration, as docs/backups.md describes it. It names files that hold secrets and holds none.
+    description: The backup configuration, see docs/backups.md. It names the files of secrets and contains none.
     type: dict
     required: true
   secrets:
     description:
-      - Files that only their owner may read, path to content, such as the key of a repository or a webhook's URL.
-      - A file whose content is empty is left as it is.
+      - Files to write with mode 0600, path to content, such as the key of a repository or the URL of a webhook.
+      - A file with empty content is not changed.
     type: dict
     default: {}
   units:
-    description: Files with mode 0644, path to content, such as the timers.
+    description: Files to write with mode 0644, path to content, such as the timers.
     type: dict
     default: {}
   timers:
-    description: Names of the timers of O(units) that systemd shall have enabled and waiting. Empty asks no systemd.
+    description: Names of the timers of O(units) to enable and start. With an empty list, systemd is not used.
     type: list
     elements: str
     default: []
   scope:
-    description: Whose systemd that is, the machine's or the user's.
+    description: Whether the timers belong to the systemd of the host or of the user.
     type: str
     choices: [system, user]
     default: system
@@ -82,11 +82,11 @@ runner_changed:
   returned: success
   type: bool
 config_changed:
-  description: Whether the declaration was, or would be, written.
+  description: Whether the backup configuration was, or would be, written.
   returned: success
   type: bool
 authentication_file:
-  description: File with the key that authenticates the sets. Keep a copy of it where the repository's key is kept.
+  description: File with the key that authenticates the sets. Keep a copy with the key of the repository.
   returned: success
   type: str
 authentication_created:
@@ -110,9 +110,9 @@ timers_changed:
   elements: str
 backups:
   description:
-    - How the backups stand, as M(onebox.stack.stack_backup_info) returns it. When the repository cannot be read, only
-      C(healthy) and C(problems) are there.
-    - C(wants_first) says whether there is no set yet, neither here nor off-site.
+    - The state of the backups, as M(onebox.stack.stack_backup_info) returns it. If the repository cannot be read, only
+      C(healthy) and C(problems).
+    - C(wants_first) is true if no set exists yet, neither here nor off-site.
   returned: success
   type: dict
 """

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_migrate
-short_description: Move data from another place into a stack, and apply the SQL it declares
+short_description: Import data from elsewhere into a stack, and apply its SQL migrations
 description:
-  - Makes a dump of C(pg_dump), an RDB or a directory from another place the data of a source of the stack. Each is
-    first restored into a throwaway container of the service's own image; what is in it is compared with what then is
-    in the stack (every table by rows and hash, every key, every file), and only then it replaces the former data.
-  - Former data is moved aside and never deleted; RV(aside) says where it is.
-  - Applies SQL files in order, each once. What was applied is remembered in the database, with its sha256, in the
-    schema C(onebox). An applied file that was changed since is an error that names it.
-  - Run again, it goes on where it was; what is there already is left alone.
-  - The sources are those of the stack's backup declaration.
+  - Imports a dump of C(pg_dump), an RDB or a directory into a source of the stack. Each is first restored into a
+    throwaway container of the service's own image. The import is compared with that copy (every table by rows and
+    hash, every key, every file) before it replaces the existing data.
+  - Previous data is moved aside and never deleted, see RV(aside).
+  - Applies SQL files in order, each once. Applied files are recorded in the database, with their sha256, in the schema
+    C(onebox). Changing an applied file is an error that names it.
+  - Running it again continues after the last finished step. Finished imports are not repeated.
+  - The sources are those of the stack's backup configuration.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
@@ -24,87 +24,88 @@ extends_documentation_fragment:
   - onebox.stack.backup.wait
 attributes:
   check_mode:
-    description: Changes nothing and returns the steps. Dumps are looked at, and not restored.
+    description: Changes nothing and returns the steps. Dumps are inspected, not restored.
     support: full
   diff_mode:
     description: Returns what changed, or would change, in diff mode.
     support: none
 options:
   data_dir:
-    description: Directory on the managed host that relative paths in O(data) are below.
+    description: Base directory on the managed host for relative paths in O(data).
     type: path
   data:
-    description: Files and directories on the managed host that become data of the stack.
+    description: Files and directories on the managed host to import.
     type: list
     elements: dict
     default: []
     suboptions:
       source:
-        description: The source of the declaration that it is for.
+        description: The source of the backup configuration to import into.
         type: str
         required: true
       file:
         description:
-          - For C(postgresql), a dump of one database, C(pg_dump -Fc) or plain SQL, also packed with gzip.
+          - For C(postgresql), a dump of one database, C(pg_dump -Fc) or plain SQL, optionally compressed with gzip.
           - For C(redis), an RDB. For C(directory), a directory.
         type: path
         required: true
       database:
-        description: For C(postgresql), the database it becomes.
+        description: For C(postgresql), the database to create from the dump.
         type: str
       owners:
         description:
-          - For C(postgresql), whether owners and privileges in the dump count. Otherwise the server's user owns all.
+          - For C(postgresql), whether to keep owners and privileges of the dump. Otherwise the server's user owns all.
         type: bool
         default: true
       globals:
-        description: For C(postgresql), a file of C(pg_dumpall --globals-only) with roles to make first.
+        description: For C(postgresql), a file of C(pg_dumpall --globals-only) with roles to create first.
         type: path
       facts:
         description:
-          - For C(postgresql), what the old place says is in the database, made there with
-            C(playbooks/files/onebox-facts.sql). The dump must be just that.
+          - For C(postgresql), the row counts and hashes of the old database, from
+            C(playbooks/files/onebox-facts.sql). The dump must match them.
         type: path
   migrations_dir:
-    description: Directory on the managed host that relative paths in O(migrations) are below.
+    description: Base directory on the managed host for relative paths in O(migrations).
     type: path
   migrations:
-    description: SQL to apply, in this order.
+    description: SQL files to apply, in this order.
     type: list
     elements: dict
     default: []
     suboptions:
       file:
         description:
-          - The file with the SQL. Its path as it is given here is its name for ever.
+          - The file with the SQL. Its path, as given here, is its permanent name.
         type: str
         required: true
       source:
-        description: The PostgreSQL source of the declaration.
+        description: The PostgreSQL source of the backup configuration.
         type: str
         required: true
       database:
-        description: The database.
+        description: The database to apply it to.
         type: str
         required: true
       required:
-        description: Whether its failure ends the run. An optional one that fails is told, and tried again next time.
+        description:
+          - Whether its failure ends the run. Failed optional migrations are reported and retried on the next run.
         type: bool
         default: true
       transaction:
         description:
-          - V(false) applies it outside of a transaction, as C(CREATE INDEX CONCURRENTLY) wants it. Such SQL must bear
-            being run twice, because a run may be killed between its end and the note that it was applied.
+          - V(false) applies it outside of a transaction, as C(CREATE INDEX CONCURRENTLY) requires. Such SQL must be
+            safe to run twice, because a run may be killed before it is recorded as applied.
         type: bool
         default: true
   confirm:
     description:
-      - The name of the stack, typed out. Without it no data is moved, and while there are any to move, nothing is done.
+      - The name of the stack, to confirm the import. While there is data to import, nothing is done without it.
     type: str
 """
 
 EXAMPLES = r"""
-- name: Show what moving the old box's data in would do
+- name: Show the steps of an import from the old host
   onebox.stack.stack_migrate:
     name: coinpilot
     data_dir: /root/move
@@ -112,7 +113,7 @@ EXAMPLES = r"""
       - {source: db, database: coinpilot, file: coinpilot.dump, facts: coinpilot.facts, owners: false}
       - {source: cache, file: dump.rdb}
 
-- name: Do it, and apply the SQL of the new version
+- name: Import the data and apply the SQL migrations
   onebox.stack.stack_migrate:
     name: coinpilot
     data_dir: /root/move
@@ -126,24 +127,24 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What is done, or would be, in order.
+  description: The steps in order, done or planned.
   returned: success
   type: list
   elements: str
 data:
   description:
-    - Of each of O(data), its sha256, its state (move, moved or there), what was found in it (found) and where the
-      former data is (aside).
+    - For each of O(data), its sha256, its state (move, moved or there), its counts (found) and the place of the
+      previous data (aside).
   returned: success
   type: list
   elements: dict
 migrations:
-  description: Of each of O(migrations), its sha256, its state (pending, applied or failed) and error.
+  description: For each of O(migrations), its sha256, its state (pending, applied or failed) and error.
   returned: success
   type: list
   elements: dict
 moves:
-  description: Whether data are to be moved that were not, because O(confirm) is missing or in check mode.
+  description: Whether there is data left to import, because O(confirm) is missing or in check mode.
   returned: success
   type: bool
 pending:
@@ -152,16 +153,16 @@ pending:
   type: list
   elements: str
 aside:
-  description: Where the former data is.
+  description: Places of the previous data.
   returned: success
   type: list
   elements: str
 verified:
-  description: Whether all was done, and what arrived is what was in the files.
+  description: Whether everything is done and the imported data equals the files.
   returned: success
   type: bool
 warnings_found:
-  description: What a person should know and what is no failure.
+  description: Warnings that do not fail the run.
   returned: success
   type: list
   elements: str
@@ -194,7 +195,7 @@ MIGRATION = {
 
 
 def move_in(module: AnsibleModule) -> dict[str, t.Any]:
-    """Move data and SQL in, or plan it. A run that failed returns its report with the failure."""
+    """Import data and apply SQL, or plan it. A failed run returns its report."""
     given = module.params
     request = migrate.Request(
         tuple(migrate.datum(given["data_dir"] or "", **one) for one in given["data"]),

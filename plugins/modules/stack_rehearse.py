@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_rehearse
-short_description: Restore a backup into throwaway containers and compare all of it
+short_description: Restore a backup into throwaway containers and compare it
 description:
-  - Restores a set into new containers of the recorded image, without network, and compares rows and content hashes,
-    keys, files, modes and owners with what was recorded when the set was taken.
-  - Nothing of the running stack is touched, so the task is never C(changed). It fails when anything differs.
+  - Restores a set into new containers of the recorded image, without network. Compares rows and content hashes, keys,
+    files, modes and owners with the record of the backup.
+  - Does not touch the running stack, so the task is never C(changed). Fails if anything differs.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
@@ -20,7 +20,7 @@ extends_documentation_fragment:
   - onebox.stack.backup.set
 attributes:
   check_mode:
-    description: Restores nothing and returns which set would be rehearsed.
+    description: Restores nothing and returns the set that would be rehearsed.
     support: full
   diff_mode:
     description: Returns what changed, or would change, in diff mode.
@@ -29,22 +29,22 @@ options:
   self_test:
     description:
       - Whether to damage copies of the set instead (a flipped bit, a cut dump, an altered row, an empty RDB, an altered
-        file) and to fail unless every damage is found.
+        file) and fail unless every damage is found.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Restore the newest set somewhere harmless and compare
+- name: Rehearse the newest set
   onebox.stack.stack_rehearse:
     name: coinpilot
 
-- name: Show that the comparison can fail
+- name: Check that the comparison finds damage
   onebox.stack.stack_rehearse:
     name: coinpilot
     self_test: true
 
-- name: The same from off-site, as on the day the box is gone
+- name: Rehearse the newest off-site set
   onebox.stack.stack_rehearse:
     name: coinpilot
     repository: offsite
@@ -58,34 +58,34 @@ snapshot:
 sources:
   description:
     - Each source with name, kind, ok, error, and count (rows, keys or entries).
-    - Its C(found) holds what was found, and in C(not_compared) what is not compared of a database.
+    - C(found) has the counts of the restored copy, and in C(not_compared) the parts that are not compared.
   returned: success
   type: list
   elements: dict
 verified:
-  description: Whether everything came back as it was; with O(self_test), whether every damage was found.
+  description: Whether the restored copy is equal. With O(self_test), whether every damage was found.
   returned: success
   type: bool
 controls:
-  description: With O(self_test), each damage, whether it was caught, and what was said.
+  description: With O(self_test), each damage, whether it was caught, and the error.
   returned: success
   type: list
   elements: dict
 not_rehearsed:
-  description: With O(self_test), damages that were not tried because they apply to no source of the stack.
+  description: With O(self_test), damages that were skipped because the stack has no such source.
   returned: success
   type: list
   elements: str
 restore_seconds:
-  description: How long the restore took, a measure of how long you would be down.
+  description: Seconds that the restore took. Expect a similar downtime in a real restore.
   returned: success
   type: float
 evidence:
-  description: Path of the file that keeps the outcome.
+  description: Path of the file with the outcome.
   returned: success
   type: str
 warnings_found:
-  description: What a person should know and what is no failure.
+  description: Warnings that do not fail the run.
   returned: success
   type: list
   elements: str

@@ -8,11 +8,11 @@ DOCUMENTATION = r"""
 module: stack_restore
 short_description: Restore a stack, a service, a database or a directory from a backup
 description:
-  - Without O(confirm), says what it would do and changes nothing.
-  - A database is restored under its name while the former one is renamed; it is compared with the set, and when it
-    differs the former one gets its name back. Redis is loaded in a container without network before the service starts.
-  - Directories and files are restored beside the former ones, compared, and swapped. Former data is moved aside and
-    never deleted; RV(aside) says where it is.
+  - Without O(confirm), returns the steps and changes nothing.
+  - Renames the existing database, restores under its name and compares the result with the set. If it differs, the
+    previous database gets its name back. Redis is loaded in a container without network before the service starts.
+  - Directories and files are restored next to the existing ones, compared and swapped. Previous data is moved aside and
+    never deleted, see RV(aside).
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
@@ -29,30 +29,30 @@ attributes:
     support: none
 options:
   sources:
-    description: Only these sources; without it all of the set.
+    description: Sources to restore. By default all of the set.
     type: list
     elements: str
     default: []
   databases:
-    description: Only these databases of PostgreSQL sources; without it all.
+    description: Databases of PostgreSQL sources to restore. By default all.
     type: list
     elements: str
     default: []
   target:
-    description: Put directories and files below this directory instead of over the stack.
+    description: Directory to restore directories and files into, instead of into the stack.
     type: path
   confirm:
-    description: The name of the stack, typed out. Anything else changes nothing.
+    description: The name of the stack, to confirm the restore. Without it, nothing is changed.
     type: str
 """
 
 EXAMPLES = r"""
-- name: Show what a restore of the database would do
+- name: Show the steps of a restore of the database
   onebox.stack.stack_restore:
     name: coinpilot
     sources: [db]
 
-- name: Do it, with the set of the day before
+- name: Restore the database from an earlier set
   onebox.stack.stack_restore:
     name: coinpilot
     sources: [db]
@@ -71,26 +71,26 @@ sources:
   type: list
   elements: dict
 steps_done:
-  description: Those of RV(steps) that are done, also when a later one failed.
+  description: The finished RV(steps), also if a later one failed.
   returned: success
   type: list
   elements: str
 steps:
-  description: What is done, or would be, in order.
+  description: The steps in order, done or planned.
   returned: success
   type: list
   elements: str
 aside:
-  description: Where the former data is.
+  description: Places of the previous data.
   returned: success
   type: list
   elements: str
 verified:
-  description: Whether it was done and everything is as it was backed up.
+  description: Whether the restore is done and the data equals the backup.
   returned: success
   type: bool
 warnings_found:
-  description: What a person should know and what is no failure.
+  description: Warnings that do not fail the run.
   returned: success
   type: list
   elements: str
@@ -106,7 +106,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 
 
 def restore_set(module: AnsibleModule) -> dict[str, t.Any]:
-    """Restore a set, or plan it. A restore that failed returns its report with the failure."""
+    """Restore a set, or plan it. A failed restore returns its report."""
     given = module.params
     request = restore.Request(
         wanted=given["set"],
