@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Something done in a thread, while another program is waited for."""
+"""A call in a thread, during the wait for another program."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Background(t.Generic[T]):
             self._error.append(error)
 
     def join(self) -> T:
-        """Wait for the end and return what the call returned."""
+        """Wait for the end and return the result of the call."""
         self._thread.join()
         if self._error:
             raise self._error[0]

@@ -83,12 +83,12 @@ def uncovered(engine: Engine, declaration: Declaration) -> list[str]:
 
 
 def no_longer_declared(declaration: Declaration, newest: StoredSet | None) -> list[str]:
-    """A warning for each source of the newest set that is not declared: from now on it is in no set."""
+    """A warning for each source of the newest set that is not configured any more: later sets do not hold it."""
     if newest is None or newest.manifest is None:
         return []
     declared = {spec.name for spec in declaration.sources}
     return [
-        f"source {source.name} ({source.kind}) is in set {newest.seq} and not declared any more: no later set holds "
+        f"source {source.name} ({source.kind}) is in set {newest.seq} and not configured any more: no later set holds "
         f"it. To keep its last copy, run onebox-backup with: pin {newest.seq}"
         for source in newest.manifest.sources
         if source.name not in declared
@@ -96,9 +96,9 @@ def no_longer_declared(declaration: Declaration, newest: StoredSet | None) -> li
 
 
 def in_no_set(declaration: Declaration, newest: Manifest | None) -> list[str]:
-    """A note for each declared source that the newest set was taken before."""
+    """A note for each configured source that is newer than the newest set."""
     return [
-        f"source {spec.name} ({spec.kind}) is in no set yet: the next backup takes it"
+        f"source {spec.name} ({spec.kind}) is in no set yet: the next backup includes it"
         for spec in declaration.sources
         if newest is not None and newest.source(spec.name) is None and spec.name not in newest.left_out
     ]

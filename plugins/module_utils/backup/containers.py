@@ -4,7 +4,7 @@
 """Programs inside containers, through the engine's own command line: streams, sessions, and throwaway containers.
 
 A secret travels as the *name* of a variable (``exec -e PGPASSWORD``): the value form shows in every process list. No
-terminal is ever asked for, because it would turn each newline of a dump into two characters.
+terminal is ever requested, because it would turn each newline of a dump into two characters.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Cli:
             raise SourceError(str(error)) from error
 
     def exec_argv(self, container: str, words: t.Sequence[str], env: t.Mapping[str, str], stdin: bool) -> list[str]:
-        """The command that runs ``words`` in ``container``; ``env`` goes by name only."""
+        """The command that runs ``words`` in ``container``; ``env`` is passed by name only."""
         names = [word for name in sorted(env) for word in ("--env", name)]
         return [*self._base, "exec", *(["-i"] if stdin else []), *names, container, *words]
 
@@ -139,12 +139,12 @@ class Cli:
         words = ["run", "--detach", "--network", "none", "--label", f"{LABEL}={owner}", "--name", name]
         words += ["--shm-size", "256m"]
         if self.engine.name == "docker" or self.world.is_root:
-            # A rehearsal beside the living stack must not take its memory; rootless Podman often may not limit it.
+            # A rehearsal must not use up the memory of the running stack; rootless Podman often may not limit it.
             words += ["--memory", str(_half_of_free_memory())]
         if entrypoint:
             words += ["--entrypoint", entrypoint]
         for place in tmpfs:
-            # Podman copies what the image has there into it, unless it is told not to. Docker knows no such option.
+            # Podman copies the image's files there into it, unless an option forbids it. Docker has no such option.
             words += ["--tmpfs", place if self.engine.name == "docker" else f"{place}:notmpcopyup"]
         for key in sorted(env):
             words += ["--env", key]
@@ -160,14 +160,14 @@ class Cli:
         self.call("rm", "--force", "--volumes", container, check=False)
 
     def remove_leftovers(self, owner: str) -> None:
-        """Remove what killed rehearsals and restores of ``owner`` left."""
+        """Remove the containers of killed rehearsals and restores of ``owner``."""
         for label, words in ((LABEL, ["--volumes"]), (HELPER_LABEL, [])):
             listed = self.call("ps", "--all", "--quiet", "--filter", f"label={label}={owner}").stdout.split()
             for container in listed:
                 self.call("rm", "--force", *words, container, check=False)
 
     def copy_in(self, path: str, container: str, target: str) -> None:
-        """Put a file of the host into a running container, readable by the user its programs run as and nobody else.
+        """Put a file of the host into a running container, readable only by the user that its programs run as.
 
         The engine's own ``cp`` makes it root's, and does not see what is mounted as a tmpfs.
         """
@@ -248,7 +248,7 @@ class _Child:
 
 
 class Session:
-    """A program in a container that is asked and answers, such as psql inside one transaction."""
+    """A program in a container that answers queries, such as psql inside one transaction."""
 
     _END = "obx-end-of-answer"
 
@@ -279,7 +279,7 @@ class Session:
         while not (self._buffer == end or self._buffer.endswith(b"\n" + end)):
             if not select.select([out], [], [], max(deadline - self._world.monotonic(), 0))[0]:
                 self._child.kill()
-                raise SourceError(f"{self._where} gave no answer within {self._timeout:g} s")
+                raise SourceError(f"{self._where} did not answer within {self._timeout:g} s")
             chunk = os.read(out.fileno(), files.CHUNK)
             if not chunk:
                 self._failed()

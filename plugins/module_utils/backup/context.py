@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run works with: the declaration, the engine, the stores, and the world outside."""
+"""The context of a run: the backup configuration, the engine, the stores, and the world outside."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 
 @dataclass
 class Context:
-    """One run's surroundings.
+    """The context of one run.
 
     Attributes:
         keys: authenticate the manifests of this stack.
@@ -63,12 +63,12 @@ class Context:
 
     @contextlib.contextmanager
     def locked(self, what: str, wait: float) -> t.Iterator[None]:
-        """Hold the lock of this stack's backups, and create what the state directory needs.
+        """Hold the lock of this stack's backups, and create the state directory.
 
         Errors of files and of the system inside the block become errors of this domain.
 
         Args:
-            what: what this run does, for the message of whoever finds the lock taken.
+            what: what this run does, for the message of a run that finds the lock taken.
             wait: seconds to wait for another run to end.
 
         Raises:
@@ -111,9 +111,9 @@ class Context:
                 store.lock = descriptor
 
     def open_cli(self) -> Cli:
-        """The engine, looked for when it is first needed. Raises :class:`SourceError` when none answers."""
+        """The engine, discovered when it is first needed. Raises :class:`SourceError` when none answers."""
         if self._cli is None:
-            # Half of what a run of files alone would load.
+            # Half of the modules that a run of files alone would load.
             from ansible_collections.onebox.stack.plugins.module_utils.engine import discover as find
             from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 
@@ -126,7 +126,7 @@ class Context:
 
 
 def make(declaration: Declaration, world: World, log: t.Callable[[str], None] = lambda _line: None) -> Context:
-    """The surroundings of a declaration on this host."""
+    """The context of a configuration on this host."""
     state = State(declaration.state_dir)
     stack, state_dir, timeout = declaration.stack, declaration.state_dir, declaration.timeout
     run_id = f"{os.getpid():x}-{os.urandom(3).hex()}"

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backup declaration of a stack: JSON that the role writes from YAML and a person can read.
+"""The backup configuration of a stack: JSON that the role writes from YAML.
 
-Unknown keys are errors that name themselves: a mistyped ``exclud`` must not become a backup of something else.
+Unknown keys are errors that name the key: a mistyped ``exclud`` must not back up something else.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ENGINES = ("files", "restic")
 
 @dataclass(frozen=True)
 class RepositorySpec:
-    """Where sets are kept. ``path`` is a directory, or for restic also a URL such as ``s3:https://…``."""
+    """A repository of sets. ``path`` is a directory, or for restic also a URL such as ``s3:https://…``."""
 
     engine: str
     path: str
@@ -39,7 +39,7 @@ class RepositorySpec:
 
 @dataclass(frozen=True)
 class WebhookSpec:
-    """Where a failure is told. The URL is a secret and lies in a file of its own."""
+    """The webhook for failures. Its URL is a secret and has a file of its own."""
 
     url_file: str
     style: str
@@ -47,7 +47,7 @@ class WebhookSpec:
 
 @dataclass(frozen=True)
 class Declaration:
-    """All that a run needs to know."""
+    """The whole backup configuration."""
 
     stack: str
     state_dir: str
@@ -85,24 +85,24 @@ _TOP = {
 
 
 def read(path: str) -> Declaration:
-    """Read and check the declaration at ``path``. Raises :class:`DeclarationError`."""
+    """Read and check the configuration at ``path``. Raises :class:`DeclarationError`."""
     try:
         with open(path, encoding="utf-8") as file:
             data = json.load(file)
     except OSError as error:
         raise DeclarationError(
-            f"cannot read the backup declaration {path}: {error.strerror}; the role onebox.stack.backups writes it"
+            f"cannot read the backup configuration {path}: {error.strerror}; the role onebox.stack.backups writes it"
         ) from error
     except ValueError as error:
-        raise DeclarationError(f"the backup declaration {path} is not JSON: {error}") from error
+        raise DeclarationError(f"the backup configuration {path} is not JSON: {error}") from error
     return parse(data, path, beside=path)
 
 
-def parse(data: t.Any, where: str = "the backup declaration", beside: str = "") -> Declaration:
-    """Check a decoded declaration and fill in what was left out. Raises :class:`DeclarationError`.
+def parse(data: t.Any, where: str = "the backup configuration", beside: str = "") -> Declaration:
+    """Check a decoded configuration and fill in the defaults. Raises :class:`DeclarationError`.
 
     Args:
-        beside: the declaration's own path. The authentication key lies beside it, else in the state directory.
+        beside: path of the configuration. The authentication key is in the same directory, else in the state directory.
     """
     top = Table(data, where)
     top.only(_TOP)
@@ -149,7 +149,7 @@ def parse(data: t.Any, where: str = "the backup declaration", beside: str = "") 
 
 
 def _without_key(source: SourceSpec, key: str, where: str) -> SourceSpec:
-    """The source without the authentication key: in a set it would be where the sets are."""
+    """The source without the authentication key: it must not be stored with the sets."""
     if key in [os.path.normpath(path) for path in source.files]:
         raise DeclarationError(
             f"{where}: sources ({source.name}): files names {key}, which authenticates the sets and must not be in "

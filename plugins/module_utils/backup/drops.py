@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a source can be believed beside the set before it: part by part, because a sum hides what a part lost.
+"""Compare a source with the previous set, part by part, because a sum hides the loss of a part.
 
 Ten of eleven databases may be gone while the rows of the eleventh hardly change. So each database, each schema with
 its tables, and each numbered database of Redis is judged by itself, and the whole by its bytes, too.
@@ -23,7 +23,7 @@ _FEW_BYTES = 1 << 16
 
 
 def last(history: t.Sequence[StoredSet], name: str) -> Source | None:
-    """What a source gave in the newest set. Sets that were committed without it, because it failed, are passed over."""
+    """The source in the newest set. Sets that were committed without it, because it failed, are skipped."""
     for found in reversed(history):
         if found.manifest:
             source = found.manifest.source(name)
@@ -33,9 +33,9 @@ def last(history: t.Sequence[StoredSet], name: str) -> Source | None:
 
 
 def check(spec: SourceSpec, now: Source, before: Source | None) -> list[str]:
-    """Refuse a source that suddenly gives nothing, or far less: an unmounted disk, a dropped table, a FLUSHALL.
+    """Refuse a source that is suddenly empty or far smaller: an unmounted disk, a dropped table, a FLUSHALL.
 
-    Returns warnings: what shrank, and is not enough to refuse.
+    Returns warnings for smaller losses.
 
     Raises:
         SourceError: with each part, both counts, and how to accept it.

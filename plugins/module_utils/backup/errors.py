@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong with a backup, each with the exit code a timer or a person sees."""
+"""Errors of backups, each with its exit code."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.files import Fil
 
 
 class BackupError(OneboxError):
-    """A backup, restore or rehearsal did not do what was asked. The text says what, where, and what to do next."""
+    """A backup, restore or rehearsal failed. The text says where, why, and what to do."""
 
     exit_code = 1
 
 
 class DeclarationError(BackupError):
-    """The declaration is wrong; the text names the option."""
+    """The backup configuration is wrong; the text names the option."""
 
     exit_code = 2
 
@@ -32,13 +32,13 @@ class Busy(BackupError):
 
 
 class SourceError(BackupError):
-    """A source could not be read, or what it gave cannot be right."""
+    """A source could not be read, or its content cannot be right."""
 
     exit_code = 4
 
 
 class SourceLimit(SourceError):
-    """What a source holds keeps it out of a set; the others are committed without it."""
+    """The content of a source keeps it out of a set; the others are committed without it."""
 
 
 class RoomLimit(SourceLimit):
@@ -54,7 +54,7 @@ class Unexpected(BackupError):
 
 
 class StoreError(BackupError):
-    """The repository cannot be used, or holds something it must not."""
+    """The repository cannot be used, or contains something that it must not."""
 
     exit_code = 5
 
@@ -63,7 +63,7 @@ class TreesUnread(StoreError):
     """The store could not read all of the directories; nothing was committed.
 
     Attributes:
-        paths: what it could not read.
+        paths: the paths that it could not read.
     """
 
     def __init__(self, message: str, paths: t.Sequence[str]) -> None:
@@ -84,19 +84,19 @@ class OffsiteError(BackupError):
 
 
 class MismatchError(BackupError):
-    """What was restored is not what was backed up."""
+    """Restored data differs from the backup."""
 
     exit_code = 8
 
 
 class RestoreRefused(BackupError):
-    """A restore would touch something nobody named."""
+    """A restore would touch something that was not named."""
 
     exit_code = 9
 
 
 class MigrationError(BackupError):
-    """Data or SQL could not come into the stack; what was there before is there, or aside."""
+    """Data or SQL could not be imported. The previous data is in its place, or was moved aside."""
 
     exit_code = 11
 
@@ -118,5 +118,5 @@ def file_errors() -> t.Iterator[None]:
         yield
     except (FileError, OSError) as error:
         denied = error.errno in (errno.EACCES, errno.EPERM)
-        advice = "; run it as the user the declaration was made for" if denied else ""
+        advice = "; run it as the user of the backup configuration" if denied else ""
         raise of_files(error, f"{error}{advice}") from error

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directories on file systems that can hang: a child looks first, and one that hung is not followed by another.
+"""Directories on file systems that can hang: a child checks first, and after a hanging one no other starts.
 
 A process that waits for a dead share cannot be interrupted, not even killed before the share answers. So a child looks
 into each directory that lies on a share, and into each share below one. A child that hangs is given up and remembered:
@@ -78,7 +78,7 @@ def _ask(share: str, child: t.Mapping[str, t.Any], state: State, world: World) -
 
 
 def on_share(path: str) -> bool:
-    """Whether a directory, or something below it, lies on a file system that can hang."""
+    """Whether a directory, or something below it, is on a file system that can hang."""
     return bool(_shares(path, _mount_points()))
 
 
@@ -132,14 +132,14 @@ def _kill(child: int) -> None:
 def _text(share: str, child: t.Mapping[str, t.Any]) -> str:
     return (
         f"{share} does not answer (since {child['since']}, process {child['pid']} waits for it). Repair or unmount it. "
-        "Nothing looks at it again as long as that process lives"
+        "It is not checked again as long as that process lives"
     )
 
 
 def _be_child(work: t.Callable[[t.Callable[[], None]], t.Any], answer: int, alive: int) -> t.NoReturn:
     code = 1
     try:
-        # Should it hang for ever, nobody shall wait for it to close what is ours, the lock above all.
+        # If it hangs for ever, it must not keep our descriptors open, above all the lock.
         nothing = os.open(os.devnull, os.O_RDWR)
         for ours in (0, 1, 2):
             os.dup2(nothing, ours)
@@ -157,7 +157,7 @@ def _be_child(work: t.Callable[[t.Callable[[], None]], t.Any], answer: int, aliv
             data = data[os.write(answer, data) :]
         code = 0
     finally:
-        # Not sys.exit: what the parent set up (handlers, buffers) must not run twice.
+        # Not sys.exit: handlers and buffers of the parent must not run twice.
         os._exit(code)
 
 
@@ -176,7 +176,7 @@ def _mount_points() -> list[tuple[str, str]]:
 
 
 def _shares(path: str, points: t.Sequence[tuple[str, str]]) -> list[str]:
-    """What to look at: the path itself when it lies on a share, and the shares below it."""
+    """Paths to check: the path itself when it is on a share, and the shares below it."""
     over = [(place, kind) for place, kind in points if _below(path, place)]
     deepest = max(over, key=lambda point: len(point[0]), default=("/", ""))
     found = [path] if _KINDS.match(deepest[1]) else []

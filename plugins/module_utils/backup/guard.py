@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The outermost handler: whatever goes wrong ends as an error of this program, which status, metrics and webhook know.
+"""The outermost handler: every exception becomes an error of this program, which status, metrics and webhook report.
 
-An exception that no code expected, such as the recursion or memory that hostile content costs, is no reason to be
-silent: a backup that dies without a word looks like one that ran.
+An exception that no code expected, such as the recursion or memory that hostile content costs, must not
+end silently: a backup that dies without a message looks like one that ran.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def unexpected(error: Exception, kind: type[BackupError] = Unexpected) -> Backup
 
 @contextlib.contextmanager
 def everything(kind: type[BackupError] = Unexpected) -> t.Iterator[None]:
-    """Raise what is neither an error of this collection nor of the system as one of this domain."""
+    """Raise exceptions that are neither of this collection nor of the system as errors of this domain."""
     try:
         yield
     except (OneboxError, OSError):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A restore that was cut short: it is noted, so that status says so, and no set is taken of what it left.
+"""A restore that was cut short: a note keeps status red and stops backups until it is finished.
 
 The note is written before the first change to the stack, and removed when the restore ended by itself, successful or
 not. A killed one leaves a service stopped, or a database under another name, and everything else green. The next

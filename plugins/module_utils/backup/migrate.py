@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Data from another place into the running stack, then the SQL the stack declares.
+"""Import data from elsewhere into the running stack, then apply the SQL of the stack.
 
-Everything is tried out before anything is touched; what was there before is moved aside and never deleted; what came in
-is remembered, so that a run that was killed goes on where it is, and one too many changes nothing.
+Everything is tried out before anything is touched; previous data is moved aside and never deleted. Imports are
+recorded, so that the run after a killed one continues, and a repeated run changes nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
 
 MOVE, THERE, MOVED = "move", "there", "moved"
-_AGAIN = "what was moved aside is untouched, run it again"
+_AGAIN = "previous copies are untouched, run it again"
 
 
 def datum(
@@ -62,7 +62,7 @@ def datum(
 
 @dataclass(frozen=True)
 class Request:
-    """What a migration shall do."""
+    """The imports and SQL files of a run."""
 
     data: tuple[Datum, ...] = ()
     migrations: tuple[Migration, ...] = ()
@@ -72,13 +72,13 @@ def migrate(context: Context, request: Request, *, confirm: str = "", wait: floa
     """Plan a migration, and do it. ``error`` in the report is "" when all went well.
 
     Data are only moved when ``confirm`` is the stack's name; without it, and while there are data to move, nothing is
-    done at all. SQL alone needs no such word: the stack declares it.
+    done at all. SQL alone needs no confirmation: the stack configures it.
 
     Args:
         dry: only plan.
 
     Raises:
-        DeclarationError: the request does not fit the declaration.
+        DeclarationError: the request does not fit the backup configuration.
         MigrationError: a file is not what it should be, or an applied migration was changed; nothing was touched.
         RestoreRefused: ``confirm`` is another name.
         Busy: another run holds the lock.
@@ -142,7 +142,7 @@ def _check(context: Context, request: Request) -> None:
 def _spec(specs: t.Mapping[str, SourceSpec], name: str, where: str) -> SourceSpec:
     if name not in specs:
         known = ", ".join(specs)
-        raise DeclarationError(f"{where}: there is no source {name!r} in the backup declaration; there are {known}")
+        raise DeclarationError(f"{where}: there is no source {name!r} in the backup configuration; there are {known}")
     return specs[name]
 
 
@@ -158,7 +158,7 @@ class _Migration:
         self.pending: list[tuple[Migration, MigrationRow]] = []
 
     def recover(self) -> None:
-        """Finish what a killed run left half done."""
+        """Finish the half-done steps of a killed run."""
         found = []
         for name, kind in registry.KINDS.items():
             found += kind.finish_import(self.context, [spec for spec in self.specs.values() if spec.kind == name])
@@ -189,7 +189,7 @@ class _Migration:
             key = (one.source, one.database)
             if key not in by_database:
                 if key in moving:
-                    by_database[key] = {}  # what the dump has seen is only known once it is there
+                    by_database[key] = {}  # the record in the dump is only readable after the import
                 else:
                     server = self._server(one)
                     mine = [other for other in self.request.migrations if (other.source, other.database) == key]
@@ -224,7 +224,7 @@ class _Migration:
     def _apply(self) -> None:
         moved = {(row.source, row.database) for row in self.report.data if row.state == MOVED}
         for key in moved:
-            # A dump of a stack like this one brings its own notes along.
+            # A dump of a stack like this one includes its record of migrations.
             mine = [one for one, _row in self.pending if (one.source, one.database) == key]
             if mine:
                 known = sql_migrations.state(self._server(mine[0]), key[1], mine)

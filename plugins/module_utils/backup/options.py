@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the backup modules share: where the declaration is, and the report as they return it."""
+"""Shared by the backup modules: options, the backup configuration, and returned reports."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ SET: dict[str, dict[str, t.Any]] = {
 
 
 def surroundings(name: str, config: str | None, world: World, key: str | None = None) -> Context:
-    """The surroundings of the stack ``name``.
+    """The context of the stack ``name``.
 
     Args:
         key: file with a further authentication key.
 
     Raises:
-        DeclarationError: the declaration is of another stack.
+        DeclarationError: the configuration is of another stack.
         StoreError: there is no key in that file.
     """
     if not config:
@@ -50,7 +50,7 @@ def surroundings(name: str, config: str | None, world: World, key: str | None = 
         config = os.path.join(base, "onebox", "backup", f"{name}.json")
     found = declaration.read(config)
     if found.stack != name:
-        raise DeclarationError(f"{config} is the declaration of {found.stack!r}, not of {name!r} (option name)")
+        raise DeclarationError(f"{config} configures the backups of {found.stack!r}, not of {name!r} (option name)")
     context = contexts.make(found, world)
     if key:
         context.keys.trust(key)
@@ -62,7 +62,7 @@ def chosen(context: Context, where: str, wanted: str, accepted: int = 0) -> dict
     """The set called ``wanted`` as the modules return it. Raises :class:`StoreError` when there is none to use."""
     store = context.store if where == "local" else context.offsite
     if store is None:
-        raise StoreError("there is no off-site repository in the declaration (option repository)")
+        raise StoreError("there is no off-site repository in the backup configuration (option repository)")
     found = pick(store.sets(), wanted, store.place, accepted)
     manifest = found.understood()
     return {"seq": found.seq, "id": found.id, "taken": manifest.taken, "size": manifest.size}
@@ -85,9 +85,9 @@ def info(status: StatusReport) -> dict[str, t.Any]:
 
 
 def outlook(context: Context) -> dict[str, t.Any]:
-    """What a deploy wants to know: the status, and whether a first backup is wanted. Fails for no repository.
+    """The status for a deploy, and whether a first backup is needed. An unreadable repository is a problem in it.
 
-    A box that was rebuilt has no sets and an empty stack, and its sets are off-site. To back that up as if it were the
+    A rebuilt host has no sets and an empty stack, and its sets are off-site. To back that up as if it were the
     stack would be a set that nobody wants, with a number that is taken.
     """
     try:
@@ -108,7 +108,7 @@ def outlook(context: Context) -> dict[str, t.Any]:
         if away:
             text = (
                 f"there are {len(away)} sets off-site (the newest is {away[-1].seq}) and none here: restore with "
-                "playbooks/restore.yml -e repository=offsite, or begin anew with onebox-backup backup --accept-drop"
+                "playbooks/restore.yml -e repository=offsite, or start again with onebox-backup backup --accept-drop"
             )
             return {**found, "wants_first": False, "problems": [text]}
     return found
@@ -120,7 +120,7 @@ def returned(report: t.Mapping[str, t.Any], context: Context) -> dict[str, t.Any
         with file_errors():
             usable = [found.seq for found in context.store.sets() if found.manifest]
     except BackupError:
-        usable = []  # the report's own error says why
+        usable = []  # the error of the report gives the reason
     return {
         **{key: report[key] for key in ("snapshot", "sources", "verified", "pruned", "prune_plan", "offsite")},
         "last_good": usable[-1] if usable else None,

@@ -36,7 +36,7 @@ def commit(
             return manifest, store.commit(staging, manifest, roots, capturer.excludes)
         except TreesUnread as error:
             bad = [source for source in manifest.sources if _concerned(source, error.paths)]
-            # An error that is nobody's, or everybody's, is one of the store.
+            # An error that concerns no source, or all of them, is one of the store.
             known = {path for source in bad for path in error.paths if _below(path, _root(source))}
             if not bad or known != set(error.paths) or len(bad) == len(manifest.sources):
                 raise

@@ -77,7 +77,7 @@ def restore(context: Context, request: Request, *, confirm: str = "", wait: floa
 
 
 def _recover(context: Context) -> list[str]:
-    """Finish what a killed restore left half done. Returns a line for each action. Raises :class:`BackupError`."""
+    """Finish the half-done steps of a killed restore. Returns a line for each action. Raises :class:`BackupError`."""
     done = []
     with file_errors(), guard.everything():
         for name, kind in registry.KINDS.items():
@@ -87,7 +87,7 @@ def _recover(context: Context) -> list[str]:
 
 @file_errors()
 def preview(context: Context, request: Request, confirm: str) -> Dict:
-    """The report with the steps and nothing done; takes no lock and writes nothing. Raises as :func:`restore`."""
+    """The report with the steps. Changes nothing, without a lock. Raises as :func:`restore`."""
     return _prepare(context, request, confirm)[1].as_dict()
 
 
@@ -236,7 +236,7 @@ class _Restore:
                     interrupted.begin(self.context, self.chosen.seq, source.name)
                 kind.restore(self.job, spec, source, staged)
         except (FileError, OSError) as error:
-            row.error = f"{error}; what was moved aside is untouched"
+            row.error = f"{error}; previous copies are untouched"
             raise of_files(error, f"source {source.name}: {row.error}") from error
         except BackupError as error:
             row.error = str(error)
@@ -245,7 +245,7 @@ class _Restore:
 
     @contextlib.contextmanager
     def _reported(self) -> t.Iterator[None]:
-        """Forget what was begun when an error of ours ends it: its text says what is as it was before.
+        """Clear the note when an error of ours ends the restore: its text says which data is unchanged.
 
         An error in a damaged file of the set does not say so: then the note stays, see :mod:`interrupted`.
         """

@@ -265,7 +265,7 @@ def _require_space(context: Context, newest: StoredSet | None) -> None:
 
 @file_errors()
 def preview(context: Context, *, force_prune: bool = False) -> Dict:
-    """What a run would find and delete, without doing it; in the shape stack_backup returns.
+    """The plan of a run, with the keys that stack_backup returns.
 
     Raises:
         StoreError: the repository cannot be read.

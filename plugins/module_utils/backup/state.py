@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a stack's backups remember beside the sets: sequence, last runs, evidence of rehearsals."""
+"""The state of a stack's backups in addition to the sets: sequence, last runs, evidence of rehearsals."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class State:
     """The state directory of a stack's backups.
 
     Args:
-        path: a private directory; made when it is not there.
+        path: a private directory; created when it is missing.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def prepare(self) -> None:
-        """Make the directories. Raises :class:`FileError` when they are not private."""
+        """Create the directories. Raises :class:`FileError` when they are not private."""
         trees.private_dir(self.path)
         trees.private_dir(os.path.join(self.path, "evidence"))
 
@@ -59,7 +59,7 @@ class State:
         self.write("committed", {"seq": seq, "place": place})
 
     def last_committed(self) -> tuple[int, str]:
-        """The last set that :meth:`committed` was told of, and where; (0, "") for none."""
+        """The last committed set, and its repository; (0, "") for none."""
         note = self.read("committed")
         return int(note.get("seq") or 0), str(note.get("place") or "")
 
@@ -104,7 +104,7 @@ class State:
         return found
 
     def pinned(self) -> set[int]:
-        """Sets a person wants to keep whatever the policy says."""
+        """Sets to keep regardless of the policy."""
         return {int(seq) for seq in self.read("pins").get("sets", ())}
 
     def pin(self, seq: int, keep: bool) -> bool:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known about a stack's backups: for a person, a report, and a metrics file."""
+"""The state of a stack's backups, for reports and the metrics file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def inspect(context: Context) -> StatusReport:
     """
     found = context.store.sets()
     usable = [item for item in found if item.manifest is not None]
-    # One that lacks a source is not what an age is counted from.
+    # A set that lacks a source does not count for the age.
     whole = [item for item in usable if item.manifest and not item.manifest.left_out]
     newest = whole[-1].manifest if whole else None
     last = context.state.read("last-backup")
@@ -63,7 +63,7 @@ def inspect(context: Context) -> StatusReport:
         problems.append(f"the last check found damage: {checked['error']}")
     if context.offsite is not None and offsite_damage(context):
         problems.append(f"the last check off-site failed: {offsite_damage(context)}")
-    # What failed off-site counts no more when off-site was taken out of the declaration.
+    # Failures off-site do not count any more when off-site was removed from the configuration.
     places = ("local", "offsite") if context.offsite is not None else ("local",)
     rehearsals = {where: _rehearsal(context, where) for where in places}
     for where, note in rehearsals.items():
@@ -106,13 +106,13 @@ def _row(item: StoredSet, proven: t.Container[int], pinned: t.Container[int]) ->
 
 
 def offsite_lag(context: Context) -> int | None:
-    """How many sets the last run knew to be missing off-site; None when it did not look."""
+    """Number of sets that were missing off-site after the last run; None when it was not checked."""
     lag = (context.state.read("last-backup").get("offsite") or {}).get("lag")
     return lag if isinstance(lag, int) else None
 
 
 def offsite_damage(context: Context) -> str:
-    """What the last check found wrong off-site, "" when it found nothing or there was none."""
+    """The problem that the last check found off-site, "" for none."""
     return str(context.state.read("last-check-offsite").get("error") or "")
 
 
@@ -168,7 +168,7 @@ def failed(context: Context, command: str, error: OneboxError) -> None:
 
 
 def check(context: Context, *, wait: float = 0.0) -> Dict:
-    """Look for damage in the repository, then the status, fresh metrics, and the webhook when something is wrong.
+    """Check the repository for damage, write metrics, and notify the webhook of problems. Returns the status.
 
     Args:
         wait: seconds to wait for another run of this stack.
@@ -199,7 +199,7 @@ def _inspect(context: Context) -> None:
 
 
 def _check_offsite(context: Context) -> None:
-    """Whether off-site still has all that its sets are made of: what a copy left there may be deleted by others."""
+    """Check that off-site still has all objects of its sets: others may have deleted some."""
     if context.offsite is None or offsite_lag(context) is None:
         return
     error = ""
@@ -222,7 +222,7 @@ def notify(context: Context, what: str, text: str, warnings: list[str]) -> None:
     now = context.now().timestamp()
     if last.get("sha256") == digest and 0 <= now - float(last.get("at") or 0) < QUIET_SECONDS:
         return
-    # Needed on bad days alone, and half of what a run loads.
+    # Needed for failures only, and half of the modules of a run.
     from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import notify as webhooks
 
     unsaid = webhooks.send(webhook, f"{context.declaration.stack}: {what}", text, context.world.sleep)
@@ -236,7 +236,7 @@ def notify(context: Context, what: str, text: str, warnings: list[str]) -> None:
 
 
 def refresh(context: Context, warnings: list[str]) -> None:
-    """Write the metrics file anew."""
+    """Write the metrics file."""
     path = context.declaration.metrics_file
     if not path:
         return

@@ -39,7 +39,7 @@ def test_sql_is_applied_in_order_once_and_optional_ones_may_fail(stack):
 
     changed = [files[0], files[1] + " -- and more", *files[2:]]
     with pytest.raises(
-        MigrationError, match=r"1\.sql was applied to database coin at .* what is applied cannot be changed"
+        MigrationError, match=r"1\.sql was applied to database coin at .* applied files cannot be changed"
     ):
         migrate.migrate(make(stack), sql(*changed, "CREATE TABLE later (a int);"))
     assert stack.sql("SELECT to_regclass('later') IS NULL;") == "t"

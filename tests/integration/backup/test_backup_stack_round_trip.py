@@ -289,7 +289,9 @@ def test_when_going_back_fails_the_error_says_why_it_began_and_where_the_former_
     monkeypatch.setattr(load, "compare", differs)
     failed = restore.restore(make(stack), request, confirm=stack.name)
     former = failed["aside"][0].split()[-1]
-    assert f"it differs; the former one is {former}: stop the services, drop coin and rename it back" in failed["error"]
+    assert (
+        f"it differs; the previous one is {former}: stop the services, drop coin and rename it back" in failed["error"]
+    )
     assert failed["exit_code"] == 8
     stack.sql("ALTER DATABASE held RENAME TO coin;", "template1")
 

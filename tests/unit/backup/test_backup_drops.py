@@ -135,7 +135,7 @@ def certs(box):
 def test_source_that_was_added_is_told_until_a_set_holds_it(box, certs):
     assert run.backup(two(box, "data"))["error"] == ""
     found = status.status(two(box, "data", "certs"))
-    assert found["notes"] == ["source certs (directory) is in no set yet: the next backup takes it"]
+    assert found["notes"] == ["source certs (directory) is in no set yet: the next backup includes it"]
     report = restore.restore(two(box, "data", "certs"), restore.Request(), confirm="unit")
     assert report["error"] == ""
     assert report["warnings"] == ["set 1 holds no source 'certs': it stays as it is"]
@@ -150,7 +150,7 @@ def test_source_that_was_removed_is_told_once_and_the_others_are_restored(box, c
         "To restore it, add it there again"
     ]
     first = run.backup(two(box, "data"))
-    assert "source certs (directory) is in set 1 and not declared any more" in first["warnings"][0]
+    assert "source certs (directory) is in set 1 and not configured any more" in first["warnings"][0]
     assert "pin 1" in first["warnings"][0]
     assert run.backup(two(box, "data"))["warnings"] == []
 

@@ -111,7 +111,7 @@ def test_full_disk_under_a_rehearsal_and_a_restore_has_exit_code_6_and_is_no_ver
     assert report["exit_code"] == 6
     assert "No space left on device" in report["error"]
     rows = report["sources"]
-    assert ["what was moved aside is untouched" in row["error"] for row in rows] == [True] * (where == "source")
+    assert ["previous copies are untouched" in row["error"] for row in rows] == [True] * (where == "source")
     assert sorted(os.listdir(box.base)) == ["data", "metrics", "repo", "state"]
 
 
@@ -168,6 +168,6 @@ def test_denied_directory_is_told_with_the_advice_that_fits(tmp_path, monkeypatc
     assert cli.main(["--config", str(config), "backup"]) == 5
     said = capsys.readouterr().err
     assert f"cannot create the directory {tmp_path}/state: Permission denied" in said
-    assert "run it as the user the declaration was made for" in said
+    assert "run it as the user of the backup configuration" in said
     assert cli.main(["--config", str(config), "--json", "backup"]) == 5
     assert json.loads(capsys.readouterr().out)["exit_code"] == 5

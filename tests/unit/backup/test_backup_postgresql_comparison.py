@@ -213,7 +213,7 @@ def test_another_major_version_words_the_schema_otherwise_and_changes_nothing_el
 def test_database_without_a_dumped_schema_is_not_compared_as_another_major_version(lost):
     facts = {**{key: value for key, value in FACTS.items() if key != "entries"}, **lost}
     newer = {**FOUND, "extensions": {"plpgsql": "2.0"}}
-    assert compare(facts, FOUND) == ["db: the set does not say what its schema was"]
+    assert compare(facts, FOUND) == ["db: the set has no record of its schema"]
     assert len(compare(facts, newer)) == 2
     assert compare(facts, newer, another=True) == []
 

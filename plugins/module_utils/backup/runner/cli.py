@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The runner by hand or from a timer, without Ansible: ``onebox-backup backup --config …``.
 
-Exit codes: 0 good, 2 wrong declaration or options, 3 busy, 4 a source failed, 5 the repository, 6 no room, 7 committed
-here but not off-site, 8 restored data differ, 9 a restore was refused, 10 not healthy (``status``), 12 an error that
-no code expected. 4 and 6 also when a set was committed without a source that could not be backed up.
+Exit codes: 0 good, 2 wrong configuration or options, 3 busy, 4 a source failed, 5 the repository, 6 no room,
+7 committed here but not off-site, 8 restored data differ, 9 a restore was refused, 10 not healthy (``status``),
+12 an error that no code expected. 4 and 6 also when a set was committed without a source that could not be backed up.
 """
 
 from __future__ import annotations
@@ -35,47 +35,47 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 UNHEALTHY = 10
-# Commands of timers: their failures are told.
+# Commands of timers: the webhook is notified of their failures.
 TOLD = ("backup", "check", "rehearse")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="onebox-backup", description="Backups of a stack that were restored.")
-    top.add_argument("--config", required=True, help="the stack's backup declaration (JSON)")
+    top = argparse.ArgumentParser(prog="onebox-backup", description="Backups of a stack, rehearsed by restoring them.")
+    top.add_argument("--config", required=True, help="the backup configuration of the stack (JSON)")
     top.add_argument("--json", action="store_true", help="print the report as JSON and nothing else")
     top.add_argument("--wait", type=float, default=0.0, help="seconds to wait for another run of this stack")
     commands = top.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("backup", help="take a set")
+    command = commands.add_parser("backup", help="back up the stack")
     command.add_argument("--accept-drop", action="append", default=[], metavar="SOURCE")
     command.add_argument(
-        "--force-prune", action="store_true", help="delete more than the policy's limit, after a look at plan"
+        "--force-prune", action="store_true", help="delete more than the policy's limit, see plan first"
     )
-    commands.add_parser("plan", help="what retention would delete now")
-    commands.add_parser("status", help="sets, ages, rehearsals; exit code 10 when something is wrong")
+    commands.add_parser("plan", help="show the sets that retention would delete now")
+    commands.add_parser("status", help="show sets, ages and rehearsals; exit code 10 if there are problems")
     commands.add_parser(
         "check",
-        help="read a part of the repository in full, status, fresh metrics, and the webhook when something is wrong",
+        help="verify a part of the repository, show the status, write metrics and notify the webhook of problems",
     )
-    command = commands.add_parser("rehearse", help="restore into throwaway containers and compare")
+    command = commands.add_parser("rehearse", help="restore a set into throwaway containers and compare it")
     command.add_argument("--set", default="latest")
     command.add_argument("--offsite", action="store_true")
-    command.add_argument("--self-test", action="store_true", help="damage copies and demand that each is found")
+    command.add_argument("--self-test", action="store_true", help="damage copies; each damage must be found")
     _trust(command)
-    command = commands.add_parser("restore", help="show what a restore would do, and do it with --yes")
+    command = commands.add_parser("restore", help="show the steps of a restore; run it with --yes")
     command.add_argument("--set", default="latest")
     command.add_argument("--offsite", action="store_true")
     command.add_argument("--source", action="append", default=[], help="only this source; default all")
     command.add_argument("--database", action="append", default=[], help="only this database of the sources")
-    command.add_argument("--into", default="", help="put files below this directory instead of over the stack")
-    command.add_argument("--yes", default="", metavar="STACK", help="do it; the name of the stack, typed out")
+    command.add_argument("--into", default="", help="restore files into this directory instead of into the stack")
+    command.add_argument("--yes", default="", metavar="STACK", help="confirm with the name of the stack")
     _trust(command)
-    command = commands.add_parser("due", help="run what is due; for launchd or cron, every quarter of an hour")
+    command = commands.add_parser("due", help="run the jobs that are due, from launchd or cron every 15 minutes")
     for job in schedule.JOBS:
         command.add_argument(
             f"--{job}", type=_when, metavar="WHEN", help="such as '*-*-* 02:15:00' or 'Sun *-*-* 04:15:00'"
         )
-    command = commands.add_parser("pin", help="keep a set whatever the policy says")
+    command = commands.add_parser("pin", help="keep a set regardless of the policy")
     command.add_argument("seq", type=int)
     command.add_argument("--remove", action="store_true")
     return top
@@ -93,7 +93,7 @@ def _trust(command: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="SET",
-        help="accept this one set although nothing vouches for it",
+        help="accept this set without authentication",
     )
 
 
@@ -107,7 +107,7 @@ def _when(text: str) -> schedule.When:
 def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> int:
     """Run a command. Returns the exit code; no error a user can cause ends in a traceback."""
     for stream in (sys.stdout, sys.stderr):
-        # A file's name need not be text; a warning that holds one is printed nevertheless.
+        # The name of a file may not be text; a warning with such a name is printed nevertheless.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     out = out or sys.stdout
@@ -128,7 +128,7 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
                 context.keys.trust(options.authentication_key)
             report, code = _dispatch(context, options)
     except OneboxError as error:
-        # What a timer runs must not fail in silence, also where it fails before there is a report, as on a wrong key.
+        # A job of a timer must not fail silently, even if it fails before there is a report, as on a wrong key.
         if context is not None and options.command in TOLD and not isinstance(error, Busy):
             status.failed(context, options.command, error)
         if options.json:

@@ -5,7 +5,7 @@
 
 A unit with ``LoadCredential=coin.key:/etc/onebox/backup/coin.key`` finds the file as ``coin.key`` below
 ``$CREDENTIALS_DIRECTORY`` (systemd.exec(5)); the unit itself need not be able to open the original. Run by hand there
-is no such directory, and the files of the declaration are read where they are.
+is no such directory, and the files of the configuration are read where they are.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration im
 
 
 def handed_over(declaration: Declaration, environment: t.Mapping[str, str]) -> Declaration:
-    """The declaration, with each secret file that systemd handed over read from there."""
+    """The configuration, with each secret file that systemd handed over read from there."""
     folder = environment.get("CREDENTIALS_DIRECTORY", "")
 
     def place(path: str) -> str:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Install the backup runner, the declaration of a stack, its directories and its units."""
+"""Install the backup runner, the configuration of a stack, its directories and its units."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def install(path: str, interpreter: str, check: bool) -> bool:
 
 
 def write_declaration(path: str, data: t.Mapping[str, t.Any], check: bool) -> tuple[bool, str, str]:
-    """Check a declaration and put it at ``path`` (mode 0600). Returns whether it changed, the former and the new text.
+    """Check a configuration and write it to ``path`` (mode 0600). Returns whether it changed, the old and the new text.
 
     Raises:
         DeclarationError: it is wrong; nothing was written.
@@ -45,9 +45,9 @@ def write_declaration(path: str, data: t.Mapping[str, t.Any], check: bool) -> tu
 
 
 def make_places(data: t.Mapping[str, t.Any], check: bool) -> list[str]:
-    """Make the state directory and a repository on this machine, private. Returns those that were, or would be, made.
+    """Create the state directory and a local repository, private. Returns those that were, or would be, created.
 
-    A unit that may write to nothing else cannot make them itself.
+    A unit that may write to nothing else cannot create them itself.
     """
     found = declaration.parse(data)
     places = [found.state_dir] + [path for path in (found.repository.path,) if os.path.isabs(path)]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Prometheus reads, by the node exporter's textfile collector. The alerts on it: roles/backups/files."""
+"""Metrics for the textfile collector of Prometheus' node exporter. The alerts on it: roles/backups/files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def text(declaration: Declaration, status: StatusReport) -> str:
     add("last_run_ok", "1 when the last run ended without any error, off-site included.", status.last_run_ok)
     add("last_size_bytes", "Bytes of the newest set's staged files.", status.last_size)
     add("last_duration_seconds", "How long the last run took.", status.last_seconds)
-    add("max_age_seconds", "Above this age of the newest set something is wrong.", declaration.max_age_hours * 3600)
+    add("max_age_seconds", "Largest allowed age of the newest set.", declaration.max_age_hours * 3600)
     rehearsals = (
         ("rehearsal_last_success_timestamp_seconds", "When a set was last restored and found equal.", "good_at"),
         ("rehearsal_last_ok", "1 when the last rehearsal succeeded.", "ok"),
@@ -48,7 +48,7 @@ def text(declaration: Declaration, status: StatusReport) -> str:
         for where, note in sorted(status.checks.items()):
             add(name, what, note.get(key), f',where="{where}"')
     lag = status.offsite_lag
-    # While nobody looked there, no set is known to be there: a series that is missing would be no alarm.
+    # Before the first copy no set is known to be there. A missing series would not trigger an alert.
     lag = status.sets if lag is None and declaration.offsite is not None else lag
     add("offsite_lag_sets", "Committed local sets that are not known to be off-site.", lag)
     for name, source in sorted(status.sources.items()):

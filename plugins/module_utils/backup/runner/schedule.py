@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is due now, where no systemd keeps the time: launchd, cron.
+"""Schedules without systemd: launchd, cron.
 
 launchd makes up for a time the Mac slept through, but not for one it was switched off at. So it only has to start
 ``onebox-backup due`` now and then and at login; what is due is worked out here, from when each job last ended. That
@@ -82,7 +82,7 @@ def jobs(schedules: t.Mapping[str, When], last: t.Mapping[str, t.Mapping[str, t.
         note = last.get(name) or {}
         ended = float(note.get("ended") or 0)
         missed = ended < when.last(now).timestamp()
-        # Another set would be no closer to off-site: the next regular run copies what is missing.
+        # Another set would not help off-site: the next regular run copies the missing sets.
         wrong = bool(note.get("error")) and note.get("exit_code") != OffsiteError.exit_code
         failed = wrong and now.timestamp() - ended >= AGAIN
         # A note from the future comes from a clock that was wrong; trusting it would mean no backup until then.
@@ -92,10 +92,10 @@ def jobs(schedules: t.Mapping[str, When], last: t.Mapping[str, t.Mapping[str, t.
 
 
 def run_due(context: Context, schedules: t.Mapping[str, When], *, wait: float = 0.0) -> Dict:
-    """Run what is due, one after the other; one that fails does not keep the next from being tried.
+    """Run the jobs that are due, one after the other. A failed one does not stop the next.
 
     Args:
-        schedules: of the jobs backup, rehearse, offsite and check, in the order they shall run.
+        schedules: of the jobs backup, rehearse, offsite and check, in the order to run them.
         wait: seconds to wait for another run of this stack.
     """
     context.state.prepare()
@@ -124,7 +124,7 @@ def run_due(context: Context, schedules: t.Mapping[str, When], *, wait: float = 
 
 
 def _last(context: Context, job: str) -> t.Mapping[str, t.Any]:
-    """How a job last went, whoever ran it: this program, a person, a playbook."""
+    """The last result of a job, whether this program, an operator or a playbook ran it."""
     ours = (context.state.read("due").get("jobs") or {}).get(job) or {}
     names = {"rehearse": "last-rehearsal-local", "offsite": "last-rehearsal-offsite"}
     note = context.state.read(names.get(job, f"last-{job}"))
@@ -155,7 +155,7 @@ def _offsite(context: Context, wait: float) -> Outcome:
 
 
 def _check(context: Context, wait: float) -> Outcome:
-    # The check itself notified of what it found; here only counts that it ran.
+    # The check itself notified of its findings; here only its end counts.
     status.check(context, wait=wait)
     return "", 0
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Have systemd's timers run: all of a stack in one look, since a call for each would cost a deploy its time."""
+"""Enable and start systemd's timers: all of a stack in one query, because a call for each would take too long."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 
 
 def ensure(names: t.Sequence[str], *, user: bool, rewritten: bool, check: bool, world: World) -> list[str]:
-    """Have these timers enabled and waiting. Returns those that were not, or that run by other files than before.
+    """Enable and start these timers. Returns those that were not running, or whose files changed.
 
     Args:
         names: such as ``onebox-backup-coin-backup.timer``.
@@ -21,7 +21,7 @@ def ensure(names: t.Sequence[str], *, user: bool, rewritten: bool, check: bool, 
         rewritten: unit files were, or would be, changed a moment ago.
 
     Raises:
-        BackupError: systemd refuses them; the text has what it said.
+        BackupError: systemd refuses them; the text has its error.
     """
     words = ["systemctl", *(["--user"] if user else [])]
 
@@ -35,7 +35,7 @@ def ensure(names: t.Sequence[str], *, user: bool, rewritten: bool, check: bool, 
         return []
     idle = set(names) if rewritten else set()
     for verb, good in (("is-enabled", "enabled"), ("is-active", "active")):
-        # One line for each, in order; the exit code only says that one of them is not.
+        # One line for each, in order; the exit code only shows that one of them is not.
         said = call(verb, *names, must=False).stdout.split()
         idle |= {name for name, word in zip(names, said) if word != good}
         idle |= set(names[len(said) :])

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a kind of source can do: one class a kind, in the folder of its name, see :mod:`registry`."""
+"""The actions of each kind of source: one class a kind, in the folder of its name, see :mod:`registry`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Captured:
-    """What a capture staged. ``count`` is rows, keys or entries; ``facts`` is the mapping for the manifest."""
+    """The result of a capture. ``count`` is rows, keys or entries; ``facts`` is the mapping for the manifest."""
 
     artefacts: t.Sequence[Artefact]
     count: int
@@ -73,7 +73,7 @@ class RehearseJob:
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What a rehearsal found in a restored copy that is equal: counts for the report, and warnings."""
+    """The result of a successful rehearsal: counts for the report, and warnings."""
 
     found: dict[str, t.Any]
     warnings: t.Sequence[str] = ()
@@ -214,7 +214,7 @@ class Kind(t.Protocol):
         return ""
 
     def keep(self, source: Source, staging: str, lists: str) -> None:
-        """Keep what the next capture compares with, of a committed source, in the directory ``lists``."""
+        """Keep a file of a committed source for the next capture, in the directory ``lists``."""
         return
 
     def size(self, source: Source, without: t.Collection[str] = ()) -> int:
@@ -230,9 +230,9 @@ class Kind(t.Protocol):
         return [], []
 
     def finish_restore(self, context: Context, specs: t.Sequence[specs.SourceSpec]) -> list[str]:
-        """Finish what a killed restore left half done. Returns a line for each action."""
+        """Finish the half-done steps of a killed restore. Returns a line for each action."""
         return []
 
     def finish_import(self, context: Context, specs: t.Sequence[specs.SourceSpec]) -> list[str]:
-        """Finish what a killed import left half done. Returns a line for each action."""
+        """Finish the half-done steps of a killed import. Returns a line for each action."""
         return []

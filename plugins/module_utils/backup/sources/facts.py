@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facts of a source: what a manifest records of its content, typed. On disk they are a mapping with these keys."""
+"""Typed facts of a source. In a manifest they are a mapping with these keys."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def _containers(engine: Engine, **which: t.Any) -> list[Container]:
 
 
 def image(engine: Engine, identity: str) -> dict[str, t.Any] | None:
-    """What the engine knows of an image, None when it is not there. Raises :class:`SourceError`."""
+    """The image as the engine describes it, None when it does not exist. Raises :class:`SourceError`."""
     from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 
     try:
@@ -43,7 +43,7 @@ def image(engine: Engine, identity: str) -> dict[str, t.Any] | None:
 
 
 def find_container(engine: Engine, stack: str, spec: SourceSpec) -> Container:
-    """The running container of a source. Raises :class:`SourceError` with what is wrong with it."""
+    """The running container of a source. Raises :class:`SourceError` with the problem."""
     if spec.container:
         found = _containers(engine, names=[spec.container])
     else:
@@ -58,7 +58,7 @@ def find_container(engine: Engine, stack: str, spec: SourceSpec) -> Container:
 
 
 def image_facts(engine: Engine, container: Container) -> Image:
-    """What is needed to run the same image again: its id, name and registry digests."""
+    """The image, to run it again: its id, name and registry digests."""
     found = image(engine, container.image_id) or {}
     return Image(container.image_ref, container.image_id, sorted(found.get("RepoDigests") or ()))
 

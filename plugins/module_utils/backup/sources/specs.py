@@ -41,7 +41,7 @@ class SourceSpec:
 
     @property
     def rules(self) -> Rules:
-        """What its kind allows and needs."""
+        """The rules of its kind."""
         return RULES[self.kind]
 
     @property
@@ -52,7 +52,7 @@ class SourceSpec:
 
 @dataclass(frozen=True)
 class Rules:
-    """What a kind allows and needs in the backup configuration.
+    """The options that a kind allows and requires in the backup configuration.
 
     Attributes:
         options: names of the options of its own.

@@ -52,7 +52,7 @@ class Keys:
         self._more += found
 
     def replaced_by(self, text: str) -> str:
-        """The content of the key file when ``text`` is to sign from now on: what it held still verifies.
+        """The content of the key file when ``text`` is to sign from now on: its earlier keys still verify.
 
         Raises:
             StoreError: the present file cannot be read.
@@ -156,7 +156,7 @@ def _read(path: str) -> list[bytes]:
 
 
 def _name(key: bytes) -> str:
-    """A name of the key that does not give it away."""
+    """A name of the key that does not reveal it."""
     return hashlib.sha256(b"onebox.stack key " + key).hexdigest()[:16]
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every place that keeps sets can do, and what a set in it looks like."""
+"""The interface of repositories, and a set in one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest
 
-# No backup comes so far; a number above it was made up.
+# No stack has so many backups; a number above it is forged.
 _LIKELY = 100_000_000
 
 
@@ -20,7 +20,7 @@ class StoredSet:
     """A committed set. ``manifest`` is None and ``problem`` says why when it is not understood; it is kept then.
 
     Attributes:
-        doubt: why the set is not authentic, "" when it is. Such a set is listed, and only used when its owner says so.
+        doubt: why the set is not authentic, "" when it is. Such a set is listed, and only used when it is accepted.
     """
 
     seq: int
@@ -40,9 +40,9 @@ class Store:
     """A repository of sets.
 
     Attributes:
-        place: where it is, for messages.
-        trees: True when directories go in by themselves, False when they must be staged as archives.
-        warnings: what a person should know of the last commit.
+        place: its path or URL, for messages.
+        trees: True when the store reads directories itself, False when they are staged as archives.
+        warnings: warnings of the last commit.
         lock: descriptor of the lock that is held, for programs the store starts; -1 for none.
     """
 
@@ -52,7 +52,7 @@ class Store:
     warnings: t.Sequence[str] = ()
 
     def prepare(self) -> None:
-        """Make the repository when there is none, and clear what a killed run left. Only under the lock."""
+        """Create the repository when it is missing, and remove leftovers of killed runs. Only under the lock."""
         raise NotImplementedError
 
     def sets(self) -> list[StoredSet]:
@@ -64,25 +64,25 @@ class Store:
         raise NotImplementedError
 
     def begin(self, seq: int, staging: str, directories: t.Sequence[str]) -> None:
-        """Get ready to commit these, while they are still read. May be left out."""
+        """Prepare a commit of these while they are still read. Optional."""
 
     def abandon(self) -> None:
-        """Undo :meth:`begin` where no commit followed."""
+        """Undo :meth:`begin` without a commit."""
 
     def commit(self, staging: str, manifest: Manifest, directories: t.Sequence[str], excludes: t.Sequence[str]) -> str:
         """Make the staged set (and, with :attr:`trees`, these directories) one committed set. Returns its id."""
         raise NotImplementedError
 
     def fetch(self, found: StoredSet, into: str, only: t.Sequence[str] = ()) -> None:
-        """Put the staged files of a set below ``into``. ``only``: paths below the set; default all."""
+        """Write the staged files of a set below ``into``. ``only``: paths below the set; default all."""
         raise NotImplementedError
 
     def fetch_tree(self, found: StoredSet, path: str, into: str) -> None:
-        """Put the directory ``path`` of a set below ``into`` (only with :attr:`trees`)."""
+        """Write the directory ``path`` of a set below ``into`` (only with :attr:`trees`)."""
         raise NotImplementedError
 
     def verify(self, found: StoredSet) -> int:
-        """Read back what a set just committed consists of and compare checksums. Returns bytes read.
+        """Read back a set that was just committed and compare checksums. Returns bytes read.
 
         Raises:
             StoreError: it is damaged; the text names the file.
@@ -90,7 +90,7 @@ class Store:
         raise NotImplementedError
 
     def inspect(self, turn: int) -> None:
-        """Look for damage in what lies here for long, some of it in each ``turn``. Only under the lock.
+        """Check older data for damage, a part of it in each ``turn``. Only under the lock.
 
         Raises:
             StoreError: there is damage; the text names it.
@@ -98,7 +98,7 @@ class Store:
         raise NotImplementedError
 
     def delete(self, seqs: t.Sequence[int]) -> list[int]:
-        """Delete these sets, oldest first. Returns what was deleted."""
+        """Delete these sets, oldest first. Returns the deleted ones."""
         raise NotImplementedError
 
 
@@ -109,7 +109,7 @@ def pick(sets: t.Sequence[StoredSet], wanted: str, place: str, accepted: int = 0
         accepted: the number of a set that its owner accepts without authentication, 0 for none.
 
     Raises:
-        StoreError: there is none, or it is not authentic and not accepted; the text says what there is.
+        StoreError: there is none, or it is not authentic and not accepted; the text names the existing sets.
     """
     usable = [found for found in sets if found.manifest is not None]
     if wanted == "latest":
@@ -130,8 +130,8 @@ def pick(sets: t.Sequence[StoredSet], wanted: str, place: str, accepted: int = 0
 def _believed(found: StoredSet, place: str, accepted: int) -> StoredSet:
     if found.doubt and found.seq != accepted:
         raise StoreError(
-            f"set {found.seq} in {place}: {found.doubt}. Take a new backup and use that; or give the key it was made "
-            f"with (--authentication-key FILE, backups_authentication_key of the role); or, when you know that nobody "
+            f"set {found.seq} in {place}: {found.doubt}. Take a new backup and use that; or name the key it was made "
+            f"with (--authentication-key FILE, backups_authentication_key of the role); or, if you know that nobody "
             f"else could write to {place}, accept this set: --accept-unauthenticated {found.seq}."
         )
     return found
@@ -146,7 +146,7 @@ def passed_over(sets: t.Sequence[StoredSet], chosen: StoredSet) -> list[str]:
 def numbers(sets: t.Sequence[StoredSet]) -> list[int]:
     """The numbers that a new set must be above: of authentic sets; of all where none is, as before sets were.
 
-    Whoever can write to the repository can put a set with the last number there, after which there could be no other.
+    Anybody who can write to the repository could store a set with the last possible number, which would prevent others.
     """
     authentic = [found.seq for found in sets if found.manifest is not None and not found.doubt]
     return authentic or [found.seq for found in sets if found.seq < _LIKELY]

@@ -36,7 +36,7 @@ class FilesStore(Store):
 
     Args:
         path: the repository, a directory of its own with mode 0700.
-        stack: whose sets they are; those of another stack are never used, and no set is put beside them.
+        stack: whose sets they are; those of another stack are never used, and no set is stored next to them.
         run_id: makes the name of a partial set unique.
         keys: authenticate manifests; without them no set is authentic.
     """
@@ -54,7 +54,7 @@ class FilesStore(Store):
         trees.private_dir(self.place)
         trees.private_dir(self._sets)
         for found in self.sets():
-            # Before anything is cleared: what looks left over may be the other stack's run, which holds another lock.
+            # Before anything is removed: apparent leftovers may belong to a run of the other stack.
             if found.manifest is None and found.problem.startswith(_FOREIGN):
                 raise StoreError(f"{self.place}: set {found.seq} {found.problem}; nothing was written")
         for name in os.listdir(self.place):
@@ -76,7 +76,7 @@ class FilesStore(Store):
             with files.open_regular(place) as file:
                 found, doubt = manifests.load_judged(file.read(schema.MAX_BYTES + 1), place, self._keys)
             if found.seq != int(name):
-                raise StoreError(f"{place} says it is set {found.seq}")
+                raise StoreError(f"{place} is the manifest of set {found.seq}")
             if found.stack != self._stack:
                 raise StoreError(f"{_FOREIGN} {found.stack}: give each stack a repository of its own")
         except OSError as error:

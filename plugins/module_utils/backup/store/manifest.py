@@ -35,10 +35,9 @@ class Artefact:
 
 @dataclass(frozen=True)
 class Source:
-    """What one source gave.
+    """The captured content of a source.
 
-    ``facts`` is what a rehearsal compares with, and depends on ``kind``; ``count`` is what a drop is judged by: rows,
-    keys or entries. ``warnings`` are for a person.
+    ``facts`` depend on ``kind``, and a rehearsal compares them; ``count`` is rows, keys or entries.
     """
 
     name: str
@@ -63,7 +62,7 @@ class Manifest:
 
     @property
     def when(self) -> dt.datetime:
-        """Local wall time at the start of the run, without zone, as retention wants it."""
+        """Local wall time at the start of the run, without zone, as retention needs it."""
         return dt.datetime.fromisoformat(self.taken).replace(tzinfo=None)
 
     @property
@@ -73,7 +72,7 @@ class Manifest:
 
     @property
     def left_out(self) -> dict[str, str]:
-        """Declared sources that this set lacks, and why."""
+        """Configured sources that this set lacks, and why."""
         found = self.runner.get("left_out")
         return {str(name): str(why) for name, why in found.items()} if isinstance(found, dict) else {}
 
@@ -222,5 +221,5 @@ def _canonical(body: t.Mapping[str, t.Any]) -> bytes:
 
 def _seal(body: t.Mapping[str, t.Any]) -> bytes:
     sealed = dict(body, sha256=hashlib.sha256(_canonical(body)).hexdigest())
-    # Indented, because a person reads it on the day the box is gone.
+    # Indented, because people read it on the day the host is lost.
     return json.dumps(sealed, sort_keys=True, ensure_ascii=True, indent=1).encode() + b"\n"

@@ -39,7 +39,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import files, lo
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 _CHECK_PARTS = 14
-# Seconds to wait for a lock before locks of dead processes are looked for.
+# Seconds to wait for a lock before locks of dead processes are removed.
 _SOON = 5.0
 
 
@@ -75,13 +75,13 @@ class ResticStore(Store):
         self._files = RepositoryFiles(spec.path) if os.path.isabs(spec.path) else None
         self._memory = Memory(self._files, state_dir) if self._files else None
         self._snapshots = Snapshots(self._program, self._files, self._memory, self._tag)
-        # Packs that the last commit wrote, and the look at a part of the others under way since it began.
+        # Packs that the last commit wrote, and the verification of a part of the others, which runs meanwhile.
         self._fresh: set[str] = set()
         self._reading: Background[int] | None = None
         # The backup that :meth:`begin` started.
         self._waiting: WaitingBackup | None = None
 
-    # -- the store's promises ------------------------------------------------------------------------------------
+    # -- the interface of a store ------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
         self._program.require_version(self._known_program())
@@ -107,7 +107,7 @@ class ResticStore(Store):
         return self._staging
 
     def begin(self, seq: int, staging: str, directories: t.Sequence[str]) -> None:
-        # restic leaves out one that is not there, without an error before 0.19; the source itself says what is wrong.
+        # Before 0.19 restic skips a missing one without an error; the source itself reports it.
         if all(os.path.isdir(path) for path in directories):
             self._begin(seq, staging, directories, ())
 
@@ -153,14 +153,14 @@ class ResticStore(Store):
         if lost > max(2, expected(manifest) // 10):
             self._restic("forget", identity)
             raise StoreError(
-                f"restic found {lost} files less than were there when the run began; was a disk unmounted meanwhile? "
+                f"restic found {lost} files less than the run listed before. Was a disk unmounted meanwhile? "
                 "Nothing was committed"
             )
         if self._files:
             self._fresh = self._files.packs() - before
         elif self._dump(identity, os.path.join(staging, manifests.NAME)) != sealed:
             self._restic("forget", identity)
-            raise StoreError(f"restic in {self.place} gave back another manifest than it got; nothing was committed")
+            raise StoreError(f"restic in {self.place} returned another manifest than was stored; nothing was committed")
         files.replace(os.path.join(self._state_dir, "manifests", f"{identity}.json"), sealed, durable=False)
         if known is not None:
             tags = [self._tag, f"seq-{manifest.seq}"]
@@ -170,7 +170,7 @@ class ResticStore(Store):
 
     def fetch(self, found: StoredSet, into: str, only: t.Sequence[str] = ()) -> None:
         usable = found.understood()
-        # All staged files in one call, also when only some are asked for: a call costs more than the rest.
+        # All staged files in one call, even if only some are needed: a call costs more than the rest.
         self._restic("restore", f"{found.id}:{self._stage_of(found.id)}", "--target", into, "--quiet")
         os.unlink(os.path.join(into, manifests.NAME))
         for artefact in [artefact for source in usable.sources for artefact in source.artefacts]:
@@ -189,7 +189,7 @@ class ResticStore(Store):
         if not name:
             self._restic("restore", f"{found.id}:/", "--target", into, *words)
             return
-        # Out of its parent: of the directory that is named restic restores what is in it, and not its times.
+        # From its parent: of a named directory restic restores the content without the times of the directory.
         holding = f"{into}.whole"
         os.mkdir(holding, 0o700)
         try:
@@ -234,10 +234,10 @@ class ResticStore(Store):
         return sorted(wanted)
 
     def require_whole(self) -> None:
-        """Demand that every object is there that the sets are made of; their content is not read.
+        """Check that every object of the sets exists; their content is not read.
 
         Raises:
-            StoreError: some are gone, or it cannot be asked.
+            StoreError: some are gone, or it cannot be queried.
         """
         if not self._snapshots.exist(self.lock):
             raise StoreError(f"{self.place}: the repository is gone. The next backup copies all sets there again.")
@@ -247,15 +247,15 @@ class ResticStore(Store):
         except StoreError as error:
             raise StoreError(f"{error}. Were objects deleted there? Then name a new place off-site.") from error
 
-    # -- beyond the promises -------------------------------------------------------------------------------------
+    # -- of restic alone -------------------------------------------------------------------------------------
 
     def prune(self) -> None:
-        """Free the space of deleted sets, in a repository whose structure was found whole."""
+        """Free the space of deleted sets, after a check of the repository's structure."""
         self._restic("check", "--quiet")
         self._alone("prune", "--quiet")
 
     def prepare_copy(self) -> None:
-        """What :meth:`prepare` does, for a repository that only takes copies and is made by the first of them."""
+        """As :meth:`prepare`, for a repository that only gets copies and is created by the first of them."""
         self._program.require_version(self._known_program())
         trees.private_dir(os.path.join(self._state_dir, "manifests"))
 
@@ -280,7 +280,7 @@ class ResticStore(Store):
         identity = str(row["id"])
         kept = os.path.join(self._state_dir, "manifests", f"{identity}.json")
         try:
-            # A snapshot's id is the hash of what it is: a manifest read once needs not be read again.
+            # A snapshot's id is the hash of its content: a manifest that was read once need not be read again.
             with files.open_regular(kept) as file:
                 data = file.read()
             known, doubt = manifests.load_judged(data, kept, self._keys)
@@ -294,7 +294,7 @@ class ResticStore(Store):
             if os.path.isdir(os.path.dirname(kept)):
                 files.replace(kept, data, durable=False)
         if known.seq != seq:
-            return StoredSet(seq, identity, None, f"its manifest says it is set {known.seq}")
+            return StoredSet(seq, identity, None, f"its manifest is that of set {known.seq}")
         return StoredSet(seq, identity, known, doubt=doubt)
 
     def _stage_of(self, identity: str) -> str:
@@ -315,7 +315,7 @@ class ResticStore(Store):
         return self._restic("dump", "--no-lock", "--quiet", identity, path).stdout.encode("utf-8", "replace")
 
     def _create(self, *words: str) -> None:
-        """Make the repository when there is none. Two at once would spoil it: one's key, the other's configuration."""
+        """Create the repository when it is missing, never two at once: their keys and configurations would mix."""
         if self._snapshots.exist(self.lock):
             return
         shared = self.place if self._files else os.path.dirname(self._state_dir)
@@ -324,11 +324,11 @@ class ResticStore(Store):
                 if not self._snapshots.exist(self.lock):
                     self._restic("init", *words)
         except (lock.LockHeld, lock.LockError) as error:
-            raise StoreError(f"{self.place}: the repository cannot be made: {error}") from error
+            raise StoreError(f"{self.place}: the repository cannot be created: {error}") from error
         self._snapshots.made = True
 
     def _alone(self, command: str, *words: str) -> None:
-        """A call that suffers no lock of others."""
+        """A call that needs an exclusive lock."""
         result = self._program.run([command, *words], check=False, lock=self.lock, patience=_SOON)
         if result.rc == 11:
             # One that was killed just before this run began may have been seen to be dead only by now.

@@ -54,7 +54,7 @@ class WaitingBackup:
             os.unlink(self._file)
         self._began = self._program.world.monotonic()
         wait, self._gate = os.pipe()
-        # It estimates the size by a walk of its own unless told not to; nobody sees the estimate.
+        # Without this option it walks through everything once more to estimate the size.
         argv = ["backup", "--json", "--quiet", "--no-scan", "--exclude-file", f"/dev/fd/{wait}"]
         argv += ["--exclude-file", self._file, *self._words]
 
@@ -70,9 +70,9 @@ class WaitingBackup:
         self._run = Background(run)
 
     def go(self, excludes: t.Iterable[str]) -> process.Result:
-        """Let it look, now that all it stores is there, and wait for its end. ``excludes``: lines of its file."""
+        """Let it run, now that all its input is complete, and wait for its end. ``excludes``: lines of its file."""
         if self._program.world.monotonic() - self._began >= self._program.timeout:
-            # Less than its whole time is left to it, or it was ended already: the look at the directories took long.
+            # It has less than its whole time left, or was ended already: reading the directories took long.
             self.abandon()
             self._start()
         text = "".join(f"{line}\n" for line in excludes).encode("utf-8", "surrogateescape")
@@ -85,7 +85,7 @@ class WaitingBackup:
         return self._run.join()
 
     def abandon(self) -> None:
-        """Let it end with nothing stored."""
+        """End it without a snapshot."""
         os.close(self._gate)
         with contextlib.suppress(StoreError):
             self._run.join()
@@ -97,7 +97,7 @@ def escaped(path: str) -> str:
 
 
 def patterns(paths: t.Iterable[str]) -> tuple[list[str], list[str]]:
-    """What leaves out exactly these paths: lines of a file, and patterns that no line can say (odd white space)."""
+    """Exclusions of exactly these paths: lines of a file, and patterns that no line can hold (odd white space)."""
     lines, others = [], []
     for path in paths:
         pattern = escaped(path)
@@ -109,7 +109,7 @@ def patterns(paths: t.Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def summary(text: str) -> dict[str, t.Any]:
-    """What restic said at its end."""
+    """The summary of restic's output."""
     for line in reversed(text.splitlines()):
         try:
             row = json.loads(line)
@@ -121,7 +121,7 @@ def summary(text: str) -> dict[str, t.Any]:
 
 
 def unread(text: str) -> list[str]:
-    """The paths that restic could not read, as it said on its standard error."""
+    """The paths that restic could not read, from its standard error."""
     found = []
     for line in text.splitlines():
         with contextlib.suppress(ValueError):

@@ -36,7 +36,7 @@ class Restic:
         self._version_checked = False
 
     def require_version(self, known: t.Any = None) -> None:
-        """Refuse a version that is not safe to drive. ``known``: :meth:`signs` of a program that was asked before."""
+        """Refuse a version that is not safe to drive. ``known``: :meth:`signs` of a program whose version is known."""
         if self._version_checked:
             return
         if not known or known != self.signs():
@@ -92,7 +92,7 @@ class Restic:
                 f"{self._spec.program} is not there ({error}); install 0.18 or newer, or name its path"
             ) from error
         except process.CommandTimeout as error:
-            hint = "" if timeout else "; raise timeout in the declaration, backups_timeout of the role"
+            hint = "" if timeout else "; raise timeout in the backup configuration, backups_timeout of the role"
             raise StoreError(f"restic {words[0]} on {self._spec.path}: {error}{hint}") from error
         except process.CommandError as error:
             raise StoreError(f"restic {words[0]} on {self._spec.path}: {error}") from error
@@ -101,7 +101,7 @@ class Restic:
         return result
 
     def failed(self, command: str, result: process.Result) -> StoreError:
-        """What a failed call means."""
+        """The error of a failed call."""
         if result.rc == 12:
             return StoreError(
                 f"the key in {self._spec.password_file} does not open {self._spec.path}; without the right one "

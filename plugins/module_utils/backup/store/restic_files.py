@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A local restic repository looked at as files, without its key.
+"""A local restic repository as files, without its key.
 
 restic names each file after the sha256 of what is in it, and each call of restic pays half a second for the key. So
 which snapshots there are, and whether what was written is what lies there, is asked of the files themselves.
@@ -38,7 +38,7 @@ class RepositoryFiles:
         return bool(os.listdir(os.path.join(self.place, "locks")))
 
     def snapshots(self) -> list[str]:
-        """Ids of all snapshots, whoever's they are."""
+        """Ids of all snapshots, of every stack."""
         try:
             return sorted(_names(os.path.join(self.place, "snapshots")))
         except OSError as error:
@@ -89,5 +89,5 @@ class RepositoryFiles:
 
 def _names(folder: str) -> t.Iterator[str]:
     with os.scandir(folder) as rows:
-        # What a killed restic left has another name, and is nothing yet.
+        # Leftovers of a killed restic have other names.
         yield from (row.name for row in rows if len(row.name) == _NAME_LENGTH)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What restic said of the snapshots of a local repository, remembered while the same snapshots are there."""
+"""The list of snapshots of a local repository, remembered while the repository has the same snapshots."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Memory:
         self._path = os.path.join(state_dir, "manifests", f"snapshots-{name}")
 
     def program(self) -> t.Any:
-        """The signs of the program that was asked."""
+        """The signs of the program that listed them."""
         return self._note().get("program")
 
     def rows(self) -> Rows | None:
-        """What restic said; None when other snapshots are there, or nothing is remembered."""
+        """The list; None when the repository has other snapshots, or nothing is remembered."""
         if not self._repository.made():
             return None
         note = self._note()
@@ -42,11 +42,11 @@ class Memory:
             return None
 
     def keep(self, rows: Rows, program: t.Sequence[t.Any]) -> None:
-        """Remember what restic said."""
+        """Remember the list."""
         if not os.path.isdir(os.path.dirname(self._path)):
             return
         note = {"ids": self._repository.snapshots(), "rows": rows, "program": program}
-        with contextlib.suppress(files.FileError):  # then it is asked again
+        with contextlib.suppress(files.FileError):  # then restic lists them again
             files.replace(self._path, json.dumps(note).encode(), durable=False)
 
     def _note(self) -> dict[str, t.Any]:

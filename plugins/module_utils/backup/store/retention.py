@@ -117,7 +117,7 @@ def plan(
 def _slots(
     good: t.Sequence[Candidate], now: dt.datetime, policy: Policy, hold: t.Callable[[Candidate, str], None]
 ) -> None:
-    # A set from the future takes no slot: it must not push real days out. It is kept while it is among the newest.
+    # A set from the future uses no slot: it must not push real days out. It is kept while it is among the newest.
     dated = [item for item in good if item.taken <= now + TOLERANCE]
     days: list[dt.date] = []
     daily: set[int] = set()
@@ -155,9 +155,9 @@ def _doubt(
         return f"set {good[0].seq} is dated in the future: the clock is suspect"
     if len(good) > 1 and now < good[1].taken - TOLERANCE:
         return f"it is earlier than set {good[1].seq}: the clock went back"
-    # A clock that stays wrong for several runs agrees with its own sets, so most of the sets are asked, too.
+    # A clock that stays wrong for several runs agrees with its own sets, so most of the sets must agree, too.
     if now < sorted(item.taken for item in good)[len(good) // 2] - TOLERANCE:
         return "it is earlier than most of the sets: the clock went back"
     if not safe_elsewhere:
-        return "the off-site copy of what is kept is not confirmed"
+        return "the off-site copy of the kept sets is not confirmed"
     return ""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One schema for all that a manifest says, checked before anything of it is used.
+"""One schema for all fields of a manifest, checked before any of them is used.
 
 Whoever reads a manifest joins its names to paths, compares its numbers and hands its words to programs. Everything has
 a type and a bound here, a name is what a backup configuration allows, and a path in the facts is one of the files that
@@ -39,7 +39,7 @@ Check = t.Callable[[t.Any, str], t.Any]
 
 
 class Malformed(StoreError):
-    """A field of a manifest is not what it must be. The text names the field."""
+    """A field of a manifest is malformed. The text names the field."""
 
 
 class Facts(dict[str, t.Any]):
@@ -61,7 +61,7 @@ class Facts(dict[str, t.Any]):
 
 @contextlib.contextmanager
 def of_set(where: str) -> t.Iterator[None]:
-    """Raise what reading the files of a damaged set ends in as a :class:`StoreError` that says ``where``."""
+    """Raise the exceptions of reading a damaged set as :class:`StoreError` with ``where``."""
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, EOFError) as error:
@@ -88,7 +88,7 @@ def decode(data: bytes) -> dict[str, t.Any]:
         return found
 
     def constant(word: str) -> t.NoReturn:
-        raise Malformed(f"{word} is no number")
+        raise Malformed(f"{word} is not a number")
 
     try:
         body = json.loads(data, object_pairs_hook=pairs, parse_constant=constant)
@@ -139,7 +139,7 @@ file_name = matching(_FILE_NAME, "the name of a file")
 
 
 def relative(value: t.Any, where: str) -> str:
-    """A path that stays below what it is joined to. Raises :class:`Malformed`."""
+    """A relative path without ``..``. Raises :class:`Malformed`."""
     if not trees.safe_relative(text(value, where, 4096)):
         raise Malformed(f"{where} leaves its directory: {_shown(value)}")
     return str(value)
@@ -185,7 +185,7 @@ def moment(value: t.Any, where: str) -> str:
 
 
 def anything(value: t.Any, where: str, depth: int = 0) -> None:
-    """Bound what no rule here knows. Raises :class:`Malformed`."""
+    """Limit the size of values without a rule of their own. Raises :class:`Malformed`."""
     if depth > _MAX_DEPTH:
         raise Malformed(f"{where} is nested too deeply")
     if isinstance(value, dict):
@@ -198,7 +198,7 @@ def anything(value: t.Any, where: str, depth: int = 0) -> None:
     elif isinstance(value, str):
         text(value, where, 1 << 26)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise Malformed(f"{where} holds {value}, which is no number")
+        raise Malformed(f"{where} holds {value}, which is not a number")
     elif isinstance(value, int) and not isinstance(value, bool):
         number(value, where, MAX_NUMBER, -MAX_NUMBER)
 

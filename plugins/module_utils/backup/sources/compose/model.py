@@ -24,7 +24,7 @@ class File(Facts):
 
 @dataclass(frozen=True)
 class ComposeFacts(Facts):
-    """What a manifest records of the files, by absolute path, and of the services that ran."""
+    """The facts of the files in a manifest, by absolute path, and the services that ran."""
 
     files: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
     services: t.Sequence[t.Mapping[str, t.Any]] = ()

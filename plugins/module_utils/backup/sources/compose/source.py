@@ -100,7 +100,7 @@ def _wanted(job: RestoreJob, spec: SourceSpec, facts: ComposeFacts) -> list[str]
 
 
 def _step(job: RestoreJob, path: str) -> str:
-    return f"file {write.target(path, job.into)} written, a previous one kept beside it"
+    return f"file {write.target(path, job.into)} written, a previous one kept next to it"
 
 
 def _read(path: str) -> tuple[bytes, os.stat_result]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the compose files of a set back: only to paths that are declared, or below the directory the owner named.
+"""Write the compose files of a set: only to configured paths, or below the directory that the operator named.
 
 Every name comes from a manifest. A file is written relative to the descriptor of its directory, so that neither a name
 nor a link that somebody put on its way leads elsewhere.
@@ -27,7 +27,7 @@ def undeclared(spec: SourceSpec, facts: ComposeFacts) -> list[str]:
 
 
 def target(path: str, into: str) -> str:
-    """Where the file that was at ``path`` goes. Raises :class:`RestoreRefused` for a name that leaves ``into``."""
+    """The path to write the file from ``path`` to. Raises :class:`RestoreRefused` for a name that leaves ``into``."""
     return os.path.join(*_split(path, into))
 
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Directories: archived as tar (plain files) or handed to restic as they are; SQLite files by SQLite's backup API.
 
-A file that changes while it is read is told, not hidden: what was stored is what was hashed, and the path is in the
-warnings. A database that is written to belongs into ``sqlite`` or into a source of its own.
+A file that changes while it is read is a warning with its path; the stored content is the hashed content. A database
+that is written to belongs into ``sqlite`` or into a source of its own.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ def capture(
     """Capture ``root`` as source ``name``: its list, its SQLite files, and with ``archive`` a tar of the rest.
 
     Args:
-        before: where the list of the last set is, "" for none; only asked for files that are left to the store.
-        limits: what the directory may ask for.
+        before: path of the list of the last set, "" for none; only used for files that the store reads.
+        limits: the limits of the directory.
 
     Raises:
-        SourceLimit: it asks for more, or holds what cannot be backed up. What was staged of it is removed.
+        SourceLimit: it exceeds them, or has content that cannot be backed up. Its staged files are removed.
         SourceError: it cannot be read.
     """
     walk.raise_open_files()
@@ -83,7 +83,7 @@ def capture(
         for part in (f"files/{name}.tar", f"files/{name}.list", f"sqlite/{name}"):
             trees.remove_tree(os.path.join(staging, part))
         if isinstance(error, files.DiskFull):
-            raise RoomLimit(f"{error}. Make room, or exclude what is large in {root}") from error
+            raise RoomLimit(f"{error}. Make room, or exclude large files in {root}") from error
         raise
     facts = DirectoryFacts(
         root=root,
@@ -96,7 +96,7 @@ def capture(
         archive=f"files/{name}.tar" if archive else "",
         databases={path: f"sqlite/{name}/{path}" for path in found.databases},
     )
-    # Companions also where there were none: the store looks later, and one of then does not go with our copy.
+    # Companions even where there were none: the store reads later, and a newer one does not fit our copy.
     companions = [path + tail for path in found.databases for tail in walk.COMPANIONS]
     excludes = [os.path.join(root, path) for path in dict.fromkeys([*found.databases, *companions, *found.skipped])]
     return Captured(artefacts, facts, _warnings(found, take), excludes)
@@ -147,7 +147,7 @@ def _copy_database(found: Listing, path: str, staging: str, target: str) -> Arte
     live_path = os.path.join(found.root, path)
     descriptor = found.open_file(path)
     if descriptor is None:
-        raise SourceLimit(f"the SQLite file {live_path} became something else while it was looked at")
+        raise SourceLimit(f"the SQLite file {live_path} became something else while it was read")
     try:
         uri = f"file:{urllib.parse.quote(os.fsencode(live_path))}?mode=ro"
         with (
@@ -157,13 +157,13 @@ def _copy_database(found: Listing, path: str, staging: str, target: str) -> Arte
             live.execute("PRAGMA schema_version").fetchone()
             # SQLite knows paths only, and one of them may lead elsewhere by now.
             if not _has_open(descriptor):
-                raise SourceLimit(f"the SQLite file {live_path} is not the one that was found there. Look for a link")
+                raise SourceLimit(f"the SQLite file {live_path} is not the file that the walk found. Check for a link")
             live.backup(copy)
             (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
             (mode,) = live.execute("PRAGMA journal_mode").fetchone()
             copy.execute("PRAGMA journal_mode = DELETE")
             if mode == "wal":
-                copy.execute("PRAGMA journal_mode = WAL")  # kept in the file; the log itself goes at the close
+                copy.execute("PRAGMA journal_mode = WAL")  # kept in the file; the log itself is removed at the close
     except sqlite3.Error as error:
         raise SourceLimit(f"the SQLite file {live_path} cannot be backed up: {error}") from error
     finally:
@@ -175,7 +175,7 @@ def _copy_database(found: Listing, path: str, staging: str, target: str) -> Arte
 
 
 def _has_open(descriptor: int) -> bool:
-    """Whether this process has the same file open by another descriptor, too; true where the system does not tell."""
+    """Whether this process has the same file open by another descriptor, too; true where that cannot be determined."""
     wanted = os.fstat(descriptor)
     try:
         numbers = [int(name) for name in os.listdir("/proc/self/fd")]
@@ -192,7 +192,7 @@ def _has_open(descriptor: int) -> bool:
 
 
 class _Take:
-    """Takes what the walk finds, and gives the line of the list; b"" for what went away or became something else."""
+    """Reads the entries of the walk. Returns lines for the list; b"" for an entry that vanished or changed its type."""
 
     def __init__(self, found: Listing) -> None:
         self.found = found
@@ -200,7 +200,7 @@ class _Take:
         self.links = listing.HardLinks()
         self.entries = 0
         self.bytes = 0
-        # What files are longer than what is stored of them.
+        # Bytes that files are longer than their stored data.
         self.holes = 0
         self.files = 0
         self.changed: list[str] = []
@@ -225,7 +225,7 @@ class _Take:
         raise NotImplementedError
 
     def other(self, path: str, status: os.stat_result, link: str, extended: attributes.Attributes) -> None:
-        """Take what is no plain file."""
+        """Read an entry that is not a plain file."""
 
     def change(self, path: str) -> None:
         """Remember a file that changed while it was read."""
@@ -233,7 +233,7 @@ class _Take:
 
 
 class _Look(_Take):
-    """Leaves the files to the store, and hashes those that changed since the list ``before``."""
+    """Leaves the files to the store and hashes those that changed since the list ``before``."""
 
     def __init__(self, found: Listing, before: str) -> None:
         super().__init__(found)
@@ -263,7 +263,7 @@ class _Look(_Take):
         self.bytes += size
         if _moved(status, after):
             self.change(path)
-            # What was hashed may be neither of both: with the former times it counts as changed, and is hashed anew.
+            # The hashed content may be a mix: with the old times the file is hashed again next time.
             after = status
         return listing.head(path, after, size, hard=hard, blocks=blocks) + listing.tail(sha256, extended)
 
@@ -286,7 +286,7 @@ class _Archive(_Take):
         try:
             self._stack.__exit__(*why)
         except (files.FileError, OSError):
-            # The end of the archive did not fit on a full disk: what went wrong before says more.
+            # The end of the archive did not fit on a full disk: the earlier error says more.
             if why[0] is None:
                 raise
 

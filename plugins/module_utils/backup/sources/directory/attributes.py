@@ -53,7 +53,7 @@ def write(descriptor: int, attributes: t.Mapping[str, bytes]) -> list[str]:
 
 
 def digests(attributes: t.Mapping[str, bytes]) -> dict[str, str]:
-    """What a list says of attributes: name and the beginning of the sha256 of each."""
+    """Attributes as a list has them: name and the beginning of the sha256 of each."""
     return {name: hashlib.sha256(value).hexdigest()[:16] for name, value in sorted(attributes.items())}
 
 

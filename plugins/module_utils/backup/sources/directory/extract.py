@@ -30,7 +30,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class _Way:
-    """The open directories from the root of what is unpacked down to where the last member went."""
+    """The open directories from the root to the directory of the last member."""
 
     def __init__(self, top: int) -> None:
         self._names: list[str] = []
@@ -63,7 +63,7 @@ def extract(archive: str, into: str, owners: bool, limits: Limits | None = None)
 
     Args:
         owners: give files to their owners (root only).
-        limits: where room is asked for.
+        limits: checks the free room.
 
     Returns:
         Names of attributes that this file system, or this user, cannot set.
@@ -94,7 +94,7 @@ def extract(archive: str, into: str, owners: bool, limits: Limits | None = None)
                     _dress(parent, name, info, owners, lost)
         except tarfile.TarError as error:
             raise StoreError(f"{archive} is damaged: {error}; use another set") from error
-        # Last: a directory may be read-only, and what goes into it changes its time.
+        # Last: a directory may be read-only, and adding entries changes its time.
         for info in reversed(dirs):
             folder, name = _place(info, archive)
             _dress(way.to(folder), name, info, owners, lost)
@@ -161,7 +161,7 @@ def _file(tar: tarfile.TarFile, info: tarfile.TarInfo, parent: int, name: str, l
             for place in range(offset, offset + length, sparse.BLOCK):
                 block = source.read(min(sparse.BLOCK, offset + length - place))
                 limits.moved(len(block))
-                # A hole is what is not written.
+                # Unwritten blocks become a hole.
                 if not sparse.zeros(block):
                     _write_all(descriptor, block, place)
             place = offset + length
@@ -177,7 +177,7 @@ def _write_all(descriptor: int, data: bytes, place: int) -> None:
 
 
 def _dress(parent: int, name: str, info: tarfile.TarInfo, owners: bool, lost: set[str]) -> None:
-    """Owner, attributes, mode and time, in this order: a new owner takes away capabilities and setuid."""
+    """Owner, attributes, mode and time, in this order: changing the owner removes capabilities and setuid."""
     if info.issym() or info.isfifo():
         if owners:
             os.chown(name, info.uid, info.gid, dir_fd=parent, follow_symlinks=False)
@@ -217,7 +217,7 @@ def overlay_databases(facts: DirectoryFacts, staged: str, into: str, owners: boo
                 _copy(os.path.join(staged, artefact), parent, name)
                 owner = (rows[path]["uid"], rows[path]["gid"]) if owners else (-1, -1)
                 parent.dress(name, rows[path]["mode"], owner)
-                # Its times tell whether something came or went while the backup ran; this did not.
+                # Its times show whether entries were added or removed during the backup; this copy was not.
                 os.utime(parent.descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
@@ -229,7 +229,7 @@ def _copy(path: str, parent: beneath.Directory, name: str) -> None:
 
 
 def dress_root(facts: DirectoryFacts, staged: str, into: str, owners: bool) -> None:
-    """Give the restored root itself its owner and mode."""
+    """Set owner and mode of the restored root itself."""
     row = listing.find(os.path.join(staged, facts.list), (".",)).get(".")
     if row is None:
         raise StoreError(f"the list of {facts.root} lacks the directory itself; use another set")

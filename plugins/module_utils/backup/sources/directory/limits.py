@@ -21,7 +21,7 @@ DEPTH = 1900
 PATH_BYTES = 3800
 ENTRIES = 5_000_000
 HOLE_BYTES = 64 << 30
-# The time limit is for what does not come forward: what was read, and what was found, adds to it.
+# The time limit is for directories that do not progress: bytes and entries add to it.
 _BYTES_PER_SECOND = 16 << 20
 _ENTRIES_PER_SECOND = 200
 _ROOM_EVERY = 8 << 20
@@ -29,14 +29,14 @@ _ROOM_EVERY = 8 << 20
 
 @dataclass
 class Limits:
-    """The limits of one directory, and what was used of them. The defaults suit a restored copy of ours: no time limit.
+    """The limits of one directory, and their use. The defaults suit a restored copy of ours: no time limit.
 
     Attributes:
         root: the directory, for messages.
         seconds: time it may take, plus a second for each 16 MiB read and for each 200 entries; 0 for any.
         entries: most entries.
         hole_bytes: most bytes that files are long and do not have on the disk.
-        writes_to: where the run writes, "" not to ask for room.
+        writes_to: where the run writes, "" to skip the check of free room.
         reserve: bytes that must stay free there.
         world: the clock; without one there is no time limit.
         beat: called at each step, so that another process knows that this one goes on.
@@ -63,7 +63,7 @@ class Limits:
         self._entries += count
         if self._entries > self.entries:
             raise SourceLimit(
-                f"{self.root} has more than {self.entries} entries. Exclude what makes them, or raise max_entries of "
+                f"{self.root} has more than {self.entries} entries. Exclude a part of them, or raise max_entries of "
                 "this source"
             )
         self._in_time()
@@ -82,7 +82,7 @@ class Limits:
         self._holes += size
         if self._holes > self.hole_bytes:
             raise SourceLimit(
-                f"{self.root}: its files are {self._holes >> 30} GiB longer than what they have on the disk (sparse "
+                f"{self.root}: its files are {self._holes >> 30} GiB longer than their data on the disk (sparse "
                 f"files), {self.hole_bytes >> 30} GiB are allowed. Exclude them, or raise max_hole_gib of this source"
             )
 
@@ -100,7 +100,7 @@ class Limits:
         if self.writes_to and trees.free_bytes(self.writes_to) < self.reserve:
             raise RoomLimit(
                 f"{self.root}: less than {self.reserve >> 20} MiB (reserve_mib) are left on {self.writes_to} while its "
-                "files are written. Make room, or exclude what is large and can be made again"
+                "files are written. Make room, or exclude large files that can be created again"
             )
 
     def _in_time(self) -> None:
@@ -111,5 +111,5 @@ class Limits:
         if self.world.monotonic() - self._began > allowed:
             raise SourceLimit(
                 f"{self.root} was not read within {allowed:.0f} s ({self._entries} entries and {self._bytes >> 20} MiB "
-                "until then). Look for a slow disk, or raise timeout, backups_timeout of the role"
+                "until then). Check for a slow disk, or raise timeout, backups_timeout of the role"
             )

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is in a directory: path, type, mode, owner, size and sha256 of everything, to compare after a restore.
+"""The list of a directory: path, type, mode, owner, size and sha256 of everything, to compare after a restore.
 
 The list is one JSON object a line, in the order of a walk that sorts each directory by name. All work on it goes along
 the list, line by line: a directory of a hundred thousand files takes no more memory than one of ten. Names are bytes
@@ -26,7 +26,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import files
 Entry = dict[str, t.Any]
 # Of a list with attributes, hard links and the hash of blocks: written into its first line.
 VERSION = 2
-# By which restic and we tell an unchanged file; they are another's after a restore, and no part of a comparison.
+# By these restic and we recognise an unchanged file. They differ after a restore and are not compared.
 SIGNS = ("mtime", "ctime", "ino", "list")
 _quoted = json.encoder.encode_basestring_ascii
 
@@ -88,7 +88,7 @@ def read(path: str) -> t.Iterator[Entry]:
 
 
 def digest(path: str) -> str:
-    """sha256 of what a stored list says but for the signs: a copy has the same as what it was copied from."""
+    """sha256 of a stored list without the signs: a copy of a directory has the same."""
     found = hashlib.sha256()
     for row in read(path):
         found.update(json.dumps({key: row[key] for key in sorted(row) if key not in SIGNS}).encode() + b"\n")
@@ -114,7 +114,7 @@ class Known:
         with contextlib.suppress(OSError):
             self._file = files.open_regular(path)
             self._advance()
-            # One of an earlier version does not say what it could: everything is hashed once more.
+            # A list of an earlier version lacks attributes: everything is hashed once more.
             if f'"list":{VERSION},'.encode() not in self._line:
                 self._line = b""
 
@@ -187,7 +187,7 @@ class HardLinks:
 
 
 class Scan:
-    """What is below a restored root, in the order of a walk; files are hashed when they are compared.
+    """The entries below a restored root, in the order of a walk; files are hashed when they are compared.
 
     Args:
         owners: without, uid and gid are left out of the comparison.
@@ -244,7 +244,7 @@ def _hash_plain(descriptor: int, size: int) -> str:
 
 
 class Comparison:
-    """Compares what was restored with a list, going along both.
+    """Compares a restored directory with a list, entry by entry.
 
     Args:
         drifting: the store read the directory itself, after the list was made: what changed in between, as its own or
@@ -270,7 +270,7 @@ class Comparison:
         self._where = where
         self._owners = owners
         self._lost = lost
-        # Whether the list says what it knows of attributes and hard links.
+        # Whether the list has attributes and hard links.
         self._full = False
         self._drifting = drifting
         self._copies = copies
@@ -360,4 +360,4 @@ class Comparison:
         expected = attributes.comparable(before.get(key) or {}, self._owners)
         for name in sorted({*expected, *after[key]}):
             if expected.get(name) != after[key].get(name) and name not in self._lost:
-                self.problems.append(f"{self._where}: {path!r}: the attribute {name} is not what was backed up")
+                self.problems.append(f"{self._where}: {path!r}: the attribute {name} differs from the backup")

@@ -18,7 +18,7 @@ WALK = "walk"
 
 @dataclass(frozen=True)
 class DirectoryFacts(Facts):
-    """What a manifest records of a directory.
+    """The facts of a directory in a manifest.
 
     Attributes:
         root: its absolute path.

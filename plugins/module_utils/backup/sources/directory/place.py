@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a directory is put together before it takes the place of the one in the stack.
+"""Assemble a directory outside of the stack, then swap it with the one in the stack.
 
-Beside that one it could be led away: whoever may write to the directory above can put a link in the place of a copy
-that root is still writing. So the copy lies in a directory that only root can enter, in the nearest directory above
+Next to that one it could be redirected: users who may write to the directory above can replace a copy that root is
+still writing with a link. So the copy is in a directory that only root can enter, in the nearest directory above
 that only root can change, on the same mount; and the two change names in one step.
 """
 
@@ -31,12 +31,12 @@ _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 
 @dataclass
 class Arrival:
-    """A directory on its way to ``target``.
+    """A new directory for ``target``.
 
     Attributes:
-        target: where it goes.
+        target: the path that it replaces.
         stage: the directory that only this user can enter.
-        tree: the path where it is put together; it does not exist yet.
+        tree: the path where it is assembled; it does not exist yet.
     """
 
     target: str
@@ -52,22 +52,22 @@ class Arrival:
 
     @property
     def fresh(self) -> tuple[int, int]:
-        """What identifies the directory that was put together, wherever it is."""
+        """Device and inode of the assembled directory, wherever it is."""
         return identity(self._stage, TREE)
 
     def clear(self) -> None:
-        """Remove the stage, unless the former content is in it: then :func:`settle` finds it there."""
+        """Remove the stage, unless the previous content is in it: then :func:`settle` finds it there."""
         if not self._changing or self.fresh in ((0, 0), self._changing):
             trees.remove_tree(self.stage)
 
     def move_in(self, aside: str) -> str:
-        """Take the place of the target. Killed in its middle, :func:`settle` finishes it.
+        """Replace the target. Killed in the middle, :func:`settle` finishes it.
 
         Args:
-            aside: the name that the former content gets beside it.
+            aside: the name for the previous content next to it.
 
         Returns:
-            The path of the former content, "" for none.
+            The path of the previous content, "" for none.
         """
         name = os.path.basename(self.target)
         former = ""
@@ -93,7 +93,7 @@ class Arrival:
 
 @contextlib.contextmanager
 def arrival(target: str) -> t.Iterator[Arrival]:
-    """A place to put together what goes to ``target``; it is removed with what is still in it.
+    """A directory in which to assemble the new ``target``; it is removed with its remaining content.
 
     Raises:
         RestoreRefused: a directory above the target is a link that others could have made, or there is no directory
@@ -104,7 +104,7 @@ def arrival(target: str) -> t.Iterator[Arrival]:
     with contextlib.ExitStack() as stack:
         parent = stack.enter_context(open_parent(target))
         stage = _stage_of(parent, target)
-        trees.remove_tree(stage)  # what a killed run left, before it changed anything
+        trees.remove_tree(stage)  # left by a run that was killed before it changed anything
         trees.private_dir(stage)
         found = Arrival(target, stage, stack.enter_context(beneath.open_directory(stage)), parent)
         stack.callback(found.clear)
@@ -112,7 +112,7 @@ def arrival(target: str) -> t.Iterator[Arrival]:
 
 
 def open_parent(target: str) -> beneath.Directory:
-    """Open the directory that ``target`` lies in; those that are missing are created.
+    """Open the directory that contains ``target``; missing ones are created.
 
     Raises:
         RestoreRefused: one of them is a link that somebody else could have made.
@@ -123,15 +123,15 @@ def open_parent(target: str) -> beneath.Directory:
         return folders.open_created(parent)
     except beneath.UnsafePath as error:
         raise RestoreRefused(
-            f"{target}: {error}, so that a restore would go where its maker wants. Remove the link, or declare the "
-            "path that is meant; nothing was changed"
+            f"{target}: {error}, so that a restore would write where its maker wants. Remove the link, or "
+            "configure the path of its target; nothing was changed"
         ) from error
     except OSError as error:
         raise files.error_of("open", parent, error) from error
 
 
 def settle(target: str) -> bool:
-    """Finish a change of names that was killed in its middle. Returns whether there was something to finish.
+    """Finish a swap of names that was killed in the middle. Returns whether there was one.
 
     Raises:
         RestoreRefused, FileError: as :func:`arrival`.
@@ -162,7 +162,7 @@ def settle(target: str) -> bool:
 
 
 def _put_aside(source: beneath.Directory, name: str, parent: beneath.Directory, aside: str) -> str:
-    """Give something a name that nothing has. Returns the name."""
+    """Rename something to an unused name. Returns the name."""
     chosen, number = aside, 1
     while parent.exists(chosen):
         number += 1
@@ -181,7 +181,7 @@ def identity(directory: beneath.Directory, name: str) -> tuple[int, int]:
 
 
 def _stage_of(parent: beneath.Directory, target: str) -> str:
-    """Where what goes to ``target`` is put together: always the same, so that what a killed run left is found."""
+    """The directory in which ``target`` is assembled: always the same, so that leftovers of a killed run are found."""
     return os.path.join(_safe_above(parent, target), PREFIX + hashlib.sha256(os.fsencode(target)).hexdigest()[:16])
 
 
@@ -208,7 +208,7 @@ def _safe_above(parent: beneath.Directory, target: str) -> str:
         raise RestoreRefused(
             f"{target}: others can write to every directory above it on its file system, and could lead the restore "
             f"elsewhere. Run chown root {place} && chmod go-w {place} for the time of the restore, or restore with "
-            "--into a directory of root's and copy what is wanted; nothing was changed"
+            "--into a directory of root's and copy the files; nothing was changed"
         )
     return found
 

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Databases among plain files: a copy of one that is in use is no backup of it, and nothing else would say so.
+"""Databases among plain files: a copy of one in use is not a backup of it, and needs a warning.
 
-They are known by their content and by the names their programs give, from the list that was made of the directory.
+They are recognised by their content and by known names, from the list of the directory.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NAMED = re.compile(
 _CHANGED = re.compile(rb'"mtime":(\d+),')
 # A file written to within this time counts as in use.
 _RECENT = 24 * 3600
-# Files looked into only because they are recent; those with a telling name are looked into always.
+# Files to open only because they are recent; those with a known name are always opened.
 _MOST_RECENT = 20_000
 _SHOWN = 5
 
@@ -75,7 +75,7 @@ def databases_in(listed: str, root: str, copied: t.Collection[str], now: float) 
                     sqlite.add(main)
             return [*_servers(directory, servers, root), *_files(sorted(sqlite), root)]
     except (OSError, OneboxError):
-        return []  # what is wrong with the directory, its capture tells
+        return []  # the capture reports problems of the directory
 
 
 def _is_sqlite(directory: beneath.Directory, path: str) -> bool:
@@ -95,7 +95,7 @@ def _servers(directory: beneath.Directory, found: t.Mapping[str, t.Collection[st
     told = []
     for name, folders in found.items():
         what, instead = _SERVERS[name]
-        # PG_VERSION lies in the directory of each database, too: the top one has global/pg_control.
+        # PG_VERSION is in the directory of each database, too: the top one has global/pg_control.
         tops = [
             folder
             for folder in sorted(folders)
@@ -115,6 +115,6 @@ def _files(paths: t.Sequence[str], root: str) -> list[str]:
         return []
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return [
-        f"SQLite databases in use are copied as plain files, which may be no whole copies: "
+        f"SQLite databases in use are copied as plain files, which may be incomplete: "
         f"{', '.join(paths[:_SHOWN])}{more} in {root}. Name them in the source's sqlite option"
     ]

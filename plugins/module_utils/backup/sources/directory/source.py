@@ -103,7 +103,7 @@ class DirectoryKind(Kind):
         if trees.is_mount_point(target):
             raise RestoreRefused(
                 f"{target} is a mount point, which cannot be moved aside: restore with --into "
-                "another directory and copy what is wanted, or unmount it first; nothing was changed"
+                "another directory and copy the files, or unmount it first; nothing was changed"
             )
         return [_step(job, spec)]
 

@@ -29,7 +29,7 @@ Segment = tuple[int, int]
 
 
 def is_sparse(status: os.stat_result) -> bool:
-    """Whether a plain file is longer than what it has on the disk."""
+    """Whether a plain file is longer than its data on the disk."""
     return status.st_size - status.st_blocks * 512 >= _WORTH
 
 
@@ -39,7 +39,7 @@ def zeros(data: bytes) -> bool:
 
 
 def segments(descriptor: int, size: int) -> list[Segment]:
-    """The parts of a file that have data, in whole blocks; all of it where the file system does not tell.
+    """The parts of a file that have data, in whole blocks; all of it where the file system does not report them.
 
     Raises:
         SourceLimit: there are too many of them.
@@ -90,7 +90,7 @@ class BlockHash:
 
 
 def blocks(descriptor: int, parts: t.Iterable[Segment]) -> t.Iterator[tuple[int, bytes]]:
-    """Offset and content of each block of these parts; what a file lost meanwhile is zeros."""
+    """Offset and content of each block of these parts; bytes that a file lost meanwhile are zeros."""
     for offset, length in parts:
         for place in range(offset, offset + length, BLOCK):
             wanted = min(BLOCK, offset + length - place)
@@ -104,7 +104,7 @@ def blocks(descriptor: int, parts: t.Iterable[Segment]) -> t.Iterator[tuple[int,
 
 
 def hash_blocks(descriptor: int, size: int, limits: Limits) -> str:
-    """The hash of blocks of an open file, in as much time as its data takes."""
+    """The hash of blocks of an open file, in the time of its data alone."""
     found = BlockHash(size)
     for offset, block in blocks(descriptor, segments(descriptor, size)):
         limits.moved(len(block))

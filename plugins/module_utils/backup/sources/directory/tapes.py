@@ -25,7 +25,7 @@ _MOST_SPARSE = 8 << 30
 
 
 class Stored(t.NamedTuple):
-    """What was stored of a file: its hash, and whether it was shorter than it had been."""
+    """The stored part of a file: its hash, and whether it was shorter than before."""
 
     sha256: str
     short: bool
@@ -49,7 +49,7 @@ def reader(source: t.BinaryIO) -> tarfile.TarFile:
 
 
 def forget_members(tar: tarfile.TarFile) -> None:
-    """Drop the list of all members, which nobody asks for: a hundred thousand of them take 100 MB."""
+    """Drop the unused list of all members: a hundred thousand of them take 100 MB."""
     t.cast(t.Any, tar).members.clear()
 
 
@@ -83,7 +83,7 @@ def add_file(
     content = _Content(blocks, status.st_size, limits, by_blocks=parts is not None)
     if hard:
         info.type, info.linkname = tarfile.LNKTYPE, hard
-        # Read all the same: the list says of each name what it holds.
+        # Read nevertheless: the list has the hash of each name.
         content.skip()
         tar.addfile(info)
     else:

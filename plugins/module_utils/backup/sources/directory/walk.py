@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The walk through a directory that others write to while we look: by descriptors, following no link, not recursive.
+"""Walk through a directory that others write to at the same time: by descriptors, without links, not recursive.
 
 Whoever may write there can put a link to another directory in the place of any name, at any moment. So each directory
 is opened by its name in the open directory above it, and refused when it is a link; what is in it is only ever reached
@@ -23,12 +23,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.direct
 from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files
 
 KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo"}
-# What SQLite keeps beside a database: superfluous with a copy through its backup API, and wrong with a plain one.
+# Files that SQLite keeps next to a database: superfluous with a copy through its backup API, wrong with a plain one.
 COMPANIONS = ("-wal", "-shm", "-journal")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _GONE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
-# Names remembered of what is left out: enough for a message, and no more memory than that.
+# Names of excluded entries to remember: enough for a message.
 _SHOWN = 1000
 
 
@@ -118,7 +118,7 @@ class Listing:
             if error.path == self.root:
                 text = f"{self.root} is not a directory; name the directory itself, not a link to it"
             else:
-                text = f"{error}: its maker would choose what is backed up. Name the directory without that link"
+                text = f"{error}: its maker would choose the directory to back up. Name the directory without that link"
             raise SourceError(text) from error
 
     def _open(self, path: str) -> int | None:
@@ -137,7 +137,7 @@ class Listing:
             raise SourceLimit(f"the directory {self.root}/{path} cannot be read: {error.strerror}") from error
 
     def _names(self, descriptor: int, path: str) -> list[str]:
-        """What is in an open directory, sorted. A huge one breaks the limit before its names fill the memory."""
+        """The entries of an open directory, sorted. A huge one exceeds the limit before its names fill the memory."""
         found: list[str] = []
         try:
             with os.scandir(descriptor) as entries:
@@ -164,7 +164,7 @@ class Listing:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise SourceLimit(f"{self.root}/{path} cannot be looked at: {error.strerror}") from error
+            raise SourceLimit(f"{self.root}/{path} cannot be inspected: {error.strerror}") from error
         kind = stat.S_IFMT(status.st_mode)
         if kind not in KINDS:
             self.left_out.append(path)
@@ -195,7 +195,7 @@ class Listing:
         return None
 
     def link(self, path: str) -> str | None:
-        """What the link at hand says, None when it is gone or became something else. Raises :class:`SourceLimit`."""
+        """The target of the link at hand, None when it is gone or changed its type. Raises :class:`SourceLimit`."""
         try:
             return os.readlink(self.name, dir_fd=self.parent)
         except OSError as error:

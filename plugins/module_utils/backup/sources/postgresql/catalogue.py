@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What PostgreSQL keeps in addition to rows: roles, memberships, databases, large objects, materialized views.
+"""Objects of PostgreSQL other than rows: roles, memberships, databases, large objects, materialized views.
 
 Each group is one query. It returns one JSON array a row: a key, and an object with what is true of it. The attributes
 are the columns of the catalog, so that a later version's are compared without a change here.
@@ -39,7 +39,7 @@ _ROLE_SETTINGS = """SELECT json_build_array('settings of role ' || pg_get_userby
 _PARAMETERS = f"""SELECT json_build_array('parameter ' || parname, json_build_object('privileges',
  {_acl("paracl", "p", "10")})) FROM pg_parameter_acl ORDER BY parname;"""
 
-# Left out: what is another on each server (ids, ages, places) and what PostgreSQL counts by itself.
+# Left out: values that differ on each server (ids, ages, places) and counters of PostgreSQL.
 _DATABASE = f"""SELECT json_build_array('properties', (to_jsonb(d) - '{{oid,datname,datdba,datacl,dattablespace,
  datfrozenxid,datminmxid,datlastsysoid,datcollversion,dathasloginevt}}'::text[]) || jsonb_build_object(
  'owner', pg_get_userbyid(datdba), 'privileges', {_acl("datacl", "d", "datdba")},
@@ -49,7 +49,7 @@ _SETTINGS = """SELECT json_build_array(CASE setrole WHEN 0 THEN 'settings'
  ELSE 'settings of role ' || pg_get_userbyid(setrole) END, json_build_object('settings',
  (SELECT json_agg(one ORDER BY one COLLATE "C") FROM unnest(setconfig) one))) FROM pg_db_role_setting
  WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1::text;"""
-# There may be millions: their number and a hash of all is what a set can hold.
+# There may be millions: a set has their number and a hash of all.
 _LARGE_OBJECTS = f"""SELECT json_build_array('owners, privileges and comments', json_build_object('count', count(*),
  'hash', COALESCE(sum(hashtextextended(oid::text || ' ' || pg_get_userbyid(lomowner) || ' '
  || {_acl("lomacl", "L", "lomowner")}::text || COALESCE(obj_description(oid, 'pg_largeobject'), ''), 0)), 0)::text))
@@ -69,7 +69,7 @@ _INSIDE = {
     "table access methods": _ACCESS,
 }
 
-# True of every set: what pg_dump does not carry, or a restore makes new.
+# Never compared: pg_dump does not include it, or a restore creates it new.
 NOT_COMPARED = (
     "who granted a privilege on an object",
     "planner statistics",
@@ -89,7 +89,7 @@ def of_server(session: Session) -> Groups:
 
 
 def of_database(session: Session, superuser: bool) -> Groups:
-    """Properties, privileges and settings of the session's database, and what is in it apart from tables."""
+    """Properties, privileges and settings of the session's database, and its objects other than tables."""
     return {group: _rows(session, sql) for group, sql in _INSIDE.items() if superuser or group != "large objects"}
 
 
@@ -109,7 +109,7 @@ def compare(expected: Groups, found: Groups, where: str) -> list[str]:
 def compare_server(
     expected: Groups, found: Groups, *, kept: t.Collection[str], alone: bool
 ) -> tuple[list[str], list[str]]:
-    """Differences of roles and what belongs to them. Returns problems, and what the server's own roles keep.
+    """Differences of roles and their attributes. Returns problems, and notes on the server's own roles.
 
     Args:
         kept: roles that were on the server before the restore. Their attributes and passwords stay as they are.
@@ -131,7 +131,7 @@ def compare_server(
 
 
 def _is_own(group: str, key: str, kept: t.Collection[str], alone: bool) -> bool:
-    """Whether the server had it before the restore, and keeps it."""
+    """Whether the server had it before the restore and keeps it."""
     if group in ("roles", "role settings"):
         return any(key in (f"role {role}", f"settings of role {role}") for role in kept)
     if alone:
@@ -149,7 +149,7 @@ def _difference(before: t.Mapping[str, t.Any] | None, after: t.Mapping[str, t.An
     if before is None or after is None:
         return [f"{name} {'is missing' if after is None else 'is there and should not be'}"]
     differs = [key for key in sorted(set(before) & set(after)) if before[key] != after[key]]
-    # A digest of a password says nothing to a reader.
+    # A digest of a password does not help a reader.
     shown = [
         key if key in ("password", "hash") else f"{key} is {after[key]!r}, dumped was {before[key]!r}"
         for key in differs

@@ -53,7 +53,7 @@ def shrunk(spec: SourceSpec, now: Source, before: Source) -> tuple[list[str], li
         more, emptied = _schemas(spec, name, old, new)
         problems += more
         warnings += emptied
-    # Where everything of a source may go, as allow_empty and 100 percent say, a part may, too.
+    # If the whole source may be empty, so may a part of it.
     return (problems, warnings) if spec.max_drop_percent < 100 else ([], problems + warnings)
 
 
@@ -73,7 +73,7 @@ def _schemas(spec: SourceSpec, database: str, before: DatabaseFacts, now: Databa
 
 
 def _counts(spec: SourceSpec, database: str) -> bool:
-    """Whether later sets hold the database: it is no previous copy, and still configured."""
+    """Whether later sets hold the database: it is not a previous copy, and still configured."""
     return database in spec.databases if spec.databases else not is_aside(database)
 
 

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is true of a PostgreSQL database: rows and content hash of each table, sequences, extensions.
+"""Facts of a PostgreSQL database: rows and content hash of each table, sequences, extensions.
 
-The same questions are asked of the original, in the very snapshot that is dumped, and of the restored copy. Row counts
+The same queries run on the original, in the snapshot that is dumped, and on the restored copy. Row counts
 alone miss a changed row; the hash does not. Output settings are pinned, because the text of a value depends on them.
 """
 
@@ -33,7 +33,7 @@ _OWN = """n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXIS
 _TABLES = f"""SELECT pg_catalog.json_build_array(n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname))
  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {_OWN} ORDER BY 1::text;"""
-# pg_sequences says NULL of one that was not used yet, whatever it was set to; the sequence itself knows.
+# pg_sequences has NULL for an unused sequence, even if its value was set; the sequence itself has the value.
 _SEQUENCES = """SELECT pg_catalog.json_build_array(n.nspname, c.relname, s.seqcycle, pg_catalog.format('%I.%I',
  n.nspname, c.relname)) FROM pg_catalog.pg_sequence s JOIN pg_catalog.pg_class c ON c.oid = s.seqrelid
  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -41,8 +41,8 @@ _SEQUENCES = """SELECT pg_catalog.json_build_array(n.nspname, c.relname, s.seqcy
  JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
  AND d.objid = c.oid AND d.deptype = 'e' AND NOT c.oid = ANY(COALESCE(e.extconfig, '{}')))
  ORDER BY n.nspname, c.relname;"""
-_AT_ONCE = 500  # sequences asked in one statement
-# Tables of extensions whose rows pg_dump takes along: extconfig and the condition beside it.
+_AT_ONCE = 500  # sequences in one query
+# Tables of extensions whose rows pg_dump includes: extconfig and its condition.
 _CONFIG = """SELECT pg_catalog.json_build_array(n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname),
  one.condition) FROM pg_catalog.pg_extension e CROSS JOIN LATERAL
  ROWS FROM (unnest(e.extconfig), unnest(e.extcondition)) AS one(id, condition)
@@ -54,7 +54,7 @@ _VIEWS = """SELECT pg_catalog.json_build_array(n.nspname, c.relname, pg_catalog.
 _EXTENSIONS = (
     """SELECT pg_catalog.json_build_array(extname, extversion) FROM pg_catalog.pg_extension ORDER BY extname;"""
 )
-# A dump names no version: a restore installs what the image brings, which an older database may not have yet.
+# A dump has no versions: a restore installs those of the image, which may be newer than those of the database.
 _UPDATES = """SELECT pg_catalog.json_build_array(name, default_version) FROM pg_catalog.pg_available_extensions
  WHERE installed_version IS NOT NULL AND installed_version <> default_version ORDER BY name;"""
 _LARGE = """SELECT pg_catalog.json_build_array(pg_catalog.count(*),
@@ -70,7 +70,7 @@ _SCRIPT_TABLES = """SELECT pg_catalog.format('SELECT pg_catalog.json_build_array
 
 
 def script() -> str:
-    """SQL for ``psql -XqAt`` at an old place: a line for each table, as :func:`compare_rows` reads it."""
+    """SQL for ``psql -XqAt`` on an old server: a line for each table, as :func:`compare_rows` reads it."""
     rows = _TABLES.partition("FROM")[2].rstrip().rstrip(";")
     return (
         "-- What is in each table (rows and a hash of all of them), to be compared after a migration:\n"
@@ -82,10 +82,10 @@ def script() -> str:
 
 
 def compare_rows(text: str, found: Tables) -> list[str]:
-    """Each difference between what :func:`script` said elsewhere and the tables found here.
+    """Each difference between the output of :func:`script` on another server and the tables found here.
 
     Raises:
-        ValueError: ``text`` is not what the script prints.
+        ValueError: ``text`` is not output of the script.
     """
     there = {}
     for line in filter(None, text.splitlines()):
@@ -99,7 +99,7 @@ def compare_rows(text: str, found: Tables) -> list[str]:
 
 
 def contents(session: Session, superuser: bool) -> Contents:
-    """What the session's transaction sees of its database.
+    """The contents of the session's database, as its transaction sees them.
 
     Tables and materialized views (rows, hash), extensions, groups of :mod:`catalogue`, and large objects for a
     superuser.
@@ -131,7 +131,7 @@ def _hashed(session: Session, quoted: str, condition: str = "") -> list[t.Any]:
 
 
 def sequences(session: Session) -> dict[str, list[t.Any]]:
-    """Last value, whether it was used, and whether it cycles, of each sequence. They stand outside of snapshots."""
+    """Last value, whether it was used, and whether it cycles, of each sequence. Snapshots do not cover them."""
     rows = [json.loads(line) for line in session.ask(_SEQUENCES)]
     values: list[list[t.Any]] = []
     for start in range(0, len(rows), _AT_ONCE):
@@ -177,7 +177,7 @@ def compare(expected: DatabaseFacts, found: Contents, where: str, *, another: bo
     if expected.entries is not None:
         return problems + schema.compare(expected.entries, found.entries, where)
     if expected.schema is None:
-        return [*problems, f"{where}: the set does not say what its schema was"]
+        return [*problems, f"{where}: the set has no record of its schema"]
     before, after = schema.lines("\n".join(expected.schema)), schema.lines(found.text)  # of the first release
     if sorted(before) != sorted(after):
         gone, new = sorted(set(before) - set(after))[:2], sorted(set(after) - set(before))[:2]
@@ -235,7 +235,7 @@ def _compare_sequences(expected: DatabaseFacts, found: t.Mapping[str, t.Sequence
         if len(before[key]) == 2:  # a set of the first release: a value, NULL for one that was not used, and cycle
             value = [value[0] if value[1] else None, value[2]]
         bounds, value = [list(before[key][:-1]), list(after[key][:-1])], value[:-1]
-        # Writers move a sequence while it is dumped: the restored value lies between what was seen before and after.
+        # Writers move a sequence while it is dumped: the restored value is between those before and after the dump.
         if bounds[0] == bounds[1]:
             fits = value == bounds[0]
         elif found[key][2] or None in bounds[0] + bounds[1] + value:

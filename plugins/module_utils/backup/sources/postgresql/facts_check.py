@@ -123,7 +123,7 @@ def _database(found: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], wher
         "views": tables,
     }
     checks.each(found, where, needed, may)
-    # Without either, a restore could not tell one schema from another.
+    # Without either, a restore could not compare the schema.
     if found.get("schema") is None and found.get("entries") is None:
         raise Malformed(f"{where}.entries is missing, and so is schema")
 

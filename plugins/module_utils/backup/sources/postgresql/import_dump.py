@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A dump from another place becomes a database of the stack.
 
-It is restored twice: into a throwaway server of the stack's own image, which says what is in it while nothing is at
-stake, and beside the live database under another name, where it must be the same. Then the two change names in one
-transaction. Whenever this is killed, the stack has its former database or the new one, whole.
+It is restored twice: into a throwaway server of the stack's own image, to learn its contents without risk, and next to
+the live database under another name, where it must be equal. Then the two swap names in one transaction. Whenever this
+is killed, the stack has its previous database or the new one, complete.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ _MISSING_ROLE = re.compile(r'role "([^"]+)" does not exist')
 
 @dataclass(frozen=True)
 class Dump:
-    """A dump as it lies here, unpacked. ``custom`` is pg_dump's own format, else it is SQL."""
+    """An unpacked dump. ``custom`` is pg_dump's own format, else it is SQL."""
 
     path: str
     custom: bool
 
 
 def open_dump(path: str, scratch: str) -> Dump:
-    """Look what ``path`` is, and unpack it below ``scratch`` when it is compressed.
+    """Determine the format of ``path``, and unpack it below ``scratch`` when it is compressed.
 
     Raises:
-        MigrationError: it is no dump of one database, or not a whole one.
+        MigrationError: it is not a complete dump of one database.
     """
     if _first(path).startswith(b"\x1f\x8b"):
         plain = os.path.join(scratch, "dump")
@@ -184,20 +184,20 @@ class DumpImport:
             raise MigrationError(f"the facts {path} cannot be read: {error}") from error
         if problems:
             raise MismatchError(
-                f"{self.file} is not what the old place says it had: {'; '.join(problems[:5])}. Stop what writes "
-                "there, then make the dump and the facts again"
+                f"{self.file} does not match the facts of the old server: {'; '.join(problems[:5])}. Stop the "
+                "programs that write there, then make the dump and the facts again"
             )
 
     def move_in(self, stamp: str) -> str:
-        """Restore beside the live database, compare, and change names. Returns the former one's new name, "" for none.
+        """Restore next to the live database, compare, swap names. Returns the name of the previous copy, "" for none.
 
         Raises:
-            MismatchError: it is not what the throwaway server held; the stack is as it was.
+            MismatchError: it differs from the copy in the throwaway server; the stack is unchanged.
         """
         arriving = self._arriving
         if self._globals_file:
             load.restore_globals(self.server, self._globals_file)
-        postgresql.drop(self.server, arriving)  # what a killed run left
+        postgresql.drop(self.server, arriving)  # left by a killed run
         try:
             self._fill(self.server, arriving)
             problems = pgfacts.compare(self.facts, load.inspect(self.server, arriving, True), self.database)
@@ -226,7 +226,7 @@ class DumpImport:
         return text
 
     def _fill(self, server: Server, name: str) -> None:
-        """Make the database ``name`` as the stack's own is made, and restore into it."""
+        """Create the database ``name`` like the stack's own, and restore into it."""
         result = server.script(server.home(), self._create(name))
         if result.rc != 0:
             raise SourceError(f"database {name} cannot be made: {process.last_words(result.stderr)}")
@@ -247,7 +247,7 @@ class DumpImport:
             raise MigrationError(f"{self.file} cannot be restored: {error}{hint}") from error
 
     def _create(self, name: str) -> str:
-        """SQL that makes a database like the stack's: encoding, locale, owner, settings and privileges."""
+        """SQL that creates a database like the stack's: encoding, locale, owner, settings and privileges."""
         if self.database not in self.server.databases():
             return f"CREATE DATABASE {ident(name)} TEMPLATE template0;"
         words = self.server.argv("pg_dump", "--schema-only", "--create", "-d", postgresql.connect(self.database))

@@ -26,7 +26,7 @@ RESET client_min_messages;
 
 
 class Applied(t.NamedTuple):
-    """A migration as the database remembers it; ``done`` is false when it began and nobody saw its end."""
+    """A migration as recorded in the database; ``done`` is false when it started and its end is unknown."""
 
     sha256: str
     done: bool
@@ -34,14 +34,14 @@ class Applied(t.NamedTuple):
 
 
 def arrived(server: Server, database: str, sha256: str) -> bool:
-    """Whether the content with this digest is what ``database`` was made of."""
+    """Whether ``database`` was created from the dump with this digest."""
     if not _there(server, database, "arrivals"):
         return False
     return server.query(database, f"SELECT 1 FROM onebox.arrivals WHERE sha256 = {literal(sha256)};") == ["1"]
 
 
 def note_arrival(server: Server, database: str, sha256: str, file: str) -> None:
-    """Remember in ``database`` what it was made of."""
+    """Record in ``database`` the dump that it was created from."""
     server.query(
         database, f"{_TABLES}INSERT INTO onebox.arrivals (sha256, file) VALUES ({literal(sha256)}, {literal(file)});"
     )

@@ -26,7 +26,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgr
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, process
 
 _ROLE_EXISTS = re.compile(r'ERROR:  role ".*" already exists')
-# A comment, a command of psql, a string, a name, the end of a statement, or what is none of these.
+# A comment, a command of psql, a string, a name, the end of a statement, or another character.
 _TOKEN = re.compile(
     rb"--[^\n]*|(?m:^)\\[^\n]*|(?<![A-Za-z0-9_])[Ee]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|;|[^'\"\\;-]|.",
     re.DOTALL,

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The SQL a stack declares: applied in order, each once, together with the note that it was.
+"""The SQL files of a stack: applied in order, each once, together with the record of it.
 
-Both go into one transaction, so that a run that is killed has either done and noted a migration, or neither.
+Both are one transaction, so that a killed run has either applied and recorded a migration, or neither.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Migration:
     """One file of SQL for one database of a source.
 
     Attributes:
-        name: identifies it for ever: the path of its file, as the stack declares it.
-        required: when it fails the run ends; otherwise it is tried again each time.
-        transaction: false for what no transaction may hold, such as CREATE INDEX CONCURRENTLY. It must bear being run
-            twice, because nobody can know whether a killed one came to its end.
+        name: identifies it permanently: the configured path of its file.
+        required: when it fails the run ends; otherwise it is retried in each run.
+        transaction: false for SQL outside of a transaction, such as CREATE INDEX CONCURRENTLY. It must be safe to run
+            twice, because it is unknown whether a killed one finished.
     """
 
     source: str
@@ -65,7 +65,7 @@ def read(base: str, *, source: str, database: str, file: str, required: bool, tr
 
 
 def check(migrations: t.Sequence[Migration]) -> None:
-    """Refuse what cannot be applied once and in order. Raises :class:`DeclarationError` with the name."""
+    """Refuse files that cannot be applied once and in order. Raises :class:`DeclarationError` with the name."""
     seen = set()
     for one in migrations:
         key = (one.source, one.database, one.name)
@@ -99,7 +99,7 @@ def state(server: Server, database: str, migrations: t.Sequence[Migration]) -> d
         else:
             raise MigrationError(
                 f"{one.name} was applied to database {database} at {before.at} UTC with sha256 {before.sha256[:12]}, "
-                f"and its file is {one.sha256[:12]} now: what is applied cannot be changed. Put the file back as it "
+                f"and its file is {one.sha256[:12]} now: applied files cannot be changed. Restore the file as it "
                 "was, and write the change as a new migration"
             )
     return found

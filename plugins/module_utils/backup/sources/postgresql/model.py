@@ -18,7 +18,7 @@ PRELOAD = "shared_preload_libraries"
 
 @dataclass(frozen=True)
 class DatabaseFacts(Facts):
-    """What a manifest records of a database.
+    """The facts of a database in a manifest.
 
     Attributes:
         path: path of the dump in the set.
@@ -50,7 +50,7 @@ class DatabaseFacts(Facts):
 
 @dataclass(frozen=True)
 class Contents:
-    """What a running server has in one database; the fields are those of :class:`DatabaseFacts`."""
+    """The contents of one database of a running server; the fields are those of :class:`DatabaseFacts`."""
 
     tables: Tables = field(default_factory=dict)
     config_tables: Tables = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class ServerFacts(Facts):
-    """What a manifest records of a server and its databases.
+    """The facts of a server and its databases in a manifest.
 
     Attributes:
         user: the superuser, or the role that read everything.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A restored database takes the name of the one that is there, or the one that is there keeps it."""
+"""Replace a database by a restored one, or keep it when the restored one differs."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def replace_database(
     *,
     another: bool,
 ) -> list[str]:
-    """Restore ``dump`` as the database ``name`` and compare it. Returns what to know of the result.
+    """Restore ``dump`` as the database ``name`` and compare it. Returns notes.
 
     Args:
         facts: what the manifest says of the database.
-        former: the name that the present one gets, "" when there is none.
-        aside: gets a line when the former database is left under that name.
+        former: the new name for the existing one, "" when there is none.
+        aside: gets a line when the previous database is kept under that name.
         another: the server is of another major version than the manifest says.
 
     Raises:
-        BackupError: it could not be restored or is not equal; the former database has its name again, or the text says
-            what to do.
+        BackupError: it could not be restored or is not equal; the previous database has its name again, or the text
+            says what to do.
     """
     stopped: list[str] = []
     if former:
@@ -63,7 +63,7 @@ def replace_database(
             text = f"database {name} could not be restored: {error}"
             if former:
                 aside.append(f"database {former}")
-                text += f"; the former one is {former}: stop the services, drop {name} and rename it back"
+                text += f"; the previous one is {former}: stop the services, drop {name} and rename it back"
             raise type(error)(f"{text}; going back failed: {worse}") from error
         raise type(error)(f"database {name} could not be restored and is as it was before: {error}") from error
     if former:

@@ -18,8 +18,8 @@ import typing as t
 _RESTRICT = re.compile(r"\\(?:un)?restrict ")
 _ENTRY = re.compile(r"^--\n-- (?=Name: )", re.MULTILINE)
 _END = re.compile(r"^--\n-- PostgreSQL database dump complete\n--$", re.MULTILINE)
-# Written before the object that needs it, which is at the end of another one's text. Where a table lies is the
-# server's affair; its access method is compared by the catalog.
+# Written before the object that needs it, which is at the end of another one's text. The tablespace of a
+# table is not compared; its access method is compared by the catalog.
 _SWITCH = re.compile(r"SET (?:default_tablespace|default_table_access_method|default_with_oids) = .*;")
 _LABEL = re.compile(r"Name: (?P<name>.*); Type: (?P<type>[^;]*); Schema: (?P<schema>[^;]*); Owner: ")
 # pg_dump lists the roles of a policy in the order in which they were made.

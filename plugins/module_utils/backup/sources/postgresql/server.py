@@ -37,7 +37,7 @@ if t.TYPE_CHECKING:
 
 _BUSY = "is being accessed by other users"
 _NAME_BYTES = 63
-# A database or role may have settings that no dump can be loaded with; what a client asks for goes before them.
+# A database or role may have settings that prevent loading a dump; those of the client have priority.
 _OPTIONS = "-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0"
 
 
@@ -69,7 +69,7 @@ class Server:
             return session.ask(sql)
 
     def script(self, database: str, text: str) -> process.Result:
-        """Run a whole script up to its first error, and tell how it went. Nothing of it is in a process list."""
+        """Run a script up to its first error. Returns the result. Nothing of it is in a process list."""
         words = self.argv("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", connect(database))
         return self.cli.run(self.container, words, env=self.env, stdin=text.encode(), check=False)
 
@@ -89,10 +89,10 @@ class Server:
         return self._home
 
     def administer(self, name: str, sql: str) -> None:
-        """Run SQL that gives the database ``name`` another name, or drops it, once no connection to it is left.
+        """Run SQL that renames or drops the database ``name``, once no connection to it is left.
 
         Raises:
-            SourceError: it fails, or clients come back faster than they are sent away.
+            SourceError: it fails, or clients reconnect faster than they are disconnected.
         """
         # In one psql: between the two a client of the stack could connect again.
         sql = (
@@ -113,7 +113,7 @@ class Server:
             self._home = ""
 
     def databases(self) -> list[str]:
-        """Databases one can connect to; of templates only those that somebody made."""
+        """Databases that accept connections; of templates only those that users created."""
         sql = (
             "SELECT to_json(datname) FROM pg_database WHERE datallowconn AND datconnlimit <> -2 "
             "AND datname NOT IN ('template0', 'template1') ORDER BY datname;"
@@ -127,7 +127,7 @@ class Server:
 
     @contextlib.contextmanager
     def at_home(self) -> t.Iterator[Session]:
-        """A session to ask about the server, with settings that make answers the same everywhere."""
+        """A session for queries about the server, with settings that make the answers comparable."""
         with self.session(self.home()) as session:
             session.ask(pgfacts.SETTINGS)
             yield session
@@ -190,7 +190,7 @@ def capture(
 
 
 def _capture_globals(server: Server, session: Session, staging: str, path: str) -> tuple[Artefact, catalogue.Groups]:
-    """Dump the roles. What is said of them must be true before and after, or they are dumped again."""
+    """Dump the roles. Their facts must be the same before and after, or they are dumped again."""
     before = catalogue.of_server(session)
     for _attempt in range(5):
         artefact = _dump(server, ["pg_dumpall", "--globals-only", "--no-tablespaces"], staging, path)
@@ -199,7 +199,7 @@ def _capture_globals(server: Server, session: Session, staging: str, path: str) 
             return artefact, after
         before = after
         os.unlink(os.path.join(staging, path))
-    raise SourceError(f"the roles of {server.container} change all the time; run again when they are at rest")
+    raise SourceError(f"the roles of {server.container} keep changing; run again when they are stable")
 
 
 def _capture_database(
@@ -251,11 +251,11 @@ def rename(server: Server, name: str, to: str) -> None:
 
 
 def drop(server: Server, name: str) -> None:
-    """Drop a database this program made a moment ago and found wanting; none there is fine."""
+    """Drop a database that this program just created and rejected. A missing one is not an error."""
     if name in server.databases():
         for one in server.query(name, surroundings.SUBSCRIPTIONS):
             subscription = ident(json.loads(one))
-            # With its slot it could not be dropped: the publisher would be asked, and the slot is another's, too.
+            # Dropping it with its slot contacts the publisher, and another subscription uses the slot, too.
             server.query(
                 name,
                 f"ALTER SUBSCRIPTION {subscription} DISABLE; ALTER SUBSCRIPTION {subscription} SET (slot_name = NONE); "
@@ -290,7 +290,7 @@ def with_suffix(name: str, suffix: str) -> str:
 
 
 def aside_name(database: str, stamp: str) -> str:
-    """What a database is called that another one took the place of."""
+    """The name of the previous copy of a database."""
     return with_suffix(database, f"_before_{stamp}")
 
 

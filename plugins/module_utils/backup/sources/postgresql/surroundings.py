@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a dump does not hold and a restore depends on: settings of the server, databases and objects of no dump.
+"""Requirements of a restore outside of dumps: settings of the server, and databases and objects without a dump.
 
-A throwaway server gets the settings that decide whether a dump loads. What lives in the data directory alone is named
-in the run that takes the set: on a new host it is not there.
+A throwaway server gets the settings that decide whether a dump loads. Settings in the data directory alone are a
+warning of the backup: a new host does not have them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DECISIVE = (
 _CARRIED = f"""SELECT json_build_array(name, current_setting(name)) FROM pg_settings
  WHERE source IN ('command line', 'configuration file', 'environment variable')
  AND (name LIKE '%.%' OR name = ANY('{{{",".join(_DECISIVE)}}}'::text[])) ORDER BY name;"""
-# What initdb and the entry points of images write into postgresql.conf by themselves.
+# Settings that initdb and the entry points of images write into postgresql.conf by themselves.
 _INITDB = {
     "max_connections", "shared_buffers", "dynamic_shared_memory_type", "max_wal_size", "min_wal_size",
     "log_timezone", "datestyle", "timezone", "lc_messages", "lc_monetary", "lc_numeric", "lc_time",
@@ -68,13 +68,13 @@ def carried(session: Session) -> dict[str, str]:
 
 
 def in_data_directory(session: Session) -> dict[str, list[t.Any]]:
-    """Settings that lie in the data directory alone: value, and whether ALTER SYSTEM made it. For a superuser."""
+    """Settings in the data directory alone: value, and whether ALTER SYSTEM made it. For a superuser."""
     rows = [json.loads(line) for line in session.ask(_IN_DATA)]
     return {name.lower(): [value, system] for name, value, system in rows if system or name.lower() not in _INITDB}
 
 
 def left_out(session: Session, settings: t.Mapping[str, t.Sequence[t.Any]]) -> list[str]:
-    """A sentence for each thing of the server that no set holds, with what to do about it."""
+    """A warning for each part of the server that no set holds, with the fix."""
     told = []
     for name, invalid in (json.loads(line) for line in session.ask(_CLOSED)):
         if invalid:
@@ -96,14 +96,14 @@ def left_out(session: Session, settings: t.Mapping[str, t.Sequence[t.Any]]) -> l
         shown = [name if _UNTOLD.search(name) else f"{name} = {row[0]}" for name, row in settings.items()]
         how = "ALTER SYSTEM" if all(row[1] for row in settings.values()) else "ALTER SYSTEM or in postgresql.conf"
         told.append(
-            f"settings made by {how} lie in the data directory alone and are in no set: {_listed(shown)}. Move them "
+            f"settings made by {how} exist only in the data directory and are in no set: {_listed(shown)}. Move them "
             "to the service's command in the compose file"
         )
     return told
 
 
 def in_template1(server: Server) -> list[str]:
-    """A sentence when somebody put something into template1, which no set holds."""
+    """A warning when template1 has objects of its own, which no set holds."""
     # Short: while anybody is connected to it, no database can be created.
     result = server.script("template1", pgfacts.SETTINGS + _OBJECTS)
     names = [json.loads(line) for line in result.stdout.splitlines()] if result.rc == 0 else []

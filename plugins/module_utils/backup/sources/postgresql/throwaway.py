@@ -25,7 +25,7 @@ _OFF = {"cron.launch_active_jobs": "off"}
 def throwaway(
     cli: Cli, stack: str, *, name: str, image: str, user: str, initdb_args: str = "", carried: t.Mapping[str, str]
 ) -> t.Iterator[Server]:
-    """Start an empty server and give it while the block runs.
+    """Run an empty server during the block.
 
     Args:
         stack: whose throwaway it is: the next start removes what a killed one left.

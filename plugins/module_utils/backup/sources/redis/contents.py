@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is in a Redis: values, expiry times, streams with their groups, functions and users, not the number of keys.
+"""The contents of a Redis: values, expiry times, streams with their groups, functions and users.
 
 DEBUG DIGEST sees values, and of an expiry only that there is one; of a stream its entries and not its groups. A script
 inside the server adds what it leaves out.
@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis.server import Server
 
-# What no RDB holds, or no version lets us compare.
+# Not in an RDB, or not comparable in any version.
 NOT_COMPARED = (
     "users and passwords (ACL)",
     "settings made with CONFIG SET",
@@ -138,7 +138,7 @@ def fingerprint(server: Server, databases: t.Iterable[str], limit: float, everyt
 
 
 def functions(server: Server) -> dict[str, str] | None:
-    """The digest of the code of each library of functions; None when the server has none to tell, or may not."""
+    """The digest of the code of each library of functions; None when the server does not permit the query."""
     try:
         text = server.ask("FUNCTION", "LIST", "WITHCODE")
     except SourceError:
@@ -155,7 +155,7 @@ _PLAIN = re.compile(r"user default on (nopass|#[0-9a-f]{64})( sanitize-payload)?
 
 
 def users(server: Server) -> list[str]:
-    """ACL users that somebody made, and ``default`` when it was changed; nothing when that may not be asked."""
+    """ACL users that somebody made, and ``default`` when it was changed; nothing when the query is not permitted."""
     try:
         lines = server.ask("ACL", "LIST").splitlines()
     except SourceError:
@@ -164,7 +164,7 @@ def users(server: Server) -> list[str]:
 
 
 def modules(server: Server) -> list[list[str]]:
-    """Path and arguments of each loaded module, as far as the server tells (from Redis 7 on)."""
+    """Path and arguments of each loaded module, as far as the server reports them (from Redis 7 on)."""
     try:
         lines = server.ask("MODULE", "LIST").splitlines()
     except SourceError:

@@ -23,12 +23,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import files
 _SERVER = 'exec "$(command -v redis-server || command -v valkey-server)" "$@"'
 _CHECK = 'exec "$(command -v redis-check-rdb || command -v valkey-check-rdb)" "$@"'
 _DEBUG = ["--enable-debug-command", "yes"]
-# Keys that expire sooner than this many seconds from now may be gone at the second look.
+# Keys that expire sooner than this many seconds from now may be gone at the second comparison.
 _SOON = 7200
 
 
 class ThrowawayServer:
-    """A throwaway container in which a server is started, looked at and stopped.
+    """A throwaway container in which a server is started, inspected and stopped.
 
     Args:
         container: runs nothing yet, has the image's programs.
@@ -45,7 +45,7 @@ class ThrowawayServer:
         """redis-check-rdb of the image on a file in the place."""
         result = self.cli.run(self.container, ["sh", "-c", _CHECK, "obx", f"{self.place}/{name}"], check=False)
         if result.rc != 0:
-            raise MismatchError(f"redis-check-rdb calls {name} broken")
+            raise MismatchError(f"redis-check-rdb reports that {name} is broken")
         return redis.checked(result.stdout + result.stderr)
 
     def start(self, facts: RedisFacts, appendonly: bool) -> dict[str, str]:
@@ -130,7 +130,7 @@ def load(
     facts: RedisFacts,
     tamper: t.Callable[[redis.Server], None] | None = None,
 ) -> Loaded:
-    """Load ``dump.rdb`` by path A and start a second time, cold, with the live setting. Returns what was counted.
+    """Load ``dump.rdb`` by path A and start a second time, cold, with the live setting. Returns the counts.
 
     Args:
         tamper: what a test does to the loaded data before the second start.
@@ -170,7 +170,7 @@ def _contents(
 ) -> dict[str, t.Any]:
     """What must be the same after both starts."""
     spaces = redis.keyspace(info)
-    # DEBUG DIGEST is fast and takes in keys that expire any moment; where there are such, a script reads all values.
+    # DEBUG DIGEST is fast, but includes keys that expire at any moment; with such keys, a script reads all values.
     digest = "" if counted["expires"] else throwaway.digest()
     sums = contents.fingerprint(throwaway.server, spaces, limit, everything=not digest)
     return {

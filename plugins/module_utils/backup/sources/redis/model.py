@@ -28,7 +28,7 @@ class Settings(Facts):
 
 @dataclass(frozen=True)
 class RedisFacts(Settings):
-    """What a manifest records of a Redis or Valkey.
+    """The facts of a Redis or Valkey in a manifest.
 
     Attributes:
         keyspace: keys, and keys with a time to live, of each numbered database.

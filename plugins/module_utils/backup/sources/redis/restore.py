@@ -35,8 +35,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis.
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
 
 _NOTE = "redis-under-way"
-# Moves the previous data aside; leftover append-only files would win over a new dump.rdb. The mark says that all of it
-# was moved: without it, what still lies in the place is previous data, too.
+# Moves the previous data aside; leftover append-only files would win over a new dump.rdb. The mark shows that all of it
+# was moved: without it, the files that remain there are previous data, too.
 _ASIDE = (
     'set -eu; cd "$1"; mkdir "$2"; shift; to=$1; shift; for f in "$@"; do [ ! -e "$f" ] || mv -- "$f" "$to/"; done; '
 )
@@ -51,7 +51,7 @@ _OWN = 'chown -R "$(stat -c %u:%g "$1")" "$1"'
 
 @dataclass(frozen=True)
 class Note:
-    """What is noted while a restore is under way.
+    """The note of a restore under way.
 
     Attributes:
         place: directory of the data in the container.
@@ -111,14 +111,14 @@ def restore_redis(
     place = facts.config.get("dir") or "/data"
     if not any(place == mount.destination or place.startswith(mount.destination + "/") for mount in container.mounts):
         raise RestoreRefused(
-            f"{container.name} keeps {place} in no volume or directory of the host; give it one before a restore"
+            f"{container.name} does not keep {place} in a volume or a directory of the host. Add one before a restore"
         )
     names = _names(recorded.config, facts.config)
     note = Note(container.id, container.image_id, place, f"pre-restore-{stamp}", names)
     users = [*contents.users(server), *recorded.acl_users]
     note.write(context)
     cli.call("stop", "--time", "60", container.id, timeout=120)
-    known = True  # whether all that lies in the place is known to be the previous data, or the restored
+    known = True  # whether the data directory is known to hold only previous, or only restored data
     try:
         with _helper(cli, context.declaration.stack, note) as helper:
             known = False
@@ -153,7 +153,7 @@ def as_served(taken: RedisFacts, live: Settings) -> RedisFacts:
 
 
 def _names(*configs: t.Mapping[str, str]) -> list[str]:
-    """What a server of one of these settings keeps in its place."""
+    """Names of the files that a server with one of these settings keeps."""
     names = ["dump.rdb"]
     for config in configs:
         names += [config.get("dbfilename") or "dump.rdb", config.get("appendfilename") or "appendonly.aof"]
@@ -177,7 +177,7 @@ def _require_served(cli: Cli, container: str, server: redis.Server, loaded: Load
             raise MismatchError(f"the service did not load the restored data within {cli.timeout:g} s: {where}")
         cli.world.sleep(0.1)
     keys, expires = redis_load.keys(info)
-    # From 7 on the server counts what it loaded, whatever its clients took away since.
+    # From 7 on the server counts the keys it loaded, even if its clients removed some since.
     counted = int(info.get("rdb_last_load_keys_loaded") or 0) - loaded.expires
     wanted, served = loaded.keys - loaded.expires, max(keys - expires, counted)
     if served < wanted:
@@ -201,7 +201,7 @@ def recover(context: Context) -> str:
     cli = context.open_cli()
     cli.remove_leftovers(context.declaration.stack)
     if cli.call("inspect", note.container, check=False).rc != 0:
-        # Deployed again since; its data is where the volumes are, and nobody knows which of it is whose.
+        # Deployed again since; its data is where the volumes are, and only its operator knows which of it is right.
         raise RestoreRefused(
             f"a restore of Redis was interrupted and its container is another now. Check {note.place} of the service: "
             f"its previous data is in {note.aside} there. Then remove {Note.path(context)}"

@@ -101,10 +101,10 @@ def keyspace(info: t.Mapping[str, str]) -> dict[str, list[int]]:
 
 
 def checked(said: str) -> dict[str, int]:
-    """What redis-check-rdb counted: ``keys``, ``expires`` and ``expired``. Raises when it did not say it is good."""
+    """Counts of redis-check-rdb: ``keys``, ``expires`` and ``expired``. Raises when it did not report a good RDB."""
     counts = {what: int(number) for number, what in _CHECKED.findall(said)}
     if "RDB looks OK" not in said or "keys read" not in counts:
-        raise SourceError("redis-check-rdb did not call the RDB good; it is cut, damaged or of another version")
+        raise SourceError("redis-check-rdb did not report a good RDB; it is cut, damaged or of another version")
     return {
         "keys": counts["keys read"],
         "expires": counts.get("expires", 0),
