@@ -4,7 +4,7 @@
 """Directories on file systems that can hang: a child checks first, and after a hanging one no other starts.
 
 A process that waits for a dead share cannot be interrupted, not even killed before the share answers. So a child looks
-into each directory that lies on a share, and into each share below one. A child that hangs is given up and remembered:
+into each directory on a share, and into each share below one. A child that hangs is given up and remembered:
 as long as it lives the share hangs, and no run adds another.
 """
 

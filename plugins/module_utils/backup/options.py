@@ -88,7 +88,7 @@ def outlook(context: Context) -> dict[str, t.Any]:
     """The status for a deploy, and whether a first backup is needed. An unreadable repository is a problem in it.
 
     A rebuilt host has no sets and an empty stack, and its sets are off-site. To back that up as if it were the
-    stack would be a set that nobody wants, with a number that is taken.
+    stack would create a useless set, with a number that is taken.
     """
     try:
         status = inspect(context)

@@ -22,8 +22,8 @@ from backup_stack import docker
 IMAGES = backup_stack.load("images")
 
 
-class Lab:
-    """A stack of servers that is gone at the end of the block."""
+class ServerStack:
+    """A stack of throwaway servers, removed at the end of the block."""
 
     def __init__(self, base: pathlib.Path) -> None:
         self.name = f"obx-backup-{secrets.token_hex(3)}"
@@ -31,7 +31,7 @@ class Lab:
         self.made: list[str] = []
         self.sources: list[dict[str, t.Any]] = []
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> ServerStack:
         return self
 
     def __exit__(self, *why: object) -> None:
@@ -50,7 +50,7 @@ class Lab:
 
     def postgres(self, *command: str, part: str = "pg15", image: str = "", args: t.Sequence[str] = ()) -> None:
         """A PostgreSQL as service db, with the user and database coin."""
-        env = ["-e", "POSTGRES_PASSWORD=of-the-lab", "-e", "POSTGRES_USER=coin", "-e", "POSTGRES_DB=coin"]
+        env = ["-e", "POSTGRES_PASSWORD=of-the-test", "-e", "POSTGRES_USER=coin", "-e", "POSTGRES_DB=coin"]
         self.start("db", image or IMAGES.ensure(part), *command, args=[*env, *args])
         self.wait("db", "pg_isready", "-q", "-h", "127.0.0.1")
         self.sources = [{"name": "db", "kind": "postgresql", "service": "db"}]

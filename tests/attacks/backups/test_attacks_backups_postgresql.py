@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import load
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.model import ServerFacts
-from databases import Lab
+from databases import ServerStack
 
 HERE = pathlib.Path(__file__).parent
 
@@ -29,15 +29,15 @@ def changes() -> list[tuple[str, str, str]]:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    with Lab(tmp_path_factory.mktemp("pg")) as lab:
-        lab.postgres("postgres", "-c", "wal_level=logical")
-        lab.sql((HERE / "zoo.sql").read_text(encoding="utf-8"))
-        yield lab
+def srv(tmp_path_factory):
+    with ServerStack(tmp_path_factory.mktemp("pg")) as srv:
+        srv.postgres("postgres", "-c", "wal_level=logical")
+        srv.sql((HERE / "zoo.sql").read_text(encoding="utf-8"))
+        yield srv
 
 
-def test_each_change_of_a_restored_database_is_found_or_named(lab, tally):
-    taken = lab.backup()
+def test_each_change_of_a_restored_database_is_found_or_named(srv, tally):
+    taken = srv.backup()
     assert taken["error"] == ""
     seen: dict[str, str] = {}
     not_done: list[str] = []
@@ -67,27 +67,27 @@ def test_each_change_of_a_restored_database_is_found_or_named(lab, tally):
         # The rehearsal's own comparison must fail by what is left.
         assert left
 
-    with lab.fetched() as (context, chosen, source, staged):
+    with srv.fetched() as (context, chosen, source, staged):
         facts = ServerFacts.from_dict(source.facts)
         assert {"coin", "tmpl", "postgres", "we\"ird=x/y'z"} == set(facts.databases)
         assert "SECRETsub" not in json.dumps(source.facts)
         with pytest.raises(rehearse.MismatchError):
-            rehearse.check_source(context, context.store, chosen, source, str(staged), str(lab.base / "x"), tamper)
+            rehearse.check_source(context, context.store, chosen, source, str(staged), str(srv.base / "x"), tamper)
     assert not_done == []
     missed = [name for name, said in seen.items() if not said]
     assert missed == []
     tally("changes of a restored PostgreSQL that the comparison finds", len(seen), len(missed))
 
 
-def test_the_zoo_comes_back_equal(lab):
-    report = lab.rehearse()
+def test_the_zoo_comes_back_equal(srv):
+    report = srv.rehearse()
     assert report["error"] == ""
     (row,) = report["sources"]
     assert "planner statistics" in row["found"]["not_compared"]
 
 
-def test_the_zoo_is_restored_over_itself(lab):
-    report = lab.restore()
+def test_the_zoo_is_restored_over_itself(srv):
+    report = srv.restore()
     assert report["error"] == ""
     assert "sub is disabled" not in "".join(report["warnings"])
-    assert lab.sql("SELECT count(*) FROM gen") == "100"
+    assert srv.sql("SELECT count(*) FROM gen") == "100"

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse
-from databases import IMAGES, Lab, docker
+from databases import IMAGES, ServerStack, docker
 
 CODE = "#!lua name=lib\nredis.register_function('one', function() return 1 end)"
 FILL = [
@@ -52,39 +52,39 @@ USERS = ["ACL", "SETUSER", "app", "on", ">pw", "~*", "+@read"]
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    with Lab(tmp_path_factory.mktemp("redis")) as lab:
+def srv(tmp_path_factory):
+    with ServerStack(tmp_path_factory.mktemp("redis")) as srv:
         words = ["--appendonly", "yes", "--repl-diskless-sync-delay", "0", "--databases", "20"]
-        lab.redis("redis-server", "--dir", "/data", *words)
+        srv.redis("redis-server", "--dir", "/data", *words)
         for line in FILL:
-            lab.redis_cli(*line.split())
-        lab.redis_cli("FUNCTION", "LOAD", CODE)
+            srv.redis_cli(*line.split())
+        srv.redis_cli("FUNCTION", "LOAD", CODE)
         # A number of databases that a server without settings does not have.
-        lab.redis_cli("-n", "19", "SET", "far", "away")
-        yield lab
+        srv.redis_cli("-n", "19", "SET", "far", "away")
+        yield srv
 
 
-def test_users_are_named_when_a_set_is_taken(lab):
-    assert lab.backup()["warnings"] == []
-    lab.redis_cli(*USERS)
-    (warning,) = lab.backup()["warnings"]
+def test_users_are_named_when_a_set_is_taken(srv):
+    assert srv.backup()["warnings"] == []
+    srv.redis_cli(*USERS)
+    (warning,) = srv.backup()["warnings"]
     assert "ACL users are in no set (app)" in warning
-    report = lab.rehearse()
+    report = srv.rehearse()
     assert report["error"] == ""
     assert "users and passwords (ACL)" in report["sources"][0]["found"]["not_compared"]
-    restored = lab.restore()
+    restored = srv.restore()
     assert restored["error"] == ""
     (said,) = restored["warnings"]
     assert "ACL users app are not in" in said
 
 
 @pytest.mark.parametrize("expires", [True, False], ids=["keys that expire", "no key that expires"])
-def test_each_change_of_a_restored_redis_is_found(lab, tally, expires):
+def test_each_change_of_a_restored_redis_is_found(srv, tally, expires):
     if not expires:
-        lab.redis_cli("PERSIST", "later")
-    assert lab.backup()["error"] == ""
+        srv.redis_cli("PERSIST", "later")
+    assert srv.backup()["error"] == ""
     seen = {}
-    with lab.fetched() as (context, chosen, source, staged):
+    with srv.fetched() as (context, chosen, source, staged):
         for name, change in CHANGES.items():
             if name in ("expiry earlier", "expiry gone") and not expires:
                 continue
@@ -125,11 +125,11 @@ def altered(container, good, rdb, change):
     yield
 
 
-def test_each_change_of_a_dump_behind_its_checksum_is_found(lab, tally):
-    assert lab.backup()["error"] == ""
+def test_each_change_of_a_dump_behind_its_checksum_is_found(srv, tally):
+    assert srv.backup()["error"] == ""
     found = 0
-    container = lab.start("spare", IMAGES.ensure("redis7"), "infinity", args=["--entrypoint", "sleep"])
-    with lab.fetched() as (context, chosen, source, staged):
+    container = srv.start("spare", IMAGES.ensure("redis7"), "infinity", args=["--entrypoint", "sleep"])
+    with srv.fetched() as (context, chosen, source, staged):
         rdb = staged / source.facts["path"]
         good = rdb.with_suffix(".good")
         shutil.copyfile(rdb, good)
@@ -140,12 +140,12 @@ def test_each_change_of_a_dump_behind_its_checksum_is_found(lab, tally):
     tally("changes of a Redis dump behind its checksum", found, 0)
 
 
-def test_functions_and_far_databases_come_back(lab):
-    assert lab.backup()["error"] == ""
-    assert lab.rehearse()["error"] == ""
-    lab.redis_cli("FLUSHALL")
-    report = lab.restore()
+def test_functions_and_far_databases_come_back(srv):
+    assert srv.backup()["error"] == ""
+    assert srv.rehearse()["error"] == ""
+    srv.redis_cli("FLUSHALL")
+    report = srv.restore()
     assert report["error"] == ""
-    assert lab.redis_cli("FCALL", "one", "0") == "1"
-    assert lab.redis_cli("-n", "19", "GET", "far") == "away"
-    assert lab.redis_cli("PEXPIRETIME", "later") in ("4102444800000", "-1")
+    assert srv.redis_cli("FCALL", "one", "0") == "1"
+    assert srv.redis_cli("-n", "19", "GET", "far") == "away"
+    assert srv.redis_cli("PEXPIRETIME", "later") in ("4102444800000", "-1")

@@ -210,7 +210,7 @@ def test_configuration_of_another_stack_is_refused(site, name):
     site.declare(stack="shop")
     code, found = site.run(name)
     assert code == 1
-    assert "is the declaration of 'shop', not of 'blog'" in found["msg"]
+    assert "configures the backups of 'shop', not of 'blog'" in found["msg"]
 
 
 @pytest.mark.parametrize("name", ["stack_backup", "stack_rehearse", "stack_restore", "stack_migrate"])

@@ -36,7 +36,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 
 UNHEALTHY = 10
 # Commands of timers: the webhook is notified of their failures.
-TOLD = ("backup", "check", "rehearse")
+NOTIFIED = ("backup", "check", "rehearse")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -129,7 +129,7 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
             report, code = _dispatch(context, options)
     except OneboxError as error:
         # A job of a timer must not fail silently, even if it fails before there is a report, as on a wrong key.
-        if context is not None and options.command in TOLD and not isinstance(error, Busy):
+        if context is not None and options.command in NOTIFIED and not isinstance(error, Busy):
             status.failed(context, options.command, error)
         if options.json:
             out.write(json.dumps({"error": str(error), "exit_code": error.exit_code}) + "\n")

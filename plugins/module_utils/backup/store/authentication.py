@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Authenticate manifests: HMAC-SHA256 with a key that is never in the repository.
 
-A checksum shows damage, and anybody who can write to the repository can compute another one. The key lies in a private
+A checksum shows damage, and anybody who can write to the repository can compute another one. The key is in a private
 file beside the configuration of the runner. Its first line signs; further lines are earlier keys, which still verify.
 """
 
@@ -58,8 +58,8 @@ class Keys:
             StoreError: the present file cannot be read.
         """
         lines = text.split("\n")
-        former = [key.decode("utf-8", "replace") for key in self._own()]
-        return "\n".join([*lines, *(key for key in former if key not in map(str.strip, lines))])
+        earlier = [key.decode("utf-8", "replace") for key in self._own()]
+        return "\n".join([*lines, *(key for key in earlier if key not in map(str.strip, lines))])
 
     def create(self) -> bool:
         """Create the key file when it is missing. Returns whether it was. Raises :class:`StoreError`."""

@@ -4,7 +4,7 @@
 """A local restic repository as files, without its key.
 
 restic names each file after the sha256 of what is in it, and each call of restic pays half a second for the key. So
-which snapshots there are, and whether what was written is what lies there, is asked of the files themselves.
+the list of snapshots, and the check of written packs, come from the files themselves.
 """
 
 from __future__ import annotations

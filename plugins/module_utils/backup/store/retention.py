@@ -23,7 +23,7 @@ TOLERANCE = dt.timedelta(hours=26)
 class Candidate:
     """A set as retention sees it.
 
-    ``taken`` is local wall time at the start of the run, without zone: it may lie. ``understood`` is False for a set
+    ``taken`` is local wall time at the start of the run, without zone; it may be off. ``understood`` is False for a set
     whose manifest cannot be read or is of a newer version: it is kept and takes no slot. ``complete`` is False for one
     that lacks a source: as many of them as of daily sets are kept, too, and none takes the slot of another.
     """

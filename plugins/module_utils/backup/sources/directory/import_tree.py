@@ -62,23 +62,23 @@ class TreeImport(FileImport):
         target = self.spec.path
         owners = self.context.world.is_root
         note = _swap_note(self.spec)
-        with place.arrival(target) as arrival:
-            trees.private_dir(arrival.tree)
-            lost = extract.extract(os.path.join(self._staged, self._facts.archive), arrival.tree, owners)
-            extract.overlay_databases(self._facts, self._staged, arrival.tree, owners)
-            extract.dress_root(self._facts, self._staged, arrival.tree, owners)
-            problems, _moved = directories.check(self._facts, self._staged, arrival.tree, owners, lost)
+        with place.replacement(target) as new:
+            trees.private_dir(new.tree)
+            lost = extract.extract(os.path.join(self._staged, self._facts.archive), new.tree, owners)
+            extract.overlay_databases(self._facts, self._staged, new.tree, owners)
+            extract.dress_root(self._facts, self._staged, new.tree, owners)
+            problems, _moved = directories.check(self._facts, self._staged, new.tree, owners, lost)
             if problems:
                 raise MismatchError(
                     f"{target} is untouched, the copy of {self.file} differs: {'; '.join(problems[:5])}"
                 )
             self.warnings += put.not_kept(self.spec.name, lost, target)
-            trees.sync_tree(arrival.tree)
+            trees.sync_tree(new.tree)
             # Killed in the middle of the swap, the next run finishes it: see finish().
             aside = f"{os.path.basename(target)}.before-{stamp}"
-            kept = {"fresh": list(arrival.fresh), "sha256": self.sha256, "file": self.file}
+            kept = {"fresh": list(new.fresh), "sha256": self.sha256, "file": self.file}
             self.context.state.write(note, kept)
-            previous = arrival.move_in(aside)
+            previous = new.move_in(aside)
         note_import(self.context, self.spec.name, self.sha256, self.file)
         self.context.state.write(note, {})
         return previous

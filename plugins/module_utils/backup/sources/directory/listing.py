@@ -248,7 +248,7 @@ class Comparison:
 
     Args:
         drifting: the store read the directory itself, after the list was made: what changed in between, as its own or
-            its directory's mtime tells, is no difference.
+            its directory's mtime tells, is not a difference.
         copies: paths of files that were stored apart (SQLite) and so cannot have changed in between.
         owners: what only root may set is compared, too.
         lost: attributes that could not be set, and are not compared.

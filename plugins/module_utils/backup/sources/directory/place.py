@@ -30,7 +30,7 @@ _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 
 
 @dataclass
-class Arrival:
+class Replacement:
     """A new directory for ``target``.
 
     Attributes:
@@ -70,7 +70,7 @@ class Arrival:
             The path of the previous content, "" for none.
         """
         name = os.path.basename(self.target)
-        former = ""
+        previous = ""
         self._changing = self.fresh
         note = {"aside": aside, "fresh": list(self._changing)}
         self._stage.replace(_RECORD, json.dumps(note).encode(), 0o600, durable=True)
@@ -80,19 +80,19 @@ class Arrival:
             except OSError as error:
                 if error.errno not in _NO_EXCHANGE:
                     raise
-                former = _put_aside(self._parent, name, self._parent, aside)
+                previous = _put_aside(self._parent, name, self._parent, aside)
                 self._stage.rename(TREE, self._parent, name)
             else:
-                former = _put_aside(self._stage, TREE, self._parent, aside)
+                previous = _put_aside(self._stage, TREE, self._parent, aside)
         else:
             self._stage.rename(TREE, self._parent, name)
         files.sync(self._parent.descriptor)
         files.sync(self._stage.descriptor)
-        return os.path.join(os.path.dirname(self.target), former) if former else ""
+        return os.path.join(os.path.dirname(self.target), previous) if previous else ""
 
 
 @contextlib.contextmanager
-def arrival(target: str) -> t.Iterator[Arrival]:
+def replacement(target: str) -> t.Iterator[Replacement]:
     """A directory in which to assemble the new ``target``; it is removed with its remaining content.
 
     Raises:
@@ -106,7 +106,7 @@ def arrival(target: str) -> t.Iterator[Arrival]:
         stage = _stage_of(parent, target)
         trees.remove_tree(stage)  # left by a run that was killed before it changed anything
         trees.private_dir(stage)
-        found = Arrival(target, stage, stack.enter_context(beneath.open_directory(stage)), parent)
+        found = Replacement(target, stage, stack.enter_context(beneath.open_directory(stage)), parent)
         stack.callback(found.clear)
         yield found
 
@@ -134,7 +134,7 @@ def settle(target: str) -> bool:
     """Finish a swap of names that was killed in the middle. Returns whether there was one.
 
     Raises:
-        RestoreRefused, FileError: as :func:`arrival`.
+        RestoreRefused, FileError: as :func:`replacement`.
     """
     if not os.path.isdir(os.path.dirname(target)):
         return False

@@ -92,7 +92,7 @@ def _is_sqlite(directory: beneath.Directory, path: str) -> bool:
 
 
 def _servers(directory: beneath.Directory, found: t.Mapping[str, t.Collection[str]], root: str) -> list[str]:
-    told = []
+    warnings = []
     for name, folders in found.items():
         what, instead = _SERVERS[name]
         # PG_VERSION is in the directory of each database, too: the top one has global/pg_control.
@@ -103,11 +103,11 @@ def _servers(directory: beneath.Directory, found: t.Mapping[str, t.Collection[st
         ]
         if tops:
             where = ", ".join(os.path.join(root, top) for top in tops[:_SHOWN])
-            told.append(
+            warnings.append(
                 f"{where} is the data directory of {what}: a copy of one in use cannot be restored. Add a source with "
                 f"{instead}, and exclude the directory here"
             )
-    return told
+    return warnings
 
 
 def _files(paths: t.Sequence[str], root: str) -> list[str]:

@@ -110,18 +110,18 @@ class DirectoryKind(Kind):
     def restore(self, job: RestoreJob, spec: SourceSpec, source: Source, staged: str) -> None:
         target = _target(job, spec)
         facts = DirectoryFacts.from_dict(source.facts)
-        with place.arrival(target) as arrival:
+        with place.replacement(target) as new:
             reserve = job.context.declaration.reserve_mib << 20
-            lost = put.put_directory(job.store, job.chosen, facts, staged, arrival.tree, job.owners, reserve)
-            problems, moved = directories.check(facts, staged, arrival.tree, job.owners, lost)
+            lost = put.put_directory(job.store, job.chosen, facts, staged, new.tree, job.owners, reserve)
+            problems, moved = directories.check(facts, staged, new.tree, job.owners, lost)
             if problems:
                 raise MismatchError(f"{target} is untouched, the restored copy differs: {'; '.join(problems[:5])}")
             job.warnings += [f"{source.name}: {text}" for text in _moved(moved)]
             job.warnings += put.not_kept(source.name, lost, target)
-            trees.sync_tree(arrival.tree)
+            trees.sync_tree(new.tree)
             if not job.into:
                 interrupted.begin(job.context, job.chosen.seq, source.name)
-            previous = arrival.move_in(f"{os.path.basename(target)}.before-{job.stamp}")
+            previous = new.move_in(f"{os.path.basename(target)}.before-{job.stamp}")
             if previous:
                 job.aside.append(previous)
         job.finished.append(_step(job, spec))

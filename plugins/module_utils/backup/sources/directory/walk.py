@@ -51,7 +51,7 @@ class Listing:
         left_out: sockets and devices, which hold no data to keep.
         skipped: paths left out because of a pattern, or because they only accompany a database.
         changed: names that became something else while they were looked at.
-        parent: descriptor of the directory that the entry lies in; for the root its own.
+        parent: descriptor of the directory of the entry; for the root its own.
         name: its name there.
         opened: descriptor of the entry itself when it is a directory, else -1.
     """

@@ -41,7 +41,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgr
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, process, trees
 
-_ARRIVING = "_onebox_arriving"
+_NEW_SUFFIX = "_onebox_arriving"
 _HEAD = b"-- PostgreSQL database dump"
 _TAIL = b"-- PostgreSQL database dump complete"
 _MISSING_ROLE = re.compile(r'role "([^"]+)" does not exist')
@@ -123,12 +123,12 @@ class DumpImport:
         self.sha256 = files.digest(self.file)[0]
 
     @property
-    def _arriving(self) -> str:
-        return postgresql.with_suffix(self.database, _ARRIVING)
+    def _new_name(self) -> str:
+        return postgresql.with_suffix(self.database, _NEW_SUFFIX)
 
     def already_imported(self) -> bool:
         """Whether the database was created from this file."""
-        return self.database in self.server.databases() and ledger.arrived(self.server, self.database, self.sha256)
+        return self.database in self.server.databases() and ledger.imported(self.server, self.database, self.sha256)
 
     def step(self, stamp: str) -> str:
         aside = postgresql.aside_name(self.database, stamp)
@@ -161,9 +161,9 @@ class DumpImport:
             files.write_new(roles, self._roles().encode(), durable=False)
             load.restore_globals(spare, roles)
             # By a name that neither the server nor the dump makes: the database may be postgres itself.
-            self._fill(spare, self._arriving)
-            self.facts = _bounds(load.inspect(spare, self._arriving, True))
-            others = set(spare.databases()) - {"postgres", self._arriving}
+            self._fill(spare, self._new_name)
+            self.facts = _bounds(load.inspect(spare, self._new_name, True))
+            others = set(spare.databases()) - {"postgres", self._new_name}
             if others:
                 raise MigrationError(
                     f"{self.file} makes the database {', '.join(sorted(others))} by itself (pg_dump --create); "
@@ -194,28 +194,28 @@ class DumpImport:
         Raises:
             MismatchError: it differs from the copy in the throwaway server; the stack is unchanged.
         """
-        arriving = self._arriving
+        fresh = self._new_name
         if self._globals_file:
             load.restore_globals(self.server, self._globals_file)
-        postgresql.drop(self.server, arriving)  # left by a killed run
+        postgresql.drop(self.server, fresh)  # left by a killed run
         try:
-            self._fill(self.server, arriving)
-            problems = pgfacts.compare(self.facts, load.inspect(self.server, arriving, True), self.database)
+            self._fill(self.server, fresh)
+            problems = pgfacts.compare(self.facts, load.inspect(self.server, fresh, True), self.database)
             if problems:
                 raise MismatchError(f"{self.file} came out differently in the stack: {'; '.join(problems[:5])}")
-            ledger.note_arrival(self.server, arriving, self.sha256, os.path.basename(self.file))
+            ledger.note_import(self.server, fresh, self.sha256, os.path.basename(self.file))
         except BackupError:
-            postgresql.drop(self.server, arriving)
+            postgresql.drop(self.server, fresh)
             raise
-        return self._change_names(arriving, stamp)
+        return self._swap_names(fresh, stamp)
 
-    def _change_names(self, arriving: str, stamp: str) -> str:
-        former = postgresql.aside_name(self.database, stamp) if self.database in self.server.databases() else ""
-        renames = f"ALTER DATABASE {ident(arriving)} RENAME TO {ident(self.database)};"
-        if former:
-            renames = f"ALTER DATABASE {ident(self.database)} RENAME TO {ident(former)}; {renames}"
+    def _swap_names(self, fresh: str, stamp: str) -> str:
+        previous = postgresql.aside_name(self.database, stamp) if self.database in self.server.databases() else ""
+        renames = f"ALTER DATABASE {ident(fresh)} RENAME TO {ident(self.database)};"
+        if previous:
+            renames = f"ALTER DATABASE {ident(self.database)} RENAME TO {ident(previous)}; {renames}"
         self.server.administer(self.database, f"BEGIN; {renames} COMMIT;")
-        return former
+        return previous
 
     def _roles(self) -> str:
         words = self.server.argv("pg_dumpall", "--globals-only", "--no-tablespaces")
@@ -264,7 +264,7 @@ class DumpImport:
 
 
 def _bounds(found: Contents) -> DatabaseFacts:
-    """Facts of a database that nobody writes to, as a manifest records them."""
+    """Facts of a database without writers, as a manifest records them."""
     return DatabaseFacts(
         tables=found.tables,
         config_tables=found.config_tables,

@@ -33,14 +33,14 @@ class Applied(t.NamedTuple):
     at: str
 
 
-def arrived(server: Server, database: str, sha256: str) -> bool:
+def imported(server: Server, database: str, sha256: str) -> bool:
     """Whether ``database`` was created from the dump with this digest."""
     if not _there(server, database, "arrivals"):
         return False
     return server.query(database, f"SELECT 1 FROM onebox.arrivals WHERE sha256 = {literal(sha256)};") == ["1"]
 
 
-def note_arrival(server: Server, database: str, sha256: str, file: str) -> None:
+def note_import(server: Server, database: str, sha256: str, file: str) -> None:
     """Record in ``database`` the dump that it was created from."""
     server.query(
         database, f"{_TABLES}INSERT INTO onebox.arrivals (sha256, file) VALUES ({literal(sha256)}, {literal(file)});"

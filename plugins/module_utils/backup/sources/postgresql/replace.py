@@ -24,7 +24,7 @@ def replace_database(
     name: str,
     dump: str,
     facts: DatabaseFacts,
-    former: str,
+    previous: str,
     aside: list[str],
     *,
     another: bool,
@@ -33,7 +33,7 @@ def replace_database(
 
     Args:
         facts: what the manifest says of the database.
-        former: the new name for the existing one, "" when there is none.
+        previous: the new name for the existing one, "" when there is none.
         aside: gets a line when the previous database is kept under that name.
         another: the server is of another major version than the manifest says.
 
@@ -42,10 +42,10 @@ def replace_database(
             says what to do.
     """
     stopped: list[str] = []
-    if former:
+    if previous:
         stopped = _switch_subscriptions(server, name, server.query(name, _ENABLED), "DISABLE")
         try:
-            postgresql.rename(server, name, former)
+            postgresql.rename(server, name, previous)
         except BackupError:
             _switch_subscriptions(server, name, stopped, "ENABLE")
             raise
@@ -56,22 +56,22 @@ def replace_database(
     except BackupError as error:
         try:
             postgresql.drop(server, name)
-            if former:
-                postgresql.rename(server, former, name)
+            if previous:
+                postgresql.rename(server, previous, name)
                 _switch_subscriptions(server, name, stopped, "ENABLE")
         except BackupError as worse:
             text = f"database {name} could not be restored: {error}"
-            if former:
-                aside.append(f"database {former}")
-                text += f"; the previous one is {former}: stop the services, drop {name} and rename it back"
+            if previous:
+                aside.append(f"database {previous}")
+                text += f"; the previous one is {previous}: stop the services, drop {name} and rename it back"
             raise type(error)(f"{text}; going back failed: {worse}") from error
         raise type(error)(f"database {name} could not be restored and is as it was before: {error}") from error
-    if former:
-        aside.append(f"database {former}")
+    if previous:
+        aside.append(f"database {previous}")
     return notes + [
-        f"subscription {json.loads(one)} is disabled in {former} and in {name}: two databases must not read "
-        f"one replication slot. {name} lacks what {former} received since the backup: copy it, then enable the "
-        f"subscription in {name} and run ALTER SUBSCRIPTION ... SET (slot_name = NONE) in {former}"
+        f"subscription {json.loads(one)} is disabled in {previous} and in {name}: two databases must not read "
+        f"one replication slot. {name} lacks what {previous} received since the backup: copy it, then enable the "
+        f"subscription in {name} and run ALTER SUBSCRIPTION ... SET (slot_name = NONE) in {previous}"
         for one in stopped
     ]
 

@@ -75,12 +75,12 @@ def in_data_directory(session: Session) -> dict[str, list[t.Any]]:
 
 def left_out(session: Session, settings: t.Mapping[str, t.Sequence[t.Any]]) -> list[str]:
     """A warning for each part of the server that no set holds, with the fix."""
-    told = []
+    warnings = []
     for name, invalid in (json.loads(line) for line in session.ask(_CLOSED)):
         if invalid:
-            told.append(f"database {name} is in no set: an interrupted DROP DATABASE left it invalid. Drop it")
+            warnings.append(f"database {name} is in no set: an interrupted DROP DATABASE left it invalid. Drop it")
         else:
-            told.append(
+            warnings.append(
                 f"database {name} is in no set: it refuses connections. To back it up, run ALTER DATABASE "
                 f"{name} ALLOW_CONNECTIONS true"
             )
@@ -91,15 +91,15 @@ def left_out(session: Session, settings: t.Mapping[str, t.Sequence[t.Any]]) -> l
     ):
         names = [json.loads(line) for line in session.ask(sql)]
         if names:
-            told.append(text.format(_listed(names)))
+            warnings.append(text.format(_listed(names)))
     if settings:
         shown = [name if _UNTOLD.search(name) else f"{name} = {row[0]}" for name, row in settings.items()]
         how = "ALTER SYSTEM" if all(row[1] for row in settings.values()) else "ALTER SYSTEM or in postgresql.conf"
-        told.append(
+        warnings.append(
             f"settings made by {how} exist only in the data directory and are in no set: {_listed(shown)}. Move them "
             "to the service's command in the compose file"
         )
-    return told
+    return warnings
 
 
 def in_template1(server: Server) -> list[str]:

@@ -193,7 +193,7 @@ def recover(context: Context) -> str:
     Returns a line for the report, "" for nothing.
 
     Raises:
-        RestoreRefused: nobody but the operator can tell which data is right; the text names the note to remove.
+        RestoreRefused: only the operator knows which data is right; the text names the note to remove.
     """
     note = Note.read(context)
     if note is None:
