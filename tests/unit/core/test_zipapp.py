@@ -69,7 +69,7 @@ def unchanged(name: str, data: bytes) -> bytes:
             backup,
             ["--config", "/nowhere.json", "status"],
             2,
-            "cannot read the backup declaration /nowhere.json",
+            "cannot read the backup configuration /nowhere.json",
             id="onebox-backup",
         ),
         pytest.param(mounts, ["--socket", "/nowhere.sock"], 2, "not checked: ", id="onebox-verify"),
