@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from plugin_sources import PACKAGE, Import, Source, Sources
 
 FLOORS = ("core", "engine", "vm", "mounts")
-TOP = ("backup", "compose", "dirs", "mac", "oci", "report")
+TOP = ("backup", "compose", "dirs", "mac", "oci", "report", "watch")
 # Modules that use several domains in addition to core. No domain may join these itself.
 JOINS = {
     "modules/bind_mount_verify.py": {"engine", "mounts", "vm"},
     "modules/container_compose_tool.py": {"compose", "engine"},
     "modules/container_engine_preflight.py": {"compose", "engine"},
     "modules/stack_report.py": {"engine", "report"},
+    "modules/stack_watch_runner.py": {"compose", "watch"},
 }
 ROOT = PACKAGE + "module_utils.core.errors.OneboxError"
 
