@@ -19,7 +19,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo demo-down verify plan test lint build import check outside matrix sanity unit testbed testbed-down integration molecule bench clean \
-  attacks corpus test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks
+  attacks corpus test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks test-watch report
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ check: setup ## check the values of a host before anything runs: make check HOST
 
 verify: setup ## prove every mount again: make verify HOST=demo
 	@ansible-playbook playbooks/verify.yml -l $(HOST) $(ARGS)
+
+report: setup ## show the last reports and write report.html about all hosts
+	@ansible-playbook playbooks/report.yml $(ARGS)
 
 test: lint sanity unit integration outside molecule ## everything but the heavier tiers below
 
@@ -110,6 +113,9 @@ test-machine: testbed ## heavier: podman machine by three real clients, then one
 
 test-baseline: setup-dev ## heavier: a fresh Debian 12 and 13 with the firewall rules of Oracle's images, made ready
 	@python tests/testbed/testbed.py molecule test -s host_baseline
+
+test-watch: setup-dev ## heavier: 66 kinds of faults, each named with its command, and a month without a false alarm
+	@OBX_FAULTS=full pytest -q tests/unit/watch
 
 test-stacks: setup-dev ## heavier: coinpilot, nightguard, observer and omnivibe with the inventory's values
 	@for name in coinpilot nightguard observer omnivibe; do python tests/testbed/testbed.py molecule test -s $$name || exit 1; done

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documents of several hosts for the page: one as promised, one with faults, one hostile, one silent."""
+
+from __future__ import annotations
+
+import copy
+
+from watch_facts import CONFIG, DAY, GIB, HOUR, NOW, STEP, Facts, Watch, container, healthy, live, mount, one
+from watch_fault_table import FAULTS
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'&</style></script><script>alert(2)</script>\u202e\x00"
+_SHOWN = (
+    *("unhealthy", "crash loop between the runs", "source directory replaced", "mount that cannot be proven"),
+    *("env file edited by hand", "rehearsal failed", "disk fills within hours", "log without a limit"),
+    *("certificate ends in a week", "unit failed"),
+)
+
+
+def document(name: str, faults: tuple[str, ...] = (), runs: int = 40) -> Facts:
+    """The document of a host after some runs."""
+    watch = Watch({**copy.deepcopy(CONFIG), "name": name}, NOW - runs * STEP)
+    picked = [fault for fault in FAULTS if fault.name in faults]
+    watch.notes["disks"] = {
+        path: [[NOW - hours * HOUR, (40 - hours / 20) * GIB, 1e5] for hours in range(150, 3, -1)]
+        for path in ("/", "/srv")
+    }
+    watch.notes["launches"] = {
+        CONFIG["launches"][0]: [[NOW - (200 - number) * 900, number + number // 7] for number in range(200)]
+    }
+    for _run in range(runs):
+        facts = healthy(watch.now)
+        facts["launches"][0]["attempts"] = 230
+        for fault in picked:
+            fault.change(facts, watch.now)
+        stack = facts["stacks"]["shop"]
+        stack["history"] = [
+            {
+                "at": f"2026-11-{day:02d}T10:00:00Z",
+                "user": "ada",
+                "state": "present",
+                "plan": {"web": ["recreate", "image_changed"]},
+                "ok": day != 20,
+                "rolled_back": day == 20,
+                "message": "web did not become healthy within 120 s" if day == 20 else "",
+            }
+            for day in (6, 13, 20, 27)
+        ]
+        if stack["mounts"] and "rows" in stack["mounts"]:
+            more = [
+                mount("web", "/uploads", source="shop_uploads", type="volume"),
+                mount("worker", "/uploads", source="shop_uploads", type="volume"),
+                mount("db", "/var/lib/postgresql/data"),
+                mount("web", "/etc/shop/config.yml"),
+            ]
+            stack["mounts"] = (
+                {"rows": [*stack["mounts"]["rows"], *more]} if "rows" in stack["mounts"] else stack["mounts"]
+            )
+        if live(facts).get("containers"):
+            live(facts)["containers"].append(container("worker", ports=[]))
+        watch.run(facts)
+    found = watch.document
+    backup = found["stacks"][0]["backup"]
+    found["stacks"][0]["runs"] = [[NOW - day * DAY, day not in (9, 17), day] for day in range(33) if day != 12]
+    for number in range(1, 5):
+        for where in ("local",):
+            row = {"at": NOW - (7 * number - 2) * DAY, "ok": number != 3, "seq": number}
+            backup["rehearsals"][where]["runs"] = [*backup["rehearsals"][where]["runs"], row]
+    return found
+
+
+def hosts() -> dict[str, Facts]:
+    """Five hosts."""
+    return {
+        "demo": document("demo"),
+        "oci-vm": document("oci-vm", _SHOWN),
+        "macbook": document("macbook", ("image older than half a year", "backup timer dead for days")),
+        "observer-vm": {"error": "Failed to connect to the host via ssh: Connection timed out"},
+        "omnivibe-mac": document("omnivibe-mac", ("engine killed", "network share hangs")),
+    }
+
+
+def hostile() -> Facts:
+    """A document in which every text is hostile."""
+    found = document("x", _SHOWN)
+    one_stack = found["stacks"][0]
+    one_stack["live"]["containers"].append(container(HOSTILE, status="exited", exit_code=1))
+
+    def spoil(value: object, key: str = "") -> object:
+        if isinstance(value, dict):
+            return {name: spoil(inner, name) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [spoil(inner) for inner in value]
+        keep = key in ("severity", "code", "status", "health", "verdict", "type", "acknowledged", "taken")
+        return value if keep or not isinstance(value, str) else HOSTILE + value
+
+    return {**spoil(found), "host": HOSTILE}  # type: ignore[dict-item]
+
+
+__all__ = ["HOSTILE", "document", "hostile", "hosts", "one"]
