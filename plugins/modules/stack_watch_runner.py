@@ -27,8 +27,9 @@ options:
     type: path
     required: true
   plan_path:
-    description: Path of the program C(onebox-plan). Required with O(plans).
+    description: Path of the program C(onebox-plan), installed with O(plans).
     type: path
+    default: /usr/local/bin/onebox-plan
   config:
     description: Path of the configuration, mode 0600.
     type: path
@@ -48,7 +49,9 @@ options:
         C(daily_hour).
     type: dict
   plans:
-    description: Options of M(onebox.stack.compose_stack_info) by the path of the file that holds them.
+    description:
+      - Options of M(onebox.stack.compose_stack_info), such as C(project_dir), by the name of the stack. Each of these
+        stacks is in C(stacks) of O(declaration), and its drift is watched.
     type: dict
     default: {}
   secrets:
@@ -81,6 +84,9 @@ EXAMPLES = r"""
       acknowledge:
         - {finding: "image_old 97layer/*", until: "2026-12-24", reason: the new base image comes at Christmas}
       tell: {webhook_file: /etc/onebox/watch/demo.webhook, style: ntfy}
+    plan_path: /usr/local/bin/onebox-plan
+    plans:
+      97layer: {project_dir: /opt/onebox/97layer}
     secrets:
       /etc/onebox/watch/demo.webhook: https://ntfy.sh/a-secret-topic
 """
@@ -111,19 +117,21 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
     """Install the programs and their files, or remove the files."""
     given, check = module.params, module.check_mode
     result = {"path": given["path"], "config": given["config"]}
+    plans = {install.plan_file(given["config"], name): {"name": name, **row} for name, row in given["plans"].items()}
     if given["state"] == "absent":
-        changed = install.remove([given["config"], *given["plans"], *given["secrets"]], check)
+        changed = install.remove([given["config"], *plans, *given["secrets"]], check)
         return {"changed": changed, **result}
     python = system_python.choose(given["interpreter"] or "", "interpreter (watch_python)", World.real())
-    # The configuration first: when it is wrong, nothing has changed.
-    changes = [install.configuration(given["config"], given["declaration"], check)]
-    changes.append(install.program(given["path"], python, check))
-    if given["plans"]:
-        changes.append(zipapp.install(given["plan_path"], plan_program.__name__, python, check=check))
-    for path, options in given["plans"].items():
-        text = json.dumps(options, indent=2, sort_keys=True)
+    texts = {path: json.dumps(row, indent=2, sort_keys=True) for path, row in plans.items()}
+    for path, text in texts.items():
         plan_program.parameters(text, path)
-        changes.append(install.secret(path, text, check))
+    declaration = install.with_plans(given["declaration"], given["config"], given["plan_path"], given["plans"])
+    # The configuration first: when it is wrong, nothing has changed.
+    changes = [install.configuration(given["config"], declaration, check)]
+    changes.append(install.program(given["path"], python, check))
+    if plans:
+        changes.append(zipapp.install(given["plan_path"], plan_program.__name__, python, check=check))
+    changes += [install.secret(path, text, check) for path, text in texts.items()]
     changes += [install.secret(path, str(text or ""), check) for path, text in given["secrets"].items()]
     return {"changed": any(changes), **result}
 
@@ -133,7 +141,7 @@ def main() -> None:
         converge,
         argument_spec={
             "path": {"type": "path", "required": True},
-            "plan_path": {"type": "path"},
+            "plan_path": {"type": "path", "default": "/usr/local/bin/onebox-plan"},
             "config": {"type": "path", "required": True},
             "declaration": {"type": "dict"},
             "plans": {"type": "dict", "default": {}},

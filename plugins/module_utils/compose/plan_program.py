@@ -13,7 +13,7 @@ import json
 import sys
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose import options
+from ansible_collections.onebox.stack.plugins.module_utils.compose import options, request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
@@ -58,9 +58,9 @@ def parameters(text: str, path: str) -> dict[str, t.Any]:
         given = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ComposeError(f"{path}: is not JSON ({error}). Run the role watch, which writes it.") from error
-    if not isinstance(given, dict) or set(given) - set(options.COMMON):
+    if not isinstance(given, dict) or set(given) - set(request.COMMON):
         raise ComposeError(f"{path}: is not a mapping of options of compose_stack_info. Run the role watch again.")
-    for name, spec in options.COMMON.items():
+    for name, spec in request.COMMON.items():
         if spec.get("required") and not given.get(name):
             raise ComposeError(f"{path}: {name} is missing. Run the role watch again.")
-    return {name: given.get(name, spec.get("default")) for name, spec in options.COMMON.items()}
+    return {name: given.get(name, spec.get("default")) for name, spec in request.COMMON.items()}

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, zipapp
 from ansible_collections.onebox.stack.plugins.module_utils.watch import cli, config
+from ansible_collections.onebox.stack.plugins.module_utils.watch.model import WatchError
 
 
 def program(path: str, interpreter: str, check: bool) -> bool:
@@ -31,6 +32,29 @@ def configuration(path: str, data: t.Mapping[str, t.Any], check: bool) -> bool:
     """
     config.parse(dict(data))
     return secret(path, json.dumps(data, indent=2, sort_keys=True), check)
+
+
+def plan_file(config_path: str, stack: str) -> str:
+    """The file with the options of a stack's plan, beside the configuration."""
+    return f"{os.path.splitext(config_path)[0]}.{stack}.plan.json"
+
+
+def with_plans(
+    data: t.Mapping[str, t.Any], config_path: str, plan_program: str, plans: t.Collection[str]
+) -> dict[str, t.Any]:
+    """The configuration with the command that prints the plan, for the stacks in ``plans``.
+
+    Raises:
+        WatchError: one of them is not a stack of the configuration.
+    """
+    stacks = [dict(stack) for stack in data.get("stacks") or ()]
+    unknown = sorted(set(plans) - {str(stack.get("name")) for stack in stacks})
+    if unknown:
+        raise WatchError(f"plans (watch_plans): {unknown[0]} is not a stack in watch_stacks. Add it there.")
+    for stack in stacks:
+        if stack.get("name") in plans:
+            stack["plan"] = [plan_program, plan_file(config_path, stack["name"])]
+    return {**data, "stacks": stacks}
 
 
 def secret(path: str, text: str, check: bool) -> bool:

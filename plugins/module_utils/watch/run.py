@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run of the watch: ask, judge, and build the document."""
+"""One run of the watch: query, judge, and build the document."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def judge(config: Config, facts: Facts, verdicts: Verdicts) -> dict[str, t.Any]:
 def check(
     config: Config, world: World, notes: Notes, given: Given = NOTHING, *, by_person: bool = False
 ) -> tuple[dict[str, t.Any], settle.Outcome]:
-    """Ask, judge and settle. Updates ``notes``.
+    """Query, judge and settle. Updates ``notes``.
 
     Args:
         given: results of other modules.

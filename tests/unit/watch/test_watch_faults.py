@@ -74,7 +74,7 @@ def test_watch_that_did_not_run_is_reported(shown: t.Callable[..., None]) -> Non
     shown("the watch itself stopped for hours", row["what"], row["fix"])
 
 
-def test_host_that_was_off_is_no_gap_of_the_watch() -> None:
+def test_host_that_was_off_does_not_count_as_a_gap() -> None:
     watch = Watch()
     watch.run(healthy(watch.now), step=3 * HOUR)
     watch.run({**healthy(watch.now), "uptime": 120.0})

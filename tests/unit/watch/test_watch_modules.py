@@ -75,7 +75,9 @@ def test_run_of_the_timer_keeps_notes_document_and_metrics(tmp_path: pathlib.Pat
     assert out.getvalue() == "all as promised\n"
 
 
-def test_look_changes_nothing_and_reports_a_silent_timer(tmp_path: pathlib.Path, declared: dict[str, t.Any]) -> None:
+def test_check_by_a_person_changes_nothing_and_reports_a_silent_timer(
+    tmp_path: pathlib.Path, declared: dict[str, t.Any]
+) -> None:
     path = write(tmp_path, declared)
     out = io.StringIO()
     assert cli.main(["--config", path, "look"], out) == 1
@@ -84,7 +86,7 @@ def test_look_changes_nothing_and_reports_a_silent_timer(tmp_path: pathlib.Path,
     assert not (tmp_path / "state").exists()
 
 
-def test_missing_path_is_a_finding_of_look_at_once(tmp_path: pathlib.Path, declared: dict[str, t.Any]) -> None:
+def test_missing_path_is_a_finding_of_a_person_at_once(tmp_path: pathlib.Path, declared: dict[str, t.Any]) -> None:
     path = write(tmp_path, {**declared, "paths": [str(tmp_path / "none")]})
     cli.main(["--config", path, "run"], io.StringIO())
     out = io.StringIO()
@@ -181,7 +183,7 @@ def test_examples_of_stack_watch_runner(tmp_path: pathlib.Path) -> None:
     assert not (tmp_path / "etc").exists()
     assert run_examples("stack_watch_runner", replace=replace)["Install the watch"]["changed"] is True
     assert run_examples("stack_watch_runner", replace=replace)["Install the watch"]["changed"] is False
-    for name in ("demo.json", "demo.webhook"):
+    for name in ("demo.json", "demo.webhook", "demo.97layer.plan.json"):
         assert stat.S_IMODE(os.stat(tmp_path / "etc" / name).st_mode) == 0o600
     assert "ntfy.sh" not in (tmp_path / "etc" / "demo.json").read_text()
 
@@ -214,35 +216,39 @@ def chosen(**values: t.Any) -> dict[str, t.Any]:
     variables: dict[str, t.Any] = {"ansible_facts": {"user_uid": 0, "system": "Linux", "user_dir": "/root"}}
     for part in ("defaults", "vars"):
         variables |= yaml.safe_load((role / part / "main.yml").read_text())
-    facts = variables.pop("ansible_facts")
+    variables.pop("ansible_facts")
     tasks = [
-        {"name": "facts", "ansible.builtin.set_fact": {"user_uid": facts["user_uid"]}},
+        {"name": "facts", "ansible.builtin.setup": {"gather_subset": ["!all", "!min", "platform", "user"]}},
         {"name": "declared", "ansible.builtin.debug": {"msg": "{{ __watch_declaration }}"}},
-        {"name": "plans", "ansible.builtin.debug": {"msg": "{{ __watch_plan_options }}"}},
     ]
-    variables["ansible_facts"] = facts
-    found = run_tasks(tasks[1:], variables={**variables, **values})
-    return {"declared": found["declared"]["msg"], "plans": found["plans"]["msg"]}
+    return t.cast(
+        "dict[str, t.Any]", run_tasks(tasks, variables={**variables, "onebox_stack": "", **values})["declared"]["msg"]
+    )
 
 
 def test_role_declares_what_the_program_accepts() -> None:
     made = chosen(
-        inventory_hostname="demo",
+        watch_name="demo",
         watch_stacks=[{"name": "shop", "restart": {"services": ["web"]}}, {"name": "other"}],
-        watch_plans={"shop": {"project_dir": "/opt/onebox/shop"}},
         watch_webhook_url="https://ntfy.sh/x",
         watch_metrics_dir="/var/lib/node",
     )
-    found = config.parse(made["declared"])
-    assert found.stacks[0].plan == ("/usr/local/bin/onebox-plan", "/etc/onebox/watch/localhost.shop.plan.json")
-    assert (found.stacks[1].plan, found.stacks[0].restart.services) == ((), ("web",))
-    assert found.tell.webhook_file == "/etc/onebox/watch/localhost.webhook"
-    assert found.tell.metrics_file == "/var/lib/node/onebox_watch_localhost.prom"
-    assert made["plans"] == {
-        "/etc/onebox/watch/localhost.shop.plan.json": {"name": "shop", "project_dir": "/opt/onebox/shop"}
-    }
-    assert plan_program.parameters(json.dumps(list(made["plans"].values())[0]), "x")["name"] == "shop"
+    found = config.parse(made)
+    assert found.stacks[0].restart.services == ("web",)
+    assert found.tell.webhook_file.endswith("/onebox/watch/demo.webhook")
+    assert found.tell.metrics_file == "/var/lib/node/onebox_watch_demo.prom"
+
+
+def test_plan_command_is_added_to_the_stacks_with_options() -> None:
+    path, program = "/etc/onebox/watch/demo.json", "/usr/local/bin/onebox-plan"
+    made = install.with_plans({"stacks": [{"name": "shop"}, {"name": "other"}]}, path, program, ["shop"])
+    assert made["stacks"] == [
+        {"name": "shop", "plan": [program, "/etc/onebox/watch/demo.shop.plan.json"]},
+        {"name": "other"},
+    ]
+    with pytest.raises(WatchError, match="gone is not a stack in watch_stacks"):
+        install.with_plans({"stacks": []}, path, program, ["gone"])
 
 
 def test_role_without_stacks_still_watches_the_host() -> None:
-    assert config.parse(chosen()["declared"]).stacks == ()
+    assert config.parse(chosen(watch_name="demo")).stacks == ()

@@ -82,7 +82,7 @@ def test_page_loads_nothing_and_runs_nothing(page: str, parsed: Parsed) -> None:
 
 def test_page_names_every_host_worst_first(parsed: Parsed) -> None:
     text = "".join(parsed.text)
-    assert "4 of 5 hosts need you" in text
+    assert "Problems on 4 of 5 hosts" in text
     order = [text.index(name) for name in ("macbook", "oci-vm", "omnivibe-mac", "observer-vm", "demo")]
     assert order == sorted(order)
 
@@ -118,7 +118,7 @@ def test_page_shows_findings_with_their_commands(parsed: Parsed) -> None:
         "1 failed or stopped",
     ],
 )
-def test_page_shows(parsed: Parsed, words: str) -> None:
+def test_page_of_hosts_with_faults_shows_each_part(parsed: Parsed, words: str) -> None:
     assert words in "".join(parsed.text)
 
 
@@ -210,7 +210,7 @@ def test_colours_of_text_have_enough_contrast(theme: int) -> None:
 def test_document_that_is_too_old_counts_as_no_data() -> None:
     text = "".join(Parsed(render.page({"demo": document("demo", runs=1)}, NOW + 3 * DAY)).text)
     assert "no data for 3 days" in text
-    assert "1 of 1 hosts need you" in text
+    assert "Problems on 1 of 1 host" in text
 
 
 def test_page_of_healthy_hosts_says_so() -> None:

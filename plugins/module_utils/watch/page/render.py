@@ -38,11 +38,9 @@ def page(hosts: t.Mapping[str, Facts], at: float) -> str:
     anchors = {name: f"host-{number}" for number, (name, _found) in enumerate(ordered, 1)}
     states = [_state(found, at)[0] for _name, found in ordered]
     bad = sum(1 for state in states if state in ("critical", "none"))
-    title = (
-        "All hosts are as promised" if states and set(states) == {"good"} else f"{bad} of {len(states)} hosts need you"
-    )
+    title = f"Problems on {bad} of {_hosts(len(states))}" if bad else "All hosts are as promised"
     if bad == 0 and "warning" in states:
-        title = f"{states.count('warning')} of {len(states)} hosts have warnings"
+        title = f"Warnings on {states.count('warning')} of {_hosts(len(states))}"
     title = title if states else "No hosts"
     body = tag(
         "body",
@@ -50,7 +48,7 @@ def page(hosts: t.Mapping[str, Facts], at: float) -> str:
         tag(
             "header",
             tag("h1", title),
-            tag("p", f"{len(states)} hosts, checked until {moment(at)} (UTC)", class_="soft"),
+            tag("p", f"{_hosts(len(states))}, checked until {moment(at)} (UTC)", class_="soft"),
         ),
         tag(
             "main",
@@ -76,6 +74,10 @@ def page(hosts: t.Mapping[str, Facts], at: float) -> str:
         tag("style", trusted(CSS)),
     )
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _hosts(count: int) -> str:
+    return f"{count} host" if count == 1 else f"{count} hosts"
 
 
 def _state(found: Facts, at: float) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask within a time limit: a hung mount, engine or command becomes an answer with the key ``error``."""
+"""Run checks within a time limit: a hung mount, engine or command becomes an answer with the key ``error``."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def certificate(host: str, port: int, trusted: str | None = None) -> dict[str, t
     """When the certificate of a server ends, and why it is not valid ("" when it is).
 
     Args:
-        trusted: a file of authorities beside those of the system.
+        trusted: a file of authorities next to those of the system.
     """
     context = ssl.create_default_context()
     if trusted:
