@@ -33,6 +33,10 @@ _NOT_IN_VARIABLE = re.compile(rf"[\x01-\x08\x0b-\x1f\x7f{_NO_TEXT}]")
 _NOT_IN_PROGRAM = re.compile(r"[\x01-\x1f\x7f\"'\\]")
 # XML has no control characters, and its readers turn a carriage return into a newline.
 _NOT_IN_PLIST = re.compile(rf"[\x01-\x08\x0b-\x1f{_NO_TEXT}]")
+# One word of a command: in quotes, or without blanks.
+_WORD = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:[^ \t"'\\]|\\.)+)(?:[ \t]+|$)""")
+_ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|(.))")
+_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "s": " "}
 _NEEDS_QUOTES = re.compile(r"[\s\"';]")
 
 
@@ -71,6 +75,37 @@ def unit(sections: t.Mapping[str, t.Sequence[Setting]], comment: str = "") -> st
         lines = [line for key, value in settings for line in _lines(key, value)]
         blocks.append("".join(f"{line}\n" for line in (f"[{name}]", *lines)))
     return (f"# {_one_line(comment)}\n" if comment else "") + "\n".join(blocks)
+
+
+def command_of(text: str) -> list[str]:
+    """The words of ``ExecStart`` in the text of a service, as the program gets them; empty without one.
+
+    Raises:
+        JobError: the line is not one that a release of this collection wrote.
+    """
+    found = re.search(r"^ExecStart=(.*)$", text, re.MULTILINE)
+    if not found:
+        return []
+    words = []
+    rest = found[1].strip()
+    while rest:
+        word = _WORD.match(rest)
+        if not word:
+            raise JobError("ExecStart: its quotes or escapes cannot be read.")
+        rest = rest[word.end() :]
+        words.append(_unquoted(word[0].rstrip()))
+    return [word if number == 0 else word.replace("$$", "$") for number, word in enumerate(words)]
+
+
+def _unquoted(word: str) -> str:
+    inner = word[1:-1] if word[0] in "\"'" else word
+    return _ESCAPE.sub(_unescaped, inner).replace("%%", "%")
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    if found[1]:
+        return _ESCAPES.get(found[1], found[1])
+    return chr(int(found[0][2:], 16))
 
 
 def plist(content: t.Mapping[str, t.Any], *, binary: bool = False) -> bytes:
@@ -272,6 +307,7 @@ _WORDS: frozenset[str] = frozenset(
         "OnUnitInactiveSec",
         "Persistent",
         "PrivateDevices",
+        "PrivateMounts",
         "PrivateTmp",
         "ProtectClock",
         "ProtectControlGroups",

@@ -139,10 +139,10 @@ def test_a_schedule_launchd_cannot_follow_is_refused_with_one_that_works(mac):
     assert not (mac.home / ".local/bin/onebox-backup").exists()
 
 
-def test_without_systemd_and_launchd_the_command_for_cron_is_shown(mac):
+def test_without_systemd_and_launchd_the_line_for_a_crontab_is_shown(mac):
     code, _changed, said = mac.play(system="Linux")
     assert code == 0, said
     assert mac.jobs() == {}
     flat = " ".join(said.split())
-    assert "Have cron or the like run, every quarter of an hour" in flat
+    assert "Add this line to the crontab (crontab -e): */15 * * * * " in flat
     assert "due --backup" in flat
