@@ -1,7 +1,7 @@
 """The role oci_instance through playbooks/launch.yml, against the fake: from nothing to a remembered address, and back.
 
-Logging in is left out here: the fake starts no machine. The timer is only written, not started: tests have no user
-systemd.
+Logging in is left out here: the fake starts no machine. A Mac is played by a ``uname`` and by
+tests/testbed/mac/fake_launchctl.py. test_oci_timer.py has a real systemd.
 """
 
 from __future__ import annotations
@@ -51,13 +51,40 @@ class Site:
             "oci_instance_interval_floor": 0.5,
         }
         self.captured = self.inventories / "oci-vm.captured.yml"
+        self.agent = folder / "Library" / "LaunchAgents" / "dev.onebox-launch-oci-vm.plist"
+        self.environ: dict[str, str] = {}
+        self.prefix: list[str] = []
+
+    def be_a_mac(self) -> None:
+        """Darwin, and launchd for an ordinary user: root has no LaunchAgents."""
+        programs = self.folder / "mac"
+        programs.mkdir()
+        (programs / "uname").write_text("#!/bin/sh\necho Darwin\n")
+        (programs / "uname").chmod(0o755)
+        self.prefix = ["unshare", "-U", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
+        uid = 1000 if self.prefix else os.geteuid()
+        state = {"macos": 15, "slow": 0, "domains": [f"gui/{uid}", f"user/{uid}"], "jobs": {}, "disabled": {}}
+        (self.folder / "launchd.json").write_text(json.dumps(state))
+        self.environ = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "FAKE_LAUNCHD": str(self.folder / "launchd.json"),
+            # The directories of root are not this user's.
+            "ANSIBLE_HOME": str(self.folder / ".ansible"),
+            "ANSIBLE_LOCAL_TEMP": str(self.folder / ".ansible-tmp"),
+            "ANSIBLE_REMOTE_TEMP": str(self.folder / ".ansible-tmp"),
+        }
+        self.values["oci_instance_launchctl"] = str(ROOT / "tests/testbed/mac/fake_launchctl.py")
+
+    def jobs(self) -> list[str]:
+        """The jobs that launchd has loaded."""
+        return list(json.loads((self.folder / "launchd.json").read_text())["jobs"])
 
     def run(self, *words: str, playbook: str = "playbooks/launch.yml", **changes: t.Any) -> tuple[int, str]:
         values = {**self.values, **{f"oci_instance_{key}": value for key, value in changes.items()}}
         hosts = {"all": {"hosts": {"oci-vm": values, "elsewhere": {}}}}
         (self.inventories / "hosts.yml").write_text(yaml.safe_dump(hosts))
-        environ = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "HOME": str(self.folder)}
-        command = [str(pathlib.Path(sys.executable).parent / "ansible-playbook"), playbook]
+        environ = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "HOME": str(self.folder), **self.environ}
+        command = [*self.prefix, str(pathlib.Path(sys.executable).parent / "ansible-playbook"), playbook]
         command += ["-i", str(self.inventories), *words]
         done = subprocess.run(command, cwd=ROOT, env=environ, text=True, capture_output=True, timeout=180, check=False)
         return done.returncode, done.stdout + done.stderr
@@ -124,19 +151,23 @@ def test_from_nothing_to_an_address_and_back(site: Site, server: Server) -> None
 
 
 def test_a_refused_removal_keeps_the_timer_and_a_confirmed_one_removes_it(site: Site, server: Server) -> None:
-    """The LaunchAgent's file stands for the timer."""
+    site.be_a_mac()
+    server.world.script[:] = ["cap", "ok"]
+    code, out = site.run(mode="tick", timer=True)
+    assert code == 0, out
+    assert len(site.jobs()) == 1
     code, out = site.run()
     assert code == 0, out
     (identity,) = server.world.instances
-    agent = site.folder / "Library" / "LaunchAgents" / "dev.onebox-launch-oci-vm.plist"
-    agent.parent.mkdir(parents=True)
-    agent.write_text("")
+    assert site.agent.exists()
     code, out = site.run(state="absent", confirm="coinpilot-ins")
     assert code == 2
-    assert agent.exists()
-    code, out = site.run(state="absent", confirm=identity, launchctl="/bin/true")
+    assert site.agent.exists()
+    assert len(site.jobs()) == 1
+    code, out = site.run(state="absent", confirm=identity)
     assert code == 0, out
-    assert not agent.exists()
+    assert not site.agent.exists()
+    assert site.jobs() == []
 
 
 def test_the_network_stays_while_a_launch_request_has_an_unknown_outcome(site: Site, server: Server) -> None:
@@ -216,31 +247,33 @@ def test_a_key_without_its_public_half(site: Site, server: Server) -> None:
 
 
 def test_the_timer_is_only_announced_in_check_mode(site: Site, server: Server) -> None:
+    site.be_a_mac()
     code, out = site.run("--check", "--diff", timer=True)
     assert code == 0, out
-    assert "OnUnitInactiveSec=300" in out
-    start = next(line for line in out.splitlines() if "ExecStart=" in line)
-    assert f"-i {site.inventories} -l oci-vm -e oci_instance_mode=tick" in start
-    assert not (site.folder / ".config").exists()
+    assert "<integer>300</integer>" in out
+    assert f"<string>{site.inventories}</string>" in out
+    assert "<string>oci_instance_mode=tick</string>" in out
+    assert not site.agent.exists()
+    assert site.jobs() == []
 
 
 def test_final_answer_in_a_run_of_the_timer_removes_the_timer(
     site: Site, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The LaunchAgent's file stands for the timer: a job removes its own file and unloads itself as its last action."""
-    agent = site.folder / "Library" / "LaunchAgents" / "dev.onebox-launch-oci-vm.plist"
-    agent.parent.mkdir(parents=True)
-    agent.write_text("")
+    """A LaunchAgent removes its own file, and unloads itself as its last action."""
+    site.be_a_mac()
+    site.agent.parent.mkdir(parents=True)
+    site.agent.write_text("")
     monkeypatch.setenv("ONEBOX_TIMER", "1")
     server.world.script[:] = ["cap"]
     code, out = site.run(mode="tick", timer=True)
     assert code == 0, out
-    assert agent.exists()
+    assert site.agent.exists()
     server.world.otherwise = "404-auth"
     code, out = site.run(mode="tick", timer=True)
     assert code == 2
     assert "the account may have been restricted" in " ".join(out.split())
-    assert not agent.exists()
+    assert not site.agent.exists()
     posts = server.posts()
     code, out = site.run(mode="tick", timer=True)
     assert code == 2

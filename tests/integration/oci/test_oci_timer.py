@@ -158,6 +158,11 @@ def inventory(folder: pathlib.Path, server: Server, config_file: pathlib.Path) -
 def test_systemd_goes_on_after_a_reboot_until_it_is_won(cloud: tuple[Server, Laptop]) -> None:
     server, laptop = cloud
     server.world.otherwise = "cap"
+    announced = laptop.play("--check", "--diff")
+    assert "OnUnitInactiveSec=2\n" in announced
+    start = next(line for line in announced.splitlines() if "ExecStart=" in line)
+    assert f"-i {laptop.folder}/inventories -l oci-vm -e oci_instance_mode=tick" in start
+    assert not laptop.units.exists()
     assert "does not exist yet" in laptop.play()
     assert laptop.manager("is-active", f"{UNIT}.timer") == "active"
     assert laptop.manager("is-enabled", f"{UNIT}.timer") == "enabled"

@@ -76,6 +76,18 @@ def test_launch_agents(host: Host) -> None:
     assert (code, changed) == (0, 2), said
 
 
+def test_scheduled_job(host: Host) -> None:
+    """launchd is the fake with recorded answers, since Linux has none."""
+    defaults = {"kind": "launchd", "launchctl": str(FAKES / "fake_launchctl.py"), "directory": str(host.folder)}
+    code, changed, said = run(host, "scheduled_job", defaults, {})
+    assert (code, changed) == (0, 4), said
+    jobs = {name.rpartition(".")[2] for name in json.loads(host.state.read_text())["jobs"] if "onebox" in name}
+    assert jobs == {"check-certificates", "report-daily", "report-weekly"}
+    # The last task removes what the second one installs.
+    code, changed, said = run(host, "scheduled_job", defaults, {})
+    assert (code, changed) == (0, 2), said
+
+
 def test_host_hygiene(host: Host) -> None:
     code, changed, said = run(host, "host_hygiene", {}, {"/Users/97layer/97layerOS": str(host.project)})
     assert (code, changed) == (0, 1), said
