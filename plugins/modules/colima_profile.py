@@ -6,13 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: colima_profile
-short_description: Sizes and shared directories of a Colima profile
+short_description: Manage sizes and shared directories of a Colima profile
 description:
-  - Edits the managed keys of a profile's C(colima.yaml) and keeps every comment. Adds shared directories without losing
-    the home directory, which Colima drops as soon as a list is given.
-  - Finds out whether the running VM still has other settings than the file, and restarts it when that is allowed.
-  - Refuses what Colima would silently discard, namely changes of keys that are fixed at the first start, and paths with
-    spaces.
+  - Edits keys of a profile's C(colima.yaml) and keeps all comments. Adds shared directories and keeps the home
+    directory, which Colima does not share once a list is set.
+  - Compares the running VM with the file, and restarts the VM if you allow it.
+  - Refuses changes that Colima would silently discard - keys that are fixed at the first start, and paths with spaces.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
@@ -40,25 +39,25 @@ options:
     description: Memory in GiB.
     type: float
   disk_gib:
-    description: Disk in GiB. It only grows.
+    description: Disk in GiB. It can only grow.
     type: int
   mounts:
     description:
-      - Directories the VM must see. What is in the file already stays; what lies below a shared directory is not added.
+      - Directories to share with the VM. Existing entries stay. A directory below a shared one is not added.
     type: list
     elements: dict
     default: []
     suboptions:
       location:
-        description: Absolute path, or one that begins with V(~/).
+        description: Absolute path, or a path that begins with V(~/).
         type: str
         required: true
       writable:
-        description: Whether containers may write to it.
+        description: Let containers write to it.
         type: bool
         default: true
       mount_point:
-        description: Path in the VM, when it is another one.
+        description: Path in the VM, if it differs from the host's.
         type: str
         default: ""
   arch:
@@ -69,15 +68,15 @@ options:
     type: str
     choices: [docker, containerd, incus]
   vm_type:
-    description: What runs the VM. Fixed at the first start.
+    description: Hypervisor of the VM. Fixed at the first start.
     type: str
     choices: [qemu, vz, krunkit]
   mount_type:
-    description: How directories are shared. Fixed at the first start.
+    description: Driver of the shared directories. Fixed at the first start.
     type: str
     choices: [virtiofs, sshfs, 9p]
   allow_restart:
-    description: Whether a running VM, and every container in it, may be stopped to take the settings.
+    description: Allow stopping a running VM, and all of its containers, to apply settings.
     type: bool
     default: false
   check_paths:
@@ -86,11 +85,11 @@ options:
     elements: path
     default: []
   timeout:
-    description: Seconds for a start or stop.
+    description: Seconds to wait for a start or a stop.
     type: float
     default: 600.0
   executable:
-    description: The C(colima) to use.
+    description: Path or name of C(colima).
     type: str
     default: colima
 notes:
@@ -98,26 +97,26 @@ notes:
 """
 
 EXAMPLES = r"""
-- name: Share a work disk beside the home directory, and restart Colima for it
+- name: Share a work disk in addition to the home directory, and restart Colima
   onebox.stack.colima_profile:
     state: started
     mounts:
       - location: /Volumes/Work
     allow_restart: true
 
-- name: Why is the directory empty in the container?
+- name: Find out why a directory is empty in the container
   onebox.stack.colima_profile:
     check_paths: ["/Volumes/Extreme SSD/02_GitHub.nosync/30_OmniVibePro"]
   register: colima
 
-- name: The ways out, best first
+- name: Show the solutions, best first
   ansible.builtin.debug:
     msg: "{{ colima.paths[0].ways_out }}"
 """
 
 RETURN = r"""
 profile:
-  description: The profile as its file has it after the task (in check mode, as it would).
+  description: The profile in its file after the task. In check mode, the planned profile.
   returned: always
   type: dict
   sample: {name: default, state: Running, cpus: 4, memory_gib: 8, disk_gib: 100, vm_type: vz}
@@ -126,12 +125,12 @@ restart_required:
   returned: always
   type: bool
 actions:
-  description: The commands that were run, or would be.
+  description: Commands that were, or would be, run.
   returned: always
   type: list
   elements: list
 paths:
-  description: For each of O(check_paths) whether it can be bound into containers.
+  description: For each directory of O(check_paths), whether containers can bind it.
   returned: always
   type: list
   elements: dict
@@ -140,20 +139,20 @@ paths:
       description: The directory.
       type: str
     ok:
-      description: Whether nothing speaks against it.
+      description: Whether it has no problems.
       type: bool
     filesystem:
       description: Kind of its file system.
       type: str
     mount_point:
-      description: Where its disk is mounted.
+      description: Mount point of its disk.
       type: str
     problems:
-      description: Of V(missing), V(not_shared), V(space_in_path), V(no_unix_permissions), V(read_only).
+      description: Any of V(missing), V(not_shared), V(space_in_path), V(no_unix_permissions) and V(read_only).
       type: list
       elements: str
     ways_out:
-      description: What to do, best first.
+      description: Solutions, best first.
       type: list
       elements: str
 """

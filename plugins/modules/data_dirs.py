@@ -7,22 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: data_dirs
-short_description: Make all directories of a stack right in one call
+short_description: Manage all directories of a stack in one call
 description:
-  - Creates the directories a stack keeps its data in and gives them their owner, group and mode, in one call for any
-    number of them.
-  - Looks at all of them first. When anything is wrong with any of them, all problems are returned at once and nothing
-    is changed.
-  - Never deletes, moves or replaces a directory, so that a running container keeps seeing the one it has; never touches
-    what is in them, unless O(directories[].recursive) asks for it.
-  - Refuses places that lose data, such as the deploy directory, paths through symbolic links, a mount point whose disk
+  - Creates the data directories of a stack and sets their owner, group and mode, in one call for any number of
+    directories.
+  - Inspects all directories first. If one has a problem, returns all problems at once and changes nothing.
+  - Does not delete, move or replace a directory, so running containers keep their directories. Changes the content only
+    with O(directories[].recursive).
+  - Refuses paths that lose data, such as the deploy directory, paths through symbolic links, a mount point whose disk
     is not mounted, file systems without owners, and file systems mounted read-only.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
 attributes:
   check_mode:
-    description: Can run in check mode and return what would be done, without changing anything.
+    description: Can run in check mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
     description: Returns the state of each directory that changes, before and after.
@@ -36,56 +35,56 @@ options:
     suboptions:
       path:
         description:
-          - Absolute, or relative to O(base); V(.) is O(base) itself. Taken as it is, without expanding C(~) or C($).
-          - Missing parents are created as the caller's, with mode 0755.
+          - Absolute path, or a path relative to O(base). V(.) is O(base) itself. C(~) and C($) are not expanded.
+          - Missing parents are created with mode 0755 and belong to the caller.
         type: str
         required: true
       class:
         description:
-          - What it is for. Decides the mode, 0700 for V(secret) and 0750 for the others, and what is refused.
+          - Purpose of the directory. The mode is 0700 for V(secret) and 0750 for the others.
         type: str
         choices: [data, log, config, secret]
         default: data
       owner:
         description:
-          - Name or number of the user. A user that only the container's image knows is given by its number.
+          - Name or number of the user. For a user that exists only in the container's image, use the number.
           - Without it, an existing directory keeps its owner, and a new one belongs to the caller.
         type: str
       group:
         description: Name or number of the group, as O(directories[].owner).
         type: str
       mode:
-        description: Octal digits in quotes, instead of the mode of the class. A secret lets in nobody but its owner.
+        description: Octal digits in quotes, instead of the mode of the class. Only the owner can have access to a secret.
         type: raw
       mountpoint:
         description:
-          - Whether a disk must be mounted exactly there. It is refused when none is.
-          - At the first run, the disk gets an identity in the file C(.onebox-disk) in its root, which is remembered in
-            O(state_dir). Later runs refuse another disk in its place.
+          - Require a disk that is mounted exactly at this path.
+          - The first run writes an identity to the file C(.onebox-disk) in the root of the disk, and records it in
+            O(state_dir). Later runs refuse another disk at this path.
         type: bool
         default: false
       recursive:
         description:
-          - Whether all below it is given to O(directories[].owner) and O(directories[].group) as well. In a secret
+          - Also set O(directories[].owner) and O(directories[].group) for everything below the directory. In a secret
             directory, files also get the mode 0400 and directories 0700.
-          - Done once, not at each run; again when owner, group, or the directory itself changed.
-          - Stays on one file system. Files with several hard links are left alone and reported.
+          - Done once, and again after a change of the owner, the group or the directory itself.
+          - Stays on one file system. Files with several hard links are not changed, and reported.
         type: bool
         default: false
   base:
-    description: The directory relative paths are relative to.
+    description: Directory of relative paths.
     type: path
   deploy_dir:
-    description: The directory the stack is deployed to. It is replaced at a deploy, so no data may lie in it.
+    description: The stack's deploy directory. A deploy replaces it, so it cannot contain data directories.
     type: path
   state_dir:
     description:
-      - Where disks and finished recursive work are remembered between runs.
+      - Directory in which disks and completed recursive changes are recorded.
       - The default is C(/var/lib/onebox) for root and C(~/.local/state/onebox) for others.
     type: path
 notes:
-  - Paths are walked by file descriptor without following symbolic links, so that nobody who may write to a parent can
-    turn a change elsewhere.
+  - Paths are opened by file descriptor without following symbolic links, so a user who can write to a parent cannot
+    redirect a change.
 """
 
 EXAMPLES = r"""
@@ -99,7 +98,7 @@ EXAMPLES = r"""
       - {path: secrets, class: secret, owner: "999", recursive: true}
   register: dirs
 
-- name: Use a disk, and refuse to run when it is not mounted
+- name: Use a disk, and fail if it is not mounted
   onebox.stack.data_dirs:
     directories:
       - {path: /mnt/archive, class: data, mountpoint: true}
@@ -108,8 +107,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 directories:
-  description: Each directory as it is now, or would be, in the order of their paths.
-  returned: when the options could be read
+  description: Each directory after the task, or in check mode as it would be, in the order of their paths.
+  returned: when the options are valid
   type: list
   elements: dict
   contains:
@@ -117,41 +116,41 @@ directories:
       description: Its absolute path.
       type: str
     class:
-      description: As given.
+      description: The value of the option.
       type: str
     owner:
-      description: Name of its user, or the number of one that has no name on this host.
+      description: Name of its user, or the number if the user has no name on this host.
       type: str
     group:
-      description: Name of its group, or the number.
+      description: Name of its group, or the number if the group has no name on this host.
       type: str
     mode:
       description: Its mode in octal digits.
       type: str
     changed:
-      description: Whether it, its identity as a disk, or what is below it was changed.
+      description: Whether the directory, its disk identity or its content changed.
       type: bool
     fstype:
       description: Type of its file system.
       type: str
     free_bytes:
-      description: Bytes that are free for ordinary users on its file system, before the run.
+      description: Free bytes for ordinary users on its file system, before the run.
       type: int
     free_inodes:
-      description: How many files and directories still fit, before the run. Null where that number is not fixed.
+      description: Number of files and directories that can still be created, before the run. Null without a limit.
       type: int
     mountpoint:
-      description: As given.
+      description: The value of the option.
       type: bool
     given:
-      description: How many entries below it were given to another owner.
+      description: Number of entries below it whose owner changed.
       type: int
     left_alone:
-      description: Files below it that were left alone because they have other names (hard links).
+      description: Files below it that were not changed because they have several hard links.
       type: list
       elements: str
 problems:
-  description: All that keeps a directory from being right. When there are any, the module fails.
+  description: All problems of the directories. If there are any, the module fails.
   returned: always
   type: list
   elements: dict
@@ -160,7 +159,7 @@ problems:
       description: The directory.
       type: str
     message:
-      description: What is wrong, where, and what to do.
+      description: The problem, and the way to fix it.
       type: str
 """
 

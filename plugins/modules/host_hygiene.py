@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_hygiene
-short_description: Clutter and host processes of a project that lives in containers
+short_description: Find clutter and host processes of a project that runs in containers
 description:
-  - Finds what host Python and macOS leave in a project (C(__pycache__), C(*.pyc), C(.DS_Store), real AppleDouble C(._*)
-    files), and removes it when asked.
-  - Finds processes of the project that run on the host although they belong in containers, by working directory and
-    command line, without counting itself and what started it.
-  - Never follows links, never enters another file system, version control or a virtual environment.
+  - Finds files that Python and macOS leave in a project (C(__pycache__), C(*.pyc), C(.DS_Store), real AppleDouble
+    C(._*) files), and can remove them.
+  - Finds processes of the project that run on the host instead of in containers, by working directory and command line.
+    The module's own process and its parents do not count.
+  - Does not follow links, and skips other file systems, version control and virtual environments.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
@@ -30,62 +30,62 @@ options:
     elements: path
     required: true
   state:
-    description: V(listed) only looks. V(absent) removes the clutter. Processes are only ever listed.
+    description: V(listed) changes nothing. V(absent) removes the clutter. Processes are listed and not stopped.
     type: str
     choices: [listed, absent]
     default: listed
   kinds:
-    description: What counts as clutter.
+    description: Kinds of clutter.
     type: list
     elements: str
     choices: [pycache, pyc, ds_store, apple_double]
     default: [pycache, pyc, ds_store, apple_double]
   exclude:
-    description: Absolute paths that are not entered.
+    description: Absolute paths to skip.
     type: list
     elements: path
     default: []
   foreign_filesystem:
     description:
-      - Whether the paths lie on exFAT or FAT, where every C(._) file with the AppleDouble mark is macOS's own.
-        Elsewhere its partner must be there as well.
+      - The paths are on exFAT or FAT, where macOS creates every C(._) file with the AppleDouble mark. Elsewhere such a
+        file counts only if its partner exists.
     type: bool
     default: false
   processes:
-    description: Whether to look for processes.
+    description: Find processes.
     type: bool
     default: true
   process_patterns:
-    description: Regular expressions. A command line that matches one counts wherever it runs.
+    description: Regular expressions of command lines that count, whatever their working directory.
     type: list
     elements: str
     default: []
   only_python:
-    description: Whether O(paths) catch Python programs only, so that an editor or shell in the project does not count.
+    description: Apply O(paths) to Python programs only, so that an editor or a shell in the project does not count.
     type: bool
     default: true
   keep_processes:
-    description: Regular expressions of command lines that never count.
+    description: Regular expressions of command lines to ignore.
     type: list
     elements: str
     default: []
 notes:
-  - Uses C(ps), and on macOS C(lsof). Other users' working directories are only seen by root.
+  - Uses C(ps), and on macOS C(lsof). Only root can read working directories of other users.
 """
 
 EXAMPLES = r"""
-- name: What is lying about, and what still runs on the host
+- name: Find clutter and host processes
   onebox.stack.host_hygiene:
     paths: [/Users/97layer/97layerOS]
     process_patterns: ["snapshot_daemon|gcp_management_server|mac_realtime_receiver"]
   register: hygiene
 
-- name: Nothing of the project runs on the host any more
+- name: Fail if the project runs on the host
   ansible.builtin.assert:
     that: hygiene.processes | length == 0
     fail_msg: "{{ hygiene.processes | map(attribute='command') | list }}"
 
-- name: Tidy up
+- name: Remove the clutter
   onebox.stack.host_hygiene:
     paths: [/Users/97layer/97layerOS]
     state: absent
@@ -93,22 +93,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 clutter:
-  description: What was found (and, with O(state=absent), removed), by path.
+  description: Clutter that was found and, with O(state=absent), removed, by path.
   returned: always
   type: list
   elements: dict
   contains:
     path:
-      description: Where it is.
+      description: Path of the file or directory.
       type: str
     kind:
       description: V(pycache), V(pyc), V(ds_store) or V(apple_double).
       type: str
     bytes:
-      description: What it holds.
+      description: Size in bytes.
       type: int
 bytes:
-  description: The sum of it.
+  description: Total size of RV(clutter) in bytes.
   returned: always
   type: int
 processes:
@@ -121,13 +121,13 @@ processes:
       description: Process id.
       type: int
     command:
-      description: Its command line, with what looks like a secret masked.
+      description: Its command line, with likely secrets masked.
       type: str
     cwd:
-      description: Its working directory, empty when it may not be read.
+      description: Its working directory. Empty if it cannot be read.
       type: str
     reasons:
-      description: Why it counts; V(cwd), V(argv), or the pattern.
+      description: Reasons why it counts, V(cwd), V(argv), or the pattern.
       type: list
       elements: str
 """

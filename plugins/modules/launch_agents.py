@@ -6,12 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: launch_agents
-short_description: Retire LaunchAgents, restore them, or have one loaded
+short_description: Retire, restore or load LaunchAgents
 description:
-  - Takes LaunchAgents of a user out of service by label or pattern, in a way that holds over logins and can be undone.
-    Each is disabled, unloaded and waited for, and its file is moved to an archive outside C(LaunchAgents).
-  - Restores them from that archive, or has one agent of a given definition loaded.
-  - What happened is told from what launchd says afterwards, never from exit codes, which differ between versions.
+  - Takes LaunchAgents of a user out of service by label or pattern, across logins, and can restore them. Each agent is
+    disabled and unloaded, and its file is moved to an archive outside C(LaunchAgents).
+  - Restores agents from that archive, or loads one agent with a given definition.
+  - Reports the state that launchd shows afterwards. Exit codes do not count, because they differ between versions.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
@@ -25,22 +25,21 @@ attributes:
 options:
   labels:
     description:
-      - Labels, or shell patterns of labels such as V(com.97layer.*). The label counts, not the name of the file.
+      - Labels, or shell patterns of labels such as V(com.97layer.*). The name of the file does not matter.
       - With O(state=loaded), exactly one label.
     type: list
     elements: str
     required: true
     aliases: [patterns]
   keep:
-    description: Labels or patterns that are left alone although O(labels) match them.
+    description: Labels or patterns of agents to keep although O(labels) match them.
     type: list
     elements: str
     default: []
   state:
     description:
-      - V(retired) takes them out of service. V(present) brings back what was retired, as it was.
-      - V(loaded) has the agent with O(definition), or the one O(bring_back) or O(rotate_logs) describes, written,
-        enabled and loaded.
+      - V(retired) takes the agents out of service. V(present) restores retired agents unchanged.
+      - V(loaded) writes, enables and loads the agent with O(definition), or the one of O(bring_back) or O(rotate_logs).
     type: str
     choices: [retired, present, loaded]
     default: retired
@@ -49,17 +48,17 @@ options:
     type: dict
   bring_back:
     description:
-      - For O(state=loaded), the agent that brings a stack back after a login. It starts the Podman machine, waits for
-        its API and until it sees each of the sources, then starts the containers that were not stopped by their user,
-        or makes the stack when it has no containers.
+      - For O(state=loaded), the agent that starts a stack after a login. It starts the Podman machine and waits for its
+        API and for each of the sources. Then it starts the containers, except those that a user stopped, or deploys the
+        stack if it has no containers.
     type: dict
     suboptions:
       script:
-        description: Where the script is written.
+        description: Path of the script.
         type: path
         required: true
       log:
-        description: Where it logs.
+        description: Path of its log.
         type: path
         required: true
       machine:
@@ -79,12 +78,12 @@ options:
         type: str
         required: true
       sources:
-        description: Directories of the host that the containers bind.
+        description: Directories of the host that containers bind.
         type: list
         elements: path
         default: []
       compose:
-        description: The command that makes the stack; E(DOCKER_HOST) and a C(PATH) with Homebrew's are set for it.
+        description: The command that deploys the stack. E(DOCKER_HOST) and a C(PATH) with Homebrew's are set for it.
         type: list
         elements: str
         required: true
@@ -93,21 +92,21 @@ options:
         type: str
         default: podman
       timeout:
-        description: Seconds each for the machine, its API, and each source.
+        description: Seconds to wait for each of the machine, its API and the sources.
         type: int
         default: 300
   rotate_logs:
     description:
-      - For O(state=loaded), the agent that keeps the stack's log directories small. A log is compressed and emptied, so
-        that a container can go on writing it; while the machine runs, that is done inside it.
+      - For O(state=loaded), the agent that rotates the stack's logs. It compresses and empties a log, so that a
+        container can continue to write it. While the machine runs, this happens inside the machine.
     type: dict
     suboptions:
       script:
-        description: Where the script is written.
+        description: Path of the script.
         type: path
         required: true
       log:
-        description: Where it logs.
+        description: Path of its log.
         type: path
         required: true
       machine:
@@ -119,20 +118,20 @@ options:
         type: str
         required: true
       directories:
-        description: Directories whose C(*.log) files are rotated.
+        description: Directories with the C(*.log) files to rotate.
         type: list
         elements: path
         required: true
       max_mib:
-        description: A log larger than this is rotated.
+        description: Size in MiB above which a log is rotated.
         type: int
         default: 10
       keep:
-        description: How many compressed former logs stay.
+        description: Number of compressed logs to keep.
         type: int
         default: 5
       every_minutes:
-        description: How often it is looked.
+        description: Minutes between two rotations.
         type: int
         default: 60
       podman:
@@ -141,21 +140,20 @@ options:
         default: podman
   domain:
     description:
-      - Where launchd is asked. V(gui) is there while the user is logged in at the screen, V(user) always, and V(auto)
-        takes both.
+      - Domain of launchd. V(gui) exists while the user is logged in at the screen, V(user) always. V(auto) uses both.
     type: str
     choices: [auto, gui, user]
     default: auto
   directory:
-    description: The folder of the agents.
+    description: The user's folder of LaunchAgents.
     type: path
     default: ~/Library/LaunchAgents
   archive_dir:
-    description: Where the files of retired agents are kept, with what is needed to undo it.
+    description: Directory for the files of retired agents, with the data to restore them.
     type: path
     default: ~/Library/Application Support/onebox/retired-agents
   timeout:
-    description: Seconds for one agent to stop or to load.
+    description: Seconds to wait for one agent to stop or to load.
     type: float
     default: 20.0
   executable:
@@ -163,21 +161,21 @@ options:
     type: path
     default: /bin/launchctl
 notes:
-  - Run it as the user whose agents they are, without C(become).
+  - Run it as the user who owns the agents, without C(become).
 """
 
 EXAMPLES = r"""
-- name: Nothing of the old system starts on this Mac any more, but the machine's agent
+- name: Retire all agents of the old system except the machine's
   onebox.stack.launch_agents:
     patterns: ["com.97layer.*"]
     keep: [com.97layer.podman]
 
-- name: Bring all of it back
+- name: Restore all retired agents
   onebox.stack.launch_agents:
     patterns: ["com.97layer.*"]
     state: present
 
-- name: Have one agent loaded
+- name: Load one agent
   onebox.stack.launch_agents:
     labels: [com.97layer.podman]
     state: loaded
@@ -200,7 +198,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 agents:
-  description: One entry for each agent that was, or would be, changed or looked at.
+  description: One entry for each agent that was, or would be, changed or inspected.
   returned: always
   type: list
   elements: dict
@@ -212,24 +210,24 @@ agents:
       description: Whether launchd had it loaded.
       type: bool
     domains:
-      description: Where it was loaded.
+      description: Domains in which it was loaded.
       type: list
       elements: str
       sample: [gui/501]
     disabled_before:
-      description: Whether it was disabled already.
+      description: Whether it was disabled before.
       type: bool
     pid:
-      description: Its process before; 0 when it did not run.
+      description: Its process before the task. 0 if it did not run.
       type: int
     plist_from:
-      description: Where its file was; empty when launchd had it loaded without one.
+      description: Path of its file before the task. Empty if launchd had loaded it without a file.
       type: str
     plist_to:
-      description: Where its file is now.
+      description: Path of its file after the task.
       type: str
     survivors:
-      description: Processes with its command line that still run. They are named, not ended.
+      description: Processes with its command line that still run. They are reported and not stopped.
       type: list
       elements: int
 """

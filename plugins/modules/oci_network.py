@@ -6,19 +6,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: oci_network
-short_description: One small network at Oracle Cloud that lets in SSH and nothing else
+short_description: Manage a small Oracle Cloud network that accepts SSH only
 version_added: 0.1.0
 author: The onebox.stack developers (@onebox-stack)
 description:
-  - Finds or makes a VCN with an internet gateway, a route to it, and a public subnet for the whole region.
-  - All of it is found again by a tag; nothing that lacks the tag is touched.
-  - Of the security rules, only those for port 22 are managed; rules for other ports that somebody adds stay.
+  - Finds or creates a VCN with an internet gateway, a route to it, and a public subnet for the whole region.
+  - A tag marks all of these resources. Resources without the tag are not changed.
+  - Only the security rules for port 22 are managed. Rules for other ports stay.
 extends_documentation_fragment:
   - onebox.stack.oci_account
 attributes:
   check_mode:
     support: full
-    description: Reads what exists and says what would be made.
+    description: Reads the existing resources and returns the planned actions.
   diff_mode:
     support: full
     description: Shows the list of actions.
@@ -32,7 +32,7 @@ options:
     type: str
     required: true
   state:
-    description: V(absent) removes what carries the tag. Instances in it must be gone.
+    description: V(absent) removes all resources with the tag. Terminate the instances in the network first.
     type: str
     choices: [present, absent]
     default: present
@@ -41,15 +41,15 @@ options:
     type: str
     default: ""
   cidr:
-    description: Addresses of the VCN, when it is made.
+    description: Addresses of a new VCN.
     type: str
     default: 10.0.0.0/16
   subnet_cidr:
-    description: Addresses of the subnet, when it is made.
+    description: Addresses of a new subnet.
     type: str
     default: 10.0.0.0/24
   ssh_sources:
-    description: Who may reach port 22, as CIDR blocks.
+    description: CIDR blocks that can reach port 22.
     type: list
     elements: str
     default: ["0.0.0.0/0"]
@@ -58,7 +58,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: A network for one box, reachable from home
+- name: Create a network for one host, with SSH from home only
   onebox.stack.oci_network:
     name: onebox
     compartment_id: ocid1.tenancy.oc1..aaaaexample
@@ -68,15 +68,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 subnet_id:
-  description: OCID of the subnet; empty in check mode when it would be made.
+  description: OCID of the subnet. Empty in check mode before it exists.
   returned: always
   type: str
 vcn_id:
-  description: OCID of the VCN; empty in check mode when it would be made.
+  description: OCID of the VCN. Empty in check mode before it exists.
   returned: always
   type: str
 actions:
-  description: What was done, or would be.
+  description: Actions that were, or would be, done.
   returned: always
   type: list
   elements: str

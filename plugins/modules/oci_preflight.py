@@ -6,24 +6,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: oci_preflight
-short_description: Name the wrong parameter before the first launch request
+short_description: Find wrong launch parameters before the first launch request
 version_added: 0.1.0
 author: The onebox.stack developers (@onebox-stack)
 description:
-  - Checks what M(onebox.stack.oci_capacity_launch) would be given, and the account it would use. Changes nothing.
-  - Oracle answers a VCN in place of a subnet, a foreign image and a missing permission with the same 404; this module
-    says which of them it is.
-  - Fails when a launch cannot work. RV(problems) then holds all that was found, not only the first.
+  - Checks the parameters for M(onebox.stack.oci_capacity_launch) and the account. Changes nothing.
+  - Oracle answers a VCN instead of a subnet, an image of another region and a missing permission with the same 404.
+    This module reports the actual cause.
+  - Fails if a launch cannot work. RV(problems) then has all problems, not only the first one.
   - Also finds the newest image of an operating system for the shape, and the availability domains that have the shape.
 extends_documentation_fragment:
   - onebox.stack.oci_account
 attributes:
   check_mode:
     support: full
-    description: It only reads.
+    description: Only reads.
   diff_mode:
     support: none
-    description: It changes nothing.
+    description: Changes nothing.
 options:
   name:
     description: Display name of the instance.
@@ -34,26 +34,26 @@ options:
     type: str
     required: true
   availability_domains:
-    description: Names of the availability domains to try. All of the region when empty.
+    description: Names of the availability domains to try. Empty tries all of the region.
     type: list
     elements: str
     default: []
   subnet_id:
-    description: OCID of the subnet; not checked when it is left out.
+    description: OCID of the subnet. Without it, the subnet is not checked.
     type: str
   image_id:
-    description: OCID of the image. Without it the newest of O(operating_system) is found.
+    description: OCID of the image. Without it, the newest image of O(operating_system) is found.
     type: str
   operating_system:
     description: Name of the operating system, as Oracle writes it.
     type: str
     default: Canonical Ubuntu
   operating_system_version:
-    description: Its version, as Oracle writes it.
+    description: Version of the operating system, as Oracle writes it.
     type: str
     default: "24.04"
   shape:
-    description: The shape.
+    description: Shape of the instance.
     type: str
     default: VM.Standard.A1.Flex
   ocpus:
@@ -69,20 +69,20 @@ options:
     type: int
     default: 50
   ssh_public_key:
-    description: Content of the public key file; not checked when it is left out.
+    description: Content of the public key file. Without it, the key is not checked.
     type: str
   ssh_private_key_file:
-    description: The private key's file; checked for its mode and whether it belongs to O(ssh_public_key).
+    description: File of the private key. Its mode is checked, and that it belongs to O(ssh_public_key).
     type: path
     default: ""
   allow_paid:
-    description: Allow what is not Always Free.
+    description: Allow sizes that are not Always Free.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Find out what is wrong now, not after three weeks
+- name: Check the launch parameters
   onebox.stack.oci_preflight:
     name: coinpilot-ins
     compartment_id: ocid1.tenancy.oc1..aaaaexample
@@ -103,7 +103,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 problems:
-  description: All that was found.
+  description: All problems.
   returned: always
   type: list
   elements: dict
@@ -113,15 +113,15 @@ problems:
       type: str
       returned: always
     severity:
-      description: V(error) when a launch cannot work like this, else V(warning).
+      description: V(error) if a launch cannot work like this, otherwise V(warning).
       type: str
       returned: always
     problem:
-      description: What is wrong.
+      description: The problem.
       type: str
       returned: always
     fix:
-      description: What to do.
+      description: The way to fix it.
       type: str
       returned: always
 limits:
@@ -129,7 +129,7 @@ limits:
   returned: always
   type: dict
 availability_domains:
-  description: Those that have the shape and the subnet.
+  description: Availability domains that have the shape and the subnet.
   returned: always
   type: list
   elements: str
@@ -138,7 +138,7 @@ image:
   returned: always
   type: dict
 instance:
-  description: The C(id) and C(state) of the launcher's instance of this name; empty when there is none.
+  description: The C(id) and C(state) of the launcher's instance of this name. Empty if it does not exist.
   returned: always
   type: dict
 """

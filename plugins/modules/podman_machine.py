@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: podman_machine
-short_description: One Podman machine as desired state
+short_description: Manage a Podman machine
 description:
-  - Makes, changes, starts, stops or removes the virtual machine in which Podman runs containers on macOS (and with the
-    provider V(qemu) on Linux).
-  - Finds the machine in every provider, compares only the settings that are given, and applies all of them with at
-    most one stop, one C(podman machine set) and one start. A running machine is only stopped when that is allowed.
-  - V(started) means that the machine's API answers, not that Podman says C(running).
-  - Every command has a time limit, since Podman has none.
+  - Creates, changes, starts, stops or removes the virtual machine in which Podman runs containers on macOS (and with
+    the provider V(qemu) on Linux).
+  - Finds the machine in every provider, compares only the settings that you specify, and applies all of them with at
+    most one stop, one C(podman machine set) and one start. A running machine is stopped only if you allow it.
+  - V(started) waits until the machine's API answers. Podman's state C(running) is not enough.
+  - Every command has a time limit, because Podman sets none.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
@@ -31,16 +31,18 @@ options:
     default: podman-machine-default
   state:
     description:
-      - V(present) makes the machine if it is not there, and applies settings; it is left as it runs or does not.
-      - V(started) also starts it and waits for its API. V(stopped) also stops it. V(restarted) stops and starts it.
-      - V(absent) removes it with all its containers, images and volumes.
+      - V(present) creates the machine if it does not exist, and applies settings. It does not start or stop the
+        machine.
+      - V(started) also starts the machine and waits for its API. V(stopped) also stops the machine. V(restarted) stops
+        and starts it.
+      - V(absent) removes the machine with all its containers, images and volumes.
     type: str
     choices: [present, started, stopped, restarted, absent]
     default: started
   provider:
     description:
-      - What runs the virtual machine. Without it, the machine is found wherever it is, and a new one is made with
-        Podman's default.
+      - Hypervisor of the virtual machine. Without it, the machine is found in any provider, and a new one is created
+        with Podman's default.
     type: str
     choices: [applehv, libkrun, qemu, wsl, hyperv]
   cpus:
@@ -48,110 +50,110 @@ options:
     type: int
   memory_mib:
     description:
-      - Memory in MiB, or a size with unit such as V(4768MiB), V(4GiB) or V(5GB). It is rounded down to whole MiB.
+      - Memory in MiB, or a size with unit such as V(4768MiB), V(4GiB) or V(5GB). Rounded down to whole MiB.
     type: str
     aliases: [memory]
   disk_gib:
     description:
-      - Size of the disk in GiB, or a size with unit such as V(93GiB) or V(100GB). It is rounded down to whole GiB.
-      - A disk only grows. A smaller size is an error, and so is one of more than 64 TiB or of more than ten times the
-        free space of this host.
+      - Size of the disk in GiB, or a size with unit such as V(93GiB) or V(100GB). Rounded down to whole GiB.
+      - A disk can only grow. A smaller size is an error, and so is one above 64 TiB or above ten times the free space
+        of this host.
     type: str
     aliases: [disk_size]
   swap_mib:
     description:
-      - Swap in MiB, or a size with unit. Only a new machine can have it, from Podman 5.6 on.
+      - Swap in MiB, or a size with unit. Can be set for a new machine only, and needs Podman 5.6 or newer.
     type: str
     aliases: [swap]
   rootful:
     description:
-      - Whether containers run as root in the machine. Rootful and rootless containers and images are separate, so
-        that a change hides what was there.
+      - Run containers as root in the machine. Rootful and rootless containers and images are separate, so a change
+        hides the existing ones.
     type: bool
   volumes:
     description:
-      - Directories of the host that the machine sees, as C(source), C(source:target) or C(source:target:ro), with
+      - Directories of the host to share with the machine, as C(source), C(source:target) or C(source:target:ro), with
         environment variables. They replace Podman's defaults (on macOS C(/Users), C(/private), C(/var/folders)).
-      - Only a new machine can have other volumes.
+      - Can be set for a new machine only.
     type: list
     elements: str
   image:
-    description: Disk image or image reference for a new machine. It is not compared later.
+    description: Disk image or image reference for a new machine. Not compared later.
     type: str
   username:
-    description: The guest's user. Only a new machine can have another one.
+    description: The guest's user. Can be set for a new machine only.
     type: str
   timezone:
-    description: The guest's time zone for a new machine. It is not compared later.
+    description: The guest's time zone for a new machine. Not compared later.
     type: str
   default_connection:
-    description: Whether the machine must be Podman's default system connection. V(false) leaves it as it is.
+    description: Make the machine Podman's default system connection. V(false) does not change the default.
     type: bool
   apply:
     description:
-      - When settings may be applied. V(never) only reports that they differ, V(when_stopped) does the same while the
-        machine runs, V(restart) stops and starts it.
-      - Without it, a running machine is restarted when O(allow_restart) is set, else the task fails and says what
-        differs.
+      - When to apply settings. V(never) only reports differences. V(when_stopped) does the same while the machine runs.
+        V(restart) stops and starts the machine.
+      - Without it, a running machine is restarted if O(allow_restart) is set. Otherwise the task fails and reports the
+        differences.
     type: str
     choices: [never, when_stopped, restart]
   allow_restart:
-    description: Whether a running machine, and every container in it, may be stopped to apply settings.
+    description: Allow stopping a running machine, and all of its containers, to apply settings.
     type: bool
     default: false
   recreate:
     description:
-      - Whether the machine is made again when a setting differs that only a new machine can have, or when its disk
-        has gone. Needs O(allow_destroy) as well.
+      - Create the machine again if a setting for new machines differs, or if its disk is missing. Also needs
+        O(allow_destroy).
     type: str
     choices: ["false", when_needed]
     default: "false"
   allow_destroy:
-    description: Whether O(recreate) may lose every container, image and volume in the machine.
+    description: Allow O(recreate) to delete all containers, images and volumes in the machine.
     type: bool
     default: false
   recover:
     description:
-      - What to do with a machine that says it runs and does not answer, or that never got ready. V(none) fails and
-        says so. V(kill_stale) stops it, ends exactly its own processes if that does not help, and goes on.
+      - Reaction to a machine in state running that does not answer, or that did not become ready. V(none) fails.
+        V(kill_stale) stops the machine, kills only its own processes if that does not help, and continues.
     type: str
     choices: [none, kill_stale]
     default: none
   must_see:
     description:
-      - Directories of the host that the running machine must see. A token is written into each for a moment and read
-        in the guest. The task fails when one is not seen, since it would be empty in a container.
+      - Directories of the host that must be shared with the running machine. A temporary token in each is read in the
+        guest. The task fails if a directory is not shared, because it would be empty in a container.
     type: list
     elements: path
     default: []
   mend_clock:
     description:
-      - Whether a guest whose clock is more than 30 seconds off gets the host's time, as after a laptop's sleep. Without
-        it, that is a warning.
+      - Set the guest's clock to the host's time if it is more than 30 seconds off, as after a laptop's sleep. Without
+        it, the difference is a warning.
     type: bool
     default: false
   wait_api:
-    description: Whether a start is done only when the API answers.
+    description: Wait for the API at a start.
     type: bool
     default: true
   timeout_start:
-    description: Seconds for a start. A start that somebody else began is also waited for as long as this.
+    description: Seconds to wait for a start, also for one in progress.
     type: float
     default: 300.0
   timeout_stop:
-    description: Seconds for a stop. Podman itself waits up to 90 on macOS.
+    description: Seconds to wait for a stop. Podman itself waits up to 90 on macOS.
     type: float
     default: 120.0
   timeout_init:
-    description: Seconds for making a machine, the download of its image included.
+    description: Seconds to wait for a new machine, including the download of its image.
     type: float
     default: 1800.0
   timeout:
-    description: Seconds for every other command, and for an answer of the API.
+    description: Seconds to wait for every other command, and for an answer of the API.
     type: float
     default: 30.0
   executable:
-    description: The podman client, as a path or a name to look for.
+    description: Path or name of the podman client.
     type: str
     default: podman
   environment:
@@ -160,14 +162,14 @@ options:
     default: {}
 notes:
   - Run it as the user who owns the machine, without C(become). Podman refuses root.
-  - Podman 4 machines are read, never changed.
-  - Another running machine is never stopped. Podman runs one at a time.
+  - Machines of Podman 4 are read and not changed.
+  - Podman runs one machine at a time. This module does not stop another running machine.
 seealso:
   - module: onebox.stack.podman_machine_info
 """
 
 EXAMPLES = r"""
-- name: The machine of a small stack, as Podman Desktop would make it from 5 GB and 100 GB
+- name: Create a machine as Podman Desktop does for 5 GB and 100 GB
   onebox.stack.podman_machine:
     name: 97layerOS
     provider: libkrun
@@ -176,20 +178,20 @@ EXAMPLES = r"""
     disk_size: 100GB
     default_connection: true
 
-- name: More memory, also if the machine has to be restarted for it
+- name: Increase the memory, with a restart if needed
   onebox.stack.podman_machine:
     name: 97layerOS
     memory: 8GiB
     allow_restart: true
 
-- name: Share another directory, which takes a new machine
+- name: Share another directory, which needs a new machine
   onebox.stack.podman_machine:
     name: 97layerOS
     volumes: ["$HOME", "/Volumes/Work:/Volumes/Work"]
     recreate: when_needed
     allow_destroy: true
 
-- name: Bring back a machine that hangs after sleep, and set its clock
+- name: Recover a machine that hangs after sleep, and set its clock
   onebox.stack.podman_machine:
     name: 97layerOS
     recover: kill_stale
@@ -198,24 +200,24 @@ EXAMPLES = r"""
 
 RETURN = r"""
 machine:
-  description: The machine as it is after the task; empty when it is absent or would be made.
+  description: The machine after the task. Empty if it is absent, and in check mode before it exists.
   returned: always
   type: dict
   contains:
     name:
-      description: Its name.
+      description: Name of the machine.
       type: str
     provider:
-      description: What runs it.
+      description: Its hypervisor.
       type: str
     state:
-      description: Podman's word; running, stopped, starting or unknown.
+      description: Podman's state of the machine, V(running), V(stopped), V(starting) or V(unknown).
       type: str
     healthy:
-      description: Whether its API answers and no start is under way.
+      description: Whether its API answers and no start is in progress.
       type: bool
     starting:
-      description: Whether a start is under way, or was killed.
+      description: Whether a start is in progress, or was killed.
       type: bool
     cpus:
       description: Virtual CPUs.
@@ -229,7 +231,7 @@ machine:
       type: int
       sample: 93
     swap_mib:
-      description: Swap in MiB; null when this podman does not record it.
+      description: Swap in MiB. Null if this version of Podman does not record it.
       type: int
     rootful:
       description: Whether containers run as root.
@@ -243,13 +245,13 @@ machine:
       description: Path of the API socket.
       type: str
     docker_host:
-      description: The same as a value for E(DOCKER_HOST).
+      description: The socket as a value for E(DOCKER_HOST).
       type: str
     connection:
-      description: Name of the system connection to the store in use.
+      description: Name of the system connection to the rootful or rootless store in use.
       type: str
     default_connection:
-      description: Whether that is Podman's default.
+      description: Whether RV(machine.connection) is Podman's default.
       type: bool
     ssh:
       description: Port, identity and username to reach the guest.
@@ -258,35 +260,35 @@ machine:
       description: The machine's configuration file.
       type: str
     last_up:
-      description: When it was last up; empty when never.
+      description: Time of the last start. Empty before the first one.
       type: str
     podman_client:
       description: Version of the client.
       type: str
     podman_server:
-      description: Version in the guest; empty when it does not answer.
+      description: Version in the guest. Empty if it does not answer.
       type: str
     clock_drift:
-      description: The guest's clock minus the host's in seconds; null when it does not answer.
+      description: The guest's clock minus the host's, in seconds. Null if the guest does not answer.
       type: float
 actions:
-  description: The commands that were run, or would be, as lists of words.
+  description: Commands that were, or would be, run, as lists of words.
   returned: always
   type: list
   elements: list
   sample: [[podman, machine, set, --memory, "8192", 97layerOS]]
 visible:
-  description: For each of O(must_see) whether the guest sees it.
+  description: For each directory of O(must_see), whether it is shared with the guest.
   returned: when not in check mode
   type: list
   elements: dict
   sample: [{path: /Users/97layer/97layerOS, guest_path: /Users/97layer/97layerOS, ok: true, message: ""}]
 restart_required:
-  description: Whether settings differ that wait for a restart of the machine.
+  description: Whether settings differ that need a restart of the machine.
   returned: always
   type: bool
 recreate_required:
-  description: Settings that differ and that only a new machine can have.
+  description: Settings that differ and need a new machine.
   returned: always
   type: list
   elements: str

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: podman_machine_info
-short_description: Every Podman machine of every provider
+short_description: List all Podman machines of all providers
 description:
-  - Reads all Podman machines of a user, whichever provider has them. Before Podman 6 its own commands show one
-    provider only, so that a machine can be invisible.
-  - Never changes anything.
+  - Reads all Podman machines of a user, in all providers. Before Podman 6, Podman's own commands show one provider
+    only, so they can miss a machine.
+  - Changes nothing.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
@@ -23,14 +23,14 @@ attributes:
     support: none
 options:
   name:
-    description: Only the machine of this name.
+    description: Read only the machine of this name.
     type: str
   timeout:
-    description: Seconds for one command, and for an answer of the API.
+    description: Seconds to wait for one command, and for an answer of the API.
     type: float
     default: 30.0
   executable:
-    description: The podman client, as a path or a name to look for.
+    description: Path or name of the podman client.
     type: str
     default: podman
   environment:
@@ -44,11 +44,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at all machines
+- name: Inspect all machines
   onebox.stack.podman_machine_info:
   register: found
 
-- name: Say which one answers
+- name: Show the machines that answer
   ansible.builtin.debug:
     msg: "{{ found.machines | selectattr('healthy') | map(attribute='name') | list }}"
 """
@@ -56,7 +56,7 @@ EXAMPLES = r"""
 RETURN = r"""
 machines:
   description:
-    - One entry a machine, sorted by name, as RV(onebox.stack.podman_machine#module:machine) has it.
+    - One entry a machine, sorted by name, in the form of RV(onebox.stack.podman_machine#module:machine).
   returned: always
   type: list
   elements: dict
