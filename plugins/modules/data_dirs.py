@@ -54,7 +54,7 @@ options:
         description: Name or number of the group, as O(directories[].owner).
         type: str
       mode:
-        description: Octal digits in quotes, instead of the mode of the class. Only the owner can have access to a secret.
+        description: Octal digits in quotes, instead of the mode of the class. Only the owner can have access to secrets.
         type: raw
       mountpoint:
         description:
