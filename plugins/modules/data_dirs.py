@@ -54,7 +54,7 @@ options:
         description: Name or number of the group, as O(directories[].owner).
         type: str
       mode:
-        description: Octal digits in quotes, instead of the mode of the class. Only the owner can have access to secrets.
+        description: Octal digits in quotes, instead of the mode of the class. Only its owner can access a secret.
         type: raw
       mountpoint:
         description:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make directories right: look at all of them, stop when anything is wrong with any, then change what must change."""
+"""Set up directories: inspect all of them, stop if one has a problem, then make the changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.dirs.filesystem impor
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.look import CODE, Found, Looker, owned
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.walk import Cursor, Place, opened
 
-# What the engine does for a missing parent is the same: everybody may pass through, root owns it.
+# As the engine creates a missing parent: root owns it, and everybody can pass through.
 _PARENT_MODE = 0o755
 
 
@@ -31,7 +31,7 @@ def ensure(
     check: bool,
     mounts: Mounts,
 ) -> dict[str, t.Any]:
-    """Make ``directories`` as they are wanted.
+    """Create and change ``directories`` as requested.
 
     Args:
         directories: as the option of the module; every key but ``path`` may be missing or None.
@@ -78,10 +78,10 @@ def _change(cursor: Cursor, found: Found, memory: records.Records) -> None:
 
     def create(here: Place, name: str) -> None:
         try:
-            # Closed until owner and mode are right; an unlisted parent is opened at once.
+            # Closed until owner and mode are set. An unlisted parent is opened at once.
             os.mkdir(name, 0o700, dir_fd=here.fd)
         except FileExistsError:
-            return  # somebody else made it meanwhile: what matters is what is there now
+            return  # somebody else created it meanwhile, and its state is read again
         if cursor.depth + 1 < len(wanted.parts):
             fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here.fd)
             try:
@@ -109,11 +109,11 @@ def _change(cursor: Cursor, found: Found, memory: records.Records) -> None:
     if wanted.recursive:
         memory.put("owned", wanted.path, owned(found))
     if found.space.fstype not in OWNERLESS and stat.S_IMODE(found.stat.st_mode) != wanted.mode:
-        raise OSError(errno.EOPNOTSUPP, f"its file system ({found.space.fstype}) does not keep modes")
+        raise OSError(errno.EOPNOTSUPP, f"its file system ({found.space.fstype}) does not store modes")
 
 
 def _lasting(found: Found) -> bool:
-    """Whether something beside the directory itself was changed."""
+    """Whether more than the directory itself was changed."""
     return found.disk or bool(found.recurse and found.recurse.changed)
 
 
@@ -122,9 +122,9 @@ def _explain(found: Found, error: OSError) -> str:
     if error.filename and isinstance(error.filename, str) and error.filename not in (".", path):
         path = f"{path} (at {error.filename})"
     if error.errno in (errno.EPERM, errno.EACCES):
-        return f"{path}: not allowed ({error.strerror}); run as root (become: true), or see lsattr for immutable files"
+        return f"{path}: not allowed ({error.strerror}). Run as root (become: true), or check lsattr for immutability."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{path}: no space or inodes left there (or the quota is reached); free some, or use another disk"
+        return f"{path}: no space or inodes left there (or the quota is reached). Delete files, or use another disk."
     return f"{path}: {error.strerror}"
 
 
@@ -149,7 +149,7 @@ def _planned(row: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _row(found: Found, changed: bool | None = None) -> dict[str, t.Any]:
-    """The row as it will be, or, once changed, as it is: the same unless something went wrong."""
+    """The item of the result: the planned state, or the actual state after the change."""
     wanted, now = found.wanted, found.stat
     planned = changed is None and found.space.fstype not in OWNERLESS
     uid = wanted.uid if planned and wanted.uid is not None else now.st_uid if now else os.geteuid()
@@ -176,7 +176,7 @@ _groups: dict[int, str] = {}
 
 
 def _user(uid: int) -> str:
-    """The name of ``uid``, or the number when it has none here (a user of a container's image)."""
+    """The name of ``uid``, or the number if this host has no name for it (a user of a container's image)."""
     if uid not in _users:
         try:
             _users[uid] = pwd.getpwuid(uid).pw_name

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lies under a directory: the file system, its free space and inodes, and whether a disk is mounted there."""
+"""The file system of a directory, its free space and inodes, and whether a disk is mounted there."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.walk import Place
 
-# They keep neither owner nor mode. FUSE's drivers for exFAT and NTFS both call themselves fuseblk.
+# File systems without owners and modes. FUSE's drivers for exFAT and NTFS are both named fuseblk.
 OWNERLESS = frozenset({"exfat", "vfat", "msdos", "fat", "fuseblk", "fuse.exfat"})
 VOLATILE = frozenset({"tmpfs", "ramfs"})
 
 
 class Space(t.NamedTuple):
-    """A file system. ``free_inodes`` is None where their number is not fixed (btrfs, exFAT)."""
+    """A file system. ``free_inodes`` is None if their number is not fixed (btrfs, exFAT)."""
 
     fstype: str
     free_bytes: int
@@ -29,7 +29,7 @@ class Space(t.NamedTuple):
 
 
 class Mounts:
-    """Questions to the mount table, asked once for each file system.
+    """Queries of the mount table, once for each file system.
 
     Args:
         world: processes.
@@ -43,7 +43,7 @@ class Mounts:
         self._types: dict[str, str] | None = None
 
     def space(self, place: Place) -> Space:
-        """The file system of ``place``. Numbers are of the first look at it."""
+        """The file system of ``place``. Its numbers are those of the first query."""
         known = self._spaces.get(place.stat.st_dev)
         if known is None:
             disk = os.fstatvfs(place.fd)
@@ -57,7 +57,7 @@ class Mounts:
         return known
 
     def mounted(self, place: Place) -> bool:
-        """Whether something is mounted exactly at ``place``; on Linux also when it is of the same file system."""
+        """Whether something is mounted exactly at ``place``, on Linux also from the same file system."""
         if place.parent is None:
             return True
         if self._proc:
@@ -90,10 +90,10 @@ class Mounts:
                 try:
                     types[str(os.stat(found.group(1)).st_dev)] = found.group(2)
                 except OSError:
-                    continue  # a mount of another user, or one that hangs half dead
+                    continue  # a mount of another user, or one that hangs
         return types
 
 
 def where(platform: str = sys.platform) -> str:
-    """The command that shows a person what is mounted."""
+    """The command that lists the mounts."""
     return "mount" if platform == "darwin" else "findmnt"

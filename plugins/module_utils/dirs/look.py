@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look at directories and say what each needs, without changing anything."""
+"""Inspect directories and find the changes that each needs, without changing anything."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ from ansible_collections.onebox.stack.plugins.module_utils.dirs.walk import Curs
 
 # The code of every problem with a directory.
 CODE = "directory"
-# Of a directory of secrets, so many files are looked at.
+# Number of files to inspect in a directory of secrets.
 _SECRETS = 1000
 
 
 @dataclass
 class Found:
-    """One directory as it is, and what it needs. ``stat`` is None while it does not exist."""
+    """One directory and the changes that it needs. ``stat`` is None while it does not exist."""
 
     wanted: Wanted
     space: Space
     stat: os.stat_result | None
     missing: bool = False
-    parents: list[str] = field(default_factory=list)  # missing ones that nobody listed
+    parents: list[str] = field(default_factory=list)  # missing ones that are not listed
     owner: bool = False
     group: bool = False
     mode: bool = False
     recurse: own.Owned | None = None
-    disk: bool = False  # an identity is to be written on the disk, or remembered
+    disk: bool = False  # whether to write an identity on the disk, or to record it
 
     @property
     def changes(self) -> bool:
@@ -57,7 +57,7 @@ class Found:
 
 @dataclass
 class Look:
-    """Everything that was found."""
+    """All findings."""
 
     found: list[Found] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Look:
 
 
 class Looker:
-    """Looks at directories.
+    """Inspects directories.
 
     Args:
         mounts: the mount table.
@@ -87,7 +87,7 @@ class Looker:
         self._made: set[tuple[str, ...]] = set()
 
     def look(self, directories: t.Sequence[Wanted]) -> Look:
-        """Look at all ``directories``, which are sorted. Never raises for what is wrong with one of them."""
+        """Inspect all ``directories``, which are sorted. Their problems are returned, not raised."""
         with Cursor() as cursor:
             for wanted in directories:
                 try:
@@ -137,7 +137,7 @@ class Looker:
             self._check_secrets(wanted, place)
 
     def _check_deploy_dir(self, wanted: Wanted, place: Place, deployed: Parts) -> None:
-        # By identity as well: a bind mount may lead there under another name.
+        # By identity as well: a bind mount can have another name.
         above: Place | None = place
         while above is not None and self._deployed is not None:
             if self._deployed == (above.stat.st_dev, above.stat.st_ino):
@@ -147,8 +147,8 @@ class Looker:
         twin = twin_in_deploy_dir(wanted, deployed)
         if twin:
             self._look.warnings.append(
-                f"{wanted.path} has a twin in the deploy directory, {twin}: "
-                "check that the compose file binds the one outside"
+                f"{wanted.path} has a look-alike in the deploy directory, {twin}. "
+                "Check that the compose file binds the one outside."
             )
 
     def _check_file_system(self, wanted: Wanted, place: Place, space: Space) -> None:
@@ -157,23 +157,23 @@ class Looker:
             if wanted.kind in ("data", "secret"):
                 self._problem(
                     wanted,
-                    f"{wanted.path} is on {space.fstype}, which keeps neither owners nor modes and loses data when "
-                    f"unplugged: not for class {wanted.kind}; use a disk with ext4, xfs, btrfs or APFS",
+                    f"{wanted.path} is on {space.fstype}, which stores no owners and modes and loses data when "
+                    f"unplugged. For class {wanted.kind}, use a disk with ext4, xfs, btrfs or APFS.",
                 )
             else:
                 self._warn(
                     "ownerless",
                     device,
-                    f"{wanted.path} is on {space.fstype}: owner, group and mode cannot be set there",
+                    f"{wanted.path} is on {space.fstype}, where owner, group and mode cannot be set",
                 )
         if space.read_only and wanted.kind in ("data", "log"):
             self._problem(
                 wanted,
-                f"{wanted.path} is on a file system that is mounted read-only; after a disk error the kernel does that "
-                "by itself: look at dmesg, then mount it read-write",
+                f"{wanted.path} is on a file system that is mounted read-only, which the kernel also does after a disk "
+                "error. Check dmesg, then mount it read-write.",
             )
         if space.fstype in VOLATILE and wanted.kind == "data":
-            self._warn("volatile", device, f"{wanted.path} is on {space.fstype}: what is there is gone after a reboot")
+            self._warn("volatile", device, f"{wanted.path} is on {space.fstype}, whose content is lost at a reboot")
         if space.full and not space.read_only:
             self._warn("full", device, f"the file system of {wanted.path} is full")
 
@@ -184,17 +184,17 @@ class Looker:
         if not there or not self._mounts.mounted(place):
             state = "does not exist" if not there else "is not a mount point"
             self._problem(
-                wanted, f"{wanted.path} {state}: the disk is not mounted{expected}; mount it ({where()} shows what is)"
+                wanted, f"{wanted.path} {state}: the disk is not mounted{expected}. Mount it ({where()} lists mounts)."
             )
             return
         with opened(place) as fd:
             mounted = records.sentinel(fd)
         if known and mounted != known:
-            what = f"the disk {mounted}" if mounted else "one without our mark"
+            what = f"the disk {mounted}" if mounted else "a disk without our mark"
             self._problem(
                 wanted,
-                f"another disk is mounted on {wanted.path}: {known} belongs there, this is {what}; mount the right "
-                f"one, or, if it was replaced on purpose, remove {self._memory.file('disks', wanted.path)}",
+                f"another disk is mounted on {wanted.path}: it is {what} instead of {known}. Mount the right "
+                f"one. If you replaced the disk on purpose, remove {self._memory.file('disks', wanted.path)}.",
             )
             return
         found.disk = not known
@@ -212,16 +212,16 @@ class Looker:
         space = found.space
         if space.read_only:
             if wanted.kind not in ("data", "log"):
-                self._problem(wanted, f"{wanted.path} cannot be made: {nearest} is on a file system mounted read-only")
+                self._problem(wanted, f"{wanted.path} cannot be created: {nearest} is mounted read-only")
         elif not os.access(".", os.W_OK | os.X_OK, dir_fd=place.fd, effective_ids=_effective()):
-            self._problem(wanted, f"{wanted.path} cannot be made in {nearest}: {self._not_allowed(nearest)}")
+            self._problem(wanted, f"{wanted.path} cannot be created in {nearest}: {self._not_allowed(nearest)}")
         elif space.full:
-            self._problem(wanted, f"{wanted.path} cannot be made: its file system is full; delete files there")
+            self._problem(wanted, f"{wanted.path} cannot be created: its file system is full. Delete files there.")
         elif space.free_inodes is not None and space.free_inodes < self._inodes[device]:
             self._problem(
                 wanted,
-                f"{wanted.path} cannot be made: its file system has {space.free_inodes} free inodes; delete files "
-                "there, or use another disk",
+                f"{wanted.path} cannot be created: its file system has {space.free_inodes} free inodes. Delete files "
+                "there, or use another disk.",
             )
         self._check_may_give(wanted, self._uid, None)
 
@@ -230,7 +230,7 @@ class Looker:
         if self._uid not in (0, now.st_uid):
             self._problem(
                 wanted,
-                f"{wanted.path} belongs to uid {now.st_uid} and cannot be changed by uid {self._uid}: use become",
+                f"{wanted.path} belongs to uid {now.st_uid} and cannot be changed by uid {self._uid}. Use become.",
             )
         elif found.space.read_only:
             if wanted.kind not in ("data", "log"):
@@ -257,19 +257,20 @@ class Looker:
         if self._uid == 0:
             return
         if wanted.uid not in (None, uid):
-            self._problem(wanted, f"{wanted.path} cannot be given to uid {wanted.uid}: only root may; use become")
+            self._problem(wanted, f"{wanted.path} cannot be given to uid {wanted.uid}: only root can do so. Use become")
         elif wanted.gid not in (None, gid) and wanted.gid not in self._groups:
             self._problem(
-                wanted, f"{wanted.path} cannot be given to gid {wanted.gid}: uid {self._uid} is no member; use become"
+                wanted,
+                f"{wanted.path} cannot be given to gid {wanted.gid}: uid {self._uid} is not in that group. Use become",
             )
 
     def _not_allowed(self, path: str) -> str:
         if self._uid == 0:
-            return f"root may not write there; is it immutable? (lsattr -d {path}; chattr -i {path})"
-        return f"uid {self._uid} may not write there; use become, or give the directory to that user"
+            return f"root cannot write there. Check whether it is immutable (lsattr -d {path}; chattr -i {path})."
+        return f"uid {self._uid} cannot write there. Use become, or change the owner of the directory."
 
     def _check_secrets(self, wanted: Wanted, place: Place) -> None:
-        """Compose binds file secrets as they are: what the application's user cannot read, it does not get."""
+        """Compose binds file secrets unchanged, so the application's user must be able to read them."""
         owner = place.stat.st_uid if wanted.uid is None else wanted.uid
         wrong = []
         with opened(place) as fd, os.scandir(fd) as rows:
@@ -279,14 +280,14 @@ class Looker:
                     wrong.append(row.name)
         if wrong:
             self._look.warnings.append(
-                f"secrets in {wanted.path} must be readable by uid {owner} and nobody else; these are not: "
+                f"secrets in {wanted.path} must be readable by uid {owner} only. These are not: "
                 f"{', '.join(repr(name) for name in sorted(wrong)[:5])}{' ...' if len(wrong) > 5 else ''} "
                 f"(chown {owner} and chmod 0400, or recursive: true)"
             )
 
 
 def owned(found: Found) -> str:
-    """What is remembered once all below a directory was given away: to whom, and which directory it was."""
+    """The record of a completed recursive change: the new owner, and the identity of the directory."""
     wanted = found.wanted
     inode = found.stat.st_ino if found.stat else 0
     return f"{'' if wanted.uid is None else wanted.uid}:{'' if wanted.gid is None else wanted.gid}:{inode}"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Give everything below a directory to one owner: by descriptor, never out of the file system, never through a link."""
+"""Set the owner of everything below a directory, by descriptor, on one file system, without following links."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import typing as t
 from dataclasses import dataclass, field
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Levels below the directory; each holds one descriptor.
+# Levels below the directory. Each holds one descriptor.
 _DEEPEST = 400
 
 
 @dataclass
 class Owned:
-    """What was done, or would be. ``linked``: files left alone because they have other names, maybe elsewhere."""
+    """The changes, made or planned. ``linked``: files that are not changed because they have several hard links."""
 
     changed: int = 0
     linked: list[str] = field(default_factory=list)
 
 
 def give(fd: int, uid: int | None, gid: int | None, secret: bool, check: bool) -> Owned:
-    """Give all below the directory ``fd`` to ``uid`` and ``gid``; of secrets, also take away what others may do.
+    """Set ``uid`` and ``gid`` of everything below the directory ``fd``. For secrets, also remove access of others.
 
     Raises:
         OSError: with ``filename`` relative to the directory.
@@ -46,7 +46,7 @@ def _walk(
         try:
             found = os.stat(name, dir_fd=fd, follow_symlinks=False)
             if found.st_dev != device:
-                continue  # another disk, which has an entry of its own
+                continue  # another disk, which has its own entry
             if stat.S_ISDIR(found.st_mode):
                 below = os.open(name, _OPEN, dir_fd=fd)
                 try:
@@ -61,7 +61,7 @@ def _walk(
                 mode = 0o400 if secret and stat.S_ISREG(found.st_mode) else None
                 _change(fd, name, found, uid, gid, mode, check, owned)
         except FileNotFoundError:
-            continue  # it went away meanwhile
+            continue  # removed meanwhile
         except OSError as error:
             raise OSError(
                 error.errno, error.strerror, error.filename if "/" in str(error.filename) else path
@@ -82,7 +82,7 @@ def _change(
     check: bool,
     owned: Owned,
 ) -> None:
-    """Change the entry ``name`` of directory ``fd``, or the directory itself when ``name`` is ""."""
+    """Change the entry ``name`` of directory ``fd``, or the directory itself if ``name`` is ""."""
     owner = _differs(found, uid, gid)
     bits = mode is not None and stat.S_IMODE(found.st_mode) != mode
     if not owner and not bits:
@@ -104,7 +104,7 @@ def _change(
 
 
 def _chmod(fd: int, name: str, mode: int) -> None:
-    """Like chmod, but never of what a link leads to. The file need not be readable."""
+    """Like chmod, but without following links. The file need not be readable."""
     if os.chmod in os.supports_follow_symlinks:  # not on Linux
         os.chmod(name, mode, dir_fd=fd, follow_symlinks=False)
         return

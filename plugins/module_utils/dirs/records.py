@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is remembered between runs: which disk belongs on a mount point, and where ownership was already set.
+"""Records that are kept between runs: the disk of each mount point, and completed changes of ownership.
 
-One small file a fact below the state directory, named after the path it is about, so that stacks do not share a file.
+Each record is a small file below the state directory, named after its path, so that stacks do not share a file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SENTINEL = ".onebox-disk"
 
 
 class RecordError(OneboxError):
-    """The mark of a disk cannot be read or written; the text says why."""
+    """The mark of a disk cannot be read or written. The text has the reason."""
 
 
 class Records:
@@ -33,18 +33,18 @@ class Records:
         return os.path.join(self.directory, topic, urllib.parse.quote(path, safe=""))
 
     def get(self, topic: str, path: str) -> str:
-        """What is remembered, or "". Raises :class:`files.FileError`."""
+        """The recorded value, or "". Raises :class:`files.FileError`."""
         return files.read_text(self.file(topic, path)).strip()
 
     def put(self, topic: str, path: str, value: str) -> None:
-        """Remember ``value``, durably. Raises :class:`files.FileError`."""
+        """Record ``value``, durably. Raises :class:`files.FileError`."""
         name = self.file(topic, path)
         files.make_directories(os.path.dirname(name), 0o700)
         files.replace(name, f"{value}\n".encode(), 0o600, durable=True)
 
 
 def sentinel(fd: int) -> str:
-    """The identity in the root directory ``fd`` of a disk, or "" when it has none.
+    """The identity in the root directory ``fd`` of a disk, or "" without one.
 
     Raises:
         RecordError: there is a file of that name, but not one of ours.
@@ -54,17 +54,17 @@ def sentinel(fd: int) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise RecordError(f"{SENTINEL} there cannot be read: {error.strerror}") from error
+        raise RecordError(f"{SENTINEL} in its root cannot be read: {error.strerror}") from error
     try:
         return str(uuid.UUID(os.read(file, 100).decode("ascii", "replace").strip()))
     except (OSError, ValueError) as error:
-        raise RecordError(f"{SENTINEL} there does not hold a UUID") from error
+        raise RecordError(f"{SENTINEL} in its root does not contain a UUID") from error
     finally:
         os.close(file)
 
 
 def make_sentinel(fd: int, new_id: t.Callable[[], uuid.UUID] = uuid.uuid4) -> str:
-    """Give the disk whose root directory is ``fd`` an identity, durably, and return it."""
+    """Write an identity to the disk with the root directory ``fd``, durably, and return it."""
     identity = str(new_id())
     try:
         file = os.open(SENTINEL, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444, dir_fd=fd)
@@ -73,5 +73,5 @@ def make_sentinel(fd: int, new_id: t.Callable[[], uuid.UUID] = uuid.uuid4) -> st
             out.flush()
             os.fsync(out.fileno())
     except OSError as error:
-        raise RecordError(f"{SENTINEL} there cannot be written: {error.strerror}") from error
+        raise RecordError(f"{SENTINEL} in its root cannot be written: {error.strerror}") from error
     return identity

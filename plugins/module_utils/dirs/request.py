@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wanted of each directory: the given words made into numbers, or into problems that name the option."""
+"""Parse the option ``directories`` into numbers, or into problems that name the option."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 
-# A data or log directory may be read by its group (a backup, a log shipper); a secret by nobody else at all.
+# The group can read a data or log directory (a backup, a log shipper). Only its owner can read a secret.
 MODES = {"data": 0o750, "log": 0o750, "config": 0o750, "secret": 0o700}
 
 Parts = tuple[str, ...]
 Lookup = t.Callable[[str], int]
 
 
-# Directories of the system itself. Other owners and modes there stop the host, and nobody knows the former ones.
+# Directories of the system. Other owners and modes there break the host, and cannot be undone.
 _SYSTEM = frozenset(
     (
         *("/Applications", "/Library", "/System", "/Users", "/Volumes", "/etc", "/home", "/private", "/root", "/run"),
@@ -28,15 +28,15 @@ _SYSTEM = frozenset(
     )
 )
 _SYSTEM_TREES = ("/bin", "/boot", "/dev", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr")
-# Where many stacks may have their directories: these are not given to one user with all below them.
+# Parents of several stacks' directories. Recursive changes are refused there.
 _SHARED = frozenset(("/media", "/mnt", "/opt", "/opt/onebox", "/srv"))
 
-# The code of every problem found here: an option is not understood or not allowed.
+# The code of every problem found here: an option is wrong.
 _CODE = "option"
 
 
 class Wanted(t.NamedTuple):
-    """One directory as it should be. None for ``uid`` or ``gid``: leave it, or the caller's when it is new."""
+    """One requested directory. None for ``uid`` or ``gid`` keeps it, or uses the caller's for a new directory."""
 
     path: str
     parts: Parts
@@ -60,7 +60,7 @@ def join(parts: Parts) -> str:
 def read(
     directories: t.Sequence[t.Mapping[str, t.Any]], base: str | None, deploy_dir: str | None
 ) -> tuple[list[Wanted], list[Problem]]:
-    """Make :class:`Wanted` of the option ``directories``, parents before children, and say all that is wrong."""
+    """Parse the option ``directories``. Returns :class:`Wanted`, parents before children, and all problems."""
     problems = [
         Problem(_CODE, value, f"{option} must be an absolute path without '..', not {value!r}")
         for option, value in (("base", base), ("deploy_dir", deploy_dir))
@@ -92,15 +92,15 @@ def read(
 def _one(given: t.Mapping[str, t.Any], base: Parts | None, user: Lookup, group: Lookup) -> Wanted:
     path = given["path"]
     if not path or "\0" in path:
-        raise ValueError("path must not be empty or hold a NUL character")
+        raise ValueError("path must not be empty or contain a NUL character")
     if path.startswith("~"):
-        raise ValueError(f"path {path!r} is not expanded: write the home directory out, or give it as base")
+        raise ValueError(f"path {path!r} is not expanded. Write the whole path of the home directory, or set base.")
     parts = split(path)
     if ".." in parts:
-        raise ValueError(f"path {path!r} must not hold '..': write where it leads")
+        raise ValueError(f"path {path!r} must not contain '..'. Write the path without it.")
     if not path.startswith("/"):
         if base is None:
-            raise ValueError(f"path {path!r} is relative, and no base is given")
+            raise ValueError(f"path {path!r} is relative, and base is not set")
         parts = base + parts
     if not parts:
         raise ValueError("path must not be the root of the file system")
@@ -127,7 +127,7 @@ def _not_of_the_system(path: str, recursive: bool) -> None:
         )
     if recursive and path in _SHARED:
         raise ValueError(
-            f"path {path} is not for one stack alone, so recursive would give files of others away, which cannot be "
+            f"path {path} is not for one stack alone, so recursive would change other files, which cannot be "
             "undone. Name a directory below it"
         )
 
@@ -135,17 +135,17 @@ def _not_of_the_system(path: str, recursive: bool) -> None:
 def _mode(given: t.Any, kind: str) -> int:
     if given is None:
         return MODES[kind]
-    # A number would be what YAML made of it: 0750 unquoted arrives as 488, and 750 would be taken for 1356.
+    # YAML changes a number: 0750 without quotes is 488, and 750 is 1356 in octal digits.
     if not isinstance(given, str) or not given or given.strip("01234567") or int(given, 8) > 0o7777:
         raise ValueError(f"mode must be octal digits in quotes, such as '0750', not {given!r}")
     mode = int(given, 8)
     if kind == "secret" and mode & 0o077:
-        raise ValueError(f"mode {given} lets others into a directory of class secret; use '0700' or less")
+        raise ValueError(f"mode {given} gives others access to a directory of class secret. Use '0700' or less.")
     return mode
 
 
 def number_of(option: str, given: str | None, lookup: Lookup) -> int | None:
-    """The uid or gid that ``given`` means: a number as it is (containers have their own users), or a name."""
+    """The uid or gid of ``given``: a number (containers have their own users), or a name of this host."""
     if given is None or given == "":
         return None
     if given.isascii() and given.isdigit():
@@ -156,21 +156,17 @@ def number_of(option: str, given: str | None, lookup: Lookup) -> int | None:
         return lookup(given)
     except KeyError:
         raise ValueError(
-            f"{option} {given!r} does not exist on this host; for a user of the container's image give its number"
+            f"{option} {given!r} does not exist on this host. For a user of the container's image, use its number."
         ) from None
 
 
 def in_deploy_dir(wanted: Wanted, deployed: Parts) -> str:
-    """Why a directory must not lie in the deploy directory, and which twin outside was probably meant."""
+    """The problem of a directory in the deploy directory, with the look-alike outside that was probably meant."""
     twin = join(deployed[:-1] + wanted.parts[len(deployed) :])
-    hint = (
-        f"; its twin {twin} exists: was that meant?"
-        if len(wanted.parts) > len(deployed) and os.path.isdir(twin)
-        else ""
-    )
+    hint = f", such as the existing {twin}" if len(wanted.parts) > len(deployed) and os.path.isdir(twin) else ""
     return (
-        f"{wanted.path} lies in the deploy directory {join(deployed)}, which is replaced at a deploy: "
-        f"put it elsewhere{hint}"
+        f"{wanted.path} is in the deploy directory {join(deployed)}, which a deploy replaces. "
+        f"Choose a path outside{hint}."
     )
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Walk to directories by file descriptor, so that nobody can swap a symbolic link in between look and change."""
+"""Open directories by file descriptor, so that no symbolic link can be inserted between a check and a change."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.request import Parts, join
 
-# O_PATH needs only the right to pass through; where it does not exist (macOS), one must be able to read as well.
+# O_PATH needs only search permission. Without it (macOS), read permission is needed as well.
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class WalkError(OneboxError):
-    """A path cannot be walked; the text says where and why."""
+    """A path cannot be opened. The text has the place and the reason."""
 
 
 class Place(t.NamedTuple):
-    """An existing directory, open while the cursor is there or below. ``parent`` is None for '/'."""
+    """An existing directory, open while the cursor is at it or below. ``parent`` is None for '/'."""
 
     fd: int
     stat: os.stat_result
@@ -32,7 +32,7 @@ class Place(t.NamedTuple):
 
 
 class Cursor:
-    """Goes from directory to directory. In sorted order each directory is opened once, and only one path is open.
+    """Moves from directory to directory. In sorted order, each directory is opened once, and only one path is open.
 
     Use as a context manager.
     """
@@ -51,17 +51,17 @@ class Cursor:
 
     @property
     def depth(self) -> int:
-        """How many names lead to where it stands."""
+        """Number of names in the current path."""
         return len(self._names)
 
     def go(self, parts: Parts, create: t.Callable[[Place, str], None] | None = None) -> tuple[Place, int]:
-        """Go to ``parts``, or as near as there are directories.
+        """Move to ``parts``, or to its deepest existing parent.
 
         Args:
             create: makes the directory of that name in that place when it is missing; it may be there after all.
 
         Returns:
-            The place, and how many of ``parts`` lead there: fewer than all when the rest does not exist.
+            The directory, and the number of ``parts`` in its path, fewer than all if the rest does not exist.
 
         Raises:
             WalkError: on the way is a symbolic link, something that is no directory, or no permission.
@@ -98,13 +98,11 @@ class Cursor:
                 mode = os.stat(name, dir_fd=here.fd, follow_symlinks=False).st_mode
                 if stat.S_ISLNK(mode):
                     target = os.path.realpath(path)
-                    return WalkError(
-                        f"{path} is a symbolic link: links may be turned elsewhere, so write {target} instead"
-                    )
+                    return WalkError(f"{path} is a symbolic link, which somebody can change. Write {target} instead.")
                 if not stat.S_ISDIR(mode):
-                    return WalkError(f"{path} is there and is no directory; nothing is ever replaced: move it away")
+                    return WalkError(f"{path} exists and is not a directory. Move it away.")
         if error.errno in (errno.EACCES, errno.EPERM):
-            return WalkError(f"no permission to enter {path}: run as root (become: true), or as its owner")
+            return WalkError(f"no permission to enter {path}. Run as root (become: true) or as its owner.")
         return WalkError(f"{path}: {error.strerror}")
 
 

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Retire LaunchAgents and bring them back, without losing one.
+"""Retire LaunchAgents and restore them, without losing one.
 
-Retiring is: disable (so that it does not come back at the next login), unload, wait, then move the file to an archive
-outside LaunchAgents. Every step is undone from the manifest that is written before the first of them.
+Retiring an agent disables it (so that it does not start at the next login), unloads it, waits, and moves its file to an
+archive outside LaunchAgents. A manifest, written before the first step, allows to undo every step.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BINARY = b"bplist00"
 
 @dataclass(frozen=True)
 class AgentFile:
-    """A property list in LaunchAgents. The label is what it says inside, not its file name."""
+    """A property list in LaunchAgents. The label is that of its content, not its file name."""
 
     path: str
     label: str
@@ -37,10 +37,10 @@ class AgentFile:
 
 
 def read_plist(path: str) -> tuple[dict[str, t.Any], bool]:
-    """The property list and whether it is a binary one.
+    """The property list, and whether it is binary.
 
     Raises:
-        MacError: it cannot be read or is none.
+        MacError: it cannot be read, or is not a property list.
     """
     try:
         with open(path, "rb") as file:
@@ -49,14 +49,14 @@ def read_plist(path: str) -> tuple[dict[str, t.Any], bool]:
     except OSError as error:
         raise MacError(f"{path} cannot be read: {error.strerror}") from error
     except (plistlib.InvalidFileException, xml.parsers.expat.ExpatError, ValueError, IndexError) as error:
-        raise MacError(f"{path} is no property list ({error}); look with: plutil -lint '{path}'") from error
+        raise MacError(f"{path} is not a property list ({error}). Inspect it with: plutil -lint '{path}'") from error
     if not isinstance(content, dict):
         raise MacError(f"{path} is a property list of {type(content).__name__}, not of an agent")
     return content, raw.startswith(BINARY)
 
 
 def write_plist(path: str, content: t.Mapping[str, t.Any]) -> None:
-    """Replace or make a property list in one step; one that is binary stays binary.
+    """Replace or create a property list in one step. A binary one stays binary.
 
     Raises:
         MacError: a value has no form in a property list; nothing was written.
@@ -70,11 +70,11 @@ def write_plist(path: str, content: t.Mapping[str, t.Any]) -> None:
     except jobs.JobError as error:
         raise MacError(f"{path} cannot be written: {error}") from error
     files.make_directories(os.path.dirname(path), 0o755)
-    files.replace(path, data, 0o644, durable=True)  # launchd ignores agents that others may write
+    files.replace(path, data, 0o644, durable=True)  # launchd ignores agents that others can write
 
 
 def discover(folder: str) -> tuple[list[AgentFile], list[str]]:
-    """The agents of a folder, and what was wrong with the files that are none."""
+    """The agents of a folder, and the problems of its other files."""
     found, problems = [], []
     try:
         names = sorted(os.listdir(folder))
@@ -100,7 +100,7 @@ def discover(folder: str) -> tuple[list[AgentFile], list[str]]:
 
 
 def matches(label: str, patterns: t.Iterable[str], keep: t.Iterable[str]) -> bool:
-    """Whether a label is meant: by a pattern such as ``com.97layer.*``, and not kept."""
+    """Whether a label matches a pattern such as ``com.97layer.*``, and is not kept."""
     return any(fnmatch.fnmatchcase(label, one) for one in patterns) and not any(
         fnmatch.fnmatchcase(label, one) for one in keep
     )
@@ -108,7 +108,7 @@ def matches(label: str, patterns: t.Iterable[str], keep: t.Iterable[str]) -> boo
 
 @dataclass
 class Result:
-    """What was done or would be: one row an agent, and what the user should know."""
+    """The changes, made or planned: one row an agent, and warnings for the user."""
 
     changed: bool
     agents: list[dict[str, t.Any]]
@@ -116,18 +116,18 @@ class Result:
 
 
 def _jobs(launchctl: Launchctl, domains: t.Sequence[str], label: str) -> dict[str, t.Any]:
-    """Domain and pid where a job is loaded, and where it is disabled."""
+    """The domains in which a job is loaded, and its pid."""
     loaded = [job for job in (launchctl.job(domain, label) for domain in domains) if job.loaded]
     return {"loaded": [job.domain for job in loaded], "pid": loaded[0].pid if loaded else 0}
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The agents a task means, and where their files are.
+    """The agents of a task, and the paths of their files.
 
     Attributes:
         folder: the LaunchAgents folder.
-        archive: where retired files go, each retirement in a folder of its own.
+        archive: directory of retired files, with a folder for each retirement.
         patterns: labels, or shell patterns of them.
         keep: labels or patterns that stay, whatever ``patterns`` include.
     """
@@ -138,7 +138,7 @@ class Selection:
     keep: tuple[str, ...] = ()
 
     def has(self, label: str) -> bool:
-        """Whether the label is meant."""
+        """Whether the label is selected."""
         return matches(label, self.patterns, self.keep)
 
 
@@ -153,10 +153,10 @@ def retire(
         domain: ``gui``, ``user`` or ``auto``.
         stamp: the name of this retirement, for example a date and time.
         timeout: seconds for a job to stop.
-        check: only report what would be done.
+        check: only report the change.
 
     Raises:
-        MacError: a job does not stop, or a file cannot be moved. What was done until then is in the manifest.
+        MacError: a job does not stop, or a file cannot be moved. The manifest lists all agents of this retirement.
     """
     domains = launchctl.domains(domain)
     archive = os.path.join(selection.archive, stamp)
@@ -211,10 +211,10 @@ def _retirement(
 
 
 def survivors(row: t.Mapping[str, t.Any], found: t.Iterable[ps.Process], spare: t.Container[int]) -> list[int]:
-    """Processes that have an agent's command line, or its former process id with one, and are not ours."""
+    """Processes with an agent's command line that are not our own."""
     line = " ".join(row["arguments"])
     if len(row["arguments"]) < 2:
-        return []  # a bare program name says nothing about who started it
+        return []  # a bare program name does not identify the agent
     return [one.pid for one in found if one.pid not in spare and (one.command + " ").startswith(line + " ")]
 
 
@@ -224,12 +224,12 @@ def _write_manifest(folder: str, rows: t.Sequence[t.Mapping[str, t.Any]]) -> Non
         files.make_directories(folder, 0o700)
         files.replace(os.path.join(folder, MANIFEST), data, 0o644, durable=True)
     except files.FileError as error:
-        raise MacError(f"{error}; nothing was retired, since it could not be undone") from error
+        raise MacError(f"{error}. Nothing was retired, because it could not be undone.") from error
 
 
 def _move(source: str, target: str) -> None:
     if os.path.lexists(target):
-        raise MacError(f"{target} is already there; nothing is overwritten. Move it away, or name another archive_dir")
+        raise MacError(f"{target} exists and is not overwritten. Move it away, or set another archive_dir.")
     try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         shutil.move(source, target)
@@ -252,12 +252,14 @@ def retired(archive: str) -> list[dict[str, t.Any]]:
             with open(path, encoding="utf-8") as file:
                 rows += json.load(file)["agents"]
         except (OSError, ValueError, KeyError) as error:
-            raise MacError(f"{path} is no manifest of retired agents ({error}); put its files back by hand") from error
+            raise MacError(
+                f"{path} is not a manifest of retired agents ({error}). Restore the files yourself."
+            ) from error
     return rows
 
 
 def restore(launchctl: Launchctl, selection: Selection, *, timeout: float, check: bool) -> Result:
-    """Undo :func:`retire` for the agents meant: file back, enabled and loaded if it was.
+    """Undo :func:`retire` for the selected agents: restore the file, and enable and load the agent if it was before.
 
     Raises:
         MacError: a file is in the way, or a job does not load.
@@ -270,10 +272,10 @@ def restore(launchctl: Launchctl, selection: Selection, *, timeout: float, check
         if row["label"] in known or not selection.has(row["label"]):
             continue
         if row["plist_to"] and not os.path.exists(row["plist_to"]):
-            continue  # brought back before
+            continue  # restored before
         now = [one for one in domains if disabled[one].get(row["label"], False)]
         if not row["plist_to"] and set(now) <= set(row["disabled_in"]):
-            continue  # a job without a file: being allowed again is all that can be given back
+            continue  # a job without a file, which can only be enabled again
         rows.append({**row, "plist_from": row["plist_to"], "plist_to": row["plist_from"], "survivors": []})
     if check:
         return Result(bool(rows), rows, [])
@@ -285,13 +287,13 @@ def restore(launchctl: Launchctl, selection: Selection, *, timeout: float, check
         for domain in row["domains"] if row["plist_from"] else ():
             launchctl.load(domain, row["label"], row["plist_to"], timeout)
         for domain in row["disabled_in"]:
-            # It ran although it was disabled since; a disabled job cannot be loaded, so that comes last again.
+            # It ran and was disabled later. A disabled job cannot be loaded, so disabling is the last step again.
             launchctl.set_disabled(domain, row["label"], True)
     return Result(bool(rows), rows, [])
 
 
 def ensure_file(path: str, text: str, check: bool) -> bool:
-    """A script with exactly this text, executable by its owner. Returns whether it changed or would."""
+    """Install a script with this text, executable by its owner. Returns whether it changed, or would change."""
     if not check:
         files.make_directories(os.path.dirname(path), 0o755)
     return files.write_if_changed(path, text.encode(), 0o700, durable=True, check=check)
@@ -307,10 +309,10 @@ def ensure_loaded(
     timeout: float,
     check: bool,
 ) -> Result:
-    """One agent with exactly this definition, enabled and loaded; reloaded when the definition changed.
+    """Install one agent with this definition, enabled and loaded. Reload it if the definition changed.
 
     Raises:
-        MacError: the file there is none of ours to read, or the job does not load.
+        MacError: its file cannot be read, or the job does not load.
     """
     path = os.path.join(folder, f"{label}.plist")
     content = {**definition, "Label": label}
@@ -345,7 +347,7 @@ def ensure_loaded(
 
 
 def _load_anywhere(launchctl: Launchctl, domains: t.Sequence[str], label: str, path: str, timeout: float) -> None:
-    """The first domain that takes it; ``gui`` is not there when nobody is logged in."""
+    """Load the agent in the first possible domain. ``gui`` does not exist while no user is logged in."""
     for domain in domains[:-1]:
         try:
             launchctl.load(domain, label, path, min(timeout, 2.0))

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one agent that brings a stack back after a login: machine, API, mounts, containers, in this order.
+"""The agent that starts a stack after a login: machine, API, mounts, containers, in this order.
 
-Nothing in the guest is relied on: Podman's own unit is not enabled there, knows only ``always`` before 5.8, and may
-start containers before the shared directories are mounted, which then are empty. The script is plain sh, since an agent
-runs with a bare environment and a Mac may have no Python outside a virtual environment.
+The agent does not rely on the guest. Podman's unit is not enabled there, supports only ``always`` before 5.8, and can
+start containers before the shared directories are mounted, which then are empty. The script is plain sh, because an
+agent has a minimal environment, and a Mac can be without a Python outside a virtual environment.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import shlex
 import typing as t
 from dataclasses import dataclass
 
-# Where brew and the installer put podman; an agent's own PATH has none of them.
+# Directories in which brew and the installer install podman. An agent's own PATH has none of them.
 PATH = "/opt/homebrew/bin:/usr/local/bin:/opt/podman/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What is to come back.
+    """The stack to start.
 
     Attributes:
         machine: name of the Podman machine.
@@ -49,7 +49,7 @@ _SCRIPT = """\
 set -u
 PATH=@PATH@:${PATH:-}
 export PATH CONTAINERS_MACHINE_PROVIDER=@PROVIDER@
-# podman looks for its sockets below TMPDIR; without the right one it finds another place than the machine.
+# podman looks for its sockets below TMPDIR. With another one it does not find the machine.
 if [ -z "${TMPDIR:-}" ] && [ -x /usr/bin/getconf ]; then
   TMPDIR=$(/usr/bin/getconf DARWIN_USER_TEMP_DIR 2>/dev/null) && export TMPDIR
 fi
@@ -61,7 +61,7 @@ limit=@TIMEOUT@
 
 say() { echo "$(date '+%Y-%m-%d %H:%M:%S') $*"; }
 
-# Run a command for at most $limit seconds: podman machine start waits for ever for a guest that does not get ready.
+# Run a command for at most $limit seconds: podman machine start waits for ever for a guest that does not become ready.
 bounded() {
   "$@" &
   child=$!
@@ -105,8 +105,8 @@ if ! until_true "$podman" --connection "$connection" info; then
   exit 1
 fi
 
-# A directory that the machine does not see yet would be an empty one in the container: write a token, read it inside.
-# $1 is the directory here, $2 the same quoted once more for the guest's shell.
+# A directory that is not shared with the machine yet would be empty in the container. Write a token and read it inside.
+# $1 is the directory on the host, $2 the same quoted once more for the guest's shell.
 visible() {
   token=.onebox-visible-$$
   if ! (umask 077 && echo $$ >"$1/$token") 2>/dev/null; then
@@ -119,12 +119,12 @@ visible() {
   return $seen
 }
 @CHECKS@
-# What its user stopped stays down; what was up comes back. A project without containers is made anew.
+# Containers that a user stopped stay down, the others start. A project without containers is deployed again.
 all=$("$podman" --connection "$connection" ps --all --quiet --filter "label=com.docker.compose.project=$project")
 other=$("$podman" --connection "$connection" ps --all --quiet --filter "label=io.podman.compose.project=$project")
 all=$(printf '%s\\n%s\\n' "$all" "$other" | sort -u | sed '/^$/d')
 if [ -z "$all" ]; then
-  say "making the stack $project"
+  say "deploying the stack $project"
   DOCKER_HOST=unix://$("$podman" machine inspect --format '{{.ConnectionInfo.PodmanSocket.Path}}' "$machine")
   export DOCKER_HOST
   exec @COMPOSE@
@@ -145,7 +145,7 @@ exit $failed
 
 _CHECK = """\
 if ! until_true visible @SOURCE@ @REMOTE@; then
-  say "the machine does not see" @SOURCE@ ": it is not shared with it; containers are not started"
+  say @SOURCE@ "is not shared with the machine, so containers are not started"
   exit 1
 fi
 """
@@ -181,9 +181,9 @@ def script(stack: Stack) -> str:
 
 
 def definition(script_path: str, log_path: str) -> dict[str, t.Any]:
-    """The agent. launchd ends what a job started when the job ends, unless told otherwise; that would be the machine.
+    """The agent. AbandonProcessGroup keeps the machine, because launchd ends the processes of a job with the job.
 
-    There is no KeepAlive: it would start the machine over and over while its user has stopped it.
+    KeepAlive is not set. It would start the machine again and again after its user stopped it.
     """
     return {
         "ProgramArguments": ["/bin/sh", script_path],

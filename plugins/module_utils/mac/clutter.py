@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find what host Python, Finder and foreign file systems leave in a project, and remove exactly that.
+"""Find and remove files that Python, Finder and other file systems leave in a project.
 
-Never followed or entered: symbolic links, other file systems, version control, virtual environments. A ``._x`` file is
-clutter only if it is really AppleDouble and its partner is there, or the file system is one on which macOS must write
-them; anything else of that name is somebody's file.
+The search does not follow symbolic links, and skips other file systems, version control and virtual environments. A
+``._x`` file is clutter only if it is AppleDouble and its partner exists, or if macOS must write such files on this file
+system. Any other file of such a name belongs to a user.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ KINDS = ("pycache", "pyc", "ds_store", "apple_double")
 # The first four bytes of an AppleDouble file (RFC 1740).
 _APPLE_DOUBLE = struct.pack(">I", 0x00051607)
 _NEVER_ENTERED = (".git", ".hg", ".svn")
-# A folder with this file is a virtual environment (PEP 405); its bytecode belongs to it.
+# A folder with this file is a virtual environment (PEP 405), and its bytecode is no clutter.
 _VENV_MARK = "pyvenv.cfg"
 
 
 @dataclass(frozen=True)
 class Clutter:
-    """One thing to remove: a file, or a ``__pycache__`` folder with all it holds. ``bytes`` is what it occupies."""
+    """A file or a ``__pycache__`` folder to remove. ``bytes`` is its size, content included."""
 
     path: str
     kind: str
@@ -58,9 +58,9 @@ def find(
         if not os.path.isabs(root):
             raise MacError(f"paths: {root!r} must be an absolute path")
         if os.path.islink(root) or not os.path.isdir(root):
-            raise MacError(f"paths: {root} is not a directory (a link is not followed: give what it points to)")
+            raise MacError(f"paths: {root} is not a directory. Links are not followed, so name the target of a link.")
         if os.path.normpath(root) == "/":
-            raise MacError("paths: the whole machine is not a project; give its directory")
+            raise MacError("paths: / is not a project. Name the project's directory.")
         _walk(os.path.normpath(root), os.lstat(root).st_dev, kinds, skipped, foreign_filesystem, found)
     return sorted(set(found), key=lambda one: one.path)
 
@@ -68,7 +68,7 @@ def find(
 def _walk(
     folder: str, device: int, kinds: t.Collection[str], skipped: set[str], foreign: bool, found: list[Clutter]
 ) -> None:
-    """Depth first, with a list of our own, so that no depth of folders ends the recursion."""
+    """Depth first, with a list instead of recursion, so that any depth of folders works."""
     todo = [folder]
     while todo:
         here = todo.pop()
@@ -116,7 +116,7 @@ def _is_apple_double(path: str) -> bool:
 
 
 def _only_bytecode(folder: str) -> bool:
-    """Whether a ``__pycache__`` holds what Python puts there and nothing of its owner's."""
+    """Whether a ``__pycache__`` contains only files of Python."""
     try:
         with os.scandir(folder) as entries:
             return all(
@@ -135,9 +135,9 @@ def _size(folder: str) -> int:
 
 
 def remove(found: t.Iterable[Clutter]) -> list[str]:
-    """Remove clutter and return what could not be removed, with the reason.
+    """Remove clutter. Returns the paths that could not be removed, with the reasons.
 
-    A folder is emptied of its files and removed; whatever appeared in it since stays, and the folder with it.
+    A folder is emptied and removed. Files that appeared in it later stay, and the folder with them.
     """
     failed = []
     for one in found:

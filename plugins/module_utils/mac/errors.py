@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong on a Mac's host side, in words a person can act on."""
+"""Errors on a Mac's host side."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 
 
 class MacError(OneboxError):
-    """Something on the host could not be read or changed. The text says what, where, and what to do next."""
+    """Something on the host could not be read or changed. The text names the problem and the fix."""

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Host processes that belong in containers: found by working directory and command line, without counting ourselves.
+"""Find host processes that belong in containers, by working directory and command line.
 
-The module is a Python process itself, started by a shell or ssh that may carry the project's path in its arguments; so
-it leaves out itself and everything it descends from, and what runs inside containers.
+The module is a Python process itself. A shell or ssh started it, perhaps with the project's path in its arguments. So
+its own process, its parents and processes inside containers do not count.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CONTAINER_WORD = re.compile(r"/(?:docker|libpod|containerd|crio|machine\.slice|
 
 @dataclass(frozen=True)
 class HostProcess:
-    """One process and why it counts: its ``cwd`` lies below a root, or its ``argv`` names a path there or a pattern."""
+    """A process and its reasons to count: its ``cwd`` is below a root, or its ``argv`` matches a root or a pattern."""
 
     pid: int
     command: str
@@ -32,12 +32,12 @@ class HostProcess:
 
 
 def below(path: str, roots: t.Iterable[str]) -> bool:
-    """Whether ``path`` is one of the roots or lies in one."""
+    """Whether ``path`` is one of the roots or below one."""
     return any(path == root or path.startswith(root.rstrip("/") + "/") for root in roots)
 
 
 def cwds_linux(pids: t.Iterable[int], proc: str = "/proc") -> dict[int, str]:
-    """Working directories by /proc; one that may not be read is left out."""
+    """Working directories by /proc, without those that cannot be read."""
     found = {}
     for pid in pids:
         try:
@@ -48,11 +48,11 @@ def cwds_linux(pids: t.Iterable[int], proc: str = "/proc") -> dict[int, str]:
 
 
 def cwds_macos(pids: t.Iterable[int], world: World) -> dict[int, str]:
-    """Working directories by lsof, one call for all; a process that ended meanwhile is left out."""
+    """Working directories by one call of lsof, without processes that ended meanwhile."""
     wanted = ",".join(str(pid) for pid in pids)
     if not wanted:
         return {}
-    # -F prints one field a line: p<pid>, f<descriptor>, n<name>. The code is 1 as soon as one process has gone.
+    # -F prints one field a line: p<pid>, f<descriptor>, n<name>. The exit code is 1 if one of the processes has ended.
     done = world.run(["/usr/sbin/lsof", "-a", "-d", "cwd", "-F", "pn", "-p", wanted], timeout=30.0, check=False)
     return parse_lsof(done.stdout)
 
@@ -70,7 +70,7 @@ def parse_lsof(text: str) -> dict[int, str]:
 
 
 def in_container(pid: int, proc: str = "/proc") -> bool:
-    """Linux only: whether the process is one of a container, by its control group or its process namespace."""
+    """Linux only: whether the process belongs to a container, by its control group or its process namespace."""
     try:
         with open(f"{proc}/{pid}/cgroup", encoding="utf-8") as file:
             if _CONTAINER_WORD.search(file.read()):

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Talk to launchd, and believe only what ``print`` says afterwards.
+"""Control launchd, and trust only its ``print`` command.
 
-``launchctl`` has exit codes of its own for the same outcome in different versions: ``bootout`` of a job that is not
-loaded is 3 on older systems and 5 on newer ones, 36 means "still stopping" and is no failure, ``print`` of an unknown
-job is 113. So no code but those of ``print`` decides anything; a change is asked for, then ``print`` is polled.
+Exit codes of ``launchctl`` differ between versions: ``bootout`` of a job that is not loaded ends with 3 on older
+systems and with 5 on newer ones, 36 means "still stopping" and is not a failure, and ``print`` of an unknown job ends
+with 113. So only the codes of ``print`` count. A change is requested, then ``print`` is polled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PID = re.compile(r"^\s*pid = (\d+)\s*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Job:
-    """One job of one domain. ``pid`` is 0 when it is loaded and does not run."""
+    """One job of one domain. ``pid`` is 0 if it is loaded and does not run."""
 
     domain: str
     label: str
@@ -48,20 +48,20 @@ class Launchctl:
         try:
             return self.world.run([self._executable, *words], timeout=30.0, check=False)
         except process.CommandMissing as error:
-            raise MacError(f"{error}: LaunchAgents are a part of macOS; there are none on this host") from error
+            raise MacError(f"{error}. LaunchAgents exist only on macOS.") from error
         except process.CommandError as error:
             raise MacError(f"launchd does not answer: {error}") from error
 
     def domains(self, wanted: str) -> list[str]:
-        """Where to look. ``gui`` is there only while the user is logged in at the screen; ``user`` always is."""
+        """The domains to query. ``gui`` exists only while the user is logged in at the screen, ``user`` always."""
         kinds = ("gui", "user") if wanted == "auto" else (wanted,)
         return [f"{kind}/{self.world.uid}" for kind in kinds]
 
     def job(self, domain: str, label: str) -> Job:
-        """What launchd knows of a job now.
+        """The current state of a job.
 
         Raises:
-            MacError: ``print`` answered with a code that is neither "there" nor "not there".
+            MacError: ``print`` ended with an unknown code.
         """
         done = self._call("print", f"{domain}/{label}")
         if done.rc in NOT_FOUND:
@@ -74,39 +74,39 @@ class Launchctl:
         return Job(domain, label, True, int(pid.group(1)) if pid else 0)
 
     def disabled(self, domain: str) -> dict[str, bool]:
-        """Labels with an entry in the override database, which wins over the file. Missing means enabled."""
+        """Labels in the override database, which has priority over the file. Others are enabled."""
         return parse_disabled(self._call("print-disabled", domain).stdout)
 
     def loaded_labels(self) -> list[str]:
-        """Labels of all jobs of the caller's own domain, also those whose file has gone."""
+        """Labels of all jobs of the caller's own domain, also of those without a file."""
         return parse_list(self._call("list").stdout)
 
     def set_disabled(self, domain: str, label: str, value: bool) -> None:
-        """Enter it in the override database; that also works for a job that is not loaded, and survives a restart."""
+        """Disable or enable a job in the override database. This needs no loaded job, and survives a restart."""
         verb = "disable" if value else "enable"
         done = self._call(verb, f"{domain}/{label}")
         if done.rc not in (0, *NOT_FOUND):
             raise MacError(f"launchctl {verb} {domain}/{label} failed: {process.last_words(done.stderr)}")
 
     def unload(self, domain: str, label: str, timeout: float) -> None:
-        """``bootout`` by name, then wait until it is gone; a stopping job is still shown for a while.
+        """``bootout`` by name, then wait until the job is gone. ``print`` shows a stopping job for a while.
 
         Raises:
-            MacError: it is still there after ``timeout`` seconds.
+            MacError: it is still loaded after ``timeout`` seconds.
         """
         done = self._call("bootout", f"{domain}/{label}")
         if not self.world.wait_until(lambda: not self.job(domain, label).loaded, timeout, 0.1):
             raise MacError(
                 f"{domain}/{label} is still loaded {timeout:g} s after launchctl bootout "
-                f"(exit code {done.rc}: {process.last_words(done.stderr) or 'no message'}); look with: "
+                f"(exit code {done.rc}: {process.last_words(done.stderr) or 'no message'}). Inspect it with: "
                 f"launchctl print {domain}/{label}"
             )
 
     def load(self, domain: str, label: str, path: str, timeout: float) -> None:
-        """``bootstrap`` the file until the job is there; a half-unloaded job makes it fail with 5 for a while.
+        """``bootstrap`` the file until the job is loaded. While an old job is unloading, it fails with 5.
 
         Raises:
-            MacError: it is not there after ``timeout`` seconds.
+            MacError: it is not loaded after ``timeout`` seconds.
         """
         last: list[process.Result] = []
 
@@ -117,13 +117,13 @@ class Launchctl:
         if not self.world.wait_until(loaded, timeout):
             raise MacError(
                 f"launchctl bootstrap {domain} {path} does not load {label} "
-                f"(exit code {last[0].rc}: {process.last_words(last[0].stderr) or 'no message'}); is somebody logged "
-                "in at the screen? Without that, only the domain user is there"
+                f"(exit code {last[0].rc}: {process.last_words(last[0].stderr) or 'no message'}). Log in at the "
+                "screen first: until then, only the domain user exists."
             )
 
 
 def parse_disabled(text: str) -> dict[str, bool]:
-    """``print-disabled``: true and false before macOS 13, disabled and enabled since; other blocks are skipped."""
+    """``print-disabled``: true and false before macOS 13, disabled and enabled since. Other blocks are skipped."""
     found = {}
     for line in text.splitlines():
         match = _DISABLED.match(line)

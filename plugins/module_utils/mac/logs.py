@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep the log directory of a stack small, by an agent and a plain script.
+"""Rotate the logs of a stack with an agent and a plain script.
 
-The containers have their logs open, so a log is copied and emptied, never moved away. That is done inside the machine
-while it runs: the guest's kernel remembers how long a file is, and after it was emptied by the Mac a container would go
-on writing behind a hole of zeros.
+Containers keep their logs open, so a log is copied and emptied, not moved. While the machine runs, this happens inside
+the machine: the guest's kernel caches the length of a file. If the Mac emptied the file, a container would continue to
+write behind a hole of zeros.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.mac.bringback import 
 
 @dataclass(frozen=True)
 class Logs:
-    """What is kept small.
+    """The logs to rotate.
 
     Attributes:
         machine: name of the Podman machine.
         provider: its provider.
-        directories: where ``*.log`` files are; the same paths in the guest.
-        max_bytes: a log that is larger is rotated.
-        keep: how many compressed former ones stay.
+        directories: directories of ``*.log`` files, with the same paths in the guest.
+        max_bytes: size above which a log is rotated.
+        keep: number of compressed logs to keep.
         podman: the podman client.
     """
 
@@ -58,7 +58,7 @@ rotate() {
   if [ ! -f "$1" ] || [ -h "$1" ] || [ "$(wc -c <"$1")" -le "$limit" ]; then
     return 0
   fi
-  # Complete before it counts: a full disk must neither lose the log nor a former one.
+  # Complete first: with a full disk, neither the log nor an earlier copy can be lost.
   if ! gzip -c "$1" >"$1.new.gz"; then
     rm -f "$1.new.gz"
     echo "$1 cannot be rotated" >&2
@@ -103,7 +103,7 @@ def script(logs: Logs) -> str:
 
 
 def definition(script_path: str, log_path: str, minutes: int) -> dict[str, t.Any]:
-    """The agent: every so many minutes; launchd makes up for those a sleeping Mac missed."""
+    """The agent, which runs every ``minutes``. launchd makes up for runs that a sleeping Mac missed."""
     return {
         "ProgramArguments": ["/bin/sh", script_path],
         "StartInterval": minutes * 60,

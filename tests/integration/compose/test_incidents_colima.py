@@ -165,9 +165,7 @@ def test_empty_mount_is_refused_and_works_below_the_home_directory(omnivibe, mac
     assert "space" in str(caught.value)
     # And an exFAT disk cannot hold a database, even if it were shared.
     disks = DirsLab()
-    assert "keeps neither owners nor modes" in disks.refused(
-        {"path": f"{mac.disk}/redis", "class": "data", "owner": "999"}
-    )
+    assert "stores no owners and modes" in disks.refused({"path": f"{mac.disk}/redis", "class": "data", "owner": "999"})
     disks.close()
 
     # The way out: move it below the home directory.

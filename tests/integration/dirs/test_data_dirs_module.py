@@ -38,7 +38,7 @@ def run_one(lab, directories: list, **options: object) -> dict:
 def test_all_mistakes_in_one_message(lab):
     row = run_one(lab, [{"path": "a"}, {"path": "/x", "mode": 750}, {"path": "/y", "owner": "nobody-here"}])
     assert row["msg"].startswith("3 problems, nothing was changed: ")
-    for word in ("no base is given", "in quotes", "'nobody-here' does not exist"):
+    for word in ("base is not set", "in quotes", "'nobody-here' does not exist"):
         assert word in row["msg"]
     assert len(row["problems"]) == 3
 

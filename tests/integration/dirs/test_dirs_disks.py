@@ -14,7 +14,7 @@ def test_not_enough_inodes(lab):
     many = [{"path": f"{at}/{number}"} for number in range(40)]
     result = lab.run(*many)
     assert len(result["problems"]) == 40 - result["directories"][0]["free_inodes"]
-    assert "free inodes; delete files there" in result["problems"][0]["message"]
+    assert "free inodes. Delete files there" in result["problems"][0]["message"]
     assert os.listdir(at) == ["lost+found"]
     done = lab.run(*many[:10])
     assert done["problems"] == []
@@ -38,7 +38,7 @@ def test_a_full_disk(lab):
     at = lab.mount("-o", "loop", lab.disk("full", "8M"), at=lab.place / "m")
     lab.run({"path": f"{at}/there"})
     fill(at / "filler")
-    assert "cannot be made: its file system is full" in lab.refused({"path": f"{at}/new"})
+    assert "cannot be created: its file system is full" in lab.refused({"path": f"{at}/new"})
     again = lab.run({"path": f"{at}/there"})
     assert (again["changed"], again["problems"], again["directories"][0]["free_bytes"]) == (False, [], 0)
     assert "is full" in again["warnings"][0]
@@ -69,7 +69,7 @@ def test_a_disk_the_kernel_turned_read_only(lab, kind):
     lab.run({"path": f"{at}/there", "class": kind})
     lab.mount("-o", "remount,ro", at=at)
     lab._mounted.remove(at)
-    assert "mounted read-only; after a disk error" in lab.refused({"path": f"{at}/there", "class": kind})
+    assert "read-only, which the kernel also does after a disk" in lab.refused({"path": f"{at}/there", "class": kind})
     assert "read-only" in lab.refused({"path": f"{at}/new", "class": kind})
 
 
@@ -89,10 +89,10 @@ def test_immutable(lab):
     (at / "itself").mkdir(0o755)
     for path in (at / "parent", at / "itself"):
         lab.freeze(path)
-    assert f"is it immutable? (lsattr -d {at}/parent; chattr -i {at}/parent)" in lab.refused(
+    assert f"Check whether it is immutable (lsattr -d {at}/parent; chattr -i {at}/parent)" in lab.refused(
         {"path": f"{at}/parent/new"}
     )
-    assert f"{at}/itself cannot be changed: root may not write there" in lab.refused({"path": f"{at}/itself"})
+    assert f"{at}/itself cannot be changed: root cannot write there" in lab.refused({"path": f"{at}/itself"})
     assert lab.run({"path": f"{at}/itself", "mode": "0755"})["problems"] == []
 
 
@@ -113,7 +113,7 @@ def test_a_disk_is_recognised(lab):
     assert os.listdir(at) == []
     lab.mount("-o", "loop", second, at=at)
     message = lab.refused(entry)
-    assert f"another disk is mounted on {at}: {identity} belongs there, this is one without our mark" in message
+    assert f"another disk is mounted on {at}: it is a disk without our mark instead of {identity}" in message
     assert not (at / ".onebox-disk").exists()
     record = message.rsplit(" ", 1)[1]
     os.unlink(record)  # replaced on purpose
@@ -173,20 +173,20 @@ def test_the_deploy_directory_under_the_name_of_a_bind_mount(lab):
     for source, at in ((deploy, lab.place / "alias"), (deploy / "sub", lab.place / "deeper")):
         lab.mount("--bind", source, at=at)
     message = lab.refused({"path": f"{lab.place}/alias/data"}, deploy_dir=str(deploy))
-    assert f"lies in the deploy directory {deploy}" in message
+    assert f"is in the deploy directory {deploy}" in message
 
 
 def test_tmpfs_is_said_to_forget(lab):
     at = lab.mount("-t", "tmpfs", "tmpfs", at=lab.place / "m")
     result = lab.run({"path": f"{at}/a"}, {"path": f"{at}/b"})
     assert (result["directories"][0]["fstype"], result["problems"]) == ("tmpfs", [])
-    assert len([warning for warning in result["warnings"] if "gone after a reboot" in warning]) == 1
+    assert len([warning for warning in result["warnings"] if "content is lost at a reboot" in warning]) == 1
 
 
 def test_real_exfat(lab):
     at = lab.exfat(lab.place / "stick")
     for kind in ("data", "secret"):
-        assert "keeps neither owners nor modes" in lab.refused({"path": f"{at}/a", "class": kind, "owner": "999"})
+        assert "stores no owners and modes" in lab.refused({"path": f"{at}/a", "class": kind, "owner": "999"})
     entry = {"path": f"{at}/logs", "class": "log", "owner": "999"}
     first = lab.run(entry)
     assert (first["changed"], first["problems"]) == (True, [])

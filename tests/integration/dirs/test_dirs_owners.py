@@ -50,7 +50,7 @@ def test_a_secret_of_root_is_told(lab):
     (lab.place / "srv" / "secrets" / "password").write_text("x")
     (lab.place / "srv" / "secrets" / "password").chmod(0o600)
     (warning,) = lab.run(entry)["warnings"]
-    assert f"must be readable by uid {APP} and nobody else; these are not: 'password'" in warning
+    assert f"must be readable by uid {APP} only. These are not: 'password'" in warning
 
 
 def test_recursive_stays_on_its_disk_and_off_links(lab):
@@ -157,11 +157,14 @@ def test_an_ordinary_user(lab):
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
-        ({"path": "/obx-dirs-never"}, "cannot be made in /: uid 12345 may not write there; use become"),
-        ({"path": "a", "owner": "999"}, "cannot be given to uid 999: only root may; use become"),
-        ({"path": "a", "group": "999"}, "cannot be given to gid 999: uid 12345 is no member; use become"),
-        ({"path": "roots"}, "belongs to uid 0 and cannot be changed by uid 12345: use become"),
-        ({"path": "/root/x/y"}, "no permission to enter /root/x: run as root"),
+        ({"path": "/obx-dirs-never"}, "cannot be created in /: uid 12345 cannot write there. Use become"),
+        ({"path": "a", "owner": "999"}, "cannot be given to uid 999: only root can do so. Use become"),
+        (
+            {"path": "a", "group": "999"},
+            "cannot be given to gid 999: uid 12345 is not in that group. Use become",
+        ),
+        ({"path": "roots"}, "belongs to uid 0 and cannot be changed by uid 12345. Use become"),
+        ({"path": "/root/x/y"}, "no permission to enter /root/x. Run as root"),
     ],
 )
 def test_what_an_ordinary_user_cannot(lab, entry, says):

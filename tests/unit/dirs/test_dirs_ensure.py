@@ -130,7 +130,7 @@ def test_links_on_the_way_and_at_the_end_are_refused(stack):
         {"path": "link/data"}, {"path": "link"}, {"path": "dangling"}
     )  # in the order of their paths
     assert "dangling is a symbolic link" in on_the_way
-    assert f"write {stack.place}/elsewhere instead" in at_the_end
+    assert f"Write {stack.place}/elsewhere instead" in at_the_end
     assert "is a symbolic link" in dangling
     assert list((stack.place / "elsewhere").iterdir()) == []
 
@@ -140,7 +140,7 @@ def test_what_is_no_directory_is_never_replaced(stack):
     (stack.base / "file").write_text("precious")
     os.mkfifo(stack.base / "pipe")
     for message in stack.problems({"path": "file"}, {"path": "file/below"}, {"path": "pipe"}):
-        assert "is there and is no directory; nothing is ever replaced" in message
+        assert "exists and is not a directory. Move it away" in message
     assert (stack.base / "file").read_text() == "precious"
 
 
@@ -161,7 +161,7 @@ def test_the_deploy_directory_under_another_name(stack):
     deploy.mkdir()
     (stack.place / "current").symlink_to(deploy)
     (message,) = stack.problems({"path": str(deploy / "data")}, deploy_dir=str(stack.place / "current"))
-    assert "lies in the deploy directory" in message
+    assert "is in the deploy directory" in message
 
 
 def test_a_twin_inside_the_deploy_directory_is_a_warning(stack):
@@ -169,7 +169,7 @@ def test_a_twin_inside_the_deploy_directory_is_a_warning(stack):
     result = stack.run({"path": "observer"}, deploy_dir=str(stack.base / "deploy"))
     assert result["problems"] == []
     (warning,) = result["warnings"]
-    assert f"has a twin in the deploy directory, {stack.base}/deploy/observer" in warning
+    assert f"has a look-alike in the deploy directory, {stack.base}/deploy/observer" in warning
 
 
 def test_a_place_that_is_no_mount_point(stack):
@@ -195,14 +195,14 @@ class FakeMounts(filesystem.Mounts):
 @pytest.mark.parametrize("fstype", ["exfat", "vfat", "msdos", "fuseblk"])
 def test_no_data_and_no_secrets_where_there_are_no_owners(stack, kind, fstype):
     (message,) = stack.problems({"path": "a", "class": kind}, mounts=FakeMounts(fstype=fstype))
-    assert f"is on {fstype}, which keeps neither owners nor modes" in message
+    assert f"is on {fstype}, which stores no owners and modes" in message
 
 
 def test_logs_may_lie_there_and_are_not_changed_each_run(stack):
     mounts = FakeMounts(fstype="exfat")
     first = stack.run({"path": "logs", "class": "log", "mode": "0700"}, mounts=mounts)
     assert first["changed"]
-    assert "owner, group and mode cannot be set there" in first["warnings"][0]
+    assert "where owner, group and mode cannot be set" in first["warnings"][0]
     (stack.base / "logs").chmod(0o777)  # what exFAT shows for everything
     again = stack.run({"path": "logs", "class": "log", "mode": "0700"}, mounts=mounts)
     assert not again["changed"]
@@ -211,12 +211,12 @@ def test_logs_may_lie_there_and_are_not_changed_each_run(stack):
 
 def test_data_on_tmpfs_is_a_warning_once(stack):
     result = stack.run({"path": "a"}, {"path": "b"}, mounts=FakeMounts(fstype="tmpfs"))
-    assert ["gone after a reboot" in warning for warning in result["warnings"]] == [True]
+    assert ["content is lost at a reboot" in warning for warning in result["warnings"]] == [True]
 
 
 def test_too_few_inodes_for_all(stack):
     messages = stack.problems({"path": "a"}, {"path": "b/c"}, mounts=FakeMounts(free_inodes=2))
-    assert ["b/c cannot be made: its file system has 2 free inodes" in message for message in messages] == [True]
+    assert ["b/c cannot be created: its file system has 2 free inodes" in message for message in messages] == [True]
     assert stack.run({"path": "a"}, {"path": "b/c"}, mounts=FakeMounts(free_inodes=4))["changed"]
 
 
@@ -225,7 +225,7 @@ def test_read_only_file_systems(stack):
         (message,) = stack.problems({"path": "a", "class": kind}, mounts=FakeMounts(read_only=True))
         assert "mounted read-only" in message
     (message,) = stack.problems({"path": "a", "class": "config"}, mounts=FakeMounts(read_only=True))
-    assert "cannot be made" in message
+    assert "cannot be created" in message
 
 
 def test_secrets_that_others_can_read_or_the_owner_cannot(stack):
@@ -236,7 +236,7 @@ def test_secrets_that_others_can_read_or_the_owner_cannot(stack):
         (place / name).chmod(bits)
     before = tree(place)
     (warning,) = stack.run({"path": "secrets", "class": "secret"})["warnings"]
-    assert "these are not: 'locked', 'open' " in warning
+    assert "These are not: 'locked', 'open' " in warning
     assert tree(place) == before
     mine = str(os.getuid())
     result = stack.run({"path": "secrets", "class": "secret", "owner": mine, "recursive": True})

@@ -39,8 +39,8 @@ def test_paths(path, base, result):
     [
         ({"path": ""}, "must not be empty"),
         ({"path": "a\0b"}, "NUL"),
-        ({"path": "~/data"}, "write the home directory out"),
-        ({"path": "a/../../etc"}, "must not hold '..'"),
+        ({"path": "~/data"}, "Write the whole path of the home directory"),
+        ({"path": "a/../../etc"}, "must not contain '..'"),
         ({"path": "/"}, "root of the file system"),
         ({"path": "a", "owner": "no-such-user"}, "owner 'no-such-user' does not exist on this host"),
         ({"path": "a", "group": "no-such-group"}, "group 'no-such-group' does not exist"),
@@ -51,7 +51,7 @@ def test_paths(path, base, result):
         ({"path": "a", "mode": "u=rwx"}, "not 'u=rwx'"),
         ({"path": "a", "mode": ""}, "not ''"),
         ({"path": "a", "mode": "17777"}, "not '17777'"),
-        ({"path": "a", "class": "secret", "mode": "0750"}, "lets others into a directory of class secret"),
+        ({"path": "a", "class": "secret", "mode": "0750"}, "gives others access to a directory of class secret"),
     ],
 )
 def test_wrong_entries_are_named(entry, says):
@@ -61,7 +61,7 @@ def test_wrong_entries_are_named(entry, says):
 
 
 def test_relative_without_base_and_a_bad_base():
-    assert "no base is given" in problem({"path": "a"}, base=None)
+    assert "base is not set" in problem({"path": "a"}, base=None)
     assert "base must be an absolute path" in problem({"path": "a"}, base="srv")
     assert "deploy_dir must be an absolute path" in problem({"path": "a"}, deploy_dir="/opt/../x")
 
@@ -90,7 +90,7 @@ def test_modes_and_owners():
 
 @pytest.mark.parametrize("path", ["/opt/x", "/opt/x/data", "/opt//x/./data/"])
 def test_nothing_in_the_deploy_directory(path):
-    assert "lies in the deploy directory /opt/x" in problem({"path": path}, deploy_dir="/opt/x/")
+    assert "is in the deploy directory /opt/x" in problem({"path": path}, deploy_dir="/opt/x/")
 
 
 def test_a_sibling_whose_name_begins_alike_is_not_in_it():
@@ -102,7 +102,7 @@ def test_the_twin_outside_is_named(tmp_path):
     deploy = tmp_path / "deploy"
     (tmp_path / "observer").mkdir()
     message = problem({"path": str(deploy / "observer")}, deploy_dir=str(deploy))
-    assert f"its twin {tmp_path}/observer exists: was that meant?" in message
+    assert f"Choose a path outside, such as the existing {tmp_path}/observer." in message
     assert "its twin" not in problem({"path": str(deploy / "other")}, deploy_dir=str(deploy))
 
 

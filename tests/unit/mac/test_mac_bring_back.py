@@ -102,7 +102,8 @@ def test_a_project_without_containers_is_made(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"), [("hangs", "does not answer"), ("dead", "does not answer"), ("blind", "does not see")]
+    ("fault", "words"),
+    [("hangs", "does not answer"), ("dead", "does not answer"), ("blind", "is not shared with the machine")],
 )
 def test_no_container_is_started_into_an_empty_directory(lab: Lab, fault: str, words: str) -> None:
     lab.put(fault)

@@ -161,7 +161,7 @@ def test_nothing_is_retired_when_the_archive_cannot_be_written(tmp_path: pathlib
     mac = Mac(tmp_path, 15)
     mac.archive.write_text("a file where the folder belongs")
     before = mac.snapshot()
-    with pytest.raises(MacError, match=rf"{mac.archive}/one.*nothing was retired, since it could not be undone"):
+    with pytest.raises(MacError, match=rf"{mac.archive}/one.*Nothing was retired, because it could not be undone"):
         mac.retire()
     assert mac.snapshot() == before
     assert set(mac.verbs()) <= {"print", "print-disabled", "list"}
@@ -196,7 +196,7 @@ def test_nothing_is_overwritten(tmp_path: pathlib.Path) -> None:
     mac = Mac(tmp_path, 15)
     mac.retire()
     (mac.folder / "com.97layer.a.plist").write_bytes(b"new")
-    with pytest.raises(MacError, match="nothing is overwritten"):
+    with pytest.raises(MacError, match="exists and is not overwritten"):
         mac.restore()
 
 
@@ -244,5 +244,5 @@ def test_the_fake_refuses_what_the_real_one_refuses(tmp_path: pathlib.Path) -> N
 
 
 def test_a_host_without_launchd_is_told_so() -> None:
-    with pytest.raises(MacError, match="LaunchAgents are a part of macOS"):
+    with pytest.raises(MacError, match="LaunchAgents exist only on macOS"):
         launchd.Launchctl(World.real(), "/nowhere/launchctl").job("gui/501", "x")

@@ -79,7 +79,7 @@ def test_agent_that_lost_its_file_is_unloaded(mac: Mac) -> None:
 def test_file_that_is_no_property_list_is_removed_and_never_replaced(mac: Mac) -> None:
     path = mac.folder / f"{LABEL}.plist"
     path.write_text("")
-    with pytest.raises(MacError, match="is no property list"):
+    with pytest.raises(MacError, match="is not a property list"):
         folder(mac).ensure("beat", LABEL, BEAT, check=False)
     assert path.read_text() == ""
     change = folder(mac).remove("beat", LABEL, from_within=False, check=False)
