@@ -24,7 +24,7 @@ class Api:
         self.compartment = compartment_id
         self._captures: dict[str, str] = {}
 
-    # --- what the launcher needs ---
+    # --- for the launcher ---
 
     def domains(self) -> list[str]:
         rows = self._session.pages(
@@ -76,7 +76,7 @@ class Api:
         return tenancy.usage(self, shape, domains, volumes=True)
 
     def console(self, identity: str) -> str | None:
-        """What the serial console of an instance has shown; None while it is being captured.
+        """The output of an instance's serial console, None while it is being captured.
 
         Oracle keeps captures until they are deleted: this one is deleted as soon as it was read.
         """
@@ -94,10 +94,10 @@ class Api:
         self._session.call("DELETE", path)
         return bytes(shown or b"").decode("utf-8", "replace")
 
-    # --- what the tenancy uses ---
+    # --- usage of the tenancy ---
 
     def compartments(self) -> list[str]:
-        """OCIDs of the tenancy and of every active compartment in it that the user may see."""
+        """OCIDs of the tenancy and of every active compartment in it that the user can see."""
         root = self._session.tenancy_id
         if not root:
             return [self.compartment]
@@ -115,7 +115,7 @@ class Api:
         query = {"availabilityDomain": domain, "compartmentId": compartment}
         return [*self._session.pages("/bootVolumes", query=query), *self._session.pages("/volumes", query=query)]
 
-    # --- what only the preflight asks ---
+    # --- for the preflight only ---
 
     def shapes(self, domain: str) -> list[str]:
         """Names of the shapes an availability domain has."""

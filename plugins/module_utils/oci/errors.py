@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Oracle answered, and what that answer means: a table, read from top to bottom, first match wins.
+"""Oracle's answers and their meaning: a table, read from top to bottom. The first match counts.
 
 The rows are answers people recorded in public issue trackers, with status, code and message as they came over the wire.
 The message decides before the status does: "Out of host capacity" arrives as a plain 500 InternalError, and "shape …
@@ -24,15 +24,15 @@ THROTTLE = "throttle"
 SKIP = "skip"
 # The request did not reach Oracle, or a read failed in passing: try again soon.
 NETWORK = "network"
-# Something else changes the same resource: try again, a bounded number of times.
+# Another client changes the same resource: try again, a limited number of times.
 BUSY = "busy"
-# What was made a moment ago is not known everywhere yet: one more try.
+# A new resource is not known everywhere yet: one more try.
 SETTLING = "settling"
-# Nobody knows whether an instance was created: find out before anything else is sent. The word is in state files.
+# Unknown whether an instance was created: find out before the next request. The word is in state files.
 UNKNOWN_OUTCOME = "doubt"
-# A limit, real or not: look at what exists, then decide.
+# A limit, real or not: read the list of instances, then decide.
 VERIFY = "verify"
-# The entity made with this retry token is gone: look, then go on with a new token.
+# The resource created with this retry token is gone: read the list, then continue with a new token.
 TOKEN_SPENT = "token_spent"
 # Trying again cannot help.
 ABORT = "abort"
@@ -67,7 +67,7 @@ class Answer:
         return " ".join(part for part in (str(self.status), self.code, shown) if part)
 
     def as_result(self) -> dict[str, t.Any]:
-        """The shape in which modules return it."""
+        """The form in which modules return it."""
         return {
             "status": self.status,
             "code": self.code,
@@ -77,7 +77,7 @@ class Answer:
 
 
 class OciError(OneboxError):
-    """Something the user has to know about. The text says what is wrong, where, and what to do next.
+    """An error for the user. The text names the problem, its place and the fix.
 
     Attributes:
         answer: Oracle's answer, when that is the reason.
@@ -89,11 +89,11 @@ class OciError(OneboxError):
 
 
 class FinalAnswer(OciError):
-    """An answer to a launch request that ends the launch loop: only a person goes on from here."""
+    """An answer to a launch request that ends the launch loop. Only a user can continue."""
 
 
 class CallFailed(OneboxError):
-    """A call did not succeed; ``answer`` says how."""
+    """A call failed. ``answer`` has the details."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(str(answer))
@@ -146,7 +146,7 @@ RULES: tuple[Rule, ...] = (
         ABORT,
         statuses=(404,),
         text=r"^shape \S+ not found",
-        fix="No availability domain of this region has the shape: choose another shape, or another region.",
+        fix="No availability domain of this region has the shape. Choose another shape or region.",
         seen="hitrov/oci-arm-host-capacity#96, #119, #142; oracle-quickstart/oci-cloudnative#20",
     ),
     Rule(
@@ -155,7 +155,7 @@ RULES: tuple[Rule, ...] = (
         ABORT,
         statuses=(404,),
         text=r"available volume matching id .* not found",
-        fix="The boot volume to start from is gone or in use: choose an image, or wait until the volume is detached.",
+        fix="The boot volume to start from is gone or in use. Choose an image, or wait until the volume is detached.",
         seen="mosesman831/OCI-OcC-Fix#11",
     ),
     Rule(
@@ -177,7 +177,7 @@ RULES: tuple[Rule, ...] = (
         ABORT,
         statuses=(400,),
         codes=("RelatedResourceNotAuthorizedOrNotFound",),
-        fix="A network or policy named in the request does not exist or may not be used: check subnet_id and policies.",
+        fix="A network or policy of the request does not exist or cannot be used. Check subnet_id and policies.",
         seen="OCI API errors page; the Terraform provider retries it for four minutes",
     ),
     Rule(
@@ -187,8 +187,8 @@ RULES: tuple[Rule, ...] = (
         statuses=(400,),
         codes=("LimitExceeded",),
         fix=(
-            "The tenancy's service limit is used up: terminate what you do not need (also in other compartments), or "
-            "ask for less with ocpus, memory_gb and boot_volume_gb."
+            "The tenancy's service limit is used up. Terminate unused instances, also in other compartments, "
+            "or request less with ocpus, memory_gb and boot_volume_gb."
         ),
         seen="hitrov/oci-arm-host-capacity#35, #48, #55, #104; mohankumarpaluru/oracle-freetier-instance-creation#15",
     ),
@@ -198,7 +198,7 @@ RULES: tuple[Rule, ...] = (
         ABORT,
         statuses=(400,),
         codes=("QuotaExceeded",),
-        fix="A quota set by an administrator of the tenancy forbids it: ask them, or use another compartment.",
+        fix="A quota of the tenancy's administrator forbids it. Contact the administrator, or use another compartment.",
         seen="OCI API errors page",
     ),
     Rule(
@@ -226,8 +226,8 @@ RULES: tuple[Rule, ...] = (
         ABORT,
         statuses=(403,),
         fix=(
-            "The user may not do this here. Always Free compute exists only in the tenancy's home region: set region "
-            "in the config file to it; else ask for the policy that is missing."
+            "Permission denied. Always Free compute exists only in the home region of the tenancy: set region "
+            "in the config file. Otherwise request the missing policy."
         ),
         seen="OCI API errors page; nightscout/nocturne's installer",
     ),
@@ -253,7 +253,7 @@ RULES: tuple[Rule, ...] = (
         BUSY,
         NETWORK,
         statuses=(409,),
-        fix="Something else keeps changing the same resource: look in the console what is going on, then run again.",
+        fix="Another client keeps changing the same resource. Find it in the console, then run again.",
         seen="OCI Python SDK's list of retryable codes; mosesman831/OCI-OcC-Fix#11",
     ),
     Rule(
@@ -261,7 +261,7 @@ RULES: tuple[Rule, ...] = (
         ABORT,
         ABORT,
         statuses=(400, 404, 405, 412, 413, 422, 431, 501),
-        fix="Trying again cannot help. Oracle's message says what it did not like.",
+        fix="Another try cannot help. Oracle's message gives the reason.",
         seen="OCI API errors page",
     ),
     Rule(
@@ -277,12 +277,12 @@ _UNKNOWN = Rule(
     "unknown",
     ABORT,
     ABORT,
-    fix="This answer is not in the table, so nothing was tried again. Please report it with the request id.",
+    fix="This answer is unknown, so the request was not repeated. Please report it with the request id.",
 )
 
 
 def classify(answer: Answer, *, launch: bool) -> tuple[str, Rule]:
-    """The verdict on an answer, and the row it came from.
+    """The verdict on an answer, and its row of the table.
 
     Args:
         answer: what came back, or did not.
@@ -307,7 +307,7 @@ _TRANSPORT = Rule(
 
 
 def explain(answer: Answer, rule: Rule, doing: str) -> str:
-    """One text for the user: what was done, what Oracle said, what to do."""
+    """One text for the user: the action, Oracle's answer and the fix."""
     parts = [f"{doing}: Oracle answered {answer}."]
     if rule.fix:
         parts.append(rule.fix)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Oracle gives away, as data with its date, and the check that an instance stays within it.
+"""Oracle's Always Free allowance, with its date, and the check that an instance stays within it.
 
 Since 15 June 2026 the Arm allowance is 1,500 OCPU-hours and 9,000 GB-hours a month: 2 OCPU and 12 GB in all. Before
 that it was twice as much, and most tools still ask for the old figures, which are now refused or billed. Instances over
@@ -22,13 +22,13 @@ MICRO_INSTANCES = 2
 BLOCK_STORAGE_GB = 200
 BOOT_VOLUME_MIN_GB = 50
 
-# An instance in these states neither costs nor counts.
+# An instance in these states does not count.
 GONE = ("TERMINATING", "TERMINATED")
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a whole tenancy uses.
+    """The usage of a whole tenancy.
 
     ``instances`` exist, in every compartment that could be read; ``storage_gb`` is the size of the volumes there.
     ``ocpus``, ``memory_gb`` and ``count`` are the figures of Oracle's limits service for the shape: they include what
@@ -51,7 +51,7 @@ def over_allowance(
     others: t.Iterable[t.Mapping[str, t.Any]] = (),
     usage: Usage | None = None,
 ) -> list[str]:
-    """Why an instance would not be free; empty when it is.
+    """The reasons why an instance would not be free, empty if it is.
 
     Args:
         shape: the shape that is asked for.
@@ -78,7 +78,7 @@ def over_allowance(
         found.append(f"{shape} is not an Always Free shape ({ARM_SHAPE} and {MICRO_SHAPE} are)")
     if boot_volume_gb + usage.storage_gb > BLOCK_STORAGE_GB:
         exist = f" and {usage.storage_gb} GB of volumes exist in the tenancy" if usage.storage_gb else ""
-        found.append(f"{boot_volume_gb:g} GB of boot volume asked{exist}, {BLOCK_STORAGE_GB} GB are free")
+        found.append(f"{boot_volume_gb:g} GB of boot volume requested{exist}, {BLOCK_STORAGE_GB} GB are free")
     return found
 
 
@@ -88,4 +88,4 @@ def _excess(what: str, asked: float, seen: float, counted: float, free: float) -
         return []
     already = f" and {used:g} in use" if used else ""
     whose = " in the tenancy by Oracle's limits (which lag by up to an hour)" if counted > seen else ""
-    return [f"{asked:g} {what} asked{already}{whose}, {free:g} are free"]
+    return [f"{asked:g} {what} requested{already}{whose}, {free:g} are free"]

@@ -19,7 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import Cal
 
 _BEGIN = "-----BEGIN SSH HOST KEY KEYS-----"
 _END = "-----END SSH HOST KEY KEYS-----"
-# The console may put a time and the name of a service before each line.
+# The console can print a time and the name of a service before each line.
 _KEY = re.compile(r"(ssh-rsa|ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)) ([A-Za-z0-9+/]{40,2000}={0,2})(?=\s|$)")
 _POLL = 15.0
 
@@ -28,11 +28,11 @@ class Reader(t.Protocol):
     """Reads the console of an instance."""
 
     def console(self, identity: str) -> str | None:
-        """What the console has shown, None while it is being captured. Raises :class:`errors.CallFailed`."""
+        """The output of the console, None while it is being captured. Raises :class:`errors.CallFailed`."""
 
 
 def parse(console: str) -> list[str]:
-    """The host keys of the last block in ``console``, as type and base64; empty without a whole block."""
+    """The host keys of the last block in ``console``, as type and base64, empty without a complete block."""
     before, found, rest = console.rpartition(_BEGIN)
     block, ended, unused = rest.partition(_END)
     if not found or not ended:
@@ -46,7 +46,7 @@ def parse(console: str) -> list[str]:
 
 
 def _is_kind(kind: str, text: str) -> bool:
-    """Whether the key says itself what kind it is."""
+    """Whether the key's content has the same type."""
     try:
         blob = base64.b64decode(text, validate=True)
     except ValueError:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One small network: a VCN, its way to the internet, and a public subnet that lets in SSH and nothing else.
+"""One small network: a VCN, its internet gateway, and a public subnet that accepts SSH only.
 
 Everything is found again by its tag; what carries no such tag is never touched. In the VCN's default security list only
 the rules for port 22 are ours: rules that somebody adds for other ports stay.
@@ -30,7 +30,7 @@ _GONE = ("TERMINATING", "TERMINATED")
 
 @dataclass(frozen=True)
 class Wanted:
-    """The network. ``ssh_sources`` are the CIDR blocks that may reach port 22."""
+    """The network. ``ssh_sources`` are the CIDR blocks that can reach port 22."""
 
     name: str
     compartment_id: str
@@ -41,7 +41,7 @@ class Wanted:
 
 @dataclass
 class Result:
-    """``actions`` says what was done, or would be; ids are "" for what would only be created."""
+    """``actions`` are the changes, made or planned. The ids of planned resources are ""."""
 
     actions: list[str] = field(default_factory=list)
     vcn_id: str = ""
@@ -49,7 +49,7 @@ class Result:
 
 
 class Network:
-    """Make or remove one network over a session. ``dry`` changes nothing."""
+    """Create or remove one network over a session. ``dry`` changes nothing."""
 
     def __init__(self, session: Session, wanted: Wanted, *, dry: bool, world: World) -> None:
         self._session = session
@@ -59,7 +59,7 @@ class Network:
         self._result = Result()
 
     def present(self) -> Result:
-        """Find or make everything. Raises :class:`OciError`."""
+        """Find or create all resources. Raises :class:`OciError`."""
         wanted, result = self._wanted, self._result
         vcn = self._find_or_make("vcns", None, {"cidrBlocks": [wanted.cidr], "dnsLabel": _label(wanted.name)})
         if vcn is None:
@@ -84,7 +84,7 @@ class Network:
         return result
 
     def absent(self) -> Result:
-        """Remove what carries our tag, from the inside out. Raises :class:`OciError`."""
+        """Remove the resources with our tag, from the inside out. Raises :class:`OciError`."""
         for vcn in self._ours("vcns", None):
             for subnet in self._ours("subnets", vcn):
                 self._delete("subnets", subnet)
@@ -127,7 +127,7 @@ class Network:
         return self._ready(kind, self._create(kind, body))
 
     def _create(self, kind: str, body: Json) -> Json:
-        # The same token for the same thing: a repetition after a lost answer makes no second one.
+        # The same token for the same resource: a repetition after a lost answer does not create a second one.
         seed = "|".join((kind, self._wanted.name, self._wanted.compartment_id, str(body.get("vcnId"))))
         tokens = iter((hashlib.sha256(seed.encode()).hexdigest()[:48], uuid.uuid4().hex))
 
@@ -138,7 +138,7 @@ class Network:
             first = next(tokens)
             return with_retries(lambda: send(first), f"Creating {kind}", self._world)
         except OciError as error:
-            # It had been made with this token and removed since.
+            # It was created with this token and removed later.
             if error.answer is None or error.answer.code != "InvalidatedRetryToken":
                 raise
             fresh = next(tokens)
@@ -148,7 +148,7 @@ class Network:
         waited = 0.0
         while row["lifecycleState"] == "PROVISIONING":
             if waited > WAIT_SECONDS:
-                raise OciError(f"{row['id']} is still PROVISIONING after {waited:.0f} s: look in the console")
+                raise OciError(f"{row['id']} is still PROVISIONING after {waited:.0f} s. Check it in the console.")
             self._world.sleep(POLL_SECONDS)
             waited += POLL_SECONDS
             row = self._get(kind, str(row["id"]))[0]
@@ -161,7 +161,7 @@ class Network:
         return dict(reply.data), reply.headers.get("etag", "")
 
     def _update(self, kind: str, identity: str, body: Json, etag: str) -> None:
-        # A list is replaced as a whole: the etag makes sure that nobody's change in between is lost.
+        # A list is replaced as a whole. The etag makes sure that no other change is lost.
         self._result.actions.append(f"update {kind}")
         if not self._dry:
             headers = {"if-match": etag} if etag else {}
@@ -194,7 +194,7 @@ class Network:
             if gateway is None or rule.get("networkEntityId") != gateway["id"]:
                 raise OciError(
                     f"the route table {identity} sends {ANYWHERE} to {rule.get('networkEntityId')}, not to the "
-                    "internet gateway of this network: remove that rule, or give your own subnet_id."
+                    "internet gateway of this network. Remove that rule, or set your own subnet_id."
                 )
             return
         target = gateway["id"] if gateway else ""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of the oci modules, and the objects that are made of them."""
+"""The options of the oci modules, and the objects they become."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ACCOUNT: ArgumentSpec = {
     "endpoint": {"type": "str", "default": ""},
 }
 
-# What an instance is made of: the launcher and the preflight share it.
+# The options of an instance, for the launcher and the preflight.
 INSTANCE: ArgumentSpec = {
     "name": {"type": "str", "required": True},
     "compartment_id": {"type": "str", "required": True},
@@ -92,12 +92,12 @@ NETWORK: ArgumentSpec = {
 
 
 def account(params: t.Mapping[str, t.Any]) -> sdk.Account:
-    """How to sign in."""
+    """The account of the options."""
     return sdk.Account(params["config_file"], params["config_profile"], params["auth"], params["endpoint"])
 
 
 def policy(params: t.Mapping[str, t.Any]) -> Policy:
-    """The waiting times. Raises :class:`OciError` for one that is out of bounds."""
+    """The waiting times. Raises :class:`OciError` if one is out of bounds."""
     names = ("capacity_interval", "throttle_base", "throttle_max", "jitter_max", "interval_floor")
     for name in ("max_duration", "max_attempts"):
         if params[name] < 0:
@@ -106,7 +106,7 @@ def policy(params: t.Mapping[str, t.Any]) -> Policy:
 
 
 def launch_spec(params: t.Mapping[str, t.Any]) -> LaunchSpec:
-    """The instance. Raises :class:`OciError` when it cannot be had, or not for free."""
+    """The instance. Raises :class:`OciError` if it is impossible, or not free."""
     smaller = [Size(row["ocpus"], row["memory_gb"]) for row in params.get("smaller_sizes") or ()]
     wanted = LaunchSpec(
         name=params["name"],
@@ -128,7 +128,7 @@ def launch_spec(params: t.Mapping[str, t.Any]) -> LaunchSpec:
 
 
 def state_file(params: t.Mapping[str, t.Any], world: World) -> str:
-    """Where the state is kept: as given, or below the user's state directory, named after the instance."""
+    """Path of the state file: the option, or a file below the user's state directory, named after the instance."""
     if params["state_file"]:
         return os.path.abspath(params["state_file"])
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", params["name"]):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Name the wrong parameter before the first launch request: Oracle itself answers most of them with the same 404."""
+"""Find wrong parameters before the first launch request. Oracle answers most of them with the same 404."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.api import Api
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import CallFailed, OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import check_ocid, check_public_key
 
-# Oracle refuses requests whose date is further off than this many seconds.
+# Oracle refuses requests with a date that is more than this many seconds off.
 SKEW_REFUSED = 300.0
 SKEW_NOTICED = 60.0
 _LIMITS = {"ocpus": "standard-a1-core-count", "memory_gb": "standard-a1-memory-count"}
@@ -30,7 +30,7 @@ _LIMITS = {"ocpus": "standard-a1-core-count", "memory_gb": "standard-a1-memory-c
 
 @dataclass
 class Findings:
-    """What the preflight found out. ``image`` and ``availability_domains`` are what a launch should use."""
+    """The result of the preflight. A launch should use ``image`` and ``availability_domains``."""
 
     problems: list[dict[str, str]] = field(default_factory=list)
     limits: dict[str, dict[str, t.Any]] = field(default_factory=dict)
@@ -39,11 +39,11 @@ class Findings:
     instance: dict[str, str] = field(default_factory=dict)
 
     def error(self, parameter: str, problem: str, fix: str) -> None:
-        """A launch cannot work like this."""
+        """Add a problem that makes a launch impossible."""
         self.problems.append({"parameter": parameter, "severity": "error", "problem": problem, "fix": fix})
 
     def warning(self, parameter: str, problem: str, fix: str) -> None:
-        """A launch may work, but not as one may think."""
+        """Add a problem that does not prevent a launch."""
         self.problems.append({"parameter": parameter, "severity": "warning", "problem": problem, "fix": fix})
 
     @property
@@ -58,7 +58,7 @@ Params = t.Mapping[str, t.Any]
 
 
 def offline(params: Params, found: Findings, world: World) -> None:
-    """What can be seen without asking Oracle: the form of OCIDs and keys, files and their modes, the free allowance."""
+    """The checks that need no request: the form of OCIDs and keys, files and their modes, the free allowance."""
     for option, kinds in (
         ("compartment_id", ("compartment", "tenancy")),
         ("subnet_id", ("subnet",)),
@@ -73,7 +73,7 @@ def offline(params: Params, found: Findings, world: World) -> None:
     if not params["allow_paid"]:
         sizes = (params["ocpus"], params["memory_gb"], params["boot_volume_gb"])
         for reason in freetier.over_allowance(params["shape"], *sizes):
-            found.error("allow_paid", f"not free as of {freetier.AS_OF}: {reason}", "Ask for less, or set allow_paid.")
+            found.error("allow_paid", f"not free as of {freetier.AS_OF}: {reason}", "Request less, or set allow_paid.")
     if params["auth"] != "instance_principal":
         _profile(params, found)
 
@@ -86,16 +86,16 @@ def _try(found: Findings, option: str, check: t.Callable[[], None]) -> None:
 
 
 def _key_pair(params: Params, found: Findings, world: World) -> None:
-    """The private key must be there, private, and fit the public one: it is needed weeks later."""
+    """Check that the private key exists, is private, and belongs to the public key: it is needed weeks later."""
     path = params["ssh_private_key_file"]
     option = "ssh_private_key_file"
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)
     except OSError as error:
-        found.error(option, f"{path}: {error.strerror}", "Without it nobody can ever log in: give the right file.")
+        found.error(option, f"{path}: {error.strerror}", "Without it, no login is possible. Set the right file.")
         return
     if mode & 0o077:
-        found.error(option, f"{path} has mode {mode:04o}", f"ssh refuses such a key: chmod 600 {path}")
+        found.error(option, f"{path} has mode {mode:04o}", f"ssh refuses such a key. Run: chmod 600 {path}")
         return
     try:
         result = world.run(["ssh-keygen", "-y", "-P", "", "-f", path], timeout=10, check=False)
@@ -106,12 +106,10 @@ def _key_pair(params: Params, found: Findings, world: World) -> None:
         found.warning(
             option,
             f"{path} cannot be read without a passphrase, so it was not compared with ssh_public_key",
-            "Load it into ssh-agent, or the run stops once the instance is there.",
+            "Load it into ssh-agent. Otherwise the run stops after the launch.",
         )
     elif result.stdout.split()[:2] != (params["ssh_public_key"] or "").split()[:2]:
-        found.error(
-            option, f"{path} is not the private key of ssh_public_key", "Give the .pub file that belongs to it."
-        )
+        found.error(option, f"{path} is not the private key of ssh_public_key", "Set the .pub file that belongs to it.")
 
 
 def _profile(params: Params, found: Findings) -> None:
@@ -120,11 +118,11 @@ def _profile(params: Params, found: Findings) -> None:
     try:
         if not parser.read(path):
             found.error(
-                "config_file", f"{path} does not exist", "Make it with 'oci setup config', or from the console."
+                "config_file", f"{path} does not exist", "Create it with 'oci setup config', or in the console."
             )
             return
     except configparser.Error as error:
-        found.error("config_file", f"{path} is no config file: {str(error).splitlines()[0]}", "Correct it.")
+        found.error("config_file", f"{path} is not a config file: {str(error).splitlines()[0]}", "Correct it.")
         return
     if profile not in parser:
         found.error(
@@ -141,7 +139,7 @@ def _profile(params: Params, found: Findings) -> None:
         with open(key, "rb") as stream:
             content = stream.read()
     except OSError as error:
-        found.error("config_file", f"key_file {key}: {error.strerror}", "Correct key_file, or put the key there.")
+        found.error("config_file", f"key_file {key}: {error.strerror}", "Correct key_file, or copy the key there.")
         return
     if mode & 0o077:
         found.error("config_file", f"key_file {key} has mode {mode:04o}: others can read it", f"chmod 600 {key}")
@@ -172,7 +170,7 @@ def _fingerprint(section: configparser.SectionProxy, path: str, content: bytes, 
         found.error("config_file", f"key_file {path} cannot be read as a private key", fix)
         return
     der = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    digest = hashlib.md5(der, usedforsecurity=False).hexdigest()  # what Oracle calls the fingerprint
+    digest = hashlib.md5(der, usedforsecurity=False).hexdigest()  # Oracle's fingerprint
     real = ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))
     said = section.get("fingerprint", "")
     if said.lower() != real:
@@ -181,7 +179,7 @@ def _fingerprint(section: configparser.SectionProxy, path: str, content: bytes, 
 
 
 def online(params: Params, api: Api, region: str, world: World, found: Findings) -> None:
-    """What only Oracle knows. ``region`` is the one in use."""
+    """The checks with requests to Oracle. ``region`` is the one in use."""
     try:
         _clock(api, world.epoch(), found)
         domains = api.domains()

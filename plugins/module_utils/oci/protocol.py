@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the launcher needs of a cloud. The real one is in sdk.py; tests hand in a simulated one."""
+"""The launcher's interface to a cloud. The real one is in sdk.py. Tests use a simulated one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Cloud(t.Protocol):
         """Every instance of the compartment: all pages."""
 
     def usage(self, shape: str, domains: t.Sequence[str]) -> freetier.Usage:
-        """What the whole tenancy uses of the free allowance of a shape, volumes included."""
+        """The whole tenancy's usage of the free allowance of a shape, volumes included."""
 
     def instance(self, identity: str) -> Json:
         """One instance."""
@@ -53,7 +53,7 @@ class Cloud(t.Protocol):
 
 
 def alive(rows: t.Iterable[Json]) -> list[Json]:
-    """Instances that exist: neither terminated nor about to be. Raises :class:`CallFailed` for a damaged list."""
+    """Instances that are neither terminated nor terminating. Raises :class:`CallFailed` for a damaged list."""
     found = list(rows)
     if not all(isinstance(row, dict) and isinstance(row.get("id"), str) for row in found):
         raise CallFailed(Answer(0, message="the list of instances holds something else", how=LOST))

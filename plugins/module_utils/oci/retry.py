@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A few tries for calls that may safely be repeated: reads, and changes that end in the same state each time."""
+"""Repeat calls for which this is safe: reads, and changes that end in the same state each time."""
 
 from __future__ import annotations
 

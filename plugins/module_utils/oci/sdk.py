@@ -41,7 +41,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Account:
-    """How to sign in.
+    """The data for the authentication.
 
     ``auth`` is one of :data:`AUTH_FORMS`; ``auto`` takes a session token when the profile has one, else the API key.
     ``endpoint`` is ``scheme://host:port`` of a private or test endpoint, "" for Oracle's own.
@@ -54,7 +54,7 @@ class Account:
 
 
 class Session:
-    """An open account. ``region``, ``tenancy_id`` and ``user_id`` are "" when they are not known.
+    """An open account. ``region``, ``tenancy_id`` and ``user_id`` are "" if they are not known.
 
     Raises:
         OciError: the SDK is missing, or the account cannot be used; the text says what to do.
@@ -72,7 +72,7 @@ class Session:
         self.user_id = str(self.config.get("user") or "")
         self.place = self.endpoint or self.region
         self._clients: dict[str, t.Any] = {}
-        # The SDK would send a request again by itself after a damaged header.
+        # After a damaged header, the SDK would repeat a request by itself.
         os.environ["OCI_HEADER_PARSING_ERROR_MAX_RETRIES"] = "0"
 
     def call(
@@ -93,7 +93,7 @@ class Session:
             OciError: it cannot succeed from this machine.
         """
         client = self._client(service)
-        # A connection that idled for a quarter of an hour may be dead: the outcome would be unknown for no reason.
+        # A connection can be dead after a quarter of an hour, and the outcome would be unknown without need.
         client.session.close()
         exceptions = self._oci.exceptions
         accept = "*/*" if text else "application/json"
@@ -174,8 +174,8 @@ def _sign_in(oci: t.Any, account: Account) -> tuple[dict[str, t.Any], t.Any]:
         config = dict(oci.config.from_file(path, account.config_profile))
     except oci.exceptions.ConfigFileNotFound:
         raise OciError(
-            f"config_file {path} does not exist: make it with 'oci setup config', or copy the text the console shows "
-            "when an API key is added (User settings, API keys)."
+            f"config_file {path} does not exist. Create it with 'oci setup config', or copy the text of the console "
+            "for a new API key (User settings, API keys)."
         ) from None
     except oci.exceptions.ProfileNotFound:
         raise OciError(f"config_profile {account.config_profile} is not in {path}") from None
@@ -195,7 +195,7 @@ def _sign_in(oci: t.Any, account: Account) -> tuple[dict[str, t.Any], t.Any]:
             private_key_content=config.get("key_content"),
         )
     except oci.exceptions.MissingPrivateKeyPassphrase:
-        raise OciError(f"{where}: the key is encrypted; add a line pass_phrase=… to the profile") from None
+        raise OciError(f"{where}: the key is encrypted. Add a line pass_phrase=… to the profile.") from None
     except (oci.exceptions.ClientError, ValueError, OSError) as error:
         raise OciError(f"{where}: {_bad_config(error)}") from error
 
@@ -203,7 +203,7 @@ def _sign_in(oci: t.Any, account: Account) -> tuple[dict[str, t.Any], t.Any]:
 def _session_token(oci: t.Any, config: t.Mapping[str, t.Any], where: str) -> t.Any:
     place = config.get("security_token_file")
     if not place:
-        raise OciError(f"{where} has no security_token_file: run 'oci session authenticate' first")
+        raise OciError(f"{where} has no security_token_file. Run 'oci session authenticate' first.")
     with open(os.path.expanduser(place), encoding="utf-8") as stream:
         token = stream.read().strip()
     key = oci.signer.load_private_key_from_file(str(config["key_file"]), config.get("pass_phrase"))
@@ -242,19 +242,19 @@ def _answer(error: t.Any) -> Answer:
 
 
 def _no_answer(error: Exception) -> Answer:
-    """Whether the request left this machine decides between trying again and finding out first."""
+    """Decide by whether the request left this computer: repeat it, or find out its outcome first."""
     chain = _chain(error)
     text = _first_line(chain[-1])
     if any("CERTIFICATE_VERIFY_FAILED" in str(link) for link in chain):
         raise OciError(
-            f"the server's certificate cannot be verified ({text}): is a proxy in between, or the clock wrong?"
+            f"the server's certificate cannot be verified ({text}). Check for a proxy, and check the clock."
         ) from error
     unsent = any(type(link).__name__ in _NEVER_CONNECTED for link in chain)
     return Answer(0, message=text, how=errors.UNSENT if unsent else errors.LOST)
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The error and what led to it, last cause last. The SDK turns the inner errors in ``args`` into text."""
+    """The error and its causes, the last one last. The SDK turns the inner errors in ``args`` into text."""
     found: list[BaseException] = []
     link: t.Any = error
     while isinstance(link, BaseException) and link not in found:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the whole tenancy uses of the free allowance, which is one for all of its compartments.
+"""The whole tenancy's usage of the free allowance, which is one for all of its compartments.
 
 Two sources: the instances and volumes of every compartment that the user may read, which are exact, and the figures of
 Oracle's limits service, which include what the user may not read and lag by up to an hour. The higher one counts.
@@ -17,7 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import Cal
 from ansible_collections.onebox.stack.plugins.module_utils.oci.freetier import Usage
 from ansible_collections.onebox.stack.plugins.module_utils.oci.protocol import Json
 
-# A tenancy with more compartments is read by its limits alone: one call for each would be too many.
+# In a tenancy with more compartments, only the limits are read: one call for each would be too many.
 COMPARTMENTS_MAX = 30
 # Limits of the compute service for each free shape, with the field of Usage that they count.
 LIMITS: dict[str, dict[str, str]] = {
@@ -32,7 +32,7 @@ class Reader(t.Protocol):
     compartment: str
 
     def compartments(self) -> list[str]:
-        """OCIDs of the tenancy and of every active compartment in it that the user may see."""
+        """OCIDs of the tenancy and of every active compartment in it that the user can see."""
 
     def instances_in(self, compartment: str) -> list[Json]:
         """Every instance of a compartment."""
@@ -45,7 +45,7 @@ class Reader(t.Protocol):
 
 
 def usage(reader: Reader, shape: str, domains: t.Sequence[str], volumes: bool) -> Usage:
-    """Read what is in use. What the user may not read is named in ``unread``; other failures are raised.
+    """Read the usage. ``unread`` names the parts that the user has no permission to read. Other failures are raised.
 
     Args:
         reader: the account.

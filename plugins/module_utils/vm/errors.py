@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong with a virtual machine, in words a person can act on."""
+"""Errors of virtual machines."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 
 
 class MachineError(OneboxError):
-    """A virtual machine cannot be queried or changed. The text names what, where, and what to do next."""
+    """A virtual machine cannot be queried or changed. The text names the problem, its place and the fix."""
 
 
 class Hung(MachineError):
-    """podman itself gets no answer: it asks the virtual machine's process, which stands still."""
+    """podman itself hangs: it queries the virtual machine's process, which does not answer."""

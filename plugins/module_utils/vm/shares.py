@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of virtual machine that containers run in on a Mac: how to get in, and what they share."""
+"""The kinds of virtual machine for containers on a Mac: their commands, and the directories that they share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.vm.colima.yaml_text i
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import model, paths
 
-# File systems by which a directory of the host appears in a guest. Anything else is the guest's own disk.
+# File systems of shared directories in a guest. Any other is the guest's own disk.
 SHARE_TYPES = ("virtiofs", "9p", "fuse.sshfs", "fuse.grpcfuse", "fuse.osxfs", "osxfs", "fakeowner", "vboxsf", "prl_fs")
 KINDS = ("none", "podman", "colima", "docker_desktop")
 _DEFAULT_NAMES = {"podman": "podman-machine-default", "colima": "default", "docker_desktop": ""}
@@ -52,7 +52,7 @@ class Machine:
         return [*told, "podman", "machine", *words]
 
     def command(self, script: str) -> list[str]:
-        """The command that runs a shell script in the guest, as one who may look into containers."""
+        """The command that runs a shell script in the guest, as a user with access to containers."""
         if self.kind == "podman":
             return self.podman("ssh", self.name, script)
         if self.kind == "colima":
@@ -66,7 +66,7 @@ class Machine:
             return world.run(self.command(script), timeout=seconds).stdout
         except process.CommandError as error:
             said = process.last_words(error.result.stderr) or str(error)
-            raise MachineError(f"{self.title} does not answer ({said}). Is it running? Type: `{self.start}`") from error
+            raise MachineError(f"{self.title} does not answer ({said}). Start it with `{self.start}`.") from error
 
     @property
     def title(self) -> str:
@@ -80,17 +80,17 @@ class Machine:
         return starts.get(self.kind, "open -a Docker")
 
     def how_to_share(self, path: str) -> str:
-        """What to do so that the guest sees a directory of the host."""
+        """The way to share a directory of the host with the guest."""
         place = shown(path)
         if self.kind == "podman":
             return (
-                f"Volumes of a Podman machine are fixed when it is made: make it anew with `--volume {place}:{place}` "
-                f"beside the ones it has (onebox.stack.podman_machine does it)"
+                f"Volumes of a Podman machine cannot change: create it again with `--volume {place}:{place}` "
+                f"in addition to its current ones (as onebox.stack.podman_machine does)"
             )
         if self.kind == "colima":
             if " " in path:
                 return (
-                    f"Colima cannot share {place}, the space in it is not allowed: rename the volume or folder, or use "
+                    f"Colima cannot share {place}, because of the space in it: rename the volume or folder, or use "
                     f"a Podman machine"
                 )
             return (
@@ -101,7 +101,7 @@ class Machine:
 
 
 def shares(machine: Machine, world: World, seconds: float) -> list[tuple[str, str]] | None:
-    """Pairs of host and guest directory that the machine is configured to share; None when that cannot be told."""
+    """Pairs of host and guest directory in the machine's configuration, None if it cannot be read."""
     try:
         if machine.kind == "podman":
             rows = json.loads(world.run(machine.podman("inspect", machine.name), timeout=seconds).stdout)
@@ -113,7 +113,7 @@ def shares(machine: Machine, world: World, seconds: float) -> list[tuple[str, st
             _read(os.path.join(world.home, "Library", "Group Containers", "group.com.docker", "settings-store.json"))
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, MachineError, process.CommandError):
-        return None  # only used to say more: what the guest really sees decides
+        return None  # only for details: the guest's own mounts decide
 
 
 def _read(path: str) -> str:
@@ -122,24 +122,24 @@ def _read(path: str) -> str:
 
 
 def podman_provider(name: str, environ: t.Mapping[str, str]) -> str:
-    """The provider whose folder has the machine's configuration; "" when none or several have."""
+    """The provider whose folder has the machine's configuration, "" if none or several have it."""
     root = paths.config_root(environ)
     found = [one for one in model.PROVIDERS if os.path.isfile(os.path.join(root, one, f"{name}.json"))]
     return found[0] if len(found) == 1 else ""
 
 
 def podman_shares(config: str) -> list[tuple[str, str]]:
-    """From a machine's configuration file, which alone has them. Raises ValueError or KeyError when it is none."""
+    """From a machine's configuration file. Raises ValueError or KeyError if it is not one."""
     return [(volume.source, volume.target) for volume in model.parse_volumes(json.loads(config))]
 
 
 def colima_shares(config: str, home: str) -> list[tuple[str, str]]:
-    """From the colima.yaml of a started profile. Raises MachineError when it is not understood."""
+    """From the colima.yaml of a started profile. Raises MachineError if it cannot be parsed."""
     return settings.shared(settings.effective(Document(config, "colima.yaml")), home)
 
 
 def docker_desktop_shares(settings: str) -> list[tuple[str, str]]:
-    """From settings-store.json; without the key, Docker Desktop's defaults. Raises ValueError when it is no JSON."""
+    """From settings-store.json, without the key Docker Desktop's defaults. Raises ValueError if it is not JSON."""
     defaults = ["/Users", "/Volumes", "/private", "/tmp", "/var/folders"]
     told = json.loads(settings)
     places = told.get("FilesharingDirectories") or told.get("filesharingDirectories") or defaults
@@ -147,7 +147,7 @@ def docker_desktop_shares(settings: str) -> list[tuple[str, str]]:
 
 
 def host_path(guest_path: str, shared: t.Sequence[tuple[str, str]] | None) -> str:
-    """Where a path of the guest comes from on the host."""
+    """The host's path of a path in the guest."""
     path = guest_path[len("/host_mnt") :] if guest_path.startswith("/host_mnt/") else guest_path
     for host, guest in shared or ():
         if path == guest or path.startswith(guest.rstrip("/") + "/"):

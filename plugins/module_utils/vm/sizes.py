@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sizes of a virtual machine that cannot be meant, as by a wrong unit. A disk only grows: refused before it does."""
+"""Refuse implausible sizes of a virtual machine, as by a wrong unit, because a disk cannot shrink again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_TIMES_FREE = 10
 
 
 def free_gib(path: str) -> int | None:
-    """GiB that are free at ``path``, None where that cannot be read."""
+    """Free GiB at ``path``, None if they cannot be read."""
     try:
         return shutil.disk_usage(path).free // 2**30
     except OSError:
@@ -22,7 +22,7 @@ def free_gib(path: str) -> int | None:
 
 
 def disk(wanted_gib: float | None, has_gib: float, free_gib: int | None) -> str:
-    """Why a disk may not become ``wanted_gib`` large, "" when it may.
+    """The reason against a disk of ``wanted_gib``, "" without one.
 
     Args:
         wanted_gib: None for a disk that stays as it is.

@@ -123,7 +123,7 @@ def test_existing_instances(server: Server, account: TestAccount) -> None:
     body = make_spec().body(AD1, "", Size(1, 6), "i")
     server.world.launch({**body, "displayName": "other", "freeformTags": {}}, "t1")
     found = look(server, account)
-    assert "2 OCPU asked and 1 in use" in found.problems[0]["problem"]
+    assert "2 OCPU requested and 1 in use" in found.problems[0]["problem"]
     server.world.launch({**body, "freeformTags": {}}, "t2")
     assert any("made by somebody else" in problem["problem"] for problem in look(server, account).problems)
     server.world.launch(body, "t3")
@@ -136,8 +136,8 @@ ELSEWHERE = "ocid1.compartment.oc1..theirs"
 def test_another_compartment_of_the_tenancy_counts_as_not_free(server: Server, account: TestAccount) -> None:
     server.world.launch({**make_spec().body(AD1, "", Size(1, 6), "i"), "compartmentId": ELSEWHERE}, "t1")
     problems = [problem["problem"] for problem in look(server, account).problems]
-    assert problems == ["not free in this tenancy: 2 OCPU asked and 1 in use, 2 are free"] + [
-        "not free in this tenancy: 12 GB of memory asked and 6 in use, 12 are free"
+    assert problems == ["not free in this tenancy: 2 OCPU requested and 1 in use, 2 are free"] + [
+        "not free in this tenancy: 12 GB of memory requested and 6 in use, 12 are free"
     ]
 
 

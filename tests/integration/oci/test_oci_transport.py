@@ -199,7 +199,7 @@ def test_a_key_with_a_passphrase(server: Server, account: TestAccount, tmp_path:
     locked = new_key()
     (tmp_path / "locked.pem").write_bytes(pem(locked, "secret words"))
     changes = {"key_file": str(tmp_path / "locked.pem"), "fingerprint": fingerprint(locked)}
-    with pytest.raises(OciError, match="the key is encrypted; add a line pass_phrase"):
+    with pytest.raises(OciError, match="the key is encrypted. Add a line pass_phrase"):
         session(server, account, config_file=rewrite(account, tmp_path, **changes))
     server.keys[f"{TENANCY}/ocid1.user.oc1..aaaatest/{fingerprint(locked)}"] = locked.public_key()
     config = rewrite(account, tmp_path, pass_phrase="secret words", **changes)

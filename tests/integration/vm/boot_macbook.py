@@ -146,7 +146,7 @@ def test_a_log_of_a_container_is_rotated_without_a_hole(mac: MacBook) -> None:
 def test_other_memory_is_refused_while_it_runs(mac: MacBook) -> None:
     play = mac.play("site.yml", "--tags", "reach", podman_machine_memory="2304 MiB")
     assert play.code != 0
-    assert "allow it with allow_restart" in play.said
+    assert "Allow it with allow_restart" in play.said
     assert mac.containers() == dict.fromkeys(THREE, "running")
 
 

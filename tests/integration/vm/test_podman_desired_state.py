@@ -206,7 +206,7 @@ def test_root_is_refused(lab5: Lab) -> None:
         ({"volumes": ["relative:/x"]}, "must be an absolute path"),
         ({"volumes": ["$NOT_SET_HERE"]}, "$NOT_SET_HERE, which is not set"),
         ({"executable": "/nowhere/podman"}, "brew install podman"),
-        ({"executable": "/bin/false"}, "does not even say its version"),
+        ({"executable": "/bin/false"}, "podman --version fails"),
         ({"colour": "red"}, "colour"),
         ({"provider": "vmware"}, "provider must be one of"),
     ],

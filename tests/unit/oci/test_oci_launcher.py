@@ -259,7 +259,7 @@ def test_false_limit_alarm() -> None:
 
 def test_a_limit_that_lasts_is_believed() -> None:
     run = start(otherwise="limit")
-    with pytest.raises(OciError, match="too long for a false alarm.*terminate what you do not need"):
+    with pytest.raises(OciError, match="too long for a false alarm.*Terminate unused instances"):
         run.block()
     assert 6 * 3600 <= run.clock.steady <= 8 * 3600
 
@@ -268,7 +268,7 @@ def test_a_real_limit_by_our_own_count() -> None:
     run = start("cap", "limit")
     run.world._create({"shape": freetier.ARM_SHAPE, "compartmentId": COMPARTMENT, "displayName": "other"}, "ok", 0)
     run.spec = make_spec(sizes=(Size(2, 12),))
-    with pytest.raises(OciError, match=r"2 OCPU asked and 1 in use, 2 are free"):
+    with pytest.raises(OciError, match=r"2 OCPU requested and 1 in use, 2 are free"):
         run.block()
     assert words(run) == []
 

@@ -76,7 +76,7 @@ def test_a_rate_limit_silences_the_next_ticks_and_is_reported_once() -> None:
     assert len(sink.texts) == 2
     assert sink.memory["quiet_until"] == T0 + 61
     assert sink.warnings == [
-        "the Discord message did not arrive (rate limited for 30 s (HTTP 429)); the launch goes on without"
+        "the Discord message was not sent (rate limited for 30 s (HTTP 429)). The launch continues without it."
     ]
 
 
@@ -86,7 +86,7 @@ def test_a_failure_is_reported_once_and_silences_nothing() -> None:
     for _unused in range(3):
         notifier(event(events.LAUNCHED))
     assert len(sink.texts) == 3
-    assert sink.warnings == ["the Discord message did not arrive (HTTP 500); the launch goes on without"]
+    assert sink.warnings == ["the Discord message was not sent (HTTP 500). The launch continues without it."]
     assert "quiet_until" not in sink.memory
 
 
@@ -105,7 +105,7 @@ def test_a_message_over_http_mentions_nobody_and_keeps_the_url_secret(monkeypatc
         notifier(event(events.LAUNCHED))
         assert len(discord.got) == 3
     assert sink.memory["quiet_until"] == T0 + 7
-    assert sink.warnings == ["the Discord message did not arrive (HTTP 500); the launch goes on without"]
+    assert sink.warnings == ["the Discord message was not sent (HTTP 500). The launch continues without it."]
 
 
 def test_a_text_that_is_no_url_is_refused_without_quoting_it() -> None:

@@ -88,7 +88,7 @@ def test_encrypted_key(account: TestAccount, tmp_path: pathlib.Path) -> None:
     ("content", "says"),
     [
         (None, "does not exist"),
-        ("no sections here", "is no config file"),
+        ("no sections here", "is not a config file"),
         ("[DEFAULT]\nuser=x\n", "has no key_file"),
         ("[DEFAULT]\nkey_file=/nowhere/key\n", "No such file"),
     ],

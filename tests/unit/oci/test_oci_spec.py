@@ -57,9 +57,9 @@ VCN = "ocid1.vcn.oc1.ap-chuncheon-1.aaaa"
         ({"name": "a/b"}, "name must be"),
         ({"boot_volume_gb": 20}, "boot_volume_gb must be at least 50"),
         ({"sizes": (Size(0, 12),)}, "must be above 0"),
-        ({"sizes": (Size(4, 24),)}, "4 OCPU asked, 2 are free"),
-        ({"sizes": (Size(2, 12), Size(1, 13))}, "13 GB of memory asked, 12 are free"),
-        ({"boot_volume_gb": 250}, "250 GB of boot volume asked"),
+        ({"sizes": (Size(4, 24),)}, "4 OCPU requested, 2 are free"),
+        ({"sizes": (Size(2, 12), Size(1, 13))}, "13 GB of memory requested, 12 are free"),
+        ({"boot_volume_gb": 250}, "250 GB of boot volume requested"),
         ({"shape": "VM.Standard.E4.Flex"}, "not an Always Free shape"),
         ({"tags": {"onebox-instance": "x"}}, "must not contain onebox-instance"),
         ({"ssh_public_key": "-----BEGIN OPENSSH PRIVATE KEY-----\nx"}, "holds a private key"),
@@ -86,7 +86,7 @@ def row(ocpus: float, memory: float, state: str = "RUNNING", shape: str = ARM) -
 def test_what_exists_counts() -> None:
     wanted = make_spec(sizes=(Size(1, 6),))
     wanted.check_allowance([row(1, 6), row(2, 12, "TERMINATED"), row(8, 64, shape="VM.Standard.E4.Flex")])
-    with pytest.raises(OciError, match=r"1 OCPU asked and 1\.5 in use.*as of 2026-06-15|2026-06-15.*1\.5 in use"):
+    with pytest.raises(OciError, match=r"1 OCPU requested and 1\.5 in use.*as of 2026-06-15|2026-06-15.*1\.5 in use"):
         wanted.check_allowance([row(1.5, 6)])
 
 

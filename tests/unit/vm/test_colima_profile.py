@@ -283,7 +283,7 @@ def module(tmp_path: pathlib.Path, check: bool = False, **args: t.Any) -> dict[s
 
 
 def test_a_profile_from_nothing_to_a_shared_disk(tmp_path: pathlib.Path) -> None:
-    assert "state: started makes it" in module(tmp_path)["msg"]
+    assert "Set state: started" in module(tmp_path)["msg"]
     made = module(tmp_path, state="started", cpus=2)
     assert made["actions"] == [["colima", "start", "--profile", "default", "--cpu", "2"]]
     assert made["profile"]["state"] == "Running"

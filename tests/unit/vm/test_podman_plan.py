@@ -53,7 +53,7 @@ def test_all_settings_take_one_stop_one_set_one_start() -> None:
 def test_a_running_machine_is_not_stopped_without_leave() -> None:
     decided = decide(seed(), cpus=4)
     assert not decided.changed
-    assert "allow it with allow_restart" in decided.refusal
+    assert "Allow it with allow_restart" in decided.refusal
     assert decided.after == {"cpus": 4}
 
 

@@ -63,6 +63,6 @@ def test_a_guest_that_cannot_be_asked_leaves_no_token(tmp_path: pathlib.Path) ->
     folder.mkdir()
     podman = client(Recorded("5.8.6", {}), home_with(tmp_path))
     podman.world = world(run=run)
-    with pytest.raises(MachineError, match="cannot be asked what it sees"):
+    with pytest.raises(MachineError, match="cannot be queried for shared directories"):
         visible.check(podman, seed(config_volumes=(Volume("/", "/"),)), [str(folder)], "abc")
     assert os.listdir(folder) == []

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long to wait. All durations are seconds; ``random`` gives numbers from 0 up to 1.
+"""Waiting times in seconds. ``random`` returns numbers from 0 up to 1.
 
 Oracle publishes no number of requests that is safe. People were throttled at one request a minute and had accounts
 restricted at 45 seconds and at 10 minutes; the authors of the better known launchers name five minutes as their lower
@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 
 HARD_FLOOR = 300.0
-# A limit answer that lasts this long is believed: false ones were seen for a little over an hour.
+# A limit answer that lasts this long is accepted: false ones were seen for a little over an hour.
 LIMIT_BELIEVED_SECONDS = 6 * 3600.0
 LIMIT_REPLAYS = 4
-# A domain without the shape is asked again after a day.
+# A domain without the shape is tried again after a day.
 SKIP_SECONDS = 24 * 3600.0
-# Resources made a moment ago are known everywhere after about four minutes (the Terraform provider waits that long).
+# New resources are known everywhere after about four minutes (the Terraform provider waits that long).
 SETTLING_SECONDS = 240.0
-# A server that asks for more than a day is not believed.
+# A longer Retry-After than a day is ignored.
 RETRY_AFTER_MAX = 24 * 3600.0
 # An instance that neither runs nor fails for this long was never placed.
 LAUNCH_SECONDS = 1200.0
@@ -35,7 +35,7 @@ Random = t.Callable[[], float]
 
 @dataclass(frozen=True)
 class Policy:
-    """The waiting times of one launcher; see the options of the same names.
+    """The waiting times of one launcher. The options of the same names describe them.
 
     Args:
         private: the endpoint is a private or test one; only there may ``interval_floor`` be below 300.
@@ -59,11 +59,11 @@ class Policy:
             )
         if self.throttle_max < self.throttle_base:
             raise OciError(
-                f"throttle_max ({self.throttle_max:g}) is below throttle_base ({self.throttle_base:g}): raise it"
+                f"throttle_max ({self.throttle_max:g}) is below throttle_base ({self.throttle_base:g}). Increase it."
             )
 
     def capacity_wait(self, requests: int, random: Random) -> float:
-        """From one request to the next while there is no room, in a round of so many ``requests``.
+        """Time from one request to the next without capacity, in a round of ``requests``.
 
         No region has more than three domains; what makes a round longer, a ladder of sizes, makes it last longer.
         """
@@ -71,30 +71,30 @@ class Policy:
         return max((whole + self._jitter(whole, random)) / requests, self.interval_floor / 3)
 
     def throttle_wait(self, level: int, retry_after: float | None, random: Random) -> float:
-        """After the ``level``-th 429 in a row (0 is the first): doubled each time, never before ``Retry-After``."""
+        """Time after the ``level``-th 429 in a row (0 is the first): doubled each time, at least ``Retry-After``."""
         doubled = min(self.throttle_max, self.throttle_base * 2 ** min(level, 20))
         asked = min(retry_after or 0.0, RETRY_AFTER_MAX)
         whole = max(doubled, asked, self.interval_floor)
         return whole + self._jitter(whole, random)
 
     def _jitter(self, wait: float, random: Random) -> float:
-        """Something that keeps us from the full minute, where everybody's cron is: at most a tenth of the wait."""
+        """A random extension, to avoid the full minute of cron jobs: at most a tenth of the wait."""
         return min(self.jitter_max, wait / 10) * random()
 
     def network_wait(self, failures: int) -> float:
-        """After the ``failures``-th transport failure in a row (1 is the first); nothing reached Oracle."""
+        """Time after the ``failures``-th transport failure in a row (1 is the first), which did not reach Oracle."""
         return min(self.poll * 2 ** min(failures, 20), max(self.capacity_interval, self.poll))
 
     def replay_interval(self, replays: int) -> float:
-        """Between two sendings of the same request of unknown outcome: the floor, doubled up to the normal interval."""
+        """Time between two sends of a request with unknown outcome: the floor, doubled up to the normal interval."""
         return min(self.interval_floor * 2 ** min(replays, 20), max(self.capacity_interval, self.interval_floor))
 
     @property
     def settle(self) -> float:
-        """How long the instance list is watched after an unknown outcome, before the same request is sent again."""
+        """Time for which the instance list is watched after an unknown outcome, before the request is sent again."""
         return self.interval_floor / 2
 
     @property
     def poll(self) -> float:
-        """Between two looks at an instance that starts or ends: 10 seconds at the default floor."""
+        """Time between two reads of an instance that starts or ends: 10 seconds at the default floor."""
         return min(10.0, max(0.5, self.interval_floor / 30))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every step of a launch works with: the spec, the waiting times, the cloud, the state and the world."""
+"""The context of each step of a launch: the spec, the waiting times, the cloud, the state and the world."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.backoff im
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import LaunchSpec, Size
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import Known, State
 
-# How long the figures of the tenancy are used before they are read again.
+# Time for which the figures of the tenancy are used before they are read again.
 USAGE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where and how large the next request asks for the instance."""
+    """Domain and size of the next request."""
 
     domain: str
     fault_domain: str
@@ -70,17 +70,17 @@ class Context:
         self.tell(events.Event(kind, state.name, text, state.attempts, self.now(), state.created_at, wait))
 
     def rest(self, seconds: float, why: str, kind: str, text: str) -> None:
-        """Send nothing for ``seconds``; remember that, then say so."""
+        """Send nothing for ``seconds``. Record that, then report it."""
         self.state.wait_for(seconds, self.now(), why)
         self.save(self.state)
         self.say(kind, text, seconds)
 
     def find_domains(self) -> None:
-        """Take all availability domains of the region. Raises :class:`OciError` when there are none to be seen."""
+        """Use all availability domains of the region. Raises :class:`OciError` if none is visible."""
         self.domains = self.cloud.domains()
         if not self.domains:
             raise OciError(
-                f"{self.state.place} shows no availability domain to this user: check compartment_id and the region."
+                f"{self.state.place} shows no availability domain to this user. Check compartment_id and the region."
             )
 
     def targets(self) -> list[Target]:
@@ -91,7 +91,7 @@ class Context:
         return [Target(domain, fault, size) for size in self.spec.sizes for domain, fault in pairs]
 
     def next_target(self) -> Target | None:
-        """The next target of this round that is not left out; None when the round is over.
+        """The next target of this round that is not skipped, None at the end of the round.
 
         Raises:
             FinalAnswer: no domain is left at all.
@@ -104,7 +104,7 @@ class Context:
         if all(target.domain in self.state.skipped for target in targets):
             self.save(self.state)
             raise FinalAnswer(
-                f"no availability domain of {self.state.place} has the shape {self.spec.shape} (asked: "
+                f"no availability domain of {self.state.place} has the shape {self.spec.shape} (tried: "
                 f"{', '.join(self.domains)}). Choose another shape, or another region."
             )
         while self.state.turn < len(targets):
@@ -114,7 +114,7 @@ class Context:
         return None
 
     def turn_over(self, kind: str, text: str) -> bool:
-        """Go on to the next target, or end the round; wait its part of the round. Returns whether the round is over."""
+        """Continue with the next target, or end the round, and wait. Returns whether the round is over."""
         self.state.turn += 1
         target = self.next_target()
         asked = [each for each in self.targets() if each.domain not in self.state.skipped]
@@ -128,7 +128,7 @@ class Context:
         return False
 
     def check_free(self, others: t.Sequence[protocol.Json]) -> None:
-        """Refuse what would not be free in this tenancy. Raises :class:`OciError`.
+        """Refuse a size that would not be free in this tenancy. Raises :class:`OciError`.
 
         The figures of the limits service lag, so they count before the first request only: later they may still
         include an instance of ours that is gone. The instances of all compartments always count.
@@ -140,7 +140,7 @@ class Context:
             if not self.domains:
                 self.find_domains()
             self.usage, self.usage_at = self.cloud.usage(self.spec.shape, self.domains), now
-        # One of ours that appears at this moment is a matter for the next reading of the list.
+        # The next reading of the list handles an instance of ours that appears at this moment.
         rows = [row for row in self.usage.instances if not protocol.is_ours(dict(row), self.spec.name)]
         usage = dataclasses.replace(self.usage, instances=tuple(rows))
         if self.state.attempts:
@@ -148,7 +148,7 @@ class Context:
         self.spec.check_allowance(others, usage)
 
     def adopt(self, row: protocol.Json, kind: str, text: str) -> None:
-        """Remember the instance; from now on only this one is followed."""
+        """Record the instance. From now on, only this one is followed."""
         self.state.instance = Known(str(row["id"]), str(row.get("availabilityDomain") or ""), since=self.now())
         self.state.pending = None
         self.listed_at = None
@@ -156,7 +156,7 @@ class Context:
         self.rest(0.0, "starting", kind, text)
 
     def settled(self) -> None:
-        """An answer came that ends every row of failures."""
+        """Reset the counters of failures after a good answer."""
         state = self.state
         state.throttle_level = state.network_failures = state.busy = state.settling = 0
         state.limit_since = None

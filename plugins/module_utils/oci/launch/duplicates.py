@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One instance in the end, also when several controllers launched.
+"""End up with one instance, also if several controllers launched.
 
 Each controller has a state file of its own, so none can lock out another. The cloud decides: the list is read before
 every launch request and again after every accepted one. Of several instances the one that runs stays, else the one
@@ -37,7 +37,7 @@ class Seen:
 
 
 def read_list(context: Context) -> Seen:
-    """Read the list, and each instance with our tag once more by its OCID, which is never late."""
+    """Read the list, and then each instance with our tag by its OCID, which is never outdated."""
     seen = Seen([], [], [])
     known, pending = context.state.instance, context.state.pending
     accepted = {context.confirm, known.id if known else ""}
@@ -58,7 +58,7 @@ def read_list(context: Context) -> Seen:
 
 
 def find(context: Context, intent: str = "") -> Json | None:
-    """The instance to use instead of launching one; one with the tag of ``intent`` before every other.
+    """The instance to use instead of launching one, with the tag of ``intent`` first.
 
     Raises:
         OciError: an instance carries our tag or our name and is not ours, or a new one would not be free.
@@ -91,7 +91,7 @@ def another(context: Context, known: Known) -> Json | None:
 
 
 def only_one(context: Context, known: Known, row: Json) -> bool:
-    """Make sure that ``known`` is the only instance of this launch. Returns whether that is certain by now.
+    """Check that ``known`` is the only instance of this launch. Returns whether that is certain by now.
 
     Args:
         context: the launch loop.
@@ -116,10 +116,10 @@ def only_one(context: Context, known: Known, row: Json) -> bool:
     if running:
         raise two_run(context, [row, *running], known)
     if rivals and 0 <= age <= LAUNCH_SECONDS:
-        return False  # the controller that launched it gives it back
+        return False  # the controller that launched it terminates it
     if rivals:
         raise two_run(context, [row, *rivals], known)
-    # Whatever was launched at the same moment needs its time to appear in the list.
+    # An instance that was launched at the same moment needs time to appear in the list.
     return not own or (listed and age >= context.policy.settle) or not 0 <= age <= LAUNCH_SECONDS
 
 
@@ -133,7 +133,7 @@ def _due(context: Context, age: float) -> bool:
 
 
 def begins(context: Context) -> bool:
-    """Whether this launch loop has sent nothing yet, and has not watched the list for long enough to begin."""
+    """Whether this launch loop has sent nothing yet, and has to watch the list longer."""
     state, now = context.state, context.now()
     if state.attempts or state.instance is not None or state.pending is not None:
         return False
@@ -141,7 +141,7 @@ def begins(context: Context) -> bool:
 
 
 def first_read(context: Context) -> None:
-    """Read the list before the launch loop begins, and once more after a while.
+    """Read the list before the launch loop begins, and again after a while.
 
     A controller that begins now may meet an instance that another one launched a moment ago, and that is not in the
     list yet; so may one whose state file was lost.
@@ -172,7 +172,7 @@ def report_later_ones(context: Context, known: Known) -> None:
 
 
 def _step_back(context: Context, known: Known, row: Json, best: Json, own: bool) -> None:
-    """Another instance stays: give ours back when it never ran, or follow the other one when ours is not our own."""
+    """Another instance stays: terminate ours if it never ran, or follow the other one if ours is not our own."""
     if ownership.runs_or_ran(row) or known.running:
         raise two_run(context, [row, best], known)
     if own and ownership.never_ran(row, known, context.now()):
@@ -185,7 +185,7 @@ def _step_back(context: Context, known: Known, row: Json, best: Json, own: bool)
 
 
 def two_run(context: Context, rows: t.Sequence[Json], known: Known) -> OciError:
-    """The error for several instances of which none may be terminated without the owner."""
+    """The error for several instances of which none can be terminated without the owner."""
     keep = ownership.first_choice(rows)
     rest = [row for row in rows if row["id"] != keep["id"]]
     context.save(context.state)
@@ -211,4 +211,4 @@ def _described(context: Context, listed: Json) -> Json:
     except CallFailed as failed:
         if failed.answer.status != 404 or failed.answer.how != errors.ANSWERED:
             raise
-        return listed  # the list shows more than the user may read: the difference will say what is missing
+        return listed  # the list shows more than the user can read, so the difference is reported

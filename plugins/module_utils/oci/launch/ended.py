@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A final answer ends the launch loop: a timer sends nothing more, a person goes on.
+"""A final answer ends the launch loop: a timer sends no more requests, and a user continues.
 
 A timer comes again for ever. An account that Oracle restricted, or a request that is wrong, would get a launch request
 at each of its ticks. So the state file keeps the final answer and the digest of the request that got it. A blocking run
@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context im
 
 
 def refuse_tick(context: Context, asked: str, block: bool) -> None:
-    """Raise the final answer of an earlier run again in a tick that asks for the same; else forget that answer."""
+    """Raise the final answer of an earlier run again in a tick with the same request. Otherwise discard that answer."""
     state = context.state
     if not state.ended:
         return
@@ -32,13 +32,13 @@ def refuse_tick(context: Context, asked: str, block: bool) -> None:
 
 
 def remember(context: Context, asked: str, final: FinalAnswer) -> None:
-    """Keep a final answer in the state file, with the digest of what was asked for."""
+    """Record a final answer in the state file, with the digest of the request."""
     context.state.ended, context.state.ended_request = str(final), asked
     context.save(context.state)
 
 
 def digest(context: Context) -> str:
-    """SHA-256 of what is asked for: every size, the given domains, the whole request, and max_attempts."""
+    """SHA-256 of the request: every size, the domains, the whole body, and max_attempts."""
     spec = context.spec
     bodies = [spec.body("", "", size, "") for size in spec.sizes]
     asked = [bodies, sorted(context.domains), spec.fault_domains, context.max_attempts]

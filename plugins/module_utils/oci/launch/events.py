@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the launcher reports while it works, and how it reads on a terminal."""
+"""The launcher's reports, and their text on a terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DUPLICATE = "duplicate"
 
 @dataclass(frozen=True)
 class Event:
-    """``wait`` is the number of seconds until the next request, None when none is planned; times are epoch seconds.
+    """``wait`` is the number of seconds until the next request, None if none is planned. Times are epoch seconds.
 
     ``since`` is when the launch loop began.
     """
@@ -43,7 +43,7 @@ Teller = t.Callable[[Event], None]
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: 45 s, 12 min, 3 h 05 min, 2 d 4 h."""
+    """Seconds as text: 45 s, 12 min, 3 h 05 min, 2 d 4 h."""
     whole = int(round(seconds))
     if whole < 120:
         return f"{whole} s"

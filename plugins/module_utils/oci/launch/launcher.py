@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The launcher: one small step at a time, each of which leaves a state from which any later process goes on."""
+"""The launcher: small steps, each of which leaves a state from which any later process can continue."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import (
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state import State
 
-# A tick ends with its round; what takes longer than this before that is left to the next tick.
+# A tick ends with its round. Longer waits than this before its end are left to the next tick.
 TICK_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run came to. ``next_attempt_at`` is epoch seconds, None when nothing more is to be sent."""
+    """The result of one run. ``next_attempt_at`` is epoch seconds, None if no more requests are planned."""
 
     captured: wait_running.Captured | None
     created: bool
@@ -43,7 +43,7 @@ class _Step:
 
 
 def new_state(name: str, compartment_id: str, place: str, now: float) -> State:
-    """The state of a launch loop that begins now."""
+    """The state of a new launch loop."""
     return State(name, compartment_id, place, intent=uuid.uuid4().hex, created_at=now, updated_at=now)
 
 
@@ -53,7 +53,7 @@ def new_token() -> str:
 
 
 class Launcher:
-    """Runs steps until the instance is captured or the time is up.
+    """Runs steps until the instance is captured or the time is over.
 
     Args:
         context: what to launch. Its world's ``sleep`` may raise to end the run; the state is saved by then.
@@ -101,7 +101,7 @@ class Launcher:
                 break
             if waiting > 0:
                 context.world.sleep(waiting)
-                context.state.wait_for(0.0, context.now(), "")  # served, whatever was done to the clock meanwhile
+                context.state.wait_for(0.0, context.now(), "")  # the wait is over, even if the clock changed meanwhile
             step = self._guard(self._begin) if duplicates.begins(context) else self.step()
             captured = step.captured
             if captured is not None:
@@ -110,7 +110,7 @@ class Launcher:
         return self._outcome(captured, before)
 
     def step(self) -> _Step:
-        """Do the one next thing. Never sleeps; afterwards ``state.remaining`` says how long to wait."""
+        """Do the next step. Does not sleep: ``state.remaining`` is the time to wait afterwards."""
         return self._guard(self._advance)
 
     def _guard(self, work: t.Callable[[], _Step]) -> _Step:
@@ -162,7 +162,7 @@ class Launcher:
 
 
 def _read_failed(context: Context, answer: Answer) -> bool:
-    """A call that changes nothing failed: wait and do the same step again, or stop."""
+    """Handle the failure of a call that changes nothing: wait and repeat the step, or stop."""
     verdict, rule = errors.classify(answer, launch=False)
     state = context.state
     context.remember(answer)

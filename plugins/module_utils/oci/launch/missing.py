@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance that Oracle answers 404 for.
+"""An instance for which Oracle answers 404.
 
 Oracle gives the same 404 for an instance that is gone and for one that the user may not read at this moment. So a 404
 never means that an instance is gone: the list is read as well, both again after some minutes, and then the owner is
@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state impo
 
 
 def terminated(context: Context, known: Known) -> bool:
-    """Whether the list proves that the instance is terminated. Else waits, and in the end asks the owner.
+    """Whether the list proves that the instance is terminated. Otherwise wait, and finally fail with a question.
 
     Raises:
         OciError: it stays unreadable; the text says how the owner confirms that it is gone.
@@ -35,7 +35,7 @@ def terminated(context: Context, known: Known) -> bool:
     if known.missing_since is None or known.missing_since > now:
         known.missing_since = now
     if now - known.missing_since < max(context.policy.interval_floor, context.policy.poll * 3):
-        text = f"Oracle answers 404 for {known.id}, which may be a matter of rights: reading it again"
+        text = f"Oracle answers 404 for {known.id}, perhaps for lack of permissions: reading it again"
         context.rest(context.policy.poll * 3, "starting", events.ANSWERED, text)
         return False
     context.save(state)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Notify a Discord channel of the launch. No failure harms the launch, and no text holds the URL, a secret."""
+"""Notify a Discord channel of the launch. A failure does not affect the launch. Texts do not contain the secret URL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import eve
 DIGEST_SECONDS = 86400.0
 # The launch waits for a message.
 TIMEOUT = 5.0
-# Discord takes 2000 characters; a long refusal says enough in its first words.
+# Discord accepts 2000 characters, which is enough of a long refusal.
 LENGTH = 1500
 
 # Posts a text once.
@@ -22,7 +22,7 @@ Post = t.Callable[[str], webhook.Outcome]
 
 
 def discord(url: str) -> Post:
-    """Post to the Discord webhook at ``url``. Raises :class:`OciError` when it is not the URL of a web server."""
+    """Post to the Discord webhook at ``url``. Raises :class:`OciError` if it is not the URL of a web server."""
     try:
         http.check_url(url)
     except http.UrlError:
@@ -31,7 +31,7 @@ def discord(url: str) -> Post:
 
 
 class Notifier:
-    """Turns events into few messages: the start, each change of state, one digest a day, and the end.
+    """Sends few messages about events: the start, each change of state, one digest a day, and the end.
 
     Args:
         memory: what was sent, kept in the state file so that a timer's ticks do not repeat it.
@@ -76,5 +76,5 @@ class Notifier:
         if outcome.retry_after:
             self._memory["quiet_until"] = now + outcome.retry_after
         if not outcome.delivered and not self._warned:
-            self._warn(f"the Discord message did not arrive ({outcome.reason}); the launch goes on without")
+            self._warn(f"the Discord message was not sent ({outcome.reason}). The launch continues without it.")
             self._warned = True

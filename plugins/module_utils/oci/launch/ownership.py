@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether an instance is the one that this launch asked for, and whether it ever ran.
+"""Decide whether an instance is that of this launch, and whether it ever ran.
 
 A tag proves nothing: every user of the compartment can write it. An instance is accepted as ours only when it was
 launched with our SSH key alone, our image and our user data, because all of these are readable in the instance itself.
@@ -27,7 +27,7 @@ _BEFORE_FIRST_BOOT = ("PROVISIONING", "STARTING")
 
 @dataclass(frozen=True)
 class Identity:
-    """What an instance was launched from: fingerprints of its SSH keys, OCID of its image, user data as base64."""
+    """The inputs of a launch: fingerprints of the SSH keys, OCID of the image, user data as base64."""
 
     keys: frozenset[str]
     image: str
@@ -45,7 +45,7 @@ def of_row(row: Json) -> Identity:
 
 
 def expected(spec: LaunchSpec, pending: Pending | None) -> list[Identity]:
-    """The identities of our own requests: the present spec, and the request that is still open."""
+    """The identities of our own requests: the current spec, and the open request."""
     found = [of_row(spec.body("", "", spec.sizes[0], ""))]
     if pending is not None:
         found.append(of_row(pending.body))
@@ -53,7 +53,7 @@ def expected(spec: LaunchSpec, pending: Pending | None) -> list[Identity]:
 
 
 def difference(row: Json, wanted: t.Sequence[Identity]) -> str:
-    """Why ``row`` was not launched by us, as the end of a sentence; "" when it was."""
+    """The reason why ``row`` was not launched by us, as the end of a sentence, "" if it was."""
     found = of_row(row)
     if found in wanted:
         return ""
@@ -67,7 +67,7 @@ def difference(row: Json, wanted: t.Sequence[Identity]) -> str:
 
 
 def fingerprint(line: str) -> str:
-    """``SHA256:…`` of one line of an authorized_keys file, as ssh-keygen -l prints it; options count as another key."""
+    """``SHA256:…`` of one line of an authorized_keys file, as ssh-keygen -l prints it. Options change the key."""
     words = line.split()
     if len(words) >= 2 and words[0].startswith(("ssh-", "ecdsa-", "sk-")):
         try:
@@ -79,12 +79,12 @@ def fingerprint(line: str) -> str:
 
 
 def has_intent(row: Json, intent: str) -> bool:
-    """Whether the instance carries the tag of the state file with this ``intent``."""
+    """Whether the instance has the tag of the state file with this ``intent``."""
     return bool(intent) and _mapping(row.get("freeformTags")).get(INTENT_TAG) == intent
 
 
 def pending_intent(pending: Pending) -> str:
-    """The intent that the open request carries."""
+    """The intent of the open request."""
     return str(_mapping(pending.body.get("freeformTags")).get(INTENT_TAG) or "")
 
 
@@ -99,7 +99,7 @@ def runs_or_ran(row: Json) -> bool:
 
 
 def never_ran(row: Json, known: Known, now: float) -> bool:
-    """Whether it is certain that an instance of ours never ran, so that it may be given back.
+    """Whether it is certain that an instance of ours never ran, so that it can be terminated.
 
     STARTING is also the state of an instance that reboots: it counts only shortly after the launch.
     """
@@ -109,12 +109,12 @@ def never_ran(row: Json, known: Known, now: float) -> bool:
 
 
 def first_choice(rows: t.Sequence[Json]) -> Json:
-    """The instance that stays when there are several: one that runs before one that does not, then the lowest OCID."""
+    """The instance of several that stays: running ones first, then the lowest OCID."""
     return min(rows, key=lambda row: (not runs_or_ran(row), str(row["id"])))
 
 
 def is_tagged(row: Json, name: str) -> bool:
-    """Whether the instance carries the tag of ``name``."""
+    """Whether the instance has the tag of ``name``."""
     return protocol.is_ours(row, name)
 
 

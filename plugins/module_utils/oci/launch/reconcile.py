@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find out what became of a request, before anything else is sent.
+"""Find out the outcome of a request before the next one is sent.
 
 The instance list is read (all pages, by our tag) several times, because an instance may appear in it late. Found with
 the tag of this state file: it is ours. Found with the tag of another one only: that controller's request made it, and
@@ -28,7 +28,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.protocol import J
 
 
 def settle(context: Context, pending: Pending) -> bool:
-    """One look, and what follows from it. Returns whether the round is over."""
+    """Read the list once and act on it. Returns whether the round is over."""
     state, now = context.state, context.now()
     intent = ownership.pending_intent(pending)
     row = duplicates.find(context, intent)
@@ -37,7 +37,7 @@ def settle(context: Context, pending: Pending) -> bool:
         return False
     if row is not None:
         return _beside(context, pending, row)
-    if pending.doubt_since is None or pending.doubt_since > now:  # a kill came between; or the clock was set back
+    if pending.doubt_since is None or pending.doubt_since > now:  # a kill came between, or the clock was set back
         pending.doubt_since = state.last_doubt_at = now
     due = pending.doubt_since + context.policy.settle
     spent = pending.verdict == errors.TOKEN_SPENT
@@ -54,7 +54,7 @@ def settle(context: Context, pending: Pending) -> bool:
         )
         return False
     if spent:
-        # What this token had made is gone, and the list has had its time to show anything else.
+        # The instance of this token is gone, and the list had time to show any other.
         state.pending = None
         context.rest(0.0, errors.UNKNOWN_OUTCOME, events.UNKNOWN_OUTCOME, "no instance came of the last request")
         return False

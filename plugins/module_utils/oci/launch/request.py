@@ -20,9 +20,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state impo
 
 
 def launch(context: Context, new_token: t.Callable[[], str]) -> bool:
-    """Ask for the instance at the next target: remember the request first, then send it."""
+    """Request the instance at the next target: record the request first, then send it."""
     target = context.next_target()
-    if target is None:  # every domain that was left in this round is skipped by now
+    if target is None:  # every remaining domain of this round is skipped by now
         context.state.turn = 0
         context.state.round += 1
         wait = context.policy.capacity_wait(1, context.world.random)
@@ -87,13 +87,13 @@ def _throttle(context: Context, pending: Pending, answer: Answer, rule: Rule) ->
     _refused_unread(context, pending)
     wait = context.policy.throttle_wait(state.throttle_level, answer.retry_after, context.world.random)
     state.throttle_level += 1
-    # The limit is per user, so the other domains wait too; the round goes on with this one.
+    # The limit is per user, so the other domains wait too. The round continues with this one.
     context.rest(wait, "throttle", events.ANSWERED, f"{_domain(pending)}: too many requests")
     return True
 
 
 def _refused_unread(context: Context, pending: Pending) -> None:
-    """The request was turned away before it was worked on: after a replay, the first outcome stays unknown."""
+    """The request was refused before it was processed: after a replay, the first outcome stays unknown."""
     if not pending.replays:
         context.state.pending = None
 
@@ -146,7 +146,7 @@ def _unknown_outcome(context: Context, pending: Pending, answer: Answer, rule: R
 def _verify(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
     if context.state.limit_since is None:
         context.state.limit_since = context.now()
-    text = f"{_domain(pending)}: limit exceeded, looking whether that is true"
+    text = f"{_domain(pending)}: limit exceeded, checking whether that is true"
     return _look_into(context, pending, errors.VERIFY, text)
 
 
@@ -164,10 +164,10 @@ def _look_into(context: Context, pending: Pending, verdict: str, text: str) -> b
 
 def _abort(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
     state = context.state
-    turned_away = answer.status in (401, 403, 404)  # perhaps before anybody looked at the retry token
+    turned_away = answer.status in (401, 403, 404)  # perhaps before the retry token was checked
     kept = not 400 <= answer.status < 600 or (turned_away and pending.replays > 0)
     if not kept:
-        state.pending = None  # refused: nothing was created, and a corrected request may follow
+        state.pending = None  # refused: nothing was created, and a corrected request can follow
     state.wait_for(0.0, context.now(), "aborted")
     context.save(state)
     text = errors.explain(answer, rule, f"Launching {state.name} in {_domain(pending)}")

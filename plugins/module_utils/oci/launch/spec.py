@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The instance to launch, and the exact request that asks for it."""
+"""The instance to launch, and its exact request."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from ansible_collections.onebox.stack.plugins.module_utils.oci import freetier
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 
-# The tag by which an instance of ours is known again, also when the state file is lost.
+# The tag that identifies an instance of ours, also after the loss of the state file.
 NAME_TAG = "onebox-instance"
-# The tag that tells which state file asked for it.
+# The tag that identifies the state file of the request.
 INTENT_TAG = "onebox-intent"
 
 _KEY_TYPES = ("ssh-rsa", "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
@@ -34,7 +34,7 @@ class Size:
 
 @dataclass(frozen=True)
 class LaunchSpec:
-    """One instance. ``sizes`` are tried in this order within each round; the first is the one that is wanted."""
+    """One instance. ``sizes`` are tried in this order within each round. The first is the preferred one."""
 
     name: str
     compartment_id: str
@@ -52,11 +52,11 @@ class LaunchSpec:
 
     @property
     def flexible(self) -> bool:
-        """Whether the size is asked for beside the shape."""
+        """Whether the request has a size in addition to the shape."""
         return self.shape.endswith(".Flex")
 
     def check(self) -> None:
-        """Refuse what can be refused without asking anybody. Raises :class:`OciError` that names the option."""
+        """Refuse options that are wrong in themselves. Raises :class:`OciError` that names the option."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", self.name):
             raise OciError(f"name must be 1 to 63 letters, digits, dots, dashes or underscores, not {self.name!r}")
         for option, value, kinds in (
@@ -73,11 +73,11 @@ class LaunchSpec:
                 raise OciError(f"ocpus and memory_gb must be above 0, not {size}")
         reserved = [key for key in self.tags or {} if key in (NAME_TAG, INTENT_TAG)]
         if reserved:
-            raise OciError(f"tags must not contain {reserved[0]}: the launcher knows its instance by that tag")
+            raise OciError(f"tags must not contain {reserved[0]}: the launcher identifies its instance by that tag")
         self.check_allowance(())
 
     def check_allowance(self, others: t.Iterable[t.Mapping[str, t.Any]], usage: freetier.Usage | None = None) -> None:
-        """Refuse what would cost money beside ``others`` and the ``usage`` of the tenancy. Raises :class:`OciError`."""
+        """Refuse a paid instance, given ``others`` and the ``usage`` of the tenancy. Raises :class:`OciError`."""
         if self.allow_paid:
             return
         rows = list(others)
@@ -107,7 +107,7 @@ class LaunchSpec:
             "createVnicDetails": {"subnetId": self.subnet_id, "assignPublicIp": self.assign_public_ip},
             "metadata": metadata,
             "freeformTags": {**(self.tags or {}), NAME_TAG: self.name, INTENT_TAG: intent},
-            # After maintenance of the host beneath, the instance comes back by itself.
+            # After maintenance of Oracle's host, the instance starts again by itself.
             "availabilityConfig": {"recoveryAction": "RESTORE_INSTANCE"},
             "instanceOptions": {"areLegacyImdsEndpointsDisabled": True},
         }
@@ -131,7 +131,7 @@ def check_ocid(option: str, value: str, kinds: t.Sequence[str]) -> None:
 def check_public_key(option: str, value: str) -> None:
     """Raise :class:`OciError` unless ``value`` is one line of an OpenSSH public key."""
     if "PRIVATE KEY" in value:
-        raise OciError(f"{option} holds a private key: give the .pub file's content, and consider that key as leaked")
+        raise OciError(f"{option} holds a private key. Set the content of the .pub file, and consider this key leaked.")
     words = value.split()
     if len(value.strip().splitlines()) != 1 or len(words) < 2 or words[0] not in _KEY_TYPES:
         raise OciError(f"{option} must be one line such as 'ssh-ed25519 AAAA… comment': the content of the .pub file")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the launcher knows, on disk before each request that could create something.
+"""The launcher's state, which is on the disk before each request that could create something.
 
 The file is replaced as a whole (written beside, synced, renamed, directory synced), so a kill or a power cut leaves
 either the old or the new one. A file that is not whole, not ours or from the future is refused and never guessed at: a
@@ -22,18 +22,18 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import Oci
 
 FORMAT = 1
 KIND = "onebox.stack oci_capacity_launch"
-# A wrong clock gets every request refused anyway: five minutes off is too much for Oracle.
+# With a wrong clock, Oracle refuses every request anyway: five minutes are too much.
 FUTURE_SECONDS = 3600.0
 
 
-# Fields that files of the first release do not have. Each is written only when it differs from its default, so that
-# the first release reads what does not need it.
+# Fields that files of the first release do not have. Each is written only if it differs from its default, so that
+# the first release can read files without them.
 _ADDED: t.Mapping[str, t.Any] = {"added": True}
 
 
 @dataclass
 class Pending:
-    """A launch request whose outcome is not known for certain: written before it is sent, with all that a replay needs.
+    """A launch request with an unknown outcome: written before it is sent, with all data for a replay.
 
     ``verdict`` is what the answer was taken for (doubt, verify, token_spent), "" when none came yet. ``doubt_since`` is
     None until the outcome is looked into; ``looks`` counts how often the instance list was read since.
@@ -50,7 +50,7 @@ class Pending:
 
 @dataclass
 class Known:
-    """The instance that was created or found, since when it is known, and whether it was ever seen running.
+    """The instance that was created or found, the time of that, and whether it was ever seen running.
 
     ``only_one``: the list was read after the launch and showed no second instance. ``captured``: that was reported.
     ``missing_since``: when Oracle first answered 404 for it. ``gone``: Oracle showed it as terminated, or accepted our
@@ -69,11 +69,11 @@ class Known:
 
 @dataclass
 class State:
-    """Everything that survives a restart. Times are seconds since the epoch, waits are seconds."""
+    """The state that survives a restart. Times are seconds since the epoch, waits are seconds."""
 
     name: str
     compartment_id: str
-    place: str  # the region, or the endpoint when one is given
+    place: str  # the region, or the endpoint if it is set
     intent: str
     created_at: float
     updated_at: float = 0.0
@@ -94,29 +94,29 @@ class State:
     skipped: dict[str, float] = field(default_factory=dict)
     pending: Pending | None = None
     instance: Known | None = None
-    # Why the instance is being removed; "" when it is not.
+    # The reason why the instance is being removed, "" if it is not.
     discard: str = ""
     last_error: dict[str, t.Any] | None = None
-    # What was last sent to a webhook, and when.
+    # The last message to a webhook, and its time.
     notified: dict[str, t.Any] = field(default_factory=dict)
     # When this launch loop first read the list, before its first request.
     first_read_at: float | None = field(default=None, metadata=_ADDED)
-    # The final answer that ended the launch loop, and the digest of the request that got it; "" while it goes on.
+    # The final answer that ended the launch loop, and the digest of its request, "" while the loop runs.
     ended: str = field(default="", metadata=_ADDED)
     ended_request: str = field(default="", metadata=_ADDED)
 
     def remaining(self, now: float) -> float:
-        """Seconds until the next request is allowed. After the clock was set back, the wait begins anew, once."""
+        """Seconds until the next request is allowed. After the clock was set back, the wait starts again once."""
         self.not_before = min(self.not_before, now + self.wait)
         return max(0.0, self.not_before - now)
 
     def wait_for(self, seconds: float, now: float, why: str) -> None:
-        """Nothing is sent for ``seconds`` from ``now``."""
+        """Send nothing for ``seconds`` from ``now``."""
         self.not_before, self.wait, self.why = now + seconds, seconds, why
 
 
 def load(path: str, *, name: str, compartment_id: str, place: str, now: float) -> State | None:
-    """Read the state file; None when there is none.
+    """Read the state file, None if it does not exist.
 
     Raises:
         OciError: it cannot be read, is damaged, belongs to something else, or comes from the future.
@@ -137,7 +137,7 @@ def load(path: str, *, name: str, compartment_id: str, place: str, now: float) -
     except ValueError as error:
         raise OciError(f"the state file {path} is damaged or cut off ({error}). {way_out}") from error
     if not isinstance(data, dict) or data.get("kind") != KIND:
-        raise OciError(f"{path} is not a state file of this launcher: give another state_file. Nothing was sent.")
+        raise OciError(f"{path} is not a state file of this launcher. Set another state_file. Nothing was sent.")
     if not isinstance(data.get("format"), int) or data["format"] > FORMAT:
         raise OciError(
             f"the state file {path} has format {data.get('format')!r}, newer than this version knows ({FORMAT}): use "
@@ -167,15 +167,15 @@ def load(path: str, *, name: str, compartment_id: str, place: str, now: float) -
 
 
 def save(path: str, state: State) -> None:
-    """Write the state file; it is on the disk when this returns. Raises :class:`OciError` when it cannot be."""
+    """Write the state file to the disk. Raises :class:`OciError` if that fails."""
     data = json.dumps(encode(state), indent=1).encode()
     try:
         _make_folder(path)
-        # Private, since user_data may hold secrets.
+        # Private, because user_data can contain secrets.
         files.replace(path, data, 0o600, durable=True)
     except files.FileError as error:
         raise OciError(
-            f"{error}. No request is sent without the state file: make room or give another state_file."
+            f"{error}. No request is sent without the state file. Free space, or set another state_file."
         ) from error
 
 
@@ -207,7 +207,7 @@ def locked(path: str, world: World, timeout: float = 10.0) -> t.Iterator[None]:
                 "instances. Wait for it or stop it; it can be resumed at any time."
             ) from error
         except (files.FileError, lock.LockError) as error:
-            raise OciError(f"{error}. Give another state_file.") from error
+            raise OciError(f"{error}. Set another state_file.") from error
         yield
 
 

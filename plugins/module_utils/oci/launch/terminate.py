@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Terminate the one instance that the state file or the owner names, and nothing else.
+"""Terminate the one instance that the state file or the owner names, and no other.
 
 An instance that runs or ran is terminated only when the owner confirms its OCID.
 """
@@ -37,7 +37,7 @@ def check_confirm(name: str, confirm: str) -> str:
 
 
 def targets(cloud: protocol.Cloud, state: State | None, name: str, confirm: str, *, now: float) -> list[protocol.Json]:
-    """The instance to terminate: the one with the confirmed OCID, else the one of the state file. Never several.
+    """The instance to terminate: the one with the confirmed OCID, otherwise the one of the state file. Never several.
 
     Args:
         cloud: Oracle's API.
@@ -64,7 +64,7 @@ def targets(cloud: protocol.Cloud, state: State | None, name: str, confirm: str,
 
 
 def _named(cloud: protocol.Cloud, state: State | None, name: str, ocid: str) -> protocol.Json | None:
-    """The instance with the ``ocid``, else the one of the state file; None when it is gone or none is named."""
+    """The instance with the ``ocid``, otherwise that of the state file, None if it is gone or not named."""
     if state is not None and state.pending is not None and not ocid:
         raise OciError(
             f"a launch request of {name} has an unknown outcome: run the launch once more, which settles it, and "
@@ -92,7 +92,7 @@ def _named(cloud: protocol.Cloud, state: State | None, name: str, ocid: str) -> 
 
 
 def _never_ran(row: protocol.Json, state: State | None, now: float) -> bool:
-    """Whether our own request launched the instance and it is certain that it never ran, as before it is given back."""
+    """Whether our own request launched the instance, and it certainly never ran."""
     if state is None or state.instance is None or not ownership.has_intent(row, state.intent):
         return False
     return ownership.never_ran(row, state.instance, now)
@@ -128,7 +128,7 @@ def _read(cloud: protocol.Cloud, identity: str) -> protocol.Json | None:
 
 
 def _check_gone(cloud: protocol.Cloud, identity: str, confirmed: bool) -> None:
-    """Oracle answers 404: gone only when the list says so, or when the owner named it and the list is without it."""
+    """Handle a 404: the instance is gone only if the list proves it, or if the owner named it and it is not listed."""
     listed = [row for row in cloud.instances() if row.get("id") == identity]
     if [row for row in listed if row.get("lifecycleState") in freetier.GONE] or (confirmed and not listed):
         return

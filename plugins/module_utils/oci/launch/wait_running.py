@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From an accepted launch to a running instance with an address, or back to the launch loop when it fails late.
+"""Wait from an accepted launch to a running instance with an address, or return to the launch loop if it fails late.
 
 While an instance is known, no launch request is ever sent: it is followed, or removed until it is gone.
 """
@@ -24,7 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.protocol import J
 
 @dataclass(frozen=True)
 class Captured:
-    """A running instance of the asked shape. ``public_ip`` is "" when none was asked for."""
+    """A running instance of the requested shape. ``public_ip`` is "" if none was requested."""
 
     id: str
     state: str
@@ -37,7 +37,7 @@ class Captured:
 
 
 def follow(context: Context, known: Known) -> Captured | None:
-    """One read of the instance. None while it is on its way, or when the launch loop goes on."""
+    """Read the instance once. None while it starts, or if the launch loop continues."""
     row = _row(context, known)
     if row is None:
         if missing.terminated(context, known):
@@ -72,7 +72,7 @@ def _starting(context: Context, known: Known, row: Json, status: str) -> None:
     if age <= LAUNCH_SECONDS or known.running:
         context.state.wait_for(context.policy.poll, context.now(), "starting")
         return
-    # STARTING has a place already, with or without a boot volume in the list: it may run at any moment.
+    # An instance in STARTING is placed, with or without a boot volume in the list, and can run at any moment.
     placed = status != "PROVISIONING" or not ownership.never_ran(row, known, context.now())
     if not placed and not context.cloud.boot_volumes(known.availability_domain, known.id):
         _discard(context, f"{status} for {events.duration(age)} without a boot volume: it was never placed")
@@ -87,7 +87,7 @@ def _starting(context: Context, known: Known, row: Json, status: str) -> None:
 
 
 def clear_away(context: Context, known: Known) -> bool:
-    """Remove an instance that never ran, and its boot volume, before anything new is launched. Returns: round over.
+    """Remove an instance that never ran, and its boot volume, before the next launch. Returns: round over.
 
     Whatever was decided before: an instance that runs by now is kept.
     """
@@ -103,7 +103,7 @@ def clear_away(context: Context, known: Known) -> bool:
         if row.get("lifecycleState") == "TERMINATING":
             context.state.wait_for(context.policy.poll, context.now(), "cleaning")
             return False
-    if not known.running:  # the disk of an instance that ran may hold data that its owner kept on purpose
+    if not known.running:  # the disk of an instance that ran can contain data that its owner kept on purpose
         for volume in context.cloud.boot_volumes(known.availability_domain, known.id):
             _tolerant(functools.partial(context.cloud.delete_boot_volume, volume))
     why = context.state.discard
@@ -119,7 +119,7 @@ def _give_back(context: Context, known: Known, row: Json) -> None:
         context.state.discard = ""
         context.rest(0.0, "starting", events.ADOPTED, f"{known.id} is {row.get('lifecycleState')} by now: it is kept")
         return
-    # The etag makes Oracle refuse when the instance changed since it was read, because it runs by then.
+    # With the etag, Oracle refuses if the instance changed after it was read, because it runs then.
     etag = str(row.get("etag") or "")
     if _tolerant(functools.partial(context.cloud.terminate, known.id, etag)):
         known.gone = True
@@ -127,7 +127,7 @@ def _give_back(context: Context, known: Known, row: Json) -> None:
 
 
 def _tolerant(remove: t.Callable[[], None]) -> bool:
-    """Whether the removal was accepted; False when it is gone already, on its way, or has changed."""
+    """Whether the removal was accepted. False if the instance is gone, being terminated, or has changed."""
     try:
         remove()
     except CallFailed as failed:
@@ -182,7 +182,7 @@ def _running(context: Context, known: Known, row: Json) -> Captured | None:
 
 
 def _gone(context: Context, known: Known) -> None:
-    """It is terminated: by Oracle for want of capacity, or by somebody?"""
+    """Handle a termination, by Oracle for lack of capacity, or by a user."""
     other = duplicates.another(context, known)
     if other is not None and known.running:
         context.adopt(other, events.ADOPTED, f"{known.id} is terminated, {other['id']} is the instance")
@@ -203,7 +203,7 @@ def _gone(context: Context, known: Known) -> None:
         _discard(context, "out of capacity after the launch was accepted")
         return
     if not why and _age(context, known) <= context.policy.interval_floor:
-        context.state.wait_for(context.policy.poll, context.now(), "starting")  # the reason may come a little later
+        context.state.wait_for(context.policy.poll, context.now(), "starting")  # the reason can come a little later
         return
     context.state.instance = None
     context.save(context.state)
@@ -223,7 +223,7 @@ def _age(context: Context, known: Known) -> float:
 
 
 def as_result(captured: Captured | None, known: Known | None) -> dict[str, t.Any]:
-    """The ``instance`` that the module returns; empty when there is none."""
+    """The ``instance`` that the module returns, empty without one."""
     if captured is not None:
         return dict(vars(captured))
     if known is None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Colima profile as desired: its file edited, its VM restarted when that is allowed and needed.
+"""Manage a Colima profile: edit its file, and restart its VM if that is allowed and needed.
 
 ``colima start`` with flags on a running profile does nothing but save the flags, so that file and VM drift apart in
 silence; and a list of mounts replaces the default, so that adding a disk loses the home directory. Both are avoided:
@@ -21,14 +21,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.vm.colima import sett
 from ansible_collections.onebox.stack.plugins.module_utils.vm.colima.yaml_text import Document, Mount
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
 
-# Colima warns about a change of these and discards it.
+# Colima discards changes of these with a warning.
 FIXED = {"arch": "arch", "runtime": "runtime", "vm_type": "vmType", "mount_type": "mountType"}
 SIZES = {"cpus": "cpu", "memory_gib": "memory", "disk_gib": "disk"}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the task asks for; None is "not said". Sizes in CPUs and GiB."""
+    """The requested settings, None for those that are not set. Sizes in CPUs and GiB."""
 
     profile: str = "default"
     state: str = "present"
@@ -45,7 +45,7 @@ class Wanted:
 
 @dataclass
 class Outcome:
-    """What is to be done, and what was. ``text`` is the file's new content, None when it stays."""
+    """The changes, planned and made. ``text`` is the file's new content, None without a change."""
 
     profile: dict[str, t.Any]
     text: str | None = None
@@ -58,7 +58,7 @@ class Outcome:
 
 
 def status(text: str, profile: str) -> str:
-    """The word ``colima list --json`` has for a profile: Running, Stopped, Broken…, "" when it was never started.
+    """A profile's status in ``colima list --json``: Running, Stopped, Broken…, "" if it was never started.
 
     It prints one object a line.
     """
@@ -79,7 +79,7 @@ def plan(
     socket: str,
     free_gib: int | None = None,
 ) -> Outcome:
-    """What to do. ``config`` is changed in place; nothing else is touched.
+    """The plan. Changes ``config`` in place, and nothing else.
 
     Args:
         wanted: the task's wishes.
@@ -106,12 +106,12 @@ def plan(
 
 
 def first(wanted: Wanted, path: str, home: str, socket: str, free_gib: int | None = None) -> Outcome:
-    """What to do for a profile that has no file yet: its first start takes all as flags, and Colima writes the file."""
+    """The plan for a profile without a file: its first start gets all settings as flags, and Colima writes the file."""
     empty = Document("", path)
     result = Outcome(_shown(empty, wanted.profile, "", socket), refusal=_refusal(wanted, empty, None, home, free_gib))
     if wanted.state != "started":
         result.refusal = result.refusal or (
-            f"{path} is not there, so the profile {wanted.profile} was never started: state: started makes it"
+            f"{path} does not exist, so the profile {wanted.profile} was never started. Set state: started."
         )
     words = ["start", "--profile", wanted.profile]
     flags = {"cpus": "--cpu", "memory_gib": "--memory", "disk_gib": "--disk", "arch": "--arch"}
@@ -141,7 +141,7 @@ def _refusal(wanted: Wanted, config: Document, applied: Document | None, home: s
         if value is not None and applied is not None and now is not None and now != value:
             return (
                 f"{option}: {now} is fixed since the profile was first started, and colima would discard {value} "
-                f"with a warning: save what you need, then colima delete {wanted.profile} and start anew"
+                f"with a warning. Save your data, then run colima delete {wanted.profile} and start it again."
             )
     disk = yaml_text.number((applied or config).scalar("disk"))
     if wanted.disk_gib is not None and applied is not None and disk is not None and wanted.disk_gib < disk:
@@ -171,7 +171,7 @@ def _mount_refusal(mount: Mount, there: t.Sequence[Mount], home: str) -> str:
     for other in there:
         known = settings.expand(other.location, home)
         if _visible(location, known):
-            continue  # the same one, or visible already
+            continue  # the same directory, or shared already
         if known.startswith(location) or location.startswith(known):
             return (
                 f"mounts: {location} and {known} overlap for Colima, which compares them as text and refuses both: "
@@ -249,7 +249,7 @@ def _steps(wanted: Wanted, word: str, drift: bool, result: Outcome) -> None:
         result.steps += [("stop", *name), ("start", *name)]
     elif running and drift:
         result.warnings.append(
-            f"the profile {wanted.profile} runs with other settings than its file: it takes them at the next colima "
+            f"the profile {wanted.profile} runs with other settings than its file. They apply at the next colima "
             "stop and start (allow_restart lets this task do it)"
         )
 
@@ -273,7 +273,7 @@ def _shown(config: Document, profile: str, word: str, socket: str) -> dict[str, 
 
 
 class Colima:
-    """The command: each call bounded in time. ``actions`` collects what was run."""
+    """The command, with a time limit for each call. ``actions`` collects the commands."""
 
     def __init__(self, executable: str, env: t.Mapping[str, str], timeout: float, world: World) -> None:
         self._executable = executable
@@ -283,17 +283,17 @@ class Colima:
         self.actions: list[list[str]] = []
 
     def status(self, profile: str) -> str:
-        """See :func:`status`. Raises MachineError when Colima is not there or answers nonsense."""
+        """See :func:`status`. Raises MachineError if Colima is missing or its answer cannot be parsed."""
         try:
             done = self._world.run([self._executable, "list", "--json"], timeout=30.0, env=self._env)
             return status(done.stdout, profile)
         except process.CommandMissing as error:
-            raise MachineError(f"{error}; install it with: brew install colima docker") from error
+            raise MachineError(f"{error}. Install it with: brew install colima docker") from error
         except (process.CommandError, ValueError, AttributeError) as error:
-            raise MachineError(f"colima list --json does not tell its profiles: {error}") from error
+            raise MachineError(f"the answer of colima list --json cannot be parsed: {error}") from error
 
     def change(self, words: t.Sequence[str]) -> None:
-        """``stop`` or ``start``. Raises MachineError when it fails or takes too long."""
+        """``stop`` or ``start``. Raises MachineError if it fails or takes too long."""
         self.actions.append(["colima", *words])
         try:
             self._world.run([self._executable, *words], timeout=self._timeout, env=self._env)

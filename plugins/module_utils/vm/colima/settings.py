@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The settings file of a Colima profile: where it is, and which directories it shares with the virtual machine."""
+"""The settings file of a Colima profile: its path, and the directories that it shares with the virtual machine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def paths(base: str, profile: str) -> tuple[str, str, str]:
 
 
 def read(path: str) -> Document | None:
-    """The file, None when it is not there. Raises MachineError when it cannot be read or understood."""
+    """The file, None if it does not exist. Raises MachineError if it cannot be read or parsed."""
     try:
         with open(path, encoding="utf-8") as file:
             return Document(file.read(), path)
@@ -71,7 +71,7 @@ def shared(mounts: t.Iterable[Mount], home: str) -> list[tuple[str, str]]:
 
 
 def save(path: str, text: str) -> None:
-    """Replace the file in one step, with the mode it has; the previous copy stays as ``.bak``.
+    """Replace the file in one step and keep its mode. The previous copy stays as ``.bak``.
 
     Raises:
         MachineError: it cannot be read.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Edit the few keys of a colima.yaml that are ours, line by line, so that every comment stays where it is.
+"""Edit some keys of a colima.yaml line by line, so that all comments stay in place.
 
 There is no YAML library on a bare Mac. This is no YAML parser either: it knows the shape Colima writes (top-level keys,
 scalars, one list of mounts) and refuses, with the line, whatever it does not understand in a key it has to touch.
@@ -72,8 +72,8 @@ class Document:
 
     def _refuse(self, number: int, why: str) -> MachineError:
         return MachineError(
-            f"{self.path} line {number + 1} {why}, and this is not understood well enough to be edited: "
-            f"{self.lines[number].strip()!r}. Write it as colima does (colima template), or change it by hand"
+            f"{self.path} line {number + 1} {why}, which this module cannot edit: "
+            f"{self.lines[number].strip()!r}. Write it as colima does (colima template), or change it yourself."
         )
 
     def scalar(self, key: str) -> str | None:
@@ -92,7 +92,7 @@ class Document:
         return match
 
     def set_scalar(self, key: str, value: str) -> None:
-        """Write a value, keep the comment behind it; a key that is not there is added at the end."""
+        """Write a value and keep the comment after it. A missing key is added at the end."""
         if key not in self._at:
             while self.lines and not self.lines[-1].strip():
                 self.lines.pop()
@@ -153,7 +153,7 @@ class Document:
         return found
 
     def add_mount(self, mount: Mount) -> None:
-        """Add one after the last; the value ``[]`` gives way to the list."""
+        """Add a mount after the last one. The list replaces the value ``[]``."""
         entries = self._entries()
         indent = entries[-1].indent if entries else "  "
         new = [f"{indent}- location: {_quote(mount.location)}"]
@@ -172,7 +172,7 @@ class Document:
         self._at = {key: at + (len(new) if at >= place else 0) for key, at in self._at.items()}
 
     def set_writable(self, location: str, writable: bool) -> None:
-        """Change one mount's ``writable``. The mount must be there."""
+        """Change one mount's ``writable``. The mount must exist."""
         entry = next(one for one in self._entries() if one.mount.location == location)
         word = "true" if writable else "false"
         if entry.writable_line >= 0:
@@ -196,7 +196,7 @@ def _quote(text: str) -> str:
 
 
 def number(text: str | None) -> float | None:
-    """A number of the file, None when there is none."""
+    """A number of the file, None without one."""
     try:
         return None if text is None else float(text)
     except ValueError:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carry out a plan, step by step, each with its own time limit, and leave no half-started machine behind."""
+"""Run the steps of a plan, each with its own time limit, and clean up half-started machines."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Applier:
     ended: list[str] = field(default_factory=list)
 
     def apply(self, plan: Plan) -> None:
-        """Do every step in order; the first that fails ends it.
+        """Run the steps in order until one fails.
 
         Raises:
             MachineError: a step failed; the text says which, and in what state the machine is left.
@@ -75,7 +75,7 @@ class Applier:
             self.podman.change(self.provider, step.words, self.limits.init)
         except process.CommandTimeout as error:
             raise MachineError(
-                f"{error}: making a machine downloads its image; raise timeout_init, or give a local file in image"
+                f"{error}. A new machine downloads its image: increase timeout_init, or set image to a local file."
             ) from error
         config = self._config()
         self.provider = config.provider if config else self.provider
@@ -88,7 +88,7 @@ class Applier:
             self._plain(step)
         except MachineError as error:
             raise MachineError(
-                f"{error}; the connections of {self.name} have gone: podman machine inspect {self.name} has port and "
+                f"{error}. The connections of {self.name} are lost: podman machine inspect {self.name} has port and "
                 f"key for podman system connection add {self.name}, or make it again with podman_machine (state: "
                 "absent, then started), which loses what is in it"
             ) from error
@@ -148,7 +148,7 @@ class Applier:
         return bool(seen) and self.podman.ping(seen[0].socket).ok
 
     def _alone(self) -> None:
-        """Only one machine can be up, over all providers; another one is the user's and is never stopped for them."""
+        """Refuse a start while another machine runs: Podman runs one machine, and the other one is not stopped."""
         for provider in model.PROVIDERS if self.podman.version < (6, 0, 0) else (self.provider,):
             if provider != self.provider and not self._has(provider):
                 continue
@@ -156,7 +156,7 @@ class Applier:
                 if other.running and other.name != self.name:
                     raise MachineError(
                         f"the machine {other.name} (provider {other.provider}) is running, and podman runs one at a "
-                        f"time: stop it yourself if {self.name} may take its place: podman machine stop {other.name}"
+                        f"time. To start {self.name} instead, run: podman machine stop {other.name}"
                     )
 
     def _listing(self, provider: str) -> list[model.Listed]:
@@ -171,12 +171,12 @@ class Applier:
         return any(file.provider == provider for file in read.configurations(self.podman))
 
     def _recover(self, step: Step) -> None:
-        """Stop a machine that hangs: ask, and when asking does not help, end its processes."""
+        """Stop a machine that hangs, and kill its processes if it does not stop."""
         config = self._config()
         if config is None:
             return
         if not config.starting:
-            # While a start holds the lock, stop waits for ever: then asking is no use.
+            # While a start holds the lock, stop waits for ever.
             with contextlib.suppress(process.CommandTimeout, MachineError):
                 self.podman.change(self.provider, ("machine", "stop", self.name), self.limits.stop)
         self.ended += recover.end(config, self.runtime, world=self.podman.world)
@@ -185,14 +185,14 @@ class Applier:
         seen = self.podman.inspect(self.provider, [self.name])
         if seen and seen[0].state != "stopped":
             raise MachineError(
-                f"{self.name} still says it is {seen[0].state} although none of its processes is left; "
-                f"make it again with recreate: when_needed, or remove it: podman machine rm --force {self.name}"
+                f"{self.name} is still {seen[0].state} in podman, although none of its processes is left. "
+                f"Set recreate: when_needed, or run: podman machine rm --force {self.name}"
             )
 
 
 @contextlib.contextmanager
 def alone(runtime: str, name: str, timeout: float, world: World) -> t.Iterator[None]:
-    """Keep a second run of ours out between stop, set and start. The lock ends with the process, however it ends.
+    """Exclude a second run of ours between stop, set and start. The lock ends with the process.
 
     Raises:
         MachineError: another run held it for longer than ``timeout`` seconds.

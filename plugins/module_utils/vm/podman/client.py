@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Podman's command line, as far as machines go: each call bounded in time, none with a question to answer.
+"""Podman's commands for machines, with a time limit for each call, and without prompts.
 
 podman itself has no time limits: ``start`` waits for ever for a guest that never gets ready, and meanwhile ``start``,
 ``set`` and ``stop`` from elsewhere wait for its lock for ever.
@@ -56,10 +56,10 @@ class Podman:
             return self.world.run([self.executable, "--version"], timeout=self.timeout, env=self.env).stdout.split()[-1]
         except process.CommandMissing as error:
             raise MachineError(
-                f"{error}; install podman (on a Mac: brew install podman), or give its path in executable"
+                f"{error}. Install podman (on a Mac: brew install podman), or set executable to its path."
             ) from error
         except process.CommandError as error:
-            raise MachineError(f"podman does not even say its version: {error}") from error
+            raise MachineError(f"podman --version fails: {error}") from error
 
     def _environment(self, provider: str) -> dict[str, str]:
         # Before 6.0 the provider is a namespace: without this, a machine of another provider does not exist.
@@ -114,10 +114,10 @@ class Podman:
 
 
 def parse_version(text: str) -> Version:
-    """``5.8.0-rc1`` is (5, 8, 0). Raises MachineError when it is no version."""
+    """``5.8.0-rc1`` is (5, 8, 0). Raises MachineError if it is not a version."""
     found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
     if not found:
-        raise MachineError(f"podman calls its version {text!r}, which is none")
+        raise MachineError(f"podman's version {text!r} cannot be parsed")
     return int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)
 
 

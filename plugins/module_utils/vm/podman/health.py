@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask a machine's API whether it is alive. ``State: running`` is no answer: a guest that panicked says so for ever."""
+"""Check whether a machine's API answers. ``State: running`` proves nothing: a guest that panicked keeps it for ever."""
 
 from __future__ import annotations
 

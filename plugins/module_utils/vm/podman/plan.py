@@ -27,7 +27,7 @@ class Step:
 
 @dataclass
 class Plan:
-    """What would be done, or why not.
+    """The planned steps, or the reason against them.
 
     Attributes:
         steps: in order; empty when nothing is to be done.
@@ -90,7 +90,7 @@ def _readonly(host: Host) -> str:
     if host.version >= (5, 0, 0):
         return ""
     version = ".".join(str(part) for part in host.version)
-    return f"podman {version} is only read: its machines cannot be used by podman 5 or later; upgrade podman first"
+    return f"podman {version} is read only, because podman 5 and newer cannot use its machines. Upgrade podman first."
 
 
 def _given(wanted: Wanted) -> dict[str, t.Any]:
@@ -161,7 +161,7 @@ def _adapt(wanted: Wanted, current: Machine, plan: Plan, host: Host) -> None:
     elif settings and not allowed:
         plan.refusal = plan.refusal or (
             f"{', '.join(settings)} of {current.name} would change, and podman changes a machine only while it is "
-            f"stopped, which stops every container in it: allow it with allow_restart, or leave it with apply: never"
+            f"stopped, which stops every container in it. Allow it with allow_restart, or keep it with apply: never."
         )
     brings_down = not down and (stops or bool(settings))
     wants_running = target == "running"
@@ -254,7 +254,7 @@ def _recreate(wanted: Wanted, current: Machine, plan: Plan, host: Host) -> None:
     lost = f"every container, image and volume in {current.name} ({current.disk_gib} GiB disk) would be lost"
     if not (wanted.recreate and wanted.allow_destroy):
         plan.refusal = plan.refusal or (
-            f"{fields} of the machine {current.name} can only be had by making it again, and {lost}: "
+            f"{fields} of the machine {current.name} need a new machine, and {lost}: "
             "save what you need, then set recreate: when_needed and allow_destroy: true"
         )
     # What was not asked for stays as it is: the new machine gets the old one's values.
@@ -267,7 +267,7 @@ def _recreate(wanted: Wanted, current: Machine, plan: Plan, host: Host) -> None:
     if wanted.state == "present" and not current.stopped:
         plan.steps.append(_start(wanted.name))
         plan.after["state"] = "running"
-    plan.warnings.append(f"the machine is made again: {lost}")
+    plan.warnings.append(f"the machine is created again: {lost}")
     plan.warnings += rules.warnings(wanted, None, host)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is refused before podman is asked, and what deserves a warning. Each rule returns its text, or "".
+"""Rules that refuse settings before podman runs, and rules for warnings. Each returns its text, or "".
 
 podman checks little and late: it accepts zero CPUs, a disk larger than the world, a share over ``/home``; and it
 fails after the machine has been stopped.
@@ -22,7 +22,7 @@ _GROWING_GUEST_UNSURE = ("applehv", "libkrun")
 
 
 def name(text: str) -> str:
-    """podman's own rule for names, said before anything else is done."""
+    """podman's own rule for names, checked before any change."""
     if not _NAME.match(text):
         return f"name: {text!r} must match [a-zA-Z0-9][a-zA-Z0-9_.-]*"
     if len(text) > _NAME_LENGTH:
@@ -33,22 +33,22 @@ def name(text: str) -> str:
 
 
 def request(wanted: Wanted, host: Host) -> str:
-    """What can never be right, whatever is there."""
+    """Settings that are wrong for every machine."""
     problem = name(wanted.name)
     if problem:
         return problem
     if wanted.provider == "libkrun" and host.version < (5, 2, 0):
         return f"provider: libkrun came with podman 5.2, this is {_dotted(host)}"
     if wanted.cpus is not None and wanted.cpus < 1:
-        return f"cpus: {wanted.cpus} is too few; podman would accept it and the machine would not start"
+        return f"cpus: {wanted.cpus} is too few: podman accepts it, but the machine does not start"
     if wanted.cpus is not None and host.version >= (6, 0, 0) and wanted.cpus > host.cpus:
         return f"cpus: {wanted.cpus} is more than this host's {host.cpus}; podman {_dotted(host)} refuses that"
     if wanted.memory_mib is not None and wanted.memory_mib < _LEAST_MEMORY_MIB:
-        return f"memory_mib: {wanted.memory_mib} MiB is too little for a guest; give at least {_LEAST_MEMORY_MIB} MiB"
+        return f"memory_mib: {wanted.memory_mib} MiB is too little for a guest. Set at least {_LEAST_MEMORY_MIB} MiB"
     if wanted.memory_mib is not None and host.memory_mib is not None and wanted.memory_mib > host.memory_mib:
         return f"memory_mib: {wanted.memory_mib} MiB is more than this host's {host.memory_mib} MiB"
     if wanted.disk_gib is not None and wanted.disk_gib < 1:
-        return f"disk_gib: {wanted.disk_gib} GiB is no disk; give at least 1"
+        return f"disk_gib: {wanted.disk_gib} GiB is not a disk. Set at least 1"
     if wanted.swap_mib and host.version < (5, 6, 0):
         return f"swap_mib: podman machine has swap from 5.6 on, this is {_dotted(host)}"
     return _volumes(wanted, host)
@@ -69,7 +69,7 @@ def _volumes(wanted: Wanted, host: Host) -> str:
 
 
 def creation(wanted: Wanted, host: Host) -> str:
-    """What a new machine needs."""
+    """Settings that are wrong for a new machine."""
     for volume in wanted.volumes or ():
         if not host.exists(volume.source):
             return f"volumes: {volume.source} does not exist on this host, and the machine would not start"
@@ -92,14 +92,14 @@ def difference(wanted: Wanted, current: Machine, host: Host) -> str:
     if wanted.disk_gib is not None and wanted.disk_gib < current.disk_gib:
         return (
             f"disk_gib: {wanted.disk_gib} GiB is less than the {current.disk_gib} GiB of {current.name}, and a "
-            f"machine's disk only grows: ask for {current.disk_gib} or more, or remove the machine (state: absent) "
+            f"machine's disk can only grow: set {current.disk_gib} or more, or remove the machine (state: absent) "
             "and make a smaller one"
         )
     return disk_size(wanted, current.disk_gib, host)
 
 
 def warnings(wanted: Wanted, current: Machine | None, host: Host) -> list[str]:
-    """What works and may surprise. ``current`` is None when a machine is made."""
+    """Settings that work and can surprise. ``current`` is None for a new machine."""
     found = []
     if wanted.cpus is not None and wanted.cpus > host.cpus:
         found.append(f"cpus: {wanted.cpus} is more than this host's {host.cpus}")
@@ -112,7 +112,7 @@ def warnings(wanted: Wanted, current: Machine | None, host: Host) -> list[str]:
             )
     if current is None and wanted.volumes is not None and not _shares_home(wanted, host):
         found.append(
-            f"volumes: what you give replaces podman's defaults, so the home directory {host.home} is not shared: "
+            f"volumes: your list replaces podman's defaults, so the home directory {host.home} is not shared: "
             "a bind mount from there will be an empty directory inside the machine"
         )
     grown = current is not None and wanted.disk_gib is not None and wanted.disk_gib > current.disk_gib

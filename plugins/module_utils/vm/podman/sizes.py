@@ -41,7 +41,7 @@ def parse(text: str, unit: str, option: str) -> int:
     """
     found = _SIZE.match(text)
     if not found:
-        raise MachineError(f"{option}: {text!r} is not a size; write for example 4768, 4768MiB, 4GiB or 5GB")
+        raise MachineError(f"{option}: {text!r} is not a size. Write for example 4768, 4768MiB, 4GiB or 5GB.")
     number, suffix = float(found.group(1)), found.group(2).lower()
     if suffix and suffix not in _BYTES:
         raise MachineError(

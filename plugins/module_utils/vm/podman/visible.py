@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prove that a running machine sees a directory of the host: a random token, written here, read there.
+"""Prove that a directory is shared with a running machine: write a random token on the host, and read it in the guest.
 
 A directory the machine does not share is made up, empty, by the engine inside the machine as soon as a container binds
 it; that it exists in the guest therefore proves nothing.
@@ -32,7 +32,7 @@ def guest_path(path: str, machine: Machine) -> str:
 
 
 def check(podman: Podman, machine: Machine, paths: t.Sequence[str], token: str) -> list[dict[str, t.Any]]:
-    """For each directory whether the guest sees it. One ssh call for all.
+    """For each directory, whether it is shared with the guest. One ssh call for all.
 
     Args:
         podman: the client.
@@ -102,5 +102,5 @@ def _read(podman: Podman, machine: Machine, folders: t.Sequence[str], name: str)
     try:
         lines = podman.world.run(argv, timeout=podman.timeout, env=env).stdout.splitlines()
     except process.CommandError as error:
-        raise MachineError(f"the guest of {machine.name} cannot be asked what it sees: {error}") from error
+        raise MachineError(f"the guest of {machine.name} cannot be queried for shared directories: {error}") from error
     return [*lines, *[""] * len(folders)][: len(folders)]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The machine a task asks for, and the facts of the host that decide whether it can exist."""
+"""The requested machine, and the facts of the host that limit it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ APPLY = ("never", "when_stopped", "restart")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the task asks for; None is "not said". Sizes: MiB for memory and swap, GiB for the disk."""
+    """The requested settings, None for those that are not set. Sizes: MiB for memory and swap, GiB for the disk."""
 
     name: str
     state: str = "started"
@@ -45,7 +45,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Host:
-    """What the rules need to know of the host. Sizes in MiB and GiB; None when the host does not tell.
+    """The facts of the host for the rules. Sizes in MiB and GiB, None if unknown.
 
     ``leftovers`` are connections that a half-removed machine of this name left; with them podman makes no new one.
     ``orphans`` are processes of a machine that is stopped, as a killed command leaves them.
