@@ -102,7 +102,7 @@ def test_the_umask_decides_nothing(stack):
     assert (mode(stack.base / "a"), mode(stack.base / "a" / "b")) == (0o755, 0o775)
 
 
-def test_a_wrong_mode_is_mended_and_content_is_not_touched(stack):
+def test_wrong_mode_is_fixed_and_content_stays(stack):
     journal = stack.base / "journal"
     journal.mkdir(parents=True, mode=0o777)
     (journal / "file").write_text("x")
@@ -135,7 +135,7 @@ def test_links_on_the_way_and_at_the_end_are_refused(stack):
     assert list((stack.place / "elsewhere").iterdir()) == []
 
 
-def test_what_is_no_directory_is_never_replaced(stack):
+def test_file_at_the_path_is_not_replaced(stack):
     stack.base.mkdir()
     (stack.base / "file").write_text("precious")
     os.mkfifo(stack.base / "pipe")
@@ -144,7 +144,7 @@ def test_what_is_no_directory_is_never_replaced(stack):
     assert (stack.base / "file").read_text() == "precious"
 
 
-def test_one_problem_stops_all_and_all_are_told(stack):
+def test_one_problem_stops_all_and_all_are_reported(stack):
     stack.base.mkdir()
     (stack.base / "file").touch()
     messages = stack.problems(
@@ -172,7 +172,7 @@ def test_a_twin_inside_the_deploy_directory_is_a_warning(stack):
     assert f"has a look-alike in the deploy directory, {stack.base}/deploy/observer" in warning
 
 
-def test_a_place_that_is_no_mount_point(stack):
+def test_path_that_is_not_a_mount_point_is_refused(stack):
     stack.base.mkdir()
     (there,) = stack.problems({"path": ".", "mountpoint": True})
     assert "is not a mount point: the disk is not mounted" in there
@@ -193,7 +193,7 @@ class FakeMounts(filesystem.Mounts):
 
 @pytest.mark.parametrize("kind", ["data", "secret"])
 @pytest.mark.parametrize("fstype", ["exfat", "vfat", "msdos", "fuseblk"])
-def test_no_data_and_no_secrets_where_there_are_no_owners(stack, kind, fstype):
+def test_file_system_without_owners_is_refused_for_data_and_secrets(stack, kind, fstype):
     (message,) = stack.problems({"path": "a", "class": kind}, mounts=FakeMounts(fstype=fstype))
     assert f"is on {fstype}, which stores no owners and modes" in message
 
@@ -287,7 +287,7 @@ def test_recursive_does_not_follow_links_and_leaves_hard_links(stack):
     assert mode(outside) == 0o644
 
 
-def test_a_link_put_there_between_look_and_change(stack, monkeypatch):
+def test_link_inserted_between_check_and_change_is_refused(stack, monkeypatch):
     """The race is provoked at the moment of creation: what is made is swapped for a link at once."""
     (stack.place / "target").mkdir(0o777)
     (stack.place / "target").chmod(0o777)
@@ -394,7 +394,7 @@ def test_any_layout_ends_as_wanted_or_untouched(tmp_path_factory, existing, entr
     assert not stack.run(*wanted)["changed"]
 
 
-def test_file_systems_where_there_is_no_proc(stack):
+def test_file_systems_without_proc_are_read(stack):
     """macOS: ``mount`` is asked, once. Lines as its manual shows them; the paths are of this machine."""
     odd = stack.place / "DATA (old) on x"
     odd.mkdir()

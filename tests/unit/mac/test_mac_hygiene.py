@@ -84,7 +84,7 @@ def test_another_file_system_is_not_entered(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "relative", "/nowhere/at/all"])
-def test_no_project(path: str) -> None:
+def test_root_directory_is_not_a_project(path: str) -> None:
     with pytest.raises(MacError, match="^paths: "):
         clutter.find([path])
 
@@ -184,7 +184,7 @@ PS_MACOS = """\
 LSOF_MACOS = "p2960\nfcwd\nn/Users/97layer/97layerOS\np91676\nfcwd\nn/\np91700\nfcwd\nn/Users/97layer\n"
 
 
-def test_a_mac_is_asked_by_ps_and_lsof() -> None:
+def test_mac_is_queried_by_ps_and_lsof() -> None:
     asked: list[list[str]] = []
 
     def run(argv: t.Sequence[str], **options: t.Any) -> process.Result:

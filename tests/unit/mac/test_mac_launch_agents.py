@@ -139,7 +139,7 @@ def test_rows_tell_what_was_there(mac: Mac) -> None:
     assert rows["com.97layer.ghost"]["plist_from"] == ""
 
 
-def test_check_mode_only_looks(mac: Mac) -> None:
+def test_check_mode_changes_nothing(mac: Mac) -> None:
     before = mac.snapshot()
     assert mac.retire(check=True).changed
     assert mac.snapshot() == before
@@ -179,7 +179,7 @@ def test_survivors_are_named_and_not_ended(tmp_path: pathlib.Path) -> None:
     assert any("process 700 of com.97layer.os still runs" in text for text in result.warnings)
 
 
-def test_a_file_that_is_no_property_list_is_left_and_named(tmp_path: pathlib.Path) -> None:
+def test_file_that_is_not_a_property_list_is_kept_and_named(tmp_path: pathlib.Path) -> None:
     mac = Mac(tmp_path, 15)
     for name, content in {
         "x.plist": b"<plist>",
@@ -243,6 +243,6 @@ def test_the_fake_refuses_what_the_real_one_refuses(tmp_path: pathlib.Path) -> N
         assert process.run([sys.executable, str(FAKE), *argv], env=env, timeout=10, check=False).rc == 64
 
 
-def test_a_host_without_launchd_is_told_so() -> None:
+def test_host_without_launchd_is_refused() -> None:
     with pytest.raises(MacError, match="LaunchAgents exist only on macOS"):
         launchd.Launchctl(World.real(), "/nowhere/launchctl").job("gui/501", "x")

@@ -79,7 +79,7 @@ def test_a_log_that_somebody_writes_is_emptied_and_nothing_of_it_lost(lab: Lab, 
     assert ("machine ssh" in asked) == (state == "running")
 
 
-def test_links_are_left_alone_and_an_empty_directory_is_no_error(lab: Lab) -> None:
+def test_links_are_kept_and_an_empty_directory_is_accepted(lab: Lab) -> None:
     assert lab.run().returncode == 0
     elsewhere = lab.home / "elsewhere"
     elsewhere.write_text("z" * 500)

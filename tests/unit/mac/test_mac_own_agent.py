@@ -76,7 +76,7 @@ def test_agent_that_lost_its_file_is_unloaded(mac: Mac) -> None:
     assert f"{mac.domain}/{LABEL}" not in mac.snapshot()[0]["jobs"]
 
 
-def test_file_that_is_no_property_list_is_removed_and_never_replaced(mac: Mac) -> None:
+def test_file_that_is_not_a_property_list_is_removed_and_not_replaced(mac: Mac) -> None:
     path = mac.folder / f"{LABEL}.plist"
     path.write_text("")
     with pytest.raises(MacError, match="is not a property list"):

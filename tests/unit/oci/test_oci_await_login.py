@@ -40,7 +40,7 @@ def test_another_host_key_is_not_waited_for(tmp_path: pathlib.Path, text: str) -
     assert wait(tmp_path, 600, (255, text)) == (3, text, 1)
 
 
-def test_the_last_words_are_told_when_the_time_is_up(tmp_path: pathlib.Path) -> None:
+def test_last_output_of_ssh_is_reported_after_the_timeout(tmp_path: pathlib.Path) -> None:
     assert wait(tmp_path, 0, (255, "Permission denied (publickey).")) == (4, "Permission denied (publickey).", 1)
 
 

@@ -72,6 +72,6 @@ def test_refused(option: str, value: float) -> None:
         Policy(**{option: value})
 
 
-def test_a_private_endpoint_may_be_asked_faster() -> None:
+def test_private_endpoint_allows_shorter_intervals() -> None:
     policy = Policy(interval_floor=0, capacity_interval=1, jitter_max=0, private=True)
     assert policy.capacity_wait(1, random.Random(1).random) == 1

@@ -73,7 +73,7 @@ def test_by_hand(answer: Answer, launch: bool, verdict: str) -> None:
     assert classify(answer, launch=launch)[0] == verdict
 
 
-def test_unknown_is_named_unknown_and_says_so() -> None:
+def test_unknown_answer_is_named_unknown() -> None:
     answer = Answer(418, "Teapot", "short and stout", "REQ1")
     verdict, rule = classify(answer, launch=True)
     text = errors.explain(answer, rule, "Launching x")
@@ -82,7 +82,7 @@ def test_unknown_is_named_unknown_and_says_so() -> None:
     assert "REQ1" in text
 
 
-def test_every_stopping_row_says_what_to_do() -> None:
+def test_every_stopping_row_has_a_fix() -> None:
     for rule in errors.RULES:
         if errors.ABORT in (rule.launch,) or rule.launch in (errors.SETTLING, errors.BUSY, errors.VERIFY):
             assert rule.fix, rule.name

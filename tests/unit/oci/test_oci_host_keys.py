@@ -40,7 +40,7 @@ def test_keys_of_the_last_block_are_read_with_the_marks_of_a_real_console() -> N
         f"{BEGIN}\n{ED[:-3]}!!!\n{END}",
     ],
 )
-def test_what_is_no_whole_block_of_keys_gives_none(text: str) -> None:
+def test_incomplete_block_of_keys_has_no_keys(text: str) -> None:
     assert host_keys.parse(text) == []
 
 
@@ -70,7 +70,7 @@ def test_read_waits_for_the_keys_and_survives_failing_reads() -> None:
     assert read(None, busy, "still booting", f"{BEGIN}\n{ED}\n{END}") == ([ED], "")
 
 
-def test_read_gives_the_reason_when_there_are_no_keys() -> None:
+def test_read_without_keys_returns_the_reason() -> None:
     assert read() == ([], "the console shows no host keys within 60 s")
     keys, reason = read(CallFailed(Answer(404, "NotAuthorizedOrNotFound")))
     assert keys == []

@@ -65,7 +65,7 @@ def test_a_ladder_of_sizes_makes_a_round_longer_and_not_denser() -> None:
     assert min(gaps) >= 100
 
 
-def test_a_429_stops_the_round_and_goes_on_with_the_same_domain() -> None:
+def test_429_stops_the_round_and_continues_with_the_same_domain() -> None:
     run = start("cap", "429", "429", "429", "429", domains=3)
     assert run.block().captured is not None
     assert asked(run) == ["1", "2", "2", "2", "2", "2"]
@@ -203,7 +203,7 @@ def test_a_list_that_is_refused_stops() -> None:
 
 
 @pytest.mark.parametrize("word", ["reset-after-create", "slow", "500-created", "limit-created"])
-def test_created_though_it_did_not_look_so(word: str) -> None:
+def test_created_instance_of_a_failed_answer_is_adopted(word: str) -> None:
     for lag in (0, 100, 5000):
         run = start(f"{word}:{lag}")
         outcome = run.block()
@@ -276,7 +276,7 @@ def test_a_real_limit_by_our_own_count() -> None:
 # --- late failures ---
 
 
-def test_late_capacity_failure_is_cleaned_up_and_the_launch_loop_goes_on() -> None:
+def test_late_capacity_failure_is_cleaned_up_and_the_launch_loop_continues() -> None:
     run = start("wr-capacity", "cap", "ok", domains=2)
     outcome = run.block()
     assert outcome.captured is not None
@@ -324,7 +324,7 @@ def test_terminated_by_somebody_after_it_ran() -> None:
     assert len(words(run)) == 2
 
 
-def test_a_vnic_that_comes_late_is_waited_for() -> None:
+def test_late_network_card_is_waited_for() -> None:
     run = start("ok")
     run.world.vnic_seconds = 400
     assert run.block().captured is not None
@@ -332,7 +332,7 @@ def test_a_vnic_that_comes_late_is_waited_for() -> None:
     assert run.clock.steady >= 400
 
 
-def test_a_public_address_that_never_comes() -> None:
+def test_missing_public_address_is_reported() -> None:
     run = start("ok")
     run.world.address_of = lambda body: ""
     with pytest.raises(OciError, match="no public address"):
@@ -431,7 +431,7 @@ def test_domains_that_are_found_out_also_after_a_restart(word: str) -> None:
     assert run.block().captured is not None
 
 
-def test_no_domains_at_all() -> None:
+def test_region_without_domains_is_refused() -> None:
     run = start("ok", discover=True)
     run.world.domains = []
     with pytest.raises(OciError, match="no availability domain"):
@@ -449,7 +449,7 @@ def test_a_timer_gets_on_after_the_clock_was_set_back() -> None:
     assert any(captured)
 
 
-def test_lines_read_well() -> None:
+def test_lines_are_readable() -> None:
     event = events.Event(events.ANSWERED, "vm", "AD-1: out of capacity", 3, 1_780_000_000, 1_779_990_000, 901)
     shown = events.line(event)
     assert shown.startswith("[vm] AD-1: out of capacity; next request at ")

@@ -58,7 +58,7 @@ def test_few_messages_also_over_many_ticks() -> None:
     assert "AD-1: out of capacity" in sink.texts[1]
 
 
-def test_the_same_abort_is_told_once() -> None:
+def test_the_same_abort_is_reported_once() -> None:
     sink = Sink()
     for _unused in range(5):
         sink.notifier()(event(events.ABORTED, "quota"))
@@ -108,6 +108,6 @@ def test_a_message_over_http_mentions_nobody_and_keeps_the_url_secret(monkeypatc
     assert sink.warnings == ["the Discord message was not sent (HTTP 500). The launch continues without it."]
 
 
-def test_a_text_that_is_no_url_is_refused_without_quoting_it() -> None:
+def test_text_that_is_not_a_url_is_refused_without_quoting_it() -> None:
     with pytest.raises(OciError, match="^discord_webhook must begin with https://$"):
         notify.discord("discord")

@@ -100,7 +100,7 @@ def test_config_file(account: TestAccount, tmp_path: pathlib.Path, content: str 
     assert says in look(account, config_file=str(config))[0][1]
 
 
-def test_profile_that_is_not_there(account: TestAccount) -> None:
+def test_missing_profile_is_refused(account: TestAccount) -> None:
     assert "TOKEN" in look(account, config_profile="NOPE")[0][1]
 
 

@@ -36,7 +36,7 @@ def test_the_request() -> None:
     }
 
 
-def test_fault_domain_only_when_asked_and_no_size_for_a_fixed_shape() -> None:
+def test_fault_domain_only_if_set_and_size_only_for_a_flexible_shape() -> None:
     body = make_spec(shape=freetier.MICRO_SHAPE).body("AD-1", "FAULT-DOMAIN-2", Size(1, 1), "i")
     assert body["faultDomain"] == "FAULT-DOMAIN-2"
     assert "shapeConfig" not in body

@@ -67,7 +67,7 @@ def test_state_file_of_the_first_release_is_read_and_written_alike(tmp_path: pat
     assert json.loads(path.read_text()) == json.loads(FIRST_RELEASE)
 
 
-def test_fields_added_later_are_optional_and_written_only_when_they_say_something(tmp_path: pathlib.Path) -> None:
+def test_later_fields_are_optional_and_written_only_with_a_value(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "vm.json"
     data = {**json.loads(FIRST_RELEASE), "pending": None}
     data["instance"] = {"id": "ocid1.instance.oc1..i", "availability_domain": "AD-1", "since": NOW, "running": True}
@@ -84,7 +84,7 @@ def test_fields_added_later_are_optional_and_written_only_when_they_say_somethin
     assert written == {**data, "ended": "refused", "instance": {**data["instance"], "only_one": True}}
 
 
-def test_no_file_is_no_state(tmp_path: pathlib.Path) -> None:
+def test_missing_file_has_no_state(tmp_path: pathlib.Path) -> None:
     assert load(tmp_path / "vm.json") is None
 
 
@@ -152,7 +152,7 @@ def test_not_utf8_and_a_directory(tmp_path: pathlib.Path) -> None:
         load(tmp_path)
 
 
-def test_no_room_means_no_request(tmp_path: pathlib.Path) -> None:
+def test_full_disk_prevents_the_request(tmp_path: pathlib.Path) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("")
     with pytest.raises(OciError, match="No request is sent without the state file"):

@@ -102,7 +102,7 @@ def test_adding_a_disk_keeps_the_home_directory_and_every_comment() -> None:
     assert decide(want("/Volumes/Work"), outcome.text, outcome.text).text is None
 
 
-def test_what_is_visible_already_is_not_added() -> None:
+def test_shared_directory_is_not_added_again() -> None:
     for location in ("~/Projects", HOME, f"{HOME}/x/y", "~"):
         assert decide(want(location)).text is None
     assert decide(want("~/Projects/a"), LISTED, LISTED).text is None
@@ -127,7 +127,7 @@ def test_writable_is_changed_in_its_line() -> None:
     assert outcome.before == {"/Volumes/Big": "read-only"}
 
 
-def test_no_mounts_at_all_stays_without_the_home_directory() -> None:
+def test_null_mounts_stay_without_the_home_directory() -> None:
     outcome = decide(want("/Volumes/Work"), CONFIG.replace("mounts: []", "mounts: null"))
     assert outcome.text is not None
     assert [one["location"] for one in yaml.safe_load(outcome.text)["mounts"]] == ["/Volumes/Work"]
@@ -211,7 +211,7 @@ def test_a_broken_profile() -> None:
         ("cpu: &n 2\n", "line 1 has a value"),
     ],
 )
-def test_what_is_not_understood_is_refused_with_its_line(text: str, words: str) -> None:
+def test_unknown_syntax_is_refused_with_its_line(text: str, words: str) -> None:
     with pytest.raises(MachineError, match=words):
         decide(colima.Wanted(cpus=4, mounts=(Mount("/Volumes/W", True),)), text, None)
 

@@ -57,7 +57,7 @@ def test_a_clock_that_is_off_is_a_warning_with_the_way_out(tmp_path: pathlib.Pat
     assert guest.said == []
 
 
-def test_it_is_mended_when_asked(tmp_path: pathlib.Path) -> None:
+def test_wrong_clock_is_set_with_mend_clock(tmp_path: pathlib.Path) -> None:
     result, guest = run(tmp_path, -600.0, mend_clock=True)
     assert result["changed"]
     assert guest.said == [("97layerOS", "sudo date --utc --set @1764115200")]
@@ -66,7 +66,7 @@ def test_it_is_mended_when_asked(tmp_path: pathlib.Path) -> None:
     assert result["warnings"] == []
 
 
-def test_check_mode_only_says_so(tmp_path: pathlib.Path) -> None:
+def test_check_mode_reports_the_change_only(tmp_path: pathlib.Path) -> None:
     result, guest = run(tmp_path, 31.0, mend_clock=True, check=True)
     assert (result["changed"], guest.said, result["machine"]["clock_drift"]) == (True, [], 31.0)
 

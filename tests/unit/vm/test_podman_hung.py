@@ -57,7 +57,7 @@ def want_stopped(tmp_path: pathlib.Path, vm: subprocess.Popen[bytes], recover: s
 
 
 @pytest.mark.parametrize(("recover", "check"), [("none", False), ("none", True), ("kill_stale", True)])
-def test_it_is_told_and_left_alone(
+def test_hung_machine_is_reported_and_kept(
     tmp_path: pathlib.Path, vm: subprocess.Popen[bytes], recover: str, check: bool
 ) -> None:
     with pytest.raises(Hung, match="does not answer podman. Run again with recover: kill_stale"):
@@ -65,7 +65,7 @@ def test_it_is_told_and_left_alone(
     assert vm.poll() is None
 
 
-def test_its_processes_are_ended_when_asked(tmp_path: pathlib.Path, vm: subprocess.Popen[bytes]) -> None:
+def test_hung_machine_is_killed_with_kill_stale(tmp_path: pathlib.Path, vm: subprocess.Popen[bytes]) -> None:
     result = want_stopped(tmp_path, vm, "kill_stale", False)
     assert vm.wait(10) == -signal.SIGKILL
     assert (result["changed"], result["machine"]["state"]) == (True, "stopped")

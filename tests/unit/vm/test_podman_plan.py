@@ -26,7 +26,7 @@ def verbs(decided: plan.Plan) -> list[str]:
     return [step.verb for step in decided.steps]
 
 
-def test_the_seed_machine_asked_for_in_its_own_numbers_is_left_alone() -> None:
+def test_machine_with_the_requested_numbers_is_unchanged() -> None:
     decided = decide(
         seed(), provider="libkrun", cpus=5, memory_mib=4768, disk_gib=93, rootful=False, volumes=DEFAULTS,
         username="core", swap_mib=0, default_connection=True,
@@ -34,11 +34,11 @@ def test_the_seed_machine_asked_for_in_its_own_numbers_is_left_alone() -> None:
     assert (decided.steps, decided.refusal, decided.before, decided.restart_required) == ([], "", {}, False)
 
 
-def test_nothing_asked_for_is_nothing_compared() -> None:
+def test_settings_that_are_not_set_are_not_compared() -> None:
     assert not decide(seed(cpus=1, memory_mib=1, config_username="x", default=False)).changed
 
 
-def test_all_settings_take_one_stop_one_set_one_start() -> None:
+def test_all_settings_need_one_stop_one_set_one_start() -> None:
     decided = decide(seed(), cpus=4, memory_mib=8192, disk_gib=100, rootful=True, allow_restart=True)
     assert [step.words for step in decided.steps] == [
         ("machine", "stop", "97layerOS"),
@@ -50,7 +50,7 @@ def test_all_settings_take_one_stop_one_set_one_start() -> None:
     assert any("20564" in text for text in decided.warnings)
 
 
-def test_a_running_machine_is_not_stopped_without_leave() -> None:
+def test_running_machine_is_not_stopped_without_permission() -> None:
     decided = decide(seed(), cpus=4)
     assert not decided.changed
     assert "Allow it with allow_restart" in decided.refusal
@@ -64,7 +64,7 @@ def test_settings_may_wait(apply: str) -> None:
     assert decided.warnings == ["cpus stays 5 until the machine may be stopped"]
 
 
-def test_a_stopped_machine_takes_settings_on_its_way_up() -> None:
+def test_stopped_machine_gets_settings_before_its_start() -> None:
     stopped = seed(state="stopped", healthy=False)
     assert verbs(decide(stopped, cpus=4)) == ["set", "start"]
     assert verbs(decide(stopped, cpus=4, state="present")) == ["set"]
@@ -134,7 +134,7 @@ def test_what_only_a_new_machine_can_have(wish: dict[str, t.Any], field: str) ->
     assert verbs(decided) == ["stop", "rm", "init", "start", "default"]
 
 
-def test_a_machine_made_again_keeps_what_was_not_asked_for() -> None:
+def test_recreated_machine_keeps_settings_that_are_not_set() -> None:
     decided = decide(seed(rootful=True), volumes=(*DEFAULTS, Volume("/Volumes/W", "/Volumes/W")), recreate=True,
                      allow_destroy=True)  # fmt: skip
     words = decided.steps[2].words
@@ -171,12 +171,12 @@ def test_running_is_not_started(broken: dict[str, bool]) -> None:
         ({"cpus": 0}, "cpus: 0 is too few"),
         ({"memory_mib": 511}, "too little"),
         ({"memory_mib": 40000}, "more than this host's 32768 MiB"),
-        ({"disk_gib": 0}, "no disk"),
+        ({"disk_gib": 0}, "is not a disk"),
         ({"volumes": (Volume("/a", "/m"), Volume("/b", "/m"))}, "target of both /a and /b"),
         ({"volumes": (Volume("/nowhere", "/m"),)}, "/nowhere does not exist"),
     ],
 )
-def test_refused_before_podman_is_asked(wish: dict[str, t.Any], words: str) -> None:
+def test_wrong_setting_is_refused_before_podman_runs(wish: dict[str, t.Any], words: str) -> None:
     decided = decide(None, **wish)
     assert words in decided.refusal
     assert not decided.changed
@@ -199,7 +199,7 @@ def test_what_depends_on_the_version() -> None:
     assert on((5, 8, 6), cpus=5).warnings == ["cpus: 5 is more than this host's 2"]
     assert "from 5.6 on" in on((5, 4, 2), swap_mib=1).refusal
     assert "came with podman 5.2" in on((5, 1, 0), provider="libkrun").refusal
-    assert "upgrade podman" in on((4, 9, 4)).refusal
+    assert "Upgrade podman" in on((4, 9, 4)).refusal
     assert "--provider" not in on((5, 8, 6), provider="qemu").steps[0].words
     assert on((6, 1, 1), provider="qemu").steps[0].words[2:4] == ("--provider", "qemu")
 
@@ -208,7 +208,7 @@ def test_podman_4_is_read_only_also_for_a_machine_that_is_there() -> None:
     old = Host((4, 9, 4), "/Users/97layer", 8, None, None, lambda path: True)
     assert decide(seed(), old).refusal == ""
     for wish in ({"state": "stopped"}, {"state": "absent"}, {"cpus": 4, "allow_restart": True}):
-        assert "only read" in decide(seed(), old, **wish).refusal
+        assert "read only" in decide(seed(), old, **wish).refusal
 
 
 def test_warnings_name_what_surprises_later() -> None:

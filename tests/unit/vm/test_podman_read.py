@@ -101,7 +101,7 @@ def test_a_file_of_podman_4_is_read_and_named_as_what_it_is() -> None:
     assert config.image_path == "/Users/x/old.qcow2"
 
 
-def test_podman_5_says_what_to_do_with_a_machine_of_podman_4(tmp_path: pathlib.Path) -> None:
+def test_machine_of_podman_4_is_refused_with_a_fix(tmp_path: pathlib.Path) -> None:
     podman = client(Recorded("5.4.2", {}), home_with(tmp_path, ("qemu", PODMAN_4)))
     with pytest.raises(MachineError, match="was made by podman 4, and podman 5.4.2 cannot use it"):
         read.machine(podman, "old")
@@ -157,7 +157,7 @@ def environment(given: dict[str, str], environ: dict[str, str], system: str, **c
     return paths.environment(given, world(environ=environ, **{"uid": 501, **changes}), system=system)
 
 
-def test_root_is_told_whose_task_it_is() -> None:
+def test_root_is_refused() -> None:
     with pytest.raises(MachineError, match="run this task as that user, without become"):
         environment({}, {"HOME": "/root"}, "darwin", uid=0)
 

@@ -41,7 +41,7 @@ def test_not_sizes(text: str) -> None:
 
 
 @given(st.integers(min_value=0, max_value=2**24))
-def test_what_we_return_can_be_given_again(number: int) -> None:
+def test_returned_values_are_accepted_as_options(number: int) -> None:
     for unit in ("MiB", "GiB"):
         assert sizes.parse(f"{number}{unit}", unit, "x") == sizes.parse(str(number), unit, "x") == number
 

@@ -44,7 +44,7 @@ def wait_or_refuse(tmp_path: pathlib.Path, age: float) -> None:
     ensure.ensure(podman, Wanted("97layerOS", state="started"), options, ensure.host_facts(podman))
 
 
-def test_a_start_of_which_nothing_lives_is_not_waited_for(tmp_path: pathlib.Path) -> None:
+def test_start_without_processes_is_not_waited_for(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ensure.Refused, match="recover: kill_stale"):
         wait_or_refuse(tmp_path, age=60.0)
 

@@ -55,7 +55,7 @@ def test_seen_not_shared_lost_and_missing(tmp_path: pathlib.Path) -> None:
     assert [list(folder.iterdir()) for folder in (good, lost, outside)] == [[], [], []]
 
 
-def test_a_guest_that_cannot_be_asked_leaves_no_token(tmp_path: pathlib.Path) -> None:
+def test_guest_that_does_not_answer_leaves_no_token(tmp_path: pathlib.Path) -> None:
     def run(argv: t.Sequence[str], **options: t.Any) -> process.Result:
         raise process.CommandError("ssh", process.Result(tuple(argv), 255, "", "", 0.0))
 
