@@ -147,6 +147,12 @@ options:
     type: list
     elements: dict
     default: []
+  timer:
+    description:
+      - For systemd, settings of the section C([Timer]), in order. They replace the settings that this module writes.
+    type: list
+    elements: dict
+    default: []
   agent:
     description: For launchd, further keys of the property list. They replace the keys that this module writes.
     type: dict
@@ -382,6 +388,7 @@ def main() -> None:
             "quote": {"type": "str", "choices": ["needed", "paths", "all"], "default": "needed"},
             "unit": {"type": "list", "elements": "dict", "default": []},
             "service": {"type": "list", "elements": "dict", "default": []},
+            "timer": {"type": "list", "elements": "dict", "default": []},
             "agent": {"type": "dict", "default": {}},
             "label": {"type": "str"},
             "domain": {"type": "str", "choices": ["auto", "gui", "user"], "default": "auto"},

@@ -17,9 +17,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.text import show
 _NAME = re.compile(r"[A-Za-z0-9:_.-]{1,200}")
 _LISTS_OF_PATHS = ("ReadWritePaths", "RequiresMountsFor")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-# Bytes of these comments are on hosts that an earlier release set up.
-_SPREAD = "Boxes that were set up alike shall not all start in the same second; each keeps its own delay."
-_CATCH_UP = "A day that was missed because the box was off is made up for once it is on."
 _TIMES = ("on_calendar", "interval", "description")
 _TEXTS = (
     *("interval_from", "boot_delay", "random_delay", "timer_description", "comment", "timer_comment"),
@@ -49,6 +46,7 @@ class Job:
         quote: words in quotes: ``needed``, ``paths`` or ``all``. It changes the text only.
         unit: further settings of the section Unit of the service.
         service: further settings of the section Service, in their order. ``#`` is a comment.
+        timer: settings of the section Timer, in their order. They replace those of this job.
         agent: further keys of the LaunchAgent. They replace those of this job.
     """
 
@@ -68,6 +66,7 @@ class Job:
     quote: str = "needed"
     unit: Settings = ()
     service: Settings = ()
+    timer: Settings = ()
     agent: t.Mapping[str, t.Any] = field(default_factory=dict)
 
 
@@ -151,6 +150,7 @@ def _job(given: t.Mapping[str, t.Any], name: str, entry: t.Mapping[str, t.Any]) 
         environment={variable: _text(value) for variable, value in given["environment"].items()},
         unit=given["unit"],
         service=given["service"],
+        timer=given["timer"],
         agent=given["agent"],
         **{key: given[key] or "" for key in _TEXTS},
     )
@@ -184,6 +184,8 @@ def units(job: Job) -> dict[str, str]:
     """
     command = [_quoted(word, job.quote) for word in job.command]
     name = job.description or job.name
+    own = _settings(job.timer, job.quote)
+    replaced = {key for key, _value in own}
     service: list[Setting] = [
         ("Type", "oneshot"),
         *([("WorkingDirectory", job.working_directory)] if job.working_directory else []),
@@ -193,7 +195,7 @@ def units(job: Job) -> dict[str, str]:
     ]
     timer: dict[str, t.Sequence[Setting]] = {
         "Unit": [("Description", job.timer_description or name)],
-        "Timer": _timer(job),
+        "Timer": [*((key, value) for key, value in _timer(job) if key not in replaced), *own],
         "Install": [("WantedBy", "timers.target")],
     }
     head: list[Setting] = [("Description", name), *_settings(job.unit, job.quote)]
@@ -210,8 +212,9 @@ def _timer(job: Job) -> list[Setting]:
         # A timer that counts from the end of a run has no first one by itself.
         spans = ["OnActiveSec", "OnUnitInactiveSec"] if ends else ["OnUnitActiveSec"]
         return [("OnBootSec", job.boot_delay), *((key, job.interval) for key in spans), *random]
-    spread: list[Setting] = [("#", _SPREAD), *random, ("FixedRandomDelay", "true")] if random else []
-    return [("OnCalendar", job.on_calendar), *spread, ("#", _CATCH_UP), ("Persistent", "true")]
+    # Each host keeps its own delay.
+    spread: list[Setting] = [*random, ("FixedRandomDelay", "true")] if random else []
+    return [("OnCalendar", job.on_calendar), *spread, ("Persistent", "true")]
 
 
 def _settings(given: Settings, quote: str) -> list[Setting]:

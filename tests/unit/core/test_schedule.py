@@ -37,7 +37,7 @@ def test_span_is_read_as_systemd_reads_it(text, length):
 
 
 @pytest.mark.parametrize("text", ["", "soon", "15 minuten", "5min x", "-5min", "min", "5min\n6min;", "%h"])
-def test_text_that_is_no_span_is_refused_with_its_option(text):
+def test_text_that_is_not_a_span_is_refused_with_its_option(text):
     with pytest.raises(JobError, match=r"^interval: .* is not a span of time\. Write it like 15min"):
         schedule.seconds("interval", text)
 

@@ -20,6 +20,7 @@ NOTHING: dict[str, t.Any] = {
     "environment": {},
     "unit": [],
     "service": [],
+    "timer": [],
     "agent": {},
     "quote": "needed",
     "interval_from": "start",
@@ -125,6 +126,12 @@ def test_calendar_makes_up_for_missed_runs_and_spreads_hosts():
     text = scheduled.units(job(interval=None, on_calendar="*-*-* 02:15:00", random_delay="30min"))["timer"]
     for line in ("OnCalendar=*-*-* 02:15:00", "RandomizedDelaySec=30min", "FixedRandomDelay=true", "Persistent=true"):
         assert line in text.splitlines()
+
+
+def test_settings_of_timer_replace_those_of_the_job():
+    own = [{"#": "Why", "Persistent": False}, {"OnCalendar": "weekly"}]
+    text = scheduled.units(job(interval=None, on_calendar="daily", random_delay="5min", timer=own))["timer"]
+    assert "[Timer]\nRandomizedDelaySec=5min\nFixedRandomDelay=true\n# Why\nPersistent=no\nOnCalendar=weekly\n" in text
 
 
 def test_keys_of_agent_replace_those_of_the_job():

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Timers are installed, taken over, removed and finished after a kill at every step.
 
-There is no systemd here. ``Systemd`` below plays it: it loads unit files when it is told to, as documented in
+There is no systemd here. ``Systemd`` below plays it: it loads unit files at a reload, as documented in
 systemctl(1), and answers in the form that systemd 252 and 257 print. tests/integration/core/test_scheduled_job.py does
 the same with a real one.
 """
@@ -83,7 +83,7 @@ class Systemd:
             self.active.discard(unit)
 
     def show(self, unit: str) -> str:
-        # systemd loads a unit when it is asked about it for the first time.
+        # systemd loads a unit at the first query for it.
         there = self.text(unit)
         if there is not None:
             self.loaded.setdefault(unit, there)
@@ -131,7 +131,7 @@ def test_timer_is_installed_once_and_then_left_alone(host):
     assert [call[0] for call in host.calls] == ["show"]
 
 
-def test_changed_service_is_loaded_and_its_timer_goes_on(host):
+def test_changed_service_is_loaded_and_its_timer_continues(host):
     host.ensure(JOB)
     host.calls.clear()
     change = host.ensure(dataclasses.replace(JOB, command=("/bin/other",)))

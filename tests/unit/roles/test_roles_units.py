@@ -32,6 +32,7 @@ DEFAULTS = {
     "environment": {},
     "unit": [],
     "service": [],
+    "timer": [],
     "agent": {},
     "interval_from": "start",
     "boot_delay": "2min",
