@@ -10,8 +10,7 @@ short_description: Run a command on a schedule with systemd, launchd or cron
 description:
   - Installs a systemd service and its timer, or a LaunchAgent on macOS. On a host with neither, returns the line to add
     to a crontab.
-  - Units and agents of the same name are replaced, so a job that was set up in another way keeps a single timer.
-  - One call can put a command on several schedules.
+  - Units and agents of the same name are replaced. One call can put a command on several schedules.
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
@@ -186,7 +185,7 @@ options:
     type: bool
     default: false
 notes:
-  - Run it without C(become) for a job of the user. launchd has no jobs of root here.
+  - Run it without C(become) for a job of the user.
   - A user's systemd timers run only while the user is logged in, unless lingering is enabled with
     C(loginctl enable-linger).
 """
@@ -218,7 +217,6 @@ EXAMPLES = r"""
       - {name: weekly, arguments: [--all], on_calendar: "Mon *-*-* 06:10:00"}
       - {name: monthly, state: absent}
   register: report
-
 - name: Show when the reports run next, or the lines for a crontab
   ansible.builtin.debug:
     msg: "{{ report.jobs | map(attribute='next') | list + report.jobs | map(attribute='cron') | list }}"
@@ -310,6 +308,11 @@ def _launchd(module: AnsibleModule, world: World, request: scheduled.Request) ->
     return change
 
 
+def _diff(change: scheduled.Change, path: str) -> dict[str, str]:
+    before, after = mask.forms(change.before[path]), mask.forms(change.after[path])
+    return {"before_header": path, "after_header": path, "before": before, "after": after}
+
+
 def schedule(module: AnsibleModule) -> dict[str, t.Any]:
     """Install or remove the jobs with the scheduler of this host."""
     given, check, world = module.params, module.check_mode, World.real()
@@ -341,15 +344,7 @@ def schedule(module: AnsibleModule) -> dict[str, t.Any]:
         "job": min(rows, key=lambda row: (row["name"] in request.unwanted, not row["next"], row["next"])),
         "jobs": rows,
         "files": sorted(change.before),
-        "diff": [
-            {
-                "before_header": path,
-                "after_header": path,
-                "before": mask.forms(change.before[path]),
-                "after": mask.forms(change.after[path]),
-            }
-            for path in sorted(change.before)
-        ],
+        "diff": [_diff(change, path) for path in sorted(change.before)],
     }
 
 
