@@ -269,7 +269,7 @@ def test_the_examples_of_the_module(old, stack, tmp_path):
         "name: coinpilot\n": f"name: {stack.name}\n    config: {stack.config()}\n",
         "confirm: coinpilot": f"confirm: {stack.name}",
     }
-    shown, done = "Show what moving the old box's data in would do", "Do it, and apply the SQL of the new version"
+    shown, done = "Show the steps of an import from the old host", "Import the data and apply the SQL migrations"
     checked = run_examples("stack_migrate", replace=replace, check=True)
     assert checked[shown]["changed"]
     assert stack.sql("SELECT a FROM mine;") == "1"

@@ -18,6 +18,7 @@ from role_invocations import RECORDED, Case, invocations
 # A file where the state directory would be: the module fails before it looks for an engine.
 STACK = {
     "compose_stack_name": "web",
+    "compose_stack_source": "",
     "compose_stack_state_dir": "FOLDER/play.json",
     "compose_stack_project_dir": "/opt/elsewhere",
     "compose_stack_files": ["one.yml", "two.yml"],
@@ -33,6 +34,8 @@ STACK = {
     "compose_stack_http_checks": [{"url": "http://127.0.0.1:1/", "status": 204}],
     "compose_stack_prometheus_checks": [{"url": "http://127.0.0.1:2", "jobs": ["web"]}],
     "compose_stack_public_ports": [443],
+    "compose_stack_exposure": "lan",
+    "compose_stack_defaults": "derive",
     "compose_stack_remove_orphans": True,
     "compose_stack_adopt": True,
     "compose_stack_backed_up": ["db"],
