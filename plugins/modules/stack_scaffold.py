@@ -16,7 +16,7 @@ description:
   - Secrets are recognised by name, by form, and by their use in the compose file. They are written to
     C(group_vars/<name>.yml), mode 0600, which you encrypt with C(ansible-vault). The value of an example is replaced
     by a new random one, or by an empty one where only its issuer has it.
-  - No file is overwritten. Where another one is there, the proposal is written beside it with the ending C(.new).
+  - No file is overwritten. Where another one is there, the proposal is written next to it with the ending C(.new).
 version_added: 0.2.0
 author:
   - The onebox.stack developers (@onebox)

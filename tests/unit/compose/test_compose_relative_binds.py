@@ -68,7 +68,7 @@ def test_missing_relative_directory_is_created_and_its_data_stays(paper: Paper):
     assert (paper.host / "data" / "rows").read_text() == "precious"
 
 
-def test_data_beside_shipped_files_is_no_reason_to_restart(paper: Paper):
+def test_data_next_to_shipped_files_restarts_nothing(paper: Paper):
     paper.services["web"]["volumes"] = ["./config:/config"]
     paper.write(config__app="one")
     deploy(paper)
@@ -79,7 +79,7 @@ def test_data_beside_shipped_files_is_no_reason_to_restart(paper: Paper):
     assert (paper.host / "config" / "rows").read_text() == "precious"
 
 
-def test_data_is_no_content_where_nobody_deploys_files(paper: Paper):
+def test_data_without_deployed_files_is_not_content(paper: Paper):
     paper.services["web"]["volumes"] = ["./data:/data"]
     deploy(paper)
     (paper.state / "shop" / "files.json").unlink()

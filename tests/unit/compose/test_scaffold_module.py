@@ -21,7 +21,7 @@ def _project(tmp_path):
     return folder
 
 
-def test_examples(tmp_path):
+def test_examples_of_the_module_run(tmp_path):
     _project(tmp_path)
     results = run_examples("stack_scaffold", replace={"/home/me": str(tmp_path)})
     first = results["Propose a stack from a folder with a compose file"]

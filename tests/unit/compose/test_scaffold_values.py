@@ -31,7 +31,7 @@ def test_secret_by_name(name):
         ("HOSTNAME", "web-01.internal.example.org"),
     ],
 )
-def test_no_secret(name, value):
+def test_value_without_a_sign_of_a_secret_is_plain(name, value):
     judged = values.judge(name, value, "", public=False)
     assert (judged.secret, judged.value) == (False, value)
 
@@ -39,7 +39,7 @@ def test_no_secret(name, value):
 def test_secret_by_form_of_a_random_value():
     judged = values.judge("SEED", RANDOM, "", public=False)
     assert judged.secret
-    assert "looks random" in judged.reason
+    assert "seems random" in judged.reason
     assert RANDOM not in judged.reason
 
 
@@ -86,6 +86,6 @@ def test_secret_that_others_issue_is_an_empty_slot():
     assert "only its issuer" in judged.reason
 
 
-def test_plain_variable_that_nobody_set_is_an_open_slot():
+def test_plain_variable_without_a_value_is_an_open_slot():
     judged = values.judge("DOMAIN", None, "", public=False)
     assert (judged.secret, judged.value, judged.open) == (False, "", True)

@@ -128,7 +128,7 @@ class Reader:
         )
 
     def _is_data(self, source: str) -> bool:
-        """Whether no deploy brings what is at a writable source. Where nobody deploys files, that cannot be told."""
+        """Whether no deploy writes the content of a writable source. Unknown, thus False, without deployed files."""
         if self._ours is None:
             return True
         path = self._place(source)

@@ -22,7 +22,7 @@ _SKIPPED_FOLDERS = frozenset((".git", ".hg", ".svn", "node_modules", "__pycache_
 # More than this is not the source of a stack.
 _MOST_FILES = 5000
 _MOST_BYTES = 64 << 20
-# Directories in a container that hold data, for a folder that no version control tells apart.
+# Directories in a container that hold data, for a folder without version control.
 _DATA = re.compile(
     r"/(?:var/(?:lib|opt|log)|data|config|storage|db|bitnami|home|backups?|logs?|uploads?|root|mnt|media)(?:/|$)"
 )
@@ -153,7 +153,7 @@ class Writer:
         return any(each.action in (CREATED, BESIDE) for each in self.written)
 
     def write(self, path: str, data: bytes, mode: int, reason: str) -> None:
-        """Write ``data`` to ``path``, or beside it when another file is there.
+        """Write ``data`` to ``path``, or next to it when another file is there.
 
         Raises:
             FileError: it cannot be written.

@@ -179,7 +179,7 @@ def _bind(
     elif paths.of_the_host(bind.source):
         return
     elif paths.looks_like_file(bind.source) and os.path.isfile(os.path.join(folder, os.path.basename(bind.source))):
-        # Projects tell people to copy it there by hand.
+        # The instructions of such projects say to copy it there by hand.
         name = os.path.basename(bind.source)
         reason = (
             f"{name} comes with the project: it is deployed with the stack, and not copied to {bind.source} by hand"
@@ -246,7 +246,7 @@ def _directory_sources(found: Proposal, model: Model) -> None:
             last = os.path.basename(bind.source)
             if _MEDIA.fullmatch(last) or _MEDIA.fullmatch(os.path.basename(bind.target)):
                 found.not_backed_up.append(
-                    f"{bind.source}: a media directory by its name. Add a source if nobody else keeps it"
+                    f"{bind.source}: a media directory by its name. Add a source if there is no other copy"
                 )
                 continue
             name = _free_name(found, f"{service.name}-{last}" if last != service.name else last)

@@ -85,7 +85,7 @@ def read(path: str, name: str, project_dir: str, load: Load, chosen: t.Sequence[
         name: of the stack.
         project_dir: where the stack will be on its host; relative paths become paths below it.
         load: parses YAML.
-        chosen: compose files, relative to the folder; without them the usual names are looked for.
+        chosen: compose files, relative to the folder; without them the usual names are tried.
 
     Raises:
         ComposeError: there is no compose file, or it cannot be understood.
@@ -251,7 +251,7 @@ def _without_open_ports(document: dict[str, t.Any], notes: list[str]) -> None:
 
 
 def missing_env_files(origin: Origin) -> dict[str, str]:
-    """``env_file`` of a service that is not in the folder -> the example beside it, "" without one."""
+    """``env_file`` of a service that is not in the folder -> the example next to it, "" without one."""
     found: dict[str, str] = {}
     for body in (origin.document.get("services") or {}).values():
         for path, required in env_files((body or {}).get("env_file"), origin.folder):

@@ -30,7 +30,7 @@ _SECRET_MODE = 0o600
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for.
+    """The request.
 
     Attributes:
         origin: folder or compose file.
@@ -38,7 +38,7 @@ class Order:
         inventory: directory with ``host_vars``.
         project_dir: where the stack will be on its host.
         data_root: directory on the host for data whose source leads out of the folder.
-        engine: the engine that shows images and running containers; "none" asks none.
+        engine: the engine that shows images and running containers; "none" uses none.
     """
 
     origin: str
@@ -227,7 +227,7 @@ def _write_inventory(
 def _write_secrets(
     writer: copy.Writer, path: str, text: str, judged: t.Mapping[str, values.Judged], stack: str
 ) -> None:
-    """Write the secrets, or what a file that is there has not got: random values are made once."""
+    """Write the secrets, or those that an existing file lacks: random values are generated once."""
     reason = "holds the secrets: encrypt it with ansible-vault"
     if not os.path.lexists(path):
         writer.write(path, text.encode(), _SECRET_MODE, reason)

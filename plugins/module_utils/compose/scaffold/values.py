@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell the secrets among the variables of a stack: by name, by form, and by the use the compose file makes of them."""
+"""Find the secrets among the variables of a stack: by name, by form, and by the use the compose file makes of them."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ def by_form(value: str) -> str:
     mixed = re.search(r"\d", value) and re.search(r"[A-Za-z]", value)
     counts = [value.count(letter) / len(value) for letter in set(value)]
     bits = -sum(share * math.log2(share) for share in counts)
-    return f"its value looks random ({bits:.1f} bits a character)" if mixed and bits >= _LEAST_BITS else ""
+    return f"its value seems random ({bits:.1f} bits a character)" if mixed and bits >= _LEAST_BITS else ""
 
 
 def judge(name: str, value: str | None, position: str, public: bool) -> Judged:
     """Judge one variable.
 
     Args:
-        value: as the origin has it; None when nobody set it.
+        value: as the origin has it; None without one.
         position: how the compose file uses it, see :func:`positions`.
         public: the value is from an example that everybody can read.
     """
@@ -117,7 +117,7 @@ def judge(name: str, value: str | None, position: str, public: bool) -> Judged:
     if value and not public and not _PLACEHOLDER.fullmatch(value):
         return Judged(True, f"secret: {reason}. Copied from the origin", value)
     why = (
-        "nobody set it"
+        "it has no value"
         if value is None
         else "the origin leaves it empty"
         if not value

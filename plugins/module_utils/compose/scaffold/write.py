@@ -136,7 +136,7 @@ def _env(stack: str, env: t.Mapping[str, Judged], required: t.Sequence[str]) -> 
             lines.append(f'  {name}: "{{{{ {vault_name(stack, name)} }}}}"')
             continue
         if judged.open:
-            lines.append(f"  {comment('Fill it in: the compose file needs it, and nobody set it.')}")
+            lines.append(f"  {comment('Fill it in: the compose file needs it, and it has no value.')}")
         lines.append(f"  {name}: {scalar(judged.value)}")
     if required:
         lines += [
@@ -196,7 +196,7 @@ def override(stack: str, services: t.Mapping[str, Service], proposal: Proposal) 
             lines.append(f"      - {json.dumps(f'{path}:{bind.target}' + (':ro' if bind.read_only else ''))}")
     if not lines:
         return ""
-    head = [comment(f"Generated for stack {stack}: the compose file beside it stays as its owner wrote it.")]
+    head = [comment(f"Generated for stack {stack}: the compose file next to it stays as its owner wrote it.")]
     return "\n".join([*head, "services:", *lines]) + "\n"
 
 
@@ -217,7 +217,7 @@ def hosts(host: str, group: str) -> str:
     """The text of a new ``hosts.yml``."""
     lines = [
         "---",
-        comment("One host is one box with one stack. Add ansible_host and ansible_user where it is not this machine."),
+        comment("One host runs one stack. Add ansible_host and ansible_user if it is not this computer."),
     ]
     return (
         "\n".join(
