@@ -356,12 +356,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.compose import options, request
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import freeze
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-
-STATES = ("present", "stopped", "absent", "rolled_back")
 
 
 def _run(module: AnsibleModule) -> dict[str, t.Any]:
@@ -377,43 +374,7 @@ def _run(module: AnsibleModule) -> dict[str, t.Any]:
 def main() -> None:
     run_module(
         _run,
-        argument_spec={
-            **request.COMMON,
-            "state": {"type": "str", "choices": list(STATES), "default": "present"},
-            "wait_timeout": {"type": "float", "default": 120},
-            "lock_timeout": {"type": "float", "default": 300},
-            "boot": {"type": "bool", "default": False},
-            "rollback": {"type": "bool", "default": True},
-            "keep": {"type": "int", "default": 3},
-            "revision": {"type": "str", "default": ""},
-            "force": {"type": "bool", "default": False},
-            "freeze": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "days": {"type": "list", "elements": "str", "choices": list(freeze.DAYS)},
-                    "start": {"type": "str", "required": True},
-                    "end": {"type": "str", "required": True},
-                    "timezone": {"type": "str", "default": "UTC"},
-                },
-            },
-            "http_checks": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {"url": {"type": "str", "required": True}, "status": {"type": "int", "default": 200}},
-            },
-            "prometheus_checks": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "url": {"type": "str", "required": True},
-                    "jobs": {"type": "list", "elements": "str", "default": []},
-                },
-            },
-        },
+        argument_spec={**request.COMMON, **request.DEPLOY},
     )
 
 

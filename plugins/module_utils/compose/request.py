@@ -9,7 +9,7 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, freeze
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import KINDS
 
 COMMON: dict[str, dict[str, t.Any]] = {
@@ -54,6 +54,43 @@ COMMON: dict[str, dict[str, t.Any]] = {
     "verify": {"type": "bool", "default": True},
     "vm": {"type": "str", "choices": list(KINDS), "default": "none"},
     "vm_name": {"type": "str", "default": ""},
+}
+# The options that only the module has that deploys.
+DEPLOY: dict[str, dict[str, t.Any]] = {
+    "state": {"type": "str", "choices": ["present", "stopped", "absent", "rolled_back"], "default": "present"},
+    "wait_timeout": {"type": "float", "default": 120},
+    "lock_timeout": {"type": "float", "default": 300},
+    "boot": {"type": "bool", "default": False},
+    "rollback": {"type": "bool", "default": True},
+    "keep": {"type": "int", "default": 3},
+    "revision": {"type": "str", "default": ""},
+    "force": {"type": "bool", "default": False},
+    "freeze": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "days": {"type": "list", "elements": "str", "choices": list(freeze.DAYS)},
+            "start": {"type": "str", "required": True},
+            "end": {"type": "str", "required": True},
+            "timezone": {"type": "str", "default": "UTC"},
+        },
+    },
+    "http_checks": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"url": {"type": "str", "required": True}, "status": {"type": "int", "default": 200}},
+    },
+    "prometheus_checks": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "url": {"type": "str", "required": True},
+            "jobs": {"type": "list", "elements": "str", "default": []},
+        },
+    },
 }
 
 
