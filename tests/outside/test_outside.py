@@ -37,7 +37,7 @@ def test_site_deploys_proves_and_reports(stranger: Stranger) -> None:
     assert "playbooks/" not in output
     report = json.loads((stranger.base / "data/state/obx-outside/report.json").read_text())
     assert report["ok"] is True
-    assert {each["name"] for each in report["services"]} == {"writer", "reader"}
+    assert {each["service"] for each in report["services"]} == {"writer", "reader"}
     assert (stranger.base / "data/deployed/obx-outside/compose.yml").is_file()
 
 
