@@ -52,13 +52,15 @@ def test_absent_with_a_container_of_another_project_keeps_the_settings(
 
 
 def test_absent_without_containers_removes_the_settings(
-    tmp_path: pathlib.Path, podman_engine: t.Any, file: containers_conf.DropIn
+    tmp_path: pathlib.Path, podman_engine: t.Any, file: containers_conf.DropIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Storage of its own, as on a host without containers. No socket answers there, so the command line is used."""
     storage = tmp_path / "storage.conf"
     storage.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{tmp_path}/graph"\nrunroot = "{tmp_path}/run"\n')
-    environ = {**podman_engine.environ, "CONTAINERS_STORAGE_CONF": str(storage), "XDG_RUNTIME_DIR": str(tmp_path)}
-    world = dataclasses.replace(World.real(), environ={**environ, "CONTAINER_HOST": ""}, uid=12345)
+    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(storage))
+    monkeypatch.setenv("CONTAINERS_CONF", podman_engine.env["CONTAINERS_CONF"])
+    environ = {**podman_engine.environ, "XDG_RUNTIME_DIR": str(tmp_path / "runtime"), "CONTAINER_HOST": ""}
+    world = dataclasses.replace(World.real(), environ=environ, uid=12345)
     assert absent(file, world, check=True)["changed"] is True
     assert file.read() == "# settings\n"
     result = absent(file, world)
