@@ -98,7 +98,7 @@ WORDS: tuple[Word, ...] = (
     _word(r"\bstood in for\b", "replaced by a substitute image"),
     _word(r"\bfrozen hours\b", "change freeze"),
     _word(r"\blabs?\b", "throwaway server"),
-    _word(r"\bbox(es)?\b(?!-)", "host"),
+    _word(r"(?<!-)\bbox(es)?\b(?!-)", "host"),
     _word(r"\baside\b", "saved copy"),
     _word(r"(?<!health )(?<!health-)\bgates?\b", "health gate"),
     _word(r"\bdeclarations?\b", "backup configuration", "backup"),

@@ -110,17 +110,17 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from ansible_collections.onebox.stack.plugins.module_utils.watch import config, run
 
 
-def look(module: AnsibleModule) -> dict[str, object]:
+def check(module: AnsibleModule) -> dict[str, object]:
     """The state of now."""
     given = module.params
     found = config.load(given["config"]) if given["config"] else config.parse(given["declaration"])
-    document = run.look(found, World.real(), run.Given(given["plans"], given["sets"]))
+    document = run.check_now(found, World.real(), run.Given(given["plans"], given["sets"]))
     return {"changed": False, **{key: document[key] for key in ("ok", "findings", "lines")}, "document": document}
 
 
 def main() -> None:
     run_module(
-        look,
+        check,
         argument_spec={
             "config": {"type": "path"},
             "declaration": {"type": "dict"},

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The watch as an installed program: ``onebox-watch --config FILE run`` for a timer, ``look`` for people.
+"""The watch as an installed program: ``onebox-watch --config FILE run`` for a timer, ``check`` for people.
 
-Exit codes of ``look``: 0 all is as promised, 1 there are findings, 2 the watch could not run. ``run`` ends with 0
+Exit codes of ``check``: 0 all is as promised, 1 there are findings, 2 the watch could not run. ``run`` ends with 0
 unless the watch could not run, because a failed unit is itself a finding.
 """
 
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="onebox-watch", description="Check all that was promised.")
     made.add_argument("--config", required=True, help="the configuration that the role watch wrote")
     made.add_argument("--json", action="store_true", help="print the whole document")
-    made.add_argument("command", choices=["run", "look"], help="run: for the timer. look: the state of now")
+    made.add_argument("command", choices=["run", "check"], help="run: for the timer. check: the state of now")
     return made
 
 
@@ -44,8 +44,8 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
     world = World.real()
     try:
         config = configs.load(given.config)
-        if given.command == "look":
-            found = run.look(config, world)
+        if given.command == "check":
+            found = run.check_now(config, world)
             failure = ""
         else:
             found, failure = once(config, world)
@@ -107,7 +107,7 @@ def _restart(config: Config, found: t.Mapping[str, t.Any], notes: Notes, world: 
 
 @contextlib.contextmanager
 def _alone(config: Config, world: World) -> t.Iterator[None]:
-    """Hold the lock of this watch. On a disk that takes no lock file the run goes on without."""
+    """Hold the lock of this watch. On a disk without lock files it continues without a lock."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(files.FileError, lock.LockError):
             files.make_directories(config.state_dir, 0o700)

@@ -35,7 +35,7 @@ def configuration(path: str, data: t.Mapping[str, t.Any], check: bool) -> bool:
 
 
 def plan_file(config_path: str, stack: str) -> str:
-    """The file with the options of a stack's plan, beside the configuration."""
+    """The file with the options of a stack's plan, next to the configuration."""
     return f"{os.path.splitext(config_path)[0]}.{stack}.plan.json"
 
 

@@ -257,7 +257,7 @@ def _spare(config: Config, world: World) -> list[str]:
     return [os.path.join(runtime, "onebox", f"watch-{config.name}.json")] if os.path.isdir(runtime) else []
 
 
-def look(config: Config, world: World, given: Given = NOTHING) -> dict[str, t.Any]:
+def check_now(config: Config, world: World, given: Given = NOTHING) -> dict[str, t.Any]:
     """The state of now for a person: reads the timer's notes and changes nothing."""
     notes = load_notes(config, world)
     found, _outcome = check(config, world, notes, given, by_person=True)

@@ -69,7 +69,7 @@ class Stack:
         if self.engine.name == "podman" and self.names:
             # Podman runs checks by systemd's timers, which a machine without systemd does not have.
             self.engine.run("healthcheck", "run", self.names[0], check=False)
-        found = run.look(self.config(**stack), World.real())
+        found = run.check_now(self.config(**stack), World.real())
         return {row["code"]: row for row in found["findings"] if row["code"] not in ("watch_silent", "log_unbounded")}
 
     def until(self, code: str) -> dict[str, t.Any]:

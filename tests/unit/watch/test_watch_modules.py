@@ -71,7 +71,7 @@ def test_run_of_the_timer_keeps_notes_document_and_metrics(tmp_path: pathlib.Pat
     assert "onebox_watch_ok" in (tmp_path / "watch.prom").read_text()
     assert stat.S_IMODE(os.stat(tmp_path / "state" / "watch.json").st_mode) == 0o600
     out = io.StringIO()
-    assert cli.main(["--config", path, "look"], out) == 0
+    assert cli.main(["--config", path, "check"], out) == 0
     assert out.getvalue() == "all as promised\n"
 
 
@@ -80,7 +80,7 @@ def test_check_by_a_person_changes_nothing_and_reports_a_silent_timer(
 ) -> None:
     path = write(tmp_path, declared)
     out = io.StringIO()
-    assert cli.main(["--config", path, "look"], out) == 1
+    assert cli.main(["--config", path, "check"], out) == 1
     assert "the timer of the watch has never run" in out.getvalue()
     assert "systemctl status onebox-watch-demo.timer" in out.getvalue()
     assert not (tmp_path / "state").exists()
@@ -90,7 +90,7 @@ def test_missing_path_is_a_finding_of_a_person_at_once(tmp_path: pathlib.Path, d
     path = write(tmp_path, {**declared, "paths": [str(tmp_path / "none")]})
     cli.main(["--config", path, "run"], io.StringIO())
     out = io.StringIO()
-    assert cli.main(["--config", path, "--json", "look"], out) == 1
+    assert cli.main(["--config", path, "--json", "check"], out) == 1
     assert [row["code"] for row in json.loads(out.getvalue())["findings"]] == ["disk_no_data"]
 
 

@@ -126,7 +126,7 @@ def _restarts(stack: Stack, engine: str, one: Facts, uptime: float | None, verdi
     now, count = verdicts.now, one["restarts"]
     last_run = float(verdicts.notes.get("at") or 0.0)
     if before is None:
-        # A container that is new since the last run has counted from 0; an older one has a past nobody watched.
+        # A container that is new since the last run has counted from 0; an older one has an unknown past.
         before = {"count": 0 if 0 < last_run < one["created"] else count, "kills": 0, "recent": []}
     rebooted = uptime is not None and last_run > 0 and uptime < now - last_run
     grown = 0 if rebooted else count - before["count"] if count >= before["count"] else count

@@ -16,7 +16,7 @@ _KEEP = 8 * DAY
 # Younger samples are all kept, older ones once an hour.
 _FINE = 3 * HOUR
 _COARSE = HOUR
-# A forecast over days needs a whole day, so that what grows by day and is rotated at night is not taken for a trend.
+# A forecast over days needs a whole day, so that what grows by day and is rotated at night does not count as a trend.
 _LONG_LEAST = DAY
 _SHORT_LEAST = 1.5 * HOUR
 _FEWEST = 8

@@ -51,7 +51,7 @@ def settle(verdicts: Verdicts, acknowledge: t.Sequence[Acknowledged], *, at_once
     Args:
         verdicts: the findings of this run.
         acknowledge: findings the owner knows of.
-        at_once: raise every finding in its first run, for a person who asks for the state of now.
+        at_once: raise every finding in its first run, for a check by hand.
     """
     known: Notes = verdicts.note("findings")
     outcome = Outcome()

@@ -60,7 +60,7 @@ class Verdicts:
         """Report the held events whose time is not over."""
         held = self.note("held")
         for key, row in list(held.items()):
-            # A clock that was set back would keep it for longer than anybody asked for.
+            # A clock that was set back would keep it for too long.
             if not self.now < row["until"] < self.now + 8 * DAY:
                 del held[key]
                 continue

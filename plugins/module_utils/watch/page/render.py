@@ -81,7 +81,7 @@ def _hosts(count: int) -> str:
 
 
 def _state(found: Facts, at: float) -> tuple[str, str]:
-    """The worst state of a host and its words. An old document is no data."""
+    """The worst state of a host and its words. An old document counts as missing."""
     if found.get("error"):
         return "none", "no data"
     age = at - found["at"]

@@ -89,7 +89,7 @@ def mounts(found: Facts | None, live: Facts) -> Html | None:
                 class_="source",
             ),
             tag("ul", [_target(row) for row in rows], class_="targets"),
-            class_="mount",
+            class_="inside",
         )
         for (kind, source), rows in ordered
     ]
@@ -108,7 +108,7 @@ def _target(row: Facts) -> Html:
             "div",
             tag("span", tag("strong", row["service"]), " ", tag("span", row["destination"], class_="path"), message),
             chip(kind, "proven" if verdict == "ok" else verdict),
-            class_="box",
+            class_="inside",
         ),
         class_=f"target {kind}",
     )

@@ -81,7 +81,7 @@ td{overflow-wrap:anywhere}
 .arrow::after{content:"";position:absolute;right:0;top:-6.5px;border:5px solid transparent;
 border-left:8px solid var(--c)}
 .target.critical .arrow,.target.warning .arrow,.target.none .arrow{border-top-style:dashed}
-.box{border:1.5px solid var(--c);border-radius:8px;padding:.45rem .7rem;display:flex;flex-wrap:wrap;gap:.2rem .7rem;
+.inside{border:1.5px solid var(--c);border-radius:8px;padding:.45rem .7rem;display:flex;flex-wrap:wrap;gap:.2rem .7rem;
 align-items:center;justify-content:space-between}
 .calendar{width:auto;border-spacing:4px;border-collapse:separate}
 .calendar th{border:0;padding:0;text-align:center;font-size:.78rem;font-weight:600}
