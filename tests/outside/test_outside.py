@@ -61,7 +61,8 @@ def test_stack_is_backed_up_rehearsed_and_restored(stranger: Stranger) -> None:
 
 @pytest.mark.parametrize(("name", "message"), [("rollback", "release|last"), ("tunnel", "is this machine")])
 def test_playbook_refuses_with_its_reason(stranger: Stranger, name: str, message: str) -> None:
-    assert re.search(message, stranger.play(name, code=2))
+    output = stranger.play(name, code=2)
+    assert re.search(message, output), output
 
 
 def test_every_playbook_is_found(stranger: Stranger) -> None:
