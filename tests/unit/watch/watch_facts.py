@@ -79,10 +79,27 @@ def mount(service: str, destination: str, verdict: str = "ok", **changes: t.Any)
     }
 
 
+def _backup(now: float) -> Facts:
+    """The state of backups that all succeeded."""
+    good = [{"at": now - 2 * DAY, "ok": True, "seq": 11}]
+    return {
+        "max_age_hours": 26,
+        "last_run": {"at": now - 3 * HOUR, "error": ""},
+        "seq": 12,
+        "committed": now - 3 * HOUR,
+        "check_error": "",
+        "offsite_check_error": "",
+        "offsite": {"lag": 0, "error": "", "at": now - 3 * HOUR},
+        "rehearsals": {
+            "local": {"last": {"at": now - 2 * DAY, "ok": True, "error": ""}, "runs": good},
+            "offsite": {"last": {"at": now - 2 * DAY, "ok": True, "error": ""}, "runs": good},
+        },
+    }
+
+
 def healthy(now: float = NOW) -> Facts:
     """The facts of a host without any fault."""
     disk = {"device": 1, "total": 100 * GIB, "free": 60 * GIB, "inodes": 1000000, "inodes_free": 900000}
-    good = [{"at": now - 2 * DAY, "ok": True, "seq": 11}]
     return {
         "uptime": 40 * DAY + now - NOW,
         "disks": [{"path": "/", **disk}, {"path": "/srv", **disk, "device": 2}],
@@ -124,19 +141,7 @@ def healthy(now: float = NOW) -> Facts:
                 },
                 "mounts": {"rows": [mount("db", "/data"), mount("web", "/app")], "seconds": 0.1},
                 "plan": {"rows": [], "problems": [], "last_good": {"number": 3}},
-                "backup": {
-                    "max_age_hours": 26,
-                    "last_run": {"at": now - 3 * HOUR, "error": ""},
-                    "seq": 12,
-                    "committed": now - 3 * HOUR,
-                    "check_error": "",
-                    "offsite_check_error": "",
-                    "offsite": {"lag": 0, "error": "", "at": now - 3 * HOUR},
-                    "rehearsals": {
-                        "local": {"last": {"at": now - 2 * DAY, "ok": True, "error": ""}, "runs": good},
-                        "offsite": {"last": {"at": now - 2 * DAY, "ok": True, "error": ""}, "runs": good},
-                    },
-                },
+                "backup": _backup(now),
                 "history": [],
             }
         },
