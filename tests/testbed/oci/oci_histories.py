@@ -87,7 +87,8 @@ def play(seed: int, *, kill_rate: float = 0.01, jumps: bool = True) -> Verdict:
             clock.wall += chance.choice((-3000, -300, 300, 3000, 90000))
 
     discover = chance.random() < 0.5
-    run = Run(world, clock, seed, hook=hook, reads=lambda: chance.choice(_READ_FAULTS), discover=discover)
+    run = Run(world, clock, seed, hook=hook, reads=lambda: chance.choice(_READ_FAULTS))
+    run.discover = discover
     for _unused in range(400):
         try:
             block = chance.random() < 0.5

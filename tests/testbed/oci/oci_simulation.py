@@ -157,10 +157,6 @@ class Run:
         waits: Policy | None = None,
         hook: t.Callable[[str], None] = lambda place: None,
         reads: t.Callable[[], str] = lambda: "",
-        max_attempts: int = 0,
-        replace: bool = False,
-        confirm: str = "",
-        discover: bool = False,
     ) -> None:
         self.world, self.clock, self.hook = world, clock, hook
         self.spec = spec or make_spec()
@@ -169,7 +165,7 @@ class Run:
         self.disk = ""
         self.events: list[events.Event] = []
         self.sleeps: list[float] = []
-        self.max_attempts, self.replace, self.confirm, self.discover = max_attempts, replace, confirm, discover
+        self.max_attempts, self.replace, self.confirm, self.discover = 0, False, "", False
         self._tokens = 0
         self._outside = dataclasses.replace(
             outside.World.real(),
