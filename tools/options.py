@@ -253,7 +253,9 @@ def main(arguments: t.Sequence[str]) -> int:
     check = "--check" in arguments
     differing = []
     try:
-        for folder in sorted(path.parent.parent for path in (ROOT / "roles").glob("*/meta/options.yml")):
+        for folder in sorted(path.parent for path in (ROOT / "roles").glob("*/meta")):
+            if not (folder / "meta/options.yml").exists():
+                raise WrongOptions(f"{folder.name}: meta/options.yml is missing. Describe the role's variables there.")
             for path, text in Role(folder, ROOT).texts().items():
                 if not path.exists() or path.read_text() != text:
                     differing.append(str(path.relative_to(ROOT)))

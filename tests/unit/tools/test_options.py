@@ -203,6 +203,12 @@ def test_foreign_prefix_is_refused(options, motor):
         motor(options={"boat_name": {"description": "It.", "type": "str", "default": ""}})
 
 
+def test_role_without_a_source_is_refused(options, motor, tmp_path, capsys):
+    (tmp_path / "roles/boat/meta").mkdir(parents=True)
+    assert options.main(["--check"]) == 2
+    assert "boat: meta/options.yml is missing" in capsys.readouterr().out
+
+
 def test_missing_markers_are_refused(options, motor, tmp_path, capsys):
     (tmp_path / "roles/motor/README.md").write_text("# motor\n")
     assert options.main([]) == 2
