@@ -183,8 +183,10 @@ class Role:
 
 
 def is_unset(option: dict[str, Yaml], documented: dict[str, Yaml]) -> bool:
-    """Whether the role's default stands for no value, since the module has no default and the role needs one."""
-    return "default" not in documented and not documented.get("required") and option.get("default") in ("", 0, [], {})
+    """Whether the role's default stands, or as a template can stand, for no value: the module has no default."""
+    default = option.get("default")
+    empty = default in ("", 0, [], {}) or (isinstance(default, str) and "{{" in default)
+    return "default" not in documented and not documented.get("required") and empty
 
 
 def merged(below: dict[str, Yaml], above: dict[str, Yaml]) -> dict[str, Yaml]:

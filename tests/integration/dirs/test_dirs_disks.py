@@ -101,7 +101,7 @@ def test_a_disk_is_recognised(lab):
     at = lab.place / "archive"
     entry = {"path": str(at), "mountpoint": True}
     at.mkdir()
-    assert "is not a mount point: the disk is not mounted;" in lab.refused(entry)
+    assert "is not a mount point: the disk is not mounted." in lab.refused(entry)
     lab.mount("-o", "loop", first, at=at)
     assert lab.run(entry, check=True)["changed"]
     assert not (at / ".onebox-disk").exists()
@@ -150,7 +150,7 @@ def test_a_mark_that_is_not_ours(lab, damage):
         mark.mkdir()
     else:
         os.mkfifo(mark)
-    assert ".onebox-disk there " in lab.refused({"path": str(at), "mountpoint": True})
+    assert ".onebox-disk in its root " in lab.refused({"path": str(at), "mountpoint": True})
 
 
 def test_what_lies_below_an_unmounted_disk_is_not_made(lab):
