@@ -45,7 +45,8 @@ verify: setup ## prove every mount again: make verify HOST=demo
 report: setup ## show the last reports and write report.html about all hosts
 	@ansible-playbook playbooks/report.yml $(ARGS)
 
-test: lint sanity unit integration outside molecule ## everything but the heavier tiers below
+test: testbed ## everything but the heavier tiers below
+	@tools/lanes "lint sanity unit outside" "integration molecule"
 
 lint: setup-dev ## ansible-lint, yamllint, ruff, mypy, changelog and documentation lint, Galaxy's importer
 	@tools/lint

@@ -168,7 +168,7 @@ def commit_subjects(root: pathlib.Path) -> t.Iterator[Finding]:
     base = next((commit for ref in ("origin/main", RELEASED) if (commit := _git(root, "merge-base", "HEAD", ref))), "")
     log = _git(root, "log", "--no-merges", "--format=%h %s", f"{base.strip()}..HEAD") if base else ""
     for line in log.splitlines():
-        commit, _, subject = line.partition(" ")
+        commit, unused, subject = line.partition(" ")
         yield from subject_findings(commit, subject)
 
 

@@ -27,7 +27,7 @@ def module_options(name: str, root: pathlib.Path) -> dict[str, Yaml]:
     options: dict[str, Yaml] = {}
     for fragment in documentation.get("extends_documentation_fragment") or ():
         if fragment.startswith(PREFIX):
-            file, _, part = fragment.removeprefix(PREFIX).partition(".")
+            file, unused, part = fragment.removeprefix(PREFIX).partition(".")
             path = root / f"plugins/doc_fragments/{file}.py"
             options.update(yaml.safe_load(_constant(path, part.upper() or "DOCUMENTATION")).get("options") or {})
     options.update(documentation.get("options") or {})

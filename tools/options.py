@@ -85,7 +85,7 @@ class Role:
         names = [*own, *(name for name in origins if name not in own)]
         variable_of = {origin: name for name, origin in origins.items()}
         found = [self._variable(name, own.get(name) or {}, origins.get(name), variable_of) for name in names]
-        for name, option, _ in found:
+        for name, option, _unused in found:
             if not name.startswith(f"{self.name}_"):
                 raise WrongOptions(f"{self.name}: {name} does not begin with the role's name")
             if "description" not in option or "type" not in option:
@@ -104,7 +104,7 @@ class Role:
                     origins.setdefault(f"{self.name}_{option}", (module, option))
         for name, entry in own.items():
             if "from" in entry:
-                module, _, option = entry["from"].partition(".")
+                module, unused, option = entry["from"].partition(".")
                 if option not in self._documented(module):
                     raise WrongOptions(f"{self.name}: {name} is taken from {module}.{option}, which does not exist")
                 origins[name] = (module, option)

@@ -27,7 +27,7 @@ def replaced(path: pathlib.Path, begin: str, end: str, text: str) -> str:
         ValueError: the lines are missing.
     """
     before, found, rest = path.read_text().partition(f"{begin}\n")
-    _, closed, after = rest.partition(f"{end}\n")
+    unused, closed, after = rest.partition(f"{end}\n")
     if not found or not closed:
         raise ValueError(f"{path}: the lines {begin!r} and {end!r} are missing")
     return f"{before}{begin}\n{text}{end}\n{after}"

@@ -8,7 +8,7 @@ import typing as t
 
 FENCE = re.compile(r"\s*(```|~~~)")
 ITEM = re.compile(r"\s*(?:[-*+]|\d+\.)\s+")
-SENTENCE = re.compile(r"(?<=[.!?:])[)*_\"”]*\s+(?=[A-Z`*_\"(\[<0-9])")
+SENTENCE = re.compile(r"(?<=[.!?:])[)*_\"\u201d]*\s+(?=[A-Z`*_\"(\[<0-9])")
 WHAT = re.compile(r"\bwhat(?:ever)?\b", re.IGNORECASE)
 YOU = re.compile(r"\byou(?:r|rs|rself)?\b", re.IGNORECASE)
 LONG = 30

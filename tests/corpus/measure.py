@@ -313,7 +313,7 @@ def main() -> int:
     cases = [case for case in cases if re.search(given.only, f"{case.folder}/{case.file}")]
     rows = []
     pool = concurrent.futures.ProcessPoolExecutor(given.jobs)
-    with open(given.out or os.devnull, "w", encoding="utf-8") as out, pool:
+    with pool, open(given.out or os.devnull, "w", encoding="utf-8") as out:
         for number, row in enumerate(pool.map(measure, cases), 1):
             rows.append(row)
             out.write(json.dumps(row) + "\n")

@@ -36,9 +36,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model import 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece, Reader
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, locate, moved
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import gather as gather
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import gather, resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.result import Result, Timings
 from ansible_collections.onebox.stack.plugins.module_utils.compose.secrecy import Secrecy

@@ -115,14 +115,14 @@ def test_a_disk_is_recognised(lab):
     message = lab.refused(entry)
     assert f"another disk is mounted on {at}: it is a disk without our mark instead of {identity}" in message
     assert not (at / ".onebox-disk").exists()
-    record = message.rsplit(" ", 1)[1]
+    record = message.rstrip(".").rsplit(" ", 1)[1]
     os.unlink(record)  # replaced on purpose
     assert lab.run(entry)["changed"]
     other = (at / ".onebox-disk").read_text().strip()
     assert other != identity
     lab.unmount(at)
     lab.mount("-o", "loop", first, at=at)
-    assert f"this is the disk {identity}" in lab.refused(entry)
+    assert f"it is the disk {identity}" in lab.refused(entry)
     lab.unmount(at)
     lab.mount("-o", "loop", second, at=at)
     assert not lab.run(entry)["changed"]

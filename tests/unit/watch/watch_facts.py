@@ -166,8 +166,8 @@ class Watch:
         document: the document of the last run.
     """
 
-    def __init__(self, declared: t.Mapping[str, t.Any] = CONFIG, now: float = NOW) -> None:
-        self.config = configs.parse(copy.deepcopy(dict(declared)))
+    def __init__(self, declared: t.Mapping[str, t.Any] | None = None, now: float = NOW) -> None:
+        self.config = configs.parse(copy.deepcopy(dict(declared or CONFIG)))
         self.now = now
         self.notes: Facts = {"at": now - STEP, "uptime": 40 * DAY + now - NOW - STEP}
         self.document: Facts = {}

@@ -132,4 +132,4 @@ def judge(name: str, value: str | None, position: str, public: bool) -> Judged:
 def random_value(length: int = 32) -> str:
     """A random value that needs no quoting in a URL, a shell or YAML."""
     letters = string.ascii_letters + string.digits
-    return secrets.choice(string.ascii_letters) + "".join(secrets.choice(letters) for _ in range(length - 1))
+    return secrets.choice(string.ascii_letters) + "".join(secrets.choice(letters) for unused in range(length - 1))

@@ -29,16 +29,16 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def tag(name: str, /, *children: t.Any, **attributes: object) -> Html:
+def tag(element: str, /, *children: t.Any, **attributes: object) -> Html:
     """An element. ``class_`` stands for ``class``, ``_`` in names for ``-``. Attributes that are None are left out."""
     pairs = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{text(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
-    if name in _EMPTY:
-        return Html(f"<{name}{pairs}>" if name in ("meta", "br") else f"<{name}{pairs}/>")
-    return Html(f"<{name}{pairs}>{join(children)}</{name}>")
+    if element in _EMPTY:
+        return Html(f"<{element}{pairs}>" if element in ("meta", "br") else f"<{element}{pairs}/>")
+    return Html(f"<{element}{pairs}>{join(children)}</{element}>")
 
 
 def join(children: t.Iterable[t.Any]) -> Html:

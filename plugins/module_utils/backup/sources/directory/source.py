@@ -35,7 +35,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.direct
     place,
     put,
     recognise,
-    tamper,
+)
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import (
+    tamper as tampering,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.import_tree import (
     TreeImport,
@@ -63,7 +65,7 @@ class DirectoryKind(Kind):
     as_files = True
     # Only the swap of names changes the stack.
     notes_itself = True
-    damages = (tamper.ALTERED_FILE,)
+    damages = (tampering.ALTERED_FILE,)
     # Whatever a directory holds, expected or not, keeps that directory out of the set and nothing else.
     unexpected = SourceLimit
 
@@ -143,7 +145,7 @@ class DirectoryKind(Kind):
             trees.remove_tree(target)
 
     def tamper(self, test: SelfTest, source: Source) -> None:
-        tamper.controls(test, source)
+        tampering.controls(test, source)
 
     def import_(self, context: Context, spec: SourceSpec, datum: Datum, scratch: str) -> Import:
         return TreeImport(context, spec, datum.file, scratch)

@@ -25,9 +25,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgr
     load,
     replace,
     surroundings,
-    tamper,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import server as postgresql
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import (
+    tamper as tampering,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.import_dump import DumpImport
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.model import ServerFacts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.throwaway import throwaway
@@ -44,7 +46,7 @@ class PostgresqlKind(Kind):
 
     name = "postgresql"
     speaks_sql = True
-    damages = (tamper.CUT_DUMP, tamper.ALTERED_ROW)
+    damages = (tampering.CUT_DUMP, tampering.ALTERED_ROW)
 
     def capture(self, run: Capturer, spec: SourceSpec, staging: str) -> Captured:
         container = lookup.find_container(run.cli.engine, run.declaration.stack, spec)
@@ -127,7 +129,7 @@ class PostgresqlKind(Kind):
         return Rehearsed(found, notes)
 
     def tamper(self, test: SelfTest, source: Source) -> None:
-        tamper.controls(test, source)
+        tampering.controls(test, source)
 
     def import_(self, context: Context, spec: SourceSpec, datum: Datum, scratch: str) -> Import:
         return DumpImport(context, spec, datum, scratch)

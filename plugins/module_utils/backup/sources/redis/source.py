@@ -21,7 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.base i
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis import load as redis_load
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis import server as redis
-from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis import tamper
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis import tamper as tampering
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis.import_rdb import RdbImport
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis.model import RedisFacts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis.restore import recover, restore_redis
@@ -37,7 +37,7 @@ class RedisKind(Kind):
     """A Redis or Valkey in a container."""
 
     name = "redis"
-    damages = (tamper.EMPTY_RDB,)
+    damages = (tampering.EMPTY_RDB,)
 
     def capture(self, run: Capturer, spec: SourceSpec, staging: str) -> Captured:
         container = lookup.find_container(run.cli.engine, run.declaration.stack, spec)
@@ -76,7 +76,7 @@ class RedisKind(Kind):
             cli.remove(container)
 
     def tamper(self, test: SelfTest, source: Source) -> None:
-        tamper.controls(test, source)
+        tampering.controls(test, source)
 
     def import_(self, context: Context, spec: SourceSpec, datum: Datum, scratch: str) -> Import:
         return RdbImport(context, spec, datum.file, scratch)
