@@ -216,7 +216,7 @@ def test_a_lock_file_that_cannot_be_made_is_named(tmp_path: pathlib.Path) -> Non
     blocker.write_text("")
     for path in (tmp_path / "vm.json", blocker / "vm.json"):
         with (
-            pytest.raises(OciError, match=rf"{path.parent}.*Give another state_file"),
+            pytest.raises(OciError, match=rf"{path.parent}.*[^.]\. Set another state_file"),
             states.locked(str(path), World.real()),
         ):
             pytest.fail("locked without a lock")

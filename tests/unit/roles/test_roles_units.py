@@ -61,8 +61,9 @@ def requests(case: dict[str, t.Any], **facts: t.Any) -> list[dict[str, t.Any]]:
     variables: dict[str, t.Any] = {"inventory_hostname": "oci-vm", "playbook_dir": "/home/anna/onebox"}
     variables |= {"ansible_playbook_python": "/home/anna/onebox/.venv/bin/python"}
     variables |= {"ansible_inventory_sources": ["localhost,"]}
-    for part in ("defaults", "vars"):
-        variables |= loader.load_from_file(str(ROLES / case["role"] / part / "main.yml"), trusted_as_template=True)
+    # The roles depend on onebox.
+    for file in ("onebox/defaults", f"{case['role']}/defaults", f"{case['role']}/vars"):
+        variables |= loader.load_from_file(str(ROLES / file / "main.yml"), trusted_as_template=True)
     variables |= {"ansible_facts": {**case["facts"], **facts}, **case["vars"]}
     # The role runs on the controller, without facts. These two it reads from uname and from the environment.
     variables |= {"__oci_instance_is_mac": facts.get("system") == "Darwin", "__oci_instance_by_timer": False}

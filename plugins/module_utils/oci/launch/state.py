@@ -207,7 +207,7 @@ def locked(path: str, world: World, timeout: float = 10.0) -> t.Iterator[None]:
                 "instances. Wait for it or stop it; it can be resumed at any time."
             ) from error
         except (files.FileError, lock.LockError) as error:
-            raise OciError(f"{error}. Set another state_file.") from error
+            raise OciError(f"{str(error).rstrip('.')}. Set another state_file.") from error
         yield
 
 
