@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_backup_runner
-short_description: Install the backup runner of a stack, its configuration and its timers
+short_description: Install the backup runner of a stack and its configuration
 description:
   - Installs the runner on the managed host as one file that needs only Python 3.9 or newer, and the checked backup
     configuration of a stack. Timers and operators run that file without Ansible.
-  - Creates the private directories of the sets and their state, and starts the timers.
+  - Creates the private directories of the sets and their state. M(onebox.stack.scheduled_job) installs timers.
   - Returns the state of the backups, and whether a first one is needed.
 version_added: 0.1.0
 author:
@@ -47,20 +47,6 @@ options:
       - A file with empty content is not changed.
     type: dict
     default: {}
-  units:
-    description: Files to write with mode 0644, path to content, such as the timers.
-    type: dict
-    default: {}
-  timers:
-    description: Names of the timers of O(units) to enable and start. With an empty list, systemd is not used.
-    type: list
-    elements: str
-    default: []
-  scope:
-    description: Whether the timers belong to the systemd of the host or of the user.
-    type: str
-    choices: [system, user]
-    default: system
 """
 
 EXAMPLES = r"""
@@ -98,16 +84,6 @@ secrets_changed:
   returned: success
   type: list
   elements: str
-units_changed:
-  description: Paths of O(units) that were, or would be, written.
-  returned: success
-  type: list
-  elements: str
-timers_changed:
-  description: Names of O(timers) that were, or would be, started.
-  returned: success
-  type: list
-  elements: str
 backups:
   description:
     - The state of the backups, as M(onebox.stack.stack_backup_info) returns it. If the repository cannot be read, only
@@ -124,14 +100,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import outlook
-from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install, timers
+from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install
 from ansible_collections.onebox.stack.plugins.module_utils.core import system_python
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
 def install_runner(module: AnsibleModule) -> dict[str, t.Any]:
-    """Install the program, its configuration, secrets and units, and start the timers."""
+    """Install the program, its configuration and secrets."""
     given, check, world = module.params, module.check_mode, World.real()
     # Before anything is written: a runner that cannot be installed leaves nothing.
     python = system_python.choose(given["interpreter"] or "", "interpreter (backups_python)", world)
@@ -144,22 +120,17 @@ def install_runner(module: AnsibleModule) -> dict[str, t.Any]:
         keys = contexts.make(declared, world).keys
         filled[keys.path] = keys.replaced_by(filled[keys.path])
     secrets = install.put_files(filled, 0o600, check)
-    units = install.put_files(given["units"], 0o644, check)
-    user = given["scope"] == "user"
-    started = timers.ensure(given["timers"], user=user, rewritten=bool(units), check=check, world=world)
     context = contexts.make(declared, world)
     # Here, because a unit that may write to nothing but its sets could not create it.
     key = not os.path.lexists(context.keys.path) if check else context.keys.create()
     backups = outlook(context)
     return {
-        "changed": bool(config or places or runner or secrets or units or started or key),
+        "changed": bool(config or places or runner or secrets or key),
         "authentication_file": context.keys.path,
         "authentication_created": key,
         "config_changed": config,
         "runner_changed": runner,
         "secrets_changed": secrets,
-        "units_changed": units,
-        "timers_changed": started,
         "backups": backups,
         "diff": {"before_header": given["config"], "after_header": given["config"], "before": before, "after": after},
     }
@@ -174,9 +145,6 @@ def main() -> None:
             "config": {"type": "path", "required": True},
             "declaration": {"type": "dict", "required": True},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
-            "units": {"type": "dict", "default": {}},
-            "timers": {"type": "list", "elements": "str", "default": []},
-            "scope": {"type": "str", "choices": ["system", "user"], "default": "system"},
         },
     )
 

@@ -169,7 +169,7 @@ def _loader() -> read.Load:
         return loader.construct_scalar(node) or None
 
     Loader.add_multi_constructor("!", untagged)
-    return lambda text: yaml.load(text, Loader=Loader)  # noqa: S506
+    return lambda text: yaml.load(text, Loader=Loader)  # noqa: S506 (Loader is a SafeLoader with unknown tags as plain data)
 
 
 def _order(params: t.Mapping[str, t.Any]) -> scaffold.Order:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 
 R = t.TypeVar("R", bound="Row")
-Dict = t.Dict[str, t.Any]  # noqa: UP006
+Dict = t.Dict[str, t.Any]  # noqa: UP006 (evaluated at import, where type checkers for 3.9 want typing)
 
 
 @dataclass

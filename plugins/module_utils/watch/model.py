@@ -15,7 +15,7 @@ SEVERITIES = (CRITICAL, WARNING, INFO)
 # One probe's answer, as JSON holds it. With the key ``error`` there is no data.
 Facts = t.Mapping[str, t.Any]
 # The watch's own notes of earlier runs, as JSON holds them.
-Notes = t.Dict[str, t.Any]  # noqa: UP006
+Notes = t.Dict[str, t.Any]  # noqa: UP006 (evaluated at import, where type checkers for 3.9 want typing)
 
 
 class WatchError(OneboxError):

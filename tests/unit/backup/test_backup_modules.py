@@ -147,13 +147,11 @@ def test_runner_is_installed_once_and_its_diff_shows_the_configuration(site):
         "config": str(site.base / "etc" / "blog.json"),
         "declaration": site.declared,
         "secrets": {str(site.base / "etc" / "key"): "k3y", str(site.base / "etc" / "empty"): ""},
-        "units": {str(site.base / "units" / "blog.timer"): "[Timer]\n"},
     }
     for check in (True, False):
         code, found = site.run("stack_backup_runner", check=check, **given)
         assert (code, found["changed"], found["runner_changed"], found["config_changed"]) == (0, True, True, True)
         assert found["secrets_changed"] == [str(site.base / "etc" / "key")]
-        assert found["units_changed"] == [str(site.base / "units" / "blog.timer")]
         assert "k3y" not in json.dumps(found)
         assert '"stack": "blog"' in found["diff"]["after"]
         assert (site.base / "bin" / "onebox-backup").exists() is not check
@@ -162,7 +160,7 @@ def test_runner_is_installed_once_and_its_diff_shows_the_configuration(site):
     code, found = site.run("stack_backup_runner", **given)
     assert (code, found["changed"]) == (0, False)
     assert (site.base / "bin" / "onebox-backup").read_bytes().startswith(b"#!/usr/bin/python3 -IS\n")
-    code, found = site.run("stack_backup_runner", **{**given, "units": {"relative": "x"}})
+    code, found = site.run("stack_backup_runner", **{**given, "secrets": {"relative": "x"}})
     assert code == 1
     assert "'relative' must be an absolute path" in found["msg"]
 

@@ -31,7 +31,7 @@ services:
       - ./conf/app.yml:/etc/app.yml:ro
       - ./uploads:/data
       - /srv/app/files:/files
-      - ../shared:/shared
+      - ../common:/common
       - /var/run/docker.sock:/var/run/docker.sock
       - /srv/app/site.conf:/etc/site.conf:ro
   vpn:
@@ -131,7 +131,7 @@ def test_directories_have_the_owner_that_the_project_shows(project):
     assert (found["/srv/app/files"]["owner"], found["/srv/app/files"]["group"]) == ("1000", "1001")
     assert (found["/srv/app/vpn"]["owner"], found["/srv/app/vpn"]["group"]) == ("70", "71")
     assert (found["/srv/app/db"]["owner"], found["/srv/app/db"]["mode"]) == ("999", "0700")
-    assert "/srv/app/shared" in found
+    assert "/srv/app/common" in found
     # Neither a file nor a socket becomes a directory.
     assert not {"/srv/app/site.conf", "/var/run/docker.sock", "/opt/onebox/app/uploads"} & set(found)
 
@@ -171,15 +171,15 @@ def test_backup_sources_are_those_of_databases_and_data(project):
 def test_source_that_leads_out_is_moved_by_the_override(project):
     made = run(project)
     override = values(project, "stacks/app/compose.override.yml")["services"]
-    assert override["web"]["volumes"] == ["/srv/app/shared:/shared"]
-    assert any("../shared" in need["what"] for need in made.needs)
+    assert override["web"]["volumes"] == ["/srv/app/common:/common"]
+    assert any("../common" in need["what"] for need in made.needs)
 
 
 def test_file_that_comes_with_the_project_is_not_copied_by_hand(project):
     (project / "site.conf").write_text("a")
     made = run(project)
     override = values(project, "stacks/app/compose.override.yml")["services"]
-    assert override["web"]["volumes"] == ["/srv/app/shared:/shared", "./site.conf:/etc/site.conf:ro"]
+    assert override["web"]["volumes"] == ["/srv/app/common:/common", "./site.conf:/etc/site.conf:ro"]
     assert not any("site.conf" in need["what"] for need in made.needs)
 
 

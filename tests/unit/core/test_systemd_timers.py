@@ -131,6 +131,15 @@ def test_timer_is_installed_once_and_then_left_alone(host):
     assert [call[0] for call in host.calls] == ["show"]
 
 
+def test_refusal_of_systemd_reaches_the_user(host, monkeypatch):
+    def masked(words, unit):
+        raise process.CommandError(f"Unit file {unit} is masked.", process.Result((), 1, "", "", 0.0))
+
+    monkeypatch.setattr(host, "change", masked)
+    with pytest.raises(JobError, match=r"the timer cannot be changed: Unit file beat\.timer is masked"):
+        host.ensure(JOB)
+
+
 def test_changed_service_is_loaded_and_its_timer_continues(host):
     host.ensure(JOB)
     host.calls.clear()

@@ -27,7 +27,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import Dict, DueReport, JobRow
 
 # The error of a job, "" for none, and its exit code.
-Outcome = t.Tuple[str, int]  # noqa: UP006
+Outcome = t.Tuple[str, int]  # noqa: UP006 (evaluated at import, where type checkers for 3.9 want typing)
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 # A failed job is tried again after this many seconds, not at every start.
 AGAIN = 3600.0

@@ -14,7 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_m
 
 # restic itself tries an unreachable repository again for many minutes; opening it may take this many seconds.
 OPEN_TIMEOUT = 60.0
-Rows = t.List[t.Dict[str, t.Any]]  # noqa: UP006
+Rows = t.List[t.Dict[str, t.Any]]  # noqa: UP006 (evaluated at import, where type checkers for 3.9 want typing)
 
 
 class Snapshots:

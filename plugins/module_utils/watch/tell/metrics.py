@@ -20,7 +20,7 @@ _HELP = {
     "onebox_watch_disk_free_bytes": "Free bytes of a filesystem.",
     "onebox_watch_disk_seconds_left": "Forecast seconds until the filesystem is full, absent when it does not grow.",
 }
-Row = t.Tuple[str, t.Dict[str, str], float]  # noqa: UP006
+Row = t.Tuple[str, t.Dict[str, str], float]  # noqa: UP006 (evaluated at import, where type checkers for 3.9 want typing)
 
 
 def text(found: Facts) -> str:
