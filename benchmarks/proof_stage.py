@@ -37,7 +37,9 @@ def containers(count: int) -> t.Iterator[list[str]]:
                 _docker("run", "-d", "--network", "none", "--name", name, *binds, IMAGE, "/bin/sleep", "100000")
             yield names
         finally:
-            subprocess.run(["docker", "rm", "-f", *names], check=False, capture_output=True)
+            # One after the other: Docker 20.10 can block for ever (libnetwork) when very many containers end at once.
+            for name in names:
+                subprocess.run(["docker", "rm", "-f", name], check=False, capture_output=True)
             subprocess.run(["docker", "rmi", "-f", IMAGE], check=False, capture_output=True)
 
 
