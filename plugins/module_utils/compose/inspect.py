@@ -347,7 +347,7 @@ class Inspector:
 
 def _content(reader: Reader, model: Model, judge_builds: bool) -> dict[str, Content]:
     """The digests of the files of each service."""
-    written = declaration.written_to(model)
+    written = {os.path.realpath(path) for path in declaration.written_to(model)}
     content = {
         name: reader.content(service, model.variables, model.project_dir, written)
         for name, service in model.services.items()

@@ -51,7 +51,7 @@ def configuration(service: Service, project_dir: str, written: t.Iterable[str]) 
 
     Args:
         project_dir: the deploy directory.
-        written: directories that containers of the stack can write to. A file there is data.
+        written: directories that containers of the stack can write to, without symbolic links. A file there is data.
     """
     if reloads(service):
         return []
@@ -67,7 +67,7 @@ def configuration(service: Service, project_dir: str, written: t.Iterable[str]) 
             continue
         real = os.path.realpath(bind.source)
         # What a service can write to itself and comes with the stack counts as it was shipped, see digests.Reader.
-        if bind.read_only and any(_below(real, os.path.realpath(each)) for each in written):
+        if bind.read_only and any(_below(real, each) for each in written):
             continue
         if not {real, bind.source} & _FILES_OF_THE_HOST and not any(_below(real, each) for each in _OF_THE_HOST):
             found.append(bind)

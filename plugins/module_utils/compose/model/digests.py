@@ -98,7 +98,7 @@ class Reader:
         Args:
             values: the variables for ``environment`` secrets and configs.
             base: the deploy directory.
-            written: directories that containers of the stack can write to.
+            written: directories that containers of the stack can write to, without symbolic links.
         """
         files = {f"{ref.collection}/{ref.name}": self._ref(ref, values) for ref in service.files}
         code = {}
