@@ -310,7 +310,7 @@ BAD = [
     ({"mode": "sometimes"}, "mode"),
     ({"subnet_id": None}, "subnet_id"),
     ({"subnet_id": "ocid1.vcn.oc1.x.y"}, "subnet_id is the OCID of a vcn"),
-    ({"ocpus": 4}, "4 OCPU asked, 2 are free"),
+    ({"ocpus": 4}, "4 OCPU requested, 2 are free"),
     ({"interval_floor": 1, "endpoint": None}, "interval_floor must be at least 300"),
     ({"config_file": "/nowhere"}, "/nowhere does not exist"),
     ({"endpoint": "gopher://x"}, "endpoint must be"),

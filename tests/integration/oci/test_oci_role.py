@@ -38,6 +38,8 @@ class Site:
         self.values: dict[str, t.Any] = {
             "ansible_user": "ubuntu",
             "ansible_become": True,
+            "onebox_stack": "coinpilot",
+            "compose_stack_source": "",
             "oci_instance_name": "coinpilot-ins",
             "oci_instance_compartment_id": COMPARTMENT,
             "oci_instance_config_file": str(account.config_file),

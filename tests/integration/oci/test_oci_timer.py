@@ -139,6 +139,8 @@ def clear(socket: str) -> None:
 
 def inventory(folder: pathlib.Path, server: Server, config_file: pathlib.Path) -> None:
     values = {
+        "onebox_stack": "coinpilot",
+        "compose_stack_source": "",
         "oci_instance_name": "coinpilot-ins",
         "oci_instance_compartment_id": COMPARTMENT,
         "oci_instance_config_file": str(config_file),
