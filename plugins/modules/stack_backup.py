@@ -93,7 +93,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import run
-from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, WAIT, returned, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, WAIT, open_context, returned
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
@@ -101,7 +101,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 def back_up(module: AnsibleModule) -> dict[str, t.Any]:
     """Back up the stack, or plan it. A failed run returns its report."""
     given = module.params
-    context = surroundings(given["name"], given["config"], World.real())
+    context = open_context(given["name"], given["config"], World.real())
     if module.check_mode:
         return {"changed": True, **run.preview(context, force_prune=given["force_prune"])}
     report = run.backup(context, wait=given["wait"], accept_drop=given["accept_drop"], force_prune=given["force_prune"])

@@ -84,14 +84,14 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import status
-from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, info, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, info, open_context
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
 def inspect(module: AnsibleModule) -> dict[str, t.Any]:
     """The state of the backups."""
-    context = surroundings(module.params["name"], module.params["config"], World.real())
+    context = open_context(module.params["name"], module.params["config"], World.real())
     return {"changed": False, **info(status.inspect(context))}
 
 

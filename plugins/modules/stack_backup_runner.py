@@ -97,8 +97,8 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.backup.options import outlook
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install
 from ansible_collections.onebox.stack.plugins.module_utils.core import system_python
@@ -111,11 +111,11 @@ def install_runner(module: AnsibleModule) -> dict[str, t.Any]:
     given, check, world = module.params, module.check_mode, World.real()
     # Before anything is written: a runner that cannot be installed leaves nothing.
     python = system_python.choose(given["interpreter"] or "", "interpreter (backups_python)", world)
-    config, before, after = install.write_declaration(given["config"], given["declaration"], check)
-    places = install.make_places(given["declaration"], check)
+    config, before, after = install.write_config(given["config"], given["declaration"], check)
+    places = install.create_directories(given["declaration"], check)
     runner = install.install(given["path"], python, check)
     filled = {path: text for path, text in given["secrets"].items() if text}
-    declared = declaration.parse(given["declaration"], beside=given["config"])
+    declared = configuration.parse(given["declaration"], beside=given["config"])
     if declared.authentication_file in filled:
         keys = contexts.make(declared, world).keys
         filled[keys.path] = keys.replaced_by(filled[keys.path])

@@ -172,7 +172,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import migrate
-from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, WAIT, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, WAIT, open_context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import migrations as sql_migrations
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -201,7 +201,7 @@ def move_in(module: AnsibleModule) -> dict[str, t.Any]:
         tuple(migrate.datum(given["data_dir"] or "", **one) for one in given["data"]),
         tuple(sql_migrations.read(given["migrations_dir"] or "", **one) for one in given["migrations"]),
     )
-    context = surroundings(given["name"], given["config"], World.real())
+    context = open_context(given["name"], given["config"], World.real())
     report = migrate.migrate(
         context, request, confirm=given["confirm"] or "", wait=given["wait"], dry=module.check_mode
     )

@@ -95,7 +95,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, selftest
-from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, SET, WAIT, chosen, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, SET, WAIT, chosen, open_context
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
@@ -103,7 +103,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 def rehearse_set(module: AnsibleModule) -> dict[str, t.Any]:
     """Rehearse a set, or only name it in check mode. A failed rehearsal returns its report."""
     given = module.params
-    context = surroundings(given["name"], given["config"], World.real(), given["authentication_key"])
+    context = open_context(given["name"], given["config"], World.real(), given["authentication_key"])
     accepted = given["accept_unauthenticated"]
     snapshot = chosen(context, given["repository"], given["set"], accepted)
     if module.check_mode:

@@ -100,7 +100,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.backup import restore
-from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, SET, WAIT, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.backup.options import CONFIG, SET, WAIT, open_context
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
@@ -117,7 +117,7 @@ def restore_set(module: AnsibleModule) -> dict[str, t.Any]:
         accepted=given["accept_unauthenticated"],
     )
     confirm = given["confirm"] or ""
-    context = surroundings(given["name"], given["config"], World.real(), given["authentication_key"])
+    context = open_context(given["name"], given["config"], World.real(), given["authentication_key"])
     if module.check_mode:
         report = restore.preview(context, request, confirm)
     else:

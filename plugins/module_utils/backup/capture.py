@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup.configuration import BackupConfig
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
-from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import lookup, registry
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest, Source
@@ -37,11 +37,11 @@ class Capturer:
         excludes: absolute paths in them that it leaves out.
     """
 
-    def __init__(self, declaration: Declaration, open_cli: t.Callable[[], Cli], world: World, *, archive: bool) -> None:
-        self.declaration = declaration
+    def __init__(self, config: BackupConfig, open_cli: t.Callable[[], Cli], world: World, *, archive: bool) -> None:
+        self.config = config
         self.world = world
         self.archive = archive
-        self.lists = os.path.join(declaration.state_dir, "lists")
+        self.lists = os.path.join(config.state_dir, "lists")
         self._open_cli = open_cli
         self.used_engine = False
         self.no_room = False
@@ -70,11 +70,11 @@ class Capturer:
             registry.of(source).keep(source, staging, self.lists)
 
 
-def uncovered(engine: Engine, declaration: Declaration) -> list[str]:
+def uncovered(engine: Engine, config: BackupConfig) -> list[str]:
     """A warning for each database of the stack that no source names."""
-    named = {spec.service for spec in declaration.sources} | {spec.container for spec in declaration.sources}
+    named = {spec.service for spec in config.sources} | {spec.container for spec in config.sources}
     warnings = []
-    for container in lookup.project_containers(engine, declaration.stack):
+    for container in lookup.project_containers(engine, config.stack):
         if container.service in named or container.name in named:
             continue
         if databases.is_database(container.image_ref):
@@ -82,11 +82,11 @@ def uncovered(engine: Engine, declaration: Declaration) -> list[str]:
     return warnings
 
 
-def no_longer_declared(declaration: Declaration, newest: StoredSet | None) -> list[str]:
+def no_longer_declared(config: BackupConfig, newest: StoredSet | None) -> list[str]:
     """A warning for each source of the newest set that is not configured any more: later sets do not hold it."""
     if newest is None or newest.manifest is None:
         return []
-    declared = {spec.name for spec in declaration.sources}
+    declared = {spec.name for spec in config.sources}
     return [
         f"source {source.name} ({source.kind}) is in set {newest.seq} and not configured any more: no later set holds "
         f"it. To keep its last copy, run onebox-backup with: pin {newest.seq}"
@@ -95,10 +95,10 @@ def no_longer_declared(declaration: Declaration, newest: StoredSet | None) -> li
     ]
 
 
-def in_no_set(declaration: Declaration, newest: Manifest | None) -> list[str]:
+def in_no_set(config: BackupConfig, newest: Manifest | None) -> list[str]:
     """A note for each configured source that is newer than the newest set."""
     return [
         f"source {spec.name} ({spec.kind}) is in no set yet: the next backup includes it"
-        for spec in declaration.sources
+        for spec in config.sources
         if newest is not None and newest.source(spec.name) is None and spec.name not in newest.left_out
     ]

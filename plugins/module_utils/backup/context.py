@@ -12,8 +12,8 @@ import socket
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup.configuration import BackupConfig
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
-from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     Busy,
     SourceError,
@@ -39,7 +39,7 @@ class Context:
         log: takes a line of progress.
     """
 
-    declaration: Declaration
+    config: BackupConfig
     store: Store
     offsite: ResticStore | None
     state: State
@@ -97,12 +97,12 @@ class Context:
         Raises:
             SpaceError: with what is free and what is needed.
         """
-        needed = int(size * 1.2) + (self.declaration.reserve_mib << 20)
+        needed = int(size * 1.2) + (self.config.reserve_mib << 20)
         free = trees.free_bytes(place)
         if free < needed:
             raise SpaceError(
                 f"{place} has {free >> 20} MiB free and {what} needs {needed >> 20} MiB (1.2 times the set and "
-                f"{self.declaration.reserve_mib} MiB in reserve); make room, old sets are not deleted for it"
+                f"{self.config.reserve_mib} MiB in reserve); make room, old sets are not deleted for it"
             )
 
     def _give_lock(self, descriptor: int) -> None:
@@ -118,26 +118,26 @@ class Context:
             from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 
             try:
-                engine = find.find(self.declaration.container_engine, self.declaration.socket or None, world=self.world)
+                engine = find.find(self.config.container_engine, self.config.socket or None, world=self.world)
             except EngineError as error:
                 raise SourceError(str(error)) from error
-            self._cli = Cli(engine, self.declaration.timeout, self.world)
+            self._cli = Cli(engine, self.config.timeout, self.world)
         return self._cli
 
 
-def make(declaration: Declaration, world: World, log: t.Callable[[str], None] = lambda _line: None) -> Context:
+def make(config: BackupConfig, world: World, log: t.Callable[[str], None] = lambda _line: None) -> Context:
     """The context of a configuration on this host."""
-    state = State(declaration.state_dir)
-    stack, state_dir, timeout = declaration.stack, declaration.state_dir, declaration.timeout
+    state = State(config.state_dir)
+    stack, state_dir, timeout = config.stack, config.state_dir, config.timeout
     run_id = f"{os.getpid():x}-{os.urandom(3).hex()}"
-    keys = Keys(declaration.authentication_file, state_dir)
-    spec = declaration.repository
+    keys = Keys(config.authentication_file, state_dir)
+    spec = config.repository
     store: Store
     if spec.engine == "files":
         store = FilesStore(spec.path, stack, run_id, keys)
     else:
         store = ResticStore(spec, stack, state_dir, timeout, world, keys)
     offsite = None
-    if declaration.offsite is not None:
-        offsite = ResticStore(declaration.offsite, stack, state_dir, timeout, world, keys)
-    return Context(declaration, store, offsite, state, world, keys, log=log)
+    if config.offsite is not None:
+        offsite = ResticStore(config.offsite, stack, state_dir, timeout, world, keys)
+    return Context(config, store, offsite, state, world, keys, log=log)

@@ -19,7 +19,7 @@ class BackupError(OneboxError):
     exit_code = 1
 
 
-class DeclarationError(BackupError):
+class ConfigError(BackupError):
     """The backup configuration is wrong; the text names the option."""
 
     exit_code = 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import ConfigError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.schema import NAME
 
 
@@ -17,27 +17,27 @@ class Table:
 
     def __init__(self, data: t.Any, where: str) -> None:
         if not isinstance(data, dict):
-            raise DeclarationError(f"{where} must be a mapping, not {type(data).__name__}")
+            raise ConfigError(f"{where} must be a mapping, not {type(data).__name__}")
         self.data = data
         self.where = where
 
     def only(self, known: t.Collection[str]) -> None:
         for key in self.data:
             if key not in known:
-                raise DeclarationError(f"{self.where}: unknown option {key!r}; known are {', '.join(sorted(known))}")
+                raise ConfigError(f"{self.where}: unknown option {key!r}; known are {', '.join(sorted(known))}")
 
     def has(self, key: str) -> bool:
         return self.data.get(key) not in (None, "")
 
     def table(self, key: str) -> Table:
         if not self.has(key):
-            raise DeclarationError(f"{self.where}: {key} is missing")
+            raise ConfigError(f"{self.where}: {key} is missing")
         return Table(self.data[key], f"{self.where}: {key}")
 
     def rows(self, key: str) -> list[t.Any]:
         value = self.data.get(key)
         if not isinstance(value, list):
-            raise DeclarationError(f"{self.where}: {key} must be a list")
+            raise ConfigError(f"{self.where}: {key} must be a list")
         return value
 
     def text(self, key: str, default: str | None) -> str:
@@ -46,15 +46,15 @@ class Table:
             return default
         if not isinstance(value, str) or (not value and default is None):
             missing = "" if key in self.data else "; it is missing"
-            raise DeclarationError(f"{self.where}: {key} must be a text{missing}")
+            raise ConfigError(f"{self.where}: {key} must be a text{missing}")
         if "\0" in value or "\n" in value:
-            raise DeclarationError(f"{self.where}: {key} contains a newline or a null byte")
+            raise ConfigError(f"{self.where}: {key} contains a newline or a null byte")
         return value
 
     def name(self, key: str) -> str:
         value = self.text(key, None)
         if not NAME.match(value):
-            raise DeclarationError(
+            raise ConfigError(
                 f"{self.where}: {key} {value!r} must be letters, digits, '_', '.', '-', not starting with a mark"
             )
         return value
@@ -62,29 +62,29 @@ class Table:
     def path(self, key: str) -> str:
         value = self.text(key, None)
         if not os.path.isabs(value) or ".." in value.split("/"):
-            raise DeclarationError(f"{self.where}: {key} must be an absolute path without '..', not {value!r}")
+            raise ConfigError(f"{self.where}: {key} must be an absolute path without '..', not {value!r}")
         return os.path.normpath(value)
 
     def choice(self, key: str, choices: t.Sequence[str], default: str | None) -> str:
         value = self.text(key, default)
         if value not in choices:
-            raise DeclarationError(f"{self.where}: {key} must be one of {', '.join(choices)}, not {value!r}")
+            raise ConfigError(f"{self.where}: {key} must be one of {', '.join(choices)}, not {value!r}")
         return value
 
     def number(self, key: str, default: int, low: int = 0) -> int:
         value = self.data.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or value < low:
-            raise DeclarationError(f"{self.where}: {key} must be a whole number of at least {low}, not {value!r}")
+            raise ConfigError(f"{self.where}: {key} must be a whole number of at least {low}, not {value!r}")
         return value
 
     def flag(self, key: str) -> bool:
         value = self.data.get(key, False)
         if not isinstance(value, bool):
-            raise DeclarationError(f"{self.where}: {key} must be true or false, not {value!r}")
+            raise ConfigError(f"{self.where}: {key} must be true or false, not {value!r}")
         return value
 
     def words(self, key: str) -> tuple[str, ...]:
         value = self.data.get(key) or []
         if not isinstance(value, list) or not all(isinstance(word, str) and word for word in value):
-            raise DeclarationError(f"{self.where}: {key} must be a list of texts")
+            raise ConfigError(f"{self.where}: {key} must be a list of texts")
         return tuple(value)

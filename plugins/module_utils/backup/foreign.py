@@ -50,7 +50,7 @@ def hanging(context: Context, paths_of: t.Callable[[SourceSpec], list[str]]) -> 
     found: dict[str, str] = {}
     asked: dict[str, str] = {}
     points = _mount_points()
-    for spec in context.declaration.sources:
+    for spec in context.config.sources:
         paths = paths_of(spec)
         for share in dict.fromkeys(share for path in paths for share in _shares(path, points)):
             if share not in asked:

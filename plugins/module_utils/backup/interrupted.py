@@ -35,7 +35,7 @@ def _read(context: Context) -> _Note:
     """The note. A source that is not configured any more is in no later set: it does not count."""
     note = context.state.read(_NOTE)
     names = note.get("sources")
-    configured = {spec.name for spec in context.declaration.sources}
+    configured = {spec.name for spec in context.config.sources}
     sources = tuple(name for name in names if name in configured) if isinstance(names, list) else ()
     return _Note(note.get("seq", 0), sources, str(note.get("at", "")))
 

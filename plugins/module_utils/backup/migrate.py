@@ -17,16 +17,16 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     BackupError,
-    DeclarationError,
+    ConfigError,
     MigrationError,
     RestoreRefused,
     of_files,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import (
-    DatumRow,
     Dict,
+    ImportResult,
     MigrationReport,
-    MigrationRow,
+    MigrationResult,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import registry
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.base import Datum, Import
@@ -78,18 +78,18 @@ def migrate(context: Context, request: Request, *, confirm: str = "", wait: floa
         dry: only plan.
 
     Raises:
-        DeclarationError: the request does not fit the backup configuration.
+        ConfigError: the request does not fit the backup configuration.
         MigrationError: a file is not what it should be, or an applied migration was changed; nothing was touched.
         RestoreRefused: ``confirm`` is another name.
         Busy: another run holds the lock.
     """
-    stack = context.declaration.stack
+    stack = context.config.stack
     if confirm and confirm != stack:
         raise RestoreRefused(f"to move data, type the name of the stack: {stack}, not {confirm!r}; nothing was changed")
     _check(context, request)
     with context.locked("migration", wait):
         began = context.world.monotonic()
-        scratch = os.path.join(context.declaration.state_dir, "migration")
+        scratch = os.path.join(context.config.state_dir, "migration")
         trees.remove_tree(scratch)
         trees.private_dir(scratch)
         report = MigrationReport(stack)
@@ -122,27 +122,27 @@ def _run(work: _Migration, report: MigrationReport) -> None:
 
 
 def _check(context: Context, request: Request) -> None:
-    specs = {spec.name: spec for spec in context.declaration.sources}
+    specs = {spec.name: spec for spec in context.config.sources}
     seen = set()
     for number, datum in enumerate(request.data):
         where = f"data[{number}]"
         spec = _spec(specs, datum.source, where)
         registry.of(spec).check_datum(spec, datum, where)
         if not os.path.isabs(datum.file):
-            raise DeclarationError(f"{where}: file must be an absolute path on the host, not {datum.file!r}")
+            raise ConfigError(f"{where}: file must be an absolute path on the host, not {datum.file!r}")
         if (datum.source, datum.database) in seen:
-            raise DeclarationError(f"{where}: {datum.source} {datum.database} is given data twice".replace("  ", " "))
+            raise ConfigError(f"{where}: {datum.source} {datum.database} is given data twice".replace("  ", " "))
         seen.add((datum.source, datum.database))
     for one in request.migrations:
         if not registry.of(_spec(specs, one.source, f"migrations: {one.name}")).speaks_sql:
-            raise DeclarationError(f"migrations: {one.name} is SQL, and source {one.source} is not PostgreSQL")
+            raise ConfigError(f"migrations: {one.name} is SQL, and source {one.source} is not PostgreSQL")
     sql_migrations.check(request.migrations)
 
 
 def _spec(specs: t.Mapping[str, SourceSpec], name: str, where: str) -> SourceSpec:
     if name not in specs:
         known = ", ".join(specs)
-        raise DeclarationError(f"{where}: there is no source {name!r} in the backup configuration; there are {known}")
+        raise ConfigError(f"{where}: there is no source {name!r} in the backup configuration; there are {known}")
     return specs[name]
 
 
@@ -152,10 +152,10 @@ class _Migration:
         self.request = request
         self.scratch = scratch
         self.report = report
-        self.specs = {spec.name: spec for spec in context.declaration.sources}
+        self.specs = {spec.name: spec for spec in context.config.sources}
         self.stamp = context.now().strftime("%Y%m%d-%H%M%S")
-        self.imports: list[tuple[Datum, Import, DatumRow]] = []
-        self.pending: list[tuple[Migration, MigrationRow]] = []
+        self.imports: list[tuple[Datum, Import, ImportResult]] = []
+        self.pending: list[tuple[Migration, MigrationResult]] = []
 
     def recover(self) -> None:
         """Finish the half-done steps of a killed run."""
@@ -175,7 +175,7 @@ class _Migration:
             work = registry.of(spec).import_(self.context, spec, datum, scratch)
             self.report.warnings += [f"{spec.name}: {warning}" for warning in work.warnings]
             state = THERE if work.already_imported() else MOVE
-            row = DatumRow(spec.name, spec.kind, datum.file, work.sha256, datum.database, state)
+            row = ImportResult(spec.name, spec.kind, datum.file, work.sha256, datum.database, state)
             self.report.data.append(row)
             if state == MOVE:
                 moving.add((datum.source, datum.database))
@@ -195,7 +195,7 @@ class _Migration:
                     mine = [other for other in self.request.migrations if (other.source, other.database) == key]
                     by_database[key] = sql_migrations.state(server, one.database, mine)
             state = by_database[key].get(one.name, sql_migrations.PENDING)
-            row = MigrationRow(one.name, one.source, one.database, one.sha256, state, one.required)
+            row = MigrationResult(one.name, one.source, one.database, one.sha256, state, one.required)
             self.report.migrations.append(row)
             if state == sql_migrations.PENDING:
                 self.pending.append((one, row))
@@ -208,7 +208,7 @@ class _Migration:
     def run(self) -> None:
         """Try out all data, then move them in, then apply the SQL; the first failure ends it."""
         if self.imports:
-            self.context.open_cli().remove_leftovers(self.context.declaration.stack)
+            self.context.open_cli().remove_leftovers(self.context.config.stack)
         for datum, work, row in self.imports:
             self.context.log(f"trying {datum.file}")
             row.found = work.try_out()

@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.backup import pruning, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import OffsiteError, StoreError, file_errors
-from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import BackupReport, OffsiteRow
+from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import BackupReport, OffsiteResult
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic import ResticStore
 
 
@@ -18,7 +18,7 @@ def update(context: Context, report: BackupReport) -> OffsiteError | None:
     """Copy the missing sets off-site and delete old ones there. Returns the error for the end of the run."""
     if context.offsite is None:
         return None
-    row = OffsiteRow()
+    row = OffsiteResult()
     report.offsite = row
     try:
         with file_errors():
@@ -38,7 +38,7 @@ def update(context: Context, report: BackupReport) -> OffsiteError | None:
     return None
 
 
-def _copy(context: Context, offsite: ResticStore, row: OffsiteRow) -> None:
+def _copy(context: Context, offsite: ResticStore, row: OffsiteResult) -> None:
     """Copy the missing sets, and count those that are missing afterwards. Raises :class:`StoreError`."""
     context.log(f"copying to {offsite.place}")
     offsite.prepare_copy()

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     BackupError,
-    DeclarationError,
+    ConfigError,
     StoreError,
     file_errors,
 )
@@ -35,22 +35,22 @@ SET: dict[str, dict[str, t.Any]] = {
 }
 
 
-def surroundings(name: str, config: str | None, world: World, key: str | None = None) -> Context:
+def open_context(name: str, config: str | None, world: World, key: str | None = None) -> Context:
     """The context of the stack ``name``.
 
     Args:
         key: file with a further authentication key.
 
     Raises:
-        DeclarationError: the configuration is of another stack.
+        ConfigError: the configuration is of another stack.
         StoreError: there is no key in that file.
     """
     if not config:
         base = "/etc" if world.is_root else os.path.join(world.home, ".config")
         config = os.path.join(base, "onebox", "backup", f"{name}.json")
-    found = declaration.read(config)
+    found = configuration.read(config)
     if found.stack != name:
-        raise DeclarationError(f"{config} configures the backups of {found.stack!r}, not of {name!r} (option name)")
+        raise ConfigError(f"{config} configures the backups of {found.stack!r}, not of {name!r} (option name)")
     context = contexts.make(found, world)
     if key:
         context.keys.trust(key)

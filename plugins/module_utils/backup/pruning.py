@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
-from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import BackupReport, Dict, OffsiteRow
+from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import BackupReport, Dict, OffsiteResult
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import retention
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic import ResticStore
@@ -30,7 +30,7 @@ def prune_local(context: Context, report: BackupReport, force: bool) -> None:
     report.pruned = _delete(context.store, plan)
 
 
-def prune_offsite(context: Context, offsite: ResticStore, row: OffsiteRow) -> None:
+def prune_offsite(context: Context, offsite: ResticStore, row: OffsiteResult) -> None:
     """Delete sets off-site."""
     plan = plan_retention(context, offsite, "offsite", run_verified=True)
     row.prune_plan = describe(plan)
@@ -44,9 +44,9 @@ def _delete(store: Store, plan: retention.Plan) -> list[int]:
     return deleted
 
 
-def _confirmed(context: Context, offsite: OffsiteRow | t.Mapping[str, t.Any]) -> bool:
+def _confirmed(context: Context, offsite: OffsiteResult | t.Mapping[str, t.Any]) -> bool:
     """Whether off-site is known to have every set, and not to have lost any of them."""
-    return isinstance(offsite, OffsiteRow) and offsite.lag == 0 and not status.offsite_damage(context)
+    return isinstance(offsite, OffsiteResult) and offsite.lag == 0 and not status.offsite_damage(context)
 
 
 def plan_retention(
@@ -72,7 +72,7 @@ def plan_retention(
         return retention.plan(
             candidates,
             now,
-            context.declaration.retention,
+            context.config.retention,
             clock_trusted=trusted,
             run_verified=run_verified,
             safe_elsewhere=safe_elsewhere,

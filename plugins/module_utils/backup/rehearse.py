@@ -20,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     StoreError,
     of_files,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import Dict, RehearsalReport, SourceRow
+from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import Dict, RehearsalReport, SourceResult
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import registry
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.base import Rehearsed, RehearseJob
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store, StoredSet, passed_over, pick
@@ -68,7 +68,7 @@ def rehearse(
 def _try(context: Context, store: Store, chosen: StoredSet, where: str) -> RehearsalReport:
     began = context.world.monotonic()
     report = RehearsalReport(
-        context.declaration.stack, where=where, seq=chosen.seq, set=chosen.id, at=context.now().timestamp()
+        context.config.stack, where=where, seq=chosen.seq, set=chosen.id, at=context.now().timestamp()
     )
     judged = True  # an engine that is down, a full disk or a missing image proves nothing about the set
     try:
@@ -109,14 +109,14 @@ class _Rehearsal:
     def run(self) -> float:
         """Rehearse them. Returns the seconds that the restore took."""
         context, manifest = self.context, self.chosen.understood()
-        scratch = os.path.join(context.declaration.state_dir, "scratch")
+        scratch = os.path.join(context.config.state_dir, "scratch")
         trees.remove_tree(scratch)
         # One directory after the other is restored there, and removed.
         largest = max((registry.of(source).room(source) for source in manifest.sources), default=0)
         context.require_room(scratch, manifest.size + largest, "a rehearsal")
         trees.private_dir(scratch)
         if any(registry.of(source).in_container for source in manifest.sources):
-            context.open_cli().remove_leftovers(context.declaration.stack)
+            context.open_cli().remove_leftovers(context.config.stack)
         try:
             began = context.world.monotonic()
             staged = os.path.join(scratch, "set")
@@ -131,7 +131,7 @@ class _Rehearsal:
     def _one(self, source: Source, staged: str, scratch: str) -> float:
         self.context.log(f"restoring {source.kind} {source.name}")
         began = self.context.world.monotonic()
-        row = SourceRow(source.name, source.kind, count=source.count)
+        row = SourceResult(source.name, source.kind, count=source.count)
         self.report.sources.append(row)
         try:
             with of_set(f"set {self.chosen.seq}: source {source.name}"):

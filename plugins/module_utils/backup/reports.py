@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError
 
-R = t.TypeVar("R", bound="Row")
+R = t.TypeVar("R", bound="Entry")
 Dict = t.Dict[str, t.Any]  # noqa: UP006 (evaluated at import, where type checkers for 3.9 want typing)
 
 
 @dataclass
-class Row:
+class Entry:
     """A part of a report. Fields whose default is None are left out of the mapping while they are None."""
 
     # Fields that hold a list of rows, and the class of these.
-    ROWS: t.ClassVar[t.Mapping[str, type[Row]]] = {}
+    ITEMS: t.ClassVar[t.Mapping[str, type[Entry]]] = {}
 
     def as_dict(self) -> Dict:
         """The mapping for modules, state files and the command line."""
@@ -36,13 +36,13 @@ class Row:
         """The row of a mapping. Keys that this version does not know are ignored."""
         names = {one.name for one in dataclasses.fields(cls)}
         found = {key: value for key, value in data.items() if key in names}
-        for key, kind in cls.ROWS.items():
+        for key, kind in cls.ITEMS.items():
             found[key] = [kind.from_dict(row) for row in found.get(key) or ()]
         return cls(**found)
 
 
 def _plain(value: t.Any) -> t.Any:
-    if isinstance(value, Row):
+    if isinstance(value, Entry):
         return value.as_dict()
     if isinstance(value, list):
         return [_plain(one) for one in value]
@@ -52,7 +52,7 @@ def _plain(value: t.Any) -> t.Any:
 
 
 @dataclass
-class SourceRow(Row):
+class SourceResult(Entry):
     """A source in a report. ``count`` is rows, keys or entries, ``found`` what a rehearsal counted."""
 
     name: str
@@ -67,7 +67,7 @@ class SourceRow(Row):
 
 
 @dataclass
-class Report(Row):
+class Report(Entry):
     """What all reports have. ``error`` is "" when the run succeeded."""
 
     stack: str
@@ -83,7 +83,7 @@ class Report(Row):
 
 
 @dataclass
-class OffsiteRow(Row):
+class OffsiteResult(Entry):
     """The copy off-site. ``lag`` is the number of sets that are missing there; null when it is unknown."""
 
     place: str | None = None
@@ -101,35 +101,35 @@ class OffsiteRow(Row):
 class BackupReport(Report):
     """A backup."""
 
-    ROWS = {"sources": SourceRow}
+    ITEMS = {"sources": SourceResult}
 
     snapshot: Dict = field(default_factory=dict)
-    sources: list[SourceRow] = field(default_factory=list)
+    sources: list[SourceResult] = field(default_factory=list)
     verified: bool = False
     pruned: list[int] = field(default_factory=list)
     prune_plan: Dict = field(default_factory=dict)
-    offsite: OffsiteRow | Dict = field(default_factory=dict)
+    offsite: OffsiteResult | Dict = field(default_factory=dict)
 
 
 @dataclass
 class RehearsalReport(Report):
     """A rehearsal. ``fallback`` is the outcome of the set before, when the newest one failed."""
 
-    ROWS = {"sources": SourceRow}
+    ITEMS = {"sources": SourceResult}
 
     where: str = "local"
     seq: int = 0
     set: str = ""
     at: float = 0.0
     ok: bool = False
-    sources: list[SourceRow] = field(default_factory=list)
+    sources: list[SourceResult] = field(default_factory=list)
     restore_seconds: float = 0.0
     evidence: str | None = None
     fallback: Dict | None = None
 
 
 @dataclass
-class Control(Row):
+class Control(Entry):
     """A negative control: the damage, and whether the verification found it."""
 
     damage: str
@@ -141,7 +141,7 @@ class Control(Row):
 class SelfTestReport(Report):
     """A self-test. ``skipped`` are controls that apply to no source of the stack."""
 
-    ROWS = {"controls": Control}
+    ITEMS = {"controls": Control}
 
     seq: int = 0
     ok: bool = False
@@ -153,19 +153,19 @@ class SelfTestReport(Report):
 class RestoreReport(Report):
     """A restore, or its plan. ``finished`` are those of the ``steps`` that are done, ``aside`` the previous copies."""
 
-    ROWS = {"sources": SourceRow}
+    ITEMS = {"sources": SourceResult}
 
     seq: int = 0
     snapshot: Dict = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
-    sources: list[SourceRow] = field(default_factory=list)
+    sources: list[SourceResult] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
     done: bool = False
 
 
 @dataclass
-class DatumRow(Row):
+class ImportResult(Entry):
     """An import in a report. ``state`` is move, there or moved."""
 
     source: str
@@ -179,7 +179,7 @@ class DatumRow(Row):
 
 
 @dataclass
-class MigrationRow(Row):
+class MigrationResult(Entry):
     """A file of SQL in a report. ``state`` is pending, applied or failed; ``now`` is true when this run applied it."""
 
     name: str
@@ -196,18 +196,18 @@ class MigrationRow(Row):
 class MigrationReport(Report):
     """Imports and SQL."""
 
-    ROWS = {"data": DatumRow, "migrations": MigrationRow}
+    ITEMS = {"data": ImportResult, "migrations": MigrationResult}
 
     steps: list[str] = field(default_factory=list)
-    data: list[DatumRow] = field(default_factory=list)
-    migrations: list[MigrationRow] = field(default_factory=list)
+    data: list[ImportResult] = field(default_factory=list)
+    migrations: list[MigrationResult] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
     done: bool = False
     changed: bool = False
 
 
 @dataclass
-class JobRow(Row):
+class JobResult(Entry):
     """A scheduled job that was due."""
 
     job: str
@@ -219,13 +219,13 @@ class JobRow(Row):
 class DueReport(Report):
     """The scheduled jobs that were due."""
 
-    ROWS = {"jobs": JobRow}
+    ITEMS = {"jobs": JobResult}
 
-    jobs: list[JobRow] = field(default_factory=list)
+    jobs: list[JobResult] = field(default_factory=list)
 
 
 @dataclass
-class SetRow(Row):
+class SetEntry(Entry):
     """A set in a status."""
 
     seq: int
@@ -240,15 +240,15 @@ class SetRow(Row):
 
 
 @dataclass
-class StatusReport(Row):
+class StatusReport(Entry):
     """The state of a stack's backups. Times are seconds since 1970, ages and durations seconds, sizes bytes."""
 
-    ROWS = {"rows": SetRow}
+    ITEMS = {"rows": SetEntry}
 
     stack: str
     repository: str
     sets: int
-    rows: list[SetRow]
+    rows: list[SetEntry]
     last_good: int | None
     last_good_at: float | None
     age_seconds: float | None

@@ -23,7 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     file_errors,
     of_files,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import Dict, RestoreReport, SourceRow
+from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import Dict, RestoreReport, SourceResult
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import registry
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.base import RestoreJob
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
@@ -81,7 +81,7 @@ def _recover(context: Context) -> list[str]:
     done = []
     with file_errors(), guard.everything():
         for name, kind in registry.KINDS.items():
-            done += kind.finish_restore(context, [spec for spec in context.declaration.sources if spec.kind == name])
+            done += kind.finish_restore(context, [spec for spec in context.config.sources if spec.kind == name])
     return done
 
 
@@ -92,7 +92,7 @@ def preview(context: Context, request: Request, confirm: str) -> Dict:
 
 
 def _prepare(context: Context, request: Request, confirm: str) -> tuple[_Restore, RestoreReport]:
-    stack = context.declaration.stack
+    stack = context.config.stack
     if confirm and confirm != stack:
         raise RestoreRefused(f"to restore, type the name of the stack: {stack}, not {confirm!r}; nothing was changed")
     store: Store | None = context.store if request.where == "local" else context.offsite
@@ -148,7 +148,7 @@ class _Restore:
             self.job.warnings.append(f"set {chosen.seq}: {chosen.doubt}; it was accepted by name")
         if request.into and request.databases:
             raise RestoreRefused("a database cannot be restored into a directory; omit into, or omit databases")
-        specs = {spec.name: spec for spec in context.declaration.sources}
+        specs = {spec.name: spec for spec in context.config.sources}
         self.work = [self._pair(name, specs) for name in request.sources or self._of_both(specs)]
         dumped = {name for _spec, source in self.work for name in registry.of(source).databases(source)}
         for name in request.databases:
@@ -197,14 +197,14 @@ class _Restore:
 
     def run(self, report: RestoreReport) -> None:
         """Restore source by source. The first failure stops; restored data stays, and so do previous copies."""
-        scratch = os.path.join(self.context.declaration.state_dir, "scratch")
+        scratch = os.path.join(self.context.config.state_dir, "scratch")
         trees.remove_tree(scratch)
         self._require_room(scratch)
         trees.private_dir(scratch)
         staged = os.path.join(scratch, "set")
         trees.private_dir(staged)
         if any(registry.of(source).in_container for _spec, source in self.work):
-            self.context.open_cli().remove_leftovers(self.context.declaration.stack)
+            self.context.open_cli().remove_leftovers(self.context.config.stack)
         try:
             wanted = [artefact.path for _spec, source in self.work for artefact in source.artefacts]
             self.context.log(f"fetching set {self.chosen.seq} from {self.job.store.place}")
@@ -225,7 +225,7 @@ class _Restore:
                 self.context.require_room(os.path.dirname(target), kind.room(source), "a restore")
 
     def _one(self, spec: SourceSpec, source: Source, staged: str, report: RestoreReport) -> None:
-        row = SourceRow(source.name, source.kind, count=source.count)
+        row = SourceResult(source.name, source.kind, count=source.count)
         report.sources.append(row)
         self.context.log(f"restoring {source.kind} {source.name}")
         kind = registry.of(source)

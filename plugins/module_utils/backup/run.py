@@ -37,8 +37,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import (
     BackupReport,
     Dict,
-    OffsiteRow,
-    SourceRow,
+    OffsiteResult,
+    SourceResult,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import registry
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
@@ -63,11 +63,11 @@ def backup(
         StoreError: the state directory cannot be used at all.
     """
     for name in accept_drop:
-        if name not in {spec.name for spec in context.declaration.sources}:
+        if name not in {spec.name for spec in context.config.sources}:
             raise SourceError(f"--accept-drop {name}: there is no such source")
     with context.locked("backup", wait):
         began = context.world.monotonic()
-        report = BackupReport(context.declaration.stack)
+        report = BackupReport(context.config.stack)
         try:
             with guard.everything():
                 _run(context, report, accept_drop, force_prune)
@@ -77,7 +77,7 @@ def backup(
             report.failed(of_files(error), f"the run stopped: {error}; nothing that was committed is lost")
         if context.offsite is not None and not report.offsite:
             # The run ended before the copy: the sets that were missing there still are.
-            report.offsite = OffsiteRow(lag=status.offsite_lag(context))
+            report.offsite = OffsiteResult(lag=status.offsite_lag(context))
         report.seconds = round(context.world.monotonic() - began, 3)
         status.finish(context, "backup", report)
         return report.as_dict()
@@ -92,7 +92,7 @@ def _run(context: Context, report: BackupReport, accept_drop: t.Sequence[str], f
     report.warnings += _not_understood(there)
     before = _before(context, there, report)
     newest = next((found for found in reversed(before) if found.manifest), None)
-    report.warnings += capture.no_longer_declared(context.declaration, newest)
+    report.warnings += capture.no_longer_declared(context.config, newest)
     _require_space(context, newest)
     seq = context.state.next_seq(numbers(before), [found.seq for found in there])
     # Given once and never again, also when this run is killed: a number used twice would lose the order of sets.
@@ -180,13 +180,13 @@ class _Sources:
         self.staging = staging
         self.before = before
         self.accept_drop = accept_drop
-        self.declaration = context.declaration
-        self.capturer = Capturer(self.declaration, context.open_cli, context.world, archive=not context.store.trees)
+        self.config = context.config
+        self.capturer = Capturer(self.config, context.open_cli, context.world, archive=not context.store.trees)
         self.errors: list[BackupError] = []
 
     def capture(self, taken: str) -> Manifest:
         """Capture them. Returns the manifest of the set. Raises :class:`BackupError` when nothing can be committed."""
-        specs = self.declaration.sources
+        specs = self.config.sources
         good: list[Source] = []
         hanging = foreign.hanging(self.context, lambda spec: registry.of(spec).paths(spec))
         early = _begin_at(specs)
@@ -201,16 +201,16 @@ class _Sources:
                 self.context.store.abandon()  # it would store the directory that failed
         self._require_some(good)
         if self.capturer.used_engine:
-            self.report.warnings += capture.uncovered(self.context.open_cli().engine, self.declaration)
+            self.report.warnings += capture.uncovered(self.context.open_cli().engine, self.config)
         left_out = {row.name: row.error[:1000] for row in self.report.sources if not row.ok}
-        runner: Dict = {"version": 1, "engine": self.declaration.repository.engine}
+        runner: Dict = {"version": 1, "engine": self.config.repository.engine}
         if left_out:
             runner["left_out"] = left_out
-        return Manifest(self.declaration.stack, self.seq, taken, self.context.host, tuple(good), runner)
+        return Manifest(self.config.stack, self.seq, taken, self.context.host, tuple(good), runner)
 
     def _one(self, spec: SourceSpec, hangs: str) -> Source | None:
         self.context.log(f"reading {spec.kind} {spec.name}")
-        row = SourceRow(spec.name, spec.kind, size=0)
+        row = SourceResult(spec.name, spec.kind, size=0)
         self.report.sources.append(row)
         try:
             with file_errors(), guard.everything(registry.of(spec).unexpected):
@@ -239,9 +239,7 @@ class _Sources:
         if errors and (not good or not all(isinstance(error, SourceLimit) for error in errors)):
             text = "; ".join(str(error) for error in errors)
             kind = type(errors[0]) if len({type(error) for error in errors}) == 1 else SourceError
-            raise kind(
-                f"{len(errors)} of {len(self.declaration.sources)} sources failed, nothing was committed: {text}"
-            )
+            raise kind(f"{len(errors)} of {len(self.config.sources)} sources failed, nothing was committed: {text}")
 
 
 def _begin_at(specs: t.Sequence[SourceSpec]) -> int:
@@ -258,7 +256,7 @@ def _require_space(context: Context, newest: StoredSet | None) -> None:
     if not context.store.trees:
         context.require_room(context.store.place, last, "a run")
         return
-    context.require_room(context.declaration.state_dir, last, "a run")
+    context.require_room(context.config.state_dir, last, "a run")
     if os.path.isabs(context.store.place):
         context.require_room(context.store.place, 0, "a run")
 
@@ -274,8 +272,8 @@ def preview(context: Context, *, force_prune: bool = False) -> Dict:
     usable = [found.seq for found in there if found.manifest]
     plan = pruning.plan_retention(context, context.store, "local", run_verified=True, force=force_prune)
     report = BackupReport(
-        context.declaration.stack,
-        sources=[SourceRow(spec.name, spec.kind, ok=True) for spec in context.declaration.sources],
+        context.config.stack,
+        sources=[SourceResult(spec.name, spec.kind, ok=True) for spec in context.config.sources],
         prune_plan=pruning.describe(plan),
     )
     found = report.as_dict()
@@ -290,6 +288,6 @@ def preview(context: Context, *, force_prune: bool = False) -> Dict:
 def _uncovered(context: Context) -> list[str]:
     """Databases of the stack that no source names, where an engine answers: a plan does not need one."""
     try:
-        return capture.uncovered(context.open_cli().engine, context.declaration)
+        return capture.uncovered(context.open_cli().engine, context.config)
     except SourceError:
         return []

@@ -32,7 +32,7 @@ def self_test(context: Context, *, wait: float = 0.0) -> Dict:
     with context.locked("self-test", wait):
         began = context.world.monotonic()
         chosen = pick(context.store.sets(), "latest", context.store.place)
-        report = SelfTestReport(context.declaration.stack, seq=chosen.seq)
+        report = SelfTestReport(context.config.stack, seq=chosen.seq)
         test = SelfTest(context, chosen, report)
         try:
             with file_errors():
@@ -59,7 +59,7 @@ class SelfTest:
     def __init__(self, context: Context, chosen: StoredSet, report: SelfTestReport) -> None:
         self.context = context
         self.chosen = chosen
-        self.scratch = os.path.join(context.declaration.state_dir, "scratch")
+        self.scratch = os.path.join(context.config.state_dir, "scratch")
         self._report = report
 
     def run(self) -> None:
@@ -133,7 +133,7 @@ class SelfTest:
 
     def _stored(self, damage: str, path: str, spoil: Damage) -> None:
         """Damage one file of a copy of the whole set, as a store would hold it, and verify that."""
-        copy = FilesStore(os.path.join(self._fresh(), "repository"), self.context.declaration.stack, "self-test")
+        copy = FilesStore(os.path.join(self._fresh(), "repository"), self.context.config.stack, "self-test")
         copy.prepare()
         staging = copy.stage(self.chosen.seq)
         self.context.store.fetch(self.chosen, staging)

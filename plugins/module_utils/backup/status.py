@@ -13,7 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import capture
 from ansible_collections.onebox.stack.plugins.module_utils.backup import state as states
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, file_errors
-from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import Dict, Report, SetRow, StatusReport
+from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import Dict, Report, SetEntry, StatusReport
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import metrics
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import StoredSet
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
@@ -46,10 +46,10 @@ def inspect(context: Context) -> StatusReport:
     age = None if good_at is None else now - good_at
     proven, pinned = context.state.proven(), context.state.pinned()
     problems = [f"set {item.seq}: {item.problem}" for item in found if item.problem]
-    notes = capture.in_no_set(context.declaration, usable[-1].manifest if usable else None)
+    notes = capture.in_no_set(context.config, usable[-1].manifest if usable else None)
     if usable and usable[-1].doubt:
         notes.append(f"set {usable[-1].seq}: {usable[-1].doubt}; the next backup is")
-    limit = context.declaration.max_age_hours
+    limit = context.config.max_age_hours
     if age is None:
         problems.append("there is no backup yet")
     elif age > limit * 3600:
@@ -70,7 +70,7 @@ def inspect(context: Context) -> StatusReport:
         if note.get("ok") is False:
             problems.append(f"the last rehearsal ({where}) failed: {note.get('error')}")
     return StatusReport(
-        stack=context.declaration.stack,
+        stack=context.config.stack,
         repository=context.store.place,
         sets=len(usable),
         rows=[_row(item, proven, pinned) for item in found],
@@ -91,8 +91,8 @@ def inspect(context: Context) -> StatusReport:
     )
 
 
-def _row(item: StoredSet, proven: t.Container[int], pinned: t.Container[int]) -> SetRow:
-    return SetRow(
+def _row(item: StoredSet, proven: t.Container[int], pinned: t.Container[int]) -> SetEntry:
+    return SetEntry(
         seq=item.seq,
         id=item.id,
         taken=item.manifest.taken if item.manifest else "",
@@ -213,7 +213,7 @@ def _check_offsite(context: Context) -> None:
 
 def notify(context: Context, what: str, text: str, warnings: list[str]) -> None:
     """Notify the webhook, of identical text at most once a day: a failing run may be tried again each hour."""
-    webhook = context.declaration.webhook
+    webhook = context.config.webhook
     if webhook is None:
         return
     told = context.state.read("told")
@@ -225,7 +225,7 @@ def notify(context: Context, what: str, text: str, warnings: list[str]) -> None:
     # Needed for failures only, and half of the modules of a run.
     from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import notify as webhooks
 
-    unsaid = webhooks.send(webhook, f"{context.declaration.stack}: {what}", text, context.world.sleep)
+    unsaid = webhooks.send(webhook, f"{context.config.stack}: {what}", text, context.world.sleep)
     if unsaid:
         warnings.append(unsaid)
         return
@@ -237,11 +237,11 @@ def notify(context: Context, what: str, text: str, warnings: list[str]) -> None:
 
 def refresh(context: Context, warnings: list[str]) -> None:
     """Write the metrics file."""
-    path = context.declaration.metrics_file
+    path = context.config.metrics_file
     if not path:
         return
     try:
         with guard.everything():
-            metrics.write(path, metrics.text(context.declaration, inspect(context)))
+            metrics.write(path, metrics.text(context.config, inspect(context)))
     except (OneboxError, OSError) as error:
         warnings.append(f"the metrics file {path} could not be written: {error}")

@@ -14,8 +14,8 @@ import time
 import typing as t
 
 import backup_stack
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import docker
 
@@ -87,7 +87,7 @@ class ServerStack:
             "sources": self.sources,
         }
         path.write_text(json.dumps(data), encoding="utf-8")
-        return contexts.make(declaration.read(str(path)), World.real())
+        return contexts.make(configuration.read(str(path)), World.real())
 
     def backup(self, **more: t.Any) -> dict[str, t.Any]:
         return run.backup(self.context(), **more)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -15,8 +16,8 @@ import typing as t
 
 import mutations
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, restore, run, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
@@ -49,7 +50,7 @@ class Box:
             "socket": str(self.base / "no.sock"),
             "sources": [*sources, {"name": "stack", "kind": "compose", "files": [str(self.compose)]}],
         }
-        return contexts.make(declaration.parse(declared), World.real())
+        return contexts.make(configuration.parse(declared), World.real())
 
     def take(self) -> None:
         """A set as a run with an engine takes it: the engine's part is only a list of containers."""
@@ -71,8 +72,8 @@ class Box:
         self.write(manifest.dump(whole, plain.keys))
 
     @staticmethod
-    def _only_data(context: contexts.Context) -> declaration.Declaration:
-        return declaration.dataclasses.replace(context.declaration, sources=context.declaration.sources[:1])
+    def _only_data(context: contexts.Context) -> configuration.BackupConfig:
+        return dataclasses.replace(context.config, sources=context.config.sources[:1])
 
     @property
     def place(self) -> pathlib.Path:
@@ -173,7 +174,7 @@ def test_no_changed_manifest_stops_the_next_backup_nor_retention(box, tally, how
         trees.remove_tree(str(box.base / "repo"))
         shutil.copytree(box.base / "kept", box.base / "repo")
         box.write(data)
-        context = contexts.make(plain.declaration, World.real())
+        context = contexts.make(plain.config, World.real())
         report = run.backup(context)
         count += 1
         foreign = "belongs to the stack" in report["error"]

@@ -18,15 +18,15 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
-    declaration,
+    configuration,
     foreign,
     rehearse,
     restore,
     run,
     status,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import archive as directories
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.model import DirectoryFacts
@@ -77,7 +77,7 @@ class Box:
         }
 
     def context(self) -> contexts.Context:
-        return contexts.make(declaration.read(str(self.config())), World.real())
+        return contexts.make(configuration.read(str(self.config())), World.real())
 
     def config(self) -> pathlib.Path:
         path = self.base / "c.json"

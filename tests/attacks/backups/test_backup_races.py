@@ -18,8 +18,8 @@ import tarfile
 import typing as t
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic_backup
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
@@ -108,7 +108,7 @@ class Place:
             "retention": {"daily": 1, "weekly": 0, "min_keep": 1},
             "sources": [{"name": "up", "kind": "directory", "path": self.source or str(self.data)}, *self.others],
         }
-        return contexts.make(declaration.parse(declared), World.real())
+        return contexts.make(configuration.parse(declared), World.real())
 
     def outside(self) -> list[tuple[str, bytes, int, int]]:
         """Everything of the host directory: names, contents, modes, owners; and its own mode and owner."""

@@ -128,7 +128,7 @@ class Stack:
         (self.base / "compose.yml").write_text("services: {}\n", encoding="utf-8")
         (self.base / ".env").write_text("SECRET=s3cret\n", encoding="utf-8")
 
-    def declaration(self, **more: t.Any) -> dict[str, t.Any]:
+    def configured(self, **more: t.Any) -> dict[str, t.Any]:
         files = str(self.files)
         return {
             "stack": self.name,
@@ -149,5 +149,5 @@ class Stack:
 
     def config(self, **more: t.Any) -> str:
         path = self.base / "backup.json"
-        path.write_text(json.dumps(self.declaration(**more)), encoding="utf-8")
+        path.write_text(json.dumps(self.configured(**more)), encoding="utf-8")
         return str(path)

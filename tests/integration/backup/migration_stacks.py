@@ -9,8 +9,8 @@ import os
 import pathlib
 import shutil
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, migrate
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, migrate
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import migrations as sql_migrations
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import ROOT, Stack
@@ -46,7 +46,7 @@ def databases(stack):
 
 
 def make(stack):
-    return contexts.make(declaration.read(stack.config()), World.real())
+    return contexts.make(configuration.read(stack.config()), World.real())
 
 
 def dump(old, name="c.dump", **more):

@@ -12,8 +12,8 @@ import socket
 import subprocess
 import time
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import restic_programs
 
@@ -59,7 +59,7 @@ class Box:
             self.server.wait()
             self.server = None
 
-    def declaration(self, **more: object) -> dict[str, object]:
+    def configured(self, **more: object) -> dict[str, object]:
         program = str(restic_programs("trixie") / "restic")
         common = {"engine": "restic", "password_file": str(self.base / "key"), "program": program}
         return {
@@ -75,9 +75,9 @@ class Box:
         }
 
     def context(self, **more: object) -> contexts.Context:
-        return contexts.make(declaration.parse(self.declaration(**more)), World.real())
+        return contexts.make(configuration.parse(self.configured(**more)), World.real())
 
     def write(self, **more: object) -> str:
         path = self.base / "backup.json"
-        path.write_text(json.dumps(self.declaration(**more)), encoding="utf-8")
+        path.write_text(json.dumps(self.configured(**more)), encoding="utf-8")
         return str(path)

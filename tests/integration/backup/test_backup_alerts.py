@@ -11,8 +11,8 @@ import shutil
 import subprocess
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, run, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, run, status
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from onebox_testbed import packages
 from onebox_testbed.base import CACHE
@@ -89,9 +89,9 @@ def test_promtool_reads_the_metrics_of_a_run(promtool, tmp_path):
         "metrics_file": str(tmp_path / "coin.prom"),
         "sources": [{"name": "d", "kind": "directory", "path": str(tmp_path / "data")}],
     }
-    assert run.backup(contexts.make(declaration.parse(config), World.real()))["error"] == ""
-    assert rehearse.rehearse(contexts.make(declaration.parse(config), World.real()))["error"] == ""
-    assert status.check(contexts.make(declaration.parse(config), World.real()))["healthy"] is True
+    assert run.backup(contexts.make(configuration.parse(config), World.real()))["error"] == ""
+    assert rehearse.rehearse(contexts.make(configuration.parse(config), World.real()))["error"] == ""
+    assert status.check(contexts.make(configuration.parse(config), World.real()))["healthy"] is True
     text = (tmp_path / "coin.prom").read_text(encoding="utf-8")
     assert judge(promtool, "check", "metrics", given=text) == (0, "")
     assert judge(promtool, "check", "metrics", given=text.replace("} ", "} x"))[0] != 0

@@ -12,8 +12,8 @@ import threading
 import time
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, run
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import PASSWORD, REDIS_PASSWORD, docker
 
@@ -38,9 +38,9 @@ def test_no_secret_is_ever_in_a_process_list(stack, tally):
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        report = run.backup(contexts.make(declaration.read(stack.config()), World.real()))
+        report = run.backup(contexts.make(configuration.read(stack.config()), World.real()))
         assert report["error"] == ""
-        assert rehearse.rehearse(contexts.make(declaration.read(stack.config()), World.real()))["error"] == ""
+        assert rehearse.rehearse(contexts.make(configuration.read(stack.config()), World.real()))["error"] == ""
     finally:
         stop.set()
         watcher.join()
@@ -71,22 +71,22 @@ def test_a_full_disk_commits_nothing_and_harms_nothing(small_disk, tmp_path):
         "reserve_mib": 0,
         "sources": [{"name": "data", "kind": "directory", "path": str(files)}],
     }
-    assert run.backup(contexts.make(declaration.parse(config), World.real()))["error"] == ""
+    assert run.backup(contexts.make(configuration.parse(config), World.real()))["error"] == ""
     (files / "large").write_bytes(os.urandom(20 << 20))
-    report = run.backup(contexts.make(declaration.parse(config), World.real()))
+    report = run.backup(contexts.make(configuration.parse(config), World.real()))
     assert report["exit_code"] == 6
     assert "No space left" in report["error"]
-    store = contexts.make(declaration.parse(config), World.real()).store
+    store = contexts.make(configuration.parse(config), World.real()).store
     assert [found.seq for found in store.sets()] == [1]
     store.verify(store.sets()[0])
     assert os.listdir(small_disk / "repo") == ["sets"]
     (files / "large").unlink()
-    assert run.backup(contexts.make(declaration.parse(config), World.real()))["snapshot"]["seq"] == 3
+    assert run.backup(contexts.make(configuration.parse(config), World.real()))["snapshot"]["seq"] == 3
 
 
 def test_a_container_killed_under_the_dump_commits_nothing(stack):
     stack.sql("CREATE TABLE big AS SELECT n, repeat(md5(n::text), 40) AS t FROM generate_series(1, 200000) n;")
-    before = [found.seq for found in contexts.make(declaration.read(stack.config()), World.real()).store.sets()]
+    before = [found.seq for found in contexts.make(configuration.read(stack.config()), World.real()).store.sets()]
     killed = threading.Event()
 
     def kill() -> None:
@@ -102,7 +102,7 @@ def test_a_container_killed_under_the_dump_commits_nothing(stack):
 
     killer = threading.Thread(target=kill)
     killer.start()
-    report = run.backup(contexts.make(declaration.read(stack.config()), World.real()))
+    report = run.backup(contexts.make(configuration.read(stack.config()), World.real()))
     killer.join()
     docker("start", stack.db)
     assert killed.is_set()
@@ -110,6 +110,6 @@ def test_a_container_killed_under_the_dump_commits_nothing(stack):
     rows = {row["name"]: row for row in report["sources"]}
     assert rows["db"]["ok"] is False
     assert rows["uploads"]["ok"] is True
-    context = contexts.make(declaration.read(stack.config()), World.real())
+    context = contexts.make(configuration.read(stack.config()), World.real())
     assert [found.seq for found in context.store.sets()] == before
     assert [name for name in os.listdir(stack.repo) if name.startswith(".")] == []

@@ -18,8 +18,8 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import ROOT, restic_programs
@@ -60,7 +60,7 @@ class Box:
         self.config.write_text(json.dumps(data), encoding="utf-8")
 
     def context(self) -> contexts.Context:
-        return contexts.make(declaration.read(str(self.config)), World.real())
+        return contexts.make(configuration.read(str(self.config)), World.real())
 
     def start(self, *words: str, wait: int = 120) -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-c", RUNNER, "--config", str(self.config), "--wait", str(wait), *words]

@@ -16,8 +16,8 @@ import threading
 import time
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import PASSWORD, REDIS_PASSWORD, ROOT, docker
@@ -27,7 +27,7 @@ RUNNER = f"import sys; from {PACKAGE}.runner import cli; sys.exit(cli.main())"
 
 
 def context(stack):
-    return contexts.make(declaration.read(stack.config()), World.real())
+    return contexts.make(configuration.read(stack.config()), World.real())
 
 
 def runner(stack, *words):

@@ -21,7 +21,7 @@ import time
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import migrate, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
-    DeclarationError,
+    ConfigError,
     MigrationError,
     RestoreRefused,
 )
@@ -164,13 +164,13 @@ def test_a_row_that_changed_between_dump_and_facts_is_named(old, stack, tmp_path
     ],
 )
 def test_a_request_that_does_not_fit_is_refused_by_name(new, request_, words):
-    with pytest.raises(DeclarationError, match=words):
+    with pytest.raises(ConfigError, match=words):
         migrate.migrate(make(new), request_)
 
 
 RUNNER = """
 import json, sys
-from ansible_collections.onebox.stack.plugins.module_utils.backup import context, declaration, migrate
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context, configuration, migrate
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import migrations
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 config, stack, data, sql = sys.argv[1:]
@@ -178,7 +178,7 @@ request = migrate.Request(
     tuple(migrate.Datum(**one) for one in json.loads(data)),
     tuple(migrations.Migration(**one) for one in json.loads(sql)),
 )
-report = migrate.migrate(context.make(declaration.read(config), World.real()), request, confirm=stack, wait=60)
+report = migrate.migrate(context.make(configuration.read(config), World.real()), request, confirm=stack, wait=60)
 print(json.dumps(report["error"]))
 """
 

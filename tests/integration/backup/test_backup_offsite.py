@@ -11,8 +11,8 @@ import shutil
 import subprocess
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic_snapshots
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import load, restic_programs
@@ -85,7 +85,7 @@ class Box:
             "offsite": {**common, **away},
             "sources": [{"name": "files", "kind": "directory", "path": str(self.files)}],
         }
-        return contexts.make(declaration.parse(data), World.real())
+        return contexts.make(configuration.parse(data), World.real())
 
     def metrics(self) -> str:
         return (self.base / "box.prom").read_text(encoding="utf-8")

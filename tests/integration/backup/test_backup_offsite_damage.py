@@ -28,7 +28,7 @@ def box(tmp_path):
 def hasty(box):
     """A context with which the older of two sets goes."""
     context = box.context()
-    context.declaration = dataclasses.replace(context.declaration, retention=Policy(1, 0, 1, 3))
+    context.config = dataclasses.replace(context.config, retention=Policy(1, 0, 1, 3))
     return context
 
 

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
@@ -17,7 +17,7 @@ def box(stack):
     source = {"name": "db", "kind": "postgresql", "service": "db"}
     place = {"engine": "files", "path": str(stack.base / "parts")}
     config = stack.config(sources=[source], repository=place, state_dir=str(stack.base / "parts-state"))
-    return lambda: contexts.make(declaration.read(config), World.real())
+    return lambda: contexts.make(configuration.read(config), World.real())
 
 
 def databases(stack):

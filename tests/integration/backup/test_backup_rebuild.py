@@ -12,8 +12,8 @@ import json
 import secrets
 import shutil
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import Stack, load, restic_programs
 
@@ -34,7 +34,7 @@ def away(stack, server, cert):
     }
     place = {"path": f"rest:https://127.0.0.1:{server.port}/obx/stack", "environment_file": str(stack.base / "env")}
     stack.config(repository={**common, "path": str(stack.repo)}, offsite={**common, **place})
-    return lambda: contexts.make(declaration.read(str(stack.base / "backup.json")), World.real())
+    return lambda: contexts.make(configuration.read(str(stack.base / "backup.json")), World.real())
 
 
 def test_a_destroyed_stack_comes_back_from_off_site_alone(images, tmp_path):

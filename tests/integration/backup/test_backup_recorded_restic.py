@@ -32,7 +32,7 @@ def test_recorded_restic_set_is_restored_and_a_new_one_follows_it(version, tmp_p
     assert report["error"] == ""
     assert [row["ok"] for row in report["sources"]] == [True, True]
     recorded.require_restored(into)
-    data = dataclasses.replace(context.declaration.sources[2], path=str(into / "data"))
-    context.declaration = dataclasses.replace(context.declaration, sources=(data,))
+    data = dataclasses.replace(context.config.sources[2], path=str(into / "data"))
+    context.config = dataclasses.replace(context.config, sources=(data,))
     assert run.backup(context)["error"] == ""
     assert [(each.seq, each.problem) for each in context.store.sets()] == [(1, ""), (2, "")]

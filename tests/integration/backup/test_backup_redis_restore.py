@@ -11,8 +11,8 @@ import secrets
 import time
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis import load as redis_load
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis import restore as redis_restore
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -57,7 +57,7 @@ class Cache:
             (self.base / "password").write_text("pw\n", encoding="utf-8")
             source.update(user=self.user, password_file=str(self.base / "password"))
         return contexts.make(
-            declaration.parse(
+            configuration.parse(
                 {
                     "stack": self.name,
                     "state_dir": str(self.base / "state"),

@@ -75,7 +75,7 @@ def test_a_wrong_key_says_so_and_writes_nothing(box):
 
 
 def test_an_old_restic_is_refused_with_the_way_to_a_new_one(box):
-    spec = dict(box.declaration()["repository"], program=str(restic_programs("bookworm") / "restic"))
+    spec = dict(box.configured()["repository"], program=str(restic_programs("bookworm") / "restic"))
     report = run.backup(box.context(repository=spec, offsite=None))
     assert report["exit_code"] == 5
     assert "0.14" in report["error"]
@@ -84,7 +84,7 @@ def test_an_old_restic_is_refused_with_the_way_to_a_new_one(box):
 
 
 def test_a_missing_restic_is_an_error_with_a_name(box):
-    spec = dict(box.declaration()["repository"], program="/nowhere/restic")
+    spec = dict(box.configured()["repository"], program="/nowhere/restic")
     report = run.backup(box.context(repository=spec, offsite=None))
     assert "/nowhere/restic is not there" in report["error"]
 
@@ -113,9 +113,9 @@ def test_a_directory_that_is_gone_commits_nothing(box):
 # A runner that dies while its restic waits to be told that everything is there.
 DIES = """
 import sys, time
-from ansible_collections.onebox.stack.plugins.module_utils.backup import context, declaration
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context, configuration
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-box = context.make(declaration.read(sys.argv[1]), World.real())
+box = context.make(configuration.read(sys.argv[1]), World.real())
 with box.locked("backup", 0):
     box.store.prepare()
     box.store.begin(9, box.store.stage(9), [sys.argv[2]])

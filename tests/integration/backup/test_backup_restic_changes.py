@@ -11,7 +11,7 @@ import sqlite3
 import time
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import listing
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic_backup, restic_command
@@ -123,7 +123,7 @@ def test_a_restic_that_takes_too_long_says_which_setting_to_raise(box):
     (box.base / "slow").write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
     (box.base / "slow").chmod(0o755)
     program = restic_command.Restic(
-        declaration.RepositorySpec("restic", "/repo", program=str(box.base / "slow"), password_file="/key"),
+        configuration.RepositorySpec("restic", "/repo", program=str(box.base / "slow"), password_file="/key"),
         str(box.base),
         0.2,
         World.real(),

@@ -10,8 +10,8 @@ import subprocess
 import sys
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import restic_programs
@@ -61,13 +61,13 @@ def test_stacks_that_back_up_at_once_into_one_repository_wait_for_each_other(con
             print(said if each.returncode else "")
     tally("backups of three stacks at once into one restic repository: failed", count, failed)
     for name, config in configs.items():
-        context = contexts.make(declaration.read(str(config)), World.real())
+        context = contexts.make(configuration.read(str(config)), World.real())
         assert {found.manifest.stack for found in context.store.sets()} == {name}
         assert rehearse.rehearse(context)["error"] == ""
 
 
 def test_lock_of_a_dead_process_is_removed_and_costs_no_patience(configs):
-    context = contexts.make(declaration.read(str(configs["one"])), World.real())
+    context = contexts.make(configuration.read(str(configs["one"])), World.real())
     assert run.backup(context)["error"] == ""
     words = [context.store._program._argv("backup", None)]
     dead = subprocess.Popen([*words[0], "backup", "--stdin"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)

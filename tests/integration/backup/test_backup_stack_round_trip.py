@@ -12,15 +12,15 @@ import threading
 import time
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
-    declaration,
+    configuration,
     rehearse,
     restore,
     run,
     selftest,
     status,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import MismatchError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import load
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -28,7 +28,7 @@ from backup_stack import PASSWORD, REDIS_PASSWORD, docker
 
 
 def make(stack, **more):
-    return contexts.make(declaration.read(stack.config(**more)), World.real())
+    return contexts.make(configuration.read(stack.config(**more)), World.real())
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_a_source_that_fails_commits_nothing_and_the_others_are_told(stack, firs
 def test_a_wrong_password_fails_soon_and_is_not_told(stack, first, tmp_path):
     secret = tmp_path / "pw"
     secret.write_text("wrong-and-secret\n", encoding="utf-8")
-    more = stack.declaration()
+    more = stack.configured()
     del more["sources"][1]["password_variable"]
     more["sources"][1]["password_file"] = str(secret)
     report = run.backup(make(stack, sources=more["sources"]))
@@ -144,7 +144,7 @@ def test_a_wrong_password_fails_soon_and_is_not_told(stack, first, tmp_path):
 
 
 def test_a_source_gone_empty_is_refused_until_accepted(stack, first):
-    more = stack.declaration()
+    more = stack.configured()
     empty = stack.base / "unmounted"
     empty.mkdir()
     more["sources"][2]["path"] = str(empty)
@@ -225,7 +225,7 @@ def test_a_damaged_newest_set_is_found_and_the_one_before_named(stack, first):
 
 
 def test_a_database_that_no_source_names_is_a_warning_in_the_plan(stack, first):
-    more = [row for row in stack.declaration()["sources"] if row["name"] != "cache"]
+    more = [row for row in stack.configured()["sources"] if row["name"] != "cache"]
     plan = run.preview(make(stack, sources=more))
     assert [line for line in plan["warnings_found"] if "service cache" in line and "no backup source" in line]
     assert not [line for line in run.preview(make(stack))["warnings_found"] if "no backup source" in line]

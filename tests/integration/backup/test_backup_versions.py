@@ -8,8 +8,8 @@ from __future__ import annotations
 import secrets
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import Stack
 from onebox_testbed import podman
@@ -33,7 +33,7 @@ def test_taken_rehearsed_and_restored(images, tmp_path, parts, engine, monkeypat
     try:
         stack.start(images)
         stack.fill()
-        config = declaration.read(stack.config())
+        config = configuration.read(stack.config())
         report = run.backup(contexts.make(config, World.real()))
         assert report["error"] == ""
         # The byte after PGDMP, the format's version and three sizes says how the archive is compressed: 3 is zstd.
@@ -57,17 +57,17 @@ def test_a_set_goes_into_a_newer_postgresql_and_that_is_said(images, tmp_path):
     try:
         stack.start(images)
         stack.fill()
-        assert run.backup(contexts.make(declaration.read(stack.config(**only)), World.real()))["error"] == ""
+        assert run.backup(contexts.make(configuration.read(stack.config(**only)), World.real()))["error"] == ""
         stack.stop()
         stack.parts = ("pg17", "redis7")
         stack.start(images)
         request = restore.Request(databases=("coin", "odd = name; '%s/../\u00fc"))
-        context = contexts.make(declaration.read(stack.config(**only)), World.real())
+        context = contexts.make(configuration.read(stack.config(**only)), World.real())
         restored = restore.restore(context, request, confirm=stack.name)
         assert restored["error"] == ""
         assert [line for line in restored["warnings"] if "another build" in line]
         assert stack.sql("SELECT count(*) FROM trades;") == "20000"
         # Rehearsed with the image of then, not with the one that runs now.
-        assert rehearse.rehearse(contexts.make(declaration.read(stack.config(**only)), World.real()))["error"] == ""
+        assert rehearse.rehearse(contexts.make(configuration.read(stack.config(**only)), World.real()))["error"] == ""
     finally:
         stack.stop()

@@ -11,8 +11,8 @@ import shutil
 import sqlite3
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "fixtures" / "manifests"
@@ -40,7 +40,7 @@ def context(version: str, engine: str, base: pathlib.Path, repository: dict[str,
         shutil.copy(key, base / "authentication")
         os.chmod(base / "authentication", 0o600)
     return contexts.make(
-        declaration.parse(
+        configuration.parse(
             {
                 "stack": "recorded",
                 "state_dir": str(base / "state"),

@@ -10,11 +10,11 @@ import os
 import typing as t
 
 import worlds
-from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
-    declaration,
+    configuration,
     run,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 
 START = dt.datetime(2026, 1, 1, 2, 0).astimezone()
 
@@ -43,7 +43,7 @@ class Box:
             "sources": [{"name": "data", "kind": "directory", "path": self.files, "sqlite": ["*.db"]}],
             **more,
         }
-        return contexts.make(declaration.parse(declared), worlds.at(lambda: self.now, lambda: self.trusted))
+        return contexts.make(configuration.parse(declared), worlds.at(lambda: self.now, lambda: self.trusted))
 
     def day(self, days: int = 1) -> dict[str, t.Any]:
         report = run.backup(self.context())

@@ -14,7 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
     StoreError,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import archive as directories
-from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import extract, tapes, walk
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import extract, tar_format, walk
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tuple[tarfile.TarInfo, io.BytesIO]:
@@ -80,13 +80,13 @@ def test_a_file_that_shrinks_while_it_is_read_is_told(tmp_path, monkeypatch):
     root = tmp_path / "root"
     root.mkdir()
     (root / "log").write_bytes(b"x" * 3_000_000)
-    real = tapes.add_file
+    real = tar_format.add_file
 
     def shrinking(tar, path, *more):
         os.truncate(root / path, 1000)
         return real(tar, path, *more)
 
-    monkeypatch.setattr(tapes, "add_file", shrinking)
+    monkeypatch.setattr(tar_format, "add_file", shrinking)
     staging = tmp_path / "staging"
     staging.mkdir()
     got = directories.capture(str(root), (), (), str(staging), "s", archive=True)

@@ -11,7 +11,7 @@ import stat
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
-    declaration,
+    configuration,
     options,
     rehearse,
     restore,
@@ -19,7 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     selftest,
     status,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError, StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import ConfigError, StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.authentication import Keys
@@ -77,15 +77,15 @@ def test_key_lies_beside_the_declaration_unless_one_is_named(tmp_path):
     }
     place = tmp_path / "coin.json"
     place.write_text(json.dumps(data), encoding="utf-8")
-    assert declaration.read(str(place)).authentication_file == str(tmp_path / "coin.authentication")
-    named = declaration.parse({**data, "authentication_file": "/etc/onebox/[k].key"})
+    assert configuration.read(str(place)).authentication_file == str(tmp_path / "coin.authentication")
+    named = configuration.parse({**data, "authentication_file": "/etc/onebox/[k].key"})
     assert named.authentication_file == "/etc/onebox/[k].key"
     assert named.sources[0].exclude == ("onebox/[[]k].key",)
 
 
 def test_key_named_as_a_compose_file_is_refused(tmp_path):
-    with pytest.raises(DeclarationError, match=r"sources \(s\): files names /etc/k, which authenticates the sets"):
-        declaration.parse(
+    with pytest.raises(ConfigError, match=r"sources \(s\): files names /etc/k, which authenticates the sets"):
+        configuration.parse(
             {
                 "stack": "coin",
                 "state_dir": "/var/lib/x",

@@ -12,7 +12,7 @@ import shutil
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import drops, restore, run, status
-from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import SourceSpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.configuration import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import RestoreRefused, SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import drops as pgdrops
@@ -163,7 +163,7 @@ def test_restore_that_fails_midway_says_what_is_done_and_where_it_was_moved(box,
     with open(os.path.dirname(certs), "w", encoding="utf-8"):
         pass
     with open(config, "w", encoding="utf-8") as file:
-        declared = two(box, "data", "certs").declaration
+        declared = two(box, "data", "certs").config
         sources = [{"name": each.name, "kind": each.kind, "path": each.path} for each in declared.sources]
         place = {"engine": "files", "path": declared.repository.path}
         key = declared.authentication_file

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, options, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, options, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import StoredSet
@@ -28,7 +28,7 @@ def config(place):
 
 
 def make(place):
-    return contexts.make(declaration.parse(config(place)), World.real())
+    return contexts.make(configuration.parse(config(place)), World.real())
 
 
 class Away:
@@ -77,11 +77,11 @@ def test_a_repository_that_cannot_be_read_is_a_problem_and_no_failure(tmp_path):
 def test_the_places_are_made_private_and_once(tmp_path):
     given = config(tmp_path)
     both = [str(tmp_path / "state"), str(tmp_path / "repo")]
-    assert install.make_places(given, check=True) == both
+    assert install.create_directories(given, check=True) == both
     assert not (tmp_path / "repo").exists()
-    assert install.make_places(given, check=False) == both
-    assert install.make_places(given, check=False) == []
+    assert install.create_directories(given, check=False) == both
+    assert install.create_directories(given, check=False) == []
     assert (tmp_path / "repo").stat().st_mode & 0o777 == 0o700
     (tmp_path / "repo").chmod(0o755)
     with pytest.raises(FileError, match="others can enter"):
-        install.make_places(given, check=False)
+        install.create_directories(given, check=False)

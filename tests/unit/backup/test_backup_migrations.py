@@ -11,9 +11,9 @@ import os
 import pathlib
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, migrate
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, migrate
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError, MigrationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import ConfigError, MigrationError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import import_tree
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import facts as pgfacts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import import_dump
@@ -84,7 +84,7 @@ def test_what_is_no_whole_dump_of_one_database_says_so(tmp_path, data, words):
     ],
 )
 def test_a_transaction_of_its_own_is_refused(text):
-    with pytest.raises(DeclarationError, match="of its own"):
+    with pytest.raises(ConfigError, match="of its own"):
         sql_migrations.check([Migration("db", "d", "x.sql", text)])
     sql_migrations.check([Migration("db", "d", "x.sql", text, transaction=False)])
 
@@ -105,7 +105,7 @@ def test_words_that_only_look_like_one_are_not(text):
 
 def test_names_are_there_once_and_files_are_read_to_the_byte(tmp_path):
     one = Migration("db", "d", "x.sql", "SELECT 1;")
-    with pytest.raises(DeclarationError, match="twice"):
+    with pytest.raises(ConfigError, match="twice"):
         sql_migrations.check([one, one])
     (tmp_path / "y.sql").write_bytes(b"SELECT 1;\r\n\r\n")
     options = {"source": "db", "database": "d", "required": True, "transaction": True}
@@ -129,7 +129,7 @@ class Box:
 
     def context(self) -> contexts.Context:
         return contexts.make(
-            declaration.parse(
+            configuration.parse(
                 {
                     "stack": "coin",
                     "state_dir": str(self.base / "state"),

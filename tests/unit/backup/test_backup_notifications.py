@@ -15,10 +15,9 @@ import typing as t
 
 import pytest
 import worlds
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, run, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration as declarations
-from ansible_collections.onebox.stack.plugins.module_utils.backup import run, status
-from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import WebhookSpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.configuration import WebhookSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli, install, notify
 from webhook_receiver import Receiver
 
@@ -106,7 +105,7 @@ class Box:
         self.config.write_text(json.dumps(data), encoding="utf-8")
 
     def context(self) -> contexts.Context:
-        return contexts.make(declarations.read(str(self.config)), worlds.at(lambda: self.now))
+        return contexts.make(configuration.read(str(self.config)), worlds.at(lambda: self.now))
 
     def later(self, **more: float) -> None:
         self.now += dt.timedelta(**more)

@@ -11,7 +11,7 @@ import sqlite3
 import time
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import archive, recognise
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import archive, find_databases
 
 
 def named(root, *, sqlite=(), now=None):
@@ -19,7 +19,7 @@ def named(root, *, sqlite=(), now=None):
     staging.mkdir(exist_ok=True)
     got = archive.capture(str(root), (), sqlite, str(staging), f"s{time.monotonic_ns()}", archive=True)
     listed = str(staging / got.facts.list)
-    return recognise.databases_in(listed, str(root), got.facts.databases, time.time() if now is None else now)
+    return find_databases.databases_in(listed, str(root), got.facts.databases, time.time() if now is None else now)
 
 
 @pytest.fixture

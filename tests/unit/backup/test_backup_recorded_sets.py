@@ -96,9 +96,9 @@ def test_restore_of_a_recorded_database_is_planned(version, context):
 def test_next_set_is_compared_with_a_recorded_one(version, before, context, tmp_path_factory):
     older = recorded.context(before, "plain", tmp_path_factory.mktemp("before"), {"engine": "files"}).store.sets()
     now = context.store.sets()[0].understood()
-    for spec in context.declaration.sources:
+    for spec in context.config.sources:
         source = now.source(spec.name)
         assert drops.check(spec, source, drops.last(older, spec.name)) == []
     empty = now.source("cache").__class__("cache", "redis", (), 0, {})
     with pytest.raises(SourceError, match="source cache is empty"):
-        drops.check(context.declaration.sources[1], empty, drops.last(older, "cache"))
+        drops.check(context.config.sources[1], empty, drops.last(older, "cache"))

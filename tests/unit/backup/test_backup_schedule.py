@@ -13,9 +13,9 @@ import zoneinfo
 
 import pytest
 import worlds
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, run
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, run
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import ConfigError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli, credentials, schedule
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
@@ -46,7 +46,7 @@ def test_schedules(text, days, hour, minute):
              "*-*-* 02:60:00", "*-*-* 02:15:30", "Foo *-*-* 02:15:00", "*-*-* 02:15:00\n"],
 )  # fmt: skip
 def test_a_schedule_only_systemd_understands_is_an_error_that_shows_one_that_works(text):
-    with pytest.raises(DeclarationError, match=r"\*-\*-\* 02:15:00"):
+    with pytest.raises(ConfigError, match=r"\*-\*-\* 02:15:00"):
         schedule.parse(text)
 
 
@@ -128,7 +128,7 @@ def box(tmp_path):
 
 def context(box, now=None):
     world = World.real() if now is None else worlds.at(lambda: now)
-    return contexts.make(declaration.read(str(box / "c.json")), world)
+    return contexts.make(configuration.read(str(box / "c.json")), world)
 
 
 WORDS = ["due", "--backup", "*-*-* 02:15:00", "--rehearse", "Sun *-*-* 04:15:00", "--check", "*-*-* 12:00:00"]
@@ -185,7 +185,7 @@ def test_secrets_are_read_where_systemd_put_them_and_else_where_they_are(tmp_pat
         "webhook": {"url_file": "/etc/coin.webhook", "style": "ntfy"},
         "sources": [{"name": "d", "kind": "directory", "path": "/d"}],
     }
-    plain = declaration.parse(data)
+    plain = configuration.parse(data)
     assert credentials.handed_over(plain, {}) == plain
     (tmp_path / "coin.key").write_text("k", encoding="utf-8")
     found = credentials.handed_over(plain, {"CREDENTIALS_DIRECTORY": str(tmp_path)})

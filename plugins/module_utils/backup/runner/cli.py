@@ -16,9 +16,8 @@ import json
 import sys
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import (
-    declaration,
+    configuration,
     guard,
     pruning,
     rehearse,
@@ -27,6 +26,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     selftest,
     status,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, Busy, file_errors
 from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import Dict
@@ -122,7 +122,7 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
     context = None
     try:
         with file_errors(), guard.everything():
-            declared = credentials.handed_over(declaration.read(options.config), world.environ)
+            declared = credentials.handed_over(configuration.read(options.config), world.environ)
             context = contexts.make(declared, world, log)
             if getattr(options, "authentication_key", ""):
                 context.keys.trust(options.authentication_key)

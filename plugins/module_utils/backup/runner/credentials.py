@@ -14,10 +14,10 @@ import dataclasses
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration, RepositorySpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.configuration import BackupConfig, RepositorySpec
 
 
-def handed_over(declaration: Declaration, environment: t.Mapping[str, str]) -> Declaration:
+def handed_over(config: BackupConfig, environment: t.Mapping[str, str]) -> BackupConfig:
     """The configuration, with each secret file that systemd handed over read from there."""
     folder = environment.get("CREDENTIALS_DIRECTORY", "")
 
@@ -30,11 +30,11 @@ def handed_over(declaration: Declaration, environment: t.Mapping[str, str]) -> D
             spec, password_file=place(spec.password_file), environment_file=place(spec.environment_file)
         )
 
-    webhook = declaration.webhook
+    webhook = config.webhook
     return dataclasses.replace(
-        declaration,
-        authentication_file=place(declaration.authentication_file),
-        repository=repository(declaration.repository),
-        offsite=repository(declaration.offsite) if declaration.offsite else None,
+        config,
+        authentication_file=place(config.authentication_file),
+        repository=repository(config.repository),
+        offsite=repository(config.offsite) if config.offsite else None,
         webhook=dataclasses.replace(webhook, url_file=place(webhook.url_file)) if webhook else None,
     )

@@ -9,8 +9,8 @@ import json
 import os
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError, StoreError
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import ConfigError, StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees, zipapp
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
@@ -28,13 +28,13 @@ def install(path: str, interpreter: str, check: bool) -> bool:
         raise StoreError(str(error)) from error
 
 
-def write_declaration(path: str, data: t.Mapping[str, t.Any], check: bool) -> tuple[bool, str, str]:
+def write_config(path: str, data: t.Mapping[str, t.Any], check: bool) -> tuple[bool, str, str]:
     """Check a configuration and write it to ``path`` (mode 0600). Returns whether it changed, the old and the new text.
 
     Raises:
-        DeclarationError: it is wrong; nothing was written.
+        ConfigError: it is wrong; nothing was written.
     """
-    declaration.parse(data)
+    configuration.parse(data)
     text = json.dumps(data, indent=2, sort_keys=True) + "\n"
     try:
         with open(path, encoding="utf-8") as file:
@@ -44,12 +44,12 @@ def write_declaration(path: str, data: t.Mapping[str, t.Any], check: bool) -> tu
     return _put(path, text.encode(), 0o600, check), before, text
 
 
-def make_places(data: t.Mapping[str, t.Any], check: bool) -> list[str]:
+def create_directories(data: t.Mapping[str, t.Any], check: bool) -> list[str]:
     """Create the state directory and a local repository, private. Returns those that were, or would be, created.
 
     A unit that may write to nothing else cannot create them itself.
     """
-    found = declaration.parse(data)
+    found = configuration.parse(data)
     places = [found.state_dir] + [path for path in (found.repository.path,) if os.path.isabs(path)]
     missing = [path for path in places if not os.path.isdir(path)]
     if not check:
@@ -62,11 +62,11 @@ def put_files(files: t.Mapping[str, str], mode: int, check: bool) -> list[str]:
     """Write texts to absolute paths with ``mode``. Returns the paths that changed, or would.
 
     Raises:
-        DeclarationError: a path is not absolute.
+        ConfigError: a path is not absolute.
     """
     for path in files:
         if not os.path.isabs(path):
-            raise DeclarationError(f"{path!r} must be an absolute path; nothing of it was written")
+            raise ConfigError(f"{path!r} must be an absolute path; nothing of it was written")
     return [path for path, text in sorted(files.items()) if _put(path, text.encode(), mode, check)]
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import Declaration
+from ansible_collections.onebox.stack.plugins.module_utils.backup.configuration import BackupConfig
 from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import StatusReport
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 
-def text(declaration: Declaration, status: StatusReport) -> str:
+def text(config: BackupConfig, status: StatusReport) -> str:
     """Prometheus text format of what :func:`status.inspect` returns; times in seconds since 1970, sizes in bytes."""
-    stack = declaration.stack.replace("\\", "\\\\").replace('"', '\\"')
+    stack = config.stack.replace("\\", "\\\\").replace('"', '\\"')
     lines = []
 
     def add(name: str, what: str, value: float | None, extra: str = "") -> None:
@@ -31,7 +31,7 @@ def text(declaration: Declaration, status: StatusReport) -> str:
     add("last_run_ok", "1 when the last run ended without any error, off-site included.", status.last_run_ok)
     add("last_size_bytes", "Bytes of the newest set's staged files.", status.last_size)
     add("last_duration_seconds", "How long the last run took.", status.last_seconds)
-    add("max_age_seconds", "Largest allowed age of the newest set.", declaration.max_age_hours * 3600)
+    add("max_age_seconds", "Largest allowed age of the newest set.", config.max_age_hours * 3600)
     rehearsals = (
         ("rehearsal_last_success_timestamp_seconds", "When a set was last restored and found equal.", "good_at"),
         ("rehearsal_last_ok", "1 when the last rehearsal succeeded.", "ok"),
@@ -49,7 +49,7 @@ def text(declaration: Declaration, status: StatusReport) -> str:
             add(name, what, note.get(key), f',where="{where}"')
     lag = status.offsite_lag
     # Before the first copy no set is known to be there. A missing series would not trigger an alert.
-    lag = status.sets if lag is None and declaration.offsite is not None else lag
+    lag = status.sets if lag is None and config.offsite is not None else lag
     add("offsite_lag_sets", "Committed local sets that are not known to be off-site.", lag)
     for name, source in sorted(status.sources.items()):
         add("source_entries", "Rows, keys or entries of a source in the newest set.", source, f',source="{name}"')

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import WebhookSpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.configuration import WebhookSpec
 from ansible_collections.onebox.stack.plugins.module_utils.core import http, webhook
 
 _FAILED = "could not notify the webhook"

@@ -20,11 +20,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.context import
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     BackupError,
     Busy,
-    DeclarationError,
+    ConfigError,
     OffsiteError,
     file_errors,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import Dict, DueReport, JobRow
+from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import Dict, DueReport, JobResult
 
 # The error of a job, "" for none, and its exit code.
 Outcome = t.Tuple[str, int]  # noqa: UP006 (evaluated at import, where type checkers for 3.9 want typing)
@@ -58,12 +58,12 @@ def parse(text: str) -> When:
     """A schedule in the part of systemd's OnCalendar that launchd and cron can follow, too.
 
     Raises:
-        DeclarationError: it is another.
+        ConfigError: it is another.
     """
     found = _FORM.match(text)
     words = (found.group("days") or ",".join(DAYS)).split(",") if found else []
     if not found or not set(words) <= set(DAYS) or int(found.group("hour")) > 23 or int(found.group("minute")) > 59:
-        raise DeclarationError(
+        raise ConfigError(
             f"the schedule {text!r} is not understood where no systemd is; give it as '*-*-* 02:15:00' (each day) "
             "or 'Sun,Wed *-*-* 04:15:00' (on these days)"
         )
@@ -99,11 +99,11 @@ def run_due(context: Context, schedules: t.Mapping[str, When], *, wait: float = 
         wait: seconds to wait for another run of this stack.
     """
     context.state.prepare()
-    report = DueReport(context.declaration.stack)
+    report = DueReport(context.config.stack)
     last = {name: _last(context, name) for name in schedules}
     for name in jobs(schedules, last, context.now()):
         context.log(f"{name} is due")
-        row = JobRow(name)
+        row = JobResult(name)
         try:
             with guard.everything(), file_errors():
                 row.error, row.exit_code = JOBS[name](context, wait)
@@ -136,7 +136,7 @@ def _last(context: Context, job: str) -> t.Mapping[str, t.Any]:
     return max(ours, theirs, key=lambda found: float(found.get("ended") or 0))
 
 
-def _note(context: Context, row: JobRow) -> None:
+def _note(context: Context, row: JobResult) -> None:
     known = context.state.read("due").get("jobs") or {}
     known[row.job] = {"ended": context.now().timestamp(), "error": row.error, "exit_code": row.exit_code}
     context.state.write("due", {"jobs": known})

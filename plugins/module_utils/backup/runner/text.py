@@ -14,7 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import
     RehearsalReport,
     RestoreReport,
     SelfTestReport,
-    SourceRow,
+    SourceResult,
     StatusReport,
 )
 
@@ -26,7 +26,7 @@ def lines(command: str, report: Dict) -> list[str]:
 
 def _common(report: Dict) -> t.Iterator[str]:
     # In a status, sources are counts.
-    for row in [SourceRow.from_dict(row) for row in report.get("sources") or () if isinstance(row, dict)]:
+    for row in [SourceResult.from_dict(row) for row in report.get("sources") or () if isinstance(row, dict)]:
         yield f"{'ok    ' if row.ok else 'FAILED'} {row.kind:<10} {row.name} {row.error}".rstrip()
     for warning in report.get("warnings") or ():
         yield f"warning: {warning}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError, SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import ConfigError, SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import specs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Source
 
@@ -189,9 +189,9 @@ class Kind(t.Protocol):
     # -- with an answer that fits most kinds ---------------------------------------------------------------------
 
     def check_datum(self, spec: specs.SourceSpec, datum: Datum, where: str) -> None:
-        """Refuse an import that does not fit the source. Raises :class:`DeclarationError`."""
+        """Refuse an import that does not fit the source. Raises :class:`ConfigError`."""
         if datum.database or datum.globals_file or datum.facts_file or not datum.owners:
-            raise DeclarationError(f"{where}: database, globals, facts and owners are for PostgreSQL, not {spec.kind}")
+            raise ConfigError(f"{where}: database, globals, facts and owners are for PostgreSQL, not {spec.kind}")
 
     def paths(self, spec: specs.SourceSpec) -> list[str]:
         """Directories of the host that a capture reads."""

@@ -14,7 +14,7 @@ F = t.TypeVar("F", bound="Facts")
 
 @dataclass(frozen=True)
 class Facts:
-    """Base of typed facts. A manifest was checked before, see :mod:`facts_checks`: its required keys exist."""
+    """Base of typed facts. A manifest was checked before, see :mod:`facts_validators`: its required keys exist."""
 
     @classmethod
     def from_dict(cls: type[F], data: t.Mapping[str, t.Any]) -> F:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import ConfigError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.fields import Table
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.schema import KINDS
 
@@ -80,25 +80,25 @@ RULES = {
 
 
 def parse(table: Table) -> SourceSpec:
-    """Check a source and fill in defaults. Raises :class:`DeclarationError` that names the option."""
+    """Check a source and fill in defaults. Raises :class:`ConfigError` that names the option."""
     kind = table.choice("kind", KINDS, None)
     rules = RULES[kind]
     table.only(_COMMON | rules.options)
     name = table.name("name")
     table.where += f" ({name})"
     if rules.in_container and table.has("service") == table.has("container"):
-        raise DeclarationError(f"{table.where}: give either service or container")
+        raise ConfigError(f"{table.where}: give either service or container")
     if table.has("password_variable") and table.has("password_file"):
-        raise DeclarationError(f"{table.where}: give password_variable or password_file, not both")
+        raise ConfigError(f"{table.where}: give password_variable or password_file, not both")
     drop = table.number("max_drop_percent", rules.max_drop_percent)
     if drop > 100:
-        raise DeclarationError(f"{table.where}: max_drop_percent must be between 0 and 100, not {drop}")
+        raise ConfigError(f"{table.where}: max_drop_percent must be between 0 and 100, not {drop}")
     files = table.words("files")
     for file in files:
         if not os.path.isabs(file):
-            raise DeclarationError(f"{table.where}: files must be absolute paths, not {file!r}")
+            raise ConfigError(f"{table.where}: files must be absolute paths, not {file!r}")
     if rules.takes_files and not files:
-        raise DeclarationError(f"{table.where}: files is missing: compose file, env file, what rebuilds the stack")
+        raise ConfigError(f"{table.where}: files is missing: compose file, env file, what rebuilds the stack")
     return SourceSpec(
         name=name,
         kind=kind,

@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
-from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.facts_checks import CHECKS
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.facts_validators import VALIDATORS
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import schema
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.authentication import UNSIGNED, Forged, Keys
 
@@ -192,7 +192,7 @@ def _source(given: t.Any, place: str, where: str) -> Source:
         for number, each in enumerate(schema.rows(row["artefacts"], f"{place}.artefacts"))
     )
     facts, warnings = row["facts"], schema.rows(row["warnings"], f"{place}.warnings")
-    CHECKS[row["kind"]](facts, {each.path: each.sha256 for each in artefacts}, f"{place}.facts")
+    VALIDATORS[row["kind"]](facts, {each.path: each.sha256 for each in artefacts}, f"{place}.facts")
     return Source(
         name=name,
         kind=row["kind"],

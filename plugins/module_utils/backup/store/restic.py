@@ -17,7 +17,7 @@ import re
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.background import Background
-from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import RepositorySpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.configuration import RepositorySpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError, TreesUnread
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest as manifests
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.authentication import Keys

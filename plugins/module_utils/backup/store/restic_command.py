@@ -10,7 +10,7 @@ import re
 import shutil
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup.declaration import RepositorySpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.configuration import RepositorySpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World

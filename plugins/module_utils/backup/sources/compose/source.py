@@ -10,7 +10,7 @@ import stat
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError, SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import ConfigError, SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import lookup
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.base import (
     Captured,
@@ -56,7 +56,7 @@ class ComposeKind(Kind):
                 "name": container.name,
                 **lookup.image_facts(run.cli.engine, container).as_dict(),
             }
-            for container in lookup.project_containers(run.cli.engine, run.declaration.stack)
+            for container in lookup.project_containers(run.cli.engine, run.config.stack)
         ]
         return Captured(artefacts, len(found), ComposeFacts(found, services).as_dict())
 
@@ -81,10 +81,10 @@ class ComposeKind(Kind):
         return Rehearsed({"files": len(ComposeFacts.from_dict(source.facts).files)})
 
     def import_(self, context: Context, spec: SourceSpec, datum: Datum, scratch: str) -> Import:
-        raise DeclarationError(_NO_IMPORT.format(spec.name))
+        raise ConfigError(_NO_IMPORT.format(spec.name))
 
     def check_datum(self, spec: SourceSpec, datum: Datum, where: str) -> None:
-        raise DeclarationError(f"{where}: {_NO_IMPORT.format(spec.name)}")
+        raise ConfigError(f"{where}: {_NO_IMPORT.format(spec.name)}")
 
     def paths(self, spec: SourceSpec) -> list[str]:
         return [os.path.dirname(path) for path in spec.files]

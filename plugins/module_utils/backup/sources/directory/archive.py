@@ -25,7 +25,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.direct
     attributes,
     listing,
     sparse,
-    tapes,
+    tar_format,
     walk,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.limits import Limits
@@ -279,7 +279,7 @@ class _Archive(_Take):
 
     def __enter__(self) -> _Archive:
         self._stack.enter_context(self._file)
-        self._tar = self._stack.enter_context(tapes.writer(self._file))
+        self._tar = self._stack.enter_context(tar_format.writer(self._file))
         return self
 
     def __exit__(self, *why: t.Any) -> None:
@@ -305,7 +305,7 @@ class _Archive(_Take):
             parts = sparse.segments(descriptor, status.st_size) if blocks else None
             stored = status.st_size if parts is None else sparse.data_bytes(parts)
             self.limits.hole(status.st_size - stored)
-            got = tapes.add_file(self._tar, path, status, descriptor, extended, hard, parts, self.limits)
+            got = tar_format.add_file(self._tar, path, status, descriptor, extended, hard, parts, self.limits)
             if got.short or _moved(status, os.fstat(descriptor)):
                 self.change(path)
         finally:
@@ -316,7 +316,7 @@ class _Archive(_Take):
         return line + listing.tail(got.sha256, attributes.digests(extended))
 
     def other(self, path: str, status: os.stat_result, link: str, extended: attributes.Attributes) -> None:
-        tapes.add_other(self._tar, path, status, link, extended)
+        tar_format.add_other(self._tar, path, status, link, extended)
 
 
 def _moved(before: os.stat_result, after: os.stat_result) -> bool:

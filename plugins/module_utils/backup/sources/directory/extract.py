@@ -19,7 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.direct
     attributes,
     listing,
     sparse,
-    tapes,
+    tar_format,
     walk,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.limits import Limits
@@ -76,10 +76,10 @@ def extract(archive: str, into: str, owners: bool, limits: Limits | None = None)
     lost: set[str] = set()
     walk.raise_open_files()
     way = _Way(beneath.open_directory(into).descriptor)
-    with contextlib.closing(way), files.open_regular(archive) as file, tapes.reader(file) as tar:
+    with contextlib.closing(way), files.open_regular(archive) as file, tar_format.reader(file) as tar:
         try:
             for info in tar:
-                tapes.forget_members(tar)
+                tar_format.forget_members(tar)
                 folder, name = _place(info, archive)
                 try:
                     parent = way.to(folder)
@@ -191,7 +191,7 @@ def _dress(parent: int, name: str, info: tarfile.TarInfo, owners: bool, lost: se
             os.fchown(descriptor, info.uid, info.gid)
         # Mode first: an ACL that is set after it has the same rights of the group in it.
         os.fchmod(descriptor, info.mode)
-        lost.update(attributes.write(descriptor, tapes.attributes_of(info)))
+        lost.update(attributes.write(descriptor, tar_format.attributes_of(info)))
         os.utime(descriptor, (info.mtime, info.mtime))
     finally:
         os.close(descriptor)

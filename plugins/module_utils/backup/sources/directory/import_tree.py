@@ -11,7 +11,12 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import MigrationError, MismatchError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import archive as directories
-from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import extract, listing, place, put
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import (
+    extract,
+    listing,
+    restore,
+    swap,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.imports import FileImport, note_import
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
@@ -62,7 +67,7 @@ class TreeImport(FileImport):
         target = self.spec.path
         owners = self.context.world.is_root
         note = _swap_note(self.spec)
-        with place.replacement(target) as new:
+        with swap.replacement(target) as new:
             trees.private_dir(new.tree)
             lost = extract.extract(os.path.join(self._staged, self._facts.archive), new.tree, owners)
             extract.overlay_databases(self._facts, self._staged, new.tree, owners)
@@ -72,7 +77,7 @@ class TreeImport(FileImport):
                 raise MismatchError(
                     f"{target} is untouched, the copy of {self.file} differs: {'; '.join(problems[:5])}"
                 )
-            self.warnings += put.not_kept(self.spec.name, lost, target)
+            self.warnings += restore.not_kept(self.spec.name, lost, target)
             trees.sync_tree(new.tree)
             # Killed in the middle of the swap, the next run finishes it: see finish().
             aside = f"{os.path.basename(target)}.before-{stamp}"
@@ -89,9 +94,9 @@ def finish(context: Context, spec: SourceSpec) -> str:
     note = context.state.read(_swap_note(spec))
     if not note:
         return ""
-    settled = place.settle(spec.path)
-    with place.open_parent(spec.path) as parent:
-        arrived = list(place.identity(parent, os.path.basename(spec.path))) == note["fresh"]
+    settled = swap.settle(spec.path)
+    with swap.open_parent(spec.path) as parent:
+        arrived = list(swap.identity(parent, os.path.basename(spec.path))) == note["fresh"]
     if arrived:
         note_import(context, spec.name, note["sha256"], note["file"])
     context.state.write(_swap_note(spec), {})

@@ -32,9 +32,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.base i
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import archive as directories
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import (
-    place,
-    put,
-    recognise,
+    find_databases,
+    restore,
+    swap,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import (
     tamper as tampering,
@@ -72,11 +72,11 @@ class DirectoryKind(Kind):
     def capture(self, run: Capturer, spec: SourceSpec, staging: str) -> Captured:
         limits = Limits(
             spec.path,
-            seconds=_LEAST_SECONDS + run.declaration.timeout,
+            seconds=_LEAST_SECONDS + run.config.timeout,
             entries=spec.max_entries,
             hole_bytes=spec.max_hole_gib << 30,
             writes_to=staging,
-            reserve=run.declaration.reserve_mib << 20,
+            reserve=run.config.reserve_mib << 20,
             world=run.world,
         )
 
@@ -96,7 +96,7 @@ class DirectoryKind(Kind):
         run.trees.append(spec.path)
         run.excludes += got.excludes
         listed = os.path.join(staging, got.facts.list)
-        in_use = recognise.databases_in(listed, spec.path, got.facts.databases, run.world.epoch())
+        in_use = find_databases.databases_in(listed, spec.path, got.facts.databases, run.world.epoch())
         # The root itself is an entry, and an unmounted directory has only that one.
         return Captured(got.artefacts, got.facts.entries - 1, got.facts.as_dict(), [*got.warnings, *in_use])
 
@@ -112,14 +112,14 @@ class DirectoryKind(Kind):
     def restore(self, job: RestoreJob, spec: SourceSpec, source: Source, staged: str) -> None:
         target = _target(job, spec)
         facts = DirectoryFacts.from_dict(source.facts)
-        with place.replacement(target) as new:
-            reserve = job.context.declaration.reserve_mib << 20
-            lost = put.put_directory(job.store, job.chosen, facts, staged, new.tree, job.owners, reserve)
+        with swap.replacement(target) as new:
+            reserve = job.context.config.reserve_mib << 20
+            lost = restore.put_directory(job.store, job.chosen, facts, staged, new.tree, job.owners, reserve)
             problems, moved = directories.check(facts, staged, new.tree, job.owners, lost)
             if problems:
                 raise MismatchError(f"{target} is untouched, the restored copy differs: {'; '.join(problems[:5])}")
             job.warnings += [f"{source.name}: {text}" for text in _moved(moved)]
-            job.warnings += put.not_kept(source.name, lost, target)
+            job.warnings += restore.not_kept(source.name, lost, target)
             trees.sync_tree(new.tree)
             if not job.into:
                 interrupted.begin(job.context, job.chosen.seq, source.name)
@@ -132,14 +132,14 @@ class DirectoryKind(Kind):
         target = os.path.join(job.scratch, f"tree-{source.name}")
         facts = DirectoryFacts.from_dict(source.facts)
         owners = job.context.world.is_root
-        reserve = job.context.declaration.reserve_mib << 20
+        reserve = job.context.config.reserve_mib << 20
         try:
-            lost = put.put_directory(job.store, job.chosen, facts, job.staged, target, owners, reserve)
+            lost = restore.put_directory(job.store, job.chosen, facts, job.staged, target, owners, reserve)
             problems, moved = directories.check(facts, job.staged, target, owners, lost)
             if problems:
                 more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
                 raise MismatchError("; ".join(problems[:5]) + more)
-            warnings = [*_moved(moved), *put.not_kept("attributes", lost, job.scratch)]
+            warnings = [*_moved(moved), *restore.not_kept("attributes", lost, job.scratch)]
             return Rehearsed({"entries": facts.entries, "bytes": facts.bytes}, warnings)
         finally:
             trees.remove_tree(target)
@@ -172,7 +172,7 @@ class DirectoryKind(Kind):
         return facts.bytes + facts.holes
 
     def finish_restore(self, context: Context, specs: t.Sequence[SourceSpec]) -> list[str]:
-        return interrupted.finish_swaps(context, [spec.path for spec in specs], place.settle)
+        return interrupted.finish_swaps(context, [spec.path for spec in specs], swap.settle)
 
     def finish_import(self, context: Context, specs: t.Sequence[SourceSpec]) -> list[str]:
         return [text for text in (finish(context, spec) for spec in specs) if text]
@@ -206,7 +206,7 @@ def _in_child(
         artefacts = [vars(artefact) for artefact in got.artefacts]
         return {**got._asdict(), "artefacts": artefacts, "facts": got.facts.as_dict()}
 
-    state = State(run.declaration.state_dir)
+    state = State(run.config.state_dir)
     answer = foreign.in_child(work, spec.path, foreign.CAPTURE_PATIENCE, state, run.world)
     if not answer:
         raise SourceLimit(f"the process that read {spec.path} died. Check the log of the kernel for a full memory")

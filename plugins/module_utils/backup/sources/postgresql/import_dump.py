@@ -26,7 +26,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import lookup
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.base import Datum
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import facts as pgfacts
-from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import ledger, load, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import ledger, load, requirements
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.model import (
     Contents,
@@ -118,7 +118,7 @@ class DumpImport:
         trees.remove_tree(scratch)
         trees.private_dir(scratch)
         self.cli = context.open_cli()
-        self.container = lookup.find_container(self.cli.engine, context.declaration.stack, spec)
+        self.container = lookup.find_container(self.cli.engine, context.config.stack, spec)
         self.server = postgresql.of_container(self.cli, self.container, spec)
         self.sha256 = files.digest(self.file)[0]
 
@@ -139,7 +139,7 @@ class DumpImport:
 
     def try_out(self) -> dict[str, t.Any]:
         """Restore into a throwaway server. Returns the counts of the dump."""
-        stack = self.context.declaration.stack
+        stack = self.context.config.stack
         owners = self.datum.owners
         self._restore_words = () if owners else ("--no-owner", "--no-privileges")
         self._globals_file = self.datum.globals_file
@@ -147,7 +147,7 @@ class DumpImport:
         if not self._dump.custom and not owners:
             raise MigrationError(f"{self.file} is SQL, which has its owners in it; owners: false needs a pg_dump -Fc")
         with self.server.at_home() as session:
-            carried = surroundings.carried(session)
+            carried = requirements.carried(session)
         with throwaway(
             self.cli,
             stack,

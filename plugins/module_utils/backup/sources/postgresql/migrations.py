@@ -14,7 +14,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError, MigrationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import ConfigError, MigrationError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import ledger
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.server import Server
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
@@ -65,18 +65,18 @@ def read(base: str, *, source: str, database: str, file: str, required: bool, tr
 
 
 def check(migrations: t.Sequence[Migration]) -> None:
-    """Refuse files that cannot be applied once and in order. Raises :class:`DeclarationError` with the name."""
+    """Refuse files that cannot be applied once and in order. Raises :class:`ConfigError` with the name."""
     seen = set()
     for one in migrations:
         key = (one.source, one.database, one.name)
         if key in seen:
-            raise DeclarationError(f"migrations: {one.name} is there twice for database {one.database}")
+            raise ConfigError(f"migrations: {one.name} is there twice for database {one.database}")
         seen.add(key)
         if not one.text.strip():
-            raise DeclarationError(f"migrations: {one.name} is empty")
+            raise ConfigError(f"migrations: {one.name} is empty")
         found = _TRANSACTION.search(_BODY.sub(" ", one.text)) if one.transaction else None
         if found:
-            raise DeclarationError(
+            raise ConfigError(
                 f"migrations: {one.name} has a {found.group().strip()} of its own; take it out, the file is applied in "
                 "one transaction with the note that it was, or set transaction: false for this file"
             )

@@ -21,7 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.containers imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import lookup
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.facts import Image
-from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import catalogue, surroundings
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import catalogue, requirements
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import facts as pgfacts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import schema as pgschema
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.model import (
@@ -160,11 +160,11 @@ def capture(
         version = session.ask("SHOW server_version;")[0]
         superuser = session.ask("SELECT rolsuper FROM pg_roles WHERE rolname = current_user;") == ["t"]
         artefact, roles = _capture_globals(server, session, staging, f"{prefix}/globals.sql")
-        in_data = surroundings.in_data_directory(session) if superuser else {}
+        in_data = requirements.in_data_directory(session) if superuser else {}
         preload = session.ask("SHOW shared_preload_libraries;")[0:1]
-        settings = {"carried": surroundings.carried(session), "in_data_directory": in_data}
-        warnings = surroundings.left_out(session, in_data)
-    warnings += surroundings.in_template1(server)
+        settings = {"carried": requirements.carried(session), "in_data_directory": in_data}
+        warnings = requirements.left_out(session, in_data)
+    warnings += requirements.in_template1(server)
     artefacts = [artefact]
     databases: dict[str, dict[str, t.Any]] = {}
     compress = _compression(server, version)
@@ -216,7 +216,7 @@ def _capture_database(
         # The hashes are taken in the session that exported the snapshot, while pg_dump reads the same snapshot.
         try:
             there = pgfacts.contents(session, superuser)
-            subscriptions = [json.loads(line) for line in session.ask(surroundings.SUBSCRIPTIONS)]
+            subscriptions = [json.loads(line) for line in session.ask(requirements.SUBSCRIPTIONS)]
         finally:
             artefact = dump.join()
         session.ask("COMMIT;")
@@ -253,7 +253,7 @@ def rename(server: Server, name: str, to: str) -> None:
 def drop(server: Server, name: str) -> None:
     """Drop a database that this program just created and rejected. A missing one is not an error."""
     if name in server.databases():
-        for one in server.query(name, surroundings.SUBSCRIPTIONS):
+        for one in server.query(name, requirements.SUBSCRIPTIONS):
             subscription = ident(json.loads(one))
             # Dropping it with its slot contacts the publisher, and another subscription uses the slot, too.
             server.query(

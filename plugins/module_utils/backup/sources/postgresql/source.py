@@ -9,7 +9,7 @@ import os
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError, MigrationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import ConfigError, MigrationError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import lookup
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.base import (
     Captured,
@@ -24,7 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgr
     drops,
     load,
     replace,
-    surroundings,
+    requirements,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import server as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import (
@@ -49,7 +49,7 @@ class PostgresqlKind(Kind):
     damages = (tampering.CUT_DUMP, tampering.ALTERED_ROW)
 
     def capture(self, run: Capturer, spec: SourceSpec, staging: str) -> Captured:
-        container = lookup.find_container(run.cli.engine, run.declaration.stack, spec)
+        container = lookup.find_container(run.cli.engine, run.config.stack, spec)
         server = postgresql.of_container(run.cli, container, spec)
         there = server.databases() if not spec.databases else []
         aside = [name for name in there if drops.is_aside(name)]
@@ -73,14 +73,14 @@ class PostgresqlKind(Kind):
         cli = job.context.open_cli()
         facts = ServerFacts.from_dict(source.facts)
         image = lookup.as_image(facts.image)
-        container = lookup.find_container(cli.engine, job.context.declaration.stack, spec)
+        container = lookup.find_container(cli.engine, job.context.config.stack, spec)
         if container.image_id != image.image_id:
             job.warnings.append(
                 f"{source.name} was dumped from {image.image} ({facts.version}) and is restored into "
                 f"{container.image_ref} of another build"
             )
         server = postgresql.of_container(cli, container, spec)
-        surroundings.require_libraries(server, facts, f"source {source.name} ({container.name})")
+        requirements.require_libraries(server, facts, f"source {source.name} ({container.name})")
         kept = server.roles()
         load.restore_globals(server, os.path.join(staged, f"pg/{source.name}/globals.sql"))
         problems, notes = load.compare_roles(server, facts, kept=kept, alone=False)
@@ -103,7 +103,7 @@ class PostgresqlKind(Kind):
 
     def rehearse(self, job: RehearseJob, source: Source) -> Rehearsed:
         cli = job.context.open_cli()
-        stack = job.context.declaration.stack
+        stack = job.context.config.stack
         facts = ServerFacts.from_dict(source.facts)
         with throwaway(
             cli,
@@ -136,7 +136,7 @@ class PostgresqlKind(Kind):
 
     def check_datum(self, spec: SourceSpec, datum: Datum, where: str) -> None:
         if not datum.database:
-            raise DeclarationError(f"{where}: database is missing. Name the database to create from {datum.file}")
+            raise ConfigError(f"{where}: database is missing. Name the database to create from {datum.file}")
 
     def databases(self, source: Source) -> list[str]:
         return list(source.facts.get("databases", ()))
@@ -169,7 +169,7 @@ def server_of(context: Context, spec: SourceSpec, database: str, needed_by: str)
         MigrationError: there is no such database.
     """
     cli = context.open_cli()
-    container = lookup.find_container(cli.engine, context.declaration.stack, spec)
+    container = lookup.find_container(cli.engine, context.config.stack, spec)
     server = postgresql.of_container(cli, container, spec)
     there = server.databases()
     if database not in there:

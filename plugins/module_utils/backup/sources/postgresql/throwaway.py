@@ -30,7 +30,7 @@ def throwaway(
     Args:
         stack: whose throwaway it is: the next start removes what a killed one left.
         user: its superuser.
-        carried: settings of the original that decide whether its dumps load; see ``surroundings.carried``.
+        carried: settings of the original that decide whether its dumps load; see ``requirements.carried``.
 
     Raises:
         SourceError: it does not start.

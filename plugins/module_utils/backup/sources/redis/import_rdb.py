@@ -44,7 +44,7 @@ class RdbImport(FileImport):
     def try_out(self) -> dict[str, t.Any]:
         """Load it in a throwaway container of the service's own image: another version may refuse it."""
         cli = self.context.open_cli()
-        stack = self.context.declaration.stack
+        stack = self.context.config.stack
         container = lookup.find_container(cli.engine, stack, self.spec)
         server = redis.of_container(cli, container, self.spec)
         settings = redis.settings(server, server.info())

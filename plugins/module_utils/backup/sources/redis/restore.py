@@ -105,7 +105,7 @@ def restore_redis(
         SourceError: the previous data could not be put back; the service stays stopped until :func:`recover` did it.
     """
     cli = context.open_cli()
-    container = lookup.find_container(cli.engine, context.declaration.stack, spec)
+    container = lookup.find_container(cli.engine, context.config.stack, spec)
     server = redis.of_container(cli, container, spec)
     facts = as_served(recorded, redis.settings(server, server.info()))
     place = facts.config.get("dir") or "/data"
@@ -120,7 +120,7 @@ def restore_redis(
     cli.call("stop", "--time", "60", container.id, timeout=120)
     known = True  # whether the data directory is known to hold only previous, or only restored data
     try:
-        with _helper(cli, context.declaration.stack, note) as helper:
+        with _helper(cli, context.config.stack, note) as helper:
             known = False
             try:
                 loaded = _load(cli, helper, facts, rdb, note)
@@ -199,7 +199,7 @@ def recover(context: Context) -> str:
     if note is None:
         return ""
     cli = context.open_cli()
-    cli.remove_leftovers(context.declaration.stack)
+    cli.remove_leftovers(context.config.stack)
     if cli.call("inspect", note.container, check=False).rc != 0:
         # Deployed again since; its data is where the volumes are, and only its operator knows which of it is right.
         raise RestoreRefused(
@@ -208,7 +208,7 @@ def recover(context: Context) -> str:
         )
     if not note.loaded:
         cli.call("stop", "--time", "60", note.container, timeout=120)
-        with _helper(cli, context.declaration.stack, note) as helper:
+        with _helper(cli, context.config.stack, note) as helper:
             _give_back(cli, helper, note)
     cli.call("start", note.container, timeout=120)
     context.state.write(_NOTE, {})

@@ -40,7 +40,7 @@ class RedisKind(Kind):
     damages = (tampering.EMPTY_RDB,)
 
     def capture(self, run: Capturer, spec: SourceSpec, staging: str) -> Captured:
-        container = lookup.find_container(run.cli.engine, run.declaration.stack, spec)
+        container = lookup.find_container(run.cli.engine, run.config.stack, spec)
         server = redis.of_container(run.cli, container, spec)
         image = lookup.image_facts(run.cli.engine, container)
         artefacts, facts, warnings = redis.capture(server, staging, f"redis/{spec.name}.rdb", image)
@@ -61,7 +61,7 @@ class RedisKind(Kind):
 
     def rehearse(self, job: RehearseJob, source: Source) -> Rehearsed:
         cli = job.context.open_cli()
-        stack = job.context.declaration.stack
+        stack = job.context.config.stack
         facts = RedisFacts.from_dict(source.facts)
         path = os.path.join(job.staged, facts.path)
         name = lookup.throwaway_name(stack, source.name)

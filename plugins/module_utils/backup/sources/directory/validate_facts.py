@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import checks
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import shared_fields
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import schema
 
 
-def check(value: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:
+def validate(value: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:
     """Check the facts of a manifest before they are used. A new fact that is used belongs here.
 
     Args:
@@ -20,23 +20,25 @@ def check(value: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: s
     Raises:
         Malformed: the text names the field.
     """
-    found = checks.facts(value, where)
+    found = shared_fields.facts(value, where)
 
-    def archive(value: t.Any, place: str) -> None:
+    def archive(value: t.Any, field: str) -> None:
         if value != "":
-            checks.artefact(artefacts)(value, place)
+            shared_fields.artefact(artefacts)(value, field)
 
-    def databases(value: t.Any, place: str) -> None:
-        for path, copy in schema.mapping(value, place).items():
-            schema.relative(path, f"{place}: a path")
-            checks.artefact(artefacts)(copy, f"{place}[{path!r}]")
+    def databases(value: t.Any, field: str) -> None:
+        for path, copy in schema.mapping(value, field).items():
+            schema.relative(path, f"{field}: a path")
+            shared_fields.artefact(artefacts)(copy, f"{field}[{path!r}]")
 
     needed: dict[str, schema.Check] = {
         "root": schema.absolute,
         "entries": schema.number,
         "bytes": schema.number,
-        "list": checks.artefact(artefacts),
+        "list": shared_fields.artefact(artefacts),
         "archive": archive,
         "databases": databases,
     }
-    checks.each(found, where, needed, {"plain_files": schema.number, "holes": schema.number, "list_order": schema.text})
+    shared_fields.each(
+        found, where, needed, {"plain_files": schema.number, "holes": schema.number, "list_order": schema.text}
+    )

@@ -9,7 +9,7 @@ import json
 import re
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import checks
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import shared_fields
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import schema
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.schema import Malformed
 
@@ -17,7 +17,7 @@ _LONGEST_NAME = 200  # of an object of a schema, see schema.py
 _setting_name = schema.matching(re.compile(r"[^\s=\0-][^\s=\0]{0,1023}\Z"), "the name of a setting")
 
 
-def check(value: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:
+def validate(value: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:
     """Check the facts of a manifest before they are used. A new fact that is used belongs here.
 
     Args:
@@ -26,48 +26,48 @@ def check(value: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: s
     Raises:
         Malformed: the text names the field.
     """
-    found = checks.facts(value, where)
+    found = shared_fields.facts(value, where)
 
-    def databases(value: t.Any, place: str) -> None:
-        for name, row in schema.mapping(value, place).items():
-            if not schema.text(name, f"{place}: a name", 255):
-                raise Malformed(f"{place}: a name is empty")
-            _database(schema.mapping(row, f"{place}[{name!r}]"), artefacts, f"{place}[{name!r}]")
+    def databases(value: t.Any, field: str) -> None:
+        for name, row in schema.mapping(value, field).items():
+            if not schema.text(name, f"{field}: a name", 255):
+                raise Malformed(f"{field}: a name is empty")
+            _database(schema.mapping(row, f"{field}[{name!r}]"), artefacts, f"{field}[{name!r}]")
 
     needed: dict[str, schema.Check] = {
         "version": schema.text,
         "user": schema.word,
         "databases": databases,
-        "image": checks.image,
+        "image": shared_fields.image,
     }
     may: dict[str, schema.Check] = {
-        "preload": checks.list_of(schema.text),
+        "preload": shared_fields.list_of(schema.text),
         "initdb_args": schema.text,
         "settings": _settings,
         "catalogue": _catalogue,
-        "not_compared": checks.list_of(schema.text),
+        "not_compared": shared_fields.list_of(schema.text),
     }
-    checks.each(found, where, needed, may)
+    shared_fields.each(found, where, needed, may)
 
 
 def _settings(value: t.Any, where: str) -> None:
-    def from_file(row: t.Any, place: str) -> None:
-        if len(schema.rows(row, place)) != 2 or not isinstance(row[1], bool):
-            raise Malformed(f"{place} is not a value and whether ALTER SYSTEM made it")
+    def from_file(row: t.Any, field: str) -> None:
+        if len(schema.rows(row, field)) != 2 or not isinstance(row[1], bool):
+            raise Malformed(f"{field} is not a value and whether ALTER SYSTEM made it")
         if row[0] is not None:
-            schema.text(row[0], place)
+            schema.text(row[0], field)
 
     # The throwaway server is given those of the first kind.
     needed: dict[str, schema.Check] = {
-        "carried": checks.mapping_of(schema.text, _setting_name),
-        "in_data_directory": checks.mapping_of(from_file),
+        "carried": shared_fields.mapping_of(schema.text, _setting_name),
+        "in_data_directory": shared_fields.mapping_of(from_file),
     }
-    checks.each(schema.mapping(value, where), where, needed, {})
+    shared_fields.each(schema.mapping(value, where), where, needed, {})
 
 
 def _catalogue(value: t.Any, where: str) -> None:
     """Groups of objects with their attributes. A later version of PostgreSQL has others, so that no name is fixed."""
-    checks.mapping_of(checks.mapping_of(checks.mapping_of(_attribute)))(value, where)
+    shared_fields.mapping_of(shared_fields.mapping_of(shared_fields.mapping_of(_attribute)))(value, where)
 
 
 def _attribute(value: t.Any, where: str) -> None:
@@ -75,54 +75,54 @@ def _attribute(value: t.Any, where: str) -> None:
         if isinstance(one, (list, dict)):
             raise Malformed(f"{where} is not an attribute of the catalog: a {type(one).__name__}")
         if isinstance(one, str):
-            schema.text(one, where, checks.MOST_TEXT)
+            schema.text(one, where, shared_fields.MOST_TEXT)
 
 
 def _entries(value: t.Any, where: str) -> None:
     for number, row in enumerate(schema.rows(value, where)):
-        place = f"{where}[{number}]"
-        if len(schema.rows(row, place)) != 2:
-            raise Malformed(f"{place} is not the name of an object and its digest")
-        schema.text(row[0], place, _LONGEST_NAME)
-        schema.sha256(row[1], place)
+        field = f"{where}[{number}]"
+        if len(schema.rows(row, field)) != 2:
+            raise Malformed(f"{field} is not the name of an object and its digest")
+        schema.text(row[0], field, _LONGEST_NAME)
+        schema.sha256(row[1], field)
 
 
 def _database(found: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:
-    def tables(value: t.Any, place: str) -> None:
-        for key, row in schema.mapping(value, place).items():
-            _pair(key, place)
-            if len(schema.rows(row, f"{place}[{key}]")) < 2:
-                raise Malformed(f"{place}[{key}] is not rows and a hash")
-            schema.number(row[0], f"{place}[{key}]")
-            schema.text(row[1], f"{place}[{key}]")
+    def tables(value: t.Any, field: str) -> None:
+        for key, row in schema.mapping(value, field).items():
+            _pair(key, field)
+            if len(schema.rows(row, f"{field}[{key}]")) < 2:
+                raise Malformed(f"{field}[{key}] is not rows and a hash")
+            schema.number(row[0], f"{field}[{key}]")
+            schema.text(row[1], f"{field}[{key}]")
 
-    def sequences(value: t.Any, place: str) -> None:
-        for key, row in schema.mapping(value, place).items():
-            _pair(key, place)
+    def sequences(value: t.Any, field: str) -> None:
+        for key, row in schema.mapping(value, field).items():
+            _pair(key, field)
             # Two in sets of the first release: the value, None for one that was not used, and whether it cycles.
-            size = len(schema.rows(row, f"{place}[{key}]"))
+            size = len(schema.rows(row, f"{field}[{key}]"))
             if size not in (2, 3) or not all(isinstance(flag, bool) for flag in row[1:]):
-                raise Malformed(f"{place}[{key}] is not a value, whether it was used and whether it cycles")
+                raise Malformed(f"{field}[{key}] is not a value, whether it was used and whether it cycles")
             if size == 3 or row[0] is not None:
-                schema.number(row[0], f"{place}[{key}]", schema.MAX_NUMBER, -schema.MAX_NUMBER)
+                schema.number(row[0], f"{field}[{key}]", schema.MAX_NUMBER, -schema.MAX_NUMBER)
 
     needed: dict[str, schema.Check] = {
-        "path": checks.artefact(artefacts),
+        "path": shared_fields.artefact(artefacts),
         "tables": tables,
-        "extensions": checks.mapping_of(schema.text),
+        "extensions": shared_fields.mapping_of(schema.text),
         "sequences_before": sequences,
         "sequences_after": sequences,
     }
     may: dict[str, schema.Check] = {
-        "schema": checks.texts,  # of the first release
+        "schema": shared_fields.texts,  # of the first release
         "entries": _entries,
-        "extension_updates": checks.mapping_of(schema.text),
+        "extension_updates": shared_fields.mapping_of(schema.text),
         "catalogue": _catalogue,
         "large_objects": schema.rows,
         "config_tables": tables,
         "views": tables,
     }
-    checks.each(found, where, needed, may)
+    shared_fields.each(found, where, needed, may)
     # Without either, a restore could not compare the schema.
     if found.get("schema") is None and found.get("entries") is None:
         raise Malformed(f"{where}.entries is missing, and so is schema")

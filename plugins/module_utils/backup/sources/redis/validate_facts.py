@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import checks
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import shared_fields
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import schema
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.schema import Malformed
 
 _module_path = schema.matching(re.compile(r"/[^\0\n]{0,4094}\Z"), "an absolute path")
 
 
-def check(value: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:
+def validate(value: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:
     """Check the facts of a manifest before they are used. A new fact that is used belongs here.
 
     Args:
@@ -24,45 +24,45 @@ def check(value: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: s
     Raises:
         Malformed: the text names the field.
     """
-    found = checks.facts(value, where)
+    found = shared_fields.facts(value, where)
 
-    def config(value: t.Any, place: str) -> None:
+    def config(value: t.Any, field: str) -> None:
         # They are names of files and words of commands in the container of the service.
         known = {"appendfilename", "appenddirname", "dbfilename"}
-        for key, setting in schema.mapping(value, place).items():
+        for key, setting in schema.mapping(value, field).items():
             if key in known and setting:
-                schema.file_name(setting, f"{place}.{key}")
+                schema.file_name(setting, f"{field}.{key}")
             elif key == "dir" and setting:
-                schema.absolute(setting, f"{place}.{key}")
+                schema.absolute(setting, f"{field}.{key}")
             else:
-                schema.text(setting, f"{place}.{key}")
+                schema.text(setting, f"{field}.{key}")
 
-    def keyspace(value: t.Any, place: str) -> None:
-        for key, row in schema.mapping(value, place).items():
-            if not key.isdigit() or len(schema.rows(row, place)) < 2:
-                raise Malformed(f"{place}[{key!r}] is not keys and expires")
+    def keyspace(value: t.Any, field: str) -> None:
+        for key, row in schema.mapping(value, field).items():
+            if not key.isdigit() or len(schema.rows(row, field)) < 2:
+                raise Malformed(f"{field}[{key!r}] is not keys and expires")
             for each in row:
-                schema.number(each, f"{place}[{key!r}]")
+                schema.number(each, f"{field}[{key!r}]")
 
     needed: dict[str, schema.Check] = {
         "version": schema.text,
         "config": config,
         "keyspace": keyspace,
-        "path": checks.artefact(artefacts),
+        "path": shared_fields.artefact(artefacts),
         "keys": schema.number,
         "expires": schema.number,
-        "image": checks.image,
+        "image": shared_fields.image,
     }
     may: dict[str, schema.Check] = {
         "expired": schema.number,
         "magic": schema.text,
         "digest": schema.text,
-        "functions": checks.mapping_of(schema.sha256),
-        "modules": checks.list_of(_module),
-        "acl_users": checks.list_of(schema.text),
-        "not_compared": checks.list_of(schema.text),
+        "functions": shared_fields.mapping_of(schema.sha256),
+        "modules": shared_fields.list_of(_module),
+        "acl_users": shared_fields.list_of(schema.text),
+        "not_compared": shared_fields.list_of(schema.text),
     }
-    checks.each(found, where, needed, may)
+    shared_fields.each(found, where, needed, may)
 
 
 def _module(value: t.Any, where: str) -> None:

@@ -16,7 +16,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import ConfigError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.fields import Table
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import specs
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
@@ -46,7 +46,7 @@ class WebhookSpec:
 
 
 @dataclass(frozen=True)
-class Declaration:
+class BackupConfig:
     """The whole backup configuration."""
 
     stack: str
@@ -84,22 +84,22 @@ _TOP = {
 }
 
 
-def read(path: str) -> Declaration:
-    """Read and check the configuration at ``path``. Raises :class:`DeclarationError`."""
+def read(path: str) -> BackupConfig:
+    """Read and check the configuration at ``path``. Raises :class:`ConfigError`."""
     try:
         with open(path, encoding="utf-8") as file:
             data = json.load(file)
     except OSError as error:
-        raise DeclarationError(
+        raise ConfigError(
             f"cannot read the backup configuration {path}: {error.strerror}; the role onebox.stack.backups writes it"
         ) from error
     except ValueError as error:
-        raise DeclarationError(f"the backup configuration {path} is not JSON: {error}") from error
+        raise ConfigError(f"the backup configuration {path} is not JSON: {error}") from error
     return parse(data, path, beside=path)
 
 
-def parse(data: t.Any, where: str = "the backup configuration", beside: str = "") -> Declaration:
-    """Check a decoded configuration and fill in the defaults. Raises :class:`DeclarationError`.
+def parse(data: t.Any, where: str = "the backup configuration", beside: str = "") -> BackupConfig:
+    """Check a decoded configuration and fill in the defaults. Raises :class:`ConfigError`.
 
     Args:
         beside: path of the configuration. The authentication key is in the same directory, else in the state directory.
@@ -107,15 +107,15 @@ def parse(data: t.Any, where: str = "the backup configuration", beside: str = ""
     top = Table(data, where)
     top.only(_TOP)
     if top.number("version", 1) != 1:
-        raise DeclarationError(f"{where}: version must be 1")
+        raise ConfigError(f"{where}: version must be 1")
     rows = top.rows("sources")
     sources = tuple(specs.parse(Table(row, f"{where}: sources[{number}]")) for number, row in enumerate(rows))
     if not sources:
-        raise DeclarationError(f"{where}: sources is empty: there is nothing to back up")
+        raise ConfigError(f"{where}: sources is empty: there is nothing to back up")
     names = [source.name for source in sources]
     for name in names:
         if names.count(name) > 1:
-            raise DeclarationError(f"{where}: two sources are called {name!r}")
+            raise ConfigError(f"{where}: two sources are called {name!r}")
     webhook = None
     if top.has("webhook"):
         table = top.table("webhook")
@@ -123,14 +123,14 @@ def parse(data: t.Any, where: str = "the backup configuration", beside: str = ""
         webhook = WebhookSpec(table.path("url_file"), table.choice("style", ("discord", "ntfy"), "discord"))
     repository = _repository(top.table("repository"), ENGINES)
     if top.has("offsite") and repository.engine != "restic":
-        raise DeclarationError(f"{where}: offsite needs a repository with engine restic: it is copied by restic")
+        raise ConfigError(f"{where}: offsite needs a repository with engine restic: it is copied by restic")
     state_dir = top.path("state_dir")
     key = os.path.join(state_dir, "authentication.key")
     if top.has("authentication_file"):
         key = top.path("authentication_file")
     elif beside:
         key = f"{os.path.splitext(os.path.abspath(beside))[0]}.authentication"
-    return Declaration(
+    return BackupConfig(
         stack=top.name("stack"),
         state_dir=state_dir,
         repository=repository,
@@ -151,7 +151,7 @@ def parse(data: t.Any, where: str = "the backup configuration", beside: str = ""
 def _without_key(source: SourceSpec, key: str, where: str) -> SourceSpec:
     """The source without the authentication key: it must not be stored with the sets."""
     if key in [os.path.normpath(path) for path in source.files]:
-        raise DeclarationError(
+        raise ConfigError(
             f"{where}: sources ({source.name}): files names {key}, which authenticates the sets and must not be in "
             "one. Keep it where the repository's key is kept"
         )
@@ -169,10 +169,10 @@ def _repository(table: Table, engines: t.Sequence[str]) -> RepositorySpec:
     table.only({"engine", "path", "password_file", "environment_file", "options", "program"})
     place = table.text("path", None)
     if ":" not in place and not os.path.isabs(place):
-        raise DeclarationError(f"{table.where}: path must be absolute or a URL restic knows, not {place!r}")
+        raise ConfigError(f"{table.where}: path must be absolute or a URL restic knows, not {place!r}")
     if re.match(r"rest:https?://[^/]*:[^/]*@", place):
         # It would be in process lists and logs; so the text does not show it either.
-        raise DeclarationError(
+        raise ConfigError(
             f"{table.where}: path holds a password; put RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD into "
             "environment_file and leave both out of the URL"
         )

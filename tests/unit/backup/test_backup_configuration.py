@@ -10,8 +10,8 @@ import json
 import os
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration
-from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import DeclarationError
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import ConfigError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import install
 
 GOOD = {
@@ -29,7 +29,7 @@ GOOD = {
 
 
 def test_a_good_one_is_understood_with_safe_defaults():
-    found = declaration.parse(copy.deepcopy(GOOD))
+    found = configuration.parse(copy.deepcopy(GOOD))
     assert [source.kind for source in found.sources] == ["postgresql", "redis", "directory", "compose"]
     assert (found.retention.daily, found.retention.weekly, found.retention.min_keep) == (7, 4, 3)
     assert found.sources[0].max_drop_percent == 50
@@ -90,24 +90,24 @@ def change(path: list[object], value: object) -> dict[str, object]:
     ],
 )
 def test_a_wrong_one_names_the_option(path, value, words):
-    with pytest.raises(DeclarationError) as caught:
-        declaration.parse(change(path, value))
+    with pytest.raises(ConfigError) as caught:
+        configuration.parse(change(path, value))
     assert words in str(caught.value)
 
 
 def test_what_is_not_a_file_or_not_json_says_so(tmp_path):
-    with pytest.raises(DeclarationError, match="cannot read"):
-        declaration.read(str(tmp_path / "none.json"))
+    with pytest.raises(ConfigError, match="cannot read"):
+        configuration.read(str(tmp_path / "none.json"))
     (tmp_path / "bad.json").write_text("{", encoding="utf-8")
-    with pytest.raises(DeclarationError, match="not JSON"):
-        declaration.read(str(tmp_path / "bad.json"))
+    with pytest.raises(ConfigError, match="not JSON"):
+        configuration.read(str(tmp_path / "bad.json"))
     (tmp_path / "good.json").write_text(json.dumps(GOOD), encoding="utf-8")
-    assert declaration.read(str(tmp_path / "good.json")).stack == "coinpilot"
+    assert configuration.read(str(tmp_path / "good.json")).stack == "coinpilot"
 
 
 def test_a_wrong_declaration_is_not_written(tmp_path):
-    with pytest.raises(DeclarationError):
-        install.write_declaration(str(tmp_path / "c.json"), {"stack": "x"}, check=False)
-    with pytest.raises(DeclarationError, match="absolute"):
+    with pytest.raises(ConfigError):
+        install.write_config(str(tmp_path / "c.json"), {"stack": "x"}, check=False)
+    with pytest.raises(ConfigError, match="absolute"):
         install.put_files({"relative": "x"}, 0o600, check=False)
     assert os.listdir(tmp_path) == []

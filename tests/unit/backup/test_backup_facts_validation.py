@@ -9,7 +9,7 @@ import copy
 import typing as t
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.facts_checks import CHECKS
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.facts_validators import VALIDATORS
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.schema import Malformed
 
 DIGEST = "0" * 64
@@ -71,7 +71,7 @@ def changed(facts, way, value):
 
 @pytest.mark.parametrize(("kind", "facts"), [("postgresql", POSTGRESQL), ("redis", REDIS)])
 def test_facts_as_a_backup_takes_them_pass(kind, facts):
-    CHECKS[kind](facts, FILES, "facts")
+    VALIDATORS[kind](facts, FILES, "facts")
 
 
 INSIDE = ("databases", "coin")
@@ -114,7 +114,7 @@ INSIDE = ("databases", "coin")
 )
 def test_each_fact_of_postgresql_that_is_not_as_a_backup_takes_it_is_refused(way, value, words):
     with pytest.raises(Malformed, match=words):
-        CHECKS["postgresql"](changed(POSTGRESQL, way, value), FILES, "facts")
+        VALIDATORS["postgresql"](changed(POSTGRESQL, way, value), FILES, "facts")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_each_fact_of_postgresql_that_is_not_as_a_backup_takes_it_is_refused(way
 )
 def test_each_fact_of_redis_that_is_not_as_a_backup_takes_it_is_refused(key, value, words):
     with pytest.raises(Malformed, match=words):
-        CHECKS["redis"](changed(REDIS, (key,), value), FILES, "facts")
+        VALIDATORS["redis"](changed(REDIS, (key,), value), FILES, "facts")
 
 
 @pytest.mark.parametrize("value", [[None, False], [10, True]])
@@ -146,4 +146,4 @@ def test_sequences_and_schema_of_the_first_release_pass(value):
     old.update(sequences_before={SEQUENCE: value}, sequences_after={SEQUENCE: value}, schema=["CREATE TABLE t;"])
     kept = ("version", "user", "image", "preload", "initdb_args")
     facts = {**{key: POSTGRESQL[key] for key in kept}, "databases": {"coin": old}}
-    CHECKS["postgresql"](facts, FILES, "facts")
+    VALIDATORS["postgresql"](facts, FILES, "facts")
