@@ -45,7 +45,7 @@ _AT_ONCE = 500  # sequences in one query
 # Tables of extensions whose rows pg_dump includes: extconfig and its condition.
 _CONFIG = """SELECT pg_catalog.json_build_array(n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname),
  one.condition) FROM pg_catalog.pg_extension e CROSS JOIN LATERAL
- ITEMS FROM (unnest(e.extconfig), unnest(e.extcondition)) AS one(id, condition)
+ ROWS FROM (unnest(e.extconfig), unnest(e.extcondition)) AS one(id, condition)
  JOIN pg_catalog.pg_class c ON c.oid = one.id JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r' ORDER BY 1::text;"""
 _VIEWS = """SELECT pg_catalog.json_build_array(n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname))
