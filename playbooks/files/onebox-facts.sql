@@ -1,4 +1,4 @@
--- What is in each table (rows and a hash of all of them), to be compared after a migration:
+-- Rows and a hash of each table, to be compared after a migration:
 --     psql -XqAt -v ON_ERROR_STOP=1 -d DATABASE < onebox-facts.sql > DATABASE.facts
 -- It only reads. PostgreSQL 12 or newer.
 BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;

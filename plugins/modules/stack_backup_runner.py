@@ -115,7 +115,7 @@ def install_runner(module: AnsibleModule) -> dict[str, t.Any]:
     places = install.create_directories(given["declaration"], check)
     runner = install.install(given["path"], python, check)
     filled = {path: text for path, text in given["secrets"].items() if text}
-    declared = configuration.parse(given["declaration"], beside=given["config"])
+    declared = configuration.parse(given["declaration"], config_path=given["config"])
     if declared.authentication_file in filled:
         keys = contexts.make(declared, world).keys
         filled[keys.path] = keys.replaced_by(filled[keys.path])

@@ -12,7 +12,7 @@ T = t.TypeVar("T")
 
 
 class Background(t.Generic[T]):
-    """A call in a thread, its error raised where it is joined."""
+    """A call in a thread. :meth:`join` raises its error."""
 
     def __init__(self, work: t.Callable[[], T]) -> None:
         self._result: list[T] = []
@@ -23,7 +23,7 @@ class Background(t.Generic[T]):
     def _run(self, work: t.Callable[[], T]) -> None:
         try:
             self._result.append(work())
-        except BaseException as error:  # raised again where it is joined
+        except BaseException as error:  # join() raises it
             self._error.append(error)
 
     def join(self) -> T:

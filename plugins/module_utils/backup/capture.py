@@ -83,12 +83,12 @@ def uncovered(engine: Engine, config: BackupConfig) -> list[str]:
 
 
 def no_longer_declared(config: BackupConfig, newest: StoredSet | None) -> list[str]:
-    """A warning for each source of the newest set that is not configured any more: later sets do not hold it."""
+    """A warning for each source of the newest set that is no longer configured: later sets do not hold it."""
     if newest is None or newest.manifest is None:
         return []
     declared = {spec.name for spec in config.sources}
     return [
-        f"source {source.name} ({source.kind}) is in set {newest.seq} and not configured any more: no later set holds "
+        f"source {source.name} ({source.kind}) is in set {newest.seq} and no longer configured: later sets do not hold "
         f"it. To keep its last copy, run onebox-backup with: pin {newest.seq}"
         for source in newest.manifest.sources
         if source.name not in declared

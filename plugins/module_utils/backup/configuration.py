@@ -95,14 +95,14 @@ def read(path: str) -> BackupConfig:
         ) from error
     except ValueError as error:
         raise ConfigError(f"the backup configuration {path} is not JSON: {error}") from error
-    return parse(data, path, beside=path)
+    return parse(data, path, config_path=path)
 
 
-def parse(data: t.Any, where: str = "the backup configuration", beside: str = "") -> BackupConfig:
+def parse(data: t.Any, where: str = "the backup configuration", config_path: str = "") -> BackupConfig:
     """Check a decoded configuration and fill in the defaults. Raises :class:`ConfigError`.
 
     Args:
-        beside: path of the configuration. The authentication key is in the same directory, else in the state directory.
+        config_path: path of the configuration. The authentication key is next to it, else in the state directory.
     """
     top = Table(data, where)
     top.only(_TOP)
@@ -128,8 +128,8 @@ def parse(data: t.Any, where: str = "the backup configuration", beside: str = ""
     key = os.path.join(state_dir, "authentication.key")
     if top.has("authentication_file"):
         key = top.path("authentication_file")
-    elif beside:
-        key = f"{os.path.splitext(os.path.abspath(beside))[0]}.authentication"
+    elif config_path:
+        key = f"{os.path.splitext(os.path.abspath(config_path))[0]}.authentication"
     return BackupConfig(
         stack=top.name("stack"),
         state_dir=state_dir,
@@ -153,7 +153,7 @@ def _without_key(source: SourceSpec, key: str, where: str) -> SourceSpec:
     if key in [os.path.normpath(path) for path in source.files]:
         raise ConfigError(
             f"{where}: sources ({source.name}): files names {key}, which authenticates the sets and must not be in "
-            "one. Keep it where the repository's key is kept"
+            "one. Remove it from files"
         )
     if source.path and key.startswith(source.path.rstrip("/") + "/"):
         below = os.path.relpath(key, source.path)
@@ -167,18 +167,18 @@ def _repository(table: Table, engines: t.Sequence[str]) -> RepositorySpec:
         table.only({"engine", "path"})
         return RepositorySpec("files", table.path("path"))
     table.only({"engine", "path", "password_file", "environment_file", "options", "program"})
-    place = table.text("path", None)
-    if ":" not in place and not os.path.isabs(place):
-        raise ConfigError(f"{table.where}: path must be absolute or a URL restic knows, not {place!r}")
-    if re.match(r"rest:https?://[^/]*:[^/]*@", place):
-        # It would be in process lists and logs; so the text does not show it either.
+    path = table.text("path", None)
+    if ":" not in path and not os.path.isabs(path):
+        raise ConfigError(f"{table.where}: path must be absolute or a URL restic knows, not {path!r}")
+    if re.match(r"rest:https?://[^/]*:[^/]*@", path):
+        # A password in the path would be in process lists and logs. The message does not show it either.
         raise ConfigError(
             f"{table.where}: path holds a password; put RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD into "
             "environment_file and leave both out of the URL"
         )
     return RepositorySpec(
         engine="restic",
-        path=place,
+        path=path,
         password_file=table.path("password_file"),
         environment_file=table.path("environment_file") if table.has("environment_file") else "",
         options=table.words("options"),

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Programs inside containers, through the engine's own command line: streams, sessions, and throwaway containers.
 
-A secret travels as the *name* of a variable (``exec -e PGPASSWORD``): the value form shows in every process list. No
-terminal is ever requested, because it would turn each newline of a dump into two characters.
+A secret is passed as the *name* of a variable (``exec -e PGPASSWORD``): process lists show values. No terminal is ever
+requested, because it would turn each newline of a dump into two characters.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
-# Containers a rehearsal or restore made; whatever carries it may be removed at the next start.
+# The label of containers of a rehearsal or restore. The next start removes every container with it.
 LABEL = "onebox.stack.throwaway"
 # A helper that has the volumes of a service: it is removed without them.
 HELPER_LABEL = "onebox.stack.restoring"
@@ -33,7 +33,7 @@ class Cli:
     """The command line of the engine that answered.
 
     Args:
-        engine: as found by the engine reader.
+        engine: the discovered engine.
         timeout: seconds for one program in a container.
     """
 
@@ -133,19 +133,19 @@ class Cli:
         """Start a container without network or published ports, to be removed with its volumes. Returns its id.
 
         Args:
-            tmpfs: directories inside that are empty, whatever the image has there.
+            tmpfs: directories inside that are empty, without the image's files.
         """
         env = env or {}
         words = ["run", "--detach", "--network", "none", "--label", f"{LABEL}={owner}", "--name", name]
         words += ["--shm-size", "256m"]
         if self.engine.name == "docker" or self.world.is_root:
-            # A rehearsal must not use up the memory of the running stack; rootless Podman often may not limit it.
+            # A rehearsal must not use the memory of the running stack. Rootless Podman often cannot limit it.
             words += ["--memory", str(_half_of_free_memory())]
         if entrypoint:
             words += ["--entrypoint", entrypoint]
-        for place in tmpfs:
-            # Podman copies the image's files there into it, unless an option forbids it. Docker has no such option.
-            words += ["--tmpfs", place if self.engine.name == "docker" else f"{place}:notmpcopyup"]
+        for directory in tmpfs:
+            # Podman copies the image's files into a tmpfs, unless an option forbids it. Docker has no such option.
+            words += ["--tmpfs", directory if self.engine.name == "docker" else f"{directory}:notmpcopyup"]
         for key in sorted(env):
             words += ["--env", key]
         argv = [*self._base, *words, image, *command]
@@ -156,7 +156,7 @@ class Cli:
         return started.stdout.strip().splitlines()[-1]
 
     def remove(self, container: str) -> None:
-        """Remove a throwaway container and its volumes; none there is fine."""
+        """Remove a throwaway container and its volumes. A missing one is not an error."""
         self.call("rm", "--force", "--volumes", container, check=False)
 
     def remove_leftovers(self, owner: str) -> None:
@@ -167,9 +167,9 @@ class Cli:
                 self.call("rm", "--force", *words, container, check=False)
 
     def copy_in(self, path: str, container: str, target: str) -> None:
-        """Put a file of the host into a running container, readable only by the user that its programs run as.
+        """Copy a file of the host into a running container, readable only by the user that its programs run as.
 
-        The engine's own ``cp`` makes it root's, and does not see what is mounted as a tmpfs.
+        The engine's own ``cp`` makes root its owner, and cannot write to a tmpfs.
         """
         try:
             source = files.open_regular(path)
@@ -190,7 +190,7 @@ def _half_of_free_memory() -> int:
 
 
 class _Child:
-    """A process with its stderr drained aside and a time limit on the whole group."""
+    """A process with its stderr read in a thread, and a time limit on the whole group."""
 
     def __init__(
         self, argv: t.Sequence[str], env: t.Mapping[str, str], source: t.BinaryIO | int | None, timeout: float
@@ -217,7 +217,7 @@ class _Child:
     def _read_stderr(self) -> None:
         stream = t.cast("t.IO[bytes]", self.process.stderr)
         for line in stream:
-            self._said = (self._said + line)[-65536:]  # only the end is ever shown
+            self._said = (self._said + line)[-65536:]  # messages show only its end
 
     def _expire(self) -> None:
         self.expired = True

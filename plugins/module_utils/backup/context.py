@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The context of a run: the backup configuration, the engine, the stores, and the world outside."""
+"""The context of a run: the backup configuration, the engine, the stores, and the world (clock and processes)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Context:
 
     Attributes:
         keys: authenticate the manifests of this stack.
-        log: takes a line of progress.
+        log: called with each line of progress.
     """
 
     config: BackupConfig
@@ -68,7 +68,7 @@ class Context:
         Errors of files and of the system inside the block become errors of this domain.
 
         Args:
-            what: what this run does, for the message of a run that finds the lock taken.
+            what: what this run does, for the message of a run that finds the lock held.
             wait: seconds to wait for another run to end.
 
         Raises:
@@ -83,26 +83,26 @@ class Context:
                 raise Busy(str(error)) from error
             except lock.LockError as error:
                 raise StoreError(str(error)) from error
-            # restic inherits it: when this program alone is killed, its restic goes on reading the staged files, and
-            # the next run must not put others in their place.
+            # restic inherits the lock: if only this program is killed, restic continues to read the staged files, and
+            # the next run must not replace them.
             self._give_lock(taken.descriptor)
             try:
                 yield
             finally:
                 self._give_lock(-1)
 
-    def require_room(self, place: str, size: int, what: str) -> None:
-        """Refuse to begin where ``place`` has no room for 1.2 times ``size`` bytes and the reserve.
+    def require_room(self, path: str, size: int, what: str) -> None:
+        """Refuse to begin where the file system of ``path`` has no room for 1.2 times ``size`` bytes and the reserve.
 
         Raises:
-            SpaceError: with what is free and what is needed.
+            SpaceError: with the free and the needed space.
         """
         needed = int(size * 1.2) + (self.config.reserve_mib << 20)
-        free = trees.free_bytes(place)
+        free = trees.free_bytes(path)
         if free < needed:
             raise SpaceError(
-                f"{place} has {free >> 20} MiB free and {what} needs {needed >> 20} MiB (1.2 times the set and "
-                f"{self.config.reserve_mib} MiB in reserve); make room, old sets are not deleted for it"
+                f"{path} has {free >> 20} MiB free and {what} needs {needed >> 20} MiB (1.2 times the set and "
+                f"{self.config.reserve_mib} MiB in reserve). Free some space: old sets are not deleted for it"
             )
 
     def _give_lock(self, descriptor: int) -> None:
@@ -113,7 +113,7 @@ class Context:
     def open_cli(self) -> Cli:
         """The engine, discovered when it is first needed. Raises :class:`SourceError` when none answers."""
         if self._cli is None:
-            # Half of the modules that a run of files alone would load.
+            # Imported here: a run without containers would load twice the modules.
             from ansible_collections.onebox.stack.plugins.module_utils.engine import discover as find
             from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compare a source with the previous set, part by part, because a sum hides the loss of a part.
 
-Ten of eleven databases may be gone while the rows of the eleventh hardly change. So each database, each schema with
-its tables, and each numbered database of Redis is judged by itself, and the whole by its bytes, too.
+Ten of eleven databases may be missing while the total number of rows hardly changes. So each database, each schema
+with its tables, and each numbered database of Redis is compared by itself, and the whole source by its bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import StoredSet
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
 
-# Bytes below which a size says little: headers, compression.
+# Smaller sizes are not compared: headers and compression dominate them.
 _FEW_BYTES = 1 << 16
 
 
@@ -33,7 +33,7 @@ def last(history: t.Sequence[StoredSet], name: str) -> Source | None:
 
 
 def check(spec: SourceSpec, now: Source, before: Source | None) -> list[str]:
-    """Refuse a source that is suddenly empty or far smaller: an unmounted disk, a dropped table, a FLUSHALL.
+    """Refuse a source that is suddenly empty or much smaller: an unmounted disk, a dropped table, a FLUSHALL.
 
     Returns warnings for smaller losses.
 

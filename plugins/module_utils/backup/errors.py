@@ -32,29 +32,29 @@ class Busy(BackupError):
 
 
 class SourceError(BackupError):
-    """A source could not be read, or its content cannot be right."""
+    """A source could not be read, or its content is implausible."""
 
     exit_code = 4
 
 
 class SourceLimit(SourceError):
-    """The content of a source keeps it out of a set; the others are committed without it."""
+    """The content of a source cannot be backed up. The other sources are committed without it."""
 
 
 class RoomLimit(SourceLimit):
-    """Room ran out while a source was written."""
+    """The disk became full while a source was written."""
 
     exit_code = 6
 
 
 class Unexpected(BackupError):
-    """An error that no code expected: a defect of this program, or a fault of the host."""
+    """An unexpected error: a defect of this program, or a fault of the host."""
 
     exit_code = 12
 
 
 class StoreError(BackupError):
-    """The repository cannot be used, or contains something that it must not."""
+    """The repository cannot be used, or contains forbidden entries."""
 
     exit_code = 5
 
@@ -72,13 +72,13 @@ class TreesUnread(StoreError):
 
 
 class SpaceError(BackupError):
-    """There is not enough room; nothing was written and nothing is deleted to make room."""
+    """There is not enough free space. Nothing was written, and no set is deleted for it."""
 
     exit_code = 6
 
 
 class OffsiteError(BackupError):
-    """The local set is committed, and the copy off-site is not."""
+    """The local set is committed, but not copied off-site."""
 
     exit_code = 7
 
@@ -90,19 +90,19 @@ class MismatchError(BackupError):
 
 
 class RestoreRefused(BackupError):
-    """A restore would touch something that was not named."""
+    """A restore would change data that the request does not name."""
 
     exit_code = 9
 
 
 class MigrationError(BackupError):
-    """Data or SQL could not be imported. The previous data is in its place, or was moved aside."""
+    """Data or SQL could not be imported. The previous data is unchanged, or was renamed."""
 
     exit_code = 11
 
 
 def of_files(error: FileError | OSError, text: str = "") -> BackupError:
-    """The error of this domain for one of a file: :class:`SpaceError` on a full disk, else :class:`StoreError`.
+    """Convert an error of a file: to :class:`SpaceError` on a full disk, else to :class:`StoreError`.
 
     Args:
         text: the message; default that of ``error``.
@@ -113,7 +113,7 @@ def of_files(error: FileError | OSError, text: str = "") -> BackupError:
 
 @contextlib.contextmanager
 def file_errors() -> t.Iterator[None]:
-    """Raise errors of files and of the system as errors of this domain, so that each has its exit code."""
+    """Convert errors of files and of the system to errors of this domain, each with its exit code."""
     try:
         yield
     except (FileError, OSError) as error:

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directories on file systems that can hang: a child checks first, and after a hanging one no other starts.
+"""Directories on file systems that can hang: a child process checks them first.
 
-A process that waits for a dead share cannot be interrupted, not even killed before the share answers. So a child looks
-into each directory on a share, and into each share below one. A child that hangs is given up and remembered:
-as long as it lives the share hangs, and no run adds another.
+A process that waits for a dead share cannot be interrupted, not even killed before the share answers. So a child
+reads each directory on a share, and each share below one. A child that hangs is abandoned and recorded. As long as it
+lives, the share is reported as hanging, and no run starts another child for it.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
 
 _NOTE = "hanging"
-# Seconds that a share may take to answer.
-PATIENCE = 10.0
-# Seconds in which the capture of a directory there must come forward.
-CAPTURE_PATIENCE = 60.0
+# Seconds within which a share must answer.
+ANSWER_SECONDS = 10.0
+# Seconds without progress after which the capture of a directory on a share is abandoned.
+CAPTURE_SECONDS = 60.0
 # File systems whose answers come from a daemon, another machine, or a disk that is mounted on demand.
 _KINDS = re.compile(r"(fuse|nfs|cifs|smb|9p|ceph|gluster|lustre|afs|ncp|virtiofs|autofs|davfs|sshfs)")
 
@@ -48,30 +48,30 @@ def hanging(context: Context, paths_of: t.Callable[[SourceSpec], list[str]]) -> 
     """
     known: dict[str, t.Any] = context.state.read(_NOTE)
     found: dict[str, str] = {}
-    asked: dict[str, str] = {}
+    checked: dict[str, str] = {}
     points = _mount_points()
     for spec in context.config.sources:
         paths = paths_of(spec)
         for share in dict.fromkeys(share for path in paths for share in _shares(path, points)):
-            if share not in asked:
-                asked[share] = _ask(share, known.get(share) or {}, context.state, context.world)
-            if asked[share]:
-                found[spec.name] = asked[share]
+            if share not in checked:
+                checked[share] = _check(share, known.get(share) or {}, context.state, context.world)
+            if checked[share]:
+                found[spec.name] = checked[share]
                 break
     return found
 
 
-def _ask(share: str, child: t.Mapping[str, t.Any], state: State, world: World) -> str:
+def _check(share: str, child: t.Mapping[str, t.Any], state: State, world: World) -> str:
     if _lives(child):
         return _text(share, child)
 
-    def look(_beat: t.Callable[[], None]) -> None:
+    def read(_beat: t.Callable[[], None]) -> None:
         os.statvfs(share)
         with os.scandir(share) as entries:
             next(entries, None)
 
     try:
-        in_child(look, share, PATIENCE, state, world)
+        in_child(read, share, ANSWER_SECONDS, state, world)
     except Hung as error:
         return str(error)
     return ""
@@ -83,16 +83,16 @@ def on_share(path: str) -> bool:
 
 
 def in_child(
-    work: t.Callable[[t.Callable[[], None]], t.Any], share: str, patience: float, state: State, world: World
+    work: t.Callable[[t.Callable[[], None]], t.Any], share: str, seconds: float, state: State, world: World
 ) -> t.Any:
-    """Do ``work`` in a child that is given up when it does not come forward for ``patience`` seconds.
+    """Do ``work`` in a child that is abandoned after ``seconds`` seconds without progress.
 
     Args:
-        work: gets what it calls while it comes forward; returns what JSON can hold, and must not raise.
-        share: what it works on, for the message.
+        work: is passed a function to call at each step. Returns a JSON value, and must not raise.
+        share: the path it reads, for the message.
 
     Raises:
-        Hung: the child was given up. It is remembered, also when it cannot be killed.
+        Hung: the child was abandoned. If it cannot be killed, it is recorded.
     """
     with tempfile.TemporaryFile() as answer:
         ended, alive = os.pipe()
@@ -102,7 +102,7 @@ def in_child(
         os.close(alive)
         hung = False
         try:
-            while select.select([ended], [], [], patience)[0]:
+            while select.select([ended], [], [], seconds)[0]:
                 if not os.read(ended, 4096):
                     break
             else:
@@ -139,7 +139,7 @@ def _text(share: str, child: t.Mapping[str, t.Any]) -> str:
 def _be_child(work: t.Callable[[t.Callable[[], None]], t.Any], answer: int, alive: int) -> t.NoReturn:
     code = 1
     try:
-        # If it hangs for ever, it must not keep our descriptors open, above all the lock.
+        # If the child never ends, it must not keep our descriptors open, above all the lock.
         nothing = os.open(os.devnull, os.O_RDWR)
         for ours in (0, 1, 2):
             os.dup2(nothing, ours)
@@ -162,14 +162,14 @@ def _be_child(work: t.Callable[[t.Callable[[], None]], t.Any], answer: int, aliv
 
 
 def _mount_points() -> list[tuple[str, str]]:
-    """Mount points and their types, later ones over earlier ones. Reading them touches no file system."""
+    """Mount points and their types, later ones over earlier ones. Reading them does not access the file systems."""
     found = []
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
             for line in stream:
                 words = line.split()
-                place = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal.group(1), 8)), words[4])
-                found.append((place, words[words.index("-") + 1]))
+                point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal.group(1), 8)), words[4])
+                found.append((point, words[words.index("-") + 1]))
     except OSError:  # macOS
         return []
     return found
@@ -177,10 +177,10 @@ def _mount_points() -> list[tuple[str, str]]:
 
 def _shares(path: str, points: t.Sequence[tuple[str, str]]) -> list[str]:
     """Paths to check: the path itself when it is on a share, and the shares below it."""
-    over = [(place, kind) for place, kind in points if _below(path, place)]
-    deepest = max(over, key=lambda point: len(point[0]), default=("/", ""))
+    over = [(point, kind) for point, kind in points if _below(path, point)]
+    deepest = max(over, key=lambda pair: len(pair[0]), default=("/", ""))
     found = [path] if _KINDS.match(deepest[1]) else []
-    return found + [place for place, kind in points if place != path and _below(place, path) and _KINDS.match(kind)]
+    return found + [point for point, kind in points if point != path and _below(point, path) and _KINDS.match(kind)]
 
 
 def _below(path: str, root: str) -> bool:
@@ -195,7 +195,7 @@ def _close_others(keep: t.Collection[int]) -> None:
 
 
 def _started(pid: int) -> str:
-    """When a process started, "" when it is gone: the id of another one may be the same, and its start is not."""
+    """The start time of a process, "" when it has ended. Process ids are reused, start times are not."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
             words = stream.read().rpartition(")")[2].split()

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The outermost handler: every exception becomes an error of this program, which status, metrics and webhook report.
 
-An exception that no code expected, such as the recursion or memory that hostile content costs, must not
-end silently: a backup that dies without a message looks like one that ran.
+An unexpected exception, such as one from the recursion depth or memory of hostile content, must be reported: a backup
+that dies without a message seems to have succeeded.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 
 
 def unexpected(error: Exception, kind: type[BackupError] = Unexpected) -> BackupError:
-    """The error of this program for one that no code expected: its type, its text and where it came from."""
+    """Convert an unexpected exception to an error with its type, its text and its line."""
     frames = traceback.extract_tb(error.__traceback__, -1) if error.__traceback__ else []
     where = f" in {frames[-1].name} ({frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
     text = f"unexpected {type(error).__name__}: {str(error)[:500]}{where}".strip()
-    return kind(f"{text}. What was committed before is not lost. Report it with this line")
+    return kind(f"{text}. Committed sets are not lost. Report it with this line")
 
 
 @contextlib.contextmanager
 def everything(kind: type[BackupError] = Unexpected) -> t.Iterator[None]:
-    """Raise exceptions that are neither of this collection nor of the system as errors of this domain."""
+    """Convert exceptions of neither this collection nor the system to errors of this domain."""
     try:
         yield
     except (OneboxError, OSError):

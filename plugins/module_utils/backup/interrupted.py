@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A restore that was cut short: a note keeps status red and stops backups until it is finished.
+"""An interrupted restore: a note makes the status unhealthy and stops backups until it is finished.
 
-The note is written before the first change to the stack, and removed when the restore ended by itself, successful or
-not. A killed one leaves a service stopped, or a database under another name, and everything else green. The next
-restore of the sources that are noted clears it.
+The note is written before the first change to the stack, and removed when the restore ends by itself, successful or
+not. A killed restore leaves a service stopped, or a database under another name, and no other trace. The next
+restore of the recorded sources clears the note.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _REDIS = "redis-under-way"
 
 @dataclass(frozen=True)
 class _Note:
-    """The note: the set, its sources that may be half restored, and when the restore began."""
+    """The note: the set, its sources that may be half restored, and the start time of the restore."""
 
     seq: int
     sources: tuple[str, ...]
@@ -32,7 +32,7 @@ class _Note:
 
 
 def _read(context: Context) -> _Note:
-    """The note. A source that is not configured any more is in no later set: it does not count."""
+    """The note, without sources that are no longer configured: later sets do not hold them."""
     note = context.state.read(_NOTE)
     names = note.get("sources")
     configured = {spec.name for spec in context.config.sources}
@@ -41,13 +41,13 @@ def _read(context: Context) -> _Note:
 
 
 def begin(context: Context, seq: int, source: str) -> None:
-    """Remember that a source of the stack is about to be changed."""
+    """Record that a source of the stack is about to be changed."""
     names = list(dict.fromkeys([*_read(context).sources, source]))
     context.state.write(_NOTE, {"seq": seq, "sources": names, "at": context.now().isoformat()})
 
 
 def end(context: Context, sources: t.Iterable[str]) -> None:
-    """Forget these sources: each is restored, or an error said that it is as it was before."""
+    """Remove these sources from the note: each is restored, or an error reported it unchanged."""
     if not context.state.read(_NOTE):
         return
     note, done = _read(context), set(sources)
@@ -56,7 +56,7 @@ def end(context: Context, sources: t.Iterable[str]) -> None:
 
 
 def finish_swaps(context: Context, paths: t.Iterable[str], settle: t.Callable[[str], bool]) -> list[str]:
-    """Finish swaps of directories that a killed restore left. Returns a line for the report, none when there was none.
+    """Finish swaps of directories that a killed restore left. Returns a line for the report, if there were any.
 
     Args:
         settle: finishes the swap at a path. Returns whether there was one.
@@ -68,7 +68,7 @@ def finish_swaps(context: Context, paths: t.Iterable[str], settle: t.Callable[[s
 
 
 def problem(context: Context) -> str:
-    """What a restore that was cut short left, and how to end it; "" for none, or while a restore runs."""
+    """The problem that an interrupted restore left, with the fix; "" for none, or while a restore runs."""
     if lock.holder(context.state.lock).get("purpose") == "restore":
         return ""
     return advice(context)
@@ -82,13 +82,13 @@ def advice(context: Context) -> str:
     what = f"of set {note.seq} (sources {', '.join(note.sources)}, {note.at})" if note.sources else "of Redis"
     paths = [os.path.join(context.state.path, f"{name}.json") for name in (_NOTE, _REDIS) if context.state.read(name)]
     return (
-        f"a restore {what} was cut short: a service may be stopped, and its data missing. "
-        f"Restore again; or check the data, and remove {' and '.join(paths)} when it is right"
+        f"a restore {what} was interrupted: a service may be stopped, and its data missing. "
+        f"Restore again. Or check the data, and remove {' and '.join(paths)} when it is right"
     )
 
 
 def require_none(context: Context) -> None:
-    """Refuse to back up what a restore that was cut short left. Raises :class:`SourceError`."""
+    """Refuse to back up the state that an interrupted restore left. Raises :class:`SourceError`."""
     found = problem(context)
     if found:
-        raise SourceError(f"no set is taken: {found}")
+        raise SourceError(f"no backup was made: {found}")

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Import data from elsewhere into the running stack, then apply the SQL of the stack.
 
-Everything is tried out before anything is touched; previous data is moved aside and never deleted. Imports are
-recorded, so that the run after a killed one continues, and a repeated run changes nothing.
+Everything is tested before the first change, and previous data is renamed, never deleted. Imports are recorded, so that
+the run after a killed one continues, and a repeated run changes nothing.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def datum(
     globals: str | None,  # noqa: A002
     facts: str | None,
 ) -> Datum:
-    """A datum with its paths, relative ones below ``base``."""
+    """An import with its paths, relative ones below ``base``."""
 
-    def place(path: str | None) -> str:
+    def absolute(path: str | None) -> str:
         return os.path.normpath(os.path.join(base, path)) if path else ""
 
-    return Datum(source, place(file), database or "", owners, place(globals), place(facts))
+    return Datum(source, absolute(file), database or "", owners, absolute(globals), absolute(facts))
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,17 @@ class Request:
 
 
 def migrate(context: Context, request: Request, *, confirm: str = "", wait: float = 0.0, dry: bool = False) -> Dict:
-    """Plan a migration, and do it. ``error`` in the report is "" when all went well.
+    """Plan a migration, and run it. ``error`` in the report is "" when it succeeded.
 
-    Data are only moved when ``confirm`` is the stack's name; without it, and while there are data to move, nothing is
-    done at all. SQL alone needs no confirmation: the stack configures it.
+    With data to import, the run only starts when ``confirm`` is the stack's name. SQL alone needs no confirmation: the
+    stack configures it.
 
     Args:
         dry: only plan.
 
     Raises:
         ConfigError: the request does not fit the backup configuration.
-        MigrationError: a file is not what it should be, or an applied migration was changed; nothing was touched.
+        MigrationError: a file is not usable, or an applied migration was changed. Nothing was changed.
         RestoreRefused: ``confirm`` is another name.
         Busy: another run holds the lock.
     """
@@ -98,7 +98,7 @@ def migrate(context: Context, request: Request, *, confirm: str = "", wait: floa
             if not dry:
                 work.recover()
             work.plan()
-            waits = any(row.state == MOVE for row in report.data) and not confirm
+            waits = any(entry.state == MOVE for entry in report.data) and not confirm
             if not dry and not waits:
                 _run(work, report)
                 report.seconds = round(context.world.monotonic() - began, 3)
@@ -131,7 +131,7 @@ def _check(context: Context, request: Request) -> None:
         if not os.path.isabs(datum.file):
             raise ConfigError(f"{where}: file must be an absolute path on the host, not {datum.file!r}")
         if (datum.source, datum.database) in seen:
-            raise ConfigError(f"{where}: {datum.source} {datum.database} is given data twice".replace("  ", " "))
+            raise ConfigError(f"{where}: {datum.source} {datum.database} has two imports".replace("  ", " "))
         seen.add((datum.source, datum.database))
     for one in request.migrations:
         if not registry.of(_spec(specs, one.source, f"migrations: {one.name}")).speaks_sql:
@@ -166,7 +166,7 @@ class _Migration:
         self.report.changed = bool(found)
 
     def plan(self) -> None:
-        """Inspect every file and every database; fill in the rows and the steps."""
+        """Inspect every file and every database, and fill in the report and its steps."""
         moving = set()
         for number, datum in enumerate(self.request.data):
             spec = self.specs[datum.source]
@@ -175,11 +175,11 @@ class _Migration:
             work = registry.of(spec).import_(self.context, spec, datum, scratch)
             self.report.warnings += [f"{spec.name}: {warning}" for warning in work.warnings]
             state = THERE if work.already_imported() else MOVE
-            row = ImportResult(spec.name, spec.kind, datum.file, work.sha256, datum.database, state)
-            self.report.data.append(row)
+            entry = ImportResult(spec.name, spec.kind, datum.file, work.sha256, datum.database, state)
+            self.report.data.append(entry)
             if state == MOVE:
                 moving.add((datum.source, datum.database))
-                self.imports.append((datum, work, row))
+                self.imports.append((datum, work, entry))
                 self.report.steps.append(work.step(self.stamp))
         self._plan_sql(moving)
 
@@ -195,10 +195,10 @@ class _Migration:
                     mine = [other for other in self.request.migrations if (other.source, other.database) == key]
                     by_database[key] = sql_migrations.state(server, one.database, mine)
             state = by_database[key].get(one.name, sql_migrations.PENDING)
-            row = MigrationResult(one.name, one.source, one.database, one.sha256, state, one.required)
-            self.report.migrations.append(row)
+            entry = MigrationResult(one.name, one.source, one.database, one.sha256, state, one.required)
+            self.report.migrations.append(entry)
             if state == sql_migrations.PENDING:
-                self.pending.append((one, row))
+                self.pending.append((one, entry))
                 how = "" if one.required else " (optional)"
                 self.report.steps.append(f"database {one.database}: {one.name} applied{how}")
 
@@ -206,43 +206,43 @@ class _Migration:
         return server_of(self.context, self.specs[one.source], one.database, one.name)
 
     def run(self) -> None:
-        """Try out all data, then move them in, then apply the SQL; the first failure ends it."""
+        """Test all data, then import them, then apply the SQL. The first failure ends the run."""
         if self.imports:
             self.context.open_cli().remove_leftovers(self.context.config.stack)
-        for datum, work, row in self.imports:
-            self.context.log(f"trying {datum.file}")
-            row.found = work.try_out()
-        for datum, work, row in self.imports:
-            self.context.log(f"moving in {datum.file}")
-            row.aside = work.move_in(self.stamp)
-            row.state = MOVED
+        for datum, work, entry in self.imports:
+            self.context.log(f"testing {datum.file}")
+            entry.found = work.try_out()
+        for datum, work, entry in self.imports:
+            self.context.log(f"importing {datum.file}")
+            entry.aside = work.move_in(self.stamp)
+            entry.state = MOVED
             self.report.changed = True
-            if row.aside:
-                self.report.aside.append(f"{work.prefix}{row.aside}")
+            if entry.aside:
+                self.report.aside.append(f"{work.prefix}{entry.aside}")
         self._apply()
 
     def _apply(self) -> None:
-        moved = {(row.source, row.database) for row in self.report.data if row.state == MOVED}
+        moved = {(entry.source, entry.database) for entry in self.report.data if entry.state == MOVED}
         for key in moved:
-            # A dump of a stack like this one includes its record of migrations.
-            mine = [one for one, _row in self.pending if (one.source, one.database) == key]
+            # A dump of such a stack includes its record of migrations.
+            mine = [one for one, _entry in self.pending if (one.source, one.database) == key]
             if mine:
                 known = sql_migrations.state(self._server(mine[0]), key[1], mine)
-                for one, row in self.pending:
+                for one, entry in self.pending:
                     if (one.source, one.database) == key:
-                        row.state = known[one.name]
-        for one, row in self.pending:
-            if row.state == sql_migrations.APPLIED:
+                        entry.state = known[one.name]
+        for one, entry in self.pending:
+            if entry.state == sql_migrations.APPLIED:
                 continue
             self.context.log(f"applying {one.name}")
             try:
                 sql_migrations.apply(self._server(one), one)
             except MigrationError as error:
-                row.state, row.error = sql_migrations.FAILED, str(error)
+                entry.state, entry.error = sql_migrations.FAILED, str(error)
                 if one.required:
-                    raise MigrationError(f"{error}; what came before it is applied, nothing after it") from error
+                    raise MigrationError(f"{error}; earlier files are applied, later ones are not") from error
                 self.report.warnings.append(f"optional, retried on the next run: {error}")
                 continue
-            row.state = sql_migrations.APPLIED
-            row.now = True
+            entry.state = sql_migrations.APPLIED
+            entry.now = True
             self.report.changed = True

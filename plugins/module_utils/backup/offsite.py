@@ -15,32 +15,32 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic i
 
 
 def update(context: Context, report: BackupReport) -> OffsiteError | None:
-    """Copy the missing sets off-site and delete old ones there. Returns the error for the end of the run."""
+    """Copy the missing sets off-site and delete old ones there. Returns the error of the run."""
     if context.offsite is None:
         return None
-    row = OffsiteResult()
-    report.offsite = row
+    entry = OffsiteResult()
+    report.offsite = entry
     try:
         with file_errors():
-            _copy(context, context.offsite, row)
+            _copy(context, context.offsite, entry)
     except StoreError as error:
-        if row.lag is None:
-            # It cannot be queried: it lacks the sets that it lacked before, and the set of this run.
-            row.lag = (status.offsite_lag(context) or 0) + 1
-        row.error = str(error)
-        return OffsiteError(f"the set is committed here, but not off-site: {error}")
+        if entry.lag is None:
+            # It cannot be queried, so it lacks the sets that it lacked before, and the set of this run.
+            entry.lag = (status.offsite_lag(context) or 0) + 1
+        entry.error = str(error)
+        return OffsiteError(f"the set is committed locally, but not off-site: {error}")
     try:
         with file_errors():
-            pruning.prune_offsite(context, context.offsite, row)
+            pruning.prune_offsite(context, context.offsite, entry)
     except StoreError as error:
-        row.error = str(error)
-        return OffsiteError(f"the set is committed here and off-site, but old ones there could not be deleted: {error}")
+        entry.error = str(error)
+        return OffsiteError(f"the set is committed locally and off-site, but not pruned off-site: {error}")
     return None
 
 
-def _copy(context: Context, offsite: ResticStore, row: OffsiteResult) -> None:
+def _copy(context: Context, offsite: ResticStore, entry: OffsiteResult) -> None:
     """Copy the missing sets, and count those that are missing afterwards. Raises :class:`StoreError`."""
-    context.log(f"copying to {offsite.place}")
+    context.log(f"copying to {offsite.location}")
     offsite.prepare_copy()
     away = {found.seq: found for found in offsite.sets()}
     here = [found for found in context.store.sets() if found.manifest]
@@ -57,9 +57,9 @@ def _copy(context: Context, offsite: ResticStore, row: OffsiteResult) -> None:
         # A configuration with off-site has a local restic repository, too.
         local = t.cast(ResticStore, context.store)
         offsite.copy_from(local, [found.id for found in missing])
-    # An unreadable set there does not count: the copy here must not be deleted for it.
+    # An unreadable off-site set does not count: the local copy must not be deleted for it.
     good = {found.seq for found in offsite.sets() if found.manifest}
     lag = [found.seq for found in here if found.seq not in good]
-    row.place, row.copied, row.lag = offsite.place, sum(found.seq in good for found in missing), len(lag)
+    entry.place, entry.copied, entry.lag = offsite.location, sum(found.seq in good for found in missing), len(lag)
     if lag:
-        raise StoreError(f"after the copy it lacks, or cannot read, {len(lag)} of the sets here, such as {lag[0]}")
+        raise StoreError(f"after the copy it lacks, or cannot read, {len(lag)} of the local sets, such as {lag[0]}")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shared by the backup modules: options, the backup configuration, and returned reports."""
+"""Functions of all backup modules: options, the backup configuration, and returned reports."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def chosen(context: Context, where: str, wanted: str, accepted: int = 0) -> dict
     store = context.store if where == "local" else context.offsite
     if store is None:
         raise StoreError("there is no off-site repository in the backup configuration (option repository)")
-    found = pick(store.sets(), wanted, store.place, accepted)
+    found = pick(store.sets(), wanted, store.location, accepted)
     manifest = found.understood()
     return {"seq": found.seq, "id": found.id, "taken": manifest.taken, "size": manifest.size}
 
@@ -85,10 +85,10 @@ def info(status: StatusReport) -> dict[str, t.Any]:
 
 
 def outlook(context: Context) -> dict[str, t.Any]:
-    """The status for a deploy, and whether a first backup is needed. An unreadable repository is a problem in it.
+    """The status for a deploy, and whether a first backup is needed. An unreadable repository is one of its problems.
 
-    A rebuilt host has no sets and an empty stack, and its sets are off-site. To back that up as if it were the
-    stack would create a useless set, with a number that is taken.
+    A rebuilt host has no sets and an empty stack, and its sets are off-site. A backup of the empty stack
+    would create a useless set, with a number that is already used.
     """
     try:
         status = inspect(context)
@@ -120,7 +120,7 @@ def returned(report: t.Mapping[str, t.Any], context: Context) -> dict[str, t.Any
         with file_errors():
             usable = [found.seq for found in context.store.sets() if found.manifest]
     except BackupError:
-        usable = []  # the error of the report gives the reason
+        usable = []  # the report's error gives the reason
     return {
         **{key: report[key] for key in ("snapshot", "sources", "verified", "pruned", "prune_plan", "offsite")},
         "last_good": usable[-1] if usable else None,

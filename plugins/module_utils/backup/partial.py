@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commit what can be: directories that the store itself cannot read are left out, as those that we cannot read."""
+"""Commit a set without the directories that the store could not read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def commit(
             return manifest, store.commit(staging, manifest, roots, capturer.excludes)
         except TreesUnread as error:
             bad = [source for source in manifest.sources if _concerned(source, error.paths)]
-            # An error that concerns no source, or all of them, is one of the store.
+            # An error of no source, or of all sources, is an error of the store.
             known = {path for source in bad for path in error.paths if _below(path, _root(source))}
             if not bad or known != set(error.paths) or len(bad) == len(manifest.sources):
                 raise
@@ -61,7 +61,7 @@ def _concerned(source: Source, paths: t.Sequence[str]) -> bool:
         return False
     if any(_below(path, root) for path in paths):
         return True
-    # restic 0.18 dies when a directory above its target is a link now, and names nothing.
+    # restic 0.18 dies without a path when a directory above its target has become a link.
     try:
         beneath.open_directory(root).__exit__()
     except (files.FileError, beneath.UnsafePath):

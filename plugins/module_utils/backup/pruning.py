@@ -14,12 +14,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store import r
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base import Store
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic import ResticStore
 
-# Freed space is only handed back every so many sets: a prune rewrites packs, and is the longest part of a run.
+# A prune runs once for so many deleted sets: it rewrites packs, and is the longest part of a run.
 _PRUNE_EVERY = 7
 
 
 def prune_local(context: Context, report: BackupReport, force: bool) -> None:
-    """Delete local sets, as far as off-site has them where there is one.
+    """Delete local sets. With an off-site repository, only sets that it has.
 
     Args:
         force: lift the limit of deletions in one run.
@@ -30,11 +30,11 @@ def prune_local(context: Context, report: BackupReport, force: bool) -> None:
     report.pruned = _delete(context.store, plan)
 
 
-def prune_offsite(context: Context, offsite: ResticStore, row: OffsiteResult) -> None:
+def prune_offsite(context: Context, offsite: ResticStore, entry: OffsiteResult) -> None:
     """Delete sets off-site."""
     plan = plan_retention(context, offsite, "offsite", run_verified=True)
-    row.prune_plan = describe(plan)
-    row.pruned = _delete(offsite, plan)
+    entry.prune_plan = describe(plan)
+    entry.pruned = _delete(offsite, plan)
 
 
 def _delete(store: Store, plan: retention.Plan) -> list[int]:
@@ -45,7 +45,7 @@ def _delete(store: Store, plan: retention.Plan) -> list[int]:
 
 
 def _confirmed(context: Context, offsite: OffsiteResult | t.Mapping[str, t.Any]) -> bool:
-    """Whether off-site is known to have every set, and not to have lost any of them."""
+    """Whether the off-site repository is known to have every set, undamaged."""
     return isinstance(offsite, OffsiteResult) and offsite.lag == 0 and not status.offsite_damage(context)
 
 
@@ -80,7 +80,7 @@ def plan_retention(
         )
 
     found = plan(True)
-    # Checking the clock runs another program: only where something would be deleted by it.
+    # Checking the clock runs another program, so it is only done when a set would be deleted.
     return found if not found.delete or context.clock_trusted() else plan(False)
 
 

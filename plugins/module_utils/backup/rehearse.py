@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rehearse a set: restore it into throwaway containers and directories, and compare it with the manifest.
 
-A checksum shows that the bytes are the same; only a restore shows that they are a database. Nothing of the running
-stack is touched: the containers are new, carry our label and no compose project, and are removed with their volumes.
+A checksum shows that the bytes are the same; only a restore shows that they are a database. The running stack is not
+touched: the containers are new, have our label and no compose project, and are removed with their volumes.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.files import Fil
 def rehearse(
     context: Context, *, wanted: str = "latest", where: str = "local", wait: float = 0.0, accepted: int = 0
 ) -> Dict:
-    """Rehearse a set and keep the evidence; ``error`` in the report is "" when everything is equal.
+    """Rehearse a set and save the evidence; ``error`` in the report is "" when everything is equal.
 
-    When the newest set fails, the one before is tried, so that the report also says whether there is a way back.
+    When the newest set fails, the previous one is rehearsed, so that the report shows whether a restore is possible.
 
     Args:
         wanted: sequence number, or latest.
@@ -51,11 +51,11 @@ def rehearse(
         raise StoreError("there is no off-site repository in the backup configuration")
     with context.locked("rehearsal", wait):
         there = store.sets()
-        chosen = pick(there, wanted, store.place, accepted)
+        chosen = pick(there, wanted, store.location, accepted)
         report = _try(context, store, chosen, where)
         report.warnings += passed_over(there, chosen)
         if report.error and wanted == "latest":
-            older = [found for found in there if found.seq < chosen.seq and found.manifest and not found.doubt]
+            older = [found for found in there if found.seq < chosen.seq and found.manifest and not found.not_authentic]
             if older:
                 context.log(f"set {chosen.seq} failed; trying set {older[-1].seq}")
                 fallback = _try(context, store, older[-1], where)
@@ -70,16 +70,16 @@ def _try(context: Context, store: Store, chosen: StoredSet, where: str) -> Rehea
     report = RehearsalReport(
         context.config.stack, where=where, seq=chosen.seq, set=chosen.id, at=context.now().timestamp()
     )
-    judged = True  # an engine that is down, a full disk or a missing image proves nothing about the set
+    judged = True  # a stopped engine, a full disk or a missing image does not show damage of the set
     try:
         with guard.everything():
             work = _Rehearsal(context, store, chosen, report)
             report.restore_seconds = round(work.run(), 3)
-        failed = [row for row in report.sources if not row.ok]
+        failed = [entry for entry in report.sources if not entry.ok]
         if failed:
-            # A difference says more about the set than a source that could not be tried.
+            # A difference matters more than a source that could not be restored.
             report.exit_code = max(work.codes, key=lambda code: code == MismatchError.exit_code)
-            report.error = "; ".join(f"{row.name}: {row.error}" for row in failed)
+            report.error = "; ".join(f"{entry.name}: {entry.error}" for entry in failed)
         report.ok = not failed
     except BackupError as error:
         report.failed(error)
@@ -88,7 +88,7 @@ def _try(context: Context, store: Store, chosen: StoredSet, where: str) -> Rehea
         judged = False
     if report.error:
         differs = report.exit_code == MismatchError.exit_code
-        what = "did not come back as it was" if differs else "could not be restored here"
+        what = "differs after its restore" if differs else "could not be restored on this host"
         report.error = f"set {chosen.seq} ({where}) {what}: {report.error}"
     report.seconds = round(context.world.monotonic() - began, 3)
     judged = judged and report.exit_code in (0, MismatchError.exit_code, StoreError.exit_code)
@@ -121,7 +121,7 @@ class _Rehearsal:
             began = context.world.monotonic()
             staged = os.path.join(scratch, "set")
             trees.private_dir(staged)
-            context.log(f"fetching set {self.chosen.seq} from {self.store.place}")
+            context.log(f"fetching set {self.chosen.seq} from {self.store.location}")
             self.store.fetch(self.chosen, staged)
             fetching = context.world.monotonic() - began
             return fetching + sum(self._one(source, staged, scratch) for source in manifest.sources)
@@ -131,21 +131,21 @@ class _Rehearsal:
     def _one(self, source: Source, staged: str, scratch: str) -> float:
         self.context.log(f"restoring {source.kind} {source.name}")
         began = self.context.world.monotonic()
-        row = SourceResult(source.name, source.kind, count=source.count)
-        self.report.sources.append(row)
+        entry = SourceResult(source.name, source.kind, count=source.count)
+        self.report.sources.append(entry)
         try:
             with of_set(f"set {self.chosen.seq}: source {source.name}"):
                 result = check_source(self.context, self.store, self.chosen, source, staged, scratch)
-            row.ok, row.found = True, result.found
+            entry.ok, entry.found = True, result.found
             self.report.warnings += [f"{source.name}: {warning}" for warning in result.warnings]
         except BackupError as error:
-            row.error = str(error)
+            entry.error = str(error)
             self.codes.append(error.exit_code)
         except FileError as error:
-            row.error = str(error)
+            entry.error = str(error)
             self.codes.append(of_files(error).exit_code)
-        row.seconds = round(self.context.world.monotonic() - began, 3)
-        return row.seconds
+        entry.seconds = round(self.context.world.monotonic() - began, 3)
+        return entry.seconds
 
 
 def check_source(
@@ -160,10 +160,10 @@ def check_source(
     """Restore one source of fetched files outside of the stack and compare it.
 
     Args:
-        tamper: what a negative control does to the restored PostgreSQL or Redis before the comparison.
+        tamper: the damage that a negative control does to the restored PostgreSQL or Redis before the comparison.
 
     Raises:
-        MismatchError: it differs from what was backed up.
+        MismatchError: it differs from the backup.
         BackupError: it could not be restored.
     """
     kind = registry.of(source)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reports of runs. The functions that others call return them as mappings: the keys are what users and disks know."""
+"""Reports of runs. Public functions return them as mappings, with keys that users and files depend on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Dict = t.Dict[str, t.Any]  # noqa: UP006 (evaluated at import, where type checke
 class Entry:
     """A part of a report. Fields whose default is None are left out of the mapping while they are None."""
 
-    # Fields that hold a list of rows, and the class of these.
+    # Fields that hold a list of entries, and the class of the entries.
     ITEMS: t.ClassVar[t.Mapping[str, type[Entry]]] = {}
 
     def as_dict(self) -> Dict:
@@ -33,11 +33,11 @@ class Entry:
 
     @classmethod
     def from_dict(cls: type[R], data: t.Mapping[str, t.Any]) -> R:
-        """The row of a mapping. Keys that this version does not know are ignored."""
+        """The entry of a mapping. Keys that this version does not know are ignored."""
         names = {one.name for one in dataclasses.fields(cls)}
         found = {key: value for key, value in data.items() if key in names}
         for key, kind in cls.ITEMS.items():
-            found[key] = [kind.from_dict(row) for row in found.get(key) or ()]
+            found[key] = [kind.from_dict(item) for item in found.get(key) or ()]
         return cls(**found)
 
 
@@ -53,7 +53,7 @@ def _plain(value: t.Any) -> t.Any:
 
 @dataclass
 class SourceResult(Entry):
-    """A source in a report. ``count`` is rows, keys or entries, ``found`` what a rehearsal counted."""
+    """A source in a report. ``count`` is rows, keys or entries, ``found`` the count of a rehearsal."""
 
     name: str
     kind: str
@@ -68,7 +68,7 @@ class SourceResult(Entry):
 
 @dataclass
 class Report(Entry):
-    """What all reports have. ``error`` is "" when the run succeeded."""
+    """The fields of all reports. ``error`` is "" when the run succeeded."""
 
     stack: str
     warnings: list[str] = field(default_factory=list)
@@ -77,14 +77,14 @@ class Report(Entry):
     seconds: float | None = None
 
     def failed(self, error: BackupError, text: str = "") -> None:
-        """Take over an error, with its own text or another."""
+        """Record an error, with its own text or another."""
         self.error = text or str(error)
         self.exit_code = error.exit_code
 
 
 @dataclass
 class OffsiteResult(Entry):
-    """The copy off-site. ``lag`` is the number of sets that are missing there; null when it is unknown."""
+    """The off-site copy. ``lag`` is the number of sets that are missing off-site, null when it is unknown."""
 
     place: str | None = None
     copied: int | None = None
@@ -113,7 +113,7 @@ class BackupReport(Report):
 
 @dataclass
 class RehearsalReport(Report):
-    """A rehearsal. ``fallback`` is the outcome of the set before, when the newest one failed."""
+    """A rehearsal. ``fallback`` is the outcome of the previous set, when the newest one failed."""
 
     ITEMS = {"sources": SourceResult}
 
@@ -151,7 +151,7 @@ class SelfTestReport(Report):
 
 @dataclass
 class RestoreReport(Report):
-    """A restore, or its plan. ``finished`` are those of the ``steps`` that are done, ``aside`` the previous copies."""
+    """A restore, or its plan. ``finished`` are the ``steps`` that are done, ``aside`` the previous copies."""
 
     ITEMS = {"sources": SourceResult}
 

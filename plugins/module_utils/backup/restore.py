@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restore a set, or parts of it, into the stack. Previous data is moved aside, never deleted.
+"""Restore a set, or parts of it, into the stack. Previous data is renamed, never deleted.
 
-A database is compared with the manifest before it counts as restored; when it differs, the previous one gets its name
-back. Stop the services that write into the data: a connection to the previous database is ended.
+A database is compared with the manifest before it counts as restored. If it differs, the previous database is renamed
+back. Stop the services that write to the data: a connection to the previous database is ended.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.files import Fil
 
 @dataclass(frozen=True)
 class Request:
-    """What to restore. Empty ``sources`` and ``databases`` mean all; ``into`` puts files, and only them, elsewhere.
+    """The request of a restore. Empty ``sources`` and ``databases`` mean all; ``into`` restores files alone, elsewhere.
 
     ``accepted`` is the number of a set that its owner accepts without authentication, 0 for none.
     """
@@ -50,10 +50,10 @@ class Request:
 
 
 def restore(context: Context, request: Request, *, confirm: str = "", wait: float = 0.0) -> Dict:
-    """Plan a restore, and do it when ``confirm`` is the stack's name. ``error`` is "" when it succeeded.
+    """Plan a restore, and run it when ``confirm`` is the stack's name. ``error`` is "" when it succeeded.
 
     Raises:
-        RestoreRefused: ``confirm`` is something else, or a source is not in the set.
+        RestoreRefused: ``confirm`` is another name, or a source is not in the set.
         StoreError: there is no such repository or set.
         Busy: another run holds the lock.
     """
@@ -87,7 +87,7 @@ def _recover(context: Context) -> list[str]:
 
 @file_errors()
 def preview(context: Context, request: Request, confirm: str) -> Dict:
-    """The report with the steps. Changes nothing, without a lock. Raises as :func:`restore`."""
+    """The report with the steps, without changes and without a lock. Raises as :func:`restore`."""
     return _prepare(context, request, confirm)[1].as_dict()
 
 
@@ -99,7 +99,7 @@ def _prepare(context: Context, request: Request, confirm: str) -> tuple[_Restore
     if store is None:
         raise StoreError("there is no off-site repository in the backup configuration")
     there = store.sets()
-    chosen = pick(there, request.wanted, store.place, request.accepted)
+    chosen = pick(there, request.wanted, store.location, request.accepted)
     work = _Restore(context, store, chosen, request)
     lacking = [] if request.sources else _lacking(there, chosen)
     steps = work.plan()
@@ -110,7 +110,7 @@ def _prepare(context: Context, request: Request, confirm: str) -> tuple[_Restore
         seq=chosen.seq,
         snapshot={"seq": chosen.seq, "id": chosen.id},
         steps=steps,
-        # One list each for the job and the report.
+        # The job and the report share each list.
         finished=job.finished,
         aside=job.aside,
         warnings=job.warnings,
@@ -118,10 +118,11 @@ def _prepare(context: Context, request: Request, confirm: str) -> tuple[_Restore
 
 
 def _lacking(sets: t.Sequence[StoredSet], chosen: StoredSet) -> list[str]:
-    """A warning for each configured source that the chosen set was committed without, and which set has it."""
+    """A warning for each configured source that the chosen set lacks, with the set that has it."""
     warnings = []
     for name, why in chosen.understood().left_out.items():
-        others = [found.seq for found in sets if found.manifest and not found.doubt and found.manifest.source(name)]
+        usable = [found for found in sets if found.manifest and not found.not_authentic]
+        others = [found.seq for found in usable if found.manifest and found.manifest.source(name)]
         where = (
             f"set {others[-1]} has it: restore it with --set {others[-1]} --source {name}"
             if others
@@ -132,7 +133,7 @@ def _lacking(sets: t.Sequence[StoredSet], chosen: StoredSet) -> list[str]:
 
 
 class _Restore:
-    """The restore of one set: which of its sources go where.
+    """The restore of one set: its sources and their targets.
 
     Raises:
         RestoreRefused: the request does not fit the set or the backup configuration.
@@ -144,8 +145,8 @@ class _Restore:
         self.chosen = chosen
         self.request = request
         self.job = RestoreJob(context, store, chosen, request.into, request.databases, stamp, context.world.is_root)
-        if chosen.doubt:
-            self.job.warnings.append(f"set {chosen.seq}: {chosen.doubt}; it was accepted by name")
+        if chosen.not_authentic:
+            self.job.warnings.append(f"set {chosen.seq}: {chosen.not_authentic}; you accepted it by number")
         if request.into and request.databases:
             raise RestoreRefused("a database cannot be restored into a directory; omit into, or omit databases")
         specs = {spec.name: spec for spec in context.config.sources}
@@ -175,7 +176,7 @@ class _Restore:
         return specs[name], source
 
     def _of_both(self, specs: t.Mapping[str, SourceSpec]) -> list[str]:
-        """The sources that set and configuration have; a warning for each that only one of them has."""
+        """The sources in both the set and the configuration; a warning for each that is only in one of them."""
         seq, manifest = self.chosen.seq, self.chosen.understood()
         names = [each.name for each in manifest.sources if not self.request.into or registry.of(each).as_files]
         self.job.warnings += [
@@ -192,11 +193,11 @@ class _Restore:
         return [name for name in names if name in specs]
 
     def plan(self) -> list[str]:
-        """The steps, one sentence each. Raises :class:`RestoreRefused` for what cannot be done."""
+        """The steps, one sentence each. Raises :class:`RestoreRefused` for an impossible step."""
         return [step for spec, source in self.work for step in registry.of(source).plan(self.job, spec, source)]
 
     def run(self, report: RestoreReport) -> None:
-        """Restore source by source. The first failure stops; restored data stays, and so do previous copies."""
+        """Restore source by source until the first failure. Restored data and previous copies are kept."""
         scratch = os.path.join(self.context.config.state_dir, "scratch")
         trees.remove_tree(scratch)
         self._require_room(scratch)
@@ -207,7 +208,7 @@ class _Restore:
             self.context.open_cli().remove_leftovers(self.context.config.stack)
         try:
             wanted = [artefact.path for _spec, source in self.work for artefact in source.artefacts]
-            self.context.log(f"fetching set {self.chosen.seq} from {self.job.store.place}")
+            self.context.log(f"fetching set {self.chosen.seq} from {self.job.store.location}")
             self.job.store.fetch(self.chosen, staged, wanted)
             for spec, source in self.work:
                 self._one(spec, source, staged, report)
@@ -225,8 +226,8 @@ class _Restore:
                 self.context.require_room(os.path.dirname(target), kind.room(source), "a restore")
 
     def _one(self, spec: SourceSpec, source: Source, staged: str, report: RestoreReport) -> None:
-        row = SourceResult(source.name, source.kind, count=source.count)
-        report.sources.append(row)
+        entry = SourceResult(source.name, source.kind, count=source.count)
+        report.sources.append(entry)
         self.context.log(f"restoring {source.kind} {source.name}")
         kind = registry.of(source)
         try:
@@ -236,18 +237,18 @@ class _Restore:
                     interrupted.begin(self.context, self.chosen.seq, source.name)
                 kind.restore(self.job, spec, source, staged)
         except (FileError, OSError) as error:
-            row.error = f"{error}; previous copies are untouched"
-            raise of_files(error, f"source {source.name}: {row.error}") from error
+            entry.error = f"{error}; previous copies are untouched"
+            raise of_files(error, f"source {source.name}: {entry.error}") from error
         except BackupError as error:
-            row.error = str(error)
+            entry.error = str(error)
             raise
-        row.ok = True
+        entry.ok = True
 
     @contextlib.contextmanager
     def _reported(self) -> t.Iterator[None]:
-        """Clear the note when an error of ours ends the restore: its text says which data is unchanged.
+        """Clear the note when one of our errors ends the restore: its text names the unchanged data.
 
-        An error in a damaged file of the set does not say so: then the note stays, see :mod:`interrupted`.
+        An error in a damaged file of the set does not say that: then the note is kept, see :mod:`interrupted`.
         """
         try:
             yield

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One backup run: capture every source, commit all or nothing, verify, then prune and copy.
 
-A source that fails does not stop the others from being tried, so that one run reports every problem. A set is only
-committed when it is complete, or lacks only sources whose content keeps them out.
+The other sources are captured after one fails, so that one run reports every problem. A set is only committed when it
+is complete, or lacks only sources whose content cannot be backed up.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def backup(
 
     Args:
         wait: seconds to wait for another run of this stack.
-        accept_drop: sources that may be empty or much smaller this once.
+        accept_drop: sources that may be empty or much smaller in this run.
         force_prune: lift the limit of deletions in one run.
 
     Raises:
@@ -74,9 +74,9 @@ def backup(
         except BackupError as error:
             report.failed(error)
         except (FileError, OSError) as error:
-            report.failed(of_files(error), f"the run stopped: {error}; nothing that was committed is lost")
+            report.failed(of_files(error), f"the run stopped: {error}; committed sets are not lost")
         if context.offsite is not None and not report.offsite:
-            # The run ended before the copy: the sets that were missing there still are.
+            # The run ended before the copy: the same sets as before are missing off-site.
             report.offsite = OffsiteResult(lag=status.offsite_lag(context))
         report.seconds = round(context.world.monotonic() - began, 3)
         status.finish(context, "backup", report)
@@ -95,7 +95,7 @@ def _run(context: Context, report: BackupReport, accept_drop: t.Sequence[str], f
     report.warnings += capture.no_longer_declared(context.config, newest)
     _require_space(context, newest)
     seq = context.state.next_seq(numbers(before), [found.seq for found in there])
-    # Given once and never again, also when this run is killed: a number used twice would lose the order of sets.
+    # Assigned once, even if this run is killed: a number used twice would break the order of sets.
     context.state.took_seq(seq)
     taken = context.now()
     staging = store.stage(seq)
@@ -114,7 +114,7 @@ def _run(context: Context, report: BackupReport, accept_drop: t.Sequence[str], f
     context.log(f"verifying set {seq}")
     store.verify(StoredSet(seq, identity, manifest))
     report.verified = True
-    context.state.committed(seq, store.place)
+    context.state.committed(seq, store.location)
     offsite_error = offsite.update(context, report)
     pruning.prune_local(context, report, force_prune)
     if manifest.left_out:
@@ -128,23 +128,23 @@ def _run(context: Context, report: BackupReport, accept_drop: t.Sequence[str], f
 
 
 def _not_understood(sets: t.Iterable[StoredSet]) -> list[str]:
-    return [f"set {found.seq} is not understood: {found.problem}" for found in sets if found.problem]
+    return [f"set {found.seq} cannot be read: {found.problem}" for found in sets if found.problem]
 
 
 def _require_known_repository(context: Context, store: Store) -> None:
-    """Refuse a repository that had sets and has none: its disk is not mounted, and the run would start a new one."""
-    seq, place = context.state.last_committed()
-    if seq and place == store.place and not store.sets():
+    """Refuse an empty repository that had sets: its disk may not be mounted, and the run would create a new one."""
+    seq, path = context.state.last_committed()
+    if seq and path == store.location and not store.sets():
         raise StoreError(
-            f"{place} holds no set, and set {seq} was committed there: is its disk mounted? To start again there, "
+            f"{path} holds no set, and set {seq} was committed there: is its disk mounted? To start again there, "
             f"remove {context.state.committed_note}"
         )
 
 
 def _before(context: Context, there: t.Sequence[StoredSet], report: BackupReport) -> t.Sequence[StoredSet]:
-    """The sets that a new one comes after: those that are ``there``, else those off-site.
+    """The sets that precede a new one: those ``there``, else the off-site ones.
 
-    A rebuilt host continues after the sets that are off-site: their numbers are taken, and a stack that is still empty
+    A rebuilt host continues after the off-site sets: their numbers are used, and a stack that is still empty
     must not become the newest of them.
     """
     if there or context.offsite is None:
@@ -198,11 +198,11 @@ class _Sources:
             if source is not None:
                 good.append(source)
             elif number >= early:
-                self.context.store.abandon()  # it would store the directory that failed
+                self.context.store.abandon()  # it would also store the failed directory
         self._require_some(good)
         if self.capturer.used_engine:
             self.report.warnings += capture.uncovered(self.context.open_cli().engine, self.config)
-        left_out = {row.name: row.error[:1000] for row in self.report.sources if not row.ok}
+        left_out = {entry.name: entry.error[:1000] for entry in self.report.sources if not entry.ok}
         runner: Dict = {"version": 1, "engine": self.config.repository.engine}
         if left_out:
             runner["left_out"] = left_out
@@ -210,31 +210,31 @@ class _Sources:
 
     def _one(self, spec: SourceSpec, hangs: str) -> Source | None:
         self.context.log(f"reading {spec.kind} {spec.name}")
-        row = SourceResult(spec.name, spec.kind, size=0)
-        self.report.sources.append(row)
+        entry = SourceResult(spec.name, spec.kind, size=0)
+        self.report.sources.append(entry)
         try:
             with file_errors(), guard.everything(registry.of(spec).unexpected):
                 if hangs:
                     raise SourceLimit(hangs)
                 source = self.capturer.capture(spec, self.staging)
-            row.count = source.count
-            row.size = sum(artefact.size for artefact in source.artefacts)
-            row.seconds = round(source.seconds, 3)
-            row.warnings = list(source.warnings)
+            entry.count = source.count
+            entry.size = sum(artefact.size for artefact in source.artefacts)
+            entry.seconds = round(source.seconds, 3)
+            entry.warnings = list(source.warnings)
             if spec.name not in self.accept_drop:
                 shrunk = drops.check(spec, source, drops.last(self.before, spec.name))
                 self.report.warnings += [f"{spec.name}: {text}" for text in shrunk]
         except BackupError as error:
-            row.error = str(error)
+            entry.error = str(error)
             self.errors.append(error)
             self.capturer.no_room = self.capturer.no_room or isinstance(error, RoomLimit)
             return None
-        row.ok = True
+        entry.ok = True
         self.report.warnings += [f"{spec.name}: {warning}" for warning in source.warnings]
         return source
 
     def _require_some(self, good: t.Sequence[Source]) -> None:
-        """Refuse a set without any source, or without one that failed for more than its content."""
+        """Refuse a set without sources, or after a failure with another cause than the content of a source."""
         errors = self.errors
         if errors and (not good or not all(isinstance(error, SourceLimit) for error in errors)):
             text = "; ".join(str(error) for error in errors)
@@ -243,7 +243,7 @@ class _Sources:
 
 
 def _begin_at(specs: t.Sequence[SourceSpec]) -> int:
-    """The source before which the store prepares: the first directory after all databases, which may take long."""
+    """The source before which the store prepares: the first directory after all databases, which can be slow."""
     number = len(specs)
     while number and not specs[number - 1].rules.in_container:
         number -= 1
@@ -254,11 +254,11 @@ def _begin_at(specs: t.Sequence[SourceSpec]) -> int:
 def _require_space(context: Context, newest: StoredSet | None) -> None:
     last = newest.manifest.size if newest and newest.manifest else 0
     if not context.store.trees:
-        context.require_room(context.store.place, last, "a run")
+        context.require_room(context.store.location, last, "a run")
         return
     context.require_room(context.config.state_dir, last, "a run")
-    if os.path.isabs(context.store.place):
-        context.require_room(context.store.place, 0, "a run")
+    if os.path.isabs(context.store.location):
+        context.require_room(context.store.location, 0, "a run")
 
 
 @file_errors()
@@ -286,7 +286,7 @@ def preview(context: Context, *, force_prune: bool = False) -> Dict:
 
 
 def _uncovered(context: Context) -> list[str]:
-    """Databases of the stack that no source names, where an engine answers: a plan does not need one."""
+    """Databases of the stack that no source names. Empty without an engine: a plan does not need one."""
     try:
         return capture.uncovered(context.open_cli().engine, context.config)
     except SourceError:

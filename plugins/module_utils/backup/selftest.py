@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Negative controls: damage of each kind must be found, or rehearsals prove nothing.
+"""Negative controls: rehearsals must find damage of each kind.
 
-The damage is done to fetched copies and throwaway servers, never to a set.
+Only fetched copies and throwaway servers are damaged, never a set.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ Damage = t.Callable[[str], None]
 def self_test(context: Context, *, wait: float = 0.0) -> Dict:
     """Run the controls on the newest local set. ``error`` in the report is "" when every damage was found.
 
-    Controls that do not apply, because no source is of that kind, are reported as skipped and do not count as found.
+    Controls for kinds that the stack does not have are reported as skipped and do not count as found.
     """
     with context.locked("self-test", wait):
         began = context.world.monotonic()
-        chosen = pick(context.store.sets(), "latest", context.store.place)
+        chosen = pick(context.store.sets(), "latest", context.store.location)
         report = SelfTestReport(context.config.stack, seq=chosen.seq)
         test = SelfTest(context, chosen, report)
         try:
@@ -54,7 +54,7 @@ def self_test(context: Context, *, wait: float = 0.0) -> Dict:
 
 
 class SelfTest:
-    """A self-test of one set. The kinds of sources add their controls to it."""
+    """A self-test of one set. Each kind of source adds its controls."""
 
     def __init__(self, context: Context, chosen: StoredSet, report: SelfTestReport) -> None:
         self.context = context
@@ -63,7 +63,7 @@ class SelfTest:
         self._report = report
 
     def run(self) -> None:
-        """Run the controls of the stored files, then those of each kind, on one source of it."""
+        """Run the controls of the stored files, then those of each kind on one of its sources."""
         manifest = self.chosen.understood()
         kinds = {source.kind: source for source in manifest.sources}
         largest = max((a for s in manifest.sources for a in s.artefacts), key=lambda artefact: artefact.size)
@@ -77,7 +77,7 @@ class SelfTest:
                     self.skip(damage)
 
     def skip(self, damage: str) -> None:
-        """Report a control that does not apply."""
+        """Report a skipped control."""
         self._report.skipped.append(damage)
 
     def control(self, damage: str, work: t.Callable[[], t.Any]) -> Control:
@@ -86,7 +86,7 @@ class SelfTest:
         control = Control(damage)
         try:
             work()
-        except BackupError as error:  # not FileError: a full disk is not a damage that was found
+        except BackupError as error:  # not FileError: a full disk does not count as found damage
             control.caught, control.said = True, str(error)
         self._report.controls.append(control)
         return control
@@ -109,7 +109,7 @@ class SelfTest:
         )
 
     def require_good(self, source: Source, staged: str) -> None:
-        """Rehearse without damage: where no restore works at all, any damage would count as found."""
+        """Rehearse without damage: if every restore fails, any damage would count as found."""
         self.context.log(f"control: {source.name} without damage")
         self.check(source, staged)
 
@@ -132,15 +132,15 @@ class SelfTest:
         return self.scratch
 
     def _stored(self, damage: str, path: str, spoil: Damage) -> None:
-        """Damage one file of a copy of the whole set, as a store would hold it, and verify that."""
+        """Damage one file of a copy of the whole set in a store, and verify that store."""
         copy = FilesStore(os.path.join(self._fresh(), "repository"), self.context.config.stack, "self-test")
         copy.prepare()
         staging = copy.stage(self.chosen.seq)
         self.context.store.fetch(self.chosen, staging)
         copy.commit(staging, self.chosen.understood(), (), ())
         good = copy.sets()[0]
-        copy.verify(good)  # before the damage it must pass, or the control shows nothing
-        spoil(os.path.join(copy.place, "sets", good.id, path))
+        copy.verify(good)  # without damage the verification must pass, or the control proves nothing
+        spoil(os.path.join(copy.location, "sets", good.id, path))
         self.control(damage, lambda: copy.verify(good))
 
 

@@ -36,7 +36,7 @@ class State:
         return os.path.join(self.path, "lock")
 
     def next_seq(self, known: t.Iterable[int], taken: t.Collection[int] = ()) -> int:
-        """The next sequence number: above all ``known`` sets and above the last one given, and none that is taken."""
+        """The next sequence number: above all ``known`` sets and above the last assigned one, and unused."""
         try:
             last = int(str(self.read("seq").get("last", 0)))
         except ValueError:
@@ -47,16 +47,16 @@ class State:
         return seq
 
     def took_seq(self, seq: int) -> None:
-        """Remember that ``seq`` was given; it is never given again, also when its set is gone."""
+        """Record that ``seq`` is assigned. It is not assigned again, even if its set is deleted."""
         self.write("seq", {"last": seq})
 
     @property
     def committed_note(self) -> str:
         return os.path.join(self.path, "committed.json")
 
-    def committed(self, seq: int, place: str) -> None:
-        """Remember that set ``seq`` was committed to ``place`` and verified."""
-        self.write("committed", {"seq": seq, "place": place})
+    def committed(self, seq: int, location: str) -> None:
+        """Record that set ``seq`` was committed to ``location`` and verified."""
+        self.write("committed", {"seq": seq, "place": location})
 
     def last_committed(self) -> tuple[int, str]:
         """The last committed set, and its repository; (0, "") for none."""
@@ -64,7 +64,7 @@ class State:
         return int(note.get("seq") or 0), str(note.get("place") or "")
 
     def read(self, name: str) -> dict[str, t.Any]:
-        """A note by name, {} when there is none or it is not readable."""
+        """A note by name, {} when it is missing or not readable."""
         try:
             with files.open_regular(os.path.join(self.path, f"{name}.json")) as file:
                 found = json.load(file)
@@ -73,23 +73,23 @@ class State:
         return found if isinstance(found, dict) else {}
 
     def write(self, name: str, note: t.Mapping[str, t.Any]) -> None:
-        """Keep a note. Raises :class:`FileError`."""
+        """Write a note. Raises :class:`FileError`."""
         data = json.dumps(note, indent=1, sort_keys=True).encode()
         files.replace(os.path.join(self.path, f"{name}.json"), data, durable=True)
 
     def add_evidence(self, where: str, seq: int, evidence: t.Mapping[str, t.Any], *, keep_good: bool = False) -> str:
-        """Keep the evidence of a rehearsal. Returns its path.
+        """Save the evidence of a rehearsal. Returns its path.
 
         Args:
             where: local or offsite.
-            keep_good: not instead of evidence that the set came back; for a rehearsal that could not be tried.
+            keep_good: do not overwrite evidence of success. Used when a rehearsal could not run.
         """
         if not keep_good or self.read(f"evidence/{where}-{seq}").get("ok") is not True:
             self.write(f"evidence/{where}-{seq}", evidence)
         return os.path.join(self.path, "evidence", f"{where}-{seq}.json")
 
     def proven(self, where: str = "local") -> dict[int, dict[str, t.Any]]:
-        """Evidence of sets whose last rehearsal went well, by sequence number."""
+        """Evidence of sets whose last rehearsal succeeded, by sequence number."""
         found = {}
         try:
             names = os.listdir(os.path.join(self.path, "evidence"))

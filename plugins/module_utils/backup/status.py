@@ -19,7 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store.base imp
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
 
-# Less than a day, so that the daily check repeats itself although its timer is not exact.
+# Less than a day, so that the daily check is repeated although its timer is not exact.
 QUIET_SECONDS = 20 * 3600.0
 
 
@@ -47,8 +47,8 @@ def inspect(context: Context) -> StatusReport:
     proven, pinned = context.state.proven(), context.state.pinned()
     problems = [f"set {item.seq}: {item.problem}" for item in found if item.problem]
     notes = capture.in_no_set(context.config, usable[-1].manifest if usable else None)
-    if usable and usable[-1].doubt:
-        notes.append(f"set {usable[-1].seq}: {usable[-1].doubt}; the next backup is")
+    if usable and usable[-1].not_authentic:
+        notes.append(f"set {usable[-1].seq}: {usable[-1].not_authentic}; the next backup is")
     limit = context.config.max_age_hours
     if age is None:
         problems.append("there is no backup yet")
@@ -63,7 +63,7 @@ def inspect(context: Context) -> StatusReport:
         problems.append(f"the last check found damage: {checked['error']}")
     if context.offsite is not None and offsite_damage(context):
         problems.append(f"the last check off-site failed: {offsite_damage(context)}")
-    # Failures off-site do not count any more when off-site was removed from the configuration.
+    # Off-site failures are ignored after off-site is removed from the configuration.
     places = ("local", "offsite") if context.offsite is not None else ("local",)
     rehearsals = {where: _rehearsal(context, where) for where in places}
     for where, note in rehearsals.items():
@@ -71,7 +71,7 @@ def inspect(context: Context) -> StatusReport:
             problems.append(f"the last rehearsal ({where}) failed: {note.get('error')}")
     return StatusReport(
         stack=context.config.stack,
-        repository=context.store.place,
+        repository=context.store.location,
         sets=len(usable),
         rows=[_row(item, proven, pinned) for item in found],
         last_good=whole[-1].seq if whole else None,
@@ -98,7 +98,7 @@ def _row(item: StoredSet, proven: t.Container[int], pinned: t.Container[int]) ->
         taken=item.manifest.taken if item.manifest else "",
         size=item.manifest.size if item.manifest else 0,
         problem=item.problem,
-        authentic=item.manifest is not None and not item.doubt,
+        authentic=item.manifest is not None and not item.not_authentic,
         lacks=sorted(item.manifest.left_out) if item.manifest else [],
         rehearsed=item.seq in proven,
         pinned=item.seq in pinned,
@@ -106,18 +106,18 @@ def _row(item: StoredSet, proven: t.Container[int], pinned: t.Container[int]) ->
 
 
 def offsite_lag(context: Context) -> int | None:
-    """Number of sets that were missing off-site after the last run; None when it was not checked."""
+    """Number of sets that were missing off-site after the last run, None when unknown."""
     lag = (context.state.read("last-backup").get("offsite") or {}).get("lag")
     return lag if isinstance(lag, int) else None
 
 
 def offsite_damage(context: Context) -> str:
-    """The problem that the last check found off-site, "" for none."""
+    """The off-site problem that the last check found, "" for none."""
     return str(context.state.read("last-check-offsite").get("error") or "")
 
 
 def _checks(context: Context) -> dict[str, Dict]:
-    """When the last check was and whether it found nothing, by place."""
+    """Time and result of the last check, for local and offsite."""
     names = {"local": "last-check", **({"offsite": "last-check-offsite"} if context.offsite is not None else {})}
     notes = {where: context.state.read(name) for where, name in names.items()}
     return {where: {"at": note.get("at"), "ok": not note.get("error")} for where, note in notes.items() if note}
@@ -139,7 +139,7 @@ def _rehearsal(context: Context, where: str) -> Dict:
 
 
 def finish(context: Context, what: str, report: Report) -> None:
-    """Remember how a run ended, refresh the metrics, and notify the webhook about a failure."""
+    """Record the result of a run, refresh the metrics, and notify the webhook of a failure."""
     if report.error:
         notify(context, f"{what} failed", report.error, report.warnings)
     _finish(context, what, report.as_dict(), report.warnings)
@@ -149,17 +149,17 @@ def _finish(context: Context, what: str, note: Dict, warnings: list[str]) -> Non
     try:
         context.state.write(f"last-{what}", {**note, "ended": context.world.epoch()})
     except FileError as error:
-        warnings.append(f"the outcome could not be kept in {context.state.path}: {error}")
+        warnings.append(f"the outcome could not be saved in {context.state.path}: {error}")
     refresh(context, warnings)
 
 
 def failed(context: Context, command: str, error: OneboxError) -> None:
-    """Remember, and notify, that a command of a timer ended before it had a report."""
+    """Record and notify that a scheduled command ended before it had a report."""
     warnings: list[str] = []
     notify(context, f"{command} failed", str(error), warnings)
     if command == "backup":
         note = {"error": str(error), "exit_code": error.exit_code, "warnings": warnings}
-        # The sets that were missing off-site still are.
+        # The same sets as before are missing off-site.
         _finish(context, command, {**note, "offsite": {"lag": offsite_lag(context)}}, warnings)
     elif command == "check":
         with contextlib.suppress(FileError):
@@ -189,7 +189,7 @@ def check(context: Context, *, wait: float = 0.0) -> Dict:
     found.warnings = []
     refresh(context, found.warnings)
     if found.problems:
-        notify(context, "backups need a look", "\n".join(found.problems), found.warnings)
+        notify(context, "backups need attention", "\n".join(found.problems), found.warnings)
     return found.as_dict()
 
 
@@ -199,7 +199,7 @@ def _inspect(context: Context) -> None:
 
 
 def _check_offsite(context: Context) -> None:
-    """Check that off-site still has all objects of its sets: others may have deleted some."""
+    """Check that the off-site repository has all objects of its sets: others may have deleted some."""
     if context.offsite is None or offsite_lag(context) is None:
         return
     error = ""
@@ -212,7 +212,7 @@ def _check_offsite(context: Context) -> None:
 
 
 def notify(context: Context, what: str, text: str, warnings: list[str]) -> None:
-    """Notify the webhook, of identical text at most once a day: a failing run may be tried again each hour."""
+    """Notify the webhook, at most once a day with the same text: a failing run may be retried each hour."""
     webhook = context.config.webhook
     if webhook is None:
         return
@@ -222,17 +222,17 @@ def notify(context: Context, what: str, text: str, warnings: list[str]) -> None:
     now = context.now().timestamp()
     if last.get("sha256") == digest and 0 <= now - float(last.get("at") or 0) < QUIET_SECONDS:
         return
-    # Needed for failures only, and half of the modules of a run.
+    # Imported here: needed for failures only, and half of the modules of a run.
     from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import notify as webhooks
 
-    unsaid = webhooks.send(webhook, f"{context.config.stack}: {what}", text, context.world.sleep)
-    if unsaid:
-        warnings.append(unsaid)
+    failure = webhooks.send(webhook, f"{context.config.stack}: {what}", text, context.world.sleep)
+    if failure:
+        warnings.append(failure)
         return
     try:
         context.state.write("told", {**told, what: {"sha256": digest, "at": now}})
     except FileError as error:
-        warnings.append(f"the time of the notification could not be kept: {error}")
+        warnings.append(f"the time of the notification could not be saved: {error}")
 
 
 def refresh(context: Context, warnings: list[str]) -> None:

@@ -9,14 +9,14 @@ import os
 import tempfile
 
 import pytest
-from boxes import Box
+from backup_sites import Site
 
 
 @pytest.fixture
-def box(tmp_path):
-    """On a memory file system where there is one: thousands of fsyncs are waited for otherwise."""
+def site(tmp_path):
+    """A site on a memory file system, if there is one, because of thousands of fsyncs."""
     if not os.access("/dev/shm", os.W_OK):
-        yield Box(tmp_path)
+        yield Site(tmp_path)
         return
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="obx-backup-") as place:
-        yield Box(os.path.join(place, "box"))
+        yield Site(os.path.join(place, "site"))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Death of a process at each of its changes to the disk, as by kill -9."""
+"""Kill a process at each of its changes to the disk, as kill -9 does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import signal
 import typing as t
 
-# What changes the disk, and every open: a process can die before each of them.
+# Functions that change the disk, and every open: a process can die before each of them.
 MUTATING = (
     "open", "write", "fsync", "rename", "replace", "mkdir", "unlink", "rmdir", "symlink",
     "chmod", "chown", "fchmod", "fchown",
@@ -17,7 +17,7 @@ MUTATING = (
 
 
 def lives(step: int, work: t.Callable[[], t.Any]) -> bool:
-    """Do ``work`` in a child that is killed before its ``step``-th change to the disk. True if it came to its end."""
+    """Do ``work`` in a child that is killed before its ``step``-th change to the disk. True if it ended by itself."""
     child = os.fork()
     if child == 0:
         left = [step]
@@ -38,7 +38,7 @@ def lives(step: int, work: t.Callable[[], t.Any]) -> bool:
         real_fdopen = os.fdopen
 
         def fdopen(descriptor: int, mode: str = "r", *args: t.Any, **kwargs: t.Any) -> t.Any:
-            # A stream for writing stands for its write, which cannot be replaced: nothing is in the file yet.
+            # Opening a stream counts as its write, which cannot be replaced: the file is still empty.
             if "w" in mode:
                 count()
             return real_fdopen(descriptor, mode, *args, **kwargs)

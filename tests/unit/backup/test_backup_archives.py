@@ -38,7 +38,7 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tuple[ta
         [member("device", tarfile.CHRTYPE)],
     ],
 )
-def test_an_archive_that_would_leave_its_directory_is_refused(tmp_path, members):
+def test_archive_that_would_leave_its_directory_is_refused(tmp_path, members):
     archive = tmp_path / "evil.tar"
     with tarfile.open(archive, "w") as tar:
         for info, data in members:
@@ -51,7 +51,7 @@ def test_an_archive_that_would_leave_its_directory_is_refused(tmp_path, members)
     assert not (tmp_path / "out").exists()
 
 
-def test_names_of_any_bytes_modes_and_links_come_back(tmp_path):
+def test_names_of_any_bytes_modes_and_links_are_restored(tmp_path):
     root = tmp_path / "root"
     root.mkdir(mode=0o750)
     with open(os.fsencode(root) + b"/\xff\n'\"%", "wb") as file:
@@ -76,7 +76,7 @@ def test_names_of_any_bytes_modes_and_links_come_back(tmp_path):
     (out / "deep").chmod(0o700)
 
 
-def test_a_file_that_shrinks_while_it_is_read_is_told(tmp_path, monkeypatch):
+def test_file_that_shrinks_while_it_is_read_is_reported(tmp_path, monkeypatch):
     root = tmp_path / "root"
     root.mkdir()
     (root / "log").write_bytes(b"x" * 3_000_000)
@@ -93,7 +93,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_told(tmp_path, monkeypatch):
     assert got.warnings == ["1 files changed while they were read: log"]
 
 
-def test_patterns_and_companions(tmp_path):
+def test_patterns_and_companions_are_left_out(tmp_path):
     for name in ("a.db", "a.db-wal", "a.db-shm", "b.txt", "cache/x", "keep/cache.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x", encoding="utf-8")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attributes of plain files: hard links, extended attributes, ACLs, capabilities and holes come back, or are named."""
+"""Attributes of plain files: hard links, extended attributes, ACLs, capabilities and holes are restored or reported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import rehears
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import archive as directories
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import attributes, extract, sparse
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.model import DirectoryFacts
-from boxes import Box
+from backup_sites import Site
 
 CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0)
 # rw- for the owner, r-- for user 1234, r-- for the group, rw- as mask, nothing for others.
@@ -29,8 +29,8 @@ ACL = struct.pack("<I", 2) + b"".join(
 
 
 @pytest.fixture
-def box(tmp_path):
-    made = Box(tmp_path / "box")
+def site(tmp_path):
+    made = Site(tmp_path / "site")
     try:
         os.setxattr(made.files, "user.origin", b"a camera")
     except (OSError, AttributeError):
@@ -52,11 +52,11 @@ def box(tmp_path):
     return made
 
 
-def test_hard_links_attributes_and_holes_come_back(box):
-    assert box.day()["error"] == ""
-    assert rehearse.rehearse(box.context())["error"] == ""
-    into = os.path.join(box.base, "into")
-    assert restore.restore(box.context(), restore.Request(into=into), confirm="unit")["warnings"] == []
+def test_hard_links_attributes_and_holes_are_restored(site):
+    assert site.day()["error"] == ""
+    assert rehearse.rehearse(site.context())["error"] == ""
+    into = os.path.join(site.base, "into")
+    assert restore.restore(site.context(), restore.Request(into=into), confirm="unit")["warnings"] == []
     copy = pathlib.Path(into, "data")
     first = copy / "a"
     assert first.stat().st_nlink == 3
@@ -70,12 +70,12 @@ def test_hard_links_attributes_and_holes_come_back(box):
         assert os.getxattr(copy / "-b", "system.posix_acl_access") == ACL
 
 
-def _staged(box: Box) -> tuple[DirectoryFacts, str, str]:
-    box.day()
-    (found,) = box.context().store.sets()
-    staged = os.path.join(box.base, "repo", "sets", found.id)
+def _staged(site: Site) -> tuple[DirectoryFacts, str, str]:
+    site.day()
+    (found,) = site.context().store.sets()
+    staged = os.path.join(site.base, "repo", "sets", found.id)
     facts = DirectoryFacts.from_dict(found.manifest.sources[0].facts)
-    out = os.path.join(box.base, "out")
+    out = os.path.join(site.base, "out")
     os.mkdir(out)
     assert extract.extract(os.path.join(staged, facts.archive), out, os.geteuid() == 0) == []
     extract.dress_root(facts, staged, out, os.geteuid() == 0)
@@ -105,8 +105,8 @@ def _break_link(out: pathlib.Path) -> None:
     ],
     ids=["hard link", "attribute gone", "attribute changed", "attribute added", "of the root", "of a directory"],
 )
-def test_each_change_of_an_attribute_is_a_difference(box, damage):
-    facts, staged, out = _staged(box)
+def test_each_change_of_an_attribute_is_a_difference(site, damage):
+    facts, staged, out = _staged(site)
     damage(pathlib.Path(out))
     problems, moved = directories.check(facts, staged, out, os.geteuid() == 0)
     # One file, by each of its names.
@@ -114,23 +114,23 @@ def test_each_change_of_an_attribute_is_a_difference(box, damage):
     assert moved == []
 
 
-def test_attribute_that_cannot_be_set_is_named_and_not_compared(box, monkeypatch):
-    box.day()
+def test_attribute_that_cannot_be_set_is_named_and_not_compared(site, monkeypatch):
+    site.day()
 
     def refuse(*_words):
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
     monkeypatch.setattr(os, "setxattr", refuse)
-    report = rehearse.rehearse(box.context())
+    report = rehearse.rehearse(site.context())
     assert report["error"] == ""
     assert any("cannot keep" in warning and "user.origin" in warning for warning in report["warnings"])
-    report = restore.restore(box.context(), restore.Request(), confirm="unit")
+    report = restore.restore(site.context(), restore.Request(), confirm="unit")
     assert report["error"] == ""
     assert any("user.origin" in warning for warning in report["warnings"])
 
 
-def test_set_of_an_earlier_version_is_compared_without_attributes(box):
-    facts, staged, out = _staged(box)
+def test_set_of_an_earlier_version_is_compared_without_attributes(site):
+    facts, staged, out = _staged(site)
     path = os.path.join(staged, facts.list)
     with open(path, encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
@@ -140,13 +140,13 @@ def test_set_of_an_earlier_version_is_compared_without_attributes(box):
     assert directories.check(facts, staged, out, os.geteuid() == 0) == ([], [])
 
 
-def test_unchanged_list_is_taken_over_with_its_attributes(box, tmp_path):
+def test_unchanged_list_is_copied_with_its_attributes(site, tmp_path):
     lists = []
     for number in range(2):
         staging = tmp_path / str(number)
         staging.mkdir()
         before = lists[-1] if lists else ""
-        directories.capture(box.files, (), (), str(staging), "s", archive=False, before=str(before))
+        directories.capture(site.files, (), (), str(staging), "s", archive=False, before=str(before))
         lists.append(staging / "files" / "s.list")
     assert lists[0].read_bytes() == lists[1].read_bytes()
     assert b'"xattr"' in lists[1].read_bytes()
@@ -174,10 +174,10 @@ def test_hash_of_blocks_does_not_depend_on_where_holes_are(tmp_path):
         assert sparse.hash_blocks(file.fileno(), 10 << 20, sparse.Limits()) not in found
 
 
-def test_labels_of_the_host_are_left_to_the_host(tmp_path):
+def test_labels_of_the_host_are_not_backed_up(tmp_path):
     found = attributes.comparable({"security.capability": "1", "trusted.x": "2", "user.x": "3"}, False)
     assert found == {"user.x": "3"}
 
 
-def test_backup_names_nothing_when_all_is_kept(box):
-    assert [warning for warning in run.backup(box.context())["warnings"] if "attribute" in warning] == []
+def test_backup_with_all_attributes_has_no_warning(site):
+    assert [warning for warning in run.backup(site.context())["warnings"] if "attribute" in warning] == []

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sets are used when the key vouches for them, or when their owner names them; all others are listed and kept."""
+"""Authentic sets are used, others only when their owner names them. All are listed and kept."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import manifest
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.authentication import Keys
-from boxes import Box
+from backup_sites import Site
 
 
 @pytest.fixture
-def box(tmp_path):
-    return Box(tmp_path / "box")
+def site(tmp_path):
+    return Site(tmp_path / "site")
 
 
-def path(box, *parts):
-    return os.path.join(box.base, *parts)
+def path(site, *parts):
+    return os.path.join(site.base, *parts)
 
 
-def rewrite(box, seq, work):
-    """Change a stored manifest and seal it again: anybody can compute its sha256."""
-    place = path(box, "repo/sets", f"{seq:06d}", "manifest.json")
+def rewrite(site, seq, work):
+    """Change a stored manifest and its sha256, which an attacker can compute."""
+    place = path(site, "repo/sets", f"{seq:06d}", "manifest.json")
     with open(place, "rb") as file:
         body = json.loads(file.read())
     del body["sha256"]
@@ -46,29 +46,29 @@ def rewrite(box, seq, work):
         file.write(manifest._seal(body))
 
 
-def strip(box, *seqs):
-    """Make sets as the first release took them, which authenticated none."""
+def strip(site, *seqs):
+    """Remove the authentication of sets: the first release had none."""
     for seq in seqs:
-        rewrite(box, seq, lambda body: body.pop("authentication"))
-    os.unlink(path(box, "state/authentication.json"))
+        rewrite(site, seq, lambda body: body.pop("authentication"))
+    os.unlink(path(site, "state/authentication.json"))
 
 
-def test_key_is_created_once_private_and_outside_of_the_repository(box):
-    box.day()
-    place = path(box, "state/authentication.key")
+def test_key_is_created_once_private_and_outside_of_the_repository(site):
+    site.day()
+    place = path(site, "state/authentication.key")
     assert stat.S_IMODE(os.stat(place).st_mode) == 0o600
     with open(place, encoding="ascii") as file:
         key = file.read()
-    box.day()
+    site.day()
     with open(place, encoding="ascii") as file:
         assert file.read() == key
-    for base, _folders, names in os.walk(path(box, "repo")):
+    for base, _folders, names in os.walk(path(site, "repo")):
         for name in names:
             with open(os.path.join(base, name), "rb") as file:
                 assert key.strip().encode() not in file.read()
 
 
-def test_key_lies_beside_the_declaration_unless_one_is_named(tmp_path):
+def test_key_is_next_to_the_configuration_unless_one_is_named(tmp_path):
     data = {
         "stack": "coin",
         "state_dir": "/var/lib/x",
@@ -96,146 +96,149 @@ def test_key_named_as_a_compose_file_is_refused(tmp_path):
         )
 
 
-def test_key_below_a_backed_up_directory_is_in_no_set(box):
-    key = os.path.join(box.files, "sub dir", "k[1]")
-    for _day in range(2):  # the first one creates it
-        assert run.backup(box.context(authentication_file=key))["error"] == ""
-    with open(path(box, "repo/sets/000002/files/data.list"), encoding="utf-8") as file:
+def test_key_below_a_backed_up_directory_is_in_no_set(site):
+    key = os.path.join(site.files, "sub dir", "k[1]")
+    for _day in range(2):  # the first backup creates it
+        assert run.backup(site.context(authentication_file=key))["error"] == ""
+    with open(path(site, "repo/sets/000002/files/data.list"), encoding="utf-8") as file:
         assert "k[1]" not in file.read()
-    assert rehearse.rehearse(box.context(authentication_file=key))["error"] == ""
+    assert rehearse.rehearse(site.context(authentication_file=key))["error"] == ""
 
 
 @pytest.mark.parametrize(("text", "mode"), [("x" * 64, 0o640), ("short", 0o600), ("", 0o600)])
-def test_key_that_is_open_to_others_short_or_empty_is_refused(box, text, mode):
-    box.day()
-    place = path(box, "state/authentication.key")
+def test_key_that_is_open_to_others_short_or_empty_is_refused(site, text, mode):
+    site.day()
+    place = path(site, "state/authentication.key")
     with open(place, "w", encoding="ascii") as file:
         file.write(text)
     os.chmod(place, mode)
-    report = run.backup(box.context())
+    report = run.backup(site.context())
     assert report["exit_code"] == 5
     assert place in report["error"]
 
 
-def test_changed_set_is_listed_kept_and_not_used_and_the_one_before_is(box):
-    box.day()
-    box.day()
-    rewrite(box, 2, lambda body: body.update(host="elsewhere"))
-    found = status.status(box.context())
-    assert "its authentication does not fit" in "; ".join(found["problems"])
-    report = restore.restore(box.context(), restore.Request())
+def test_changed_set_is_kept_and_the_previous_one_is_used(site):
+    site.day()
+    site.day()
+    rewrite(site, 2, lambda body: body.update(host="elsewhere"))
+    found = status.status(site.context())
+    assert "its authentication does not match" in "; ".join(found["problems"])
+    report = restore.restore(site.context(), restore.Request())
     assert report["seq"] == 1
     assert "set 2 is newer and cannot be used" in report["warnings"][0]
-    with pytest.raises(StoreError, match="its authentication does not fit"):
-        restore.restore(box.context(), restore.Request("2", accepted=2), confirm="unit")
-    assert box.day()["snapshot"]["seq"] == 3
-    assert box.seqs() == [1, 2, 3]
+    with pytest.raises(StoreError, match="its authentication does not match"):
+        restore.restore(site.context(), restore.Request("2", accepted=2), confirm="unit")
+    assert site.day()["snapshot"]["seq"] == 3
+    assert site.seqs() == [1, 2, 3]
 
 
-def test_authentication_that_was_removed_from_a_later_set_shows(box):
-    box.day()
-    box.day()
-    rewrite(box, 2, lambda body: body.pop("authentication"))
+def test_removed_authentication_of_a_later_set_is_detected(site):
+    site.day()
+    site.day()
+    rewrite(site, 2, lambda body: body.pop("authentication"))
     with pytest.raises(StoreError, match="all sets from 1 on are authenticated"):
-        rehearse.rehearse(box.context(), wanted="2", accepted=2)
+        rehearse.rehearse(site.context(), wanted="2", accepted=2)
 
 
-def test_set_of_the_first_release_is_listed_and_used_when_its_owner_names_it(box):
-    box.day()
-    strip(box, 1)
-    found = status.status(box.context())
+def test_set_of_the_first_release_is_listed_and_used_when_its_owner_names_it(site):
+    site.day()
+    strip(site, 1)
+    found = status.status(site.context())
     assert found["healthy"] is True
     assert found["rows"][0]["authentic"] is False
     assert "set 1: it is not authenticated" in found["notes"][0]
     for work in (
-        lambda: restore.restore(box.context(), restore.Request()),
-        lambda: restore.preview(box.context(), restore.Request(), ""),
-        lambda: restore.restore(box.context(), restore.Request(accepted=2), confirm="unit"),
-        lambda: rehearse.rehearse(box.context()),
-        lambda: options.chosen(box.context(), "local", "latest"),
-        lambda: selftest.self_test(box.context()),
+        lambda: restore.restore(site.context(), restore.Request()),
+        lambda: restore.preview(site.context(), restore.Request(), ""),
+        lambda: restore.restore(site.context(), restore.Request(accepted=2), confirm="unit"),
+        lambda: rehearse.rehearse(site.context()),
+        lambda: options.chosen(site.context(), "local", "latest"),
+        lambda: selftest.self_test(site.context()),
     ):
         with pytest.raises(StoreError, match="--accept-unauthenticated 1"):
             work()
-    assert rehearse.rehearse(box.context(), accepted=1)["error"] == ""
-    report = restore.restore(box.context(), restore.Request(accepted=1), confirm="unit")
+    assert rehearse.rehearse(site.context(), accepted=1)["error"] == ""
+    report = restore.restore(site.context(), restore.Request(accepted=1), confirm="unit")
     assert report["error"] == ""
-    assert "accepted by name" in report["warnings"][0]
-    # The next set is authenticated, and what was before it stays what it was.
-    assert box.day()["snapshot"]["seq"] == 2
-    assert [row["authentic"] for row in status.status(box.context())["rows"]] == [False, True]
-    assert rehearse.rehearse(box.context())["error"] == ""
+    assert "you accepted it by number" in report["warnings"][0]
+    # The next set is authenticated, and earlier sets are not changed.
+    assert site.day()["snapshot"]["seq"] == 2
+    assert [row["authentic"] for row in status.status(site.context())["rows"]] == [False, True]
+    assert rehearse.rehearse(site.context())["error"] == ""
 
 
-def test_sets_of_the_first_release_leave_by_retention(box):
+def test_sets_of_the_first_release_are_deleted_by_retention(site):
     for _day in range(4):
-        box.day()
-    strip(box, 1, 2, 3, 4)
+        site.day()
+    strip(site, 1, 2, 3, 4)
     few = {"daily": 1, "weekly": 0, "min_keep": 1}
-    report = run.backup(box.context(retention=few))
+    report = run.backup(site.context(retention=few))
     assert report["pruned"] == [1, 2, 3]
 
 
-def test_other_host_needs_the_key_or_the_name_of_the_set(box, tmp_path):
-    box.day()
-    old = path(box, "kept.key")
-    os.rename(path(box, "state/authentication.key"), old)
-    os.unlink(path(box, "state/authentication.json"))
-    box.day()
+def test_other_host_needs_the_key_or_the_name_of_the_set(site, tmp_path):
+    site.day()
+    old = path(site, "kept.key")
+    os.rename(path(site, "state/authentication.key"), old)
+    os.unlink(path(site, "state/authentication.json"))
+    site.day()
     with pytest.raises(StoreError, match="set 1 in .*authenticated with another key"):
-        restore.restore(box.context(), restore.Request("1"))
-    context = box.context()
+        restore.restore(site.context(), restore.Request("1"))
+    context = site.context()
     context.keys.trust(old)
     assert restore.restore(context, restore.Request("1"), confirm="unit")["error"] == ""
     with pytest.raises(StoreError, match="does not exist"):
-        context.keys.trust(path(box, "nowhere"))
+        context.keys.trust(path(site, "nowhere"))
     # Both keys in the file: the first signs, the other still verifies.
-    with open(path(box, "state/authentication.key"), "a", encoding="ascii") as now, open(old, encoding="ascii") as file:
+    with (
+        open(path(site, "state/authentication.key"), "a", encoding="ascii") as now,
+        open(old, encoding="ascii") as file,
+    ):
         now.write(file.read())
-    assert [row["authentic"] for row in status.status(box.context())["rows"]] == [True, True]
+    assert [row["authentic"] for row in status.status(site.context())["rows"]] == [True, True]
 
 
-def test_new_key_does_not_make_damage_of_the_sets_of_the_key_before(box):
-    box.day()
-    with open(path(box, "state/authentication.key"), "w", encoding="ascii") as file:
+def test_sets_of_an_earlier_key_are_not_damaged(site):
+    site.day()
+    with open(path(site, "state/authentication.key"), "w", encoding="ascii") as file:
         file.write("another key, given by the inventory\n")
-    assert box.day()["error"] == ""
-    found = status.status(box.context())
+    assert site.day()["error"] == ""
+    found = status.status(site.context())
     assert [row["problem"] for row in found["rows"]] == ["", ""]
     assert [row["authentic"] for row in found["rows"]] == [False, True]
 
 
-def test_made_up_set_with_the_last_number_does_not_use_up_the_numbers(box):
-    box.day()
+def test_forged_set_with_the_last_number_does_not_exhaust_the_numbers(site):
+    site.day()
     for number, stripped in ((999_999_999, True), (500, False)):
-        os.rename(path(box, "repo/sets/000001"), path(box, "kept"))
-        os.mkdir(path(box, f"repo/sets/{number:06d}"))
-        with open(path(box, "kept/manifest.json"), "rb") as file:
+        os.rename(path(site, "repo/sets/000001"), path(site, "kept"))
+        os.mkdir(path(site, f"repo/sets/{number:06d}"))
+        with open(path(site, "kept/manifest.json"), "rb") as file:
             body = json.loads(file.read())
         del body["sha256"]
         body["seq"] = number
         if stripped:
             del body["authentication"]
-        with open(path(box, f"repo/sets/{number:06d}/manifest.json"), "wb") as file:
+        with open(path(site, f"repo/sets/{number:06d}/manifest.json"), "wb") as file:
             file.write(manifest._seal(body))
-        os.rename(path(box, "kept"), path(box, "repo/sets/000001"))
-    assert box.day()["snapshot"]["seq"] == 2
-    assert box.day()["snapshot"]["seq"] == 3
+        os.rename(path(site, "kept"), path(site, "repo/sets/000001"))
+    assert site.day()["snapshot"]["seq"] == 2
+    assert site.day()["snapshot"]["seq"] == 3
 
 
-def test_command_line_accepts_a_set_and_a_key(box, capsys):
-    box.day()
-    old = path(box, "kept.key")
-    os.rename(path(box, "state/authentication.key"), old)
-    config = path(box, "unit.json")
+def test_command_line_accepts_a_set_and_a_key(site, capsys):
+    site.day()
+    old = path(site, "kept.key")
+    os.rename(path(site, "state/authentication.key"), old)
+    config = path(site, "unit.json")
     with open(config, "w", encoding="utf-8") as file:
         json.dump(
             {
                 "stack": "unit",
-                "state_dir": path(box, "state"),
-                "repository": {"engine": "files", "path": path(box, "repo")},
+                "state_dir": path(site, "state"),
+                "repository": {"engine": "files", "path": path(site, "repo")},
                 "reserve_mib": 0,
-                "sources": [{"name": "data", "kind": "directory", "path": box.files}],
+                "sources": [{"name": "data", "kind": "directory", "path": site.files}],
             },
             file,
         )
@@ -249,7 +252,7 @@ def test_command_line_accepts_a_set_and_a_key(box, capsys):
     assert "rehearsed not authenticated\nnote: set 1: it is not authenticated" in capsys.readouterr().out
 
 
-def test_judgement_of_a_key_is_by_every_byte(tmp_path):
+def test_authentication_covers_every_byte(tmp_path):
     keys = Keys(str(tmp_path / "key"), str(tmp_path))
     stated = keys.sign(b"payload")
     assert keys.judge(b"payload", stated, 1) == ""
@@ -260,7 +263,7 @@ def test_judgement_of_a_key_is_by_every_byte(tmp_path):
         (b"payload", {**stated, "hmac": "\ud800é"}),
         (b"payload", {"key": stated["key"]}),
     ):
-        with pytest.raises(StoreError, match="does not fit"):
+        with pytest.raises(StoreError, match="does not match"):
             keys.judge(payload, given, 1)
     assert "another key" in keys.judge(b"payload", {**stated, "key": "0" * 16}, 1)
     with pytest.raises(StoreError, match="mapping"):

@@ -10,7 +10,7 @@ import json
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
 
 
-def test_the_command_line_tells_as_json_and_as_words(tmp_path, capsys):
+def test_command_line_prints_json_and_text(tmp_path, capsys):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "f").write_text("x", encoding="utf-8")
     config = tmp_path / "c.json"
@@ -34,7 +34,7 @@ def test_the_command_line_tells_as_json_and_as_words(tmp_path, capsys):
     assert cli.main([*base, "--json", "backup"]) == 0
     assert json.loads(capsys.readouterr().out)["snapshot"]["seq"] == 1
     assert cli.main([*base, "rehearse", "--self-test"]) == 0
-    assert "SKIPPED empty RDB: no source it applies to" in capsys.readouterr().out
+    assert "SKIPPED empty RDB: no source of its kind" in capsys.readouterr().out
     assert cli.main([*base, "plan"]) == 0
     assert "keep   1: newest" in capsys.readouterr().out
     assert cli.main([*base, "restore", "--yes", "other"]) == 9

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A declaration is understood whole or refused by the name of the option."""
+"""A backup configuration is parsed, or refused with the name of the option."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GOOD = {
 }
 
 
-def test_a_good_one_is_understood_with_safe_defaults():
+def test_valid_configuration_has_safe_defaults():
     found = configuration.parse(copy.deepcopy(GOOD))
     assert [source.kind for source in found.sources] == ["postgresql", "redis", "directory", "compose"]
     assert (found.retention.daily, found.retention.weekly, found.retention.min_keep) == (7, 4, 3)
@@ -89,13 +89,13 @@ def change(path: list[object], value: object) -> dict[str, object]:
         (["timeout"], 0, "timeout"),
     ],
 )
-def test_a_wrong_one_names_the_option(path, value, words):
+def test_invalid_configuration_names_the_option(path, value, words):
     with pytest.raises(ConfigError) as caught:
         configuration.parse(change(path, value))
     assert words in str(caught.value)
 
 
-def test_what_is_not_a_file_or_not_json_says_so(tmp_path):
+def test_missing_file_and_invalid_json_are_reported(tmp_path):
     with pytest.raises(ConfigError, match="cannot read"):
         configuration.read(str(tmp_path / "none.json"))
     (tmp_path / "bad.json").write_text("{", encoding="utf-8")
@@ -105,7 +105,7 @@ def test_what_is_not_a_file_or_not_json_says_so(tmp_path):
     assert configuration.read(str(tmp_path / "good.json")).stack == "coinpilot"
 
 
-def test_a_wrong_declaration_is_not_written(tmp_path):
+def test_invalid_configuration_is_not_written(tmp_path):
     with pytest.raises(ConfigError):
         install.write_config(str(tmp_path / "c.json"), {"stack": "x"}, check=False)
     with pytest.raises(ConfigError, match="absolute"):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What shrank is found in the part that shrank, also where the sum hides it; what sets lack is told."""
+"""Drops are found in each part of a source, even if the sum hides them. Missing sources are reported."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import drops as pgdrops
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Source
-from boxes import Box
+from backup_sites import Site
 
 SPEC = SourceSpec("db", "postgresql", max_drop_percent=50)
 
 
 @pytest.fixture
-def box(tmp_path):
-    return Box(tmp_path / "box")
+def site(tmp_path):
+    return Site(tmp_path / "site")
 
 
 def tables(**rows):
@@ -45,7 +45,10 @@ BEFORE = server(
 @pytest.mark.parametrize(
     ("now", "words"),
     [
-        (server(big=tables(public__t=9000), d1=tables(public__t=10, log__t=990)), "has no database d0 any more"),
+        (
+            server(big=tables(public__t=9000), d1=tables(public__t=10, log__t=990)),
+            "lacks database d0, which the previous set has",
+        ),
         (server(big=tables(public__t=9000), d0=tables(), d1=tables(log__t=990)), "database d0 went from 100 to 0 rows"),
         (server(big=tables(public__t=9000), d0=tables(public__t=49), d1=tables(log__t=990)), "d0 went from 100 to 49"),
         (
@@ -58,17 +61,19 @@ BEFORE = server(
 def test_part_of_a_server_that_shrank_is_named_with_how_to_accept_it(now, words):
     with pytest.raises(SourceError, match=f"{words}.*--accept-drop db"):
         drops.check(SPEC, now, BEFORE)
-    told = drops.check(SourceSpec("db", "postgresql", max_drop_percent=100), now, BEFORE)
-    assert bool(told) == ("bytes" not in words)
+    reported = drops.check(SourceSpec("db", "postgresql", max_drop_percent=100), now, BEFORE)
+    assert bool(reported) == ("bytes" not in words)
 
 
 def test_every_part_that_shrank_is_named():
     now = server(big=tables(public__t=9000), d1=tables(public__t=0, log__t=0))
-    with pytest.raises(SourceError, match=r"has no database d0 any more; database d1 went from 1000 to 0 rows"):
+    with pytest.raises(
+        SourceError, match=r"lacks database d0, which the previous set has; database d1 went from 1000 to 0 rows"
+    ):
         drops.check(SPEC, now, BEFORE)
 
 
-def test_small_parts_may_shrink_and_large_empty_tables_are_told():
+def test_small_parts_may_shrink_and_large_empty_tables_are_reported():
     before = server(
         q=tables(public__jobs=60, public__done=40), big=tables(public__t=9000, public__u=2000), e=tables(public__t=0)
     )
@@ -76,15 +81,15 @@ def test_small_parts_may_shrink_and_large_empty_tables_are_told():
     assert drops.check(SPEC, now, before) == ["table public.u of database big went from 2000 rows to none"]
 
 
-def test_database_that_is_declared_no_more_is_told_and_no_drop():
+def test_database_that_is_no_longer_configured_is_reported_without_a_drop():
     spec = SourceSpec("db", "postgresql", databases=("d0", "d1"), max_drop_percent=50)
     now = server(1000, d0=tables(public__t=100), d1=tables(public__t=10, log__t=990))
     before = server(1000, big={**tables(public__t=9000), "path": "big"}, **now.facts["databases"])
     before = dataclasses.replace(before, artefacts=(*now.artefacts, Artefact("big", 1 << 30, "")))
-    assert drops.check(spec, now, before) == ["database big was in the set before and is not configured any more"]
+    assert drops.check(spec, now, before) == ["database big was in the previous set and is no longer configured"]
 
 
-def test_previous_copy_of_a_restore_counts_in_no_comparison():
+def test_previous_copy_of_a_restore_is_not_compared():
     aside = "big_before_20260102-030405"
     assert pgdrops.is_aside(aside)
     assert not any(map(pgdrops.is_aside, ("big", "big_before", "year_before_2026", f"{aside}_x")))
@@ -92,7 +97,7 @@ def test_previous_copy_of_a_restore_counts_in_no_comparison():
     assert drops.check(SPEC, server(big=tables(public__t=5000)), before) == []
 
 
-def test_numbered_database_of_redis_is_judged_by_itself():
+def test_numbered_database_of_redis_is_compared_by_itself():
     def redis(**keys):
         keyspace = {name[1:]: [count, 0] for name, count in keys.items()}
         return Source("r", "redis", (), sum(keys.values()), {"keyspace": keyspace})
@@ -100,70 +105,70 @@ def test_numbered_database_of_redis_is_judged_by_itself():
     spec = SourceSpec("r", "redis", max_drop_percent=50)
     with pytest.raises(SourceError, match="database 1 went from 100 to 0 keys"):
         drops.check(spec, redis(d0=5000), redis(d0=5000, d1=100))
-    told = drops.check(SourceSpec("r", "redis", max_drop_percent=100), redis(d0=5000), redis(d0=5000, d1=100))
-    assert told == ["database 1 went from 100 to 0 keys"]
+    reported = drops.check(SourceSpec("r", "redis", max_drop_percent=100), redis(d0=5000), redis(d0=5000, d1=100))
+    assert reported == ["database 1 went from 100 to 0 keys"]
 
 
-def test_files_that_were_cut_to_nothing_are_a_drop_although_all_are_there(box):
+def test_files_truncated_to_zero_bytes_are_a_drop(site):
     for number in range(20):
-        with open(os.path.join(box.files, f"f{number}"), "wb") as file:
+        with open(os.path.join(site.files, f"f{number}"), "wb") as file:
             file.write(os.urandom(20_000))
-    assert box.day()["error"] == ""
+    assert site.day()["error"] == ""
     for number in range(20):
-        os.truncate(os.path.join(box.files, f"f{number}"), 0)
-    report = box.day()
+        os.truncate(os.path.join(site.files, f"f{number}"), 0)
+    report = site.day()
     assert report["exit_code"] == 4
     assert "bytes: more than 50 % less" in report["error"]
-    assert run.backup(box.context(), accept_drop=["data"])["error"] == ""
+    assert run.backup(site.context(), accept_drop=["data"])["error"] == ""
 
 
-def two(box, *names):
-    """A context with these of the directories data and certs."""
-    places = {"data": box.files, "certs": os.path.join(box.base, "x", "certs")}
-    return box.context(sources=[{"name": name, "kind": "directory", "path": places[name]} for name in names])
+def two(site, *names):
+    """A context with the named directories of data and certs."""
+    places = {"data": site.files, "certs": os.path.join(site.base, "x", "certs")}
+    return site.context(sources=[{"name": name, "kind": "directory", "path": places[name]} for name in names])
 
 
 @pytest.fixture
-def certs(box):
-    place = os.path.join(box.base, "x", "certs")
+def certs(site):
+    place = os.path.join(site.base, "x", "certs")
     os.makedirs(place)
     with open(os.path.join(place, "key"), "w", encoding="utf-8") as file:
         file.write("1")
     return place
 
 
-def test_source_that_was_added_is_told_until_a_set_holds_it(box, certs):
-    assert run.backup(two(box, "data"))["error"] == ""
-    found = status.status(two(box, "data", "certs"))
+def test_added_source_is_reported_until_a_set_holds_it(site, certs):
+    assert run.backup(two(site, "data"))["error"] == ""
+    found = status.status(two(site, "data", "certs"))
     assert found["notes"] == ["source certs (directory) is in no set yet: the next backup includes it"]
-    report = restore.restore(two(box, "data", "certs"), restore.Request(), confirm="unit")
+    report = restore.restore(two(site, "data", "certs"), restore.Request(), confirm="unit")
     assert report["error"] == ""
     assert report["warnings"] == ["set 1 holds no source 'certs': it stays as it is"]
-    assert run.backup(two(box, "data", "certs"))["error"] == ""
-    assert status.status(two(box, "data", "certs"))["notes"] == []
+    assert run.backup(two(site, "data", "certs"))["error"] == ""
+    assert status.status(two(site, "data", "certs"))["notes"] == []
 
 
-def test_source_that_was_removed_is_told_once_and_the_others_are_restored(box, certs):
-    assert run.backup(two(box, "data", "certs"))["error"] == ""
-    assert restore.restore(two(box, "data"), restore.Request())["warnings"] == [
+def test_removed_source_is_reported_once_and_the_others_are_restored(site, certs):
+    assert run.backup(two(site, "data", "certs"))["error"] == ""
+    assert restore.restore(two(site, "data"), restore.Request())["warnings"] == [
         "source 'certs' is in set 1 and not in the backup configuration (any more): it is not restored. "
         "To restore it, add it there again"
     ]
-    first = run.backup(two(box, "data"))
-    assert "source certs (directory) is in set 1 and not configured any more" in first["warnings"][0]
+    first = run.backup(two(site, "data"))
+    assert "source certs (directory) is in set 1 and no longer configured" in first["warnings"][0]
     assert "pin 1" in first["warnings"][0]
-    assert run.backup(two(box, "data"))["warnings"] == []
+    assert run.backup(two(site, "data"))["warnings"] == []
 
 
-def test_restore_that_fails_midway_says_what_is_done_and_where_it_was_moved(box, certs, capsys):
-    config = os.path.join(box.base, "unit.json")
-    assert run.backup(two(box, "data", "certs"))["error"] == ""
-    # Where the second source was there is no directory to put it into.
+def test_restore_that_fails_midway_reports_done_steps_and_copies(site, certs, capsys):
+    config = os.path.join(site.base, "unit.json")
+    assert run.backup(two(site, "data", "certs"))["error"] == ""
+    # The directory of the second source is missing.
     shutil.rmtree(os.path.dirname(certs))
     with open(os.path.dirname(certs), "w", encoding="utf-8"):
         pass
     with open(config, "w", encoding="utf-8") as file:
-        declared = two(box, "data", "certs").config
+        declared = two(site, "data", "certs").config
         sources = [{"name": each.name, "kind": each.kind, "path": each.path} for each in declared.sources]
         place = {"engine": "files", "path": declared.repository.path}
         key = declared.authentication_file
@@ -171,15 +176,15 @@ def test_restore_that_fails_midway_says_what_is_done_and_where_it_was_moved(box,
         json.dump({**whole, "repository": place, "sources": sources}, file)
     assert cli.main(["--config", config, "restore", "--yes", "unit"]) != 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if line.startswith("done: ") and f"directory {box.files}:" in line]
+    assert [line for line in lines if line.startswith("done: ") and f"directory {site.files}:" in line]
     assert [line for line in lines if line.startswith("not done: ") and "certs" in line]
     assert not [line for line in lines if line.startswith("would:")]
-    assert [line for line in lines if line.startswith(f"kept: {box.files}.before-")]
+    assert [line for line in lines if line.startswith(f"kept: {site.files}.before-")]
 
 
-def test_source_that_is_of_another_kind_now_is_refused_by_its_name(box):
-    box.day()
-    context = box.context(sources=[{"name": "data", "kind": "compose", "files": ["/etc/hostname"]}])
+def test_source_with_a_changed_kind_is_refused_by_name(site):
+    site.day()
+    context = site.context(sources=[{"name": "data", "kind": "compose", "files": ["/etc/hostname"]}])
     with pytest.raises(RestoreRefused, match="source 'data' is directory in set 1 and compose in the backup"):
         restore.restore(context, restore.Request(), confirm="unit")
 
@@ -188,7 +193,7 @@ def redis_source(count: int) -> Source:
     return Source("s", "redis", (), count, {})
 
 
-def test_sudden_emptiness_and_drops_are_refused():
+def test_empty_source_and_drops_are_refused():
     spec = SourceSpec("s", "redis", max_drop_percent=50)
     with pytest.raises(SourceError, match="is empty"):
         drops.check(spec, redis_source(0), None)

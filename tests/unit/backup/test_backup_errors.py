@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors of files and of the system reach a user as one line with the exit code that is documented."""
+"""Errors of files and of the system are reported as one line with the documented exit code."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.runner import cli
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
-from boxes import Box
+from backup_sites import Site
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.fixture
-def box(tmp_path):
-    return Box(tmp_path / "box")
+def site(tmp_path):
+    return Site(tmp_path / "site")
 
 
 @pytest.mark.parametrize(
@@ -52,28 +52,28 @@ def test_own_errors_pass_a_block_of_file_errors_unchanged():
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), files.FileError("cannot read /x", "/x")])
-def test_error_of_a_file_in_a_locked_run_is_of_this_domain_and_frees_the_lock(box, error):
-    with pytest.raises(errors.StoreError, match="Input/output error|cannot read /x"), box.context().locked("x", 0):
+def test_error_of_a_file_in_a_locked_run_is_of_this_domain_and_frees_the_lock(site, error):
+    with pytest.raises(errors.StoreError, match="Input/output error|cannot read /x"), site.context().locked("x", 0):
         raise error
-    assert box.day()["error"] == ""
+    assert site.day()["error"] == ""
 
 
-def test_full_disk_under_the_state_directory_ends_a_run_with_exit_code_6(box, monkeypatch):
-    box.day()
+def test_full_disk_under_the_state_directory_ends_a_run_with_exit_code_6(site, monkeypatch):
+    site.day()
 
     def full(*_words):
         raise FULL
 
     monkeypatch.setattr(os, "replace", full)
-    report = run.backup(box.context())
+    report = run.backup(site.context())
     assert report["exit_code"] == 6
     assert "the run stopped: cannot write" in report["error"]
-    assert "seq.json: No space left on device; nothing that was committed is lost" in report["error"]
-    assert any("the outcome could not be kept" in warning for warning in report["warnings"])
+    assert "seq.json: No space left on device; committed sets are not lost" in report["error"]
+    assert any("the outcome could not be saved" in warning for warning in report["warnings"])
     assert any("the metrics file" in warning for warning in report["warnings"])
 
 
-def test_full_disk_under_a_source_is_that_source_s_error(box, monkeypatch):
+def test_full_disk_under_a_source_is_that_source_s_error(site, monkeypatch):
     real = os.write
 
     def write(descriptor, data):
@@ -82,16 +82,16 @@ def test_full_disk_under_a_source_is_that_source_s_error(box, monkeypatch):
         return real(descriptor, data)
 
     monkeypatch.setattr(os, "write", write)
-    report = run.backup(box.context())
+    report = run.backup(site.context())
     assert report["exit_code"] == 6
     assert "1 of 1 sources failed, nothing was committed: cannot write" in report["error"]
     assert [row["ok"] for row in report["sources"]] == [False]
 
 
 @pytest.mark.parametrize("where", ["fetch", "source"])
-def test_full_disk_under_a_rehearsal_and_a_restore_has_exit_code_6_and_is_no_verdict(box, monkeypatch, where):
-    box.day()
-    assert rehearse.rehearse(box.context())["ok"] is True
+def test_full_disk_in_a_rehearsal_or_restore_has_exit_code_6_and_proves_nothing(site, monkeypatch, where):
+    site.day()
+    assert rehearse.rehearse(site.context())["ok"] is True
     part = {"fetch": "/scratch/set/", "source": "/scratch/tree-"}[where]
     real = os.write
 
@@ -102,21 +102,21 @@ def test_full_disk_under_a_rehearsal_and_a_restore_has_exit_code_6_and_is_no_ver
         return real(descriptor, data)
 
     monkeypatch.setattr(os, "write", write)
-    report = rehearse.rehearse(box.context())
+    report = rehearse.rehearse(site.context())
     assert report["exit_code"] == 6
     assert "No space left on device" in report["error"]
     assert ["No space left" in row["error"] for row in report["sources"]] == [True] * (where == "source")
-    assert set(box.context().state.proven()) == {1}
-    report = restore.restore(box.context(), restore.Request(), confirm="unit")
+    assert set(site.context().state.proven()) == {1}
+    report = restore.restore(site.context(), restore.Request(), confirm="unit")
     assert report["exit_code"] == 6
     assert "No space left on device" in report["error"]
     rows = report["sources"]
     assert ["previous copies are untouched" in row["error"] for row in rows] == [True] * (where == "source")
-    assert sorted(os.listdir(box.base)) == ["data", "metrics", "repo", "state"]
+    assert sorted(os.listdir(site.base)) == ["data", "metrics", "repo", "state"]
 
 
-def test_full_disk_under_the_self_test_is_not_a_damage_that_was_found(box, monkeypatch):
-    box.day()
+def test_full_disk_in_the_self_test_does_not_count_as_found_damage(site, monkeypatch):
+    site.day()
     real = os.write
     made = []
 
@@ -128,15 +128,15 @@ def test_full_disk_under_the_self_test_is_not_a_damage_that_was_found(box, monke
         return real(descriptor, data)
 
     monkeypatch.setattr(os, "write", write)
-    report = selftest.self_test(box.context())
+    report = selftest.self_test(site.context())
     assert report["exit_code"] == 6
     assert report["error"].startswith("the self-test could not be run: cannot write")
 
 
-def test_repository_that_is_a_file_is_one_error_for_every_reader(box):
-    with open(os.path.join(box.base, "repo"), "w", encoding="utf-8"):
+def test_repository_that_is_a_file_is_one_error_for_every_reader(site):
+    with open(os.path.join(site.base, "repo"), "w", encoding="utf-8"):
         pass
-    context = box.context()
+    context = site.context()
     for work in (
         lambda: status.status(context),
         lambda: run.preview(context),
@@ -146,7 +146,7 @@ def test_repository_that_is_a_file_is_one_error_for_every_reader(box):
             work()
 
 
-def test_denied_directory_is_told_with_the_advice_that_fits(tmp_path, monkeypatch, capsys):
+def test_denied_directory_is_reported_with_advice(tmp_path, monkeypatch, capsys):
     (tmp_path / "data").mkdir()
     config = tmp_path / "c.json"
     config.write_text(

@@ -70,7 +70,7 @@ def changed(facts, way, value):
 
 
 @pytest.mark.parametrize(("kind", "facts"), [("postgresql", POSTGRESQL), ("redis", REDIS)])
-def test_facts_as_a_backup_takes_them_pass(kind, facts):
+def test_facts_of_a_backup_are_accepted(kind, facts):
     VALIDATORS[kind](facts, FILES, "facts")
 
 
@@ -112,7 +112,7 @@ INSIDE = ("databases", "coin")
         ((*INSIDE, "sequences_after"), {SEQUENCE: [1, True, False, True]}, "not a value, whether it was used"),
     ],
 )
-def test_each_fact_of_postgresql_that_is_not_as_a_backup_takes_it_is_refused(way, value, words):
+def test_malformed_fact_of_postgresql_is_refused(way, value, words):
     with pytest.raises(Malformed, match=words):
         VALIDATORS["postgresql"](changed(POSTGRESQL, way, value), FILES, "facts")
 
@@ -135,13 +135,13 @@ def test_each_fact_of_postgresql_that_is_not_as_a_backup_takes_it_is_refused(way
         ("not_compared", [None], "not a text"),
     ],
 )
-def test_each_fact_of_redis_that_is_not_as_a_backup_takes_it_is_refused(key, value, words):
+def test_malformed_fact_of_redis_is_refused(key, value, words):
     with pytest.raises(Malformed, match=words):
         VALIDATORS["redis"](changed(REDIS, (key,), value), FILES, "facts")
 
 
 @pytest.mark.parametrize("value", [[None, False], [10, True]])
-def test_sequences_and_schema_of_the_first_release_pass(value):
+def test_sequences_and_schema_of_the_first_release_are_accepted(value):
     old = {key: POSTGRESQL["databases"]["coin"][key] for key in ("path", "tables", "extensions", "large_objects")}
     old.update(sequences_before={SEQUENCE: value}, sequences_after={SEQUENCE: value}, schema=["CREATE TABLE t;"])
     kept = ("version", "user", "image", "preload", "initdb_args")

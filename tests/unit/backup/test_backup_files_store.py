@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plain-file sets under murder, damage and planted links. Nothing is faked but the moment of death."""
+"""Plain-file sets with kills, damage and planted links. Only the time of the kill is simulated."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def save(store: FilesStore, seq: int, contents: t.Mapping[str, bytes]) -> None:
         target = trees.private_parents(staging, path)
         artefacts.append(Artefact(path, len(data), files.write_new(target, data, durable=True)))
     source = Source("db", "postgresql", tuple(artefacts), 1, FACTS)
-    store.commit(staging, Manifest("s", seq, "2026-11-21T02:00:00+01:00", "box", (source,)), (), ())
+    store.commit(staging, Manifest("s", seq, "2026-11-21T02:00:00+01:00", "site", (source,)), (), ())
 
 
 FACTS = {
@@ -50,11 +50,11 @@ def store(tmp_path):
     return FilesStore(str(tmp_path / "repo"), "s", "run1", Keys(str(tmp_path / "key"), str(tmp_path)))
 
 
-def test_what_goes_in_comes_out(store, tmp_path):
+def test_saved_set_is_fetched_unchanged(store, tmp_path):
     save(store, 1, CONTENTS)
     save(store, 2, CONTENTS)
     assert [found.seq for found in store.sets()] == [1, 2]
-    newest = pick(store.sets(), "latest", store.place)
+    newest = pick(store.sets(), "latest", store.location)
     assert store.verify(newest) == sum(map(len, CONTENTS.values()))
     target = tmp_path / "out"
     target.mkdir()
@@ -63,14 +63,14 @@ def test_what_goes_in_comes_out(store, tmp_path):
     assert store.delete([1]) == [1]
     assert [found.seq for found in store.sets()] == [2]
     with pytest.raises(StoreError, match="no set 1"):
-        pick(store.sets(), "1", store.place)
+        pick(store.sets(), "1", store.location)
 
 
-def test_a_repository_of_another_stack_is_left_alone(store, tmp_path):
+def test_repository_of_another_stack_is_not_changed(store, tmp_path):
     save(store, 1, CONTENTS)
     running = store.stage(2)
-    other = FilesStore(store.place, "other", "run2")
-    with pytest.raises(StoreError, match="set 1 belongs to the stack s: give each stack a repository of its own"):
+    other = FilesStore(store.location, "other", "run2")
+    with pytest.raises(StoreError, match="set 1 belongs to the stack s: configure one repository for each stack"):
         other.prepare()
     assert os.path.isdir(running)
     assert [(found.seq, found.manifest) for found in other.sets()] == [(1, None)]
@@ -78,13 +78,13 @@ def test_a_repository_of_another_stack_is_left_alone(store, tmp_path):
         other.fetch(other.sets()[0], str(tmp_path))
 
 
-def test_modes_are_private_whatever_the_umask(store):
+def test_modes_are_private_with_any_umask(store):
     before = os.umask(0)
     try:
         save(store, 1, CONTENTS)
     finally:
         os.umask(before)
-    for base, _dirs, names in os.walk(store.place):
+    for base, _dirs, names in os.walk(store.location):
         assert os.stat(base).st_mode & 0o077 == 0, base
         for name in names:
             assert os.stat(os.path.join(base, name)).st_mode & 0o777 == 0o600
@@ -154,7 +154,7 @@ def test_data_is_durable_before_the_manifest_and_the_manifest_before_the_name(st
 def test_every_flipped_bit_is_found(store, tally):
     save(store, 1, CONTENTS)
     rng = random.Random(3)
-    files = [os.path.join(base, name) for base, _dirs, names in os.walk(store.place) for name in names]
+    files = [os.path.join(base, name) for base, _dirs, names in os.walk(store.location) for name in names]
     caught = 0
     for _try in range(1000):
         path = rng.choice(files)
@@ -180,17 +180,17 @@ def test_every_flipped_bit_is_found(store, tally):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.99])
-def test_a_cut_file_is_named(store, share):
+def test_truncated_file_is_named(store, share):
     save(store, 1, CONTENTS)
-    path = os.path.join(store.place, "sets/000001/pg/db/coin.dump")
+    path = os.path.join(store.location, "sets/000001/pg/db/coin.dump")
     os.truncate(path, int(len(CONTENTS["pg/db/coin.dump"]) * share))
     with pytest.raises(StoreError, match=r"pg/db/coin\.dump is damaged"):
         store.verify(store.sets()[0])
 
 
-def test_a_stranger_among_the_files_is_named(store):
+def test_unknown_file_in_a_set_is_named(store):
     save(store, 1, CONTENTS)
-    files.write_new(os.path.join(store.place, "sets/000001/pg/extra"), b"x", durable=False)
+    files.write_new(os.path.join(store.location, "sets/000001/pg/extra"), b"x", durable=False)
     with pytest.raises(StoreError, match="pg/extra"):
         store.verify(store.sets()[0])
 
@@ -204,23 +204,23 @@ def test_planted_links_are_refused_and_their_targets_untouched(tmp_path):
         FilesStore(str(tmp_path / "repo"), "s", "r").prepare()
     store = FilesStore(str(tmp_path / "real"), "s", "r")
     store.prepare()
-    os.symlink(victim, os.path.join(store.place, ".partial-000001-r"))
+    os.symlink(victim, os.path.join(store.location, ".partial-000001-r"))
     with pytest.raises(FileError, match="link"):
         store.stage(1)
-    os.symlink(victim, os.path.join(store.place, ".trash-000009"))
+    os.symlink(victim, os.path.join(store.location, ".trash-000009"))
     store.prepare()
-    assert os.listdir(store.place) == ["sets"]
+    assert os.listdir(store.location) == ["sets"]
     assert (victim / "precious").read_text(encoding="utf-8") == "keep"
 
 
-def test_a_directory_open_to_others_is_refused(tmp_path):
+def test_directory_open_to_others_is_refused(tmp_path):
     (tmp_path / "repo").mkdir(mode=0o755)
     os.chmod(tmp_path / "repo", 0o755)
     with pytest.raises(FileError, match="0755"):
         FilesStore(str(tmp_path / "repo"), "s", "r").prepare()
 
 
-def test_a_manifest_that_leaves_the_set_is_refused():
+def test_manifest_with_a_path_outside_the_set_is_refused():
     for path in ("../x", "/etc/passwd", "a/../../b", "", "a//b", "a/./b"):
         source = Source("d", "postgresql", (Artefact(path, 1, "0" * 64),), 1, FACTS)
         evil = Manifest("s", 1, "2026-11-21T02:00:00+01:00", "b", (source,))
@@ -234,9 +234,9 @@ def test_a_manifest_that_leaves_the_set_is_refused():
             manifest.load(manifest._seal(body), "m")
 
 
-def test_a_newer_manifest_is_kept_and_not_used(store):
+def test_newer_manifest_is_kept_and_not_used(store):
     save(store, 1, CONTENTS)
-    place = os.path.join(store.place, "sets/000001/manifest.json")
+    place = os.path.join(store.location, "sets/000001/manifest.json")
     with open(place, "rb") as file:
         data = file.read()
     body = json.loads(data)
@@ -249,7 +249,7 @@ def test_a_newer_manifest_is_kept_and_not_used(store):
     assert "version 2" in found.problem
 
 
-def test_twenty_parallel_starts_one_at_a_time(tmp_path, tally):
+def test_twenty_parallel_starts_run_one_at_a_time(tmp_path, tally):
     place, path = str(tmp_path / "repo"), str(tmp_path / "lock")
     children = []
     for number in range(20):

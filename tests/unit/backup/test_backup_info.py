@@ -45,7 +45,7 @@ class Away:
         return [StoredSet(seq, str(seq), None) for seq in self.seqs]
 
 
-def test_a_first_backup_is_wanted_once(tmp_path):
+def test_first_backup_is_wanted_once(tmp_path):
     found = options.outlook(make(tmp_path))
     assert (found["wants_first"], found["problems"]) == (True, ["there is no backup yet"])
     run.backup(make(tmp_path))
@@ -53,7 +53,7 @@ def test_a_first_backup_is_wanted_once(tmp_path):
     assert (found["wants_first"], found["healthy"], found["last_good"]) == (False, True, 1)
 
 
-def test_a_rebuilt_box_is_told_to_restore_instead(tmp_path):
+def test_rebuilt_host_is_advised_to_restore(tmp_path):
     made = make(tmp_path)
     made.offsite = Away([41, 42])
     found = options.outlook(made)
@@ -67,14 +67,14 @@ def test_a_rebuilt_box_is_told_to_restore_instead(tmp_path):
     assert found["problems"][-1] == "off-site cannot be read: no route"
 
 
-def test_a_repository_that_cannot_be_read_is_a_problem_and_no_failure(tmp_path):
+def test_unreadable_repository_is_a_problem_without_a_failure(tmp_path):
     (tmp_path / "repo").write_text("a file", encoding="utf-8")
     found = options.outlook(make(tmp_path))
     assert found["wants_first"] is False
     assert "cannot read the repository" in found["problems"][0]
 
 
-def test_the_places_are_made_private_and_once(tmp_path):
+def test_directories_are_created_private_and_once(tmp_path):
     given = config(tmp_path)
     both = [str(tmp_path / "state"), str(tmp_path / "repo")]
     assert install.create_directories(given, check=True) == both

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Death at every change to the disk, and flipped bits: no set is lost, no damage is missed."""
+"""Kills at every change to the disk, and flipped bits: no set is lost, and all damage is found."""
 
 from __future__ import annotations
 
@@ -18,71 +18,71 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import (
     status,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
-from boxes import Box
+from backup_sites import Site
 from deaths import lives
 
 
-def count_points(box: Box, work: t.Callable[[], t.Any], check: t.Callable[[], None]) -> int:
-    """Kill ``work`` at each of its steps; after each death ``check`` must hold on what is left."""
-    kept = box.base + ".kept"
-    shutil.copytree(box.base, kept, symlinks=True)
+def count_points(site: Site, work: t.Callable[[], t.Any], check: t.Callable[[], None]) -> int:
+    """Kill ``work`` at each of its steps. ``check`` must hold after each kill."""
+    kept = site.base + ".kept"
+    shutil.copytree(site.base, kept, symlinks=True)
     points = 0
     while not lives(points, work):
         check()
-        shutil.rmtree(box.base)
-        shutil.copytree(kept, box.base, symlinks=True)
+        shutil.rmtree(site.base)
+        shutil.copytree(kept, site.base, symlinks=True)
         points += 1
     check()
-    shutil.rmtree(box.base)
-    os.rename(kept, box.base)
+    shutil.rmtree(site.base)
+    os.rename(kept, site.base)
     return points
 
 
-def all_verify(box: Box, at_least: set[int]) -> None:
-    context = box.context()
+def all_verify(site: Site, at_least: set[int]) -> None:
+    context = site.context()
     sets = context.store.sets()
     assert [found.problem for found in sets] == [""] * len(sets)
     assert at_least <= {found.seq for found in sets}
     for found in sets:
         context.store.verify(found)
-    after = run.backup(box.context())
+    after = run.backup(site.context())
     assert after["error"] == "", after["error"]
     assert after["snapshot"]["seq"] > max(at_least)
-    assert [name for name in os.listdir(context.store.place) if name.startswith(".")] == []
+    assert [name for name in os.listdir(context.store.location) if name.startswith(".")] == []
 
 
-def test_killed_in_backup_prune_rehearsal_and_restore_no_set_is_lost(box, tally):
+def test_kills_in_backup_prune_rehearsal_and_restore_lose_no_set(site, tally):
     policy = {"daily": 1, "weekly": 0, "min_keep": 2, "max_delete": 3}
     for _day in range(3):
-        box.day()
+        site.day()
     counts = {}
     counts["backup and prune"] = count_points(
-        box, lambda: run.backup(box.context(retention=policy)), lambda: all_verify(box, {3})
+        site, lambda: run.backup(site.context(retention=policy)), lambda: all_verify(site, {3})
     )
     counts["rehearsal"] = count_points(
-        box, lambda: rehearse.rehearse(box.context()), lambda: all_verify(box, {1, 2, 3})
+        site, lambda: rehearse.rehearse(site.context()), lambda: all_verify(site, {1, 2, 3})
     )
 
     cut: list[int] = []
 
     def check_restore() -> None:
-        # The data is there whole, before or after the swap, or at the name it was moved aside to.
-        places = [name for name in os.listdir(box.base) if name == "data" or name.startswith("data.before-")]
-        whole = [name for name in places if os.path.isfile(os.path.join(box.base, name, "a"))]
+        # The data is complete: before or after the swap, or under the name of the previous copy.
+        places = [name for name in os.listdir(site.base) if name == "data" or name.startswith("data.before-")]
+        whole = [name for name in places if os.path.isfile(os.path.join(site.base, name, "a"))]
         assert whole
-        if not os.path.isdir(box.files):
-            shutil.copytree(os.path.join(box.base, whole[0]), box.files, symlinks=True)
-        if box.context().state.read("restore-under-way"):
-            found = status.status(box.context())
-            assert any("was cut short" in problem for problem in found["problems"])
-            assert "no set is taken" in run.backup(box.context())["error"]
-            assert restore.restore(box.context(), restore.Request(wanted="1"), confirm="unit")["error"] == ""
-            assert [name for name in os.listdir(box.base) if name.startswith(".onebox")] == []
+        if not os.path.isdir(site.files):
+            shutil.copytree(os.path.join(site.base, whole[0]), site.files, symlinks=True)
+        if site.context().state.read("restore-under-way"):
+            found = status.status(site.context())
+            assert any("was interrupted" in problem for problem in found["problems"])
+            assert "no backup was made" in run.backup(site.context())["error"]
+            assert restore.restore(site.context(), restore.Request(wanted="1"), confirm="unit")["error"] == ""
+            assert [name for name in os.listdir(site.base) if name.startswith(".onebox")] == []
             cut.append(1)
-        all_verify(box, {1, 2, 3})
+        all_verify(site, {1, 2, 3})
 
     counts["restore"] = count_points(
-        box, lambda: restore.restore(box.context(), restore.Request(wanted="1"), confirm="unit"), check_restore
+        site, lambda: restore.restore(site.context(), restore.Request(wanted="1"), confirm="unit"), check_restore
     )
     tally("kill -9 in a restore that had begun to change the stack: not known to status and backup", len(cut))
     for what, points in counts.items():
@@ -90,10 +90,10 @@ def test_killed_in_backup_prune_rehearsal_and_restore_no_set_is_lost(box, tally)
     assert sum(counts.values()) >= 200
 
 
-def test_a_thousand_flipped_bits_are_a_thousand_findings(box, tally):
-    box.day()
-    context = box.context()
-    root = os.path.join(box.base, "repo", "sets")
+def test_thousand_flipped_bits_are_all_found(site, tally):
+    site.day()
+    context = site.context()
+    root = os.path.join(site.base, "repo", "sets")
     files = [os.path.join(base, name) for base, _dirs, names in os.walk(root) for name in names]
     rng = random.Random(5)
     caught = 0
@@ -111,7 +111,7 @@ def test_a_thousand_flipped_bits_are_a_thousand_findings(box, tally):
             caught += 1
         _flip(path, bit)
     tally("bit flips in plain-file sets: not found", 1000, 1000 - caught)
-    assert rehearse.rehearse(box.context())["error"] == ""
+    assert rehearse.rehearse(site.context())["error"] == ""
 
 
 def _flip(path: str, bit: int) -> None:

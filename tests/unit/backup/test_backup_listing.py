@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of directories: what did not change is not read, whatever its name; a list of any length takes no memory."""
+"""Lists of directories: unchanged files are not read, and a long list takes no memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import archive as directories
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import extract, listing, walk
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles
-from boxes import Box
+from backup_sites import Site
 
 NAMES = ("a", "a-b", "a.d/x", "a.d/y", "b\nc", '"quoted"', "ü", "%s", "-dash", " space ", "$HOME", "z/z/z")
 
@@ -44,7 +44,7 @@ def capture(root, staging, before=""):
     return got, staging / "files/s.list"
 
 
-def test_what_did_not_change_is_not_read_and_its_line_is_the_same(root, tmp_path, monkeypatch):
+def test_unchanged_file_is_not_read_and_has_the_same_line(root, tmp_path, monkeypatch):
     read = []
     real = listing.hash_file
 
@@ -68,7 +68,7 @@ def test_what_did_not_change_is_not_read_and_its_line_is_the_same(root, tmp_path
     assert third.read_bytes() != second.read_bytes()
 
 
-def test_a_file_of_the_same_size_and_time_but_another_inode_is_read(root, tmp_path):
+def test_file_with_another_inode_is_read(root, tmp_path):
     _got, first = capture(root, tmp_path / "one")
     status = os.stat(root / "a")
     (root / "a").rename(root / "gone")
@@ -80,14 +80,14 @@ def test_a_file_of_the_same_size_and_time_but_another_inode_is_read(root, tmp_pa
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}\n" * 3, b"no json\n\xff\n", b'{"path": 7}\n'])
-def test_a_damaged_list_of_the_last_set_only_costs_time(root, tmp_path, damage):
+def test_damaged_list_of_the_previous_set_only_costs_time(root, tmp_path, damage):
     before = tmp_path / "before"
     before.write_bytes(damage)
     got, _list = capture(root, tmp_path / "one", before)
     assert directories.check(got.facts, str(tmp_path / "one"), str(root), True) == ([], [])
 
 
-def test_a_list_of_before_the_order_of_a_walk_is_compared_all_the_same(root, tmp_path):
+def test_list_sorted_by_path_is_compared(root, tmp_path):
     got, path = capture(root, tmp_path / "one")
     lines = sorted(path.read_bytes().splitlines(keepends=True), key=lambda line: json.loads(line)["path"])
     path.write_bytes(b"".join(lines))
@@ -95,13 +95,13 @@ def test_a_list_of_before_the_order_of_a_walk_is_compared_all_the_same(root, tmp
     assert directories.check(facts, str(tmp_path / "one"), str(root), True) == ([], [])
 
 
-def test_each_difference_is_named_and_what_drifted_is_none(root, tmp_path):
+def test_each_difference_is_named_except_changes_during_the_backup(root, tmp_path):
     got, _path = capture(root, tmp_path / "one")
     (root / "a-b").chmod(0o600)
     (root / "z/z/z").unlink()
     (root / "a.d/new").write_text("x", encoding="utf-8")
     problems, moved = directories.check(got.facts, str(tmp_path / "one"), str(root), True)
-    # The directories' own times tell that what came and went did so after the list was made.
+    # The times of the directories show that the changes happened after the list was written.
     assert sorted(moved) == ["a.d/new", "z/z/z"]
     assert len(problems) == 1
     assert "'a-b': mode is" in problems[0]
@@ -111,7 +111,7 @@ def test_each_difference_is_named_and_what_drifted_is_none(root, tmp_path):
     assert len(problems) == 3
 
 
-def test_a_file_that_changes_while_it_is_hashed_is_hashed_anew_and_counts_as_changed(root, tmp_path, monkeypatch):
+def test_file_that_changes_while_it_is_hashed_is_reported_and_hashed_again(root, tmp_path, monkeypatch):
     real = listing.hash_file
 
     def changing(path, *args, **more):
@@ -129,7 +129,7 @@ def test_a_file_that_changes_while_it_is_hashed_is_hashed_anew_and_counts_as_cha
     assert directories.check(got.facts, str(tmp_path / "two"), str(root), True) == ([], [])
 
 
-def test_a_directory_that_goes_away_during_the_walk_is_just_not_there(root, tmp_path):
+def test_directory_that_vanishes_during_the_walk_is_left_out(root, tmp_path):
     found = []
     for path, _status in walk.Listing(str(root)):
         found.append(path)
@@ -141,7 +141,7 @@ def test_a_directory_that_goes_away_during_the_walk_is_just_not_there(root, tmp_
         capture(root, tmp_path / "one")
 
 
-def test_what_goes_with_a_database_is_left_out_also_when_it_only_appears_later(root, tmp_path):
+def test_companions_of_a_database_are_excluded_before_they_exist(root, tmp_path):
     with contextlib.closing(sqlite3.connect(root / "app.db")) as live:
         live.execute("CREATE TABLE t (a)")
     (tmp_path / "one").mkdir()
@@ -149,7 +149,7 @@ def test_what_goes_with_a_database_is_left_out_also_when_it_only_appears_later(r
     assert sorted(got.excludes) == [f"{root}/app.db{tail}" for tail in ("", "-journal", "-shm", "-wal")]
 
 
-def test_a_database_put_back_leaves_the_times_of_its_directory(root, tmp_path):
+def test_restored_database_does_not_change_the_times_of_its_directory(root, tmp_path):
     with contextlib.closing(sqlite3.connect(root / "a.d" / "app.db")) as live:
         live.execute("CREATE TABLE t (a)")
     (tmp_path / "one").mkdir()
@@ -160,7 +160,7 @@ def test_a_database_put_back_leaves_the_times_of_its_directory(root, tmp_path):
     assert os.stat(root / "a.d").st_mtime == 1
 
 
-def test_a_comparison_of_any_length_takes_no_memory():
+def test_comparison_of_a_long_list_takes_no_memory():
     def rows(count):
         for number in range(count):
             yield {"path": f"d{number // 100:06}/f{number:07}", "type": "file", "mtime": 1, "size": number}
@@ -177,7 +177,7 @@ def test_a_comparison_of_any_length_takes_no_memory():
     assert peak(20_000) < peak(200) + 100_000
 
 
-def test_the_files_of_a_repository_are_held_against_their_names(tmp_path):
+def test_files_of_a_repository_are_compared_with_their_names(tmp_path):
     def put(kind, data):
         name = hashlib.sha256(data).hexdigest()
         place = tmp_path / kind / (name[:2] if kind == "data" else "")
@@ -207,8 +207,8 @@ def test_the_files_of_a_repository_are_held_against_their_names(tmp_path):
 @pytest.fixture
 def deep(tmp_path):
     """A directory to back up with 1500 nested ones; pytest cannot remove them."""
-    box = Box(tmp_path / "box")
-    here = os.open(box.files, os.O_RDONLY)
+    site = Site(tmp_path / "site")
+    here = os.open(site.files, os.O_RDONLY)
     for _level in range(1500):
         os.mkdir("d", dir_fd=here)
         below = os.open("d", os.O_RDONLY, dir_fd=here)
@@ -216,11 +216,11 @@ def deep(tmp_path):
         here = below
     os.close(os.open("deepest", os.O_WRONLY | os.O_CREAT, dir_fd=here))
     os.close(here)
-    yield box
-    subprocess.run(["rm", "-rf", box.base], check=True)
+    yield site
+    subprocess.run(["rm", "-rf", site.base], check=True)
 
 
-def test_tree_of_fifteen_hundred_levels_is_backed_up_rehearsed_and_restored(deep):
+def test_tree_of_1500_levels_is_backed_up_rehearsed_and_restored(deep):
     assert deep.day()["error"] == ""
     assert rehearse.rehearse(deep.context())["error"] == ""
     assert restore.restore(deep.context(), restore.Request(), confirm="unit")["error"] == ""

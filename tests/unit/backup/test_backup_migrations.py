@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parts of a migration: what a file is, what SQL is refused, and a directory on its way, killed anywhere."""
+"""Parts of a migration: formats of files, refused SQL, and kills during the import of a directory."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ SQL_17 = SQL_15.replace("SET x = 0;", "\\restrict e1") + "\\unrestrict e1\n\n"
 ALL = "--\n-- PostgreSQL database cluster dump\n--\n"
 
 
-def test_the_script_for_the_old_place_asks_what_is_asked_here():
+def test_script_for_the_old_server_is_the_query_of_a_backup():
     assert (ROOT / "playbooks/files/onebox-facts.sql").read_text(encoding="utf-8") == pgfacts.script()
 
 
-def test_facts_of_an_old_place_are_compared_by_table():
+def test_facts_of_an_old_server_are_compared_by_table():
     found = {'["public", "t"]': [5, "100"], '["public", "u"]': [0, "0"]}
     same = '["public", "t", 5, "100"]\n["public", "u", 0, "0"]\n'
     assert pgfacts.compare_rows(same, found) == []
     assert "other contents" in pgfacts.compare_rows(same.replace("100", "101"), found)[0]
-    assert "public.u is there and should not be" in pgfacts.compare_rows(same.splitlines()[0], found)[0]
+    assert "public.u is not in the backup" in pgfacts.compare_rows(same.splitlines()[0], found)[0]
     for text in ("", "psql: error", '["t"]', "{}"):
         with pytest.raises(ValueError, match=r".+"):
             pgfacts.compare_rows(text, found)
 
 
 @pytest.mark.parametrize("text", [SQL_15, SQL_17])
-def test_a_whole_sql_dump(tmp_path, text):
+def test_complete_sql_dump_is_accepted(tmp_path, text):
     (tmp_path / "d.sql").write_text(text, encoding="utf-8")
     assert import_dump.open_dump(str(tmp_path / "d.sql"), str(tmp_path)).custom is False
     (tmp_path / "d.gz").write_bytes(gzip.compress(text.encode()))
@@ -57,16 +57,16 @@ def test_a_whole_sql_dump(tmp_path, text):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (SQL_15[:60].encode(), "is cut"),
-        (SQL_17[: SQL_17.index("complete")].encode(), "is cut"),
+        (SQL_15[:60].encode(), "is truncated"),
+        (SQL_17[: SQL_17.index("complete")].encode(), "is truncated"),
         (ALL.encode(), "pg_dumpall"),
-        (b"CREATE TABLE x (a int);", "no dump of pg_dump"),
-        (b"", "no dump of pg_dump"),
+        (b"CREATE TABLE x (a int);", "not a dump of pg_dump"),
+        (b"", "not a dump of pg_dump"),
         (gzip.compress(b"x" * 9000)[:-9], "not a whole gzip"),
         (gzip.compress(ALL.encode()), "pg_dumpall"),
     ],
 )
-def test_what_is_no_whole_dump_of_one_database_says_so(tmp_path, data, words):
+def test_incomplete_dump_is_refused_with_the_reason(tmp_path, data, words):
     (tmp_path / "d").write_bytes(data)
     with pytest.raises(MigrationError, match=words):
         import_dump.open_dump(str(tmp_path / "d"), str(tmp_path))
@@ -83,8 +83,8 @@ def test_what_is_no_whole_dump_of_one_database_says_so(tmp_path, data, words):
         "END;",
     ],
 )
-def test_a_transaction_of_its_own_is_refused(text):
-    with pytest.raises(ConfigError, match="of its own"):
+def test_file_with_its_own_transaction_is_refused(text):
+    with pytest.raises(ConfigError, match="migrations: x.sql contains "):
         sql_migrations.check([Migration("db", "d", "x.sql", text)])
     sql_migrations.check([Migration("db", "d", "x.sql", text, transaction=False)])
 
@@ -99,11 +99,11 @@ def test_a_transaction_of_its_own_is_refused(text):
         "CREATE TABLE begin_ (a int);",
     ],
 )
-def test_words_that_only_look_like_one_are_not(text):
+def test_words_that_resemble_a_transaction_are_accepted(text):
     sql_migrations.check([Migration("db", "d", "x.sql", text)])
 
 
-def test_names_are_there_once_and_files_are_read_to_the_byte(tmp_path):
+def test_duplicate_names_are_refused_and_files_are_read_to_the_byte(tmp_path):
     one = Migration("db", "d", "x.sql", "SELECT 1;")
     with pytest.raises(ConfigError, match="twice"):
         sql_migrations.check([one, one])
@@ -117,8 +117,8 @@ def test_names_are_there_once_and_files_are_read_to_the_byte(tmp_path):
         sql_migrations.read(str(tmp_path), file="z.sql", **options)
 
 
-class Box:
-    """A directory source with data, and other data that shall take their place."""
+class Site:
+    """A directory source with data, and other data to import."""
 
     def __init__(self, base: pathlib.Path) -> None:
         self.base = base
@@ -143,51 +143,51 @@ class Box:
     def migrate(self, **more):
         return migrate.migrate(self.context(), self.request, confirm="coin", **more)
 
-    def former(self) -> list[str]:
+    def previous(self) -> list[str]:
         return [(place / "sub/f").read_text(encoding="utf-8") for place in self.base.glob("live.before-*")]
 
 
 @pytest.fixture
-def box(tmp_path):
-    return Box(tmp_path)
+def site(tmp_path):
+    return Site(tmp_path)
 
 
-def test_a_directory_takes_the_place_of_another_once(box):
-    report = box.migrate()
+def test_directory_replaces_another_once(site):
+    report = site.migrate()
     assert report["error"] == ""
-    assert (box.base / "live/sub/f").read_text(encoding="utf-8") == "arrived"
-    assert box.former() == ["former"]
-    assert report["aside"] == [str(place) for place in box.base.glob("live.before-*")]
-    (box.base / "live/sub/f").write_text("written since", encoding="utf-8")
-    again = box.migrate()
+    assert (site.base / "live/sub/f").read_text(encoding="utf-8") == "arrived"
+    assert site.previous() == ["former"]
+    assert report["aside"] == [str(place) for place in site.base.glob("live.before-*")]
+    (site.base / "live/sub/f").write_text("written since", encoding="utf-8")
+    again = site.migrate()
     assert (again["changed"], again["data"][0]["state"]) == (False, "there")
-    assert (box.base / "live/sub/f").read_text(encoding="utf-8") == "written since"
+    assert (site.base / "live/sub/f").read_text(encoding="utf-8") == "written since"
 
 
 @pytest.mark.parametrize(("place", "words"), [("live/sub", "contain each other"), ("", "contain each other"), ("nosuch", "is not a directory")])  # fmt: skip  # noqa: E501
-def test_a_directory_that_cannot_be_moved_is_refused(box, place, words):
-    box.request = migrate.Request((migrate.Datum("d", str(box.base / place)),))
+def test_directory_that_cannot_be_moved_is_refused(site, place, words):
+    site.request = migrate.Request((migrate.Datum("d", str(site.base / place)),))
     with pytest.raises(MigrationError, match=words):
-        box.migrate()
-    assert (box.base / "live/sub/f").read_text(encoding="utf-8") == "former"
+        site.migrate()
+    assert (site.base / "live/sub/f").read_text(encoding="utf-8") == "former"
 
 
-def test_an_empty_one_and_one_that_is_written_to_are_refused(box, monkeypatch):
-    empty = box.base / "empty"
+def test_empty_directory_and_one_in_use_are_refused(site, monkeypatch):
+    empty = site.base / "empty"
     empty.mkdir()
-    box.request = migrate.Request((migrate.Datum("d", str(empty)),))
-    assert "holds no file" in box.migrate()["error"]
-    box.request = migrate.Request((migrate.Datum("d", str(box.base / "new")),))
+    site.request = migrate.Request((migrate.Datum("d", str(empty)),))
+    assert "holds no file" in site.migrate()["error"]
+    site.request = migrate.Request((migrate.Datum("d", str(site.base / "new")),))
     real = import_tree.TreeImport.try_out
 
     def writing(self):
-        (box.base / "new/more").write_text("x", encoding="utf-8")
+        (site.base / "new/more").write_text("x", encoding="utf-8")
         return real(self)
 
     monkeypatch.setattr(import_tree.TreeImport, "try_out", writing)
-    assert "changes while it is read" in box.migrate()["error"]
-    assert (box.base / "live/sub/f").read_text(encoding="utf-8") == "former"
-    assert box.former() == []
+    assert "changes while it is read" in site.migrate()["error"]
+    assert (site.base / "live/sub/f").read_text(encoding="utf-8") == "former"
+    assert site.previous() == []
 
 
 def _die_at(count: int) -> None:
@@ -208,10 +208,10 @@ def _die_at(count: int) -> None:
         setattr(os, name, dying(name, getattr(os, name)))
 
 
-def test_killed_at_every_change_to_the_disk_it_converges(box, tmp_path_factory):
+def test_import_killed_at_every_change_to_the_disk_converges(site, tmp_path_factory):
     deaths = 0
     while True:
-        place = Box(tmp_path_factory.mktemp("kill"))
+        place = Site(tmp_path_factory.mktemp("kill"))
         child = os.fork()
         if child == 0:
             _die_at(deaths)
@@ -224,7 +224,7 @@ def test_killed_at_every_change_to_the_disk_it_converges(box, tmp_path_factory):
         report = place.migrate()
         assert report["error"] == ""
         assert now.read_text(encoding="utf-8") == "arrived", deaths
-        assert place.former() == ["former"], deaths
+        assert place.previous() == ["former"], deaths
         assert not (place.base / "live.onebox-arriving").exists()
         assert place.migrate()["changed"] is False
         if code == 0:
@@ -235,11 +235,11 @@ def test_killed_at_every_change_to_the_disk_it_converges(box, tmp_path_factory):
     assert deaths > 20
 
 
-def test_the_report_is_plain_data(box):
-    assert json.loads(json.dumps(box.migrate(dry=True)))["steps"]
+def test_report_is_plain_data(site):
+    assert json.loads(json.dumps(site.migrate(dry=True)))["steps"]
 
 
-def test_a_long_name_is_cut_at_bytes_as_postgresql_does_and_never_inside_a_character():
+def test_long_name_is_cut_at_bytes_between_characters():
     for name in ("a" * 63, "ü" * 31, "x" + "ü" * 31, "coin"):
         found = postgresql.aside_name(name, "20260102-020000")
         assert len(found.encode()) <= 63

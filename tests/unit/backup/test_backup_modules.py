@@ -89,7 +89,7 @@ def test_info_reports_without_a_change(site):
     assert (found["healthy"], found["last_good"], found["sources"]) == (True, 1, [{"name": "pages", "count": 1}])
 
 
-def test_rehearsal_compares_and_its_self_test_names_what_it_did_not_try(site):
+def test_rehearsal_compares_and_its_self_test_names_skipped_damages(site):
     site.run("stack_backup")
     code, found = site.run("stack_rehearse", check=True)
     assert (code, found["changed"], found["snapshot"]["seq"], found["verified"]) == (0, False, 1, False)
@@ -165,7 +165,7 @@ def test_runner_is_installed_once_and_its_diff_shows_the_configuration(site):
     assert "'relative' must be an absolute path" in found["msg"]
 
 
-def test_runner_creates_the_authentication_key_and_keeps_the_one_before_when_another_is_given(site):
+def test_runner_creates_the_authentication_key_and_keeps_earlier_ones(site):
     key = site.base / "etc" / "blog.authentication"
     given = {
         "path": str(site.base / "bin" / "onebox-backup"),

@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgr
     DatabaseFacts,
 )
 
-# Facts of a set of the first release, and of one of today. What is found is always as today.
+# Facts of a set of the first release, and of a present one. The restored database has present facts.
 OLD_FACTS: dict[str, t.Any] = {
     "tables": {'["public", "t"]': [5, "100"], '["public", "u"]': [0, "0"]},
     "extensions": {"plpgsql": "1.0"},
@@ -74,12 +74,12 @@ def renewed(facts: dict[str, t.Any], found: dict[str, t.Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("facts", [OLD_FACTS, FACTS], ids=["old", "new"])
-def test_a_database_that_came_back_equal_has_no_problem(facts):
+def test_equal_database_has_no_problem(facts):
     assert compare(facts, FOUND) == []
 
 
 def rotated(change: str) -> list[list[str]]:
-    """The schema with the two columns of t in the other order, or what ``change`` does to the text."""
+    """The schema with the two columns of t in the other order, or with ``change`` in its text."""
     text = DUMPED.replace("    a integer,\n    b integer,\n", "    b integer,\n    a integer,\n")
     return pgschema.entries(text if change == "columns" else DUMPED.replace("CREATE TABLE u;", change))
 
@@ -93,28 +93,28 @@ def rotated(change: str) -> list[list[str]]:
         (
             "sequences",
             {**FOUND["sequences"], '["public", "n"]': [1, True, False]},
-            "at 1 (used), dumped was 1 (not used)",
+            "at 1 (used), in the dump 1 (not used)",
         ),
         ("sequences", {**FOUND["sequences"], '["public", "n"]': [2, False, True]}, "at 2 (not used)"),
-        ("config_tables", {'["x", "config"]': [1, "2"]}, "x.config has the right number"),
+        ("config_tables", {'["x", "config"]': [1, "2"]}, "x.config has the same number"),
         ("catalogue", {**FACTS["catalogue"], "database": {"properties": {"owner": "x"}}}, "owner is 'x'"),
         ("catalogue", {**FACTS["catalogue"], "materialized views": {}}, "public.v is missing"),
     ],
 )
-def test_each_difference_that_only_new_sets_show_is_named(key, value, words):
+def test_each_difference_that_only_new_sets_record_is_named(key, value, words):
     (problem,) = compare(FACTS, {**FOUND, key: value})
     assert words in problem
     assert compare(OLD_FACTS, {**FOUND, key: value}) == [] or key == "sequences"
 
 
-def test_a_materialized_view_that_was_out_of_date_is_a_note():
+def test_outdated_materialized_view_is_a_note():
     stale = {**FOUND, "views": {'["public", "v"]': [1, "2"]}}
     assert compare(FACTS, stale) == []
     assert "public.v was refreshed" in renewed(FACTS, stale)[0]
     assert renewed(FACTS, FOUND) == []
 
 
-def test_an_extension_of_the_version_that_the_image_brings_is_a_note():
+def test_extension_of_the_version_of_the_image_is_a_note():
     expected = {**FACTS, "extension_updates": {"plpgsql": "1.1"}}
     for version, problems, notes in (("1.0", 0, 0), ("1.1", 0, 1), ("1.2", 1, 1)):
         found = {**FOUND, "extensions": {"plpgsql": version}}
@@ -124,7 +124,7 @@ def test_an_extension_of_the_version_that_the_image_brings_is_a_note():
     assert len(compare(FACTS, {**FOUND, "extensions": {"plpgsql": "1.1"}})) == 1
 
 
-def test_roles_of_a_server_that_keeps_its_own_are_notes_and_others_are_problems():
+def test_kept_roles_of_a_server_are_notes_and_others_are_problems():
     expected = {
         "roles": {"role coin": {"password": "1", "rolconnlimit": 1}, "role app": {"password": "1"}},
         "role settings": {},
@@ -135,18 +135,18 @@ def test_roles_of_a_server_that_keeps_its_own_are_notes_and_others_are_problems(
     }
     problems, own = catalogue.compare_server(expected, found, kept=["coin"], alone=True)
     assert problems == [
-        "settings of role coin is there and should not be",
+        "settings of role coin is not in the backup",
         "role app differs: password",
-        "role more is there and should not be",
+        "role more is not in the backup",
     ]
-    assert own == ["role coin differs: rolconnlimit is 2, dumped was 1"]  # a throwaway server's password is its own
+    assert own == ["role coin differs: rolconnlimit is 2, in the dump 1"]  # a throwaway server's password is its own
     problems, own = catalogue.compare_server(expected, found, kept=["coin", "app"], alone=False)
     assert problems == []
-    assert own == ["role app differs: password", "role coin differs: password; rolconnlimit is 2, dumped was 1"]
+    assert own == ["role app differs: password", "role coin differs: password; rolconnlimit is 2, in the dump 1"]
 
 
 @pytest.mark.parametrize(("kept", "problems"), [(["boss"], 1), (["app"], 0), (["grp"], 0), (["ap"], 1)])
-def test_a_membership_that_a_living_role_has_by_another_is_a_note(kept, problems):
+def test_membership_of_a_kept_role_with_another_grantor_is_a_note(kept, problems):
     expected = {
         "memberships": {"membership of app in grp by boss": {}},
         "parameters": {"parameter a": {"privileges": 1}},
@@ -158,7 +158,7 @@ def test_a_membership_that_a_living_role_has_by_another_is_a_note(kept, problems
     assert (len(got), own) == (3, [])
 
 
-def test_a_comment_of_a_role_that_looks_like_statements_stays_whole():
+def test_comment_of_a_role_that_resembles_statements_is_not_split():
     text = b"""--
 -- Roles
 --
@@ -184,9 +184,9 @@ CREATE ROLE "odd; ""name";
     ("key", "value", "words"),
     [
         ("tables", {'["public", "t"]': [5, "101"], '["public", "u"]': [0, "0"]}, "other contents"),
-        ("tables", {'["public", "t"]': [4, "100"], '["public", "u"]': [0, "0"]}, "has 4 rows, 5 were dumped"),
+        ("tables", {'["public", "t"]': [4, "100"], '["public", "u"]': [0, "0"]}, "has 4 rows, in the dump 5"),
         ("tables", {'["public", "t"]': [5, "100"]}, "table public.u is missing"),
-        ("tables", {**FACTS["tables"], '["x", "y"]': [1, "1"]}, "x.y is there and should not be"),
+        ("tables", {**FACTS["tables"], '["x", "y"]': [1, "1"]}, "x.y is not in the backup"),
         ("extensions", {}, "extensions"),
         ("large_objects", [1, "7"], "large objects"),
         ("text", "CREATE TABLE t;", "the schema differs"),
@@ -200,7 +200,7 @@ def test_each_difference_of_a_database_is_named(key, value, words):
     assert words in problem
 
 
-def test_another_major_version_words_the_schema_otherwise_and_changes_nothing_else():
+def test_another_major_version_only_skips_the_schema():
     newer = {**FOUND, "entries": [], "config_tables": {}, "extensions": {"plpgsql": "2.0"}}
     assert compare(FACTS, newer) != []
     assert compare(FACTS, newer, another=True) == []

@@ -20,23 +20,23 @@ GOOD_RDB = """[offset 196] Checksum OK
 """
 
 
-def test_what_redis_check_rdb_says_is_counted():
+def test_output_of_redis_check_rdb_is_counted():
     assert redis.checked(GOOD_RDB) == {"keys": 5002, "expires": 10, "expired": 2}
     assert redis.durable_keys(redis.checked(GOOD_RDB)) == 4992
 
 
 @pytest.mark.parametrize("said", ["", "--- RDB ERROR DETECTED ---", "[info] 3 keys read\n", "RDB looks OK"])
-def test_an_rdb_that_was_not_called_good_is_no_backup(said):
+def test_rdb_without_a_good_report_is_refused(said):
     with pytest.raises(SourceError):
         redis.checked(said)
 
 
-def test_the_keyspace_is_read_with_and_without_ttl():
+def test_keyspace_is_read_with_and_without_ttl():
     info = {"db0": "keys=5,expires=1,avg_ttl=3", "db3": "keys=2,expires=0,avg_ttl=0,subexpiry=0", "role": "master"}
     assert redis.keyspace(info) == {"0": [5, 1], "3": [2, 0]}
 
 
-def test_of_restic_s_output_only_the_summary_counts():
+def test_output_of_restic_is_read_for_its_summary():
     text = '{"message_type":"error"}\nnot json\n{"message_type":"summary","snapshot_id":"abc"}\n'
     assert restic_backup.summary(text)["snapshot_id"] == "abc"
     assert restic_backup.summary("") == {}

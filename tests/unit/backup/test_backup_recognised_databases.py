@@ -38,7 +38,7 @@ def database(path, mode="delete"):
 
 
 @pytest.mark.parametrize("name", ["app.db", "no ending", "sub/ü\n.sqlite3"])
-def test_a_sqlite_file_written_to_today_is_named(root, name):
+def test_sqlite_file_written_to_today_is_named(root, name):
     (root / name).parent.mkdir(exist_ok=True)
     database(root / name)
     (warning,) = named(root)
@@ -47,12 +47,12 @@ def test_a_sqlite_file_written_to_today_is_named(root, name):
     assert named(root, sqlite=[os.path.basename(name)]) == []
 
 
-def test_a_sqlite_file_that_rests_is_not_named(root):
+def test_unused_sqlite_file_is_not_named(root):
     database(root / "old.db")
     assert named(root, now=time.time() + 200_000) == []
 
 
-def test_a_sqlite_file_with_an_open_log_is_named_whatever_its_age(root):
+def test_sqlite_file_with_an_open_log_is_named_at_any_age(root):
     with contextlib.closing(sqlite3.connect(root / "x")) as live:
         live.execute("PRAGMA journal_mode = WAL")
         live.execute("CREATE TABLE t (a)")
@@ -61,7 +61,7 @@ def test_a_sqlite_file_with_an_open_log_is_named_whatever_its_age(root):
     assert "x in" in warning
 
 
-def test_what_only_looks_like_a_database_is_not_named(root):
+def test_file_that_resembles_a_database_is_not_named(root):
     (root / "a.db").write_text("SQLite format 3", encoding="utf-8")
     (root / "b.db-wal").write_text("x", encoding="utf-8")
     (root / "c.db").mkdir()
@@ -80,7 +80,7 @@ def test_what_only_looks_like_a_database_is_not_named(root):
         (["r/appendonlydir/appendonly.aof.manifest"], "Redis"),
     ],
 )
-def test_the_data_directory_of_a_server_is_named(root, files, what):
+def test_data_directory_of_a_server_is_named(root, files, what):
     for name in files:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("x", encoding="utf-8")
@@ -90,7 +90,7 @@ def test_the_data_directory_of_a_server_is_named(root, files, what):
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
-def test_a_copied_database_keeps_its_journal_mode_in_one_file(root, mode):
+def test_copied_database_keeps_its_journal_mode_in_one_file(root, mode):
     database(root / "app.db", mode)
     staging = root.parent / "copies"
     staging.mkdir()

@@ -33,7 +33,7 @@ def context(version, tmp_path):
 def test_recorded_set_is_listed_and_its_files_are_whole(version, context):
     (found,) = context.store.sets()
     assert (found.seq, found.problem) == (1, "")
-    assert (found.doubt == "") is (version in recorded.AUTHENTICATED)
+    assert (found.not_authentic == "") is (version in recorded.AUTHENTICATED)
     assert {source.name: source.count for source in found.understood().sources} == COUNTS
     assert context.store.verify(found) == found.understood().size
     assert [row["problem"] for row in status.status(context)["rows"]] == [""]
@@ -52,13 +52,13 @@ def test_recorded_set_is_written_again_with_the_same_keys(version, context):
 
 
 def test_recorded_set_with_a_flipped_bit_is_not_used(context):
-    path = pathlib.Path(context.store.place, "sets/000001/manifest.json")
+    path = pathlib.Path(context.store.location, "sets/000001/manifest.json")
     data = path.read_bytes()
     path.write_bytes(data.replace(b'"count": 41', b'"count": 40', 1))
     (found,) = context.store.sets()
     assert found.manifest is None
     path.write_bytes(data)
-    pathlib.Path(context.store.place, "sets/000001/redis/cache.rdb").write_bytes(b"REDIS0009")
+    pathlib.Path(context.store.location, "sets/000001/redis/cache.rdb").write_bytes(b"REDIS0009")
     with pytest.raises(StoreError, match="cache.rdb is damaged"):
         context.store.verify(context.store.sets()[0])
 
@@ -71,7 +71,7 @@ def test_recorded_directory_and_files_are_restored_and_compared(version, context
     assert report["error"] == ""
     assert [(row["name"], row["ok"]) for row in report["sources"]] == [("data", True), ("stack", True)]
     recorded.require_restored(into)
-    damaged = pathlib.Path(context.store.place, "sets/000001/files/data.list")
+    damaged = pathlib.Path(context.store.location, "sets/000001/files/data.list")
     lines = damaged.read_bytes()
     assert b'"mode":288' in lines
     damaged.write_bytes(lines.replace(b'"mode":288', b'"mode":292'))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Links planted at every name a run could be led astray by: refused or replaced, and never followed."""
+"""Links planted at every name that a run writes to: refused or replaced, and never followed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import shutil
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
-from boxes import Box
+from backup_sites import Site
 
-# Below the box's directory. Where a directory is of ours alone nobody can plant; here somebody has, nevertheless.
-# A name that ends in .tmp looks like the scratch file of a writer that died: no process has such a large id.
+# Below the site's directory. Attackers cannot write to private directories. The test plants links there anyway.
+# A name that ends in .tmp resembles the scratch file of a dead writer: no process has such a large id.
 NAMES = (
     "repo", "repo/sets", "repo/sets/000002", "repo/.partial-000002-x", "repo/.trash-000001",
     "state", "state/lock", "state/seq.json", "state/.seq.json.4999999-abcdefgh.tmp", "state/last-backup.json",
@@ -25,7 +25,7 @@ NAMES = (
 )  # fmt: skip
 
 
-def look(victim: str) -> list[tuple[str, bytes, int, float]]:
+def snapshot(victim: str) -> list[tuple[str, bytes, int, float]]:
     found = []
     for base, _dirs, names in os.walk(victim):
         for name in sorted(names):
@@ -51,23 +51,23 @@ def plant(kind: str, place: str, victim: str) -> None:
 def test_planted_links_are_never_followed(tmp_path, tally, kind):
     tried = bad = 0
     for number, name in enumerate(NAMES):
-        box = Box(tmp_path / f"box{number}")
-        assert box.day()["error"] == ""
+        site = Site(tmp_path / f"site{number}")
+        assert site.day()["error"] == ""
         victim = str(tmp_path / f"victim{number}")
         os.mkdir(victim)
         with open(os.path.join(victim, "precious"), "w", encoding="utf-8") as file:
             file.write("{}")
-        before = look(victim)
-        plant(kind, os.path.join(box.base, name), victim)
+        before = snapshot(victim)
+        plant(kind, os.path.join(site.base, name), victim)
         for work in (
-            lambda box=box: run.backup(box.context()),
-            lambda box=box: rehearse.rehearse(box.context()),
-            lambda box=box: restore.restore(box.context(), restore.Request(), confirm="unit"),
-            lambda box=box: box.context().state.pin(1, True),
+            lambda site=site: run.backup(site.context()),
+            lambda site=site: rehearse.rehearse(site.context()),
+            lambda site=site: restore.restore(site.context(), restore.Request(), confirm="unit"),
+            lambda site=site: site.context().state.pin(1, True),
         ):
-            with contextlib.suppress(OneboxError):  # refused, with words that main() prints
+            with contextlib.suppress(OneboxError):  # refused, with a message that main() prints
                 work()
             tried += 1
-            bad += look(victim) != before
-        assert os.path.isdir(box.files)
+            bad += snapshot(victim) != before
+        assert os.path.isdir(site.files)
     tally(f"{kind} planted where a run writes: targets changed", tried, bad)

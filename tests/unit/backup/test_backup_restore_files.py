@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compose files of a set are written where the configuration says, or below the directory the owner named."""
+"""Compose files of a set are written to configured paths, or below the directory that the owner named."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs 
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 
-class Place:
-    """A staged file, and the directory it is restored in."""
+class Site:
+    """A staged file, and the directory it is restored to."""
 
     def __init__(self, base):
         self.base = base
@@ -35,58 +35,58 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path):
-    return Place(tmp_path)
+def site(tmp_path):
+    return Site(tmp_path)
 
 
-def test_declared_file_is_written_with_its_mode_and_a_previous_copy_is_kept(place):
-    assert place.put(place.declared) == []
-    assert place.declared.stat().st_mode & 0o777 == 0o640
-    assert place.put(place.declared) == []  # equal: nothing is moved
-    place.declared.write_text("mine", encoding="utf-8")
-    assert place.put(place.declared) == [f"{place.declared}.before-now"]
-    assert place.declared.read_text(encoding="utf-8") == "new"
-    assert files.read_text(f"{place.declared}.before-now") == "mine"
+def test_declared_file_is_written_with_its_mode_and_a_previous_copy_is_kept(site):
+    assert site.put(site.declared) == []
+    assert site.declared.stat().st_mode & 0o777 == 0o640
+    assert site.put(site.declared) == []  # equal: nothing is moved
+    site.declared.write_text("mine", encoding="utf-8")
+    assert site.put(site.declared) == [f"{site.declared}.before-now"]
+    assert site.declared.read_text(encoding="utf-8") == "new"
+    assert files.read_text(f"{site.declared}.before-now") == "mine"
 
 
-def test_file_that_is_not_declared_is_not_written(place):
-    assert place.put(place.base / "evil") == []
-    assert not (place.base / "evil").exists()
+def test_file_that_is_not_declared_is_not_written(site):
+    assert site.put(site.base / "evil") == []
+    assert not (site.base / "evil").exists()
 
 
-def test_file_goes_below_the_named_directory_wherever_it_came_from(place):
-    place.put("/etc/evil", into=place.base / "into")
-    assert (place.base / "into/etc/evil").read_text(encoding="utf-8") == "new"
+def test_file_is_restored_below_the_named_directory(site):
+    site.put("/etc/evil", into=site.base / "into")
+    assert (site.base / "into/etc/evil").read_text(encoding="utf-8") == "new"
     assert not os.path.exists("/etc/evil")
 
 
 @pytest.mark.parametrize("path", ["/../evil", "/a/../../evil", "/a/./b", "/", "//..//evil", "/a//b"])
-def test_name_that_leaves_the_named_directory_is_refused(place, path):
-    with pytest.raises(RestoreRefused, match="; nothing of it was written"):
-        place.put(path, into=place.base / "into")
-    assert not (place.base / "evil").exists()
+def test_name_that_leaves_the_named_directory_is_refused(site, path):
+    with pytest.raises(RestoreRefused, match="Nothing was written"):
+        site.put(path, into=site.base / "into")
+    assert not (site.base / "evil").exists()
 
 
 @pytest.mark.parametrize("into", [False, True])
-def test_link_on_the_way_is_not_followed(place, into):
-    victim = place.base / "victim"
+def test_link_on_the_path_is_not_followed(site, into):
+    victim = site.base / "victim"
     victim.mkdir()
-    folder = place.base / "into" if into else place.base
+    folder = site.base / "into" if into else site.base
     folder.mkdir(exist_ok=True)
-    # As somebody else who may write there: the directory is theirs, so a link in it is.
+    # As another user: the directory belongs to that user, and so does a link in it.
     os.chmod(folder, 0o777)
     (folder / "a").symlink_to(victim)
     path = "/a/evil" if into else folder / "a/evil"
     with pytest.raises(RestoreRefused, match="symbolic link"):
-        place.put(path, into=folder if into else "", declared=path)
+        site.put(path, into=folder if into else "", declared=path)
     assert list(victim.iterdir()) == []
 
 
-def test_link_in_the_place_of_a_file_is_moved_aside_and_not_written_through(place):
-    victim = place.base / "victim"
+def test_link_with_the_name_of_a_file_is_renamed_and_not_followed(site):
+    victim = site.base / "victim"
     victim.write_text("keep", encoding="utf-8")
-    place.declared.parent.mkdir()
-    place.declared.symlink_to(victim)
-    assert place.put(place.declared) == [f"{place.declared}.before-now"]
+    site.declared.parent.mkdir()
+    site.declared.symlink_to(victim)
+    assert site.put(site.declared) == [f"{site.declared}.before-now"]
     assert victim.read_text(encoding="utf-8") == "keep"
-    assert not place.declared.is_symlink()
+    assert not site.declared.is_symlink()

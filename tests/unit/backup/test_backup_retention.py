@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The retention rule: by property over random histories with lying clocks, and by example."""
+"""The retention rule: properties over random histories with wrong clocks, and examples."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_steady_state_is_eleven_sets_of_28_to_34_days():
     assert (min(ages), max(ages)) == (28, 34)
 
 
-def test_a_clock_that_goes_back_deletes_nothing_and_never_the_newest():
+def test_clock_set_back_does_not_delete_sets():
     sets = daily_history(40)
     sets += [Candidate(41 + number, dt.datetime(1980, 1, 1 + number)) for number in range(3)]
     outcome = plan(sets, dt.datetime(1980, 1, 3, 1), POLICY)
@@ -47,7 +47,7 @@ def test_a_clock_that_goes_back_deletes_nothing_and_never_the_newest():
     assert not {42, 43, 44} & set(back.delete)
 
 
-def test_sets_from_the_future_push_no_real_day_out():
+def test_sets_from_the_future_do_not_displace_real_days():
     sets = daily_history(20)
     future = [Candidate(21 + number, START + (400 + number) * DAY) for number in range(3)]
     later = [Candidate(24 + number, START + (20 + number) * DAY) for number in range(4)]
@@ -64,20 +64,20 @@ def test_sets_from_the_future_push_no_real_day_out():
         ({"safe_elsewhere": False}, "off-site"),
     ],
 )
-def test_a_doubt_deletes_nothing_and_is_told(guard, words):
+def test_failed_guard_deletes_no_set_and_is_reported(guard, words):
     outcome = plan(daily_history(40), START + 40 * DAY, POLICY, **guard)
     assert outcome.surplus
     assert outcome.delete == ()
     assert words in outcome.reason
 
 
-def test_missed_days_shrink_nothing():
+def test_missed_days_do_not_count():
     sets = [Candidate(number + 1, START + number * 3 * DAY) for number in range(7)]
     long_after = START + 400 * DAY
     assert plan(sets, long_after, POLICY).surplus == ()
 
 
-def test_the_breaker_stops_a_mistyped_policy_and_force_lifts_only_the_breaker():
+def test_limit_of_deletions_stops_a_mistyped_policy_and_force_lifts_only_the_limit():
     sets = daily_history(60)
     now = START + 60 * DAY
     mistyped = Policy(daily=1, weekly=0)
@@ -88,20 +88,20 @@ def test_the_breaker_stops_a_mistyped_policy_and_force_lifts_only_the_breaker():
     assert plan(sets, now, mistyped, force=True, clock_trusted=False).delete == ()
 
 
-def test_of_two_sets_of_a_day_the_later_one_stays():
+def test_later_of_two_sets_of_a_day_is_kept():
     sets = [*daily_history(12), Candidate(13, START + 11 * DAY + dt.timedelta(hours=5))]
     outcome = plan(sets, START + 12 * DAY, Policy(min_keep=1))
     assert 12 in outcome.surplus
     assert 13 in outcome.keep
 
 
-def test_what_is_not_understood_or_pinned_stays():
+def test_unreadable_and_pinned_sets_are_kept():
     sets = daily_history(60)
     sets[3] = Candidate(4, START, understood=False)
     sets[4] = Candidate(5, START + 4 * DAY, pinned=True)
     sets[5] = Candidate(6, START + 5 * DAY, proven=True)
     outcome = plan(sets, START + 60 * DAY, POLICY, force=True)
-    assert outcome.keep[4] == ("not understood",)
+    assert outcome.keep[4] == ("not readable",)
     assert outcome.keep[5] == ("pinned",)
     assert outcome.keep[6] == ("last rehearsed",)
 
@@ -144,12 +144,12 @@ CANDIDATES = st.lists(
     ),
     flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
 )
-def test_no_input_whatever_deletes_what_must_stay(sets, now, policy, flags):
+def test_random_input_does_not_delete_protected_sets(sets, now, policy, flags):
     outcome = plan(sets, now, policy, clock_trusted=flags[0], run_verified=flags[1], safe_elsewhere=flags[2])
     check(outcome, sets, policy, guarded=not all(flags))
 
 
-def test_histories_with_failed_runs_missed_days_and_jumping_clocks():
+def test_histories_with_failed_runs_missed_days_and_jumping_clocks_keep_the_guarantees():
     rng = random.Random(7)
     for _history in range(200):
         now = dt.datetime(2026, rng.randint(1, 12), rng.randint(1, 28), 2)

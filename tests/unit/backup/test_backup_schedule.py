@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is due where no systemd keeps the time: a clock that is handed in, and real runs on a directory."""
+"""Due jobs without systemd: a simulated clock, and real runs on a directory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def moment(day: int, hour: int, minute: int = 0, month: int = 3, zone: dt.tzinfo
         ("Mon,Thu *-*-* 00:00:00", [0, 3], 0, 0),
     ],
 )
-def test_schedules(text, days, hour, minute):
+def test_schedule_is_parsed_to_its_times(text, days, hour, minute):
     assert schedule.parse(text) == schedule.When(frozenset(days), hour, minute)
 
 
@@ -45,7 +45,7 @@ def test_schedules(text, days, hour, minute):
     "text", ["daily", "", "*-*-1 02:15:00", "*:0/15", "Sun 04:15", "Sonntag *-*-* 04:15:00", "*-*-* 24:00:00",
              "*-*-* 02:60:00", "*-*-* 02:15:30", "Foo *-*-* 02:15:00", "*-*-* 02:15:00\n"],
 )  # fmt: skip
-def test_a_schedule_only_systemd_understands_is_an_error_that_shows_one_that_works(text):
+def test_schedule_for_systemd_alone_is_refused_with_an_example(text):
     with pytest.raises(ConfigError, match=r"\*-\*-\* 02:15:00"):
         schedule.parse(text)
 
@@ -60,12 +60,12 @@ def test_a_schedule_only_systemd_understands_is_an_error_that_shows_one_that_wor
         (moment(9, 1), moment(4, 2, 20), True),  # switched off for four days
     ],
 )
-def test_a_time_that_passed_since_the_last_run_is_due(now, ended, expected):
+def test_time_that_passed_since_the_last_run_is_due(now, ended, expected):
     last = {"backup": {"ended": ended.timestamp(), "error": ""}}
     assert schedule.jobs(NIGHTLY, last, now) == (["backup"] if expected else [])
 
 
-def test_a_week_and_what_never_ran():
+def test_weekly_job_and_a_job_that_never_ran_are_due():
     when = {"rehearse": schedule.parse("Sun *-*-* 04:15:00")}
     sunday = moment(8, 4, 15)
     assert sunday.weekday() == 6
@@ -74,19 +74,19 @@ def test_a_week_and_what_never_ran():
     assert schedule.jobs(when, {"rehearse": {"ended": moment(2, 4, 30).timestamp()}}, sunday) == ["rehearse"]
 
 
-def test_a_failed_job_is_tried_again_after_an_hour_and_not_before():
+def test_failed_job_is_retried_after_an_hour():
     last = {"backup": {"ended": moment(5, 2, 20).timestamp(), "error": "no engine"}}
     assert schedule.jobs(NIGHTLY, last, moment(5, 3, 19)) == []
     assert schedule.jobs(NIGHTLY, last, moment(5, 3, 20)) == ["backup"]
 
 
-def test_a_note_of_a_clock_that_was_wrong_does_not_stop_backups_until_then():
+def test_note_from_the_future_does_not_stop_backups():
     last = {"backup": {"ended": moment(5, 2, 20, month=9).timestamp(), "error": ""}}
     assert schedule.jobs(NIGHTLY, last, moment(5, 9)) == ["backup"]
 
 
 @pytest.mark.parametrize("zone", [SEOUL, BERLIN], ids=str)
-def test_whatever_sleep_and_power_do_no_day_with_a_wake_hour_is_missed(zone):
+def test_day_with_an_hour_awake_is_not_missed(zone):
     """8 random months: started every quarter of an hour while awake, exactly one run a scheduled moment."""
     rng = random.Random(6)
 
@@ -112,7 +112,7 @@ def test_whatever_sleep_and_power_do_no_day_with_a_wake_hour_is_missed(zone):
 
 
 @pytest.fixture
-def box(tmp_path):
+def site(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/f").write_text("x", encoding="utf-8")
     config = {
@@ -126,28 +126,28 @@ def box(tmp_path):
     return tmp_path
 
 
-def context(box, now=None):
+def context(site, now=None):
     world = World.real() if now is None else worlds.at(lambda: now)
-    return contexts.make(configuration.read(str(box / "c.json")), world)
+    return contexts.make(configuration.read(str(site / "c.json")), world)
 
 
 WORDS = ["due", "--backup", "*-*-* 02:15:00", "--rehearse", "Sun *-*-* 04:15:00", "--check", "*-*-* 12:00:00"]
 
 
-def test_by_hand_all_is_due_once_and_then_nothing(box, capsys):
-    argv = ["--config", str(box / "c.json"), *WORDS]
+def test_manual_runs_are_due_once(site, capsys):
+    argv = ["--config", str(site / "c.json"), *WORDS]
     assert cli.main(argv) == 0
     out = capsys.readouterr().out
     assert [line for line in out.splitlines() if line.startswith("ok")] == ["ok     backup", "ok     rehearse", "ok     check"]  # fmt: skip  # noqa: E501
     assert cli.main(argv) == 0
     assert capsys.readouterr().out == "nothing is due\n"
     with pytest.raises(SystemExit):
-        cli.main(["--config", str(box / "c.json"), "due", "--backup", "daily"])
+        cli.main(["--config", str(site / "c.json"), "due", "--backup", "daily"])
     assert "02:15:00" in capsys.readouterr().err
 
 
-def test_one_lock_for_due_and_all_others(box):
-    made = context(box)
+def test_due_and_other_commands_share_one_lock(site):
+    made = context(site)
     with made.locked("restore", 0):
         report = schedule.run_due(made, NIGHTLY)
     assert report["exit_code"] == 3
@@ -156,27 +156,27 @@ def test_one_lock_for_due_and_all_others(box):
     assert schedule.run_due(made, NIGHTLY)["jobs"] == []
 
 
-def test_a_run_by_a_person_counts_and_a_failed_one_is_made_up_for(box):
-    os.rename(box / "data", box / "gone")
+def test_manual_run_counts_and_a_failed_one_is_repeated(site):
+    os.rename(site / "data", site / "gone")
     now = dt.datetime.now().astimezone().replace(microsecond=0)
     ago = now - dt.timedelta(hours=2)  # the command line below has the real clock: the next time must be far
     nightly = {"backup": schedule.When(frozenset(range(7)), ago.hour, ago.minute)}
-    report = schedule.run_due(context(box, now), {**nightly, "rehearse": schedule.parse("Sun *-*-* 04:15:00")})
+    report = schedule.run_due(context(site, now), {**nightly, "rehearse": schedule.parse("Sun *-*-* 04:15:00")})
     assert [row["exit_code"] for row in report["jobs"]] == [4, 5]  # no data, and so no set to rehearse
-    assert schedule.run_due(context(box, now), nightly)["jobs"] == []
-    os.rename(box / "gone", box / "data")
-    assert cli.main(["--config", str(box / "c.json"), "backup"]) == 0
+    assert schedule.run_due(context(site, now), nightly)["jobs"] == []
+    os.rename(site / "gone", site / "data")
+    assert cli.main(["--config", str(site / "c.json"), "backup"]) == 0
     soon = now + dt.timedelta(minutes=59)
-    assert schedule.run_due(context(box, soon), nightly)["jobs"] == []
+    assert schedule.run_due(context(site, soon), nightly)["jobs"] == []
 
 
-def test_backup_by_hand_counts_by_the_clock_it_ran_with(box):
+def test_manual_backup_counts_with_the_clock_of_its_run(site):
     now = dt.datetime(2031, 3, 5, 9, 0).astimezone()
-    assert run.backup(context(box, now))["error"] == ""
-    assert schedule.run_due(context(box, now + dt.timedelta(minutes=1)), NIGHTLY)["jobs"] == []
+    assert run.backup(context(site, now))["error"] == ""
+    assert schedule.run_due(context(site, now + dt.timedelta(minutes=1)), NIGHTLY)["jobs"] == []
 
 
-def test_secrets_are_read_where_systemd_put_them_and_else_where_they_are(tmp_path):
+def test_secrets_are_read_from_credentials_of_systemd_or_their_files(tmp_path):
     data = {
         "stack": "coin",
         "state_dir": "/s",
@@ -195,7 +195,7 @@ def test_secrets_are_read_where_systemd_put_them_and_else_where_they_are(tmp_pat
     assert found.webhook.url_file == "/etc/coin.webhook"
 
 
-def test_a_set_that_only_lacks_its_copy_off_site_is_not_taken_again_each_hour():
+def test_set_that_only_lacks_its_off_site_copy_is_not_repeated_each_hour():
     ended = moment(5, 2, 20).timestamp()
     for error, code, expected in (("no room", 6, ["backup"]), ("not off-site", 7, [])):
         last = {"backup": {"ended": ended, "error": error, "exit_code": code}}

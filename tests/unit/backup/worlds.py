@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real world with a clock that a test turns, and what systemd reports about it."""
+"""The real world with a simulated clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 
 
 def at(clock: t.Callable[[], dt.datetime], synchronised: t.Callable[[], bool] = lambda: True) -> World:
-    """The real world at the time that ``clock`` gives; ``synchronised`` is what timedatectl answers."""
+    """The real world at the time of ``clock``. ``synchronised`` is the answer of timedatectl."""
 
     def run(argv: t.Sequence[str], **options: t.Any) -> process.Result:
         if argv[0] == "timedatectl":

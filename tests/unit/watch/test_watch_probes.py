@@ -154,7 +154,7 @@ def test_notes_of_the_backup_runner_are_read(declared: Stack, tmp_path: pathlib.
     state.prepare()
     state.committed(7, "local")
     state.write("last-backup", {"ended": 100.0, "error": "", "offsite": {"lag": 2, "error": "no route"}})
-    state.write("last-rehearsal-local", {"at": 90.0, "ok": False, "error": "set 7 did not come back"})
+    state.write("last-rehearsal-local", {"at": 90.0, "ok": False, "error": "set 7 (local) differs after its restore"})
     state.add_evidence("local", 6, {"at": 80.0, "ok": True})
     state.add_evidence("local", 7, {"at": 90.0, "ok": False})
     state.add_evidence("offsite", 5, {"at": 70.0, "ok": True})
@@ -166,7 +166,7 @@ def test_notes_of_the_backup_runner_are_read(declared: Stack, tmp_path: pathlib.
     assert found["check_error"] == "pack 3f is damaged"
     local = found["rehearsals"]["local"]
     assert [(run["seq"], run["ok"]) for run in local["runs"]] == [(6, True), (7, False)]
-    assert local["last"]["error"] == "set 7 did not come back"
+    assert local["last"]["error"] == "set 7 (local) differs after its restore"
     assert [run["seq"] for run in found["rehearsals"]["offsite"]["runs"]] == [5]
 
 

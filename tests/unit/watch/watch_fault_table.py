@@ -78,7 +78,10 @@ def _clock_set(facts: Facts, now: float) -> None:
 
 
 REFUSED = {"code": "public_port", "where": "web", "message": "port 8080 is public"}
-NOT_BACK = {"last": {"at": NOW, "ok": False, "error": "set 12 did not come back"}, "runs": [{"at": NOW, "ok": True}]}
+NOT_BACK = {
+    "last": {"at": NOW, "ok": False, "error": "set 12 (local) differs after its restore"},
+    "runs": [{"at": NOW, "ok": True}],
+}
 OLD = {"last": {}, "runs": [{"at": NOW - 20 * DAY, "ok": True}]}
 NEVER = {"last": {}, "runs": []}
 UNIT = "onebox-backup-shop-backup"

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The runner by hand or from a timer, without Ansible: ``onebox-backup backup --config …``.
+"""The command line of the runner, for an operator or a timer: ``onebox-backup backup --config …``.
 
-Exit codes: 0 good, 2 wrong configuration or options, 3 busy, 4 a source failed, 5 the repository, 6 no room,
+Exit codes: 0 success, 2 wrong configuration or options, 3 busy, 4 a source failed, 5 the repository, 6 no room,
 7 committed here but not off-site, 8 restored data differ, 9 a restore was refused, 10 not healthy (``status``),
-12 an error that no code expected. 4 and 6 also when a set was committed without a source that could not be backed up.
+12 an unexpected error. 4 and 6 also when a set was committed without a source that could not be backed up.
 """
 
 from __future__ import annotations
@@ -105,9 +105,9 @@ def _when(text: str) -> schedule.When:
 
 
 def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> int:
-    """Run a command. Returns the exit code; no error a user can cause ends in a traceback."""
+    """Run a command. Returns the exit code; expected errors do not end in a traceback."""
     for stream in (sys.stdout, sys.stderr):
-        # The name of a file may not be text; a warning with such a name is printed nevertheless.
+        # A warning is printed even with a file name that is not text.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     out = out or sys.stdout
@@ -128,7 +128,7 @@ def main(argv: t.Sequence[str] | None = None, out: t.TextIO | None = None) -> in
                 context.keys.trust(options.authentication_key)
             report, code = _dispatch(context, options)
     except OneboxError as error:
-        # A job of a timer must not fail silently, even if it fails before there is a report, as on a wrong key.
+        # A scheduled job must not fail silently, even if it fails before there is a report, as on a wrong key.
         if context is not None and options.command in NOTIFIED and not isinstance(error, Busy):
             status.failed(context, options.command, error)
         if options.json:

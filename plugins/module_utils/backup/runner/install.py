@@ -32,7 +32,7 @@ def write_config(path: str, data: t.Mapping[str, t.Any], check: bool) -> tuple[b
     """Check a configuration and write it to ``path`` (mode 0600). Returns whether it changed, the old and the new text.
 
     Raises:
-        ConfigError: it is wrong; nothing was written.
+        ConfigError: it is invalid. Nothing was written.
     """
     configuration.parse(data)
     text = json.dumps(data, indent=2, sort_keys=True) + "\n"
@@ -47,13 +47,13 @@ def write_config(path: str, data: t.Mapping[str, t.Any], check: bool) -> tuple[b
 def create_directories(data: t.Mapping[str, t.Any], check: bool) -> list[str]:
     """Create the state directory and a local repository, private. Returns those that were, or would be, created.
 
-    A unit that may write to nothing else cannot create them itself.
+    A unit with write access to these alone cannot create them itself.
     """
     found = configuration.parse(data)
-    places = [found.state_dir] + [path for path in (found.repository.path,) if os.path.isabs(path)]
-    missing = [path for path in places if not os.path.isdir(path)]
+    directories = [found.state_dir] + [path for path in (found.repository.path,) if os.path.isabs(path)]
+    missing = [path for path in directories if not os.path.isdir(path)]
     if not check:
-        for path in places:
+        for path in directories:
             trees.private_dir(path)
     return missing
 
@@ -66,7 +66,7 @@ def put_files(files: t.Mapping[str, str], mode: int, check: bool) -> list[str]:
     """
     for path in files:
         if not os.path.isabs(path):
-            raise ConfigError(f"{path!r} must be an absolute path; nothing of it was written")
+            raise ConfigError(f"{path!r} must be an absolute path. Nothing was written")
     return [path for path, text in sorted(files.items()) if _put(path, text.encode(), mode, check)]
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Metrics for the textfile collector of Prometheus' node exporter. The alerts on it: roles/backups/files."""
+"""Metrics for the textfile collector of Prometheus' node exporter. Their alerts are in roles/backups/files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 
 def text(config: BackupConfig, status: StatusReport) -> str:
-    """Prometheus text format of what :func:`status.inspect` returns; times in seconds since 1970, sizes in bytes."""
+    """The result of :func:`status.inspect` in Prometheus' text format: times in seconds since 1970, sizes in bytes."""
     stack = config.stack.replace("\\", "\\\\").replace('"', '\\"')
     lines = []
 
@@ -48,7 +48,7 @@ def text(config: BackupConfig, status: StatusReport) -> str:
         for where, note in sorted(status.checks.items()):
             add(name, what, note.get(key), f',where="{where}"')
     lag = status.offsite_lag
-    # Before the first copy no set is known to be there. A missing series would not trigger an alert.
+    # Before the first copy every set counts as missing off-site. A missing series would not trigger an alert.
     lag = status.sets if lag is None and config.offsite is not None else lag
     add("offsite_lag_sets", "Committed local sets that are not known to be off-site.", lag)
     for name, source in sorted(status.sources.items()):
@@ -57,7 +57,7 @@ def text(config: BackupConfig, status: StatusReport) -> str:
 
 
 def write(path: str, content: str) -> None:
-    """Put the metrics where the node exporter's textfile collector reads them (it needs mode 0644).
+    """Write the metrics for the node exporter's textfile collector, with the mode 0644 that it needs.
 
     Raises:
         FileError: they cannot be written.

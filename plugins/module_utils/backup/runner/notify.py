@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Notify the webhook of a stack that a person is needed. No failure leaves this module, and no text holds the URL."""
+"""Notify the webhook of a stack. Failures are returned, not raised, and their text does not contain the URL."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _FAILED = "could not notify the webhook"
 
 
 def send(spec: WebhookSpec, title: str, text: str, sleep: t.Callable[[float], None]) -> str:
-    """Send a message to the URL in ``spec.url_file``. Returns "" or why it was not delivered.
+    """Send a message to the URL in ``spec.url_file``. Returns the reason of a failure, "" on success.
 
     Args:
-        sleep: waits that many seconds, between two tries.
+        sleep: waits that many seconds between two attempts.
     """
     try:
         with open(spec.url_file, encoding="utf-8") as file:

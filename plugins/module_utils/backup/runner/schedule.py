@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Schedules without systemd: launchd, cron.
 
-launchd makes up for a time the Mac slept through, but not for one it was switched off at. So it only has to start
-``onebox-backup due`` now and then and at login; what is due is worked out here, from when each job last ended. That
-also makes up for a run that failed, which a timer never does.
+launchd runs a job that it missed while the Mac slept, but not one that it missed while the Mac was off. So launchd
+starts ``onebox-backup due`` periodically and at login. This module determines the due jobs from the end of their last
+runs. It also repeats failed runs, which a timer does not.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.reports import
 # The error of a job, "" for none, and its exit code.
 Outcome = t.Tuple[str, int]  # noqa: UP006 (evaluated at import, where type checkers for 3.9 want typing)
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-# A failed job is tried again after this many seconds, not at every start.
+# A failed job is retried after this many seconds, not at every start.
 AGAIN = 3600.0
 _FORM = re.compile(
     r"(?:(?P<days>[A-Z][a-z]{2}(?:,[A-Z][a-z]{2})*) )?\*-\*-\* (?P<hour>\d\d):(?P<minute>\d\d)(?::00)?\Z"
@@ -45,7 +45,7 @@ class When:
     minute: int
 
     def last(self, now: dt.datetime) -> dt.datetime:
-        """The latest moment of the schedule that is not after ``now``, which is wall time with its zone."""
+        """The latest time of the schedule that is not after ``now``, a wall time with its zone."""
         for back in range(8):
             day = now - dt.timedelta(days=back)
             moment = day.replace(hour=self.hour, minute=self.minute, second=0, microsecond=0)
@@ -55,16 +55,16 @@ class When:
 
 
 def parse(text: str) -> When:
-    """A schedule in the part of systemd's OnCalendar that launchd and cron can follow, too.
+    """A schedule in the subset of systemd's OnCalendar that works with launchd and cron, too.
 
     Raises:
-        ConfigError: it is another.
+        ConfigError: it is outside of that subset.
     """
     found = _FORM.match(text)
     words = (found.group("days") or ",".join(DAYS)).split(",") if found else []
     if not found or not set(words) <= set(DAYS) or int(found.group("hour")) > 23 or int(found.group("minute")) > 59:
         raise ConfigError(
-            f"the schedule {text!r} is not understood where no systemd is; give it as '*-*-* 02:15:00' (each day) "
+            f"the schedule {text!r} is not supported without systemd. Write it as '*-*-* 02:15:00' (each day) "
             "or 'Sun,Wed *-*-* 04:15:00' (on these days)"
         )
     return When(frozenset(DAYS.index(word) for word in words), int(found.group("hour")), int(found.group("minute")))
@@ -74,18 +74,18 @@ def jobs(schedules: t.Mapping[str, When], last: t.Mapping[str, t.Mapping[str, t.
     """The jobs that are due, in the order of ``schedules``.
 
     Args:
-        last: of each job, how it last went: ``ended`` in seconds since 1970, ``error``, ``exit_code``; {} when
-            it never ran.
+        last: the last result of each job: ``ended`` in seconds since 1970, ``error``, ``exit_code``; {} when it
+            never ran.
     """
     found = []
     for name, when in schedules.items():
         note = last.get(name) or {}
         ended = float(note.get("ended") or 0)
         missed = ended < when.last(now).timestamp()
-        # Another set would not help off-site: the next regular run copies the missing sets.
+        # A retry is not needed for off-site: the next regular run copies the missing sets.
         wrong = bool(note.get("error")) and note.get("exit_code") != OffsiteError.exit_code
         failed = wrong and now.timestamp() - ended >= AGAIN
-        # A note from the future comes from a clock that was wrong; trusting it would mean no backup until then.
+        # A note from the future comes from a wrong clock. Without this check, backups would stop until then.
         if missed or failed or ended > now.timestamp() + AGAIN:
             found.append(name)
     return found
@@ -108,7 +108,7 @@ def run_due(context: Context, schedules: t.Mapping[str, When], *, wait: float = 
             with guard.everything(), file_errors():
                 row.error, row.exit_code = JOBS[name](context, wait)
         except Busy as error:
-            row.error, row.exit_code = str(error), error.exit_code  # not noted: it is due until it was run
+            row.error, row.exit_code = str(error), error.exit_code  # not recorded: the job remains due until it has run
         except BackupError as error:
             row.error, row.exit_code = str(error), error.exit_code
             status.notify(context, f"{name} failed", str(error), report.warnings)
@@ -124,7 +124,7 @@ def run_due(context: Context, schedules: t.Mapping[str, When], *, wait: float = 
 
 
 def _last(context: Context, job: str) -> t.Mapping[str, t.Any]:
-    """The last result of a job, whether this program, an operator or a playbook ran it."""
+    """The last result of a job, started by this program, an operator or a playbook."""
     ours = (context.state.read("due").get("jobs") or {}).get(job) or {}
     names = {"rehearse": "last-rehearsal-local", "offsite": "last-rehearsal-offsite"}
     note = context.state.read(names.get(job, f"last-{job}"))
@@ -155,7 +155,7 @@ def _offsite(context: Context, wait: float) -> Outcome:
 
 
 def _check(context: Context, wait: float) -> Outcome:
-    # The check itself notified of its findings; here only its end counts.
+    # The check itself notified of its findings. Here only its end matters.
     status.check(context, wait=wait)
     return "", 0
 

@@ -25,7 +25,7 @@ def lines(command: str, report: Dict) -> list[str]:
 
 
 def _common(report: Dict) -> t.Iterator[str]:
-    # In a status, sources are counts.
+    # In a status, ``sources`` is a mapping of counts.
     for row in [SourceResult.from_dict(row) for row in report.get("sources") or () if isinstance(row, dict)]:
         yield f"{'ok    ' if row.ok else 'FAILED'} {row.kind:<10} {row.name} {row.error}".rstrip()
     for warning in report.get("warnings") or ():
@@ -80,7 +80,7 @@ def _self_test(report: SelfTestReport) -> t.Iterator[str]:
     for control in report.controls:
         yield f"{'caught' if control.caught else 'MISSED'} {control.damage}"
     for damage in report.skipped:
-        yield f"SKIPPED {damage}: no source it applies to"
+        yield f"SKIPPED {damage}: no source of its kind"
     yield f"set {report.seq}: {'every damage was found' if report.ok else 'NOT good'}, {report.seconds} s"
 
 
@@ -92,7 +92,7 @@ def _restore(data: Dict) -> t.Iterator[str]:
     for path in report.aside:
         yield f"kept: {path}"
     if not report.done and not report.error:
-        yield f"nothing was changed; to do it add --yes {report.stack}"
+        yield f"nothing was changed; to restore, add --yes {report.stack}"
 
 
 def _due(data: Dict) -> t.Iterator[str]:

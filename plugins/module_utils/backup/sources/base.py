@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The actions of each kind of source: one class a kind, in the folder of its name, see :mod:`registry`."""
+"""The protocol of the kinds of sources. Each kind is a class in the folder of its name, see :mod:`registry`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RestoreJob:
         databases: only these databases, () for all.
         stamp: ends the names of previous copies.
         owners: set owners and groups.
-        warnings, finished, aside: lines of the report.
+        warnings, finished, ``aside``: lines of the report.
     """
 
     context: Context
@@ -60,7 +60,7 @@ class RehearseJob:
     Attributes:
         staged: directory with the fetched files of the set.
         scratch: directory for restored copies.
-        damage: a negative control: changes the restored server before the comparison, None for none.
+        damage: changes the restored server before the comparison, for a negative control; None for none.
     """
 
     context: Context
@@ -100,12 +100,12 @@ class Datum:
 
 
 class Import(t.Protocol):
-    """An import under way.
+    """A prepared import.
 
     Attributes:
         sha256: digest of the content to import.
         warnings: for the report.
-        prefix: word before the name of the previous copy in a report, such as ``database``.
+        prefix: written before the name of the previous copy in a report, such as ``database``.
     """
 
     sha256: str
@@ -119,7 +119,7 @@ class Import(t.Protocol):
         """The step for the plan."""
 
     def try_out(self) -> dict[str, t.Any]:
-        """Restore it outside of the stack. Returns counts for the report. Raises :class:`BackupError`."""
+        """Restore it outside of the stack as a test. Returns counts for the report. Raises :class:`BackupError`."""
 
     def move_in(self, stamp: str) -> str:
         """Replace the data of the source. Returns the name of the previous copy, "" for none."""
@@ -134,7 +134,7 @@ class Kind(t.Protocol):
         notes_itself: whether :meth:`restore` notes its first change itself, see :mod:`interrupted`.
         speaks_sql: whether files of SQL can be applied to it.
         damages: names of the controls of :meth:`tamper`, for a stack without such a source.
-        unexpected: raised when :meth:`capture` fails in a way that no code expected.
+        unexpected: the class of the error for an unexpected failure of :meth:`capture`.
     """
 
     name: str
@@ -149,10 +149,10 @@ class Kind(t.Protocol):
         raise NotImplementedError
 
     def verify(self, source: Source, staged: str) -> None:
-        """Check the fetched files of a source before they are restored, where the store's check is not enough.
+        """Check the fetched files of a source before they are restored, if the store's check is not enough.
 
         Raises:
-            MismatchError: one is not the file that was captured.
+            MismatchError: a file differs from the captured one.
         """
         return
 
@@ -168,13 +168,13 @@ class Kind(t.Protocol):
         """Restore a source outside of the stack and compare it.
 
         Raises:
-            MismatchError: it differs from what was backed up.
+            MismatchError: it differs from the backup.
             BackupError: it could not be restored.
         """
         raise NotImplementedError
 
     def tamper(self, test: SelfTest, source: Source) -> None:
-        """Run the negative controls on copies of a source: each damage must be found."""
+        """Run the negative controls on copies of a source. Each damage must be found."""
         return
 
     def import_(self, context: Context, spec: specs.SourceSpec, datum: Datum, scratch: str) -> Import:
@@ -186,7 +186,7 @@ class Kind(t.Protocol):
         """Whether a server in a container holds the data."""
         return specs.RULES[self.name].in_container
 
-    # -- with an answer that fits most kinds ---------------------------------------------------------------------
+    # -- with a default for most kinds ------- ---------------------------------------------------------------------
 
     def check_datum(self, spec: specs.SourceSpec, datum: Datum, where: str) -> None:
         """Refuse an import that does not fit the source. Raises :class:`ConfigError`."""
@@ -210,23 +210,23 @@ class Kind(t.Protocol):
         return 0
 
     def target(self, job: RestoreJob, spec: specs.SourceSpec) -> str:
-        """The path on the host that a restore replaces, "" for none that needs room."""
+        """The path on the host that a restore replaces, if it needs space; else ""."""
         return ""
 
     def keep(self, source: Source, staging: str, lists: str) -> None:
-        """Keep a file of a committed source for the next capture, in the directory ``lists``."""
+        """Save a file of a committed source in the directory ``lists``, for the next capture."""
         return
 
     def size(self, source: Source, without: t.Collection[str] = ()) -> int:
-        """Bytes by which two sets are compared, without the files ``without``."""
+        """Bytes for the comparison of two sets, except those of the files ``without``."""
         return sum(artefact.size for artefact in source.artefacts if artefact.path not in without)
 
     def not_expected(self, spec: specs.SourceSpec, before: Source) -> tuple[int, t.Collection[str]]:
-        """Rows and files of the previous set that the next one need not have."""
+        """Rows and files of the previous set that may be missing in the next one."""
         return 0, ()
 
     def shrunk(self, spec: specs.SourceSpec, now: Source, before: Source) -> tuple[list[str], list[str]]:
-        """Parts that are missing or far smaller than in the set before. Returns problems, and warnings."""
+        """Parts that are missing or much smaller than in the previous set. Returns problems and warnings."""
         return [], []
 
     def finish_restore(self, context: Context, specs: t.Sequence[specs.SourceSpec]) -> list[str]:

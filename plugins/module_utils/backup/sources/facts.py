@@ -14,7 +14,7 @@ F = t.TypeVar("F", bound="Facts")
 
 @dataclass(frozen=True)
 class Facts:
-    """Base of typed facts. A manifest was checked before, see :mod:`facts_validators`: its required keys exist."""
+    """Base of typed facts. Manifests are validated first, see :mod:`facts_validators`, so the required keys exist."""
 
     @classmethod
     def from_dict(cls: type[F], data: t.Mapping[str, t.Any]) -> F:
@@ -34,7 +34,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Image(Facts):
-    """The image of a container: its name, its id and the digests that a registry knows it by."""
+    """The image of a container: its name, its id and its digests in registries."""
 
     image: str = ""
     image_id: str = ""

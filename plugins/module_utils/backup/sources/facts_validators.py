@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checks of facts in a manifest, by kind. They import no kind: the manifest is read by all of them."""
+"""The validators of facts in a manifest, by kind. They import no kind, because every kind reads manifests."""
 
 from __future__ import annotations
 

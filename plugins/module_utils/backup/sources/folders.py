@@ -11,10 +11,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import beneath
 
 
 def open_created(path: str) -> beneath.Directory:
-    """Open the directory at ``path``; it and those above it are created when they are missing.
+    """Open the directory at ``path``; create missing ones on the way.
 
     Raises:
-        UnsafePath: one of them is a link that somebody else could have made.
+        UnsafePath: one of them is a link that another user could have created.
         FileError, OSError: one cannot be opened or created.
     """
     there = path

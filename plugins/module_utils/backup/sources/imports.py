@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Imports of files: the note in the state directory of the last import into each source.
+"""Imports of files, and the note of the last import into each source in the state directory.
 
-An RDB or a directory cannot hold a note of its own that would not be data.
+A note inside an RDB or a directory would be part of the data.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NOTE = "arrivals"
 
 
 class FileImport:
-    """What imports of files have in common: a digest, and the note of the last import.
+    """The base of imports of files: a digest, and the note of the last import.
 
     Args:
         scratch: a private directory for the import.
@@ -46,7 +46,7 @@ class FileImport:
 
 
 def note_import(context: Context, source: str, sha256: str, file: str) -> None:
-    """Remember the content that was imported last into a source."""
+    """Record the content that was last imported into a source."""
     known = context.state.read(_NOTE).get("sources") or {}
     known[source] = {"sha256": sha256, "file": os.path.basename(file), "at": context.now().isoformat()}
     context.state.write(_NOTE, {"sources": known})

@@ -33,7 +33,7 @@ def _containers(engine: Engine, **which: t.Any) -> list[Container]:
 
 
 def image(engine: Engine, identity: str) -> dict[str, t.Any] | None:
-    """The image as the engine describes it, None when it does not exist. Raises :class:`SourceError`."""
+    """The engine's description of an image, None when it does not exist. Raises :class:`SourceError`."""
     from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 
     try:
@@ -50,7 +50,7 @@ def find_container(engine: Engine, stack: str, spec: SourceSpec) -> Container:
         found = [row for row in project_containers(engine, stack) if row.service == spec.service]
     what = spec.where if spec.container else f"{spec.where} of stack {stack}"
     if not found:
-        raise SourceError(f"source {spec.name}: there is no container of {what}; start the stack or correct the source")
+        raise SourceError(f"source {spec.name}: {what} has no container; start the stack or correct the source")
     running = [row for row in found if row.status == "running"]
     if not running:
         raise SourceError(f"source {spec.name}: {what} is {found[0].status}, not running; start it and run again")
@@ -58,13 +58,13 @@ def find_container(engine: Engine, stack: str, spec: SourceSpec) -> Container:
 
 
 def image_facts(engine: Engine, container: Container) -> Image:
-    """The image, to run it again: its id, name and registry digests."""
+    """The image to run again: its id, name and registry digests."""
     found = image(engine, container.image_id) or {}
     return Image(container.image_ref, container.image_id, sorted(found.get("RepoDigests") or ()))
 
 
 def as_image(recorded: Image | t.Mapping[str, t.Any]) -> Image:
-    """The image in the facts of a source, captured now or read from a manifest."""
+    """The image in the facts of a source, from a capture or a manifest."""
     return recorded if isinstance(recorded, Image) else Image.from_dict(recorded)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks that the facts of several kinds of sources have in common, see :mod:`schema`."""
+"""Validators of fields that the facts of several kinds have, see :mod:`schema`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def facts(value: t.Any, where: str) -> dict[str, t.Any]:
 def each(
     found: t.Mapping[str, t.Any], where: str, needed: t.Mapping[str, schema.Check], may: t.Mapping[str, schema.Check]
 ) -> None:
-    """Check the keys that must be there, and those that may be. Raises :class:`Malformed`."""
+    """Check required and optional keys. Raises :class:`Malformed`."""
     for key, one in needed.items():
         if key not in found:
             raise Malformed(f"{where}.{key} is missing")
@@ -72,7 +72,7 @@ def mapping_of(inner: schema.Check, key_check: schema.Check = schema.text) -> sc
 
 def image(value: t.Any, where: str) -> None:
     """Check the image of a container. Raises :class:`Malformed`."""
-    # They become arguments of the engine, where a dash would be an option.
+    # They become arguments of the engine: a leading dash would make an option of them.
     needed: dict[str, schema.Check] = {
         "image": schema.text,
         "image_id": schema.word,

@@ -15,7 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store.schema i
 
 @dataclass(frozen=True)
 class SourceSpec:
-    """One source of a backup configuration. The fields that count depend on ``kind``, see docs/backups.md."""
+    """One source of a backup configuration. The used fields depend on ``kind``, see docs/backups.md."""
 
     name: str
     kind: str
@@ -55,10 +55,10 @@ class Rules:
     """The options that a kind allows and requires in the backup configuration.
 
     Attributes:
-        options: names of the options of its own.
-        in_container: a server in a container holds the data.
-        takes_path: the option ``path`` is needed.
-        takes_files: the option ``files`` is needed.
+        options: names of the options of this kind alone.
+        in_container: whether a server in a container holds the data.
+        takes_path: whether the option ``path`` is required.
+        takes_files: whether the option ``files`` is required.
         max_drop_percent: default of that option.
     """
 
@@ -87,9 +87,9 @@ def parse(table: Table) -> SourceSpec:
     name = table.name("name")
     table.where += f" ({name})"
     if rules.in_container and table.has("service") == table.has("container"):
-        raise ConfigError(f"{table.where}: give either service or container")
+        raise ConfigError(f"{table.where}: set either service or container")
     if table.has("password_variable") and table.has("password_file"):
-        raise ConfigError(f"{table.where}: give password_variable or password_file, not both")
+        raise ConfigError(f"{table.where}: set password_variable or password_file, not both")
     drop = table.number("max_drop_percent", rules.max_drop_percent)
     if drop > 100:
         raise ConfigError(f"{table.where}: max_drop_percent must be between 0 and 100, not {drop}")
@@ -98,7 +98,7 @@ def parse(table: Table) -> SourceSpec:
         if not os.path.isabs(file):
             raise ConfigError(f"{table.where}: files must be absolute paths, not {file!r}")
     if rules.takes_files and not files:
-        raise ConfigError(f"{table.where}: files is missing: compose file, env file, what rebuilds the stack")
+        raise ConfigError(f"{table.where}: files is missing: name the compose file and the env file")
     return SourceSpec(
         name=name,
         kind=kind,

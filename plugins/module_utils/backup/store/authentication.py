@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Authenticate manifests: HMAC-SHA256 with a key that is never in the repository.
 
-A checksum shows damage, and anybody who can write to the repository can compute another one. The key is in a private
-file beside the configuration of the runner. Its first line signs; further lines are earlier keys, which still verify.
+A checksum shows damage, but an attacker who can write to the repository can compute a new one. The key is in a private
+file next to the configuration of the runner. Its first line signs. Further lines are earlier keys, which still verify.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ UNSIGNED = "it is not authenticated"
 
 
 class Forged(StoreError):
-    """A manifest carries an authentication by our key that does not fit it."""
+    """A manifest has an authentication by our key that does not match it."""
 
 
 class Keys:
@@ -34,7 +34,7 @@ class Keys:
 
     Args:
         path: the key file. :meth:`sign` creates it when it is missing.
-        state_dir: keeps from which set on every set must be authenticated.
+        state_dir: records the first set from which on every set must be authenticated.
     """
 
     def __init__(self, path: str, state_dir: str) -> None:
@@ -48,11 +48,11 @@ class Keys:
         """Also accept the keys of another file. Raises :class:`StoreError` when it holds none."""
         found = _read(path)
         if not found:
-            raise StoreError(f"{path}: the authentication key does not exist. Name the file that holds it.")
+            raise StoreError(f"{path}: the authentication key does not exist. Name the file that contains it.")
         self._more += found
 
     def replaced_by(self, text: str) -> str:
-        """The content of the key file when ``text`` is to sign from now on: its earlier keys still verify.
+        """The content of the key file after ``text`` becomes the signing key. The earlier keys still verify.
 
         Raises:
             StoreError: the present file cannot be read.
@@ -71,37 +71,37 @@ class Keys:
         except files.FileError as error:
             raise StoreError(
                 f"{self.path}: the key that authenticates backups cannot be created ({error}). Run the role "
-                "onebox.stack.backups, or one backup by hand as this user."
+                "onebox.stack.backups, or start one backup as this user."
             ) from error
         self._keys = None
         return True
 
     def sign(self, payload: bytes) -> dict[str, str]:
-        """The authentication of ``payload``, as a manifest carries it. Raises :class:`StoreError` without a key."""
+        """The authentication of ``payload`` for a manifest. Raises :class:`StoreError` without a key."""
         self.create()
         own = self._own()
         if not own:
-            raise StoreError(f"{self.path}: holds no authentication key. Put the key back, or remove the file.")
+            raise StoreError(f"{self.path}: the file holds no authentication key. Restore the key, or remove the file.")
         return {"key": _name(own[0]), "hmac": _code(own[0], payload)}
 
     def signed(self, seq: int) -> None:
-        """Remember that the set ``seq`` was authenticated: no later one counts without. Raises :class:`FileError`."""
+        """Record that the set ``seq`` was authenticated: later ones must be, too. Raises :class:`FileError`."""
         name = _name(self._own()[0])
         if self._began()[0] != name:
             self._since = (name, seq)
             files.replace(self._note, json.dumps({"key": name, "since": seq}).encode(), durable=True)
 
     def judge(self, payload: bytes, stated: t.Any, seq: int) -> str:
-        """Why a manifest is not authentic, "" when it is.
+        """The reason why a manifest is not authentic, "" when it is.
 
         Args:
             payload: the bytes that are authenticated.
-            stated: the authentication that the manifest carries, None for none.
+            stated: the authentication in the manifest, None for none.
 
         Raises:
-            Forged: it carries one of ours that does not fit, or none although its time had one.
+            Forged: the authentication is by our key and does not match, or is missing although it was required.
         """
-        reason = f"{UNSIGNED}: it carries no authentication"
+        reason = f"{UNSIGNED}: its manifest has no authentication"
         if stated is not None:
             if not isinstance(stated, dict) or not isinstance(stated.get("key"), str):
                 raise Forged("authentication is not a mapping with key and hmac")
@@ -110,7 +110,7 @@ class Keys:
             if key is not None:
                 given = str(stated.get("hmac")).encode("utf-8", "replace")
                 if not hmac.compare_digest(_code(key, payload).encode(), given):
-                    raise Forged("its authentication does not fit: it was changed after it was written")
+                    raise Forged("its authentication does not match: it was changed after it was written")
                 return ""
             reason = f"{UNSIGNED}: it was authenticated with another key ({stated['key'][:16]!r})"
         name, since = self._began()
@@ -125,7 +125,7 @@ class Keys:
         return self._keys
 
     def _began(self) -> tuple[str, int]:
-        """Which key was in use last, and the first set it authenticated; ("", 0) for none."""
+        """The key that was used last, and the first set it authenticated; ("", 0) for none."""
         if self._since is None:
             try:
                 with files.open_regular(self._note) as stream:

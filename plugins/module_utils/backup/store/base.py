@@ -17,20 +17,20 @@ _LIKELY = 100_000_000
 
 @dataclass(frozen=True)
 class StoredSet:
-    """A committed set. ``manifest`` is None and ``problem`` says why when it is not understood; it is kept then.
+    """A committed set. If it cannot be read, ``manifest`` is None and ``problem`` the reason. Such a set is kept.
 
     Attributes:
-        doubt: why the set is not authentic, "" when it is. Such a set is listed, and only used when it is accepted.
+        not_authentic: the reason, "" for an authentic set. Others are listed, but only used when accepted.
     """
 
     seq: int
     id: str
     manifest: Manifest | None
     problem: str = ""
-    doubt: str = ""
+    not_authentic: str = ""
 
     def understood(self) -> Manifest:
-        """The manifest. Raises :class:`StoreError` when the set is not understood."""
+        """The manifest. Raises :class:`StoreError` when the set cannot be read."""
         if self.manifest is None:
             raise StoreError(f"set {self.seq} cannot be used: {self.problem}")
         return self.manifest
@@ -40,23 +40,23 @@ class Store:
     """A repository of sets.
 
     Attributes:
-        place: its path or URL, for messages.
+        location: its path or URL, for messages.
         trees: True when the store reads directories itself, False when they are staged as archives.
         warnings: warnings of the last commit.
-        lock: descriptor of the lock that is held, for programs the store starts; -1 for none.
+        lock: descriptor of the held lock, inherited by programs of the store; -1 for none.
     """
 
-    place = ""
+    location = ""
     trees = False
     lock = -1
     warnings: t.Sequence[str] = ()
 
     def prepare(self) -> None:
-        """Create the repository when it is missing, and remove leftovers of killed runs. Only under the lock."""
+        """Create a missing repository, and remove leftovers of killed runs. Only under the lock."""
         raise NotImplementedError
 
     def sets(self) -> list[StoredSet]:
-        """Committed sets, oldest first. Works on a repository that does not exist yet: then there are none."""
+        """Committed sets, oldest first. Empty for a repository that does not exist yet."""
         raise NotImplementedError
 
     def stage(self, seq: int) -> str:
@@ -64,7 +64,7 @@ class Store:
         raise NotImplementedError
 
     def begin(self, seq: int, staging: str, directories: t.Sequence[str]) -> None:
-        """Prepare a commit of these while they are still read. Optional."""
+        """Prepare a commit of these directories while sources are still captured. Optional."""
 
     def abandon(self) -> None:
         """Undo :meth:`begin` without a commit."""
@@ -102,8 +102,8 @@ class Store:
         raise NotImplementedError
 
 
-def pick(sets: t.Sequence[StoredSet], wanted: str, place: str, accepted: int = 0) -> StoredSet:
-    """The set called ``wanted``, to be used: a sequence number or ``latest``.
+def pick(sets: t.Sequence[StoredSet], wanted: str, location: str, accepted: int = 0) -> StoredSet:
+    """The set ``wanted``: a sequence number or ``latest``.
 
     Args:
         accepted: the number of a set that its owner accepts without authentication, 0 for none.
@@ -114,25 +114,25 @@ def pick(sets: t.Sequence[StoredSet], wanted: str, place: str, accepted: int = 0
     usable = [found for found in sets if found.manifest is not None]
     if wanted == "latest":
         if not usable:
-            raise StoreError(f"there is no usable set in {place}; run a backup first")
-        return _believed(usable[-1], place, accepted)
+            raise StoreError(f"there is no usable set in {location}; run a backup first")
+        return _believed(usable[-1], location, accepted)
     for found in sets:
         if str(found.seq) == wanted.lstrip("0"):
             if found.manifest is None:
-                raise StoreError(f"set {found.seq} in {place} cannot be used: {found.problem}")
-            return _believed(found, place, accepted)
+                raise StoreError(f"set {found.seq} in {location} cannot be used: {found.problem}")
+            return _believed(found, location, accepted)
     if not usable:
-        raise StoreError(f"there is no usable set in {place}; run a backup first")
+        raise StoreError(f"there is no usable set in {location}; run a backup first")
     known = ", ".join(str(found.seq) for found in usable[-12:])
-    raise StoreError(f"there is no set {wanted} in {place}; the newest are {known}")
+    raise StoreError(f"there is no set {wanted} in {location}; the newest are {known}")
 
 
-def _believed(found: StoredSet, place: str, accepted: int) -> StoredSet:
-    if found.doubt and found.seq != accepted:
+def _believed(found: StoredSet, location: str, accepted: int) -> StoredSet:
+    if found.not_authentic and found.seq != accepted:
         raise StoreError(
-            f"set {found.seq} in {place}: {found.doubt}. Take a new backup and use that; or name the key it was made "
-            f"with (--authentication-key FILE, backups_authentication_key of the role); or, if you know that nobody "
-            f"else could write to {place}, accept this set: --accept-unauthenticated {found.seq}."
+            f"set {found.seq} in {location}: {found.not_authentic}. Make a new backup and use that; or name the key of "
+            f"the set (--authentication-key FILE, backups_authentication_key of the role); or, if no other "
+            f"user could write to {location}, accept this set: --accept-unauthenticated {found.seq}."
         )
     return found
 
@@ -144,9 +144,9 @@ def passed_over(sets: t.Sequence[StoredSet], chosen: StoredSet) -> list[str]:
 
 
 def numbers(sets: t.Sequence[StoredSet]) -> list[int]:
-    """The numbers that a new set must be above: of authentic sets; of all where none is, as before sets were.
+    """The numbers that the next number must exceed: those of authentic sets, or of all sets if none is authentic.
 
-    Anybody who can write to the repository could store a set with the last possible number, which would prevent others.
+    An attacker who can write to the repository could store a set with the largest number, to prevent new sets.
     """
-    authentic = [found.seq for found in sets if found.manifest is not None and not found.doubt]
+    authentic = [found.seq for found in sets if found.manifest is not None and not found.not_authentic]
     return authentic or [found.seq for found in sets if found.seq < _LIKELY]

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The manifest: what a set holds, written last. Without it there is no set.
+"""The manifest: the contents of a set, written last. A set without a manifest does not count.
 
-A manifest carries the sha256 of itself and is stored in one canonical form: a single flipped bit anywhere in it shows.
-It carries an authentication, too, see :mod:`authentication`, and :mod:`schema` passes it before anything of it is used.
+A manifest contains the sha256 of its canonical form, which detects a single flipped bit. It also contains an
+authentication, see :mod:`authentication`. :mod:`schema` checks it before any field is used.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Artefact:
 class Source:
     """The captured content of a source.
 
-    ``facts`` depend on ``kind``, and a rehearsal compares them; ``count`` is rows, keys or entries.
+    ``facts`` depend on ``kind``. A rehearsal compares them. ``count`` is rows, keys or entries.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A whole set. ``taken`` is local wall time with zone (ISO 8601); order is by ``seq`` alone."""
+    """A whole set. ``taken`` is local wall time with zone (ISO 8601). Sets are ordered by ``seq`` alone."""
 
     stack: str
     seq: int
@@ -62,7 +62,7 @@ class Manifest:
 
     @property
     def when(self) -> dt.datetime:
-        """Local wall time at the start of the run, without zone, as retention needs it."""
+        """Local wall time at the start of the run, without zone, for retention."""
         return dt.datetime.fromisoformat(self.taken).replace(tzinfo=None)
 
     @property
@@ -72,7 +72,7 @@ class Manifest:
 
     @property
     def left_out(self) -> dict[str, str]:
-        """Configured sources that this set lacks, and why."""
+        """Configured sources that this set lacks, with the reasons."""
         found = self.runner.get("left_out")
         return {str(name): str(why) for name, why in found.items()} if isinstance(found, dict) else {}
 
@@ -85,7 +85,7 @@ def dump(manifest: Manifest, keys: Keys | None = None) -> bytes:
     """The bytes to store, authenticated when there are ``keys``.
 
     Raises:
-        StoreError: it could not be read again, or there is no key.
+        StoreError: the manifest would not be readable, or there is no key.
     """
     body: dict[str, t.Any] = {
         "version": VERSION,
@@ -123,28 +123,28 @@ def load(data: bytes, where: str) -> Manifest:
     """Read stored bytes, authentic or not.
 
     Raises:
-        StoreError: damaged, of a newer version, or not what a manifest must be; the text says where and which field.
+        StoreError: damaged, of a newer version, or malformed. The text names the manifest and the field.
     """
     return load_judged(data, where, None)[0]
 
 
 def load_judged(data: bytes, where: str, keys: Keys | None) -> tuple[Manifest, str]:
-    """Read stored bytes. Returns the manifest, and why it is not authentic ("" when it is).
+    """Read stored bytes. Returns the manifest, and the reason why it is not authentic ("" when it is).
 
     Raises:
-        StoreError: as :func:`load`, or its authentication shows that somebody changed it.
+        StoreError: as :func:`load`, or its authentication shows a change.
     """
     try:
         body = schema.decode(data)
         seal = body.pop("sha256", None)
         if not isinstance(seal, str) or _seal(body) != data:
-            raise schema.Malformed("its checksum does not fit")
+            raise schema.Malformed("its checksum does not match")
         stated = body.pop("authentication", None)
         manifest = _manifest(body, where)
-        doubt = UNSIGNED if keys is None else keys.judge(_canonical(body), stated, manifest.seq)
+        not_authentic = UNSIGNED if keys is None else keys.judge(_canonical(body), stated, manifest.seq)
     except (schema.Malformed, Forged, ValueError, RecursionError) as error:
-        raise StoreError(f"the manifest {where} is damaged: {error}; the set is kept and counts for nothing") from error
-    return manifest, doubt
+        raise StoreError(f"the manifest {where} is damaged: {error}; the set is kept and not used") from error
+    return manifest, not_authentic
 
 
 def _manifest(body: t.Mapping[str, t.Any], where: str) -> Manifest:
@@ -178,41 +178,41 @@ def _manifest(body: t.Mapping[str, t.Any], where: str) -> Manifest:
     return manifest
 
 
-def _source(given: t.Any, place: str, where: str) -> Source:
-    row = schema.mapping(given, place)
+def _source(given: t.Any, field: str, where: str) -> Source:
+    row = schema.mapping(given, field)
     for key in ("name", "kind", "artefacts", "count", "facts", "seconds", "warnings"):
         if key not in row:
-            raise schema.Malformed(f"{place}.{key} is missing")
-    name = schema.name(row["name"], f"{place}.name")
-    place = f"{place} ({name})"
+            raise schema.Malformed(f"{field}.{key} is missing")
+    name = schema.name(row["name"], f"{field}.name")
+    field = f"{field} ({name})"
     if row["kind"] not in schema.KINDS:
-        raise schema.Malformed(f"{place}.kind is none of {', '.join(schema.KINDS)}: {ascii(row['kind'])[:80]}")
+        raise schema.Malformed(f"{field}.kind is none of {', '.join(schema.KINDS)}: {ascii(row['kind'])[:80]}")
     artefacts = tuple(
-        _artefact(each, f"{place}.artefacts[{number}]")
-        for number, each in enumerate(schema.rows(row["artefacts"], f"{place}.artefacts"))
+        _artefact(each, f"{field}.artefacts[{number}]")
+        for number, each in enumerate(schema.rows(row["artefacts"], f"{field}.artefacts"))
     )
-    facts, warnings = row["facts"], schema.rows(row["warnings"], f"{place}.warnings")
-    VALIDATORS[row["kind"]](facts, {each.path: each.sha256 for each in artefacts}, f"{place}.facts")
+    facts, warnings = row["facts"], schema.rows(row["warnings"], f"{field}.warnings")
+    VALIDATORS[row["kind"]](facts, {each.path: each.sha256 for each in artefacts}, f"{field}.facts")
     return Source(
         name=name,
         kind=row["kind"],
         artefacts=artefacts,
-        count=schema.number(row["count"], f"{place}.count"),
+        count=schema.number(row["count"], f"{field}.count"),
         facts=schema.Facts(facts, f"{where}: source {name}: facts"),
-        seconds=schema.seconds(row["seconds"], f"{place}.seconds"),
-        warnings=tuple(schema.text(each, f"{place}.warnings", 1 << 20) for each in warnings),
+        seconds=schema.seconds(row["seconds"], f"{field}.seconds"),
+        warnings=tuple(schema.text(each, f"{field}.warnings", 1 << 20) for each in warnings),
     )
 
 
-def _artefact(given: t.Any, place: str) -> Artefact:
-    row = schema.mapping(given, place)
+def _artefact(given: t.Any, field: str) -> Artefact:
+    row = schema.mapping(given, field)
     for key in ("path", "size", "sha256"):
         if key not in row:
-            raise schema.Malformed(f"{place}.{key} is missing")
-    path = schema.relative(row["path"], f"{place}.path")
+            raise schema.Malformed(f"{field}.{key} is missing")
+    path = schema.relative(row["path"], f"{field}.path")
     if path.split("/", 1)[0] == NAME:
-        raise schema.Malformed(f"{place}.path is the manifest itself")
-    return Artefact(path, schema.number(row["size"], f"{place}.size"), schema.sha256(row["sha256"], f"{place}.sha256"))
+        raise schema.Malformed(f"{field}.path is the manifest itself")
+    return Artefact(path, schema.number(row["size"], f"{field}.size"), schema.sha256(row["sha256"], f"{field}.sha256"))
 
 
 def _canonical(body: t.Mapping[str, t.Any]) -> bytes:
@@ -221,5 +221,5 @@ def _canonical(body: t.Mapping[str, t.Any]) -> bytes:
 
 def _seal(body: t.Mapping[str, t.Any]) -> bytes:
     sealed = dict(body, sha256=hashlib.sha256(_canonical(body)).hexdigest())
-    # Indented, because people read it on the day the host is lost.
+    # Indented, because people read it after the loss of a host.
     return json.dumps(sealed, sort_keys=True, ensure_ascii=True, indent=1).encode() + b"\n"

@@ -1,13 +1,13 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""restic as the store: one snapshot is one set; found by tags, deleted by id alone.
+"""restic as the store: one snapshot is one set, found by tags and deleted by id.
 
-Each call of restic pays half a second for the key: a backup into a local repository is one call, and what else has to
-be known about it is read from its files (restic_files) and from what the state directory remembers of its snapshots.
+Each call of restic spends half a second on the key. So a backup into a local repository is one call. Everything else is
+read from the repository's files (restic_files) and from the list of snapshots in the state directory.
 
-Why so careful: ``forget`` with a policy and a mistyped tag deleted every snapshot before 0.17, a missing directory is
-no error before 0.19, and exit code 3 means that a snapshot was made of less than was asked for.
+The checks guard against restic's traps: before 0.17, ``forget`` with a policy and a mistyped tag deleted every
+snapshot. Before 0.19, a missing directory is not an error. Exit code 3 means that the snapshot is incomplete.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class ResticStore(Store):
     """The ``restic`` engine, local or off-site.
 
     Args:
-        spec: where it is and how it is opened.
-        stack: sets of other stacks in the same repository are not touched.
+        spec: its path and its credentials.
+        stack: the stack of the sets. Sets of other stacks in the same repository are not touched.
         state_dir: holds restic's cache, the staging directory and the manifests already read.
         timeout: seconds for one call of restic.
         keys: authenticate manifests; without them no set is authentic.
@@ -65,7 +65,7 @@ class ResticStore(Store):
         world: World,
         keys: Keys | None = None,
     ) -> None:
-        self.place = spec.path
+        self.location = spec.path
         self._keys = keys
         self._spec = spec
         self._tag = f"onebox-{stack}"
@@ -75,7 +75,7 @@ class ResticStore(Store):
         self._files = RepositoryFiles(spec.path) if os.path.isabs(spec.path) else None
         self._memory = Memory(self._files, state_dir) if self._files else None
         self._snapshots = Snapshots(self._program, self._files, self._memory, self._tag)
-        # Packs that the last commit wrote, and the verification of a part of the others, which runs meanwhile.
+        # The packs of the last commit, and the concurrent verification of a part of the others.
         self._fresh: set[str] = set()
         self._reading: Background[int] | None = None
         # The backup that :meth:`begin` started.
@@ -89,7 +89,7 @@ class ResticStore(Store):
         trees.private_dir(os.path.join(self._state_dir, "manifests"))
         trees.remove_tree(self._staging)
         if self._files:
-            trees.private_dir(self.place)
+            trees.private_dir(self.location)
         self._create()
         self._unlock()
 
@@ -98,7 +98,7 @@ class ResticStore(Store):
         for row in self._snapshots.rows(self.lock):
             seq = next((int(tag[4:]) for tag in row.get("tags") or () if re.fullmatch(r"seq-[0-9]{1,9}", tag)), 0)
             if seq:
-                # A copy that was interrupted and made again may be there twice: one of them is enough.
+                # A repeated copy after an interruption may exist twice: one of them is enough.
                 found[seq] = self._read(seq, row)
         return [found[seq] for seq in sorted(found)]
 
@@ -107,7 +107,7 @@ class ResticStore(Store):
         return self._staging
 
     def begin(self, seq: int, staging: str, directories: t.Sequence[str]) -> None:
-        # Before 0.19 restic skips a missing one without an error; the source itself reports it.
+        # Before 0.19 restic skips a missing directory without an error. The source itself reports it.
         if all(os.path.isdir(path) for path in directories):
             self._begin(seq, staging, directories, ())
 
@@ -127,12 +127,12 @@ class ResticStore(Store):
     def commit(self, staging: str, manifest: Manifest, directories: t.Sequence[str], excludes: t.Sequence[str]) -> str:
         for path in directories:
             if not os.path.isdir(path):
-                raise StoreError(f"the directory {path} went away during the run; nothing was committed")
+                raise StoreError(f"the directory {path} disappeared during the run; nothing was committed")
         sealed = manifests.dump(manifest, self._keys)
         files.write_new(os.path.join(staging, manifests.NAME), sealed, durable=False)
         lines, others = patterns(excludes)
         if others:
-            self.abandon()  # they belong on its command line
+            self.abandon()  # restic accepts them on its command line only
         waiting = self._waiting or self._begin(manifest.seq, staging, directories, others)
         self._waiting = None
         known = self._snapshots.forget()
@@ -146,7 +146,7 @@ class ResticStore(Store):
         identity = str(said.get("snapshot_id") or "")
         if result.rc != 0:
             if identity:
-                # Code 3: a snapshot of less than was asked for. It must never be listed as a set.
+                # Code 3: an incomplete snapshot, which must never be listed as a set.
                 self._restic("forget", identity)
             raise TreesUnread(str(self._program.failed("backup", result)), unread(result.stderr))
         lost = expected(manifest) - int(said.get("total_files_processed") or 0)
@@ -160,7 +160,7 @@ class ResticStore(Store):
             self._fresh = self._files.packs() - before
         elif self._dump(identity, os.path.join(staging, manifests.NAME)) != sealed:
             self._restic("forget", identity)
-            raise StoreError(f"restic in {self.place} returned another manifest than was stored; nothing was committed")
+            raise StoreError(f"restic in {self.location} did not return the stored manifest; nothing was committed")
         files.replace(os.path.join(self._state_dir, "manifests", f"{identity}.json"), sealed, durable=False)
         if known is not None:
             tags = [self._tag, f"seq-{manifest.seq}"]
@@ -170,26 +170,28 @@ class ResticStore(Store):
 
     def fetch(self, found: StoredSet, into: str, only: t.Sequence[str] = ()) -> None:
         usable = found.understood()
-        # All staged files in one call, even if only some are needed: a call costs more than the rest.
+        # All staged files in one call, even if only some are needed: a call costs more than the files.
         self._restic("restore", f"{found.id}:{self._stage_of(found.id)}", "--target", into, "--quiet")
         os.unlink(os.path.join(into, manifests.NAME))
         for artefact in [artefact for source in usable.sources for artefact in source.artefacts]:
             try:
                 sha256, size = files.digest(os.path.join(into, artefact.path))
             except OSError as error:
-                raise StoreError(f"set {found.seq} in {self.place}: {artefact.path} did not come: {error}") from error
+                raise StoreError(
+                    f"set {found.seq} in {self.location}: restic left out {artefact.path}: {error}"
+                ) from error
             if (sha256, size) != (artefact.sha256, artefact.size):
-                raise StoreError(f"set {found.seq} in {self.place}: {artefact.path} is damaged; use another set")
+                raise StoreError(f"set {found.seq} in {self.location}: {artefact.path} is damaged; use another set")
 
     def fetch_tree(self, found: StoredSet, path: str, into: str) -> None:
         found.understood()
-        # --verify reads back what was written; a damaged pack is an error with the file's name.
+        # --verify reads the written files back. A damaged pack is an error with the file's name.
         words = ["--verify", "--quiet", "--sparse"]
         parent, name = os.path.split(path.rstrip("/"))
         if not name:
             self._restic("restore", f"{found.id}:/", "--target", into, *words)
             return
-        # From its parent: of a named directory restic restores the content without the times of the directory.
+        # Restore from the parent, because restic does not restore the times of the top directory.
         holding = f"{into}.whole"
         os.mkdir(holding, 0o700)
         try:
@@ -197,7 +199,7 @@ class ResticStore(Store):
             self._restic("restore", f"{found.id}:{parent}", "--include", only, "--target", holding, *words)
             whole = os.path.join(holding, name)
             if not os.path.isdir(whole):
-                raise StoreError(f"set {found.seq} in {self.place} holds no directory {path}")
+                raise StoreError(f"set {found.seq} in {self.location} holds no directory {path}")
             os.chmod(whole, 0o700)
             os.rename(whole, into)
         finally:
@@ -211,13 +213,13 @@ class ResticStore(Store):
             try:
                 return self._files.verify(self._fresh) + reading.join()
             except Vanished:
-                pass  # restic knows whether the repository misses it
+                pass  # only restic can determine whether the repository needs it
         self.inspect(found.seq)
         return usable.size
 
     @staticmethod
     def _read_part(repository: RepositoryFiles, packs: set[str], turn: int) -> Background[int]:
-        # In turn one fourteenth: in two weeks everything was read once.
+        # One fourteenth in turn: two weeks of daily checks read everything once.
         return Background(lambda: repository.verify_part(packs, turn % _CHECK_PARTS, _CHECK_PARTS))
 
     def inspect(self, turn: int) -> None:
@@ -228,26 +230,28 @@ class ResticStore(Store):
         wanted = {found.seq: found.id for found in self.sets() if found.seq in seqs}
         if wanted:
             known = self._snapshots.forget()
-            # By id, never by policy: see the top of this file.
+            # By id, never by policy, see the docstring of this module.
             self._alone("forget", *[wanted[seq] for seq in sorted(wanted)])
             self._snapshots.remember([row for row in known or () if row["id"] not in wanted.values()])
         return sorted(wanted)
 
     def require_whole(self) -> None:
-        """Check that every object of the sets exists; their content is not read.
+        """Check that every object of the sets exists, without reading the content.
 
         Raises:
-            StoreError: some are gone, or it cannot be queried.
+            StoreError: objects are missing, or the repository cannot be queried.
         """
         if not self._snapshots.exist(self.lock):
-            raise StoreError(f"{self.place}: the repository is gone. The next backup copies all sets there again.")
+            raise StoreError(
+                f"{self.location}: the repository is missing. The next backup copies all sets there again."
+            )
         try:
-            # With the cache, or all that describes the sets would come over the network each day.
+            # With the cache. Without it, the metadata of the sets would be transferred each day.
             self._restic("check", "--with-cache", "--quiet")
         except StoreError as error:
-            raise StoreError(f"{error}. Were objects deleted there? Then name a new place off-site.") from error
+            raise StoreError(f"{error}. If objects were deleted there, configure a new off-site repository.") from error
 
-    # -- of restic alone -------------------------------------------------------------------------------------
+    # -- only for restic --------------------------------------------------------------------------------------
 
     def prune(self) -> None:
         """Free the space of deleted sets, after a check of the repository's structure."""
@@ -255,16 +259,16 @@ class ResticStore(Store):
         self._alone("prune", "--quiet")
 
     def prepare_copy(self) -> None:
-        """As :meth:`prepare`, for a repository that only gets copies and is created by the first of them."""
+        """As :meth:`prepare`, for a repository of copies, which the first copy creates."""
         self._program.require_version(self._known_program())
         trees.private_dir(os.path.join(self._state_dir, "manifests"))
 
     def copy_from(self, other: ResticStore, ids: t.Sequence[str]) -> None:
-        """Copy snapshots of another repository into this one; made here first, with the same chunk sizes."""
+        """Copy snapshots from another repository. This one is created first, with the same chunk sizes."""
         self._program.require_version(self._known_program())
         words = ["--from-repo", other._spec.path, "--from-password-file", other._spec.password_file]
         if self._files:
-            trees.private_dir(self.place)
+            trees.private_dir(self.location)
         self._create("--copy-chunker-params", *words)
         self._unlock()
         self._snapshots.forget()
@@ -280,34 +284,34 @@ class ResticStore(Store):
         identity = str(row["id"])
         kept = os.path.join(self._state_dir, "manifests", f"{identity}.json")
         try:
-            # A snapshot's id is the hash of its content: a manifest that was read once need not be read again.
+            # A snapshot's id is the hash of its content, so its manifest is only read once.
             with files.open_regular(kept) as file:
                 data = file.read()
-            known, doubt = manifests.load_judged(data, kept, self._keys)
+            known, not_authentic = manifests.load_judged(data, kept, self._keys)
         except (OSError, StoreError):
             try:
                 data = self._dump(identity, f"{stage_path(row)}/{manifests.NAME}")
-                where = f"of snapshot {identity[:8]} in {self.place}"
-                known, doubt = manifests.load_judged(data, where, self._keys)
+                where = f"of snapshot {identity[:8]} in {self.location}"
+                known, not_authentic = manifests.load_judged(data, where, self._keys)
             except StoreError as error:
                 return StoredSet(seq, identity, None, str(error))
             if os.path.isdir(os.path.dirname(kept)):
                 files.replace(kept, data, durable=False)
         if known.seq != seq:
             return StoredSet(seq, identity, None, f"its manifest is that of set {known.seq}")
-        return StoredSet(seq, identity, known, doubt=doubt)
+        return StoredSet(seq, identity, known, not_authentic=not_authentic)
 
     def _stage_of(self, identity: str) -> str:
         for row in self._snapshots.rows(self.lock):
             if row["id"] == identity:
                 return stage_path(row)
-        raise StoreError(f"snapshot {identity[:8]} is gone from {self.place}")
+        raise StoreError(f"snapshot {identity[:8]} is gone from {self.location}")
 
     def _known_program(self) -> t.Any:
         return self._memory.program() if self._memory else None
 
     def _unlock(self) -> None:
-        # Only locks of dead processes are removed, and our own lock keeps other runs of this stack away.
+        # Only locks of dead processes are removed, and our own lock excludes other runs of this stack.
         if self._files is None or self._files.locked():
             self._restic("unlock")
 
@@ -315,23 +319,23 @@ class ResticStore(Store):
         return self._restic("dump", "--no-lock", "--quiet", identity, path).stdout.encode("utf-8", "replace")
 
     def _create(self, *words: str) -> None:
-        """Create the repository when it is missing, never two at once: their keys and configurations would mix."""
+        """Create a missing repository under a lock: two concurrent ones would mix their keys and configurations."""
         if self._snapshots.exist(self.lock):
             return
-        shared = self.place if self._files else os.path.dirname(self._state_dir)
+        shared = self.location if self._files else os.path.dirname(self._state_dir)
         try:
             with lock.directory_held(shared, timeout=OPEN_TIMEOUT, world=self._program.world):
                 if not self._snapshots.exist(self.lock):
                     self._restic("init", *words)
         except (lock.LockHeld, lock.LockError) as error:
-            raise StoreError(f"{self.place}: the repository cannot be created: {error}") from error
+            raise StoreError(f"{self.location}: the repository cannot be created: {error}") from error
         self._snapshots.made = True
 
     def _alone(self, command: str, *words: str) -> None:
         """A call that needs an exclusive lock."""
-        result = self._program.run([command, *words], check=False, lock=self.lock, patience=_SOON)
+        result = self._program.run([command, *words], check=False, lock=self.lock, retry_lock=_SOON)
         if result.rc == 11:
-            # One that was killed just before this run began may have been seen to be dead only by now.
+            # restic may only now recognise the lock of a process that was killed just before this run.
             self._restic("unlock")
             result = self._restic(command, *words, check=False)
         if result.rc != 0:

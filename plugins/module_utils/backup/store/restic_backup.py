@@ -1,12 +1,12 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""restic's backup, started before all that it stores is there.
+"""Start restic's backup before all its input exists, to save time.
 
-It works half a second on the key; meanwhile we go through the directories. What makes it wait: the files that say what
-to leave out are read in their order, after the repository was opened and before restic looks at anything else. The
-first is a pipe that ends when we let go. The second is only there from then on: a restic whose runner was killed ends
-without a snapshot. A version that reads them in another order would be slower, or fail and say what it lacks.
+restic spends half a second on the key. Meanwhile the runner walks through the directories. restic waits because of its
+exclude files, which it reads in order after it opened the repository. The first is a pipe, which the runner closes when
+the input is complete. The second is only created then: if the runner was killed, restic ends without a snapshot.
+A version with another order of reading would be slower, or fail with the missing file.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class WaitingBackup:
     """A ``restic backup`` that waits for :meth:`go` or :meth:`abandon`; one of them must be called.
 
     Args:
-        program: the program, on its repository.
+        program: the calls of restic on the repository.
         words: options and targets.
-        excludes_file: where what to leave out is written for it.
-        lock: descriptor of the lock it holds as long as it lives, -1 for none.
-        directories: what it stores in addition to the staged files; no link below them is followed.
+        excludes_file: path of the exclude file.
+        lock: descriptor of the lock that restic inherits, -1 for none.
+        directories: the directories to store in addition to the staged files. Links below them are not followed.
 
     Attributes:
-        unconfined: why links could not be forbidden, "" when they were.
+        unconfined: the reason why links could not be forbidden, "" when they were.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class WaitingBackup:
             os.unlink(self._file)
         self._began = self._program.world.monotonic()
         wait, self._gate = os.pipe()
-        # Without this option it walks through everything once more to estimate the size.
+        # Without --no-scan restic walks through everything twice, to estimate the size.
         argv = ["backup", "--json", "--quiet", "--no-scan", "--exclude-file", f"/dev/fd/{wait}"]
         argv += ["--exclude-file", self._file, *self._words]
 
         def run() -> process.Result:
             try:
-                # Of this thread, and so of the program it starts.
+                # Applies to this thread and the program it starts.
                 self.unconfined = confined.forbid_links(self._directories)
                 limit = self._program.timeout
                 return self._program.run(argv, check=False, lock=self._lock, waits=limit, inherit=(wait,))
@@ -70,9 +70,9 @@ class WaitingBackup:
         self._run = Background(run)
 
     def go(self, excludes: t.Iterable[str]) -> process.Result:
-        """Let it run, now that all its input is complete, and wait for its end. ``excludes``: lines of its file."""
+        """Let restic continue with the complete input, and wait for its end. ``excludes``: paths to leave out."""
         if self._program.world.monotonic() - self._began >= self._program.timeout:
-            # It has less than its whole time left, or was ended already: reading the directories took long.
+            # The walk took long: part of its time limit is used, or it was ended already.
             self.abandon()
             self._start()
         text = "".join(f"{line}\n" for line in excludes).encode("utf-8", "surrogateescape")
@@ -92,12 +92,12 @@ class WaitingBackup:
 
 
 def escaped(path: str) -> str:
-    """The pattern that fits a path and no other."""
+    """The pattern that matches exactly one path."""
     return re.sub(r"([\\*?\[\]])", r"\\\1", path)
 
 
 def patterns(paths: t.Iterable[str]) -> tuple[list[str], list[str]]:
-    """Exclusions of exactly these paths: lines of a file, and patterns that no line can hold (odd white space)."""
+    """Exclusions of exactly these paths: lines of a file, and patterns with white space that lines cannot contain."""
     lines, others = [], []
     for path in paths:
         pattern = escaped(path)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls of restic: how a repository is opened, what version will do, and what its exit codes mean."""
+"""Calls of restic: credentials, supported versions and exit codes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Restic:
     """The program, on one repository.
 
     Args:
-        spec: where the repository is and how it is opened.
+        spec: the path and the credentials of the repository.
         state_dir: holds restic's cache.
         timeout: seconds for one call.
     """
@@ -36,7 +36,7 @@ class Restic:
         self._version_checked = False
 
     def require_version(self, known: t.Any = None) -> None:
-        """Refuse a version that is not safe to drive. ``known``: :meth:`signs` of a program whose version is known."""
+        """Refuse an unsupported version. ``known``: :meth:`signs` of a program whose version was checked before."""
         if self._version_checked:
             return
         if not known or known != self.signs():
@@ -45,18 +45,18 @@ class Restic:
             if match is None or (int(match.group(1)), int(match.group(2))) < OLDEST:
                 raise StoreError(
                     f"{self._spec.program} is {said.split(' compiled')[0].strip() or 'unknown'}; 0.18 is the oldest "
-                    "that is safe to drive: install it from Debian 13 or newer, from Homebrew, or the release binary "
+                    "supported version: install it from Debian 13 or newer, from Homebrew, or the release binary "
                     "of restic.net, and name its path as program"
                 )
         self._version_checked = True
 
     def signs(self) -> list[t.Any]:
-        """By which the program is known again."""
-        place = shutil.which(self._spec.program, path=self.world.environ.get("PATH"))
-        if place is None:
+        """Identifies the program file."""
+        program = shutil.which(self._spec.program, path=self.world.environ.get("PATH"))
+        if program is None:
             return []
-        status = os.stat(place)
-        return [os.path.realpath(place), status.st_size, status.st_mtime_ns, status.st_ino]
+        status = os.stat(program)
+        return [os.path.realpath(program), status.st_size, status.st_mtime_ns, status.st_ino]
 
     def run(
         self,
@@ -67,21 +67,21 @@ class Restic:
         timeout: float | None = None,
         waits: float = 0.0,
         inherit: t.Sequence[int] = (),
-        patience: float | None = None,
+        retry_lock: float | None = None,
     ) -> process.Result:
         """One call.
 
         Args:
             check: raise when the exit code is not 0.
-            lock: descriptor of the lock it goes on holding when we are killed, -1 for none.
+            lock: descriptor of the lock that it still holds if we are killed, -1 for none.
             timeout: fewer seconds than the repository's.
-            waits: seconds it may wait for us before its time counts.
-            inherit: other descriptors that it gets.
-            patience: seconds it waits for locks of others, None for half an hour or half of its time.
+            waits: seconds it may wait for us, in addition to the time limit.
+            inherit: other descriptors that it inherits.
+            retry_lock: seconds it waits for locks of others, None for half an hour or half of its time.
         """
         try:
             result = self.world.run(
-                [*self._argv(words[0], patience), *words],
+                [*self._argv(words[0], retry_lock), *words],
                 timeout=min(timeout or self.timeout, self.timeout) + waits,
                 env=self._environment(),
                 check=False,
@@ -89,7 +89,7 @@ class Restic:
             )
         except process.CommandMissing as error:
             raise StoreError(
-                f"{self._spec.program} is not there ({error}); install 0.18 or newer, or name its path"
+                f"{self._spec.program} cannot be run ({error}); install 0.18 or newer, or name its path"
             ) from error
         except process.CommandTimeout as error:
             hint = "" if timeout else "; raise timeout in the backup configuration, backups_timeout of the role"
@@ -105,7 +105,7 @@ class Restic:
         if result.rc == 12:
             return StoreError(
                 f"the key in {self._spec.password_file} does not open {self._spec.path}; without the right one "
-                "its sets are lost. Put the key back that was kept elsewhere"
+                "its sets are lost. Restore the key from your copy"
             )
         if result.rc == 11:
             return StoreError(
@@ -117,12 +117,12 @@ class Restic:
             f"{process.last_words(result.stderr or result.stdout)}"
         )
 
-    def _argv(self, command: str, patience: float | None) -> list[str]:
+    def _argv(self, command: str, retry_lock: float | None) -> list[str]:
         words = [self._spec.program, "--repo", self._spec.path, "--password-file", self._spec.password_file]
         words += ["--cache-dir", os.path.join(self._state_dir, "restic-cache")]
-        if command != "version":  # which a version that does not know the option must answer, too
-            # Another stack may be at work in the same repository; half of the time is left to do the work.
-            seconds = min(self.timeout / 2, LOCK_SECONDS) if patience is None else patience
+        if command != "version":  # versions without the option must answer this call, too
+            # Another stack may use the same repository. Half of the time remains for the work.
+            seconds = min(self.timeout / 2, LOCK_SECONDS) if retry_lock is None else retry_lock
             words += ["--retry-lock", f"{int(seconds)}s"]
         for option in self._spec.options:
             words += ["--option", option]

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A local restic repository as files, without its key.
 
-restic names each file after the sha256 of what is in it, and each call of restic pays half a second for the key. So
-the list of snapshots, and the check of written packs, come from the files themselves.
+restic names each file after the sha256 of its content, and each call of restic spends half a second on the key. So
+snapshots are listed, and written packs checked, from the files themselves.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ class Vanished(StoreError):
 
 
 class RepositoryFiles:
-    """The files of the repository at ``place``, a directory."""
+    """The files of the repository at ``location``, a directory."""
 
-    def __init__(self, place: str) -> None:
-        self.place = place
+    def __init__(self, location: str) -> None:
+        self.location = location
 
     def made(self) -> bool:
         """Whether there is a repository."""
-        return os.path.exists(os.path.join(self.place, "config"))
+        return os.path.exists(os.path.join(self.location, "config"))
 
     def locked(self) -> bool:
-        """Whether restic has a lock there, of whatever process."""
-        return bool(os.listdir(os.path.join(self.place, "locks")))
+        """Whether restic has a lock there, of any process."""
+        return bool(os.listdir(os.path.join(self.location, "locks")))
 
     def snapshots(self) -> list[str]:
         """Ids of all snapshots, of every stack."""
         try:
-            return sorted(_names(os.path.join(self.place, "snapshots")))
+            return sorted(_names(os.path.join(self.location, "snapshots")))
         except OSError as error:
-            raise StoreError(f"the repository {self.place} cannot be read: {error.strerror}") from error
+            raise StoreError(f"the repository {self.location} cannot be read: {error.strerror}") from error
 
     def packs(self) -> set[str]:
-        """Names of all files that hold data."""
-        data = os.path.join(self.place, "data")
+        """Names of all pack files."""
+        data = os.path.join(self.location, "data")
         found: set[str] = set()
         for part in os.listdir(data):
             with contextlib.suppress(FileNotFoundError):
@@ -58,19 +58,19 @@ class RepositoryFiles:
         return sum(self._verify_pack(name) for name in sorted(packs) if int(name[:8], 16) % parts == part)
 
     def verify(self, packs: t.Iterable[str]) -> int:
-        """Read all that describes the repository, and these ``packs``. Returns bytes read.
+        """Read the metadata of the repository, and these ``packs``. Returns bytes read.
 
         Raises:
-            StoreError: a file is not what restic wrote; the text names it.
+            StoreError: a file is damaged; the text names it.
         """
         total = sum(self._verify_pack(name) for name in sorted(packs))
         for kind in ("index", "snapshots"):
-            folder = os.path.join(self.place, kind)
+            folder = os.path.join(self.location, kind)
             total += sum(self._verify(os.path.join(folder, name), name) for name in _names(folder))
         return total
 
     def _verify_pack(self, name: str) -> int:
-        return self._verify(os.path.join(self.place, "data", name[:2], name), name)
+        return self._verify(os.path.join(self.location, "data", name[:2], name), name)
 
     def _verify(self, path: str, name: str) -> int:
         try:

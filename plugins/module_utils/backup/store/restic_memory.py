@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The list of snapshots of a local repository, remembered while the repository has the same snapshots."""
+"""The recorded list of snapshots of a local repository, valid while it has the same snapshots."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Rows = list[dict[str, t.Any]]
 
 
 class Memory:
-    """A note in the state directory about one repository."""
+    """The list of one repository in the state directory."""
 
     def __init__(self, repository: RepositoryFiles, state_dir: str) -> None:
         self._repository = repository
-        name = hashlib.sha256(repository.place.encode()).hexdigest()[:12]
+        name = hashlib.sha256(repository.location.encode()).hexdigest()[:12]
         self._path = os.path.join(state_dir, "manifests", f"snapshots-{name}")
 
     def program(self) -> t.Any:
@@ -30,7 +30,7 @@ class Memory:
         return self._note().get("program")
 
     def rows(self) -> Rows | None:
-        """The list; None when the repository has other snapshots, or nothing is remembered."""
+        """The list; None when the repository has other snapshots, or none is recorded."""
         if not self._repository.made():
             return None
         note = self._note()
@@ -42,7 +42,7 @@ class Memory:
             return None
 
     def keep(self, rows: Rows, program: t.Sequence[t.Any]) -> None:
-        """Remember the list."""
+        """Record the list."""
         if not os.path.isdir(os.path.dirname(self._path)):
             return
         note = {"ids": self._repository.snapshots(), "rows": rows, "program": program}

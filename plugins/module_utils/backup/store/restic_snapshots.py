@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The snapshots of a stack in a restic repository, as far as they are known without a call of restic."""
+"""The snapshots of a stack in a restic repository, with as few calls of restic as possible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_c
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_files import RepositoryFiles
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.restic_memory import Memory
 
-# restic itself tries an unreachable repository again for many minutes; opening it may take this many seconds.
+# Seconds to open a repository. restic itself would retry an unreachable one for many minutes.
 OPEN_TIMEOUT = 60.0
 Rows = t.List[t.Dict[str, t.Any]]  # noqa: UP006 (evaluated at import, where type checkers for 3.9 want typing)
 
@@ -22,7 +22,7 @@ class Snapshots:
 
     Args:
         files: the files of a repository on this host, None elsewhere.
-        memory: what the state directory remembers of them, None elsewhere.
+        memory: their recorded list in the state directory, None elsewhere.
         tag: the tag of the stack.
 
     Attributes:
@@ -59,18 +59,18 @@ class Snapshots:
         return self.made
 
     def forget(self) -> Rows | None:
-        """Forget the list, because it is about to change. Returns it, None when it was unknown."""
+        """Clear the list, because it is about to change. Returns the list, None when it was unknown."""
         known, self._rows = self._rows, None
         return known
 
     def remember(self, rows: Rows) -> None:
-        """Take over a changed list."""
+        """Set a changed list."""
         self._rows = rows
         if self._memory:
             self._memory.keep(rows, self._program.signs())
 
     def _remembered(self) -> Rows | None:
-        """The remembered list; None when other snapshots exist, or nothing is remembered."""
+        """The recorded list; None when other snapshots exist, or none is recorded."""
         rows = self._memory.rows() if self._memory else None
         if rows is not None:
             self.made = True

@@ -12,14 +12,14 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import model as directory
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest
 
-# The staged files of every set are at a path that ends so: restic needs the same path to find the snapshot before.
+# The end of the path of the staged files, the same for each set: restic finds the previous snapshot by it.
 STAGE = "onebox-set"
 
 
 def expected(manifest: Manifest) -> int:
     """The least number of plain files in a snapshot of this set: the staged ones and those of the directories."""
     roots = {facts.root.rstrip("/") + "/": facts for facts in map(directory.of, manifest.sources) if facts}
-    # One inside another is read only once.
+    # Nested directories are read only once.
     apart = [facts for root, facts in roots.items() if not any(root != o and root.startswith(o) for o in roots)]
     staged = 1 + sum(len(source.artefacts) for source in manifest.sources)
     return staged + sum(facts.plain_files for facts in apart)

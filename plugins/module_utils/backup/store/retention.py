@@ -1,12 +1,12 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which sets are kept: 7 daily and 4 weekly, by sequence number and count, never by age against the clock.
+"""Retention: 7 daily and 4 weekly sets, by sequence number and count, never by age against the clock.
 
-Both restic and borg delete the newest snapshots when the clock has gone back (40 daily ones, then three dated 1980:
-they drop exactly those three), and tools that compare with *now* delete everything once backups stop. Here the order is
-the sequence number, days without a backup are not counted, and a doubt means that nothing is deleted. Weekly follows
-borg: a week whose newest set is a kept daily takes no weekly slot, so that 11 sets stay, the oldest 28 to 34 days old.
+restic and borg delete the newest snapshots after the clock was set back (40 daily ones, then three dated 1980: they
+delete those three). Tools that compare with *now* delete everything once backups stop. Here sets are ordered by their
+sequence number, days without a backup are not counted, and nothing is deleted while the clock is suspect. Weekly sets
+follow borg: a week whose newest set is a kept daily uses no weekly slot. So 11 sets are kept, up to 28 to 34 days old.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ TOLERANCE = dt.timedelta(hours=26)
 
 @dataclass(frozen=True)
 class Candidate:
-    """A set as retention sees it.
+    """The properties of a set for retention.
 
-    ``taken`` is local wall time at the start of the run, without zone; it may be off. ``understood`` is False for a set
-    whose manifest cannot be read or is of a newer version: it is kept and takes no slot. ``complete`` is False for one
-    that lacks a source: as many of them as of daily sets are kept, too, and none takes the slot of another.
+    ``taken`` is local wall time at the start of the run, without zone; it may be wrong. ``understood`` is False for a
+    set whose manifest cannot be read or is of a newer version: it is kept and uses no slot. ``complete`` is False for
+    one that lacks a source: the daily number of them is kept in addition, and they do not use slots of complete sets.
     """
 
     seq: int
@@ -38,7 +38,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Policy:
-    """How many to keep. ``max_delete`` is the circuit breaker for a mistyped policy: deletions in one run."""
+    """The numbers of sets to keep. ``max_delete`` limits the deletions in one run, against a mistyped policy."""
 
     daily: int = 7
     weekly: int = 4
@@ -48,13 +48,13 @@ class Policy:
 
 @dataclass(frozen=True)
 class Plan:
-    """What retention would do.
+    """The sets to keep and to delete.
 
     Attributes:
         keep: sequence number to reasons.
         surplus: every set outside the policy, oldest first.
-        delete: what may be deleted in this run, oldest first.
-        reason: why ``delete`` is shorter than ``surplus``, "" when it is not.
+        delete: the sets to delete in this run, oldest first.
+        reason: the reason why ``delete`` is shorter than ``surplus``, "" when it is not.
     """
 
     keep: t.Mapping[int, tuple[str, ...]]
@@ -73,15 +73,15 @@ def plan(
     safe_elsewhere: bool = True,
     force: bool = False,
 ) -> Plan:
-    """Decide what to keep and what to delete.
+    """Decide which sets to keep and which to delete.
 
     Args:
         sets: committed sets only.
         now: local wall time, without zone.
-        clock_trusted: False when the system says its clock is not synchronised.
-        run_verified: the run that asks committed and verified a set.
-        safe_elsewhere: the off-site copies of what is kept are confirmed (or there is no off-site).
-        force: lift the limit of ``max_delete`` (a person has seen the plan); no other guard is lifted.
+        clock_trusted: False when the system reports that its clock is not synchronised.
+        run_verified: whether this run committed and verified a set.
+        safe_elsewhere: whether the off-site copies of the kept sets are confirmed (or off-site is not configured).
+        force: lift the limit of ``max_delete`` (a person has checked the plan). Other guards are not lifted.
     """
     newest_first = sorted(sets, key=lambda item: -item.seq)
     good = [item for item in newest_first if item.understood and item.complete]
@@ -92,7 +92,7 @@ def plan(
 
     for item in newest_first:
         if not item.understood:
-            hold(item, "not understood")
+            hold(item, "not readable")
         if item.pinned:
             hold(item, "pinned")
     lacking = [item for item in newest_first if item.understood and not item.complete]
@@ -117,7 +117,8 @@ def plan(
 def _slots(
     good: t.Sequence[Candidate], now: dt.datetime, policy: Policy, hold: t.Callable[[Candidate, str], None]
 ) -> None:
-    # A set from the future uses no slot: it must not push real days out. It is kept while it is among the newest.
+    # A set from the future uses no slot, so that it does not displace real days. It is kept while it is among the
+    # newest.
     dated = [item for item in good if item.taken <= now + TOLERANCE]
     days: list[dt.date] = []
     daily: set[int] = set()
@@ -154,10 +155,10 @@ def _doubt(
     if good[0].taken > now + TOLERANCE:
         return f"set {good[0].seq} is dated in the future: the clock is suspect"
     if len(good) > 1 and now < good[1].taken - TOLERANCE:
-        return f"it is earlier than set {good[1].seq}: the clock went back"
-    # A clock that stays wrong for several runs agrees with its own sets, so most of the sets must agree, too.
+        return f"it is earlier than set {good[1].seq}: the clock was set back"
+    # A clock that is wrong for several runs agrees with its own sets, so it must agree with most of the sets.
     if now < sorted(item.taken for item in good)[len(good) // 2] - TOLERANCE:
-        return "it is earlier than most of the sets: the clock went back"
+        return "it is earlier than most of the sets: the clock was set back"
     if not safe_elsewhere:
         return "the off-site copy of the kept sets is not confirmed"
     return ""

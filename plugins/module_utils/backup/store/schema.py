@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One schema for all fields of a manifest, checked before any of them is used.
+"""The schema of all fields of a manifest, checked before any of them is used.
 
-Whoever reads a manifest joins its names to paths, compares its numbers and hands its words to programs. Everything has
-a type and a bound here, a name is what a backup configuration allows, and a path in the facts is one of the files that
-the source lists with a checksum. Keys that are not named here are bounded, and kept: another version knows them.
+Readers of a manifest join its names to paths, compare its numbers and pass its texts to programs. So every value has a
+type and a bound here. Names follow the rules of backup configurations. A path in the facts must be one of the files
+that the source lists with a checksum. Unknown keys are bounded and kept, because another version may use them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Malformed(StoreError):
 
 
 class Facts(dict[str, t.Any]):
-    """Facts of a source. A field that is missing is an error of the set, with the field's name, wherever it is read.
+    """Facts of a source. Reading a missing field is an error of the set that names the field.
 
     Args:
         where: the set's source, for the message.
@@ -61,30 +61,28 @@ class Facts(dict[str, t.Any]):
 
 @contextlib.contextmanager
 def of_set(where: str) -> t.Iterator[None]:
-    """Raise the exceptions of reading a damaged set as :class:`StoreError` with ``where``."""
+    """Convert exceptions of reading a damaged set to :class:`StoreError` with ``where``."""
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, EOFError) as error:
-        raise StoreError(
-            f"{where}: its files are not as a backup writes them ({_words(error)}). Use another set."
-        ) from error
+        raise StoreError(f"{where}: its files are damaged ({_described(error)}). Use another set.") from error
     except (tarfile.TarError, sqlite3.Error) as error:
-        raise StoreError(f"{where}: an archive of it is damaged ({_words(error)}). Use another set.") from error
+        raise StoreError(f"{where}: an archive of it is damaged ({_described(error)}). Use another set.") from error
 
 
-def _words(error: Exception) -> str:
+def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error)[:200]}"
 
 
 def decode(data: bytes) -> dict[str, t.Any]:
-    """The JSON of a manifest, without what JSON leaves open: two keys of a name, NaN, any depth. Raises ValueError."""
+    """Strict JSON for a manifest: without duplicate keys, NaN and unlimited depth. Raises ValueError."""
     if len(data) > MAX_BYTES:
         raise Malformed(f"it is larger than {MAX_BYTES >> 20} MiB")
 
     def pairs(rows: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
         found = dict(rows)
         if len(found) != len(rows):
-            raise Malformed("a key is there twice")
+            raise Malformed("a key exists twice")
         return found
 
     def constant(word: str) -> t.NoReturn:
@@ -102,7 +100,7 @@ def decode(data: bytes) -> dict[str, t.Any]:
 
 def number(value: t.Any, where: str, most: int = MAX_NUMBER, least: int = 0) -> int:
     """A whole number. Raises :class:`Malformed`."""
-    # A bool is an int to Python, and no number to JSON.
+    # In Python a bool is an int, in JSON it is not a number.
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise Malformed(f"{where} is not a whole number from {least} to {most}: {_shown(value)}")
     return value
@@ -121,7 +119,7 @@ def text(value: t.Any, where: str, most: int = _MAX_TEXT) -> str:
 
 
 def matching(pattern: re.Pattern[str], what: str) -> Check:
-    """A check for a text that fits ``pattern``."""
+    """A check for a text that matches ``pattern``."""
 
     def check(value: t.Any, where: str) -> str:
         if not pattern.match(text(value, where)):
@@ -131,7 +129,7 @@ def matching(pattern: re.Pattern[str], what: str) -> Check:
     return check
 
 
-name = matching(NAME, "a name as a backup configuration allows it")
+name = matching(NAME, "a name that a backup configuration allows")
 sha256 = matching(_SHA256, "a SHA-256")
 word = matching(_WORD, "a word that does not begin with a dash")
 setting = matching(_SETTING, "the name of a setting")
@@ -185,7 +183,7 @@ def moment(value: t.Any, where: str) -> str:
 
 
 def anything(value: t.Any, where: str, depth: int = 0) -> None:
-    """Limit the size of values without a rule of their own. Raises :class:`Malformed`."""
+    """Limit the size of values without a specific check. Raises :class:`Malformed`."""
     if depth > _MAX_DEPTH:
         raise Malformed(f"{where} is nested too deeply")
     if isinstance(value, dict):

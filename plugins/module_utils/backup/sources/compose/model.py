@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facts of a source of plain files: the compose file, the env file, what rebuilds the stack."""
+"""Facts of a compose source: the compose file, the env file and other files that rebuild the stack."""
 
 from __future__ import annotations
 

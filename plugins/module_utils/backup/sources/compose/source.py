@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of a stack as a source: the compose file, the env file, what rebuilds the stack."""
+"""The compose source: the compose file, the env file and other files that rebuild the stack."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, 
 if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.backup.capture import Capturer
 
-# Bytes of one file: it is held in memory.
+# Largest size of a file in bytes: files are read into memory.
 _MOST = 64 << 20
 
 
@@ -77,7 +77,7 @@ class ComposeKind(Kind):
         job.finished += [_step(job, path) for path in paths]
 
     def rehearse(self, job: RehearseJob, source: Source) -> Rehearsed:
-        # Plain copies: fetching compared their checksums.
+        # Plain copies: the fetch already compared their checksums.
         return Rehearsed({"files": len(ComposeFacts.from_dict(source.facts).files)})
 
     def import_(self, context: Context, spec: SourceSpec, datum: Datum, scratch: str) -> Import:
@@ -90,23 +90,23 @@ class ComposeKind(Kind):
         return [os.path.dirname(path) for path in spec.files]
 
 
-_NO_IMPORT = "source {} is of kind compose, which takes no data"
+_NO_IMPORT = "source {} is of kind compose, which cannot be imported"
 
 
 def _wanted(job: RestoreJob, spec: SourceSpec, facts: ComposeFacts) -> list[str]:
-    """The files to write: of the stack only those that the backup configuration names."""
+    """The files to write. In the stack, only those that the backup configuration names."""
     left_out = () if job.into else write.undeclared(spec, facts)
     return [path for path in facts.files if path not in left_out]
 
 
 def _step(job: RestoreJob, path: str) -> str:
-    return f"file {write.target(path, job.into)} written, a previous one kept next to it"
+    return f"file {write.target(path, job.into)} written, a previous one saved next to it"
 
 
 def _read(path: str) -> tuple[bytes, os.stat_result]:
-    """A file of the stack and its status. Links on the way count when only root could have made them."""
+    """A file of the stack and its status. Only links that root made are followed."""
     if beneath.foreign_link(path):
-        raise SourceError(f"{path}: {beneath.foreign_link(path)} is a link that root did not make. Name its target")
+        raise SourceError(f"{path}: {beneath.foreign_link(path)} is a link that root did not create. Name its target")
     real = os.path.realpath(path)
     try:
         with beneath.open_directory(os.path.dirname(real)) as folder:
@@ -116,7 +116,7 @@ def _read(path: str) -> tuple[bytes, os.stat_result]:
             if not stat.S_ISREG(status.st_mode):
                 raise SourceError(f"{path} is not a plain file")
             if status.st_size > _MOST:
-                raise SourceError(f"{path} has {status.st_size >> 20} MiB: a source of files is for small files")
+                raise SourceError(f"{path} has {status.st_size >> 20} MiB. Use kind directory for large files")
             return file.read(_MOST), status
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The facts of a source of plain files in a manifest."""
+"""Validate the facts of a compose source in a manifest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_ID = 0xFFFFFFFF
 
 
 def validate(value: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:
-    """Check the facts of a manifest before they are used. A new fact that is used belongs here.
+    """Check the facts of a manifest before they are used. Add each new fact here.
 
     Args:
         artefacts: SHA-256 of each file of the source, by path.

@@ -4,7 +4,7 @@
 """Write the compose files of a set: only to configured paths, or below the directory that the operator named.
 
 Every name comes from a manifest. A file is written relative to the descriptor of its directory, so that neither a name
-nor a link that somebody put on its way leads elsewhere.
+nor a planted link leads elsewhere.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, 
 
 
 def undeclared(spec: SourceSpec, facts: ComposeFacts) -> list[str]:
-    """Paths of the set that the backup configuration does not name (any more): they are not written to."""
+    """Paths of the set that the backup configuration does not name (any more). They are not written."""
     declared = {os.path.normpath(path) for path in spec.files}
     return [path for path in facts.files if os.path.normpath(path) not in declared]
 
@@ -34,7 +34,7 @@ def target(path: str, into: str) -> str:
 def put_files(
     facts: ComposeFacts, paths: t.Sequence[str], staged: str, into: str, stamp: str, owners: bool
 ) -> list[str]:
-    """Write the files of a compose source. Returns the paths of previous copies, which are kept.
+    """Write the files of a compose source. Returns the paths of the previous copies.
 
     Args:
         paths: the files to write, as the set names them.
@@ -44,7 +44,7 @@ def put_files(
         owners: set owner and group.
 
     Raises:
-        RestoreRefused: a path leads through a link that somebody else could have made.
+        RestoreRefused: a path contains a link that another user could have created.
         FileError, OSError: a file cannot be written.
     """
     aside = []
@@ -77,4 +77,4 @@ def _split(path: str, into: str) -> tuple[str, str]:
     try:
         return folder, beneath.check_relative(name)
     except beneath.UnsafePath as error:
-        raise RestoreRefused(f"{path!r} leaves {folder}; nothing of it was written") from error
+        raise RestoreRefused(f"{path!r} leaves {folder}. Nothing was written") from error

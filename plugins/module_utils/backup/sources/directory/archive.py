@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directories: archived as tar (plain files) or handed to restic as they are; SQLite files by SQLite's backup API.
+"""Capture a directory: archived as tar, or left to restic. SQLite files are copied by SQLite's backup API.
 
-A file that changes while it is read is a warning with its path; the stored content is the hashed content. A database
-that is written to belongs into ``sqlite`` or into a source of its own.
+A file that changes while it is read causes a warning with its path; the stored content is the hashed content. A
+database in use belongs in ``sqlite`` or in a source of its own.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ def capture(
     """Capture ``root`` as source ``name``: its list, its SQLite files, and with ``archive`` a tar of the rest.
 
     Args:
-        before: path of the list of the last set, "" for none; only used for files that the store reads.
+        before: path of the list of the previous set, "" for none. Only used when the store reads the files.
         limits: the limits of the directory.
 
     Raises:
-        SourceLimit: it exceeds them, or has content that cannot be backed up. Its staged files are removed.
+        SourceLimit: it exceeds the limits, or has content that cannot be backed up. Its staged files are removed.
         SourceError: it cannot be read.
     """
     walk.raise_open_files()
@@ -96,7 +96,7 @@ def capture(
         archive=f"files/{name}.tar" if archive else "",
         databases={path: f"sqlite/{name}/{path}" for path in found.databases},
     )
-    # Companions even where there were none: the store reads later, and a newer one does not fit our copy.
+    # Exclude companions that do not exist yet: the store reads later, and a newer one does not match our copy.
     companions = [path + tail for path in found.databases for tail in walk.COMPANIONS]
     excludes = [os.path.join(root, path) for path in dict.fromkeys([*found.databases, *companions, *found.skipped])]
     return Captured(artefacts, facts, _warnings(found, take), excludes)
@@ -115,7 +115,7 @@ def _warnings(found: Listing, take: _Take) -> list[str]:
 
 
 def _write_list(found: listing.Listing, take: _Take, staging: str, name: str) -> list[Artefact]:
-    """Go through a directory once. Returns the artefacts of the SQLite files, and last that of the list."""
+    """Walk through a directory once. Returns the artefacts of the SQLite files, and last that of the list."""
     artefacts = []
     target = f"files/{name}.list"
     with files.HashedFile(trees.private_parents(staging, target)) as file:
@@ -141,41 +141,41 @@ def _write_list(found: listing.Listing, take: _Take, staging: str, name: str) ->
 
 
 def _copy_database(found: Listing, path: str, staging: str, target: str) -> Artefact:
-    place = trees.private_parents(staging, target)
-    # The file must be made by us, private, before SQLite opens it by name.
-    files.write_new(place, b"", durable=False)
+    target_path = trees.private_parents(staging, target)
+    # We create the file, private, before SQLite opens it by name.
+    files.write_new(target_path, b"", durable=False)
     live_path = os.path.join(found.root, path)
     descriptor = found.open_file(path)
     if descriptor is None:
-        raise SourceLimit(f"the SQLite file {live_path} became something else while it was read")
+        raise SourceLimit(f"the SQLite file {live_path} changed its type while it was read")
     try:
         uri = f"file:{urllib.parse.quote(os.fsencode(live_path))}?mode=ro"
         with (
             contextlib.closing(sqlite3.connect(uri, uri=True, timeout=60)) as live,
-            contextlib.closing(sqlite3.connect(place)) as copy,
+            contextlib.closing(sqlite3.connect(target_path)) as copy,
         ):
             live.execute("PRAGMA schema_version").fetchone()
-            # SQLite knows paths only, and one of them may lead elsewhere by now.
+            # SQLite opens paths, and a path may have been redirected since the walk.
             if not _has_open(descriptor):
-                raise SourceLimit(f"the SQLite file {live_path} is not the file that the walk found. Check for a link")
+                raise SourceLimit(f"the SQLite file {live_path} was replaced during the walk. Check for a link")
             live.backup(copy)
             (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
             (mode,) = live.execute("PRAGMA journal_mode").fetchone()
             copy.execute("PRAGMA journal_mode = DELETE")
             if mode == "wal":
-                copy.execute("PRAGMA journal_mode = WAL")  # kept in the file; the log itself is removed at the close
+                copy.execute("PRAGMA journal_mode = WAL")  # the log is removed when it is closed
     except sqlite3.Error as error:
         raise SourceLimit(f"the SQLite file {live_path} cannot be backed up: {error}") from error
     finally:
         os.close(descriptor)
     if verdict != "ok":
         raise SourceLimit(f"the SQLite file {live_path} is damaged: {verdict}")
-    sha256, size = files.digest(place)
+    sha256, size = files.digest(target_path)
     return Artefact(target, size, sha256)
 
 
 def _has_open(descriptor: int) -> bool:
-    """Whether this process has the same file open by another descriptor, too; true where that cannot be determined."""
+    """Whether this process has the same file open by another descriptor, too; true when unknown."""
     wanted = os.fstat(descriptor)
     try:
         numbers = [int(name) for name in os.listdir("/proc/self/fd")]
@@ -192,7 +192,7 @@ def _has_open(descriptor: int) -> bool:
 
 
 class _Take:
-    """Reads the entries of the walk. Returns lines for the list; b"" for an entry that vanished or changed its type."""
+    """Reads the entries of the walk. Returns lines for the list, b"" for an entry that vanished or changed its type."""
 
     def __init__(self, found: Listing) -> None:
         self.found = found
@@ -200,7 +200,7 @@ class _Take:
         self.links = listing.HardLinks()
         self.entries = 0
         self.bytes = 0
-        # Bytes that files are longer than their stored data.
+        # Bytes of holes: the size of the files minus their stored data.
         self.holes = 0
         self.files = 0
         self.changed: list[str] = []
@@ -228,12 +228,12 @@ class _Take:
         """Read an entry that is not a plain file."""
 
     def change(self, path: str) -> None:
-        """Remember a file that changed while it was read."""
+        """Record a file that changed while it was read."""
         self.changed.append(path)
 
 
 class _Look(_Take):
-    """Leaves the files to the store and hashes those that changed since the list ``before``."""
+    """Hashes the files that changed since the list ``before``. The store reads the files itself."""
 
     def __init__(self, found: Listing, before: str) -> None:
         super().__init__(found)
@@ -251,7 +251,7 @@ class _Look(_Take):
             return b""
         try:
             if blocks:
-                # The store reads holes as zeros, each time.
+                # The store reads holes as zeros in every run.
                 self.limits.hole(status.st_size - sparse.data_bytes(sparse.segments(descriptor, status.st_size)))
             if known:
                 self.bytes += status.st_size
@@ -263,13 +263,13 @@ class _Look(_Take):
         self.bytes += size
         if _moved(status, after):
             self.change(path)
-            # The hashed content may be a mix: with the old times the file is hashed again next time.
+            # The hashed content may be mixed. Record the old times, so that the next run hashes the file again.
             after = status
         return listing.head(path, after, size, hard=hard, blocks=blocks) + listing.tail(sha256, extended)
 
 
 class _Archive(_Take):
-    """Puts everything into a tar."""
+    """Writes everything to a tar."""
 
     def __init__(self, found: Listing, staging: str, target: str) -> None:
         super().__init__(found)
@@ -286,7 +286,7 @@ class _Archive(_Take):
         try:
             self._stack.__exit__(*why)
         except (files.FileError, OSError):
-            # The end of the archive did not fit on a full disk: the earlier error says more.
+            # The disk is full and the end of the archive does not fit. The earlier error says more.
             if why[0] is None:
                 raise
 
@@ -326,10 +326,10 @@ def _moved(before: os.stat_result, after: os.stat_result) -> bool:
 def check(
     facts: DirectoryFacts, staged: str, restored: str, owners: bool, lost: t.Collection[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """Compare a restored root with the list of the set. Returns differences, and what changed under way.
+    """Compare a restored root with the list of the set. Returns differences, and files that changed during the backup.
 
     Args:
-        lost: attributes that could not be set there.
+        lost: attributes that could not be set.
     """
     expected = listing.read(os.path.join(staged, facts.list))
     if facts.list_order != WALK:  # a set of version 1.0.0

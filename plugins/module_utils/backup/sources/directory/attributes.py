@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Attributes of a file apart from owner and mode: extended attributes, among them ACLs and capabilities.
 
-Kept is what means the same after a restore. Labels of SELinux and checksums of IMA are given by the host that restores.
+Attributes that depend on the host are left out: labels of SELinux and checksums of IMA.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import typing as t
 
 _NO_SUPPORT = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES}
 _LEFT_OUT = ("security.selinux", "security.ima", "security.evm", "security.apparmor", "system.nfs4_acl", "btrfs.")
-# What only root may set, or read.
+# Attributes that only root may set, or read.
 _ROOT_ONLY = ("security.", "trusted.")
 Attributes = dict[str, bytes]
 
@@ -35,7 +35,7 @@ def read(descriptor: int) -> Attributes:
     for name in names:
         if name.startswith(_LEFT_OUT):
             continue
-        # One that was removed since it was listed.
+        # An attribute that was removed since it was listed.
         with contextlib.suppress(OSError):
             found[name] = os.getxattr(descriptor, name)
     return found
@@ -53,10 +53,10 @@ def write(descriptor: int, attributes: t.Mapping[str, bytes]) -> list[str]:
 
 
 def digests(attributes: t.Mapping[str, bytes]) -> dict[str, str]:
-    """Attributes as a list has them: name and the beginning of the sha256 of each."""
+    """Attributes in the form of a list: the name and the beginning of the sha256 of each."""
     return {name: hashlib.sha256(value).hexdigest()[:16] for name, value in sorted(attributes.items())}
 
 
 def comparable(found: t.Mapping[str, str], owners: bool) -> dict[str, str]:
-    """Those that can be compared: without ``owners`` what only root may set is left out."""
+    """The comparable attributes: without ``owners``, those that only root may set are left out."""
     return {name: value for name, value in found.items() if owners or not name.startswith(_ROOT_ONLY)}

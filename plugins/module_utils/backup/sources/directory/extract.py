@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Unpack an archive of ours: by descriptors, no member outside of the directory, holes as holes.
+"""Unpack one of our archives: by descriptors, without members outside of the directory, with holes.
 
-The directory is one that only this user can enter. That nothing is followed all the same is for the archive: one that
-somebody else wrote could bring a link first, and then a file whose way leads through it.
+Only this user can enter the directory. Links are still not followed, because of the archive: a forged one could contain
+a link, and then a file whose path leads through it.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class _Way:
 
 
 def extract(archive: str, into: str, owners: bool, limits: Limits | None = None) -> list[str]:
-    """Unpack our own kind of tar below ``into``, an existing directory; whatever would leave it is refused.
+    """Unpack one of our archives below ``into``, an existing directory. Members that would leave it are refused.
 
     Args:
-        owners: give files to their owners (root only).
+        owners: set the owners of files (root only).
         limits: checks the free room.
 
     Returns:
@@ -85,7 +85,7 @@ def extract(archive: str, into: str, owners: bool, limits: Limits | None = None)
                     parent = way.to(folder)
                 except OSError as error:
                     raise StoreError(
-                        f"{archive} holds {info.name!r}, whose way leads through a link or nowhere; refused"
+                        f"{archive} holds {info.name!r}, whose path is missing or leads through a link; refused"
                     ) from error
                 if info.isdir():
                     dirs.append(info)
@@ -94,7 +94,7 @@ def extract(archive: str, into: str, owners: bool, limits: Limits | None = None)
                     _dress(parent, name, info, owners, lost)
         except tarfile.TarError as error:
             raise StoreError(f"{archive} is damaged: {error}; use another set") from error
-        # Last: a directory may be read-only, and adding entries changes its time.
+        # Last, because a directory may be read-only, and adding entries changes its time.
         for info in reversed(dirs):
             folder, name = _place(info, archive)
             _dress(way.to(folder), name, info, owners, lost)
@@ -153,25 +153,25 @@ def _file(tar: tarfile.TarFile, info: tarfile.TarInfo, parent: int, name: str, l
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(name, flags, 0o600, dir_fd=parent)
     try:
-        place = 0
+        position = 0
         for offset, length in parts:
-            if offset < place or length < 0 or offset + length > info.size:
-                raise StoreError(f"{info.name!r} has parts outside of itself; use another set")
+            if offset < position or length < 0 or offset + length > info.size:
+                raise StoreError(f"{info.name!r} has parts beyond its end; use another set")
             source.seek(offset)
-            for place in range(offset, offset + length, sparse.BLOCK):
-                block = source.read(min(sparse.BLOCK, offset + length - place))
+            for position in range(offset, offset + length, sparse.BLOCK):
+                block = source.read(min(sparse.BLOCK, offset + length - position))
                 limits.moved(len(block))
-                # Unwritten blocks become a hole.
+                # Unwritten blocks become holes.
                 if not sparse.zeros(block):
-                    _write_all(descriptor, block, place)
-            place = offset + length
+                    _write_all(descriptor, block, position)
+            position = offset + length
         os.ftruncate(descriptor, info.size)
     finally:
         os.close(descriptor)
 
 
-def _write_all(descriptor: int, data: bytes, place: int) -> None:
-    os.lseek(descriptor, place, os.SEEK_SET)
+def _write_all(descriptor: int, data: bytes, position: int) -> None:
+    os.lseek(descriptor, position, os.SEEK_SET)
     while data:
         data = data[os.write(descriptor, data) :]
 
@@ -189,7 +189,7 @@ def _dress(parent: int, name: str, info: tarfile.TarInfo, owners: bool, lost: se
     try:
         if owners:
             os.fchown(descriptor, info.uid, info.gid)
-        # Mode first: an ACL that is set after it has the same rights of the group in it.
+        # Mode first: setting an ACL afterwards sets the same rights of the group.
         os.fchmod(descriptor, info.mode)
         lost.update(attributes.write(descriptor, tar_format.attributes_of(info)))
         os.utime(descriptor, (info.mtime, info.mtime))
@@ -198,7 +198,7 @@ def _dress(parent: int, name: str, info: tarfile.TarInfo, owners: bool, lost: se
 
 
 def overlay_databases(facts: DirectoryFacts, staged: str, into: str, owners: bool) -> None:
-    """Put the SQLite copies of a set to their places below a restored root, with the owner and mode of the list."""
+    """Copy the SQLite files of a set to their paths below a restored root, with the owner and mode of the list."""
     if not facts.databases:
         return
     rows = listing.find(os.path.join(staged, facts.list), facts.databases)
@@ -217,7 +217,7 @@ def overlay_databases(facts: DirectoryFacts, staged: str, into: str, owners: boo
                 _copy(os.path.join(staged, artefact), parent, name)
                 owner = (rows[path]["uid"], rows[path]["gid"]) if owners else (-1, -1)
                 parent.dress(name, rows[path]["mode"], owner)
-                # Its times show whether entries were added or removed during the backup; this copy was not.
+                # Its times show whether entries were added or removed during the backup. This copy did not change it.
                 os.utime(parent.descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 

@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 
 _SQLITE = b"SQLite format 3\0"
 _COMPANIONS = ("-wal", "-shm", "-journal")
-# The last names of files that only a server's data directory has.
+# Names of files that only a server's data directory has.
 _SERVERS = {
     "PG_VERSION": ("PostgreSQL", "kind: postgresql"),
     "ibdata1": ("MySQL or MariaDB", "a dump of it"),
@@ -36,7 +36,7 @@ _NAMED = re.compile(
 _CHANGED = re.compile(rb'"mtime":(\d+),')
 # A file written to within this time counts as in use.
 _RECENT = 24 * 3600
-# Files to open only because they are recent; those with a known name are always opened.
+# Most files to open only because they are recent. Files with a known name are always opened.
 _MOST_RECENT = 20_000
 _SHOWN = 5
 
@@ -45,7 +45,7 @@ def databases_in(listed: str, root: str, copied: t.Collection[str], now: float) 
     """A warning for the databases in use that a directory source holds as plain files.
 
     Args:
-        listed: the path of the list that was made of the directory.
+        listed: the path of the list of the directory.
         root: the directory.
         copied: paths below it that were copied as databases.
         now: seconds since 1970.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Import a directory from elsewhere into a directory source, in the way a restore does."""
+"""Import a directory from elsewhere into a directory source, with the steps of a restore."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ class TreeImport(FileImport):
         if not os.path.isdir(file) or os.path.islink(file):
             raise MigrationError(f"{file} is not a directory")
         target = os.path.realpath(spec.path)
-        place = os.path.realpath(file)
-        if os.path.commonpath([target, place]) in (target, place):
+        real = os.path.realpath(file)
+        if os.path.commonpath([target, real]) in (target, real):
             raise MigrationError(f"{file} and {spec.path} contain each other. Copy it to another directory first")
         got = self._read("list", archive=False)
         self.warnings = list(got.warnings)
         self.sha256 = self._digest(got)
 
     def _read(self, name: str, archive: bool) -> directories.Captured:
-        """Read it as a source is: SQLite files by SQLite's own interface, everything with its hash."""
+        """Capture it like a source: SQLite files by SQLite's own interface, everything with its hash."""
         self._staged = os.path.join(self.scratch, name)
         trees.private_dir(self._staged)
         return directories.capture(self.file, (), self.spec.sqlite, self._staged, self.spec.name, archive=archive)
 
     def _digest(self, got: directories.Captured) -> str:
-        """Of names, modes, owners and contents: copied again it is the same directory."""
+        """The digest of names, modes, owners and contents. A copy of the directory has the same."""
         return listing.digest(os.path.join(self._staged, got.facts.list))
 
     def step(self, stamp: str) -> str:
@@ -52,7 +52,7 @@ class TreeImport(FileImport):
         return f"directory {path}: copied from {self.file}, compared; the previous one becomes {path}.before-{stamp}"
 
     def try_out(self) -> dict[str, t.Any]:
-        """Read it again with all content, and check that nothing changed."""
+        """Read it again with all content, and check that it did not change."""
         got = self._read("archive", archive=True)
         if self._digest(got) != self.sha256:
             raise MigrationError(
@@ -63,7 +63,7 @@ class TreeImport(FileImport):
         return {"entries": self._facts.entries - 1}
 
     def move_in(self, stamp: str) -> str:
-        """Copy it next to the live directory, compare, swap names. Returns the previous copy, "" for none."""
+        """Copy it, compare the copy, and swap it with the live directory. Returns the previous copy, "" for none."""
         target = self.spec.path
         owners = self.context.world.is_root
         note = _swap_note(self.spec)
@@ -79,7 +79,7 @@ class TreeImport(FileImport):
                 )
             self.warnings += restore.not_kept(self.spec.name, lost, target)
             trees.sync_tree(new.tree)
-            # Killed in the middle of the swap, the next run finishes it: see finish().
+            # If this run is killed during the swap, the next run finishes it, see finish().
             aside = f"{os.path.basename(target)}.before-{stamp}"
             kept = {"fresh": list(new.fresh), "sha256": self.sha256, "file": self.file}
             self.context.state.write(note, kept)
@@ -90,17 +90,17 @@ class TreeImport(FileImport):
 
 
 def finish(context: Context, spec: SourceSpec) -> str:
-    """Finish a swap of names that was killed in the middle. Returns a line for the report, "" for none."""
+    """Finish an interrupted swap of names. Returns a line for the report, "" for none."""
     note = context.state.read(_swap_note(spec))
     if not note:
         return ""
     settled = swap.settle(spec.path)
     with swap.open_parent(spec.path) as parent:
-        arrived = list(swap.identity(parent, os.path.basename(spec.path))) == note["fresh"]
-    if arrived:
+        imported = list(swap.identity(parent, os.path.basename(spec.path))) == note["fresh"]
+    if imported:
         note_import(context, spec.name, note["sha256"], note["file"])
     context.state.write(_swap_note(spec), {})
-    return f"{spec.path}: finished the swap of names that was interrupted" if settled and arrived else ""
+    return f"{spec.path}: finished the swap of names that was interrupted" if settled and imported else ""
 
 
 def _swap_note(spec: SourceSpec) -> str:

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much a directory may ask of a run: depth, entries, holes, time and room. What asks for more is left out alone.
+"""Limits of a directory: depth, entries, holes, time and space. Only a directory that exceeds them is left out.
 
-Whoever may write to a directory decides what is in it: a thousand directories in each other, one file of a terabyte
-without a byte on the disk, a file that grows as fast as it is read. None of that may stop the backup of anything else.
+Users who may write to a directory control its content: a thousand nested directories, a file of a terabyte without any
+data on the disk, a file that grows as fast as it is read. Such content must not stop the backup of other sources.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
-# A restored path must still be one that a program can open (PATH_MAX is 4096), and each level is an open directory.
+# Programs must be able to open a restored path (PATH_MAX is 4096), and each level is an open directory.
 DEPTH = 1900
 PATH_BYTES = 3800
 ENTRIES = 5_000_000
 HOLE_BYTES = 64 << 30
-# The time limit is for directories that do not progress: bytes and entries add to it.
+# The time limit is for directories without progress: bytes and entries extend it.
 _BYTES_PER_SECOND = 16 << 20
 _ENTRIES_PER_SECOND = 200
 _ROOM_EVERY = 8 << 20
@@ -29,17 +29,17 @@ _ROOM_EVERY = 8 << 20
 
 @dataclass
 class Limits:
-    """The limits of one directory, and their use. The defaults suit a restored copy of ours: no time limit.
+    """The limits of one directory, and their use. The defaults, without a time limit, are for restored copies.
 
     Attributes:
         root: the directory, for messages.
-        seconds: time it may take, plus a second for each 16 MiB read and for each 200 entries; 0 for any.
+        seconds: time limit, plus a second for each 16 MiB read and for each 200 entries; 0 for none.
         entries: most entries.
-        hole_bytes: most bytes that files are long and do not have on the disk.
-        writes_to: where the run writes, "" to skip the check of free room.
+        hole_bytes: most bytes of holes in all files.
+        writes_to: directory that the run writes to, "" to skip the check of free space.
         reserve: bytes that must stay free there.
         world: the clock; without one there is no time limit.
-        beat: called at each step, so that another process knows that this one goes on.
+        beat: called at each step, to signal progress to another process.
     """
 
     root: str = ""
@@ -73,12 +73,12 @@ class Limits:
         if path.count("/") >= DEPTH or len(path) * 4 > PATH_BYTES and len(path.encode("utf-8", "replace")) > PATH_BYTES:
             shown = f"{path[:60]}…{path[-20:]}"
             raise SourceLimit(
-                f"{self.root} holds directories in each other to more than {DEPTH} levels or {PATH_BYTES} bytes: "
+                f"{self.root} has nested directories of more than {DEPTH} levels or {PATH_BYTES} bytes: "
                 f"{shown!r}. Remove them or exclude {path.partition('/')[0]!r}"
             )
 
     def hole(self, size: int) -> None:
-        """Count bytes that a file does not have on the disk. Raises :class:`SourceLimit`."""
+        """Count the bytes of a file's holes. Raises :class:`SourceLimit`."""
         self._holes += size
         if self._holes > self.hole_bytes:
             raise SourceLimit(
@@ -87,7 +87,7 @@ class Limits:
             )
 
     def moved(self, size: int) -> None:
-        """Count bytes read or written. Raises :class:`SourceLimit`, or :class:`RoomLimit` where room runs out."""
+        """Count bytes read or written. Raises :class:`SourceLimit`, or :class:`RoomLimit` on a full disk."""
         self._bytes += size
         self._unasked += size
         if self._unasked >= _ROOM_EVERY:

@@ -3,9 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The list of a directory: path, type, mode, owner, size and sha256 of everything, to compare after a restore.
 
-The list is one JSON object a line, in the order of a walk that sorts each directory by name. All work on it goes along
-the list, line by line: a directory of a hundred thousand files takes no more memory than one of ten. Names are bytes
-to the kernel: what is not UTF-8 is kept by surrogate escapes, so that every name survives.
+The list is one JSON object a line, in the order of a walk that sorts each directory by name. It is processed line by
+line, so that memory does not grow with the number of files. Names that are not UTF-8 are stored with surrogate escapes.
 """
 
 from __future__ import annotations
@@ -24,24 +23,24 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.direct
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 Entry = dict[str, t.Any]
-# Of a list with attributes, hard links and the hash of blocks: written into its first line.
+# The version of lists with attributes, hard links and the hash of blocks, written into the first line.
 VERSION = 2
-# By these restic and we recognise an unchanged file. They differ after a restore and are not compared.
+# restic and this program recognise an unchanged file by these. They differ after a restore and are not compared.
 SIGNS = ("mtime", "ctime", "ino", "list")
 _quoted = json.encoder.encode_basestring_ascii
 
 
 def order(path: str) -> list[str]:
-    """The place of a path in a list: sort by it and the walk's order comes out."""
+    """The sort key of a path in a list: it yields the order of the walk."""
     return [] if path == "." else path.split("/")
 
 
 def head(path: str, status: os.stat_result, size: int | None = None, *, hard: str = "", blocks: bool = False) -> bytes:
-    """The line of a plain file up to its sha256. Written by hand: it is made for each file in each run.
+    """The line of a plain file up to its sha256. Formatted by hand for speed: every run does it for each file.
 
     Args:
-        hard: the path of the first of its hard links, "" for a file that is the first or has no other.
-        blocks: the hash is that of a file with holes, see :mod:`sparse`.
+        hard: the path of the first of its hard links, "" for the first one and for a file with one name.
+        blocks: whether the hash is that of a file with holes, see :mod:`sparse`.
     """
     size = status.st_size if size is None else size
     more = f'"hard":{_quoted(hard)},' if hard else ""
@@ -88,7 +87,7 @@ def read(path: str) -> t.Iterator[Entry]:
 
 
 def digest(path: str) -> str:
-    """sha256 of a stored list without the signs: a copy of a directory has the same."""
+    """sha256 of a stored list without inodes and change times: a copy of a directory has the same."""
     found = hashlib.sha256()
     for row in read(path):
         found.update(json.dumps({key: row[key] for key in sorted(row) if key not in SIGNS}).encode() + b"\n")
@@ -101,16 +100,16 @@ def find(path: str, wanted: t.Collection[str]) -> dict[str, Entry]:
 
 
 class Known:
-    """The list of the set before, read along with the walk: the line of a file that did not change is taken over.
+    """The list of the previous set, read along with the walk: the lines of unchanged files are copied.
 
-    restic decides by the same signs (inode, size, mtime, ctime) whether it reads a file again; without this an
-    unchanged gigabyte would be read in every run only to be hashed.
+    restic decides by the same attributes (inode, size, mtime, ctime) whether it reads a file again. Without this, every
+    run would hash all unchanged files.
     """
 
     def __init__(self, path: str) -> None:
         self._line = b""
         self._file: t.BinaryIO | None = None
-        # None yet, or not readable: then everything is hashed, which is only slower.
+        # Missing or not readable: then everything is hashed, which is only slower.
         with contextlib.suppress(OSError):
             self._file = files.open_regular(path)
             self._advance()
@@ -142,7 +141,7 @@ class Known:
         self._line = self._file.readline() if self._file is not None else b""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
 
@@ -150,10 +149,10 @@ class Known:
 def hash_file(path: str, descriptor: int, limits: Limits, *, blocks: bool) -> tuple[str, int, os.stat_result]:
     """sha256, bytes hashed, and the state after it of the open file that the walk found as ``path``. Raises OSError.
 
-    A file that grows is read as far as it was long.
+    Of a file that grows, only the original length is read.
 
     Args:
-        blocks: the hash of a file with holes.
+        blocks: whether to compute the hash of a file with holes.
     """
     status = os.fstat(descriptor)
     if blocks:
@@ -168,13 +167,13 @@ def hash_file(path: str, descriptor: int, limits: Limits, *, blocks: bool) -> tu
 
 
 class HardLinks:
-    """Which paths are the same file, as a walk finds them."""
+    """Finds paths of the same file during a walk."""
 
     def __init__(self) -> None:
         self._first: dict[tuple[int, int], tuple[str, int]] = {}
 
     def first(self, path: str, status: os.stat_result) -> str:
-        """The path under which this file was found before, "" for the first time."""
+        """The first path of this file, "" when it is new."""
         if status.st_nlink < 2:
             return ""
         key = (status.st_dev, status.st_ino)
@@ -190,7 +189,7 @@ class Scan:
     """The entries below a restored root, in the order of a walk; files are hashed when they are compared.
 
     Args:
-        owners: without, uid and gid are left out of the comparison.
+        owners: whether uid and gid are compared.
     """
 
     def __init__(self, root: str, owners: bool) -> None:
@@ -220,7 +219,7 @@ class Scan:
             yield row
 
     def complete(self, row: Entry, blocks: bool) -> None:
-        """Add the hash and the attributes of the file at hand. ``blocks``: the hash of a file with holes."""
+        """Add the hash and the attributes of the current file. ``blocks``: the hash of a file with holes."""
         descriptor = self._found.open_file(row["path"])
         if descriptor is None:
             raise SourceError(f"{self._found.root}/{row['path']} cannot be read")
@@ -247,15 +246,15 @@ class Comparison:
     """Compares a restored directory with a list, entry by entry.
 
     Args:
-        drifting: the store read the directory itself, after the list was made: what changed in between, as its own or
-            its directory's mtime tells, is not a difference.
-        copies: paths of files that were stored apart (SQLite) and so cannot have changed in between.
-        owners: what only root may set is compared, too.
+        drifting: the store read the directory after the list was written. Changes in between, recognised by the mtime
+            of the file or its directory, are not differences.
+        copies: paths of files that were stored separately (SQLite) and so cannot have changed in between.
+        owners: whether attributes that only root may set are compared.
         lost: attributes that could not be set, and are not compared.
 
     Attributes:
         problems: each difference as a sentence.
-        moved: what changed in between.
+        moved: paths that changed in between.
     """
 
     def __init__(
@@ -274,13 +273,13 @@ class Comparison:
         self._full = False
         self._drifting = drifting
         self._copies = copies
-        # mtime in the list and on the disk of the directories that lead to where the comparison is.
+        # The mtime in the list and on the disk, of each directory on the path of the current entry.
         self._above: list[tuple[str, int, int]] = []
         self.problems: list[str] = []
         self.moved: list[str] = []
 
     def run(self, expected: t.Iterable[Entry], found: t.Iterable[Entry]) -> None:
-        """Compare; both in the order of a walk."""
+        """Compare both in the order of a walk."""
         self._scan = found if isinstance(found, Scan) else None
         left, right = iter(expected), iter(found)
         before, after = next(left, None), next(right, None)
@@ -315,13 +314,13 @@ class Comparison:
         if self._drifting and path not in self._copies and self._parent_changed(parent):
             self.moved.append(path)
             return
-        self.problems.append(f"{self._where}: {path!r} is {'missing' if after is None else 'there and should not be'}")
+        self.problems.append(f"{self._where}: {path!r} is {'missing' if after is None else 'not in the backup'}")
 
     def _parent_changed(self, parent: str) -> bool:
         for path, listed, there in reversed(self._above):
             if path == parent:
                 return listed != there
-        return True  # the directory itself came or went, and was judged by its own parent
+        return True  # the directory itself was added or removed, which is a difference of its parent
 
     def _drifted(self, before: Entry, after: Entry) -> bool:
         path = before["path"]
@@ -343,7 +342,7 @@ class Comparison:
                     self._attributes(path, key, before, after)
             elif before.get(key) != after[key]:
                 self.problems.append(
-                    f"{self._where}: {path!r}: {key} is {after[key]!r}, backed up was {before.get(key)!r}"
+                    f"{self._where}: {path!r}: {key} is {after[key]!r}, in the backup {before.get(key)!r}"
                 )
                 return
 
@@ -351,11 +350,11 @@ class Comparison:
         if key == "hard":
             if after[key] == before.get(key, ""):
                 return
-            if self._drifting:  # made or removed since the list
+            if self._drifting:  # added or removed since the list
                 self.moved.append(path)
             else:
-                was = f"a hard link to {before[key]!r}" if before.get(key) else "a file of its own"
-                self.problems.append(f"{self._where}: {path!r}: backed up was {was}")
+                was = f"a hard link to {before[key]!r}" if before.get(key) else "a separate file"
+                self.problems.append(f"{self._where}: {path!r}: in the backup it is {was}")
             return
         expected = attributes.comparable(before.get(key) or {}, self._owners)
         for name in sorted({*expected, *after[key]}):

@@ -12,7 +12,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.facts 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
 
 KIND = "directory"
-# Order of a list: as a walk finds its entries.
+# The order of a list: that of the walk.
 WALK = "walk"
 
 
@@ -24,7 +24,7 @@ class DirectoryFacts(Facts):
         root: its absolute path.
         entries: number of entries, the root included.
         bytes: bytes of its files, without holes.
-        holes: bytes that its files are longer than what is stored of them.
+        holes: bytes of holes: the size of its files minus their stored data.
         plain_files: number of plain files; 0 in old sets.
         list: path of the list in the set.
         list_order: ``walk``, or "" in sets of version 1.0.0, which are sorted by path.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put a directory of a set into an empty directory."""
+"""Restore a directory of a set into a new directory."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def put_directory(
     """Restore a directory source into ``target``, which must not exist yet, in a directory only this user can enter.
 
     Args:
-        facts: what the set records of it.
+        facts: its facts in the set.
         staged: directory with the fetched files of the set.
         owners: set owners and groups.
         reserve: bytes that must stay free.
 
     Returns:
-        Names of attributes that could not be set there.
+        Names of attributes that could not be set.
     """
     trees.private_dir(target)
     lost: list[str] = []

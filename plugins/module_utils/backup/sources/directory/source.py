@@ -54,7 +54,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.backup.capture import Capturer
     from ansible_collections.onebox.stack.plugins.module_utils.backup.selftest import SelfTest
 
-# A directory may take as long as a command, plus the time of the first access to a sleeping disk.
+# The time limit of a command, plus the time of the first access to a sleeping disk.
 _LEAST_SECONDS = 30.0
 
 
@@ -63,10 +63,10 @@ class DirectoryKind(Kind):
 
     name = KIND
     as_files = True
-    # Only the swap of names changes the stack.
+    # Only the swap of names changes the stack, and it writes the note itself.
     notes_itself = True
     damages = (tampering.ALTERED_FILE,)
-    # Whatever a directory holds, expected or not, keeps that directory out of the set and nothing else.
+    # An unexpected failure in the content of a directory leaves out this directory alone.
     unexpected = SourceLimit
 
     def capture(self, run: Capturer, spec: SourceSpec, staging: str) -> Captured:
@@ -97,14 +97,14 @@ class DirectoryKind(Kind):
         run.excludes += got.excludes
         listed = os.path.join(staging, got.facts.list)
         in_use = find_databases.databases_in(listed, spec.path, got.facts.databases, run.world.epoch())
-        # The root itself is an entry, and an unmounted directory has only that one.
+        # The root itself is an entry, and the only one of an unmounted directory.
         return Captured(got.artefacts, got.facts.entries - 1, got.facts.as_dict(), [*got.warnings, *in_use])
 
     def plan(self, job: RestoreJob, spec: SourceSpec, source: Source) -> list[str]:
         target = _target(job, spec)
         if trees.is_mount_point(target):
             raise RestoreRefused(
-                f"{target} is a mount point, which cannot be moved aside: restore with --into "
+                f"{target} is a mount point, which cannot be renamed. Restore with --into "
                 "another directory and copy the files, or unmount it first; nothing was changed"
             )
         return [_step(job, spec)]
@@ -167,7 +167,7 @@ class DirectoryKind(Kind):
         os.replace(listed, os.path.join(lists, f"{source.name}.list"))
 
     def size(self, source: Source, without: t.Collection[str] = ()) -> int:
-        # A file that became sparse, or a set from before holes were left out, lost no bytes that anybody wrote.
+        # Holes do not count: neither a file that became sparse nor a set of an old version has less data.
         facts = DirectoryFacts.from_dict(source.facts)
         return facts.bytes + facts.holes
 
@@ -194,7 +194,7 @@ def _moved(paths: t.Sequence[str]) -> list[str]:
 def _in_child(
     capture: t.Callable[[], directories.Captured], spec: SourceSpec, limits: Limits, run: Capturer
 ) -> directories.Captured:
-    """Capture a directory whose file system may stop to answer in the middle."""
+    """Capture a directory in a child process, because its file system may hang."""
 
     def work(beat: t.Callable[[], None]) -> dict[str, t.Any]:
         limits.beat = beat
@@ -207,9 +207,9 @@ def _in_child(
         return {**got._asdict(), "artefacts": artefacts, "facts": got.facts.as_dict()}
 
     state = State(run.config.state_dir)
-    answer = foreign.in_child(work, spec.path, foreign.CAPTURE_PATIENCE, state, run.world)
+    answer = foreign.in_child(work, spec.path, foreign.CAPTURE_SECONDS, state, run.world)
     if not answer:
-        raise SourceLimit(f"the process that read {spec.path} died. Check the log of the kernel for a full memory")
+        raise SourceLimit(f"the process that read {spec.path} died. Check the kernel log for exhausted memory")
     if "error" in answer:
         kinds = {kind.__name__: kind for kind in (RoomLimit, SourceLimit, SpaceError, StoreError)}
         raise kinds.get(answer["kind"], SourceError)(answer["error"])

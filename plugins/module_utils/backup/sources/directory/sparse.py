@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files with holes: which parts of a file have data, and a hash that takes no time for the rest.
+"""Sparse files: their parts with data, and a hash that skips the holes.
 
 A hole reads as zeros and is not on the disk. The hash of blocks leaves out all blocks of zeros, so that it depends on
-the content alone and not on where a file system keeps holes.
+the content alone and not on the file system's choice of holes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import files
 BLOCK = files.CHUNK
 _ZEROS = bytes(BLOCK)
 _MOST_SEGMENTS = 100_000
-# Below this a hole is not worth another format.
+# Smaller holes are stored as zeros.
 _WORTH = 1 << 20
 
 # Offset and length.
@@ -34,21 +34,21 @@ def is_sparse(status: os.stat_result) -> bool:
 
 
 def zeros(data: bytes) -> bool:
-    """Whether a block holds nothing but zeros."""
+    """Whether a block contains only zeros."""
     return data == (_ZEROS if len(data) == BLOCK else bytes(len(data)))
 
 
 def segments(descriptor: int, size: int) -> list[Segment]:
-    """The parts of a file that have data, in whole blocks; all of it where the file system does not report them.
+    """The parts of a file with data, in whole blocks. The whole file if the file system does not report holes.
 
     Raises:
         SourceLimit: there are too many of them.
     """
     found: list[Segment] = []
-    place = 0
-    while place < size:
+    position = 0
+    while position < size:
         try:
-            data = os.lseek(descriptor, place, os.SEEK_DATA)
+            data = os.lseek(descriptor, position, os.SEEK_DATA)
             hole = os.lseek(descriptor, data, os.SEEK_HOLE)
         except OSError as error:
             if error.errno == errno.ENXIO:  # a hole up to the end
@@ -63,7 +63,7 @@ def segments(descriptor: int, size: int) -> list[Segment]:
             found.append((first, last - first))
         if len(found) > _MOST_SEGMENTS:
             raise SourceLimit(f"a file has more than {_MOST_SEGMENTS} holes. Exclude it")
-        place = last
+        position = last
     os.lseek(descriptor, 0, os.SEEK_SET)
     return found
 
@@ -74,7 +74,7 @@ def data_bytes(parts: t.Iterable[Segment]) -> int:
 
 
 class BlockHash:
-    """sha256 of a file by its blocks that hold more than zeros, and its size."""
+    """sha256 of a file's size and of its blocks that are not zeros."""
 
     def __init__(self, size: int) -> None:
         self._hash = hashlib.sha256(f"blocks of {BLOCK} in {size}\n".encode())
@@ -90,21 +90,21 @@ class BlockHash:
 
 
 def blocks(descriptor: int, parts: t.Iterable[Segment]) -> t.Iterator[tuple[int, bytes]]:
-    """Offset and content of each block of these parts; bytes that a file lost meanwhile are zeros."""
+    """Offset and content of each block of these parts. Bytes that were cut off meanwhile are zeros."""
     for offset, length in parts:
-        for place in range(offset, offset + length, BLOCK):
-            wanted = min(BLOCK, offset + length - place)
+        for position in range(offset, offset + length, BLOCK):
+            wanted = min(BLOCK, offset + length - position)
             block = b""
             while len(block) < wanted:
-                got = os.pread(descriptor, wanted - len(block), place + len(block))
+                got = os.pread(descriptor, wanted - len(block), position + len(block))
                 if not got:
                     break
                 block += got
-            yield place, block + bytes(wanted - len(block))
+            yield position, block + bytes(wanted - len(block))
 
 
 def hash_blocks(descriptor: int, size: int, limits: Limits) -> str:
-    """The hash of blocks of an open file, in the time of its data alone."""
+    """The hash of blocks of an open file, without reading its holes."""
     found = BlockHash(size)
     for offset, block in blocks(descriptor, segments(descriptor, size)):
         limits.moved(len(block))

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Assemble a directory outside of the stack, then swap it with the one in the stack.
 
-Next to that one it could be redirected: users who may write to the directory above can replace a copy that root is
-still writing with a link. So the copy is in a directory that only root can enter, in the nearest directory above
-that only root can change, on the same mount; and the two change names in one step.
+Users who may write to the parent directory could replace a copy that root is still writing with a link. So the copy is
+written to a directory that only root can enter, in the nearest parent that only root can change, on the same mount.
+Then the two change names in one step.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Replacement:
     stage: str
     _stage: beneath.Directory
     _parent: beneath.Directory
-    # What identifies the fresh directory, once names are about to change.
+    # Identifies the new directory, once the names are about to change.
     _changing: tuple[int, int] | None = None
 
     @property
@@ -52,19 +52,19 @@ class Replacement:
 
     @property
     def fresh(self) -> tuple[int, int]:
-        """Device and inode of the assembled directory, wherever it is."""
+        """Device and inode of the assembled directory, before or after the swap."""
         return identity(self._stage, TREE)
 
     def clear(self) -> None:
-        """Remove the stage, unless the previous content is in it: then :func:`settle` finds it there."""
+        """Remove the stage, unless it holds the previous content, which :func:`settle` needs."""
         if not self._changing or self.fresh in ((0, 0), self._changing):
             trees.remove_tree(self.stage)
 
     def move_in(self, aside: str) -> str:
-        """Replace the target. Killed in the middle, :func:`settle` finishes it.
+        """Replace the target. :func:`settle` finishes an interrupted replacement.
 
         Args:
-            aside: the name for the previous content next to it.
+            ``aside``: the name for the previous content, in the same directory.
 
         Returns:
             The path of the previous content, "" for none.
@@ -96,7 +96,7 @@ def replacement(target: str) -> t.Iterator[Replacement]:
     """A directory in which to assemble the new ``target``; it is removed with its remaining content.
 
     Raises:
-        RestoreRefused: a directory above the target is a link that others could have made, or there is no directory
+        RestoreRefused: a directory above the target is a link that others could have created, or there is no directory
             above it that only root can change.
         FileError: a directory cannot be created.
     """
@@ -115,7 +115,7 @@ def open_parent(target: str) -> beneath.Directory:
     """Open the directory that contains ``target``; missing ones are created.
 
     Raises:
-        RestoreRefused: one of them is a link that somebody else could have made.
+        RestoreRefused: one of them is a link that another user could have created.
         FileError: one cannot be opened or created.
     """
     parent = os.path.dirname(target)
@@ -123,7 +123,7 @@ def open_parent(target: str) -> beneath.Directory:
         return folders.open_created(parent)
     except beneath.UnsafePath as error:
         raise RestoreRefused(
-            f"{target}: {error}, so that a restore would write where its maker wants. Remove the link, or "
+            f"{target}: {error}, so that its owner could redirect the restore. Remove the link, or "
             "configure the path of its target; nothing was changed"
         ) from error
     except OSError as error:
@@ -131,7 +131,7 @@ def open_parent(target: str) -> beneath.Directory:
 
 
 def settle(target: str) -> bool:
-    """Finish a swap of names that was killed in the middle. Returns whether there was one.
+    """Finish an interrupted swap of names. Returns whether there was one.
 
     Raises:
         RestoreRefused, FileError: as :func:`replacement`.
@@ -154,7 +154,7 @@ def settle(target: str) -> bool:
                 if stage.exists(TREE):
                     _put_aside(stage, TREE, parent, note["aside"])
             elif not parent.exists(name) and identity(stage, TREE) == fresh:
-                # It was compared before the first change of names.
+                # It was compared before the first rename.
                 stage.rename(TREE, parent, name)
         files.sync(parent.descriptor)
     trees.remove_tree(path)
@@ -162,7 +162,7 @@ def settle(target: str) -> bool:
 
 
 def _put_aside(source: beneath.Directory, name: str, parent: beneath.Directory, aside: str) -> str:
-    """Rename something to an unused name. Returns the name."""
+    """Rename a file or directory to an unused name. Returns the name."""
     chosen, number = aside, 1
     while parent.exists(chosen):
         number += 1
@@ -181,19 +181,19 @@ def identity(directory: beneath.Directory, name: str) -> tuple[int, int]:
 
 
 def _stage_of(parent: beneath.Directory, target: str) -> str:
-    """The directory in which ``target`` is assembled: always the same, so that leftovers of a killed run are found."""
+    """The directory in which ``target`` is assembled, with a fixed name: leftovers of a killed run are found."""
     return os.path.join(_safe_above(parent, target), PREFIX + hashlib.sha256(os.fsencode(target)).hexdigest()[:16])
 
 
 def _safe_above(parent: beneath.Directory, target: str) -> str:
     """The nearest directory above ``target``, on the mount of ``parent``, that only root and this user can change."""
-    place = _path(parent)
+    path = _path(parent)
     wanted = _mount(parent.descriptor)
     found = ""
     descriptor = os.open("/", _DIRECTORY)
     try:
         path = "/"
-        for part in ["", *[each for each in place.split("/") if each]]:
+        for part in ["", *[each for each in path.split("/") if each]]:
             if part:
                 following = os.open(part, _DIRECTORY, dir_fd=descriptor)
                 os.close(descriptor)
@@ -206,8 +206,8 @@ def _safe_above(parent: beneath.Directory, target: str) -> str:
         os.close(descriptor)
     if not found:
         raise RestoreRefused(
-            f"{target}: others can write to every directory above it on its file system, and could lead the restore "
-            f"elsewhere. Run chown root {place} && chmod go-w {place} for the time of the restore, or restore with "
+            f"{target}: others can write to every directory above it on its file system, and could redirect the "
+            f"restore. Run chown root {path} && chmod go-w {path} for the time of the restore, or restore with "
             "--into a directory of root's and copy the files; nothing was changed"
         )
     return found
@@ -221,7 +221,7 @@ def _path(directory: beneath.Directory) -> str:
 
 
 def _mount(descriptor: int) -> tuple[int, str]:
-    """What two directories have in common that names can be moved between."""
+    """The device and mount of a directory. Names can be moved between directories with the same."""
     device = os.fstat(descriptor).st_dev
     with contextlib.suppress(OSError), open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as stream:
         return device, next((line for line in stream if line.startswith("mnt_id:")), "")

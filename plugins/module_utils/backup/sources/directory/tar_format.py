@@ -20,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.direct
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 _XATTR = "SCHILY.xattr."
-# Larger members have their size in a record of its own, which readers mistake for that of the file with its holes.
+# Larger members have their size in a separate record, which readers mistake for the size with holes.
 _MOST_SPARSE = 8 << 30
 
 
@@ -44,7 +44,7 @@ def writer(target: files.HashedFile) -> tarfile.TarFile:
 
 
 def reader(source: t.BinaryIO) -> tarfile.TarFile:
-    """An archive to go through once. Use as a context manager."""
+    """An archive to read once. Use as a context manager."""
     return tarfile.open(fileobj=source, mode="r:", encoding="utf-8", errors="surrogateescape")
 
 
@@ -72,18 +72,18 @@ def add_file(
     parts: t.Sequence[sparse.Segment] | None,
     limits: Limits,
 ) -> Stored:
-    """Store an open file as it is long now.
+    """Store an open file with its present length.
 
     Args:
-        hard: the path of a member that is the same file; then only that is stored.
-        parts: what of a file with holes has data, None for one without.
+        hard: the path of a member that is the same file. Then only the link is stored.
+        parts: the parts with data of a file with holes, None for a file without holes.
     """
     info = _info(path, status, extended)
     blocks = iter(sparse.blocks(descriptor, [(0, status.st_size)] if parts is None else parts))
     content = _Content(blocks, status.st_size, limits, by_blocks=parts is not None)
     if hard:
         info.type, info.linkname = tarfile.LNKTYPE, hard
-        # Read nevertheless: the list has the hash of each name.
+        # Read for its hash, which the list has for each name.
         content.skip()
         tar.addfile(info)
     else:
@@ -122,19 +122,19 @@ def _info(path: str, status: os.stat_result, extended: t.Mapping[str, bytes]) ->
 
 
 def _sparse(info: tarfile.TarInfo, path: str, parts: t.Sequence[sparse.Segment], size: int) -> bytes:
-    """Make a member one of a file with holes. Returns what comes before its data: where that belongs."""
+    """Convert a member to one of a file with holes. Returns the map of its parts, which precedes the data."""
     folder, _slash, name = path.rpartition("/")
     info.name = f"{folder}/GNUSparseFile.0/{name}" if folder else f"GNUSparseFile.0/{name}"
     records = {"major": "1", "minor": "0", "name": path, "realsize": str(size)}
     info.pax_headers = {**info.pax_headers, **{f"GNU.sparse.{key}": value for key, value in records.items()}}
-    # The last entry is the end, as GNU tar writes it: without, it restores no hole at the end.
+    # The last entry is the end, as in GNU tar. Without it, a hole at the end is not restored.
     entries = [*parts, (size, 0)]
     text = "".join([f"{len(entries)}\n", *(f"{at}\n{length}\n" for at, length in entries)]).encode()
     return text + bytes(-len(text) % tarfile.BLOCKSIZE)
 
 
 class _Content:
-    """The bytes of a file as its member needs them, hashed while they are read."""
+    """The bytes of a file for its member, hashed while they are read."""
 
     def __init__(self, blocks: t.Iterator[tuple[int, bytes]], size: int, limits: Limits, *, by_blocks: bool) -> None:
         self.before = b""
@@ -170,7 +170,7 @@ class _Content:
         return block
 
     def skip(self) -> None:
-        """Read all of it for its hash alone."""
+        """Read everything, for the hash alone."""
         while self._next():
             pass
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The facts of a directory source in a manifest."""
+"""Validate the facts of a directory source in a manifest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store import s
 
 
 def validate(value: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:
-    """Check the facts of a manifest before they are used. A new fact that is used belongs here.
+    """Check the facts of a manifest before they are used. Add each new fact here.
 
     Args:
         artefacts: SHA-256 of each file of the source, by path.

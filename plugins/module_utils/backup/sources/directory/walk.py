@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Walk through a directory that others write to at the same time: by descriptors, without links, not recursive.
 
-Whoever may write there can put a link to another directory in the place of any name, at any moment. So each directory
-is opened by its name in the open directory above it, and refused when it is a link; what is in it is only ever reached
-by that descriptor.
+Users who may write there can replace any name by a link to another directory at any moment. So each directory is opened
+by its name in the open directory above it, and refused when it is a link. Its entries are only accessed by that
+descriptor.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.direct
 from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files
 
 KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo"}
-# Files that SQLite keeps next to a database: superfluous with a copy through its backup API, wrong with a plain one.
+# Files of SQLite next to a database. A copy by the backup API does not need them, and they do not match it.
 COMPANIONS = ("-wal", "-shm", "-journal")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _GONE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
-# Names of excluded entries to remember: enough for a message.
+# The number of excluded names to record, for the message.
 _SHOWN = 1000
 
 
 @dataclass
 class _Level:
-    """A directory on the way down: its path with a slash, its descriptor, and the names that are still to come."""
+    """A directory of the walk: its path with a slash, its descriptor, and the remaining names."""
 
     prefix: str
     descriptor: int
@@ -44,14 +44,14 @@ class _Level:
 class Listing:
     """Everything below a root that is backed up. Iterate over it once: (path below the root, status), "." first.
 
-    While an entry is at hand, it is reached by ``parent`` and ``name``, and a directory by ``opened``.
+    ``parent`` and ``name`` refer to the current entry, ``opened`` to a current directory.
 
     Attributes:
-        databases: paths of SQLite files, as far as the walk has come.
-        left_out: sockets and devices, which hold no data to keep.
-        skipped: paths left out because of a pattern, or because they only accompany a database.
-        changed: names that became something else while they were looked at.
-        parent: descriptor of the directory of the entry; for the root its own.
+        databases: paths of the SQLite files found so far.
+        left_out: sockets and devices, which have no content.
+        skipped: paths that match a pattern, or are companions of a database.
+        changed: names that changed their type during the walk.
+        parent: descriptor of the directory of the entry; for the root, its own.
         name: its name there.
         opened: descriptor of the entry itself when it is a directory, else -1.
     """
@@ -118,11 +118,11 @@ class Listing:
             if error.path == self.root:
                 text = f"{self.root} is not a directory; name the directory itself, not a link to it"
             else:
-                text = f"{error}: its maker would choose the directory to back up. Name the directory without that link"
+                text = f"{error}: its owner could redirect the backup. Configure the path without that link"
             raise SourceError(text) from error
 
     def _open(self, path: str) -> int | None:
-        """A directory at hand, None when it is gone, or became something else."""
+        """The current directory, None when it vanished or changed its type."""
         try:
             return os.open(self.name, _DIRECTORY, dir_fd=self.parent)
         except OSError as error:
@@ -131,13 +131,13 @@ class Listing:
                 return None
             if error.errno == errno.EMFILE:
                 raise SourceLimit(
-                    f"{self.root} holds more directories in each other than this program may have open: "
+                    f"{self.root} has more nested directories than this program may open: "
                     f"{path[:60]!r}…. Remove or exclude them"
                 ) from error
             raise SourceLimit(f"the directory {self.root}/{path} cannot be read: {error.strerror}") from error
 
     def _names(self, descriptor: int, path: str) -> list[str]:
-        """The entries of an open directory, sorted. A huge one exceeds the limit before its names fill the memory."""
+        """The sorted entries of an open directory. The limit is checked during the reading, to protect the memory."""
         found: list[str] = []
         try:
             with os.scandir(descriptor) as entries:
@@ -155,7 +155,7 @@ class Listing:
         return sorted(found)
 
     def _chosen(self, path: str) -> os.stat_result | None:
-        """The status of an entry that is backed up, None for one that is left out or gone since it was listed."""
+        """The status of an entry to back up, None for one that is left out or vanished."""
         if self._exclude and matches(path, self._exclude):
             self.skipped.append(path)
             return None
@@ -177,12 +177,12 @@ class Listing:
         return status
 
     def lost(self, path: str) -> None:
-        """Remember an entry that was there, and is gone or something else now."""
+        """Record an entry that vanished or changed its type."""
         if len(self.changed) < _SHOWN:
             self.changed.append(path)
 
     def open_file(self, path: str) -> int | None:
-        """The plain file at hand, None when it is gone or became something else. Raises :class:`SourceLimit`."""
+        """The current plain file, None when it vanished or changed its type. Raises :class:`SourceLimit`."""
         try:
             descriptor = os.open(self.name, _FILE, dir_fd=self.parent)
         except OSError as error:
@@ -195,7 +195,7 @@ class Listing:
         return None
 
     def link(self, path: str) -> str | None:
-        """The target of the link at hand, None when it is gone or changed its type. Raises :class:`SourceLimit`."""
+        """The target of the current link, None when it vanished or changed its type. Raises :class:`SourceLimit`."""
         try:
             return os.readlink(self.name, dir_fd=self.parent)
         except OSError as error:
@@ -211,13 +211,13 @@ class Listing:
 
 
 def matches(path: str, patterns: t.Sequence[str]) -> bool:
-    """Whether a path below the root, or its last name, fits one of the patterns (``*.db``, ``cache``, ``a/b/*``)."""
+    """Whether a path below the root, or its last name, matches one of the patterns (``*.db``, ``cache``, ``a/b/*``)."""
     name = path.rsplit("/", 1)[-1]
     return any(fnmatch.fnmatchcase(path, pattern) or fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def raise_open_files() -> None:
-    """Allow this process as many open files as it may have: a walk has one open for each level (macOS allows 256)."""
+    """Raise the limit of open files: a walk has one open for each level, and macOS allows 256 by default."""
     import resource
 
     with contextlib.suppress(OSError, ValueError):

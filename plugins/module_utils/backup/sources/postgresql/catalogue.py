@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Objects of PostgreSQL other than rows: roles, memberships, databases, large objects, materialized views.
 
-Each group is one query. It returns one JSON array a row: a key, and an object with what is true of it. The attributes
-are the columns of the catalog, so that a later version's are compared without a change here.
+Each group is one query. Each row is a JSON array: a key, and an object with attributes. The attributes are the columns
+of the catalog, so that those of later versions are compared without a change here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ROLE_SETTINGS = """SELECT json_build_array('settings of role ' || pg_get_userby
 _PARAMETERS = f"""SELECT json_build_array('parameter ' || parname, json_build_object('privileges',
  {_acl("paracl", "p", "10")})) FROM pg_parameter_acl ORDER BY parname;"""
 
-# Left out: values that differ on each server (ids, ages, places) and counters of PostgreSQL.
+# Left out: values that differ on each server (ids, ages, tablespaces) and counters of PostgreSQL.
 _DATABASE = f"""SELECT json_build_array('properties', (to_jsonb(d) - '{{oid,datname,datdba,datacl,dattablespace,
  datfrozenxid,datminmxid,datlastsysoid,datcollversion,dathasloginevt}}'::text[]) || jsonb_build_object(
  'owner', pg_get_userbyid(datdba), 'privileges', {_acl("datacl", "d", "datdba")},
@@ -49,7 +49,7 @@ _SETTINGS = """SELECT json_build_array(CASE setrole WHEN 0 THEN 'settings'
  ELSE 'settings of role ' || pg_get_userbyid(setrole) END, json_build_object('settings',
  (SELECT json_agg(one ORDER BY one COLLATE "C") FROM unnest(setconfig) one))) FROM pg_db_role_setting
  WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1::text;"""
-# There may be millions: a set has their number and a hash of all.
+# There may be millions, so a set records their number and one hash.
 _LARGE_OBJECTS = f"""SELECT json_build_array('owners, privileges and comments', json_build_object('count', count(*),
  'hash', COALESCE(sum(hashtextextended(oid::text || ' ' || pg_get_userbyid(lomowner) || ' '
  || {_acl("lomacl", "L", "lomowner")}::text || COALESCE(obj_description(oid, 'pg_largeobject'), ''), 0)), 0)::text))
@@ -69,7 +69,7 @@ _INSIDE = {
     "table access methods": _ACCESS,
 }
 
-# Never compared: pg_dump does not include it, or a restore creates it new.
+# Never compared: pg_dump does not include them, or a restore creates them again.
 NOT_COMPARED = (
     "who granted a privilege on an object",
     "planner statistics",
@@ -98,7 +98,7 @@ def _rows(session: Session, sql: str) -> dict[str, dict[str, t.Any]]:
 
 
 def compare(expected: Groups, found: Groups, where: str) -> list[str]:
-    """Each difference between the groups of a set and those found. Groups of one side only are not compared."""
+    """The differences between the groups of a set and those found. Only groups on both sides are compared."""
     problems = []
     for group in sorted(set(expected) & set(found)):
         for key in sorted(set(expected[group]) | set(found[group])):
@@ -112,8 +112,8 @@ def compare_server(
     """Differences of roles and their attributes. Returns problems, and notes on the server's own roles.
 
     Args:
-        kept: roles that were on the server before the restore. Their attributes and passwords stay as they are.
-        alone: the server holds nothing but the set, so that nothing more may be there, and settings must be equal.
+        kept: roles that existed before the restore. Their attributes and passwords are not changed.
+        alone: whether the server holds only the set. Then additional roles are differences, and settings must be equal.
     """
     problems: list[str] = []
     own: list[str] = []
@@ -131,12 +131,12 @@ def compare_server(
 
 
 def _is_own(group: str, key: str, kept: t.Collection[str], alone: bool) -> bool:
-    """Whether the server had it before the restore and keeps it."""
+    """Whether the object existed before the restore and is not changed."""
     if group in ("roles", "role settings"):
         return any(key in (f"role {role}", f"settings of role {role}") for role in kept)
     if alone:
         return False
-    # Who granted a membership that is there already does not change.
+    # A restore does not change the grantor of an existing membership.
     members = f" {key.rpartition(' by ')[0]} "
     return group == "parameters" or any(f" {role} " in members for role in kept)
 
@@ -147,11 +147,11 @@ def _name(group: str, key: str) -> str:
 
 def _difference(before: t.Mapping[str, t.Any] | None, after: t.Mapping[str, t.Any] | None, name: str) -> list[str]:
     if before is None or after is None:
-        return [f"{name} {'is missing' if after is None else 'is there and should not be'}"]
+        return [f"{name} {'is missing' if after is None else 'is not in the backup'}"]
     differs = [key for key in sorted(set(before) & set(after)) if before[key] != after[key]]
     # A digest of a password does not help a reader.
     shown = [
-        key if key in ("password", "hash") else f"{key} is {after[key]!r}, dumped was {before[key]!r}"
+        key if key in ("password", "hash") else f"{key} is {after[key]!r}, in the dump {before[key]!r}"
         for key in differs
     ]
     return [f"{name} differs: {'; '.join(shown)}"] if differs else []

@@ -4,7 +4,7 @@
 """Facts of a PostgreSQL database: rows and content hash of each table, sequences, extensions.
 
 The same queries run on the original, in the snapshot that is dumped, and on the restored copy. Row counts
-alone miss a changed row; the hash does not. Output settings are pinned, because the text of a value depends on them.
+alone do not detect a changed row. Output settings are fixed, because the text of a value depends on them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OWN = """n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXIS
 _TABLES = f"""SELECT pg_catalog.json_build_array(n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname))
  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {_OWN} ORDER BY 1::text;"""
-# pg_sequences has NULL for an unused sequence, even if its value was set; the sequence itself has the value.
+# pg_sequences shows NULL for an unused sequence, even after setval(). The sequence itself has the value.
 _SEQUENCES = """SELECT pg_catalog.json_build_array(n.nspname, c.relname, s.seqcycle, pg_catalog.format('%I.%I',
  n.nspname, c.relname)) FROM pg_catalog.pg_sequence s JOIN pg_catalog.pg_class c ON c.oid = s.seqrelid
  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -54,7 +54,7 @@ _VIEWS = """SELECT pg_catalog.json_build_array(n.nspname, c.relname, pg_catalog.
 _EXTENSIONS = (
     """SELECT pg_catalog.json_build_array(extname, extversion) FROM pg_catalog.pg_extension ORDER BY extname;"""
 )
-# A dump has no versions: a restore installs those of the image, which may be newer than those of the database.
+# A dump does not record versions. A restore installs those of the image, which may be newer.
 _UPDATES = """SELECT pg_catalog.json_build_array(name, default_version) FROM pg_catalog.pg_available_extensions
  WHERE installed_version IS NOT NULL AND installed_version <> default_version ORDER BY name;"""
 _LARGE = """SELECT pg_catalog.json_build_array(pg_catalog.count(*),
@@ -73,7 +73,7 @@ def script() -> str:
     """SQL for ``psql -XqAt`` on an old server: a line for each table, as :func:`compare_rows` reads it."""
     rows = _TABLES.partition("FROM")[2].rstrip().rstrip(";")
     return (
-        "-- What is in each table (rows and a hash of all of them), to be compared after a migration:\n"
+        "-- Rows and a hash of each table, to be compared after a migration:\n"
         "--     psql -XqAt -v ON_ERROR_STOP=1 -d DATABASE < onebox-facts.sql > DATABASE.facts\n"
         "-- It only reads. PostgreSQL 12 or newer.\n"
         f"BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;{SETTINGS}"
@@ -91,7 +91,7 @@ def compare_rows(text: str, found: Tables) -> list[str]:
     for line in filter(None, text.splitlines()):
         row = json.loads(line)
         if not isinstance(row, list) or len(row) != 4:
-            raise ValueError(f"this line is not one of onebox-facts.sql: {line[:80]}")
+            raise ValueError(f"onebox-facts.sql does not write this line: {line[:80]}")
         there[json.dumps(row[:2])] = row[2:]
     if not there:
         raise ValueError("it is empty: onebox-facts.sql found no table, or psql failed")
@@ -99,7 +99,7 @@ def compare_rows(text: str, found: Tables) -> list[str]:
 
 
 def contents(session: Session, superuser: bool) -> Contents:
-    """The contents of the session's database, as its transaction sees them.
+    """The contents of the session's database in its transaction.
 
     Tables and materialized views (rows, hash), extensions, groups of :mod:`catalogue`, and large objects for a
     superuser.
@@ -144,19 +144,19 @@ def sequences(session: Session) -> dict[str, list[t.Any]]:
 
 
 def for_another_major(expected: DatabaseFacts) -> DatabaseFacts:
-    """What can be compared on a server of another major version.
+    """Limit the facts to those that are comparable on a server of another major version.
 
-    It words views differently and has its own versions of extensions. So only the names of extensions are compared,
-    and of the schema only whether pg_restore created all of it.
+    It formats views differently and has its own versions of extensions. So only the names of extensions are compared,
+    and pg_restore's success counts for the schema.
     """
     return dataclasses.replace(expected, extensions=dict.fromkeys(expected.extensions))
 
 
 def compare(expected: DatabaseFacts, found: Contents, where: str, *, another: bool = False) -> list[str]:
-    """Each difference as a sentence; none means equal.
+    """The differences as sentences.
 
     Args:
-        expected: what the manifest records of a database.
+        expected: the facts of a database in the manifest.
         another: the server is of another major version than the manifest says.
     """
     if another:
@@ -166,7 +166,7 @@ def compare(expected: DatabaseFacts, found: Contents, where: str, *, another: bo
     if expected.config_tables is not None and not another:
         problems += _compare_tables(expected.config_tables, found.config_tables, where)
     if not _same_extensions(expected, found.extensions):
-        problems.append(f"{where}: extensions are {found.extensions}, dumped were {expected.extensions}")
+        problems.append(f"{where}: extensions are {found.extensions}, in the dump {expected.extensions}")
     if expected.large_objects is not None and expected.large_objects != found.large_objects:
         problems.append(f"{where}: large objects differ")
     problems += _compare_sequences(expected, found.sequences, where)
@@ -186,22 +186,22 @@ def compare(expected: DatabaseFacts, found: Contents, where: str, *, another: bo
 
 
 def _same_extensions(expected: DatabaseFacts, found: t.Mapping[str, str | None]) -> bool:
-    """Whether the extensions are those dumped, each of the version dumped or the one that the image installs."""
+    """Whether the extensions are those of the dump, with the version of the dump or of the image."""
     before, updates = expected.extensions, expected.extension_updates
     return set(before) == set(found) and all(found[name] in (before[name], updates.get(name)) for name in before)
 
 
 def renewed(expected: DatabaseFacts, found: Contents, where: str) -> list[str]:
-    """Notes on what a restore updates, and what differs from the dump for that: materialized views, extensions."""
+    """Notes on objects that a restore updates: materialized views and extensions."""
     views, extensions = expected.views, expected.extensions
     return [
-        f"{where}: extension {name} is of version {found.extensions.get(name)}, dumped was {extensions[name]}: the "
-        "image installs that one"
+        f"{where}: extension {name} is of version {found.extensions.get(name)}, in the dump {extensions[name]}: "
+        "the image installs its own version"
         for name in expected.extension_updates
         if extensions.get(name) is not None and found.extensions.get(name) != extensions[name]
     ] + [
-        f"{where}: materialized view {'.'.join(json.loads(key))} was refreshed by the restore and holds other rows "
-        "than when it was dumped"
+        f"{where}: materialized view {'.'.join(json.loads(key))} was refreshed by the restore and has other rows "
+        "than in the dump"
         for key in sorted(views)
         if key in found.views and views[key] != found.views[key]
     ]
@@ -213,11 +213,11 @@ def _compare_tables(expected: Tables, found: Tables, where: str) -> list[str]:
         name = ".".join(json.loads(key))
         before, after = expected.get(key), found.get(key)
         if before is None or after is None:
-            problems.append(f"{where}: table {name} is {'missing' if after is None else 'there and should not be'}")
+            problems.append(f"{where}: table {name} is {'missing' if after is None else 'not in the backup'}")
         elif before[0] != after[0]:
-            problems.append(f"{where}: table {name} has {after[0]} rows, {before[0]} were dumped")
+            problems.append(f"{where}: table {name} has {after[0]} rows, in the dump {before[0]}")
         elif before[1] != after[1]:
-            problems.append(f"{where}: table {name} has the right number of rows and other contents")
+            problems.append(f"{where}: table {name} has the same number of rows and other contents")
     return problems
 
 
@@ -230,21 +230,21 @@ def _compare_sequences(expected: DatabaseFacts, found: t.Mapping[str, t.Sequence
             problems.append(f"{where}: sequence {name} is missing")
             continue
         if key not in before or key not in after:
-            continue  # made or dropped during the dump: no bounds to compare with
+            continue  # created or dropped during the dump: the bounds are unknown
         value = list(found[key])
-        if len(before[key]) == 2:  # a set of the first release: a value, NULL for one that was not used, and cycle
+        if len(before[key]) == 2:  # a set of the first release: a value (NULL if unused), and cycle
             value = [value[0] if value[1] else None, value[2]]
         bounds, value = [list(before[key][:-1]), list(after[key][:-1])], value[:-1]
-        # Writers move a sequence while it is dumped: the restored value is between those before and after the dump.
+        # Writers advance a sequence during the dump: the restored value is between those before and after it.
         if bounds[0] == bounds[1]:
             fits = value == bounds[0]
         elif found[key][2] or None in bounds[0] + bounds[1] + value:
-            fits = True  # it started over at its end, was first used or reset, during the dump
+            fits = True  # it wrapped around, was first used or was reset during the dump
         else:
             fits = min(bounds) <= value <= max(bounds)
         if not fits:
             shown = [" ".join(map(_worded, one)) for one in (value, *bounds)]
-            problems.append(f"{where}: sequence {name} is at {shown[0]}, dumped was {shown[1]} to {shown[2]}")
+            problems.append(f"{where}: sequence {name} is at {shown[0]}, in the dump {shown[1]} to {shown[2]}")
     return problems
 
 

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A dump from another place becomes a database of the stack.
+"""Import a dump from elsewhere as a database of the stack.
 
-It is restored twice: into a throwaway server of the stack's own image, to learn its contents without risk, and next to
-the live database under another name, where it must be equal. Then the two swap names in one transaction. Whenever this
-is killed, the stack has its previous database or the new one, complete.
+It is restored twice: first into a throwaway server of the stack's own image, which yields its contents without risk.
+Then next to the live database under another name, where the contents must be equal. The two swap names in one
+transaction. If this is killed at any time, the stack has the previous or the new database, complete.
 """
 
 from __future__ import annotations
@@ -72,15 +72,15 @@ def open_dump(path: str, scratch: str) -> Dump:
         path = plain
     head = _first(path)
     if head.startswith(b"PGDMP"):
-        return Dump(path, custom=True)  # a cut one fails in the throwaway server: it is read to its end there
+        return Dump(path, custom=True)  # a truncated one fails in the throwaway server, which reads it to the end
     if _HEAD not in head:
-        what = "a dump of all databases (pg_dumpall)" if b"cluster dump" in head else "no dump of pg_dump"
-        raise MigrationError(f"{path} is {what}; make one of each database with: pg_dump -Fc DATABASE")
+        what = "a dump of all databases (pg_dumpall)" if b"cluster dump" in head else "not a dump of pg_dump"
+        raise MigrationError(f"{path} is {what}; dump each database with: pg_dump -Fc DATABASE")
     with files.open_regular(path) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
         if _TAIL not in file.read():
-            # psql would end with 0 on half of a dump.
-            raise MigrationError(f"{path} is cut: the words with which pg_dump ends are missing; copy it again")
+            # psql exits with 0 on a truncated dump.
+            raise MigrationError(f"{path} is truncated: pg_dump's last line is missing; copy it again")
     return Dump(path, custom=False)
 
 
@@ -96,8 +96,8 @@ class DumpImport:
     """A dump to import into one database of a running server.
 
     Args:
-        datum: the dump; with its owners and privileges, or all owned by the server's user; with the files of roles and
-            of facts (playbooks/files/onebox-facts.sql) from the old server.
+        datum: the dump, whether its owners and privileges are restored, and the files of roles and facts from the old
+            server (playbooks/files/onebox-facts.sql).
         scratch: a private directory for the import.
 
     Raises:
@@ -145,7 +145,7 @@ class DumpImport:
         self._globals_file = self.datum.globals_file
         self._dump = open_dump(self.file, self.scratch)
         if not self._dump.custom and not owners:
-            raise MigrationError(f"{self.file} is SQL, which has its owners in it; owners: false needs a pg_dump -Fc")
+            raise MigrationError(f"{self.file} is SQL and sets its owners; owners: false needs a pg_dump -Fc")
         with self.server.at_home() as session:
             carried = requirements.carried(session)
         with throwaway(
@@ -160,18 +160,18 @@ class DumpImport:
             roles = os.path.join(self.scratch, "roles.sql")
             files.write_new(roles, self._roles().encode(), durable=False)
             load.restore_globals(spare, roles)
-            # By a name that neither the server nor the dump makes: the database may be postgres itself.
+            # A name that neither the server nor the dump creates: the database may be postgres itself.
             self._fill(spare, self._new_name)
             self.facts = _bounds(load.inspect(spare, self._new_name, True))
             others = set(spare.databases()) - {"postgres", self._new_name}
             if others:
                 raise MigrationError(
-                    f"{self.file} makes the database {', '.join(sorted(others))} by itself (pg_dump --create); "
-                    "make it without that option"
+                    f"{self.file} creates the database {', '.join(sorted(others))} (pg_dump --create); dump it "
+                    "without that option"
                 )
         rows = self.facts.rows
         if not rows and not self.spec.allow_empty:
-            raise MigrationError(f"{self.file} holds no row at all; if that is right, set allow_empty for this source")
+            raise MigrationError(f"{self.file} contains no rows; if that is right, set allow_empty for this source")
         if self.datum.facts_file:
             self._compare_with_old_server(self.datum.facts_file)
         return {"tables": len(self.facts.tables), "rows": rows}
@@ -185,11 +185,11 @@ class DumpImport:
         if problems:
             raise MismatchError(
                 f"{self.file} does not match the facts of the old server: {'; '.join(problems[:5])}. Stop the "
-                "programs that write there, then make the dump and the facts again"
+                "programs that write there, then create the dump and the facts again"
             )
 
     def move_in(self, stamp: str) -> str:
-        """Restore next to the live database, compare, swap names. Returns the name of the previous copy, "" for none.
+        """Restore it under another name, compare it, and swap it with the live database. Returns the previous copy.
 
         Raises:
             MismatchError: it differs from the copy in the throwaway server; the stack is unchanged.
@@ -202,7 +202,7 @@ class DumpImport:
             self._fill(self.server, fresh)
             problems = pgfacts.compare(self.facts, load.inspect(self.server, fresh, True), self.database)
             if problems:
-                raise MismatchError(f"{self.file} came out differently in the stack: {'; '.join(problems[:5])}")
+                raise MismatchError(f"{self.file} differs after its restore in the stack: {'; '.join(problems[:5])}")
             ledger.note_import(self.server, fresh, self.sha256, os.path.basename(self.file))
         except BackupError:
             postgresql.drop(self.server, fresh)
@@ -229,7 +229,7 @@ class DumpImport:
         """Create the database ``name`` like the stack's own, and restore into it."""
         result = server.script(server.home(), self._create(name))
         if result.rc != 0:
-            raise SourceError(f"database {name} cannot be made: {process.last_words(result.stderr)}")
+            raise SourceError(f"database {name} cannot be created: {process.last_words(result.stderr)}")
         try:
             if self._dump.custom:
                 load.restore_database(server, name, self._dump.path, False, *self._restore_words)
@@ -240,7 +240,7 @@ class DumpImport:
         except SourceError as error:
             role = _MISSING_ROLE.search(str(error))
             hint = (
-                f"; role {role.group(1)} is not in the stack: give globals (pg_dumpall --globals-only) or owners: false"
+                f"; role {role.group(1)} is not in the stack: set globals (pg_dumpall --globals-only) or owners: false"
                 if role
                 else ""
             )
@@ -274,7 +274,7 @@ def _bounds(found: Contents) -> DatabaseFacts:
         sequences_before=found.sequences,
         sequences_after=found.sequences,
         entries=found.entries,
-        # Owner, settings and privileges of the database are the stack's; a dump from elsewhere does not bring them.
+        # Owner, settings and privileges of the database are the stack's. A dump from elsewhere does not contain them.
         catalogue={group: rows for group, rows in found.catalogue.items() if group not in ("database", "settings")},
         large_objects=found.large_objects,
     )

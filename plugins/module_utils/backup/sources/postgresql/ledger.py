@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What came into a database, and which SQL was applied to it: kept in the database itself, in the schema ``onebox``.
+"""The record of imports and SQL migrations of a database: kept in the database itself, in the schema ``onebox``.
 
-There it is true of the very data it is about: it comes and goes with them through backup and restore, and is written in
-the same transaction as what it records.
+There it always matches the data: backups include it, restores replace it, and it is written in the same transaction as
+the change that it records.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RESET client_min_messages;
 
 
 class Applied(t.NamedTuple):
-    """A migration as recorded in the database; ``done`` is false when it started and its end is unknown."""
+    """A migration as recorded in the database; ``done`` is false while its outcome is unknown."""
 
     sha256: str
     done: bool
@@ -48,7 +48,7 @@ def note_import(server: Server, database: str, sha256: str, file: str) -> None:
 
 
 def migrations(server: Server, database: str) -> dict[str, Applied]:
-    """The migrations that ``database`` has seen, by name."""
+    """The migrations of ``database``, by name."""
     if not _there(server, database, "migrations"):
         return {}
     rows = server.query(
@@ -60,12 +60,12 @@ def migrations(server: Server, database: str) -> dict[str, Applied]:
 
 
 def prepare(server: Server, database: str) -> None:
-    """Make the tables."""
+    """Create the tables."""
     server.query(database, _TABLES)
 
 
 def migration_sql(name: str, sha256: str, done: bool) -> str:
-    """The statement that remembers a migration."""
+    """The statement that records a migration."""
     return (
         f"INSERT INTO onebox.migrations (name, sha256, done) VALUES ({literal(name)}, {literal(sha256)}, {done}) "
         "ON CONFLICT (name) DO UPDATE SET sha256 = EXCLUDED.sha256, done = EXCLUDED.done, at = pg_catalog.now();"

@@ -1,10 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A dump back into a server, and the comparison with its set: one way for rehearsal, restore and import.
+"""Load a dump into a server and compare it with its set, for rehearsals, restores and imports.
 
-The dump is streamed. A copy of it inside the container would need room there, and a throwaway container has more of
-that than a service with a small /tmp.
+The dump is streamed, because a copy inside the container would need space, and a service may have a small /tmp.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ _TOKEN = re.compile(
 
 
 def statements(text: bytes) -> t.Iterator[bytes]:
-    """Split what pg_dumpall wrote into statements; comments and psql's own commands come alone.
+    """Split the output of pg_dumpall into statements. Comments and psql's own commands are separate.
 
-    A line is no statement: the comment of a role may hold lines that look like one.
+    Lines are not enough: the comment of a role may contain lines that resemble statements.
     """
     statement = b""
     for token in _TOKEN.finditer(text):
@@ -54,7 +53,7 @@ def statements(text: bytes) -> t.Iterator[bytes]:
 
 
 def restore_globals(server: Server, path: str) -> None:
-    """Apply dumped roles. One that exists is left as it is, also its password and attributes; other errors count."""
+    """Create dumped roles. Existing ones keep their password and attributes. Other errors are raised."""
     with files.open_regular(path) as file:
         dumped = file.read()
     there = server.query(server.home(), "SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles;")
@@ -72,15 +71,15 @@ def restore_globals(server: Server, path: str) -> None:
 
 
 def restore_database(server: Server, name: str, path: str, create: bool, *more: str) -> None:
-    """Restore an archive; with ``create`` the database is made as it was, else it must be there and empty.
+    """Restore an archive. With ``create``, the database is created as dumped; else it must exist and be empty.
 
     Args:
         more: further options of pg_restore.
 
     Raises:
-        SourceError: any error of pg_restore; the first is the last it prints.
+        SourceError: pg_restore failed. It ends at its first error, which it prints last.
     """
-    # A database cannot be made from a session in itself.
+    # A session in a database cannot create that database.
     target = ["--create", "-d", server.home(name)] if create else ["-d", connect(name)]
     words = server.argv("pg_restore", "--exit-on-error", "--no-tablespaces", *more, *target)
     with files.open_regular(path) as dump:
@@ -100,7 +99,7 @@ def inspect(server: Server, name: str, superuser: bool) -> Contents:
 def compare(
     server: Server, expected: t.Mapping[str, DatabaseFacts], *, another: bool = False
 ) -> tuple[list[str], list[str]]:
-    """Compare restored databases with the facts of the manifest. Returns differences, and notes.
+    """Compare restored databases with the facts of the manifest. Returns differences and notes.
 
     Args:
         another: the server is of another major version than the manifest says.
@@ -135,7 +134,7 @@ def compare_roles(
 
 
 def judge(server: Server, facts: ServerFacts, kept: t.Collection[str]) -> tuple[list[str], list[str]]:
-    """Compare a throwaway server that holds nothing but a set with its facts. Returns differences, and notes."""
+    """Compare a throwaway server that holds only a set with its facts. Returns differences and notes."""
     roles, own = compare_roles(server, facts, kept=kept, alone=True)
     problems, notes = compare(server, {name: facts.database(name) for name in facts.databases})
     return roles + problems, own + notes

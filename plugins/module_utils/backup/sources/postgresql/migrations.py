@@ -1,9 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The SQL files of a stack: applied in order, each once, together with the record of it.
+"""The SQL files of a stack: applied in order, once each.
 
-Both are one transaction, so that a killed run has either applied and recorded a migration, or neither.
+The SQL and its record are one transaction, so that a killed run has either applied and recorded a migration, or
+neither.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgr
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.server import Server
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 
-# A statement of its own, as it stands in files that bring their own transaction. BEGIN of a PL/pgSQL block has no ';'.
+# The statement of a file with its own transaction. BEGIN of a PL/pgSQL block does not have a ';'.
 _TRANSACTION = re.compile(
     r"^\s*(?:BEGIN|START\s+TRANSACTION|COMMIT|ROLLBACK|END)(?:\s+(?:WORK|TRANSACTION))?\s*;",
     re.IGNORECASE | re.MULTILINE,
@@ -35,9 +36,9 @@ class Migration:
 
     Attributes:
         name: identifies it permanently: the configured path of its file.
-        required: when it fails the run ends; otherwise it is retried in each run.
+        required: whether its failure ends the run. Otherwise it is retried in each run.
         transaction: false for SQL outside of a transaction, such as CREATE INDEX CONCURRENTLY. It must be safe to run
-            twice, because it is unknown whether a killed one finished.
+            twice, because a killed run may have finished it.
     """
 
     source: str
@@ -70,23 +71,23 @@ def check(migrations: t.Sequence[Migration]) -> None:
     for one in migrations:
         key = (one.source, one.database, one.name)
         if key in seen:
-            raise ConfigError(f"migrations: {one.name} is there twice for database {one.database}")
+            raise ConfigError(f"migrations: {one.name} is listed twice for database {one.database}")
         seen.add(key)
         if not one.text.strip():
             raise ConfigError(f"migrations: {one.name} is empty")
         found = _TRANSACTION.search(_BODY.sub(" ", one.text)) if one.transaction else None
         if found:
             raise ConfigError(
-                f"migrations: {one.name} has a {found.group().strip()} of its own; take it out, the file is applied in "
-                "one transaction with the note that it was, or set transaction: false for this file"
+                f"migrations: {one.name} contains {found.group().strip()}. Remove it, because the file and its "
+                "record are one transaction, or set transaction: false for this file"
             )
 
 
 def state(server: Server, database: str, migrations: t.Sequence[Migration]) -> dict[str, str]:
-    """Of each migration, by name, whether it is applied or pending.
+    """The state of each migration, applied or pending, by name.
 
     Raises:
-        MigrationError: one was applied and its file is another now.
+        MigrationError: the file of an applied migration was changed.
     """
     known = ledger.migrations(server, database)
     found = {}
@@ -99,22 +100,22 @@ def state(server: Server, database: str, migrations: t.Sequence[Migration]) -> d
         else:
             raise MigrationError(
                 f"{one.name} was applied to database {database} at {before.at} UTC with sha256 {before.sha256[:12]}, "
-                f"and its file is {one.sha256[:12]} now: applied files cannot be changed. Restore the file as it "
-                "was, and write the change as a new migration"
+                f"and its file is {one.sha256[:12]} now: applied files cannot be changed. Restore the old "
+                "file, and write the change as a new migration"
             )
     return found
 
 
 def apply(server: Server, one: Migration) -> None:
-    """Apply a migration and note it.
+    """Apply a migration and record it.
 
     Raises:
-        MigrationError: it failed; with a transaction nothing of it is left.
+        MigrationError: it failed. A transaction was rolled back.
     """
     ledger.prepare(server, one.database)
     note = ledger.migration_sql(one.name, one.sha256, done=True)
     if one.transaction:
-        # The empty statement ends a file that forgot its last semicolon.
+        # The empty statement ends a file without its last semicolon.
         _psql(server, one, f"BEGIN;\n{one.text}\n;\n{note}\nCOMMIT;\n")
     else:
         server.query(one.database, ledger.migration_sql(one.name, one.sha256, done=False))
@@ -122,8 +123,8 @@ def apply(server: Server, one: Migration) -> None:
         server.query(one.database, note)
     after = ledger.migrations(server, one.database).get(one.name)
     if after is None or not after.done or after.sha256 != one.sha256:
-        # An unclosed comment or quote swallows all that follows, and psql ends with 0.
-        raise MigrationError(f"{one.name} did not come to its end: is a comment or a quote in it not closed?")
+        # An unclosed comment or quote contains the rest of the script, and psql exits with 0.
+        raise MigrationError(f"{one.name} was not read to its end. Check it for an unclosed comment or quote")
 
 
 def _psql(server: Server, one: Migration, script: str) -> None:

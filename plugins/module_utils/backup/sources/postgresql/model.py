@@ -26,7 +26,7 @@ class DatabaseFacts(Facts):
         entries: name and digest of each object of the schema; None in sets of the first release.
         schema: lines of the schema, in sets of the first release alone.
         catalogue: groups of the catalog; None in old sets.
-        large_objects: number and hash; None when the user was no superuser.
+        large_objects: number and hash; None when the user was not a superuser.
     """
 
     path: str = ""
@@ -69,11 +69,11 @@ class ServerFacts(Facts):
     """The facts of a server and its databases in a manifest.
 
     Attributes:
-        user: the superuser, or the role that read everything.
+        user: the superuser, or the role that read all data.
         databases: facts of each database, see :meth:`database`.
         preload: ``shared_preload_libraries`` as one text, in sets without ``settings``.
-        settings: ``carried``, which a server needs to load the dumps, and ``in_data_directory``; None in old sets.
-        catalogue: roles and what belongs to them; None in old sets.
+        settings: ``carried`` (a server needs them to load the dumps) and ``in_data_directory``; None in old sets.
+        catalogue: roles, memberships and their settings; None in old sets.
     """
 
     version: str = ""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Replace a database by a restored one, or keep it when the restored one differs."""
+"""Replace a database by a restored one, unless the restored one differs."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def replace_database(
     """Restore ``dump`` as the database ``name`` and compare it. Returns notes.
 
     Args:
-        facts: what the manifest says of the database.
+        facts: the facts of the database in the manifest.
         previous: the new name for the existing one, "" when there is none.
-        aside: gets a line when the previous database is kept under that name.
+        ``aside``: extended by a line when the previous database is kept under that name.
         another: the server is of another major version than the manifest says.
 
     Raises:
-        BackupError: it could not be restored or is not equal; the previous database has its name again, or the text
-            says what to do.
+        BackupError: it could not be restored or differs. The previous database has its name again, or the text
+            gives the fix.
     """
     stopped: list[str] = []
     if previous:
@@ -64,8 +64,8 @@ def replace_database(
             if previous:
                 aside.append(f"database {previous}")
                 text += f"; the previous one is {previous}: stop the services, drop {name} and rename it back"
-            raise type(error)(f"{text}; going back failed: {worse}") from error
-        raise type(error)(f"database {name} could not be restored and is as it was before: {error}") from error
+            raise type(error)(f"{text}; renaming it back failed: {worse}") from error
+        raise type(error)(f"database {name} could not be restored and is unchanged: {error}") from error
     if previous:
         aside.append(f"database {previous}")
     return notes + [

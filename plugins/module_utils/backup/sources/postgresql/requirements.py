@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Session
     from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.server import Server
 
-# Settings of extensions have a dot in their name. These are the server's own that decide whether a dump loads.
+# Settings of the server without which a dump may not load. Those of extensions have a dot in their name.
 _DECISIVE = (
     "shared_preload_libraries", "session_preload_libraries", "local_preload_libraries", "max_locks_per_transaction",
     "max_prepared_transactions", "max_worker_processes", "wal_level", "track_commit_timestamp",
@@ -41,8 +41,8 @@ _INITDB = {
 }  # fmt: skip
 _IN_DATA = """SELECT json_build_array(name, setting, sourcefile LIKE '%/postgresql.auto.conf') FROM pg_file_settings
  WHERE starts_with(sourcefile, current_setting('data_directory') || '/') AND name IS NOT NULL ORDER BY seqno;"""
-# Values that are not quoted in messages: a password or key may be in them.
-_UNTOLD = re.compile(r"conninfo|command|passphrase|key|secret|password|token|salt")
+# Settings whose values are not shown in messages: they may contain a password or key.
+_SECRET = re.compile(r"conninfo|command|passphrase|key|secret|password|token|salt")
 
 _CLOSED = """SELECT json_build_array(datname, datconnlimit = -2) FROM pg_database
  WHERE (NOT datallowconn OR datconnlimit = -2) AND datname NOT IN ('template0', 'template1') ORDER BY datname;"""
@@ -51,7 +51,7 @@ _PREPARED = "SELECT to_json(gid) FROM pg_prepared_xacts ORDER BY 1::text;"
 _TABLESPACES = (
     "SELECT to_json(spcname) FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global') ORDER BY spcname;"
 )
-# Objects made after initdb have ids from 16384 on. Those of an extension are named by it.
+# Objects that were created after initdb have ids from 16384 on. The extension stands for its own objects.
 _OBJECTS = """SELECT to_json(name) FROM (SELECT extname AS name FROM pg_extension WHERE oid >= 16384 UNION
  SELECT nspname FROM pg_namespace WHERE oid >= 16384 AND nspname !~ '^pg_' UNION
  SELECT relname FROM pg_class c WHERE oid >= 16384 AND relkind IN ('r', 'v', 'm', 'S', 'f', 'p') AND NOT EXISTS
@@ -63,18 +63,18 @@ SUBSCRIPTIONS = """SELECT to_json(subname) FROM pg_subscription WHERE subdbid =
 
 
 def carried(session: Session) -> dict[str, str]:
-    """The settings that a server needs for the databases of this one to be loaded."""
+    """The settings that another server needs to load the databases of this one."""
     return dict(json.loads(line) for line in session.ask(_CARRIED))
 
 
 def in_data_directory(session: Session) -> dict[str, list[t.Any]]:
-    """Settings in the data directory alone: value, and whether ALTER SYSTEM made it. For a superuser."""
+    """Settings that are only in the data directory: value, and whether ALTER SYSTEM set it. For a superuser."""
     rows = [json.loads(line) for line in session.ask(_IN_DATA)]
     return {name.lower(): [value, system] for name, value, system in rows if system or name.lower() not in _INITDB}
 
 
 def left_out(session: Session, settings: t.Mapping[str, t.Sequence[t.Any]]) -> list[str]:
-    """A warning for each part of the server that no set holds, with the fix."""
+    """A warning with the fix for each part of the server that sets do not hold."""
     warnings = []
     for name, invalid in (json.loads(line) for line in session.ask(_CLOSED)):
         if invalid:
@@ -93,33 +93,33 @@ def left_out(session: Session, settings: t.Mapping[str, t.Sequence[t.Any]]) -> l
         if names:
             warnings.append(text.format(_listed(names)))
     if settings:
-        shown = [name if _UNTOLD.search(name) else f"{name} = {row[0]}" for name, row in settings.items()]
+        shown = [name if _SECRET.search(name) else f"{name} = {row[0]}" for name, row in settings.items()]
         how = "ALTER SYSTEM" if all(row[1] for row in settings.values()) else "ALTER SYSTEM or in postgresql.conf"
         warnings.append(
-            f"settings made by {how} exist only in the data directory and are in no set: {_listed(shown)}. Move them "
+            f"settings from {how} exist only in the data directory and are in no set: {_listed(shown)}. Move them "
             "to the service's command in the compose file"
         )
     return warnings
 
 
 def in_template1(server: Server) -> list[str]:
-    """A warning when template1 has objects of its own, which no set holds."""
-    # Short: while anybody is connected to it, no database can be created.
+    """A warning when template1 contains objects, which sets do not hold."""
+    # Short, because a connection to template1 blocks the creation of databases.
     result = server.script("template1", pgfacts.SETTINGS + _OBJECTS)
     names = [json.loads(line) for line in result.stdout.splitlines()] if result.rc == 0 else []
     if not names:
         return []
     return [
         f"template1 is in no set and holds {_listed(names)}: new databases of a rebuilt server lack them. Create them "
-        "there again after a restore, or move them to a database of their own"
+        "there again after a restore, or move them to another database"
     ]
 
 
 def require_libraries(server: Server, facts: ServerFacts, where: str) -> None:
-    """Refuse a server that lacks a preloaded library of the set, before anything is changed.
+    """Refuse a server that lacks a preloaded library of the set, before any change.
 
     Raises:
-        SourceError: with the setting to make.
+        SourceError: the text names the setting to add.
     """
     name = PRELOAD
     wanted = facts.libraries

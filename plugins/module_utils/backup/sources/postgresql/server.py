@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """PostgreSQL: dump with the server's own programs inside its container, and restore with those of the same image.
 
-pg_dump of another major version refuses the server; a dump through a terminal is corrupt; ``pg_restore -l`` says yes to
-an archive cut to 30 %. So: programs of the container, no terminal, every exit code, a full decode, sha256 on the way.
+pg_dump of another major version refuses the server, and a dump through a terminal is corrupt. ``pg_restore -l`` accepts
+an archive cut to 30 %. So this runs the container's programs without a terminal, checks every exit code, and decodes
+and hashes the whole archive.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ if t.TYPE_CHECKING:
 
 _BUSY = "is being accessed by other users"
 _NAME_BYTES = 63
-# A database or role may have settings that prevent loading a dump; those of the client have priority.
+# A database or role may have settings that prevent loading a dump. Those of the client have priority.
 _OPTIONS = "-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0"
 
 
@@ -47,7 +48,7 @@ class Server:
     Args:
         container: its name or id.
         user: a superuser, or a role with BYPASSRLS that may read everything.
-        env: PGPASSWORD, when the local socket asks for one.
+        env: PGPASSWORD, when the local socket requires one.
     """
 
     def __init__(self, cli: Cli, container: str, user: str, port: int, env: t.Mapping[str, str]) -> None:
@@ -69,7 +70,7 @@ class Server:
             return session.ask(sql)
 
     def script(self, database: str, text: str) -> process.Result:
-        """Run a script up to its first error. Returns the result. Nothing of it is in a process list."""
+        """Run a script up to its first error. Returns the result. Process lists do not show it."""
         words = self.argv("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", connect(database))
         return self.cli.run(self.container, words, env=self.env, stdin=text.encode(), check=False)
 
@@ -78,9 +79,9 @@ class Server:
         return [program, *self._where, *words]
 
     def home(self, name: str = "") -> str:
-        """A database to work from that is not ``name``: postgres, or template1 while that is not there.
+        """A database to connect to, other than ``name``: postgres, or template1 when postgres does not exist.
 
-        It may be gone for good, or for as long as a restore, also a killed one, has given it another name.
+        It may be dropped, or renamed by a restore under way or by a killed one.
         """
         if name == "postgres":
             return "template1"
@@ -89,12 +90,12 @@ class Server:
         return self._home
 
     def administer(self, name: str, sql: str) -> None:
-        """Run SQL that renames or drops the database ``name``, once no connection to it is left.
+        """End the connections to the database ``name``, then run SQL that renames or drops it.
 
         Raises:
             SourceError: it fails, or clients reconnect faster than they are disconnected.
         """
-        # In one psql: between the two a client of the stack could connect again.
+        # In one psql, so that a client of the stack does not reconnect in between.
         sql = (
             f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = {literal(name)} "
             f"AND pid <> pg_backend_pid();\n{sql}"
@@ -105,7 +106,7 @@ class Server:
             while (result := self.script(self.home(name), sql)).rc != 0:
                 if _BUSY not in result.stderr or world.monotonic() > deadline:
                     raise SourceError(
-                        f"database {name} could not change names or be dropped ({process.last_words(result.stderr)}); "
+                        f"database {name} could not be renamed or dropped ({process.last_words(result.stderr)}); "
                         "stop the services that use it and run again"
                     )
                 world.sleep(0.05)
@@ -133,13 +134,13 @@ class Server:
             yield session
 
     def schema(self, database: str, snapshot: str = "") -> str:
-        """What ``pg_dump --schema-only`` writes."""
+        """The output of ``pg_dump --schema-only``."""
         words = ["pg_dump", "--schema-only", "--no-tablespaces", *_snapshot(snapshot), "-d", connect(database)]
         return self.cli.run(self.container, self.argv(*words), env=self.env).stdout
 
 
 def of_container(cli: Cli, container: Container, spec: SourceSpec) -> Server:
-    """The server of a source: its user and password are the configured ones, else those of the image's variables."""
+    """The server of a source, with the configured user and password, else those of the image's variables."""
     user = spec.user or lookup.variable(container, "POSTGRES_USER") or "postgres"
     password = lookup.password(container, spec, "POSTGRES_PASSWORD")
     return Server(cli, container.id, user, spec.port, {"PGPASSWORD": password} if password else {})
@@ -184,7 +185,7 @@ def capture(
             )
     not_compared = list(catalogue.NOT_COMPARED)
     if not superuser:
-        not_compared.append("large objects, and settings in the data directory: the user is no superuser")
+        not_compared.append("large objects, and settings in the data directory: the user is not a superuser")
     facts = ServerFacts(version, server.user, databases, image, initdb_args, preload, settings, roles, not_compared)
     return artefacts, facts, warnings
 
@@ -213,7 +214,7 @@ def _capture_database(
         entries = pgschema.entries(server.schema(name, snapshot))
         words = ["-Fc", *compress, "--no-tablespaces", "--lock-wait-timeout=60s", *_snapshot(snapshot)]
         dump = Background(lambda: _dump(server, ["pg_dump", *words, "-d", connect(name)], staging, path))
-        # The hashes are taken in the session that exported the snapshot, while pg_dump reads the same snapshot.
+        # The session that exported the snapshot computes the hashes, while pg_dump reads the same snapshot.
         try:
             there = pgfacts.contents(session, superuser)
             subscriptions = [json.loads(line) for line in session.ask(requirements.SUBSCRIPTIONS)]
@@ -235,7 +236,7 @@ def _capture_database(
         large_objects=there.large_objects,
     )
     with files.open_regular(f"{staging}/{path}") as file:
-        # Decoding the whole archive is what finds a cut one; its list of contents does not.
+        # Only decoding the whole archive detects a truncated one. Its list of contents does not.
         server.cli.stream(server.container, ["pg_restore", "-f", "/dev/null"], None, source=file)
     return artefact, found, subscriptions
 
@@ -255,7 +256,7 @@ def drop(server: Server, name: str) -> None:
     if name in server.databases():
         for one in server.query(name, requirements.SUBSCRIPTIONS):
             subscription = ident(json.loads(one))
-            # Dropping it with its slot contacts the publisher, and another subscription uses the slot, too.
+            # Dropping it with its slot contacts the publisher, and another subscription uses the slot.
             server.query(
                 name,
                 f"ALTER SUBSCRIPTION {subscription} DISABLE; ALTER SUBSCRIPTION {subscription} SET (slot_name = NONE); "
@@ -275,17 +276,17 @@ def _dump(server: Server, words: t.Sequence[str], staging: str, path: str) -> Ar
 
 
 def _compression(server: Server, version: str) -> list[str]:
-    # zstd takes half the time of gzip, and only some builds have it. It carries no checksum of its own: ours does.
+    # zstd takes half the time of gzip, but only some builds include it.
     if int(re.match(r"\d+", version).group()) < 16:  # type: ignore[union-attr]
         return []
-    # Without --no-sync it fails for a file that cannot be synced, as this one.
+    # Without --no-sync it fails, because this output cannot be synced.
     words = ["-Fc", "-Z", "zstd", "--no-sync", "--schema-only", "-f", "/dev/null", "-d", "template1"]
     words = server.argv("pg_dump", *words)
     return ["-Z", "zstd"] if server.cli.run(server.container, words, env=server.env, check=False).rc == 0 else []
 
 
 def with_suffix(name: str, suffix: str) -> str:
-    """``name`` and ``suffix`` as a name that PostgreSQL, which counts bytes, does not cut."""
+    """``name`` and ``suffix`` as a name within PostgreSQL's limit, which is in bytes."""
     return name.encode()[: _NAME_BYTES - len(suffix.encode())].decode(errors="ignore") + suffix
 
 

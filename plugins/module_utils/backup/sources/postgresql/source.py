@@ -62,7 +62,7 @@ class PostgresqlKind(Kind):
             image=lookup.image_facts(run.cli.engine, container),
             initdb_args=lookup.variable(container, _INITDB_ARGS),
         )
-        kept = [f"database {name} is a previous copy that a restore kept, and in no set. Drop it" for name in aside]
+        kept = [f"database {name} is a previous copy from a restore, and in no set. Drop it" for name in aside]
         rows = sum(facts.database(name).rows for name in facts.databases)
         return Captured(artefacts, rows, facts.as_dict(), [*kept, *warnings])
 
@@ -160,10 +160,10 @@ def _step(job: RestoreJob, spec: SourceSpec, name: str) -> str:
 
 
 def server_of(context: Context, spec: SourceSpec, database: str, needed_by: str) -> postgresql.Server:
-    """The running server of a source, which must have the database.
+    """The running server of a source, if it has the database.
 
     Args:
-        needed_by: what needs it, for the message.
+        needed_by: the file that needs it, for the message.
 
     Raises:
         MigrationError: there is no such database.

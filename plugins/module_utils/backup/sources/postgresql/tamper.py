@@ -18,13 +18,13 @@ if t.TYPE_CHECKING:
 CUT_DUMP = "cut dump"
 ALTERED_ROW = "altered row"
 
-# Changes the first value of a kind that can be changed in general, in the first row of the first table that has one.
+# Changes one value: the first of a common type, in the first row of the first table that has one.
 _ALTER = """
 SET session_replication_role = replica;
 CREATE FUNCTION pg_temp.obx_alter() RETURNS text LANGUAGE plpgsql AS $obx$
-DECLARE place record; hits bigint;
+DECLARE target record; hits bigint;
 BEGIN
-  FOR place IN
+  FOR target IN
     SELECT format('%I.%I', n.nspname, c.relname) AS tab, quote_ident(a.attname) AS col,
       CASE WHEN a.atttypid IN ('text'::regtype, 'varchar'::regtype) THEN '%1$s || $x$x$x$'
            WHEN a.atttypid = 'bool'::regtype THEN 'NOT %1$s' ELSE '%1$s + 1' END AS change
@@ -36,9 +36,9 @@ BEGIN
   LOOP
     BEGIN
       EXECUTE format('UPDATE ONLY %s SET %s = %s WHERE ctid = (SELECT ctid FROM ONLY %s WHERE %s IS NOT NULL LIMIT 1)',
-        place.tab, place.col, format(place.change, place.col), place.tab, place.col);
+        target.tab, target.col, format(target.change, target.col), target.tab, target.col);
       GET DIAGNOSTICS hits = ROW_COUNT;
-      IF hits = 1 THEN RETURN place.tab || '.' || place.col; END IF;
+      IF hits = 1 THEN RETURN target.tab || '.' || target.col; END IF;
     EXCEPTION WHEN OTHERS THEN NULL;
     END;
   END LOOP;
@@ -51,13 +51,13 @@ SELECT pg_temp.obx_alter();
 def controls(test: SelfTest, source: Source) -> None:
     """Cut a dump, and change one row of the restored server."""
     dump = next(artefact.path for artefact in source.artefacts if artefact.path.endswith(".dump"))
-    # Past the checksum on purpose: the restore itself must fail, too.
-    test.restored(source, f"{dump} cut, checksum not asked", {dump: test.cut})
+    # The checksum is bypassed on purpose: the restore itself must fail, too.
+    test.restored(source, f"{dump} cut, checksum not checked", {dump: test.cut})
     _alter_row(test, source)
 
 
 def _alter_row(test: SelfTest, source: Source) -> None:
-    """Change one value of one row in the restored server, past all constraints; the number of rows stays."""
+    """Change one value of one row in the restored server, bypassing all constraints, with the same number of rows."""
     done: list[str] = []
 
     def damage(server: postgresql.Server) -> None:
@@ -72,5 +72,5 @@ def _alter_row(test: SelfTest, source: Source) -> None:
     if not done:
         test.withdraw(control)
         if control.caught:
-            raise SourceError(f"nothing was damaged yet, and {source.name} could not be restored: {control.said}")
+            raise SourceError(f"{source.name} could not be restored, before any damage: {control.said}")
         test.skip(ALTERED_ROW)

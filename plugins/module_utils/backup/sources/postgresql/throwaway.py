@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A PostgreSQL of a given image to try something in: no network, no port, gone with its data afterwards."""
+"""A throwaway PostgreSQL server of a given image: no network, no port, removed with its data afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.server import Server, literal
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 
-# An image may create databases, roles and extensions when it first starts. The set has them, if anything has.
+# An image may create databases, roles and extensions when it first starts. They are dropped: the set contains them.
 _SCRIPTS = "/docker-entrypoint-initdb.d"
 # Jobs of pg_cron would run in the copy, too.
 _OFF = {"cron.launch_active_jobs": "off"}
@@ -28,7 +28,7 @@ def throwaway(
     """Run an empty server during the block.
 
     Args:
-        stack: whose throwaway it is: the next start removes what a killed one left.
+        stack: its owner, so that the next start removes the leftovers of a killed run.
         user: its superuser.
         carried: settings of the original that decide whether its dumps load; see ``requirements.carried``.
 
@@ -46,7 +46,7 @@ def throwaway(
     try:
         server = Server(cli, container, user, 0, {"PGPASSWORD": env["POSTGRES_PASSWORD"]})
         _await(cli, server)
-        # Twice: settings of an extension are known once its library is loaded.
+        # Twice, because settings of an extension are known once its library is loaded.
         for _round in range(2):
             if not _set(server, carried):
                 break
@@ -58,7 +58,7 @@ def throwaway(
 
 
 def _set(server: Server, carried: t.Mapping[str, str]) -> bool:
-    """Make the settings, over the server's input: an extension's may be a secret. Returns whether to restart."""
+    """Set the settings through psql's input: one of an extension may be a secret. Returns whether to restart."""
     there = dict(
         json.loads(line)
         for line in server.query(
@@ -72,7 +72,7 @@ def _set(server: Server, carried: t.Mapping[str, str]) -> bool:
         if name in there and there[name] != value and name != "shared_preload_libraries"
     }
     for name, value in differ.items():
-        # A list is several values to ALTER SYSTEM, and one text to the file it writes.
+        # ALTER SYSTEM needs a list as several values.
         values = ", ".join(literal(part.strip()) for part in value.split(",")) if name.endswith("libraries") else ""
         result = server.script(server.home(), f"ALTER SYSTEM SET {name} = {values or literal(value)};")
         if result.rc != 0:
@@ -81,7 +81,7 @@ def _set(server: Server, carried: t.Mapping[str, str]) -> bool:
 
 
 def _await(cli: Cli, server: Server) -> None:
-    # The official image sets itself up with a server on the local socket only; over TCP only the real one answers.
+    # The official image initializes itself with a server on the local socket. Only the final one answers over TCP.
     deadline = cli.world.monotonic() + 120
     while cli.run(server.container, ["pg_isready", "-q", "-h", "127.0.0.1"], check=False).rc != 0:
         if cli.world.monotonic() > deadline:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The facts of a PostgreSQL source in a manifest."""
+"""Validate the facts of a PostgreSQL source in a manifest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _setting_name = schema.matching(re.compile(r"[^\s=\0-][^\s=\0]{0,1023}\Z"), "the
 
 
 def validate(value: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:
-    """Check the facts of a manifest before they are used. A new fact that is used belongs here.
+    """Check the facts of a manifest before they are used. Add each new fact here.
 
     Args:
         artefacts: SHA-256 of each file of the source, by path.
@@ -57,7 +57,7 @@ def _settings(value: t.Any, where: str) -> None:
         if row[0] is not None:
             schema.text(row[0], field)
 
-    # The throwaway server is given those of the first kind.
+    # The throwaway server is started with the carried ones.
     needed: dict[str, schema.Check] = {
         "carried": shared_fields.mapping_of(schema.text, _setting_name),
         "in_data_directory": shared_fields.mapping_of(from_file),
@@ -66,7 +66,7 @@ def _settings(value: t.Any, where: str) -> None:
 
 
 def _catalogue(value: t.Any, where: str) -> None:
-    """Groups of objects with their attributes. A later version of PostgreSQL has others, so that no name is fixed."""
+    """Groups of objects with their attributes. Names are not fixed, because later versions of PostgreSQL add some."""
     shared_fields.mapping_of(shared_fields.mapping_of(shared_fields.mapping_of(_attribute)))(value, where)
 
 
@@ -99,7 +99,7 @@ def _database(found: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], wher
     def sequences(value: t.Any, field: str) -> None:
         for key, row in schema.mapping(value, field).items():
             _pair(key, field)
-            # Two in sets of the first release: the value, None for one that was not used, and whether it cycles.
+            # Two in sets of the first release: the value (None if unused), and whether it cycles.
             size = len(schema.rows(row, f"{field}[{key}]"))
             if size not in (2, 3) or not all(isinstance(flag, bool) for flag in row[1:]):
                 raise Malformed(f"{field}[{key}] is not a value, whether it was used and whether it cycles")
@@ -123,13 +123,13 @@ def _database(found: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], wher
         "views": tables,
     }
     shared_fields.each(found, where, needed, may)
-    # Without either, a restore could not compare the schema.
+    # Without both, a restore could not compare the schema.
     if found.get("schema") is None and found.get("entries") is None:
         raise Malformed(f"{where}.entries is missing, and so is schema")
 
 
 def _pair(key: str, where: str) -> None:
-    """A key that names something in a database: a JSON list of texts."""
+    """A key that names an object in a database: a JSON list of texts."""
     try:
         parts = json.loads(key)
     except (ValueError, RecursionError):

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The contents of a Redis: values, expiry times, streams with their groups, functions and users.
 
-DEBUG DIGEST sees values, and of an expiry only that there is one; of a stream its entries and not its groups. A script
-inside the server adds what it leaves out.
+DEBUG DIGEST includes values, but of an expiry only its existence, and of a stream not its groups. A script inside the
+server adds the rest.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis.server import Server
 
-# Not in an RDB, or not comparable in any version.
+# Not in an RDB, or not comparable.
 NOT_COMPARED = (
     "users and passwords (ACL)",
     "settings made with CONFIG SET",
@@ -27,8 +27,8 @@ NOT_COMPARED = (
 )
 
 # Sums hashes of keys, so that their order does not matter. Keys that expire before ARGV[2] (ms since 1970) are left
-# out: they may be gone the next time. ARGV[3] is "all", or "rest" for what DEBUG DIGEST does not see. Returns the next
-# cursor and five sums.
+# out: they may have expired at the next comparison. ARGV[3] is "all", or "rest" for the data outside of DEBUG DIGEST.
+# Returns the next cursor and five sums.
 _SCRIPT = """
 local function text(v)
   local kind = type(v)
@@ -112,7 +112,7 @@ def fingerprint(server: Server, databases: t.Iterable[str], limit: float, everyt
 
     Args:
         limit: seconds since 1970; keys that expire before are left out.
-        everything: also what DEBUG DIGEST sees.
+        everything: whether to include the data that DEBUG DIGEST covers.
     """
     found = {}
     for database in sorted(databases):
@@ -155,7 +155,7 @@ _PLAIN = re.compile(r"user default on (nopass|#[0-9a-f]{64})( sanitize-payload)?
 
 
 def users(server: Server) -> list[str]:
-    """ACL users that somebody made, and ``default`` when it was changed; nothing when the query is not permitted."""
+    """Configured ACL users, and ``default`` when it was changed. Empty when the query is not permitted."""
     try:
         lines = server.ask("ACL", "LIST").splitlines()
     except SourceError:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Import an RDB from another server into a running Redis or Valkey, in the way a restore does."""
+"""Import an RDB from another server into a running Redis or Valkey, with the steps of a restore."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ class RdbImport(FileImport):
         return {"keys": facts.keys}
 
     def move_in(self, stamp: str) -> str:
-        """Load it in the stack. Returns where the previous data is."""
+        """Load it in the stack. Returns the path of the previous data."""
         if files.digest(self.file)[0] != self.sha256:
-            raise MismatchError(f"{self.file} is not the RDB that was tried out: its checksum differs")
+            raise MismatchError(f"{self.file} was changed after its test: its checksum differs")
         warnings: list[str] = []
         aside = restore_redis(self.context, self.spec, self._facts, self.file, stamp, warnings)
         for warning in warnings:

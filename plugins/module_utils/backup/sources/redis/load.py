@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Redis and Valkey back to life from an RDB.
+"""Load an RDB into Redis or Valkey.
 
-The trap: an RDB beside ``appendonly yes`` is ignored, the server starts empty and then overwrites the file. All
-versions from 6.0 to 9.1 do it. The way that works on all of them: start once with ``appendonly no``, look, switch
-appendonly on at run time, wait for the rewrite, stop without saving, start as usual.
+With ``appendonly yes``, all versions from 6.0 to 9.1 ignore the RDB, start empty and then overwrite the file. So the
+server starts once with ``appendonly no``. Then this module counts the keys, switches appendonly on at run time, waits
+for the rewrite, stops the server without saving and starts it as usual.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import files
 _SERVER = 'exec "$(command -v redis-server || command -v valkey-server)" "$@"'
 _CHECK = 'exec "$(command -v redis-check-rdb || command -v valkey-check-rdb)" "$@"'
 _DEBUG = ["--enable-debug-command", "yes"]
-# Keys that expire sooner than this many seconds from now may be gone at the second comparison.
+# Keys that expire within this many seconds may have expired at the second comparison.
 _SOON = 7200
 
 
@@ -31,27 +31,28 @@ class ThrowawayServer:
     """A throwaway container in which a server is started, inspected and stopped.
 
     Args:
-        container: runs nothing yet, has the image's programs.
-        place: directory inside that holds the data.
+        container: has the image's programs, and runs no server yet.
+        directory: the data directory inside.
     """
 
-    def __init__(self, cli: Cli, container: str, place: str) -> None:
+    def __init__(self, cli: Cli, container: str, directory: str) -> None:
         self.cli = cli
         self.container = container
-        self.place = place
+        self.directory = directory
         self.server = redis.Server(cli, container, "", 0, {})
 
     def check(self, name: str) -> dict[str, int]:
-        """redis-check-rdb of the image on a file in the place."""
-        result = self.cli.run(self.container, ["sh", "-c", _CHECK, "obx", f"{self.place}/{name}"], check=False)
+        """Run the image's redis-check-rdb on a file in the data directory."""
+        result = self.cli.run(self.container, ["sh", "-c", _CHECK, "obx", f"{self.directory}/{name}"], check=False)
         if result.rc != 0:
             raise MismatchError(f"redis-check-rdb reports that {name} is broken")
         return redis.checked(result.stdout + result.stderr)
 
     def start(self, facts: RedisFacts, appendonly: bool) -> dict[str, str]:
-        """Start the server on the place and wait until it has loaded. Returns INFO."""
+        """Start the server on the data directory and wait until it has loaded the data. Returns INFO."""
         config = facts.config
-        words = ["--dir", self.place, "--dbfilename", "dump.rdb", "--save", "", "--port", "6379", "--bind", "127.0.0.1"]
+        words = ["--dir", self.directory, "--dbfilename", "dump.rdb", "--save", ""]
+        words += ["--port", "6379", "--bind", "127.0.0.1"]
         words += ["--appendonly", "yes" if appendonly else "no", "--daemonize", "no"]
         if config.get("appendfilename"):
             words += ["--appendfilename", config["appendfilename"]]
@@ -85,7 +86,7 @@ class ThrowawayServer:
         return "-server" in self.cli.run(self.container, words, check=False).stdout
 
     def switch_appendonly_on(self) -> None:
-        """Path A: make the append-only file from memory, at run time."""
+        """Write the append-only file from memory, at run time."""
         self.server.ask("CONFIG", "SET", "appendonly", "yes")
         deadline = self.cli.world.monotonic() + self.cli.timeout
         while True:
@@ -109,20 +110,20 @@ class ThrowawayServer:
             raise SourceError(f"the server in {self.container} does not stop")
 
     def digest(self) -> str:
-        """A digest of all keys and values, whatever their order (DEBUG DIGEST)."""
+        """A digest of all keys and values in any order (DEBUG DIGEST)."""
         return self.server.ask("DEBUG", "DIGEST")
 
 
 def require_as_dumped(source: Source, path: str) -> None:
-    """Demand that the RDB at ``path`` is the one that was dumped.
+    """Check that the RDB at ``path`` is the one in the set.
 
-    An RDB says how many keys are in it and not which, so that its bytes are what values are known by.
+    redis-check-rdb only counts keys, so the checksum identifies their values.
 
     Raises:
-        MismatchError: it is another one.
+        MismatchError: it differs.
     """
     if files.digest(path)[0] not in {artefact.sha256 for artefact in source.artefacts}:
-        raise MismatchError(f"the RDB of {source.name} is not the one that was dumped: its checksum is another")
+        raise MismatchError(f"the RDB of {source.name} is not the one of the set: its checksum differs")
 
 
 def load(
@@ -130,17 +131,17 @@ def load(
     facts: RedisFacts,
     tamper: t.Callable[[redis.Server], None] | None = None,
 ) -> Loaded:
-    """Load ``dump.rdb`` by path A and start a second time, cold, with the live setting. Returns the counts.
+    """Load ``dump.rdb``, then restart with the live setting of appendonly. Returns the counts.
 
     Args:
-        tamper: what a test does to the loaded data before the second start.
+        tamper: damages the loaded data before the second start, for a test.
 
     Raises:
-        MismatchError: keys are missing or other than dumped, after the first or the second start.
+        MismatchError: keys are missing or differ after the first or the second start.
     """
     counted = throwaway.check("dump.rdb")
     if counted["keys"] != facts.keys or counted["expires"] != facts.expires:
-        raise MismatchError(f"the RDB holds {counted['keys']} keys, {facts.keys} were dumped")
+        raise MismatchError(f"the RDB holds {counted['keys']} keys, the set records {facts.keys}")
     info = throwaway.start(facts, appendonly=False)
     first = keys(info)
     _expect("the first start", first, counted)
@@ -148,7 +149,7 @@ def load(
     before = _contents(throwaway, info, limit, counted)
     _expect_functions(facts, before)
     if facts.digest and before["values"] and before["values"] != facts.digest:
-        raise MismatchError("the loaded data are other than the RDB's")
+        raise MismatchError("the loaded data differ from the RDB")
     live = facts.config.get("appendonly") == "yes"
     if live:
         throwaway.switch_appendonly_on()
@@ -156,11 +157,11 @@ def load(
         tamper(throwaway.server)
     throwaway.stop()
     info = throwaway.start(facts, appendonly=live)
-    _expect("the second, cold start", keys(info), counted)
+    _expect("the second start", keys(info), counted)
     after = _contents(throwaway, info, limit, counted)
     differs = [what for what in before if before[what] != after[what]]
     if differs:
-        raise MismatchError(f"the second, cold start holds other data than the first: {', '.join(differs)} differ")
+        raise MismatchError(f"the data differ after the second start: {', '.join(differs)}")
     throwaway.stop()
     return Loaded(first[0], first[1], live, before["values"])
 
@@ -168,9 +169,9 @@ def load(
 def _contents(
     throwaway: ThrowawayServer, info: t.Mapping[str, str], limit: float, counted: t.Mapping[str, int]
 ) -> dict[str, t.Any]:
-    """What must be the same after both starts."""
+    """The values that must be equal after both starts."""
     spaces = redis.keyspace(info)
-    # DEBUG DIGEST is fast, but includes keys that expire at any moment; with such keys, a script reads all values.
+    # DEBUG DIGEST is fast, but includes keys that expire soon. With such keys, a script reads all values.
     digest = "" if counted["expires"] else throwaway.digest()
     sums = contents.fingerprint(throwaway.server, spaces, limit, everything=not digest)
     return {
@@ -183,8 +184,8 @@ def _contents(
 def _expect_functions(facts: RedisFacts, found: t.Mapping[str, t.Any]) -> None:
     if facts.functions is not None and facts.functions != found["functions"]:
         raise MismatchError(
-            f"the functions are {sorted(found['functions'] or ())}, dumped were {sorted(facts.functions)}, "
-            "or the code of one is another"
+            f"the functions are {sorted(found['functions'] or ())}, in the set {sorted(facts.functions)}, "
+            "or the code of one differs"
         )
 
 
@@ -199,7 +200,7 @@ def _expect(when: str, found: tuple[int, int], counted: t.Mapping[str, int]) -> 
     if total - expires != redis.durable_keys(counted):
         raise MismatchError(
             f"after {when} there are {total - expires} keys that do not expire, "
-            f"{redis.durable_keys(counted)} were dumped"
+            f"the set records {redis.durable_keys(counted)}"
         )
     if expires > counted["expires"]:
-        raise MismatchError(f"after {when} more keys expire than were dumped")
+        raise MismatchError(f"after {when} more keys expire than in the set")

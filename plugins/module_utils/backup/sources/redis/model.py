@@ -13,7 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.facts 
 
 @dataclass(frozen=True)
 class Settings(Facts):
-    """How the data must be stored for a server to load them: its version, settings and modules (path, arguments)."""
+    """The requirements of the data on a server: its version, settings and modules (path, arguments)."""
 
     version: str = ""
     config: t.Mapping[str, str] = field(default_factory=dict)

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Redis and Valkey in the stack: service stopped, previous data aside, the RDB loaded by path A, service started.
+"""Restore Redis and Valkey in the stack: stop the service, move its data, load the RDB, start the service.
 
-The work is done in a one-shot container of the same image with the volumes of the service, and no network: while the
-data is not proven, no client can write to it. What is under way is noted, so that the run after a killed one gives the
-service its previous data back and starts it.
+A one-shot container of the same image loads the data, with the volumes of the service and without network. No client
+can write to the data before it is verified. The restore is recorded, so that the run after a killed one restores the
+previous data and starts the service.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis.
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
 
 _NOTE = "redis-under-way"
-# Moves the previous data aside; leftover append-only files would win over a new dump.rdb. The mark shows that all of it
-# was moved: without it, the files that remain there are previous data, too.
+# Moves the previous data: leftover append-only files would have priority over a new dump.rdb. The mark shows that all
+# of it was moved. Without the mark, the files that remain are previous data, too.
 _ASIDE = (
     'set -eu; cd "$1"; mkdir "$2"; shift; to=$1; shift; for f in "$@"; do [ ! -e "$f" ] || mv -- "$f" "$to/"; done; '
 )
@@ -45,7 +45,7 @@ _BACK = 'set -eu; cd "$1"; from=$2; shift 2; [ -d "$from" ] || exit 0; if [ -e "
 _BACK += 'mkdir -p "$from.failed"; for f in "$@"; do [ ! -e "$f" ] || mv -- "$f" "$from.failed/"; done; '
 _BACK += 'rm "$from/.all"; fi; '
 _BACK += 'for f in "$from"/*; do [ ! -e "$f" ] || mv -- "$f" .; done; rmdir "$from"'
-# As the service's own process would own it.
+# The owner that the service's own process would set.
 _OWN = 'chown -R "$(stat -c %u:%g "$1")" "$1"'
 
 
@@ -55,8 +55,8 @@ class Note:
 
     Attributes:
         place: directory of the data in the container.
-        aside: name below it for the previous data.
-        names: what the server keeps there.
+        ``aside``: name below it for the previous data.
+        names: the server's files there.
         loaded: whether the restored data was loaded and compared.
     """
 
@@ -69,7 +69,7 @@ class Note:
 
     @staticmethod
     def path(context: Context) -> str:
-        """The file that holds it."""
+        """The path of the note."""
         return f"{context.state.path}/{_NOTE}.json"
 
     @classmethod
@@ -85,24 +85,24 @@ class Note:
             ) from error
 
     def write(self, context: Context) -> None:
-        """Keep it. Raises :class:`FileError`."""
+        """Write the note. Raises :class:`FileError`."""
         context.state.write(_NOTE, vars(self))
 
 
 def restore_redis(
     context: Context, spec: SourceSpec, recorded: RedisFacts, rdb: str, stamp: str, warnings: list[str]
 ) -> str:
-    """Restore one Redis source. Returns where the previous data is.
+    """Restore one Redis source. Returns the path of the previous data.
 
     Args:
         recorded: the facts of the data.
         rdb: path of the RDB.
-        warnings: gets a line for the users that the service does not have after its start.
+        warnings: extended by a line for the users that the service lacks after its start.
 
     Raises:
-        RestoreRefused: the service keeps no data in a volume or directory: there is nothing to restore into.
-        MismatchError: the loaded data are not what was dumped; the previous data are back in place.
-        SourceError: the previous data could not be put back; the service stays stopped until :func:`recover` did it.
+        RestoreRefused: the service does not store its data in a volume or directory.
+        MismatchError: the loaded data differ from the set. The previous data are restored.
+        SourceError: the previous data could not be restored. The service stays stopped until :func:`recover` does it.
     """
     cli = context.open_cli()
     container = lookup.find_container(cli.engine, context.config.stack, spec)
@@ -111,14 +111,14 @@ def restore_redis(
     place = facts.config.get("dir") or "/data"
     if not any(place == mount.destination or place.startswith(mount.destination + "/") for mount in container.mounts):
         raise RestoreRefused(
-            f"{container.name} does not keep {place} in a volume or a directory of the host. Add one before a restore"
+            f"{container.name} does not store {place} in a volume or a directory of the host. Add one before a restore"
         )
     names = _names(recorded.config, facts.config)
     note = Note(container.id, container.image_id, place, f"pre-restore-{stamp}", names)
     users = [*contents.users(server), *recorded.acl_users]
     note.write(context)
     cli.call("stop", "--time", "60", container.id, timeout=120)
-    known = True  # whether the data directory is known to hold only previous, or only restored data
+    known = True  # whether the data directory is known to hold either the previous or the restored data
     try:
         with _helper(cli, context.config.stack, note) as helper:
             known = False
@@ -139,21 +139,21 @@ def restore_redis(
     gone = sorted(set(users) - set(contents.users(server)))
     if gone:
         warnings.append(
-            f"{spec.name}: ACL users {', '.join(gone)} are not in {container.name}: no set holds them, and a restart "
-            "ends those that no file of the service has. Create them again"
+            f"{spec.name}: ACL users {', '.join(gone)} are not in {container.name}: sets do not hold them. A restart "
+            "removes users that are not in a file. Create them again"
         )
     return aside
 
 
 def as_served(taken: RedisFacts, live: Settings) -> RedisFacts:
-    """Facts of a set with the version and the settings of the server to restore into, as far as they are known."""
+    """Facts of a set, with the known version and settings of the target server."""
     config = {**taken.config, **{name: value for name, value in live.config.items() if value}}
-    # Code comes from the service, never from a set.
+    # Modules are code: they come from the service, never from a set.
     return dataclasses.replace(taken, version=live.version or taken.version, modules=live.modules, config=config)
 
 
 def _names(*configs: t.Mapping[str, str]) -> list[str]:
-    """Names of the files that a server with one of these settings keeps."""
+    """Names of the files of a server with one of these settings."""
     names = ["dump.rdb"]
     for config in configs:
         names += [config.get("dbfilename") or "dump.rdb", config.get("appendfilename") or "appendonly.aof"]
@@ -162,7 +162,7 @@ def _names(*configs: t.Mapping[str, str]) -> list[str]:
 
 
 def _require_served(cli: Cli, container: str, server: redis.Server, loaded: Loaded, where: str) -> None:
-    """Wait until the service has loaded, and demand all keys of it; its clients may have added some by then."""
+    """Wait until the service has loaded the data, and check that all keys exist. Clients may have added some."""
     deadline = cli.world.monotonic() + cli.timeout
     while True:
         try:
@@ -172,12 +172,12 @@ def _require_served(cli: Cli, container: str, server: redis.Server, loaded: Load
         except SourceError as error:
             running = cli.call("inspect", "--format", "{{.State.Running}}", container, check=False).stdout.strip()
             if running != "true":
-                raise MismatchError(f"the data is restored, and the service does not run on it: {where}") from error
+                raise MismatchError(f"the data is restored, but the service does not run: {where}") from error
         if cli.world.monotonic() > deadline:
             raise MismatchError(f"the service did not load the restored data within {cli.timeout:g} s: {where}")
         cli.world.sleep(0.1)
     keys, expires = redis_load.keys(info)
-    # From 7 on the server counts the keys it loaded, even if its clients removed some since.
+    # Since version 7 the server counts the keys that it loaded, even if its clients removed some since.
     counted = int(info.get("rdb_last_load_keys_loaded") or 0) - loaded.expires
     wanted, served = loaded.keys - loaded.expires, max(keys - expires, counted)
     if served < wanted:
@@ -188,12 +188,12 @@ def _require_served(cli: Cli, container: str, server: redis.Server, loaded: Load
 
 
 def recover(context: Context) -> str:
-    """Finish what a killed run began: put the previous data back, unless all was loaded, and start the service.
+    """Finish a killed restore: restore the previous data, unless all new data was loaded, and start the service.
 
     Returns a line for the report, "" for nothing.
 
     Raises:
-        RestoreRefused: only the operator knows which data is right; the text names the note to remove.
+        RestoreRefused: only the operator can decide which data is right. The text names the note to remove.
     """
     note = Note.read(context)
     if note is None:
@@ -201,9 +201,9 @@ def recover(context: Context) -> str:
     cli = context.open_cli()
     cli.remove_leftovers(context.config.stack)
     if cli.call("inspect", note.container, check=False).rc != 0:
-        # Deployed again since; its data is where the volumes are, and only its operator knows which of it is right.
+        # Deployed again since. Only the operator can decide which of the data is right.
         raise RestoreRefused(
-            f"a restore of Redis was interrupted and its container is another now. Check {note.place} of the service: "
+            f"a restore of Redis was interrupted, and its container was replaced. Check {note.place} of the service: "
             f"its previous data is in {note.aside} there. Then remove {Note.path(context)}"
         )
     if not note.loaded:
@@ -212,7 +212,7 @@ def recover(context: Context) -> str:
             _give_back(cli, helper, note)
     cli.call("start", note.container, timeout=120)
     context.state.write(_NOTE, {})
-    done = "started" if note.loaded else "previous data back, started"
+    done = "started" if note.loaded else "previous data restored, started"
     return f"a restore of Redis that was interrupted: {done}"
 
 
@@ -225,7 +225,7 @@ def _helper(cli: Cli, stack: str, note: Note) -> t.Iterator[str]:
     try:
         yield helper
     finally:
-        # Without --volumes: they belong to the service.
+        # Without --volumes, because they belong to the service.
         cli.call("rm", "--force", helper, check=False)
 
 
@@ -242,13 +242,13 @@ def _load(cli: Cli, helper: str, facts: RedisFacts, rdb: str, note: Note) -> Loa
 
 
 def _give_back(cli: Cli, helper: str, note: Note, why: BaseException | None = None) -> None:
-    """Put the previous data back. Raises :class:`SourceError` when that is not possible."""
+    """Restore the previous data. Raises :class:`SourceError` when that fails."""
     place = note.place
     try:
         cli.run(helper, ["sh", "-c", _BACK, "obx", place, note.aside, *note.names])
     except SourceError as error:
         raise SourceError(
-            f"the previous data of Redis could not be put back from {place}/{note.aside} ({error}). The service stays "
-            "stopped, and the next restore first tries again"
+            f"the previous data of Redis could not be restored from {place}/{note.aside} ({error}). The service stays "
+            "stopped, and the next restore retries it first"
         ) from why
     cli.run(helper, ["sh", "-c", _OWN, "obx", place], check=False)

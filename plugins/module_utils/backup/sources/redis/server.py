@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Redis and Valkey: an RDB of the whole memory, taken with the server's own client inside its container.
 
-Why not otherwise: ``redis-cli`` exits 0 on most errors, so that a BGSAVE loop copies yesterday's dump; ``--rdb -``
-appends 40 bytes that an append-only start refuses; a copy of a live appendonlydir does not load. ``--rdb FILE`` to a
-fresh file exits 1 on every failure that was tried, on Redis 6.0 to 8.0 and Valkey 8 and 9, and leaves the live dump.rdb
-alone.
+The alternatives fail: ``redis-cli`` exits 0 on most errors, so that a BGSAVE loop copies yesterday's dump. ``--rdb -``
+appends 40 bytes that an append-only start refuses. A copy of a live appendonlydir does not load. ``--rdb FILE`` to a
+new file exits 1 on every tested failure, on Redis 6.0 to 8.0 and Valkey 8 and 9, and does not change the live dump.rdb.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if t.TYPE_CHECKING:
 
 _FIND = 'c=$(command -v redis-cli || command -v valkey-cli) || { echo "no redis-cli in the image" >&2; exit 127; }; '
 _CLI = _FIND + 'exec "$c" "$@"'
-# The check runs on the very file that is sent, with the program of the same image; its words go to stderr.
+# The check runs on the file that is sent, with the program of the same image. Its output goes to stderr.
 _CAPTURE = (
     "umask 077; "
     + _FIND
@@ -59,7 +58,7 @@ class Server:
         """Send one command and return the reply's text.
 
         Raises:
-            SourceError: an error reply. redis-cli exits 0 on those, so the text is what counts.
+            SourceError: an error reply, recognised by its text, because redis-cli exits 0.
         """
         argv = ["sh", "-c", _CLI, "obx", *self._where, *words]
         reply = self.cli.run(self.container, argv, env=self.env, timeout=timeout).stdout.strip()
@@ -72,7 +71,7 @@ class Server:
         return dict(line.split(":", 1) for line in self.ask("INFO").splitlines() if ":" in line)
 
     def config(self, name: str) -> str:
-        """A setting, "" when it is unknown or CONFIG may not be used."""
+        """A setting, "" when it is unknown or CONFIG is not permitted."""
         try:
             lines = self.ask("CONFIG", "GET", name).splitlines()
         except SourceError:
@@ -85,7 +84,7 @@ class Server:
 
 
 def of_container(cli: Cli, container: Container, spec: SourceSpec) -> Server:
-    """The server of a source. Its password is the configured one, else the variable REDIS_PASSWORD of the container."""
+    """The server of a source, with the configured password, else the variable REDIS_PASSWORD of the container."""
     password = lookup.password(container, spec, "REDIS_PASSWORD")
     return Server(cli, container.id, spec.user, spec.port, {"REDISCLI_AUTH": password} if password else {})
 
@@ -101,10 +100,10 @@ def keyspace(info: t.Mapping[str, str]) -> dict[str, list[int]]:
 
 
 def checked(said: str) -> dict[str, int]:
-    """Counts of redis-check-rdb: ``keys``, ``expires`` and ``expired``. Raises when it did not report a good RDB."""
+    """Counts of redis-check-rdb: ``keys``, ``expires`` and ``expired``. Raises :class:`SourceError` for a bad RDB."""
     counts = {what: int(number) for number, what in _CHECKED.findall(said)}
-    if "RDB looks OK" not in said or "keys read" not in counts:
-        raise SourceError("redis-check-rdb did not report a good RDB; it is cut, damaged or of another version")
+    if "RDB looks OK" not in said or "keys read" not in counts:  # style: keep looks: redis-check-rdb prints it
+        raise SourceError("redis-check-rdb did not report a good RDB; it is truncated, damaged or of another version")
     return {
         "keys": counts["keys read"],
         "expires": counts.get("expires", 0),
@@ -113,24 +112,24 @@ def checked(said: str) -> dict[str, int]:
 
 
 def settings(server: Server, info: t.Mapping[str, str]) -> Settings:
-    """How the data must be stored for this server to load them."""
+    """The requirements of the data on this server."""
     config = {
         name: server.config(name)
         for name in ("appendonly", "appendfilename", "appenddirname", "dir", "dbfilename", "rdbchecksum", "databases")
     }
-    if not config["appendonly"]:  # the user may not ask for settings; unknown is not "no"
+    if not config["appendonly"]:  # the user may not read settings; unknown is not "no"
         config["appendonly"] = {"1": "yes", "0": "no"}.get(info.get("aof_enabled", ""), "")
     version = info.get("valkey_version") or info.get("redis_version", "")
     return Settings(version, config, contents.modules(server))
 
 
 def capture(server: Server, staging: str, path: str, image: Image) -> tuple[list[Artefact], RedisFacts, list[str]]:
-    """Take an RDB into ``staging``. Returns the artefact, the facts and warnings."""
+    """Write an RDB to ``staging``. Returns the artefact, the facts and warnings."""
     info = server.info()
     if info.get("loading") == "1":
         raise SourceError(f"the server in {server.container} is still loading its data; run again later")
     if info.get("role") == "slave" and info.get("master_link_status") != "up":
-        raise SourceError(f"the server in {server.container} is a replica cut off from its master: its data is old")
+        raise SourceError(f"the server in {server.container} is a replica without its master: its data is old")
     served = settings(server, info)
     functions = contents.functions(server)
     target = trees.private_parents(staging, path)
@@ -138,23 +137,23 @@ def capture(server: Server, staging: str, path: str, image: Image) -> tuple[list
         said = server.cli.stream(server.container, server.capture_argv(), file, env=server.env)
     sent = re.search(r"obx-size\s+(\d+)", said)
     if sent is None or int(sent.group(1)) != file.size:
-        raise SourceError(f"the RDB of {server.container} was cut on its way: {file.size} bytes arrived")
+        raise SourceError(f"the RDB of {server.container} is incomplete: {file.size} bytes were received")
     counts = checked(said)
     if functions is not None and contents.functions(server) != functions:
-        functions = None  # they changed meanwhile: the RDB may hold either
+        functions = None  # changed meanwhile: the RDB may hold the old or the new ones
     users = contents.users(server)
     warnings = []
     if users:
         shown = ", ".join(users[:8])
         warnings.append(
-            f"ACL users are in no set ({shown}): they live in {server.config('aclfile') or 'memory alone'}. "
+            f"ACL users are in no set ({shown}): they are in {server.config('aclfile') or 'memory only'}. "
             "Back that file up, or create them in the service's command, or again after a restore"
         )
     with files.open_regular(target) as rdb:
         magic = rdb.read(9).decode("ascii", errors="replace")
         rdb.seek(-8, 2)
         if rdb.read(8) == b"\0" * 8:
-            warnings.append("rdbchecksum is off: the RDB carries no checksum of its own, only the set's sha256")
+            warnings.append("rdbchecksum is off: the RDB contains no checksum, only the set's sha256 protects it")
     if not magic.startswith(("REDIS", "VALKEY")):
         raise SourceError(f"{server.container} did not send an RDB: it starts with {magic!r}")
     facts = RedisFacts(
@@ -174,5 +173,5 @@ def capture(server: Server, staging: str, path: str, image: Image) -> tuple[list
 
 
 def durable_keys(counts: t.Mapping[str, int]) -> int:
-    """Keys that do not expire: what must be there again, whatever time has passed."""
+    """The number of keys that do not expire. They must exist after a restore at any time."""
     return counts["keys"] - counts["expires"]

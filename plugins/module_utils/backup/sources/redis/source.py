@@ -82,7 +82,7 @@ class RedisKind(Kind):
         return RdbImport(context, spec, datum.file, scratch)
 
     def shrunk(self, spec: SourceSpec, now: Source, before: Source) -> tuple[list[str], list[str]]:
-        """Judge each numbered database by itself."""
+        """Compare each numbered database by itself."""
         keyspace = RedisFacts.from_dict(now.facts).keyspace
         gone = [
             f"database {number} went from {counts[0]} to {keyspace.get(number, [0])[0]} keys"

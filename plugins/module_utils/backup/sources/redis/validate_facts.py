@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The facts of a Redis source in a manifest."""
+"""Validate the facts of a Redis source in a manifest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _module_path = schema.matching(re.compile(r"/[^\0\n]{0,4094}\Z"), "an absolute p
 
 
 def validate(value: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where: str) -> None:
-    """Check the facts of a manifest before they are used. A new fact that is used belongs here.
+    """Check the facts of a manifest before they are used. Add each new fact here.
 
     Args:
         artefacts: SHA-256 of each file of the source, by path.
@@ -27,7 +27,7 @@ def validate(value: t.Mapping[str, t.Any], artefacts: t.Mapping[str, str], where
     found = shared_fields.facts(value, where)
 
     def config(value: t.Any, field: str) -> None:
-        # They are names of files and words of commands in the container of the service.
+        # They become file names and arguments of commands in the container of the service.
         known = {"appendfilename", "appenddirname", "dbfilename"}
         for key, setting in schema.mapping(value, field).items():
             if key in known and setting:

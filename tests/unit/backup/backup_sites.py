@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A directory to back up, a clock to turn, and the fixture with them."""
+"""A directory to back up, and a clock that tests set."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import context
 START = dt.datetime(2026, 1, 1, 2, 0).astimezone()
 
 
-class Box:
-    """A directory to back up and a clock to turn."""
+class Site:
+    """A directory to back up, and a clock that tests set."""
 
     def __init__(self, base: t.Any) -> None:
         self.base = str(base)
