@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What attacks on backups use of the integration tests: the stack and the restic programs."""
+"""Fixtures of the integration tests that attacks on backups use: the stack and the restic programs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every field of a manifest with every hostile value, each as the bytes that somebody with an editor would store."""
+"""Every field of a manifest with every hostile value, each as the bytes that an attacker would store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VALUES: tuple[t.Any, ...] = (
 
 
 def of(body: t.Mapping[str, t.Any], victim: str) -> t.Iterator[tuple[str, bytes]]:
-    """What was done, and the manifest after it. ``victim``: a directory outside that paths lead to."""
+    """A change, and the changed manifest. ``victim``: a directory outside that paths lead to."""
     hostile = [*VALUES, f"{victim}/new", f"{UP}{victim.lstrip('/')}/new", f"x/{UP}{victim.lstrip('/')}/new"]
     for way in ways(body):
         for value in hostile:
@@ -38,7 +38,7 @@ def of(body: t.Mapping[str, t.Any], victim: str) -> t.Iterator[tuple[str, bytes]
 
 
 def ways(value: t.Any, above: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any, ...]]:
-    """The way to each field."""
+    """The path of each field."""
     rows = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in rows:
         yield (*above, key)
@@ -71,7 +71,7 @@ def changed(body: t.Mapping[str, t.Any], way: tuple[t.Any, ...], work: t.Callabl
 
 
 def store(body: t.Any) -> bytes:
-    """Sealed again: the seal is a plain sha256, which anybody can compute."""
+    """The manifest with a new seal: a plain sha256, which an attacker can compute."""
     return manifest._seal(body)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Manifests that somebody with access to the repository rewrote: no traceback, nothing outside, and backups go on."""
+"""Manifests that an attacker in the repository rewrote: no traceback, no write outside, and backups continue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 IMAGE = {"image": "docker.io/library/x:1", "image_id": f"sha256:{'a' * 64}", "digests": [f"x@sha256:{'b' * 64}"]}
 
 
-class Box:
+class Site:
     """A stack of a directory and a compose file, backed up once, and a directory that no restore may write to."""
 
     def __init__(self, base: pathlib.Path) -> None:
@@ -53,7 +53,7 @@ class Box:
         return contexts.make(configuration.parse(declared), World.real())
 
     def take(self) -> None:
-        """A set as a run with an engine takes it: the engine's part is only a list of containers."""
+        """A set of a run with an engine. The engine's part is only a list of containers."""
         context = self.context()
         plain = contexts.make(self._only_data(context), World.real())
         report = run.backup(plain)
@@ -89,7 +89,7 @@ class Box:
         return found
 
     def outside(self) -> list[tuple[str, bytes]]:
-        """All that is beside what a restore may write: a changed byte or a new name shows."""
+        """Everything outside of the restore's targets: a changed byte or a new name is detected."""
         found = []
         for base, folders, names in os.walk(self.base):
             folders[:] = [name for name in folders if os.path.join(base, name) not in self._inside()]
@@ -105,14 +105,14 @@ class Box:
 
 
 @pytest.fixture
-def box(tmp_path: pathlib.Path) -> Box:
-    found = Box(tmp_path / "box")
+def site(tmp_path: pathlib.Path) -> Site:
+    found = Site(tmp_path / "box")
     found.take()
     return found
 
 
 def tried(work: t.Callable[[], t.Any]) -> str:
-    """What a command ends with: "" or the text of an error of ours. Anything else is a traceback."""
+    """The result of a command: "" or the text of one of our errors. Other exceptions are tracebacks."""
     try:
         report = work()
     except OneboxError as error:
@@ -120,14 +120,14 @@ def tried(work: t.Callable[[], t.Any]) -> str:
     return str(report.get("error", "")) if isinstance(report, dict) else ""
 
 
-def test_every_field_with_every_hostile_value_ends_in_a_message_and_writes_nothing_outside(box, tally, how_many):
-    body = box.body()
+def test_every_field_with_every_hostile_value_ends_in_a_message_and_writes_nothing_outside(site, tally, how_many):
+    body = site.body()
     body.pop("authentication")
-    # As on another host, where no set was authenticated yet: what nothing vouches for can be accepted.
-    (box.base / "state/authentication.json").unlink()
-    before = box.outside()
+    # Like another host, which has not authenticated a set: sets without authentication can be accepted.
+    (site.base / "state/authentication.json").unlink()
+    before = site.outside()
     count = tracebacks = written = unnamed = used = 0
-    for number, (what, data) in enumerate(mutations.of(body, str(box.victim))):
+    for number, (what, data) in enumerate(mutations.of(body, str(site.victim))):
         count += 1
         try:
             manifest.load(data, "m")
@@ -139,41 +139,41 @@ def test_every_field_with_every_hostile_value_ends_in_a_message_and_writes_nothi
             tracebacks += 1
             print(what, repr(error))
         used += 1
-        box.write(data)
-        into = str(box.base / "into")
+        site.write(data)
+        into = str(site.base / "into")
         for work in (
-            lambda: status.status(box.context()),
-            lambda: rehearse.rehearse(box.context(), wanted="1", accepted=1),
+            lambda: status.status(site.context()),
+            lambda: rehearse.rehearse(site.context(), wanted="1", accepted=1),
             lambda into=into: restore.restore(
-                box.context(), restore.Request("1", accepted=1, into=into), confirm="unit"
+                site.context(), restore.Request("1", accepted=1, into=into), confirm="unit"
             ),
-            lambda: restore.restore(box.context(), restore.Request("1", accepted=1), confirm="unit"),
+            lambda: restore.restore(site.context(), restore.Request("1", accepted=1), confirm="unit"),
         ):
             try:
                 tried(work)
             except Exception as error:
                 tracebacks += 1
                 print(what, repr(error))
-        if box.outside() != before:
+        if site.outside() != before:
             written += 1
             print("outside:", what)
-            before = box.outside()
-    tally("fields of a manifest changed, sealed again and accepted by name: tracebacks", count, tracebacks)
+            before = site.outside()
+    tally("fields of a manifest changed, sealed again and accepted by number: tracebacks", count, tracebacks)
     tally("the same, all that the schema passes and a part of the others: writes outside", used, written)
     tally("the same, refused: without the name of the field", count, unnamed)
 
 
-def test_no_changed_manifest_stops_the_next_backup_nor_retention(box, tally, how_many):
-    body = box.body()
-    plain = contexts.make(box._only_data(box.context()), World.real())
+def test_no_changed_manifest_stops_the_next_backup_nor_retention(site, tally, how_many):
+    body = site.body()
+    plain = contexts.make(site._only_data(site.context()), World.real())
     count = bad = 0
-    shutil.copytree(box.base / "repo", box.base / "kept")
-    for number, (what, data) in enumerate(mutations.of(body, str(box.victim))):
+    shutil.copytree(site.base / "repo", site.base / "kept")
+    for number, (what, data) in enumerate(mutations.of(body, str(site.victim))):
         if number % how_many(60, 6):
             continue
-        trees.remove_tree(str(box.base / "repo"))
-        shutil.copytree(box.base / "kept", box.base / "repo")
-        box.write(data)
+        trees.remove_tree(str(site.base / "repo"))
+        shutil.copytree(site.base / "kept", site.base / "repo")
+        site.write(data)
         context = contexts.make(plain.config, World.real())
         report = run.backup(context)
         count += 1
@@ -186,12 +186,12 @@ def test_no_changed_manifest_stops_the_next_backup_nor_retention(box, tally, how
 
 @pytest.mark.parametrize("work", ["restore", "restore into", "rehearse"])
 @pytest.mark.parametrize("before", [False, True], ids=["since authentication", "on another host"])
-def test_a_changed_set_is_not_used_whatever_its_checksum_says(box, tally, work, before):
-    body = box.body()
+def test_changed_set_with_a_valid_checksum_is_not_used(site, tally, work, before):
+    body = site.body()
     count = used = 0
     if before:
-        (box.base / "state/authentication.json").unlink()
-    for way in [("sources", 0, "count"), ("sources", 1, "facts", "files", str(box.compose), "mode"), ("host",)]:
+        (site.base / "state/authentication.json").unlink()
+    for way in [("sources", 0, "count"), ("sources", 1, "facts", "files", str(site.compose), "mode"), ("host",)]:
         for strip in ("", "authentication", "key"):
             value = "x" if way == ("host",) else 7
             data = mutations.changed(body, way, functools.partial(mutations.put, value))
@@ -199,32 +199,32 @@ def test_a_changed_set_is_not_used_whatever_its_checksum_says(box, tally, work, 
                 del data["authentication"]
             elif strip:
                 data["authentication"]["key"] = "0" * 16
-            box.write(mutations.store(data))
-            into = str(box.base / "into") if work == "restore into" else ""
+            site.write(mutations.store(data))
+            into = str(site.base / "into") if work == "restore into" else ""
             count += 1
             if work == "rehearse":
-                said = tried(lambda: rehearse.rehearse(box.context()))
+                said = tried(lambda: rehearse.rehearse(site.context()))
             else:
                 said = tried(
-                    lambda into=into: restore.restore(box.context(), restore.Request("1", into=into), confirm="unit")
+                    lambda into=into: restore.restore(site.context(), restore.Request("1", into=into), confirm="unit")
                 )
             used += not any(word in said for word in ("authenticat", "no usable set"))
     tally(f"{work} of a set that was changed, or whose authentication was removed: used", count, used)
-    # Untouched it is.
-    box.write(mutations.store(body))
-    assert restore.restore(box.context(), restore.Request("1"), confirm="unit")["error"] == ""
+    # The unchanged one is accepted.
+    site.write(mutations.store(body))
+    assert restore.restore(site.context(), restore.Request("1"), confirm="unit")["error"] == ""
 
 
-def test_list_of_files_with_every_hostile_value_ends_in_a_message(box, tally, how_many):
-    body = box.body()
+def test_list_of_files_with_every_hostile_value_ends_in_a_message(site, tally, how_many):
+    body = site.body()
     body.pop("authentication")
-    (box.base / "state/authentication.json").unlink()
-    listed = box.place / "files/data.list"
+    (site.base / "state/authentication.json").unlink()
+    listed = site.place / "files/data.list"
     rows = [json.loads(line) for line in listed.read_text(encoding="utf-8").splitlines()]
-    before = box.outside()
+    before = site.outside()
     count = tracebacks = written = 0
     for number in range(len(rows)):
-        for what, data in mutations.of(rows[number], str(box.victim)):
+        for what, data in mutations.of(rows[number], str(site.victim)):
             if count % how_many(5, 1) == 0:
                 row = json.loads(data)
                 del row["sha256"]  # of the seal
@@ -236,21 +236,21 @@ def test_list_of_files_with_every_hostile_value_ends_in_a_message(box, tally, ho
                 listed.write_bytes(text)
                 artefact = next(each for each in body["sources"][0]["artefacts"] if each["path"] == "files/data.list")
                 artefact.update(size=len(text), sha256=hashlib.sha256(text).hexdigest())
-                box.write(mutations.store(body))
-                into = restore.Request("1", accepted=1, into=str(box.base / "into"))
+                site.write(mutations.store(body))
+                into = restore.Request("1", accepted=1, into=str(site.base / "into"))
                 for work in (
-                    lambda: rehearse.rehearse(box.context(), wanted="1", accepted=1),
-                    lambda into=into: restore.restore(box.context(), into, confirm="unit"),
+                    lambda: rehearse.rehearse(site.context(), wanted="1", accepted=1),
+                    lambda into=into: restore.restore(site.context(), into, confirm="unit"),
                 ):
                     try:
                         tried(work)
                     except Exception as error:
                         tracebacks += 1
                         print(what, repr(error))
-                if box.outside() != before:
+                if site.outside() != before:
                     written += 1
                     print("outside:", what)
-                    before = box.outside()
+                    before = site.outside()
             count += 1
     tally("lines of the list of a directory changed: tracebacks", count // how_many(5, 1), tracebacks)
     tally("the same: writes outside", count // how_many(5, 1), written)
@@ -266,7 +266,7 @@ DATABASE = {
     "large_objects": [0, "0"],
 }
 DIGEST = "9" * 64
-# Of a set of today, which says more of a database than one of the first release.
+# The facts of a present set, which has more than one of the first release.
 FULL = {
     **{key: DATABASE[key] for key in ("tables", "extensions", "large_objects")},
     "path": "pg/db/full.dump",
@@ -334,7 +334,7 @@ SERVERS = (
 
 
 def leads_astray(source: manifest.Source) -> bool:
-    """Whether something of a source would be a path or an option to what a restore calls."""
+    """Whether a field of a source would be a path or an option of a program of the restore."""
     facts, known = source.facts, {artefact.path for artefact in source.artefacts}
     image = [facts["image"]["image_id"], *facts["image"]["digests"]]
     paths = [each["path"] for each in facts["databases"].values()] if source.kind == "postgresql" else [facts["path"]]
@@ -355,12 +355,12 @@ def leads_astray(source: manifest.Source) -> bool:
     )
 
 
-def test_every_field_of_databases_is_refused_with_its_name_or_leads_nowhere_else(box, tally):
+def test_every_field_of_databases_is_refused_with_its_name_or_leads_nowhere_else(site, tally):
     whole = manifest.Manifest("unit", 1, "2026-01-01T02:00:00+00:00", "box", SERVERS)
     body = json.loads(manifest.dump(whole))
     del body["sha256"]
     count = tracebacks = astray = passed = unnamed = 0
-    for what, data in mutations.of(body, str(box.victim)):
+    for what, data in mutations.of(body, str(site.victim)):
         count += 1
         try:
             found = manifest.load(data, "m")

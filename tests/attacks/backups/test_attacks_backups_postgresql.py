@@ -19,7 +19,7 @@ HERE = pathlib.Path(__file__).parent
 
 
 def changes() -> list[tuple[str, str, str]]:
-    """Of changes.sql: the name of a change, what is done, and what undoes it, "" for nothing."""
+    """An entry of changes.sql: the name of the change, its SQL, and the SQL that undoes it, "" for none."""
     found = []
     for block in (HERE / "changes.sql").read_text(encoding="utf-8").split("\n--: ")[1:]:
         name, unused, sql = block.partition("\n")
@@ -51,7 +51,7 @@ def test_each_change_of_a_restored_database_is_found_or_named(srv, tally):
             return server.script("coin", f"SET search_path = public;\n{sql}").stderr
 
         assert judged(everything=True) == []
-        left: list[str] = []  # what stays different after a change that is not undone
+        left: list[str] = []  # the difference after a change that is not undone
         for name, done, undone in changes():
             said = run_sql(done)
             new = [problem for problem in judged(everything="another database" in name) if problem not in left]
@@ -64,7 +64,7 @@ def test_each_change_of_a_restored_database_is_found_or_named(srv, tally):
                 left = judged()
             if "ERROR" in said or "not undone" in said:
                 not_done.append(f"{name}: {said}")
-        # The rehearsal's own comparison must fail by what is left.
+        # The comparison of the rehearsal must fail because of the rest.
         assert left
 
     with srv.fetched() as (context, chosen, source, staged):
@@ -79,14 +79,14 @@ def test_each_change_of_a_restored_database_is_found_or_named(srv, tally):
     tally("changes of a restored PostgreSQL that the comparison finds", len(seen), len(missed))
 
 
-def test_the_zoo_comes_back_equal(srv):
+def test_zoo_of_objects_is_restored_equal(srv):
     report = srv.rehearse()
     assert report["error"] == ""
     (row,) = report["sources"]
     assert "planner statistics" in row["found"]["not_compared"]
 
 
-def test_the_zoo_is_restored_over_itself(srv):
+def test_zoo_of_objects_is_restored_over_itself(srv):
     report = srv.restore()
     assert report["error"] == ""
     assert "sub is disabled" not in "".join(report["warnings"])

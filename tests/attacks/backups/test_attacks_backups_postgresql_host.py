@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a dump does not hold: restored by another way, carried into the rehearsal, or named when the set is taken."""
+"""Data outside of dumps: restored separately, carried into the rehearsal, or reported by the backup."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def srv(tmp_path):
         yield srv
 
 
-def test_a_dump_larger_than_the_service_s_tmp_is_restored(srv):
+def test_dump_larger_than_the_service_s_tmp_is_restored(srv):
     srv.postgres(args=["--read-only", "--tmpfs", "/tmp:size=1m", "--tmpfs", "/run/postgresql:mode=1777"])
     srv.sql("CREATE TABLE big AS SELECT i, md5(i::text) || md5((i + 1)::text) AS x FROM generate_series(1, 60000) i")
     assert srv.backup()["error"] == ""
@@ -40,7 +40,7 @@ def test_databases_that_refuse_connections_are_named_and_templates_are_in_the_se
         srv.sql(f"CREATE DATABASE {name}")
         srv.sql("CREATE TABLE precious (a int); INSERT INTO precious VALUES (1)", name)
         srv.sql(f"ALTER DATABASE {name} {how}")
-    # As a killed DROP DATABASE leaves it: nobody can connect to it, and a dump of all would end there.
+    # The state after a killed DROP DATABASE: no user can connect to it, and a dump of all would fail.
     srv.sql("CREATE DATABASE torn; UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'torn'")
     srv.sql("CREATE EXTENSION hstore", "template1")
     srv.sql("CREATE TABLE t (a int); INSERT INTO t VALUES (1)")
@@ -91,7 +91,7 @@ def test_settings_of_alter_system_are_named_and_carried(srv):
     assert srv.sql("SELECT count(*) FROM untouched") == "0"
 
 
-def test_tables_in_a_tablespace_come_back_and_it_is_named(srv):
+def test_tables_in_a_tablespace_are_restored_with_a_warning(srv):
     srv.postgres(args=["--tmpfs", "/ts:rw,mode=0777"])
     docker("exec", f"{srv.name}-db", "sh", "-c", "mkdir /ts/x && chown postgres /ts/x && chmod 700 /ts/x")
     srv.sql("CREATE TABLESPACE fast LOCATION '/ts/x'")
@@ -106,7 +106,7 @@ def test_tables_in_a_tablespace_come_back_and_it_is_named(srv):
     assert srv.sql("SELECT a FROM t") == "1"
 
 
-def test_an_image_that_sets_an_extension_up_by_itself_is_rehearsed(srv, tmp_path):
+def test_image_that_installs_an_extension_itself_is_rehearsed(srv, tmp_path):
     scripts = tmp_path / "image"
     scripts.mkdir()
     (scripts / "10.sql").write_text(
@@ -132,7 +132,7 @@ def test_an_image_that_sets_an_extension_up_by_itself_is_rehearsed(srv, tmp_path
         docker("rmi", "-f", image, check=False)
 
 
-def test_a_subscription_stops_in_both_databases_and_it_is_said(srv):
+def test_subscription_stops_in_both_databases_with_a_warning(srv):
     srv.postgres("postgres", "-c", "wal_level=logical")
     srv.sql("CREATE DATABASE src")
     srv.sql(
@@ -160,17 +160,17 @@ def test_a_subscription_stops_in_both_databases_and_it_is_said(srv):
     former = restored["aside"][0].partition(" ")[2]
     for database in ("coin", former):
         assert srv.sql("SELECT count(*) FROM pg_subscription WHERE subenabled", database) == "0"
-    # One that fails leaves the former database as it was, and its subscription on.
+    # A failed restore keeps the previous database unchanged, and its subscription enabled.
     srv.sql("ALTER SUBSCRIPTION s ENABLE")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(load, "compare", lambda *_words, another: (["another"], []))
         failed = srv.restore()
-    assert "is as it was before" in failed["error"]
+    assert "is unchanged" in failed["error"]
     assert srv.sql("SELECT subenabled FROM pg_subscription WHERE subname = 's' AND subdbid = "
                    "(SELECT oid FROM pg_database WHERE datname = 'coin')") == "t"  # fmt: skip
 
 
-def test_a_database_that_is_read_only_by_its_settings_comes_back(srv):
+def test_database_that_is_read_only_by_its_settings_is_restored(srv):
     srv.postgres()
     srv.sql("CREATE TABLE t (a int); INSERT INTO t VALUES (1)")
     srv.sql("ALTER DATABASE coin SET default_transaction_read_only = on; ALTER DATABASE coin SET statement_timeout = 1")
@@ -180,7 +180,7 @@ def test_a_database_that_is_read_only_by_its_settings_comes_back(srv):
     assert srv.sql("SHOW default_transaction_read_only") == "on"
 
 
-def test_an_extension_that_was_not_updated_is_said_and_comes_back(srv):
+def test_outdated_extension_is_reported_and_restored(srv):
     srv.postgres()
     srv.sql("CREATE EXTENSION hstore VERSION '1.7'; CREATE TABLE t (h hstore); INSERT INTO t VALUES ('a=>1')")
     report = srv.backup()
@@ -188,11 +188,11 @@ def test_an_extension_that_was_not_updated_is_said_and_comes_back(srv):
     assert "extension hstore in version 1.7, and the image brings 1.8" in said
     rehearsed = srv.rehearse()
     assert rehearsed["error"] == ""
-    assert "extension hstore is of version 1.8, dumped was 1.7" in rehearsed["warnings"][0]
+    assert "extension hstore is of version 1.8, in the dump 1.7" in rehearsed["warnings"][0]
     assert srv.restore()["error"] == ""
 
 
-def test_a_materialized_view_that_was_out_of_date_is_said(srv):
+def test_outdated_materialized_view_is_reported(srv):
     srv.postgres()
     srv.sql("CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE MATERIALIZED VIEW m AS SELECT sum(a) FROM t")
     srv.sql("INSERT INTO t VALUES (2)")
@@ -203,7 +203,7 @@ def test_a_materialized_view_that_was_out_of_date_is_said(srv):
     assert "materialized view public.m was refreshed" in said
 
 
-def test_roles_that_the_server_has_are_kept_and_it_is_said(srv):
+def test_existing_roles_are_kept_with_a_warning(srv):
     srv.postgres()
     srv.sql("CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE ROLE app LOGIN PASSWORD 'then'")
     assert srv.backup()["error"] == ""
@@ -212,7 +212,7 @@ def test_roles_that_the_server_has_are_kept_and_it_is_said(srv):
     report = srv.restore()
     assert report["error"] == ""
     (said,) = report["warnings"]
-    assert "role app differs: password; rolconnlimit is 5, dumped was -1; the server's own was kept" in said
+    assert "role app differs: password; rolconnlimit is 5, in the dump -1; the server's own was kept" in said
     assert srv.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'app'") == kept
     assert subprocess.run(["docker", "ps", "-q", "--filter", "name=onebox-rehearsal-" + srv.name], capture_output=True,
                           check=True).stdout == b""  # fmt: skip
@@ -227,7 +227,7 @@ def test_only_the_version_in_a_manifest_leaves_the_schema_out_of_a_restore(srv):
     (srv.base / "state/authentication.json").unlink()
 
     def restored(**more):
-        """Restore a set that somebody with access to the repository changed, and its owner accepted."""
+        """Restore a set that an attacker changed and its owner accepted."""
         body = copy.deepcopy(whole)
         del body["sha256"], body["authentication"]
         facts = body["sources"][0]["facts"]

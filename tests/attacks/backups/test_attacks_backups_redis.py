@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes of a Redis set, and of a restored Redis: each is found by the rehearsal, or named when the set is taken."""
+"""Changes of a Redis set, and of a restored Redis: each is found by the rehearsal, or reported by the backup."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FILL = [
     "XGROUP CREATE stream group 0",
     "XREADGROUP GROUP group consumer COUNT 1 STREAMS stream >",
 ]
-# What is done to the data, each to an untouched copy.
+# Changes of the data, each on an unchanged copy.
 CHANGES = {
     "value of a string": ["SET", "balance", "1"],
     "expiry earlier": ["PEXPIREAT", "later", "4102444700000"],
@@ -64,7 +64,7 @@ def srv(tmp_path_factory):
         yield srv
 
 
-def test_users_are_named_when_a_set_is_taken(srv):
+def test_users_are_named_by_the_backup(srv):
     assert srv.backup()["warnings"] == []
     srv.redis_cli(*USERS)
     (warning,) = srv.backup()["warnings"]
@@ -140,7 +140,7 @@ def test_each_change_of_a_dump_behind_its_checksum_is_found(srv, tally):
     tally("changes of a Redis dump behind its checksum", found, 0)
 
 
-def test_functions_and_far_databases_come_back(srv):
+def test_functions_and_high_databases_are_restored(srv):
     assert srv.backup()["error"] == ""
     assert srv.rehearse()["error"] == ""
     srv.redis_cli("FLUSHALL")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Content that an application's user makes to stop the backup, or to silence it: each ends, is told, and ends alone."""
+"""Content of an application's user that could stop or silence a backup: it only fails its own source."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.direct
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
-class Box:
+class Site:
     """A stack with an honest source and a hostile one, a webhook that listens, and a metrics file."""
 
     def __init__(self, base: pathlib.Path) -> None:
@@ -43,11 +43,11 @@ class Box:
         for path in (self.honest, self.hostile):
             path.mkdir()
             (path / "f").write_text("mine", encoding="utf-8")
-        box = self
+        site = self
 
         class Hook(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                box.told.append(self.rfile.read(int(self.headers["content-length"])).decode())
+                site.told.append(self.rfile.read(int(self.headers["content-length"])).decode())
                 self.send_response(200)
                 self.end_headers()
 
@@ -92,7 +92,7 @@ class Box:
         return next(line.rpartition(" ")[2] for line in lines if line.startswith(f"onebox_backup_{name}{{"))
 
     def bad_alone(self, code: int, words: str) -> bool:
-        """Run a backup: the honest source is in a set, and everybody knows of the other. Returns whether all is so."""
+        """Run a backup. Returns whether the honest source is in a set, and the failure of the other is reported."""
         self.told.clear()
         found = self.runner("backup")
         newest = self.context().store.sets()[-1].manifest
@@ -110,8 +110,8 @@ class Box:
 
 
 @pytest.fixture
-def box(tmp_path):
-    made = Box(tmp_path)
+def site(tmp_path):
+    made = Site(tmp_path)
     yield made
     made.server.shutdown()
     made.server.server_close()
@@ -129,55 +129,57 @@ def nest(path: pathlib.Path, levels: int) -> None:
 
 
 @pytest.mark.parametrize("levels", [1950, 5000, 20000])
-def test_deep_tree_fails_alone(box, tally, levels):
-    nest(box.hostile, levels)
+def test_deep_tree_fails_alone(site, tally, levels):
+    nest(site.hostile, levels)
     tally(
-        f"{levels} directories in each other: silent, or other sources lost", 1, not box.bad_alone(4, "in each other")
+        f"{levels} nested directories: silent, or other sources lost",
+        1,
+        not site.bad_alone(4, "nested directories"),
     )
 
 
-def test_deep_tree_within_the_limit_comes_back(box, tally):
-    nest(box.hostile, 1000)
-    assert box.runner("backup") == 0
-    assert rehearse.rehearse(box.context())["error"] == ""
-    tally("1000 directories in each other: not restored equal", 1)
+def test_deep_tree_within_the_limit_is_restored(site, tally):
+    nest(site.hostile, 1000)
+    assert site.runner("backup") == 0
+    assert rehearse.rehearse(site.context())["error"] == ""
+    tally("1000 nested directories: not restored equal", 1)
 
 
-def test_sparse_terabyte_fails_alone_at_once(box, tally):
-    with open(box.hostile / "bomb", "wb") as file:
+def test_sparse_terabyte_fails_alone_at_once(site, tally):
+    with open(site.hostile / "bomb", "wb") as file:
         file.truncate(1 << 40)
     began = time.monotonic()
-    alone = box.bad_alone(4, "sparse")
+    alone = site.bad_alone(4, "sparse")
     tally(
         "one sparse file of 1 TiB: slow, silent, or other sources lost", 1, not alone or time.monotonic() - began > 20
     )
 
 
-def test_sparse_file_that_is_allowed_takes_neither_room_nor_time(box, tally):
-    with open(box.hostile / "disk.img", "wb") as file:
+def test_allowed_sparse_file_takes_neither_space_nor_time(site, tally):
+    with open(site.hostile / "disk.img", "wb") as file:
         for place in (0, 7 << 30, (20 << 30) - 1):
             file.seek(place)
             file.write(b"data")
         file.truncate(50 << 30)
     began = time.monotonic()
-    assert box.runner("backup") == 0
-    assert rehearse.rehearse(box.context())["error"] == ""
-    into = restore.Request(into=str(box.base / "into"))
-    assert restore.restore(box.context(), into, confirm="hostile")["error"] == ""
+    assert site.runner("backup") == 0
+    assert rehearse.rehearse(site.context())["error"] == ""
+    into = restore.Request(into=str(site.base / "into"))
+    assert restore.restore(site.context(), into, confirm="hostile")["error"] == ""
     seconds = time.monotonic() - began
-    copy = box.base / "into" / "bad" / "disk.img"
+    copy = site.base / "into" / "bad" / "disk.img"
     assert copy.stat().st_size == 50 << 30
     with open(copy, "rb") as file:
         file.seek(7 << 30)
         assert file.read(4) == b"data"
-    stored = (box.base / "repo" / "sets" / "000001" / "files" / "bad.tar").stat().st_size
+    stored = (site.base / "repo" / "sets" / "000001" / "files" / "bad.tar").stat().st_size
     bad = stored > 8 << 20 or copy.stat().st_blocks * 512 > 8 << 20 or seconds > 30
     with open(copy, "r+b") as file:
         file.seek(30 << 30)
         file.write(b"x")
-    context = box.context()
+    context = site.context()
     source = context.store.sets()[0].manifest.source("bad")
-    staged = str(box.base / "repo" / "sets" / "000001")
+    staged = str(site.base / "repo" / "sets" / "000001")
     problems, _moved = directories.check(
         DirectoryFacts.from_dict(source.facts), staged, str(copy.parent), os.geteuid() == 0
     )
@@ -185,43 +187,43 @@ def test_sparse_file_that_is_allowed_takes_neither_room_nor_time(box, tally):
     tally("sparse 50 GiB: room or time taken, holes lost, or a change in a hole unseen", 1, bad)
 
 
-def test_stock_tar_restores_holes_hard_links_and_attributes(box, tally):
-    with open(box.hostile / "disk.img", "wb") as file:
+def test_stock_tar_restores_holes_hard_links_and_attributes(site, tally):
+    with open(site.hostile / "disk.img", "wb") as file:
         file.truncate(64 << 20)
         file.seek(32 << 20)
         file.write(b"data")
-    os.link(box.hostile / "f", box.hostile / "f2")
-    assert box.runner("backup") == 0
-    out = box.base / "out"
+    os.link(site.hostile / "f", site.hostile / "f2")
+    assert site.runner("backup") == 0
+    out = site.base / "out"
     out.mkdir()
-    archive = box.base / "repo" / "sets" / "000001" / "files" / "bad.tar"
+    archive = site.base / "repo" / "sets" / "000001" / "files" / "bad.tar"
     subprocess.run(["tar", "-xpSf", archive, "-C", out], check=True)
-    assert (out / "disk.img").read_bytes() == (box.hostile / "disk.img").read_bytes()
+    assert (out / "disk.img").read_bytes() == (site.hostile / "disk.img").read_bytes()
     assert (out / "f").stat().st_ino == (out / "f2").stat().st_ino
     tally("archives that GNU tar cannot restore", 1)
 
 
-def test_file_that_grows_as_fast_as_it_is_read_ends(box, tally):
+def test_file_that_grows_as_fast_as_it_is_read_ends(site, tally):
     script = "import sys\nf=open(sys.argv[1],'ab')\nwhile f.tell() < 3 << 30: f.write(bytes(1 << 20)); f.flush()"
-    grower = subprocess.Popen([sys.executable, "-c", script, str(box.hostile / "log")])
+    grower = subprocess.Popen([sys.executable, "-c", script, str(site.hostile / "log")])
     try:
         began = time.monotonic()
-        assert box.runner("backup") in (0, 4)
+        assert site.runner("backup") in (0, 4)
         tally("a file that grows while it is read: does not end", 1, time.monotonic() - began > 60)
     finally:
         grower.kill()
         grower.wait()
 
 
-def test_disk_that_a_source_fills_is_left_for_the_others(box, tally):
-    small = box.base / "small"
+def test_disk_that_a_source_fills_is_freed_for_the_others(site, tally):
+    small = site.base / "small"
     small.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m,mode=700", "none", str(small)], check=False).returncode:
         pytest.skip("SKIPPED, not passed: no file system can be mounted here")
     try:
-        (box.hostile / "bomb").write_bytes(os.urandom(1 << 20) * 200)
-        box.more = {"repository": {"engine": "files", "path": str(small / "repo")}, "reserve_mib": 30}
-        alone = box.bad_alone(6, "MiB")
+        (site.hostile / "bomb").write_bytes(os.urandom(1 << 20) * 200)
+        site.more = {"repository": {"engine": "files", "path": str(small / "repo")}, "reserve_mib": 30}
+        alone = site.bad_alone(6, "MiB")
         room = os.statvfs(small)
         assert room.f_bavail * room.f_frsize > 90 << 20
         tally("a source larger than the disk: other sources lost, or room kept", 1, not alone)
@@ -229,70 +231,70 @@ def test_disk_that_a_source_fills_is_left_for_the_others(box, tally):
         subprocess.run(["umount", str(small)], check=True)
 
 
-def test_more_entries_than_allowed_fail_alone(box, tally):
-    box.options = {"max_entries": 5000}
+def test_more_entries_than_allowed_fail_alone(site, tally):
+    site.options = {"max_entries": 5000}
     for number in range(6000):
-        (box.hostile / str(number)).touch()
-    tally("more entries than allowed: silent, or other sources lost", 1, not box.bad_alone(4, "max_entries"))
+        (site.hostile / str(number)).touch()
+    tally("more entries than allowed: silent, or other sources lost", 1, not site.bad_alone(4, "max_entries"))
 
 
-def test_a_million_files_end(box, tally, how_many):
+def test_million_files_are_handled_in_time(site, tally, how_many):
     count = how_many(20_000, 1_000_000)
     for number in range(count):
         if number % 10_000 == 0:
-            folder = box.hostile / str(number)
+            folder = site.hostile / str(number)
             folder.mkdir()
         os.close(os.open(folder / str(number), os.O_CREAT | os.O_WRONLY, 0o600))
-    assert box.runner("backup") == 0
-    assert box.context().store.sets()[0].manifest.source("bad").count == count + count // 10_000 + 1
+    assert site.runner("backup") == 0
+    assert site.context().store.sets()[0].manifest.source("bad").count == count + count // 10_000 + 1
     tally(f"{count} files: not backed up", 1)
 
 
-def test_damaged_sqlite_file_fails_alone(box, tally):
-    box.options = {"sqlite": ["*.db"]}
-    (box.hostile / "app.db").write_bytes(b"SQLite format 3\0" + os.urandom(5000))
-    tally("a damaged SQLite file: silent, or other sources lost", 1, not box.bad_alone(4, "app.db"))
+def test_damaged_sqlite_file_fails_alone(site, tally):
+    site.options = {"sqlite": ["*.db"]}
+    (site.hostile / "app.db").write_bytes(b"SQLite format 3\0" + os.urandom(5000))
+    tally("a damaged SQLite file: silent, or other sources lost", 1, not site.bad_alone(4, "app.db"))
 
 
-def test_sqlite_file_behind_a_link_is_not_another_one(box, tally):
-    box.options = {"sqlite": ["*.db"]}
-    (box.hostile / "app.db").symlink_to("/etc/passwd")
-    assert box.runner("backup") == 0
-    assert b"root:" not in (box.base / "repo" / "sets" / "000001" / "files" / "bad.tar").read_bytes()
+def test_sqlite_file_behind_a_link_is_not_another_one(site, tally):
+    site.options = {"sqlite": ["*.db"]}
+    (site.hostile / "app.db").symlink_to("/etc/passwd")
+    assert site.runner("backup") == 0
+    assert b"root:" not in (site.base / "repo" / "sets" / "000001" / "files" / "bad.tar").read_bytes()
     tally("SQLite files followed through links", 1)
 
 
 @pytest.mark.parametrize("error", [RecursionError("too deep"), MemoryError(), ValueError("odd"), KeyError("k")])
-def test_unexpected_error_in_a_source_fails_alone(box, tally, monkeypatch, error):
+def test_unexpected_error_in_a_source_fails_alone(site, tally, monkeypatch, error):
     real = directories.capture
 
     def capture(root, *args, **more):
-        if root == str(box.hostile):
+        if root == str(site.hostile):
             raise error
         return real(root, *args, **more)
 
     monkeypatch.setattr(directories, "capture", capture)
     tally(
-        f"{type(error).__name__} under a source: silent", 1, not box.bad_alone(4, f"unexpected {type(error).__name__}")
+        f"{type(error).__name__} under a source: silent", 1, not site.bad_alone(4, f"unexpected {type(error).__name__}")
     )
 
 
 @pytest.mark.parametrize("error", [RecursionError("too deep"), MemoryError(), ValueError("odd")])
 @pytest.mark.parametrize("command", ["backup", "check", "rehearse"])
-def test_unexpected_error_anywhere_is_told_and_has_its_exit_code(box, tally, monkeypatch, error, command, capsys):
-    assert box.runner("backup") == 0
+def test_unexpected_error_anywhere_is_reported_with_its_exit_code(site, tally, monkeypatch, error, command, capsys):
+    assert site.runner("backup") == 0
 
     def broken(*_words, **_more):
         raise error
 
     monkeypatch.setattr(contexts.FilesStore, "verify", broken)
     monkeypatch.setattr(contexts.FilesStore, "fetch", broken)
-    box.told.clear()
-    code = box.runner(command)
+    site.told.clear()
+    code = site.runner(command)
     said = capsys.readouterr()
     assert "Traceback" not in said.err + said.out
-    told = any(type(error).__name__ in text for text in box.told)
-    known = status.status(box.context())["healthy"] is False
+    told = any(type(error).__name__ in text for text in site.told)
+    known = status.status(site.context())["healthy"] is False
     bad = code not in (10, 12) or not told or not known
     tally(f"{type(error).__name__} in {command}: silent, or without exit code", 1, bad)
 
@@ -312,72 +314,74 @@ def dead_share(point: pathlib.Path) -> t.Iterator[None]:
     try:
         yield
     finally:
-        os.close(server)  # ends the connection and with it every waiting look
+        os.close(server)  # ends the connection and with it every waiting check
         libc.umount2(os.fsencode(point), 2)
 
 
 @pytest.mark.parametrize("where", ["", "below"])
-def test_share_that_hangs_fails_alone_and_is_looked_at_once(box, tally, monkeypatch, where):
-    monkeypatch.setattr(foreign, "PATIENCE", 1.0)
-    # As one that waits for an answer that was asked for: it cannot be killed.
+def test_hanging_share_fails_alone_and_is_checked_once(site, tally, monkeypatch, where):
+    monkeypatch.setattr(foreign, "ANSWER_SECONDS", 1.0)
+    # Like a process that waits for the answer of a share: it cannot be killed.
     monkeypatch.setattr(foreign, "_kill", lambda child: None)
-    point = box.hostile / where if where else box.hostile
+    point = site.hostile / where if where else site.hostile
     point.mkdir(exist_ok=True)
     with dead_share(point):
         bad = 0
         for attempt in range(4):
             began = time.monotonic()
-            alone = box.bad_alone(4, "does not answer") if attempt == 0 else box.runner("backup") == 4
+            alone = site.bad_alone(4, "does not answer") if attempt == 0 else site.runner("backup") == 4
             bad += not alone or time.monotonic() - began > 15
         children = list(pathlib.Path("/proc/self/task").glob("*/children"))
         pids = {pid for path in children for pid in path.read_text(encoding="ascii").split()}
         assert sum(foreign._started(int(pid)) != "" for pid in pids) == 1
-        assert box.context().state.read("hanging")
-    assert box.runner("backup") == 0
+        assert site.context().state.read("hanging")
+    assert site.runner("backup") == 0
     tally("a share that hangs: a run that hangs, other sources lost, or a process for each run", 4, bad)
 
 
-def test_share_that_stops_to_answer_under_way_fails_alone(box, tally, monkeypatch):
-    monkeypatch.setattr(foreign, "CAPTURE_PATIENCE", 1.0)
-    monkeypatch.setattr(foreign, "on_share", lambda path: path == str(box.hostile))
+def test_share_that_hangs_during_the_capture_fails_alone(site, tally, monkeypatch):
+    monkeypatch.setattr(foreign, "CAPTURE_SECONDS", 1.0)
+    monkeypatch.setattr(foreign, "on_share", lambda path: path == str(site.hostile))
     real = directories.capture
 
     def capture(root, *args, **more):
-        if root == str(box.hostile):
+        if root == str(site.hostile):
             time.sleep(60)
         return real(root, *args, **more)
 
     monkeypatch.setattr(directories, "capture", capture)
     tally(
-        "a share that stops to answer: the run hangs, or other sources lost", 1, not box.bad_alone(4, "does not answer")
+        "a share that stops to answer: the run hangs, or other sources lost",
+        1,
+        not site.bad_alone(4, "does not answer"),
     )
 
 
-def test_source_on_a_share_that_answers_is_captured_by_a_child(box, monkeypatch):
+def test_source_on_a_share_that_answers_is_captured_by_a_child(site, monkeypatch):
     monkeypatch.setattr(foreign, "on_share", lambda path: True)
-    assert box.runner("backup") == 0
-    assert rehearse.rehearse(box.context())["error"] == ""
+    assert site.runner("backup") == 0
+    assert rehearse.rehearse(site.context())["error"] == ""
 
 
-def test_sets_that_lack_a_source_push_no_whole_set_out(box, tally):
-    box.more = {"retention": {"daily": 2, "weekly": 0, "min_keep": 2, "max_delete": 3}}
+def test_sets_that_lack_a_source_do_not_displace_complete_sets(site, tally):
+    site.more = {"retention": {"daily": 2, "weekly": 0, "min_keep": 2, "max_delete": 3}}
     for number in range(20):
-        (box.hostile / f"file {number}").touch()
+        (site.hostile / f"file {number}").touch()
     for _run in range(3):
-        assert box.runner("backup") == 0
-    whole = [found.seq for found in box.context().store.sets()][-2:]
-    with open(box.hostile / "bomb", "wb") as file:
+        assert site.runner("backup") == 0
+    whole = [found.seq for found in site.context().store.sets()][-2:]
+    with open(site.hostile / "bomb", "wb") as file:
         file.truncate(1 << 40)
     for _run in range(12):
-        assert box.runner("backup") == 4
-    seqs = [found.seq for found in box.context().store.sets()]
+        assert site.runner("backup") == 4
+    seqs = [found.seq for found in site.context().store.sets()]
     assert set(whole) <= set(seqs)
     assert len(seqs) <= 3 + 3
-    shown = restore.restore(box.context(), restore.Request())
+    shown = restore.restore(site.context(), restore.Request())
     assert any("lacks bad, which stays as it is" in text and "--source bad" in text for text in shown["warnings"])
-    for path in list(box.hostile.iterdir())[1:]:
+    for path in list(site.hostile.iterdir())[1:]:
         path.unlink()
     # The drop is judged by the last set that has the source.
-    report = run.backup(box.context())
+    report = run.backup(site.context())
     assert "source bad" in report["error"]
     tally("sets that lack a source: whole sets deleted for them", 12)

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A user of the box swaps names for links beside root's backup and restore: nothing outside is written, or read.
+"""A user of the host swaps names for links during root's backup and restore: nothing outside is written or read.
 
-The user is a process of uid 1000 that does nothing else. How often: 100, and 1,000 with OBX_FAULTS=full.
+The user is a process of uid 1000 that only swaps. The number of runs is 100, and 1,000 with OBX_FAULTS=full.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SECRET = b"root-only: "
 
 
 def _swap(place: str, name: str, target: str) -> None:
-    """Swap a directory for a link and back, for ever; and put links in the place of what a restore makes there."""
+    """Swap a directory for a link and back in a loop, and replace the files of a restore by links."""
     os.chdir(place)
     while True:
         try:
@@ -54,7 +54,7 @@ def _swap(place: str, name: str, target: str) -> None:
 
 @contextlib.contextmanager
 def swapping(place: pathlib.Path, name: str, target: pathlib.Path) -> t.Iterator[None]:
-    """A process of uid 1000 beside us. Forked: that user may not enter where this Python lies."""
+    """A concurrent process of uid 1000. Forked, because that user cannot read the directory of this Python."""
     child = os.fork()
     if child == 0:
         try:
@@ -73,7 +73,7 @@ def swapping(place: pathlib.Path, name: str, target: pathlib.Path) -> t.Iterator
 
 
 class Place:
-    """A directory of uid 1000 to back up, with a host directory beside it that is root's alone."""
+    """A directory of uid 1000 to back up, next to a directory that only root can read."""
 
     repository: dict[str, str] = {"engine": "files"}  # noqa: RUF012
 
@@ -120,7 +120,7 @@ class Place:
         return rows
 
     def leaked(self) -> bool:
-        """Whether something that only root may read is in the newest set."""
+        """Whether the newest set contains data that only root may read."""
         sets = self.context().store.sets()
         if not sets or sets[-1].manifest is None:
             return False
@@ -138,7 +138,7 @@ def place(tmp_path_factory):
         shutil.rmtree(base, ignore_errors=True)
 
 
-def test_backup_beside_swapped_directory_reads_nothing_outside(place, tally, how_many):
+def test_backup_during_swaps_of_a_directory_reads_nothing_outside(place, tally, how_many):
     tries, bad, committed = how_many(100, 1000), 0, 0
     before = place.outside()
     with swapping(place.data, "inner", place.victim):
@@ -162,7 +162,7 @@ def restic(place):
     return place
 
 
-def test_restic_beside_swapped_directory_reads_nothing_outside(restic, tally, how_many):
+def test_restic_during_swaps_of_a_directory_reads_nothing_outside(restic, tally, how_many):
     tries, bad, committed = how_many(15, 1000), 0, 0
     before = restic.outside()
     with swapping(restic.data, "inner", restic.victim):
@@ -179,8 +179,8 @@ def test_restic_beside_swapped_directory_reads_nothing_outside(restic, tally, ho
     tally("backups by restic beside a user who swaps a directory for a link: a root-only file in the set", tries, bad)
 
 
-def test_restic_is_not_led_out_by_a_link_above_the_directory(restic, tally, monkeypatch):
-    """The link is there after we looked and before restic does: no luck is needed for this race."""
+def test_restic_does_not_follow_a_link_above_the_directory(restic, tally, monkeypatch):
+    """The link is created between our walk and restic's: this race does not depend on timing."""
     inner = restic.data / "inner"
     led = restic.victim / "inner"
     led.mkdir()
@@ -216,7 +216,7 @@ def test_restic_is_not_led_out_by_a_link_above_the_directory(restic, tally, monk
     assert rehearse.rehearse(restic.context())["error"] == ""
 
 
-def test_restore_beside_swapped_names_writes_nothing_outside(place, tally, how_many):
+def test_restore_during_swaps_of_names_writes_nothing_outside(place, tally, how_many):
     assert run.backup(place.context())["error"] == ""
     tries, bad, done = how_many(100, 1000), 0, 0
     before = place.outside()
@@ -238,7 +238,7 @@ def test_restore_beside_swapped_names_writes_nothing_outside(place, tally, how_m
 
 
 def test_restore_below_directories_of_others_alone_is_refused(tmp_path, tally):
-    """No directory above on the same mount is root's: there is no safe place to put the copy together."""
+    """No parent on the same mount belongs to root, so there is no safe directory for the copy."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0777,uid=1000", "none", str(disk)], check=False).returncode:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small stack with real PostgreSQL 15 and Redis 7 on a real Docker, named obx-backup-…, and its declaration."""
+"""A small stack with real PostgreSQL 15 and Redis 7 on a real Docker, named obx-backup-…, with its backups."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def load(name: str) -> t.Any:
 
 
 def restic_programs(suite: str = "trixie") -> pathlib.Path:
-    """The directory with restic and its REST server out of a Debian suite."""
+    """The directory with restic and its REST server from a Debian suite."""
     return pathlib.Path(load("restic").ensure(suite))
 
 
@@ -43,7 +43,7 @@ def docker(*words: str, check: bool = True, text: str | None = None, program: st
 
 
 class Stack:
-    """The running stack and what a test does to it."""
+    """The running stack, and helpers to change it."""
 
     def __init__(
         self, name: str, base: pathlib.Path, parts: tuple[str, str] = ("pg15", "redis7"), engine: str = "docker"
@@ -87,7 +87,7 @@ class Stack:
             f"{self.tool}-server", "--dir", "/data", "--appendonly", "yes", "--requirepass", REDIS_PASSWORD,
             "--repl-diskless-sync-delay", "0",
         )  # fmt: skip
-        deadline = time.monotonic() + 240  # initdb waits for the disk, which others may keep busy
+        deadline = time.monotonic() + 240  # initdb waits for the disk, which may be busy
         ready = [self.engine, "exec", self.db, "pg_isready", "-q", "-h", "127.0.0.1"]
         while subprocess.run(ready, capture_output=True, check=False).returncode != 0:
             assert time.monotonic() < deadline
@@ -100,7 +100,7 @@ class Stack:
         self.do("rm", "-f", "-v", self.db, self.cache, check=False)
 
     def fill(self) -> None:
-        """Data with the corners that break backups: odd names, big text, sequences, roles, views, large objects."""
+        """Data with edge cases of backups: odd names, big text, sequences, roles, views, large objects."""
         self.sql(pathlib.Path(__file__).with_name("stack.sql").read_text(encoding="utf-8"))
         lines = "".join(f"SET key:{n} value{n}\r\n" for n in range(5000)) + 'LPUSH "li st" a b "c\\nd"\r\n'
         password = f"REDISCLI_AUTH={REDIS_PASSWORD}"

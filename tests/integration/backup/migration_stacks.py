@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An old stack to take data from, and helpers for the stack that it moves into."""
+"""An old stack as the source of data, and helpers for the target stack."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FACTS_SQL = ROOT / "playbooks/files/onebox-facts.sql"
 
 
 class Old(Stack):
-    """The old place, and what one takes away from it."""
+    """The old server, and the files copied from it."""
 
     def take(self, place: pathlib.Path) -> None:
         self.place = place
@@ -89,7 +89,7 @@ def sql(*files, **more):
 
 
 def fresh(new):
-    """The new stack with data of its own, which must not be lost."""
+    """The new stack with its own data, which must not be lost."""
     for name in databases(new) - {"postgres"}:
         new.sql(f'DROP DATABASE "{name}" WITH (FORCE);', "postgres")
     new.sql("CREATE DATABASE coin;", "postgres")

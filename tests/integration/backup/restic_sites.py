@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from backup_stack import restic_programs
 
 
-class Box:
+class Site:
     """A directory to back up, a local repository, and one behind a REST server."""
 
     def __init__(self, base: pathlib.Path) -> None:

@@ -41,7 +41,7 @@ def trial(promtool, place, rules):
     return judge(promtool, "test", "rules", str(place / TESTS.name))
 
 
-def test_the_rules_are_right_and_say_what_they_should(promtool, tmp_path):
+def test_alert_rules_fire_with_the_right_texts(promtool, tmp_path):
     code, said = judge(promtool, "check", "rules", "--lint-fatal", str(RULES))
     assert code == 0, said
     assert "12 rules found" in said
@@ -69,8 +69,8 @@ def test_the_rules_are_right_and_say_what_they_should(promtool, tmp_path):
         ("lag_sets >= 0\n          unless", "lag_sets >= 0\n          and"),
     ],
 )
-def test_each_rule_is_held_by_the_tests(promtool, tmp_path, old, new):
-    """A negative control for each rule: spoilt, the tests must fail."""
+def test_each_alert_rule_is_covered_by_the_tests(promtool, tmp_path, old, new):
+    """A negative control for each rule: the tests must fail with a damaged rule."""
     rules = RULES.read_text(encoding="utf-8")
     assert rules.count(old) == 1
     code, said = trial(promtool, tmp_path, rules.replace(old, new))
@@ -95,8 +95,8 @@ def test_promtool_reads_the_metrics_of_a_run(promtool, tmp_path):
     text = (tmp_path / "coin.prom").read_text(encoding="utf-8")
     assert judge(promtool, "check", "metrics", given=text) == (0, "")
     assert judge(promtool, "check", "metrics", given=text.replace("} ", "} x"))[0] != 0
-    # Every series a rule names is one that is written; a mistyped name would be an alert that never fires.
+    # Every series in a rule is written: an alert with a mistyped name would never fire.
     named = set(re.findall(r"onebox_backup_\w+", RULES.read_text(encoding="utf-8")))
     written = {line.split("{")[0] for line in text.splitlines() if not line.startswith("#")}
-    assert named - written <= {"onebox_backup_offsite_lag_sets"}  # there is no off-site repository here
+    assert named - written <= {"onebox_backup_offsite_lag_sets"}  # this stack has no off-site repository
     assert len(named) >= 6

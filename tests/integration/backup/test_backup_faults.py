@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults that need real parts: a container killed under the dump, a full disk, eyes on the process list."""
+"""Faults that need real parts: a container killed during the dump, a full disk, and the process list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from backup_stack import PASSWORD, REDIS_PASSWORD, docker
 
 
-def test_no_secret_is_ever_in_a_process_list(stack, tally):
+def test_no_secret_is_in_a_process_list(stack, tally):
     seen: set[str] = set()
     stop = threading.Event()
     looks = [0]
@@ -31,7 +31,7 @@ def test_no_secret_is_ever_in_a_process_list(stack, tally):
                     text = place.read_bytes()
                 except OSError:
                     continue
-                # The server itself was started with its password by the test, as a careless owner would.
+                # The test started the server with its password in the command, like a careless owner.
                 if b"requirepass" not in text and (PASSWORD.encode() in text or REDIS_PASSWORD.encode() in text):
                     seen.add(text.decode("utf-8", "replace"))
 
@@ -60,7 +60,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_full_disk_commits_nothing_and_harms_nothing(small_disk, tmp_path):
+def test_full_disk_commits_nothing_and_damages_nothing(small_disk, tmp_path):
     files = tmp_path / "files"
     files.mkdir()
     (files / "small").write_bytes(os.urandom(1000))
@@ -84,7 +84,7 @@ def test_a_full_disk_commits_nothing_and_harms_nothing(small_disk, tmp_path):
     assert run.backup(contexts.make(configuration.parse(config), World.real()))["snapshot"]["seq"] == 3
 
 
-def test_a_container_killed_under_the_dump_commits_nothing(stack):
+def test_container_killed_during_the_dump_commits_nothing(stack):
     stack.sql("CREATE TABLE big AS SELECT n, repeat(md5(n::text), 40) AS t FROM generate_series(1, 200000) n;")
     before = [found.seq for found in contexts.make(configuration.read(stack.config()), World.real()).store.sets()]
     killed = threading.Event()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Murder, damage, full disks and crowds, with real restic as the store. A few of each; many with OBX_FAULTS=full."""
+"""Kills, damage, full disks and concurrent runs, with real restic. A few of each; many with OBX_FAULTS=full."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ PACKAGE = "ansible_collections.onebox.stack.plugins.module_utils.backup"
 RUNNER = f"import sys; from {PACKAGE}.runner import cli; sys.exit(cli.main())"
 
 
-class Box:
-    """A directory and a restic repository; the runner is a process of its own, to be killed."""
+class Site:
+    """A directory and a restic repository; the runner is a separate process, to be killed."""
 
     def __init__(self, base: pathlib.Path, **more: t.Any) -> None:
         self.base = base
@@ -73,15 +73,15 @@ class Box:
         return run.backup(self.context(), wait=120)
 
     def settled(self) -> list[int]:
-        """The sets that are there when no restic of a killed runner works any more: it holds the lock as long."""
+        """The sets after the restic of a killed runner has ended. It holds the lock until then."""
         context = self.context()
         with context.locked("look", 120):
             return [found.seq for found in context.store.sets()]
 
 
 @pytest.fixture
-def box(tmp_path):
-    return Box(tmp_path)
+def site(tmp_path):
+    return Site(tmp_path)
 
 
 def children(pid: int) -> list[int]:
@@ -105,66 +105,66 @@ def kill(process: subprocess.Popen[bytes], after: float, whom: str) -> bool:
 
 
 @pytest.mark.parametrize("words", [["backup"], ["rehearse"]], ids=["backup, forget and prune", "rehearsal"])
-def test_killed_at_any_moment_no_set_is_lost(box, tally, how_many, words):
+def test_kills_at_random_moments_lose_no_set(site, tally, how_many, words):
     began = time.monotonic()
-    assert box.start("backup").wait() == 0
-    assert box.run()["error"] == ""
+    assert site.start("backup").wait() == 0
+    assert site.run()["error"] == ""
     whole = (time.monotonic() - began) / 2
     rng = random.Random(7)
     kills = 0
     bad = []
     wanted = how_many(9, 90 if words == ["backup"] else 30)
     while kills < wanted:
-        (box.files / "f0").write_bytes(os.urandom(20_000))
-        before = box.settled()
+        (site.files / "f0").write_bytes(os.urandom(20_000))
+        before = site.settled()
         whom = ("runner", "restic", "both")[kills % 3]
-        kills += kill(box.start(*words), rng.uniform(0.05, whole), whom)
-        listed = box.context().store.sets()
-        after = box.settled()
-        # The policy keeps two: what is gone may only be older than the two newest of before.
+        kills += kill(site.start(*words), rng.uniform(0.05, whole), whom)
+        listed = site.context().store.sets()
+        after = site.settled()
+        # The policy keeps two: only sets older than the previous two newest may be deleted.
         lost = set(before[-2:]) - set(after)
-        # A run that came to its end may have made the second of these surplus.
+        # A completed run may have made the second of these surplus.
         if len(lost) == 1 and max(after) > max(before):
             lost = set()
         if lost or any(found.problem for found in listed):
             bad.append((whom, before, after, listed))
-    report = box.run()
+    report = site.run()
     assert report["error"] == ""
     assert report["verified"] is True
-    for found in box.context().store.sets():
-        assert rehearse.rehearse(box.context(), wanted=str(found.seq))["error"] == ""
+    for found in site.context().store.sets():
+        assert rehearse.rehearse(site.context(), wanted=str(found.seq))["error"] == ""
     assert bad == []
     tally(f"kill -9 of runner, restic or both, {words[0]}, restic: sets lost or partial ones listed", kills, len(bad))
 
 
-def test_killed_while_restoring_the_data_is_there(box, tally, how_many):
-    assert box.run()["error"] == ""
+def test_kills_during_a_restore_keep_the_data(site, tally, how_many):
+    assert site.run()["error"] == ""
     began = time.monotonic()
-    assert box.start("restore", "--yes", "faulty").wait() == 0
+    assert site.start("restore", "--yes", "faulty").wait() == 0
     whole = time.monotonic() - began
     rng = random.Random(9)
     kills = bad = 0
     while kills < how_many(5, 40):
         whom = ("runner", "restic", "both")[kills % 3]
-        kills += kill(box.start("restore", "--yes", "faulty"), rng.uniform(0.05, whole), whom)
-        places = [place for place in box.files.parent.iterdir() if "restoring" not in place.name]
+        kills += kill(site.start("restore", "--yes", "faulty"), rng.uniform(0.05, whole), whom)
+        places = [place for place in site.files.parent.iterdir() if "restoring" not in place.name]
         whole_ones = [place for place in places if len(list(place.glob("f*"))) == 60]
         bad += not whole_ones
-        if not box.files.exists():
-            whole_ones[0].rename(box.files)
-        for place in box.files.parent.iterdir():
-            if place != box.files:
+        if not site.files.exists():
+            whole_ones[0].rename(site.files)
+        for place in site.files.parent.iterdir():
+            if place != site.files:
                 shutil.rmtree(place)
-    assert box.run()["error"] == ""
+    assert site.run()["error"] == ""
     tally("kill -9 while a directory is restored, restic: times the data was neither there nor aside", kills, bad)
 
 
-def test_flipped_bits_and_cuts_in_the_repository_are_found(box, tally, how_many):
+def test_flipped_bits_and_cuts_in_the_repository_are_found(site, tally, how_many):
     for _number in range(2):
-        assert box.run()["error"] == ""
-    context = box.context()
+        assert site.run()["error"] == ""
+    context = site.context()
     newest = context.store.sets()[-1]
-    repo = box.base / "repo"
+    repo = site.base / "repo"
     kinds = ("data", "index", "snapshots")
     files = sorted(path for kind in kinds for path in (repo / kind).rglob("*") if path.is_file())
     rng = random.Random(3)
@@ -193,7 +193,7 @@ def test_flipped_bits_and_cuts_in_the_repository_are_found(box, tally, how_many)
             path.write_bytes(good)
     tally("files of a restic repository cut: not found", cuts, missed)
 
-    # What only restic can tell: it opens with its key and its configuration, and no pack is missing.
+    # Only restic can check this: the repository opens with its key, and no pack is missing.
     tried = missed = 0
     for path in [repo / "config", *(repo / "keys").iterdir(), *(repo / "data").glob("*/*")]:
         good = path.read_bytes()
@@ -203,7 +203,7 @@ def test_flipped_bits_and_cuts_in_the_repository_are_found(box, tally, how_many)
         else:
             path.unlink()
         tried += 1
-        missed += not refused(lambda: box.context().store.inspect(1))
+        missed += not refused(lambda: site.context().store.inspect(1))
         path.write_bytes(good)
     tally("damaged key or configuration, missing packs, the daily check: not found", tried, missed)
     context.store.inspect(1)
@@ -229,54 +229,54 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["repository", "staging", "scratch"])
-def test_a_full_disk_costs_no_set(small_disk, tmp_path, tally, where):
+def test_full_disk_loses_no_set(small_disk, tmp_path, tally, where):
     base = tmp_path / "box"
     base.mkdir()
-    box = Box(base)
-    repository = {**json.loads(box.config.read_text(encoding="utf-8"))["repository"]}
+    site = Site(base)
+    repository = {**json.loads(site.config.read_text(encoding="utf-8"))["repository"]}
     if where == "repository":
-        box.declare(repository={**repository, "path": str(small_disk / "repo")})
+        site.declare(repository={**repository, "path": str(small_disk / "repo")})
     else:
-        box.declare(state_dir=str(small_disk / "state"))
-    assert box.run()["error"] == ""
+        site.declare(state_dir=str(small_disk / "state"))
+    assert site.run()["error"] == ""
     if where == "repository":
-        (box.files / "large").write_bytes(os.urandom(20 << 20))
-        report = box.run()
-        (box.files / "large").unlink()
+        (site.files / "large").write_bytes(os.urandom(20 << 20))
+        report = site.run()
+        (site.files / "large").unlink()
     elif where == "staging":
-        # The state directory has no room left for what is staged.
+        # The state directory has no space left for staged files.
         (small_disk / "filler").write_bytes(b"x" * (7 << 20))
         with contextlib.suppress(OSError), open(small_disk / "more", "wb", buffering=0) as file:
             while file.write(b"x" * 4096):
                 pass
-        report = box.run()
+        report = site.run()
         for name in ("filler", "more"):
             (small_disk / name).unlink()
     else:
-        (box.files / "large").write_bytes(os.urandom(20 << 20))
-        assert box.run()["error"] == ""
-        report = rehearse.rehearse(box.context())
+        (site.files / "large").write_bytes(os.urandom(20 << 20))
+        assert site.run()["error"] == ""
+        report = rehearse.rehearse(site.context())
         assert not (small_disk / "state" / "scratch").exists()
-        (box.files / "large").unlink()
+        (site.files / "large").unlink()
     assert report["exit_code"] in (5, 6), report
     assert report["error"]
-    listed = box.context().store.sets()
+    listed = site.context().store.sets()
     assert [found.problem for found in listed] == [""] * len(listed)
     assert {found.seq for found in listed} >= {1}
-    assert run.backup(box.context(), accept_drop=["data"])["error"] == ""
+    assert run.backup(site.context(), accept_drop=["data"])["error"] == ""
     tally(f"disk full at the {where}: sets lost or half ones committed", 1)
 
 
-def test_twenty_at_once(box, tally):
-    """Without patience one works and the others say so; with patience all work, one after the other."""
-    assert box.run()["error"] == ""
-    hasty = [box.start("backup", wait=0) for _number in range(20)]
+def test_twenty_concurrent_runs_are_serialised(site, tally):
+    """Without a wait, one works and the others report it. With a wait, all work, one after the other."""
+    assert site.run()["error"] == ""
+    hasty = [site.start("backup", wait=0) for _number in range(20)]
     codes = sorted(process.wait() for process in hasty)
     assert set(codes) <= {0, 3}
     assert codes[0] == 0
-    patient = [box.start("backup") for _number in range(8)]
+    patient = [site.start("backup") for _number in range(8)]
     assert [process.wait() for process in patient] == [0] * 8
-    listed = box.context().store.sets()
+    listed = site.context().store.sets()
     assert [found.problem for found in listed] == [""] * len(listed)
     assert listed[-1].seq == 1 + codes.count(0) + 8
     tally("runs started at once, restic: damaged sets, numbers given twice", 28)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Murder and damage where real servers are dumped and restored. A few of each; many with OBX_FAULTS=full."""
+"""Kills and damage with dumps and restores of real servers. A few of each; many with OBX_FAULTS=full."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def murder(process, after) -> bool:
 
 
 def started(stack) -> None:
-    """What an operator does after a restore was killed: start the service, see that it answers."""
+    """The steps of an operator after a killed restore: start the service, check that it answers."""
     docker("start", stack.cache)
     deadline = time.monotonic() + 60
     while stack.redis("PING", check=False) != "PONG":
@@ -57,7 +57,7 @@ def started(stack) -> None:
 
 @pytest.fixture(scope="module")
 def timed(stack):
-    """How long each command takes, and a set to restore."""
+    """The duration of each command, and a set to restore."""
     seconds = {}
     for words in (["backup"], ["rehearse"], ["restore", "--yes", stack.name]):
         began = time.monotonic()
@@ -69,14 +69,14 @@ def timed(stack):
 
 
 @pytest.mark.parametrize("command", ["backup", "rehearse"])
-def test_killed_with_servers_no_set_is_lost(stack, timed, tally, how_many, command):
+def test_kills_with_servers_lose_no_set(stack, timed, tally, how_many, command):
     rng = random.Random(command)
     kills = bad = 0
     while kills < how_many(2, 25):
         before = {found.seq for found in context(stack).store.sets()}
         kills += murder(runner(stack, command), rng.uniform(0.1, timed[command]))
         listed = context(stack).store.sets()
-        # Three are kept whatever their days; a run that came to its end may have made the third of these surplus.
+        # At least three are kept. A completed run may have made the third of these surplus.
         lost = set(sorted(before)[-3:]) - {found.seq for found in listed}
         if len(lost) == 1 and max(found.seq for found in listed) > max(before):
             lost = set()
@@ -85,13 +85,13 @@ def test_killed_with_servers_no_set_is_lost(stack, timed, tally, how_many, comma
     for found in store.sets():
         store.verify(found)
     assert run.backup(context(stack), wait=120)["error"] == ""
-    # The next rehearsal works, and clears away what killed ones left.
+    # The next rehearsal works, and removes leftovers of killed ones.
     assert rehearse.rehearse(context(stack), wait=120)["error"] == ""
     assert docker("ps", "-aq", "--filter", f"label=onebox.stack.throwaway={stack.name}") == ""
     tally(f"kill -9 of the runner, {command}, PostgreSQL and Redis: sets lost or partial ones listed", kills, bad)
 
 
-def test_killed_while_restoring_the_former_data_is_there_and_the_next_restore_works(stack, timed, tally, how_many):
+def test_kills_during_a_restore_keep_previous_data_and_the_next_restore_works(stack, timed, tally, how_many):
     rng = random.Random(1)
     kills = bad = 0
     request = restore.Request(sources=("db", "cache"))
@@ -99,7 +99,7 @@ def test_killed_while_restoring_the_former_data_is_there_and_the_next_restore_wo
     while kills < how_many(2, 25):
         words = ["restore", "--source", "db", "--source", "cache", "--yes", stack.name]
         kills += murder(runner(stack, *words), rng.uniform(0.2, timed["restore"]))
-        # Not asked in the database postgres: that is restored, too.
+        # Not queried in the database postgres, which is restored, too.
         names = stack.sql("SELECT datname FROM pg_database;", "template1").splitlines()
         whole = []
         for name in names:
@@ -133,7 +133,7 @@ def test_killed_while_restoring_the_former_data_is_there_and_the_next_restore_wo
 def test_flips_and_cuts_of_real_dumps_are_found(stack, timed, tally, how_many):
     store = context(stack).store
     (newest, *_older) = reversed(store.sets())
-    root = pathlib.Path(store.place) / "sets" / newest.id
+    root = pathlib.Path(store.location) / "sets" / newest.id
     files = sorted(path for path in root.rglob("*") if path.is_file())
     rng = random.Random(2)
 
@@ -170,7 +170,7 @@ def test_flips_and_cuts_of_real_dumps_are_found(stack, timed, tally, how_many):
 
 @pytest.mark.parametrize("how", ["kill", "stop", "restart"])
 @pytest.mark.parametrize("which", ["db", "cache"])
-def test_a_server_that_goes_away_midway_costs_no_set(stack, timed, tally, how, which):
+def test_server_that_stops_during_a_run_loses_no_set(stack, timed, tally, how, which):
     name = {"db": stack.db, "cache": stack.cache}[which]
     pattern = {"db": ".partial-*/pg/db/*", "cache": ".partial-*/redis/*"}[which]
     before = [found.seq for found in context(stack).store.sets()]
@@ -201,14 +201,14 @@ def test_a_server_that_goes_away_midway_costs_no_set(stack, timed, tally, how, w
     assert gone.is_set()
     listed = context(stack).store.sets()
     new = [found.seq for found in listed if found.seq not in before]
-    # Either the data had been read when the server went, and the set is whole; or there is none.
+    # Either the data was read before the server stopped, and the set is complete, or there is none.
     bad = any(found.problem for found in listed) or (report["error"] == "") != bool(new)
     for found in listed:
         context(stack).store.verify(found)
     tally(f"{how} of the {which} container midway: half sets committed", 1, int(bad))
 
 
-def test_no_secret_is_in_anything_that_was_written_or_made(stack, timed, tally):
+def test_no_secret_is_in_written_files_or_created_containers(stack, timed, tally):
     looked = found = 0
     said = runner(stack, "backup").communicate()[0]
     texts = [said, runner(stack, "--json", "status").communicate()[0]]

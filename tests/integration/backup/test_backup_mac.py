@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role on a Mac, and what its LaunchAgent does there, run by the real Ansible as an ordinary user.
+"""The role on a Mac, and its LaunchAgent, run by the real Ansible as an ordinary user.
 
 There is no macOS here: the facts say Darwin, ``launchctl`` is tests/testbed/mac/fake_launchctl.py with its recorded
 answers, and ``caffeinate`` is left out when the agent's command is run. Backups, runner and property list are real.
@@ -86,7 +86,7 @@ def mac(tmp_path):
     return Mac(tmp_path)
 
 
-def test_scheduled_once_backed_up_once_and_taken_back(mac):
+def test_schedule_is_installed_once_and_removed(mac):
     code, _changed, said = mac.play("--check")
     assert code == 0, said
     assert mac.jobs() == {}
@@ -108,7 +108,7 @@ def test_scheduled_once_backed_up_once_and_taken_back(mac):
     assert os.listdir(sets) == ["000001"]
 
 
-def test_the_agent_starts_often_and_at_login_and_the_runner_makes_up_for_what_was_missed(mac):
+def test_agent_starts_often_and_the_runner_repeats_missed_jobs(mac):
     code, _changed, said = mac.play()
     assert code == 0, said
     agent = mac.definition()
@@ -121,7 +121,7 @@ def test_the_agent_starts_often_and_at_login_and_the_runner_makes_up_for_what_wa
     assert "ok     check" in first.stdout  # backup and rehearsal were made by the role a moment ago
     assert "ok     backup" not in first.stdout
     assert mac.run(*words, **environment).stdout == "nothing is due\n"
-    # Switched off for two days: what is remembered is that much older.
+    # Off for two days: the recorded times are that much older.
     for place in (mac.home / ".local/state/onebox-backup/coin").glob("*.json"):
         text = place.read_text(encoding="utf-8")
         place.write_text(re.sub(r'("ended"|"at"): (\d+)', lambda m: f"{m[1]}: {int(m[2]) - 2 * 86400}", text))
@@ -131,7 +131,7 @@ def test_the_agent_starts_often_and_at_login_and_the_runner_makes_up_for_what_wa
     assert sorted(os.listdir(mac.home / ".local/share/onebox-backups/coin/sets")) == ["000001", "000002"]
 
 
-def test_a_schedule_launchd_cannot_follow_is_refused_with_one_that_works(mac):
+def test_schedule_that_launchd_does_not_support_is_refused_with_an_example(mac):
     code, _changed, said = mac.play(backups_schedule="daily")
     assert code != 0
     assert "*-*-* 02:15:00" in said

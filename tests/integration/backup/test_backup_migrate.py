@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From an old place (PostgreSQL 15, Redis 7) into a running stack (PostgreSQL 17, Redis 8), all of it real.
+"""Import from old servers (PostgreSQL 15, Redis 7) into a running stack (PostgreSQL 17, Redis 8), all of it real.
 
-The old place stands for Minikube: all that is used of it is what ``kubectl exec`` would run in its containers.
+The old servers represent Minikube: the tests only run commands in their containers, as ``kubectl exec`` would.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def stack(new):
     return fresh(new)
 
 
-def test_a_whole_stack_moves_in_once_and_the_former_data_is_aside(old, stack):
+def test_whole_stack_is_imported_once_and_previous_data_is_kept(old, stack):
     planned = migrate.migrate(make(stack), everything(old), dry=True)
     assert [row["state"] for row in planned["data"]] == ["move"] * 3
     assert len(planned["steps"]) == 3
@@ -48,7 +48,7 @@ def test_a_whole_stack_moves_in_once_and_the_former_data_is_aside(old, stack):
     assert report["error"] == ""
     assert report["changed"]
     assert moved(stack)
-    entries = len(list((old.place / "uploads").rglob("*"))) - 2  # what was in app.db-wal and -shm is in app.db now
+    entries = len(list((old.place / "uploads").rglob("*"))) - 2  # app.db-wal and -shm are merged into app.db
     assert [row["found"] for row in report["data"]] == [
         {"tables": 3, "rows": 20004},
         {"keys": 5002},
@@ -65,12 +65,12 @@ def test_a_whole_stack_moves_in_once_and_the_former_data_is_aside(old, stack):
     again = migrate.migrate(make(stack), everything(old), confirm=stack.name)
     assert [row["state"] for row in again["data"]] == ["there"] * 3
     assert (again["changed"], again["steps"], again["error"]) == (False, [], "")
-    # What is there can be backed up, and written to.
+    # The imported data can be backed up, and written to.
     stack.redis("SET", "after", "1")
     assert run.backup(make(stack))["error"] == ""
 
 
-def test_the_database_postgres_arrives_as_any_other(old, stack):
+def test_database_postgres_is_imported_like_any_other(old, stack):
     datum = migrate.Datum("db", str(old.place / "c.dump"), database="postgres", owners=False)
     report = migrate.migrate(make(stack), migrate.Request((datum,)), confirm=stack.name)
     assert report["error"] == ""
@@ -80,7 +80,7 @@ def test_the_database_postgres_arrives_as_any_other(old, stack):
     stack.sql(f'ALTER DATABASE "{former}" RENAME TO postgres;', "template1")
 
 
-def test_a_directory_that_was_copied_again_is_the_one_that_arrived(old, stack, tmp_path):
+def test_directory_copied_again_counts_as_imported(old, stack, tmp_path):
     def arrive(place):
         request = migrate.Request((migrate.Datum("uploads", str(place)),))
         return migrate.migrate(make(stack), request, confirm=stack.name)
@@ -100,10 +100,10 @@ def test_a_directory_that_was_copied_again_is_the_one_that_arrived(old, stack, t
     assert (stack.files / "of later").is_file()
 
 
-def test_owners_need_their_roles_and_the_error_says_how(old, stack):
+def test_owners_need_their_roles_and_the_error_gives_the_fix(old, stack):
     report = migrate.migrate(make(stack), migrate.Request((dump(old),)), confirm=stack.name)
     assert report["exit_code"] == 11
-    assert "role trader is not in the stack: give globals" in report["error"]
+    assert "role trader is not in the stack: set globals" in report["error"]
     assert untouched(stack)
     request = migrate.Request((dump(old, globals_file=str(old.place / "globals.sql")),))
     assert migrate.migrate(make(stack), request, confirm=stack.name)["error"] == ""
@@ -112,7 +112,7 @@ def test_owners_need_their_roles_and_the_error_says_how(old, stack):
     stack.sql("DROP ROLE trader;", "postgres")
 
 
-def test_sql_dumps_also_packed(old, stack, tmp_path):
+def test_sql_dumps_are_imported_also_compressed(old, stack, tmp_path):
     packed = tmp_path / "c.sql.gz"
     packed.write_bytes(gzip.compress((old.place / "c.sql").read_bytes()))
     request = migrate.Request(
@@ -126,7 +126,7 @@ def test_sql_dumps_also_packed(old, stack, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "part"), [("c.dump", 0.3), ("c.dump", 0.99), ("c.sql", 0.5), ("c.rdb", 0.9)])
-def test_what_is_cut_never_arrives(old, stack, tmp_path, name, part):
+def test_truncated_file_is_not_imported(old, stack, tmp_path, name, part):
     data = (old.place / name).read_bytes()
     cut = tmp_path / name
     cut.write_bytes(data[: int(len(data) * part)])
@@ -139,7 +139,7 @@ def test_what_is_cut_never_arrives(old, stack, tmp_path, name, part):
     assert untouched(stack)
 
 
-def test_a_row_that_changed_between_dump_and_facts_is_named(old, stack, tmp_path):
+def test_row_that_changed_between_dump_and_facts_is_named(old, stack, tmp_path):
     rows = [json.loads(line) for line in (old.place / "c.facts").read_text(encoding="utf-8").splitlines()]
     assert ["public", "trades"] in [row[:2] for row in rows]
     wrong = [[*row[:3], "1"] if row[1] == "trades" else row for row in rows]
@@ -147,7 +147,7 @@ def test_a_row_that_changed_between_dump_and_facts_is_named(old, stack, tmp_path
     facts.write_text("".join(json.dumps(row) + "\n" for row in wrong), encoding="utf-8")
     request = migrate.Request((dump(old, owners=False, facts_file=str(facts)),))
     report = migrate.migrate(make(stack), request, confirm=stack.name)
-    assert "table public.trades has the right number of rows and other contents" in report["error"]
+    assert "table public.trades has the same number of rows and other contents" in report["error"]
     assert untouched(stack)
 
 
@@ -155,15 +155,15 @@ def test_a_row_that_changed_between_dump_and_facts_is_named(old, stack, tmp_path
     ("request_", "words"),
     [
         (migrate.Request((migrate.Datum("nosuch", "/x"),)), "there is no source 'nosuch'"),
-        (migrate.Request((migrate.Datum("stack", "/x"),)), "takes no data"),
+        (migrate.Request((migrate.Datum("stack", "/x"),)), "cannot be imported"),
         (migrate.Request((migrate.Datum("db", "/x"),)), "database is missing"),
         (migrate.Request((migrate.Datum("cache", "x"),)), "absolute path"),
         (migrate.Request((migrate.Datum("cache", "/x", database="coin"),)), "are for PostgreSQL"),
-        (sql("BEGIN; CREATE TABLE x (a int); COMMIT;"), "has a BEGIN; of its own"),
+        (sql("BEGIN; CREATE TABLE x (a int); COMMIT;"), "contains BEGIN;"),
         (sql(" "), "is empty"),
     ],
 )
-def test_a_request_that_does_not_fit_is_refused_by_name(new, request_, words):
+def test_request_that_does_not_match_is_refused_by_name(new, request_, words):
     with pytest.raises(ConfigError, match=words):
         migrate.migrate(make(new), request_)
 
@@ -183,8 +183,8 @@ print(json.dumps(report["error"]))
 """
 
 
-def test_killed_anywhere_it_converges_and_nothing_is_ever_half_there(old, stack):
-    """kill -9 at random moments; after each, every source has its former or its new data whole, or is being moved."""
+def test_migration_killed_anywhere_converges_without_partial_data(old, stack):
+    """kill -9 at random moments. Every source has its complete previous or new data, or is being replaced."""
     data = [
         {"source": "db", "file": str(old.place / "c.dump"), "database": "coin", "owners": False},
         {"source": "cache", "file": str(old.place / "c.rdb")},
@@ -219,7 +219,7 @@ def test_killed_anywhere_it_converges_and_nothing_is_ever_half_there(old, stack)
     assert (done.returncode, done.stdout.strip()) == (0, '""'), done.stdout + done.stderr
     assert moved(stack)
     assert stack.sql("SELECT a FROM m0 UNION SELECT a FROM m1 UNION SELECT a FROM m2 ORDER BY 1;") == "0\n1\n2"
-    # The former data is still somewhere, each of it once.
+    # The previous data still exists, each part once.
     formers = [name for name in databases(stack) if name not in ("postgres", "coin")]
     assert [stack.sql("SELECT a FROM mine;", name) for name in formers] == ["1"]
     assert len(list(stack.files.parent.glob("*before*"))) == 1
@@ -227,8 +227,8 @@ def test_killed_anywhere_it_converges_and_nothing_is_ever_half_there(old, stack)
     assert kills >= 3
 
 
-def test_a_redis_that_a_killed_run_left_stopped_gets_its_data_back(old, stack):
-    """Killed exactly while the RDB is loaded: the note is there, the service stopped, its data aside."""
+def test_redis_left_stopped_by_a_killed_run_is_restored(old, stack):
+    """Killed while the RDB is loaded: the note exists, the service is stopped, and its data is renamed."""
     request = [{"source": "cache", "file": str(old.place / "c.rdb")}]
     argv = [sys.executable, "-c", RUNNER, stack.config(), stack.name, json.dumps(request), "[]"]
     env = {**os.environ, "PYTHONPATH": str(ROOT / ".collections")}
@@ -248,7 +248,7 @@ def test_a_redis_that_a_killed_run_left_stopped_gets_its_data_back(old, stack):
     assert json.loads(note.read_text(encoding="utf-8"))["aside"].startswith("pre-restore-")
     assert stack.do("inspect", "-f", "{{.State.Status}}", stack.cache) == "exited"
     report = migrate.migrate(make(stack), migrate.Request((migrate.Datum("cache", str(old.place / "c.rdb")),)))
-    assert "previous data back, started" in report["warnings"][0]
+    assert "previous data restored, started" in report["warnings"][0]
     deadline = time.monotonic() + 30
     while stack.redis("PING") != "PONG":
         assert time.monotonic() < deadline
@@ -259,7 +259,7 @@ def test_a_redis_that_a_killed_run_left_stopped_gets_its_data_back(old, stack):
     assert REDIS_PASSWORD not in json.dumps(report)
 
 
-def test_the_examples_of_the_module(old, stack, tmp_path):
+def test_examples_of_the_module_run(old, stack, tmp_path):
     place = tmp_path / "move"
     shutil.copytree(ROOT / "stacks/coinpilot/migrations", place / "sql")
     for name, target in (("c.dump", "coinpilot.dump"), ("c.facts", "coinpilot.facts"), ("c.rdb", "dump.rdb")):

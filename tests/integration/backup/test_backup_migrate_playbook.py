@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""playbooks/migrate.yml as a person types it, on a real PostgreSQL 15; only the deployment at its end is left out."""
+"""playbooks/migrate.yml on a real PostgreSQL 15, without the deployment at its end."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def play(stack, *words, **more):
     }
     done = subprocess.run(
         [
-            str(ROOT / ".venv/bin/ansible-playbook"), str(ROOT / "playbooks/migrate.yml"), "-i", "box,", "-c", "local",
+            str(ROOT / ".venv/bin/ansible-playbook"), str(ROOT / "playbooks/migrate.yml"), "-i", "site,", "-c", "local",
             "-e", json.dumps(values), "--skip-tags", "deploy", *words,
         ],
         env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_HOME": str(stack.base / ".ansible")},
@@ -51,7 +51,7 @@ def play(stack, *words, **more):
     return done.returncode, int(changed.group(1)) if changed else -1, done.stdout + done.stderr
 
 
-def test_shown_refused_done_and_nothing_more_to_do(stack):
+def test_migration_is_planned_refused_and_applied_once(stack):
     stack.sql("CREATE TABLE t (a int); INSERT INTO t SELECT generate_series(1, 100);")
     move = stack.base / "move"
     move.mkdir()
@@ -83,7 +83,7 @@ def test_shown_refused_done_and_nothing_more_to_do(stack):
     assert (code, changed) == (0, 0), said
     assert "nothing is to be done" in said
 
-    # Only SQL: nobody is asked, and a backup is taken before.
+    # SQL alone: no confirmation is needed, and a backup is made before.
     (stack.base / "stack/migrations/2.sql").write_text("DELETE FROM t WHERE a > 50;")
     given = {"migrate_sql": [*given["migrate_sql"], {"source": "db", "database": "coin", "file": "2.sql"}]}
     code, changed, said = play(stack, **given)

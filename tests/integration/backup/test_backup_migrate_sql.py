@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SQL that a stack declares: applied in order, once, whole or not at all."""
+"""SQL files of a stack: applied in order, once, completely or not at all."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_sql_is_applied_in_order_once_and_optional_ones_may_fail(stack):
     assert stack.sql("SELECT to_regclass('later') IS NULL;") == "t"
 
 
-def test_a_required_one_that_fails_leaves_nothing_of_itself_and_stops(stack):
+def test_required_file_that_fails_is_rolled_back_and_ends_the_run(stack):
     request = sql("CREATE TABLE a (x int);", "CREATE TABLE b (x int); SELECT 1/0;", "CREATE TABLE c (x int);")
     report = migrate.migrate(make(stack), request)
     assert report["exit_code"] == 11
@@ -59,7 +59,7 @@ def test_a_required_one_that_fails_leaves_nothing_of_itself_and_stops(stack):
     assert [row.get("now", False) for row in report["migrations"]] == [False, True]
 
 
-def test_what_no_transaction_holds_is_applied_outside_of_one(stack):
+def test_sql_that_cannot_be_in_a_transaction_is_applied_outside_of_one(stack):
     text = "CREATE INDEX CONCURRENTLY IF NOT EXISTS mine_a ON mine (a);"
     with_one = migrate.migrate(make(stack), sql(text))
     assert "cannot run inside a transaction block" in with_one["error"]
@@ -70,7 +70,7 @@ def test_what_no_transaction_holds_is_applied_outside_of_one(stack):
 @pytest.mark.parametrize(
     "text", ["CREATE TABLE open (a int); /* never closed", "SELECT 'never closed;", "SELECT $x$ open;"]
 )
-def test_an_unclosed_comment_or_quote_is_no_success(stack, text):
+def test_unclosed_comment_or_quote_is_an_error(stack, text):
     report = migrate.migrate(make(stack), sql(text))
     assert report["error"]
     assert stack.sql("SELECT to_regclass('open') IS NULL;") == "t"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Off-site by S3 and by a REST server, both behind TLS; files only, so that the way is what is tested."""
+"""Off-site by S3 and by a REST server, both behind TLS; files only, because the transfer is tested."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from backup_stack import load, restic_programs
 
 SECRET = "s3-" + secrets.token_hex(8)
-# A client as many tools use it: its defaults send bodies in signed chunks.
+# A common client, whose defaults send bodies in signed chunks.
 BOTO = """
 import boto3, sys
 from botocore.config import Config
@@ -45,8 +45,8 @@ def soon(monkeypatch):
     monkeypatch.setattr(restic_snapshots, "OPEN_TIMEOUT", 15.0)
 
 
-class Box:
-    """A box with one directory; what it knows is its declaration, the key, and the keys of the cloud."""
+class Site:
+    """A host with one directory, its backup configuration, its key and the keys of the cloud."""
 
     def __init__(self, base: pathlib.Path, place: str, environment: dict[str, str], options: tuple[str, ...] = ()):
         base.mkdir()
@@ -79,7 +79,7 @@ class Box:
             "state_dir": str(self.base / "state"),
             "authentication_file": str(self.authentication),
             "reserve_mib": 1,
-            "metrics_file": str(self.base / "box.prom"),
+            "metrics_file": str(self.base / "site.prom"),
             "timeout": 60,
             "repository": {**common, "path": str(self.base / "repo")},
             "offsite": {**common, **away},
@@ -88,7 +88,7 @@ class Box:
         return contexts.make(configuration.parse(data), World.real())
 
     def metrics(self) -> str:
-        return (self.base / "box.prom").read_text(encoding="utf-8")
+        return (self.base / "site.prom").read_text(encoding="utf-8")
 
 
 def s3_box(base, s3, name):
@@ -98,19 +98,19 @@ def s3_box(base, s3, name):
         "AWS_DEFAULT_REGION": "us-ashburn-1",
         "RESTIC_CACERT": str(s3.cert),
     }
-    return Box(base, f"s3:https://127.0.0.1:{s3.port}/backups/{name}", environment, ("s3.bucket-lookup=path",))
+    return Site(base, f"s3:https://127.0.0.1:{s3.port}/backups/{name}", environment, ("s3.bucket-lookup=path",))
 
 
-def test_s3_takes_copies_and_another_box_restores_from_it_alone(s3, tmp_path):
-    box = s3_box(tmp_path / "old", s3, "alone")
-    box.fill()
-    assert run.backup(box.context())["error"] == ""
-    kept = (box.files / "f3").read_bytes()
-    (box.files / "f3").write_bytes(b"changed later")
-    report = run.backup(box.context())
+def test_s3_stores_copies_and_another_host_restores_from_it_alone(s3, tmp_path):
+    site = s3_box(tmp_path / "old", s3, "alone")
+    site.fill()
+    assert run.backup(site.context())["error"] == ""
+    kept = (site.files / "f3").read_bytes()
+    (site.files / "f3").write_bytes(b"changed later")
+    report = run.backup(site.context())
     assert report["error"] == ""
     assert report["offsite"]["lag"] == 0
-    assert rehearse.rehearse(box.context(), where="offsite")["error"] == ""
+    assert rehearse.rehearse(site.context(), where="offsite")["error"] == ""
     assert s3.requests > 20
     assert s3.refused == 0
     shutil.rmtree(tmp_path / "old")
@@ -119,11 +119,11 @@ def test_s3_takes_copies_and_another_box_restores_from_it_alone(s3, tmp_path):
     back = restore.restore(fresh.context(), restore.Request(where="offsite", wanted="1"), confirm="box")
     assert back["error"] == ""
     assert (fresh.files / "f3").read_bytes() == kept
-    # The box goes on where the old one stopped: its next set is no second set 1 or 2.
+    # The host continues the numbers of the old one: its next set is not a second set 1 or 2.
     assert run.backup(fresh.context())["snapshot"]["seq"] == 3
 
 
-def test_the_strict_server_really_refuses_chunked_bodies(s3, offsite, tmp_path):
+def test_strict_server_really_refuses_chunked_bodies(s3, offsite, tmp_path):
     """The negative control: the usual client of others fails where restic succeeds."""
     python = offsite.moto() / "python"
     words = [python, "-c", BOTO, f"https://127.0.0.1:{s3.port}", str(s3.cert)]
@@ -134,12 +134,12 @@ def test_the_strict_server_really_refuses_chunked_bodies(s3, offsite, tmp_path):
 
 
 @pytest.mark.parametrize("fault", ["500", "cut"])
-def test_a_cloud_that_fails_costs_no_local_set_and_the_next_run_catches_up(s3, tmp_path, fault, monkeypatch):
-    box = s3_box(tmp_path / "box", s3, f"fault-{fault}")
-    box.fill()
-    assert run.backup(box.context())["error"] == ""
-    (box.files / "more").write_bytes(secrets.token_bytes(100_000))
-    hasty = box.context()
+def test_failing_cloud_loses_no_local_set_and_the_next_run_copies_the_rest(s3, tmp_path, fault, monkeypatch):
+    site = s3_box(tmp_path / "box", s3, f"fault-{fault}")
+    site.fill()
+    assert run.backup(site.context())["error"] == ""
+    (site.files / "more").write_bytes(secrets.token_bytes(100_000))
+    hasty = site.context()
     assert hasty.offsite is not None
     monkeypatch.setattr(hasty.offsite._program, "timeout", 15.0)
     s3.fail = fault
@@ -151,46 +151,46 @@ def test_a_cloud_that_fails_costs_no_local_set_and_the_next_run_catches_up(s3, t
     assert report["snapshot"]["seq"] == 2
     assert report["verified"] is True
     assert SECRET not in str(report)
-    again = run.backup(box.context())
+    again = run.backup(site.context())
     assert again["error"] == ""
     assert again["offsite"]["copied"] == 2
     assert again["offsite"]["lag"] == 0
-    assert rehearse.rehearse(box.context(), where="offsite")["error"] == ""
+    assert rehearse.rehearse(site.context(), where="offsite")["error"] == ""
 
 
-def test_a_rest_server_with_tls_and_a_password(offsite, tmp_path):
+def test_rest_server_with_tls_and_a_password_stores_copies(offsite, tmp_path):
     program = restic_programs() / "restic-rest-server"
     with offsite.rest_server(program, tmp_path, "obx", SECRET) as server:
         place = f"rest:https://127.0.0.1:{server.port}/obx/box"
         cert = str(tmp_path / "tls.crt")
         good = {"RESTIC_REST_USERNAME": "obx", "RESTIC_REST_PASSWORD": SECRET, "RESTIC_CACERT": cert}
-        wrong = Box(tmp_path / "wrong", place, {**good, "RESTIC_REST_PASSWORD": "guessed-" + SECRET[3:]})
+        wrong = Site(tmp_path / "wrong", place, {**good, "RESTIC_REST_PASSWORD": "guessed-" + SECRET[3:]})
         wrong.fill()
         refused = run.backup(wrong.context())
         assert refused["exit_code"] == 7
         assert SECRET[3:] not in str(refused)
 
-        box = Box(tmp_path / "box", place, good)
-        box.fill()
-        assert run.backup(box.context())["error"] == ""
-        assert rehearse.rehearse(box.context(), where="offsite")["error"] == ""
-        # Another key: said at once, and nothing is written over what is there.
-        box.key.write_text("another\n", encoding="utf-8")
+        site = Site(tmp_path / "box", place, good)
+        site.fill()
+        assert run.backup(site.context())["error"] == ""
+        assert rehearse.rehearse(site.context(), where="offsite")["error"] == ""
+        # Another key: reported at once, and nothing is overwritten.
+        site.key.write_text("another\n", encoding="utf-8")
         with pytest.raises(Exception, match="does not open"):
-            rehearse.rehearse(box.context(), where="offsite")
+            rehearse.rehearse(site.context(), where="offsite")
 
 
-def test_a_place_that_holds_other_sets_of_the_same_numbers_is_left_alone(s3, tmp_path):
+def test_repository_with_other_sets_of_the_same_numbers_is_not_changed(s3, tmp_path):
     first = s3_box(tmp_path / "first", s3, "shared")
     first.fill()
     assert run.backup(first.context())["error"] == ""
     second = s3_box(tmp_path / "second", s3, "shared")
     second.fill()
-    # As after a first run while the place off-site could not be asked.
+    # The state after a first run without access to off-site.
     alone = second.context()
     alone.offsite = None
     assert run.backup(alone)["error"] == ""
     report = run.backup(second.context())
     assert report["exit_code"] == 7
-    assert "another than set 1 here" in report["error"]
+    assert "set 1 differs between the local and the off-site repository" in report["error"]
     assert rehearse.rehearse(first.context(), where="offsite")["error"] == ""

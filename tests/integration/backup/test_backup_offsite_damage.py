@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run makes of what is off-site: real restic, the place a directory that is damaged or closed."""
+"""Runs with a damaged or read-only off-site repository: real restic with a directory as off-site."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import run, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.retention import Policy
 from backup_stack import restic_programs
-from test_backup_offsite import Box
+from test_backup_offsite import Site
 
 NO_FORGET = '#!/bin/sh\ncase "$*" in *forget*) echo "the bucket is read-only" >&2; exit 1;; esac\nexec {restic} "$@"\n'
 
 
 @pytest.fixture
-def box(tmp_path):
-    made = Box(tmp_path / "box", str(tmp_path / "away"), {})
+def site(tmp_path):
+    made = Site(tmp_path / "box", str(tmp_path / "away"), {})
     made.fill()
     return made
 
 
-def hasty(box):
-    """A context with which the older of two sets goes."""
-    context = box.context()
+def hasty(site):
+    """A context whose retention deletes the older of two sets."""
+    context = site.context()
     context.config = dataclasses.replace(context.config, retention=Policy(1, 0, 1, 3))
     return context
 
 
-def test_a_rebuilt_and_still_empty_box_does_not_become_the_newest_set_off_site(box, tmp_path):
-    assert run.backup(box.context())["error"] == ""
-    fresh = Box(tmp_path / "fresh", box.place, {})
+def test_rebuilt_empty_host_does_not_become_the_newest_set_off_site(site, tmp_path):
+    assert run.backup(site.context())["error"] == ""
+    fresh = Site(tmp_path / "fresh", site.place, {})
     fresh.files.mkdir()
     (fresh.files / "welcome").write_text("an empty stack", encoding="utf-8")
     for _timer in range(2):
@@ -48,56 +48,56 @@ def test_a_rebuilt_and_still_empty_box_does_not_become_the_newest_set_off_site(b
     assert anew["offsite"]["lag"] == 0
 
 
-def test_a_set_that_cannot_be_read_off_site_is_none_and_the_one_here_stays(box):
-    assert run.backup(box.context())["error"] == ""
-    for base, _dirs, names in os.walk(os.path.join(box.place, "data")):
+def test_unreadable_off_site_set_does_not_count_and_the_local_one_is_kept(site):
+    assert run.backup(site.context())["error"] == ""
+    for base, _dirs, names in os.walk(os.path.join(site.place, "data")):
         for name in names:
             path = os.path.join(base, name)
             os.chmod(path, 0o600)
             with open(path, "r+b") as pack:
                 pack.write(b"x" * os.path.getsize(path))
-    for name in os.listdir(box.base / "state/manifests"):
-        os.unlink(box.base / "state/manifests" / name)
-    report = run.backup(hasty(box))
+    for name in os.listdir(site.base / "state/manifests"):
+        os.unlink(site.base / "state/manifests" / name)
+    report = run.backup(hasty(site))
     assert report["exit_code"] == 7
-    assert "lacks, or cannot read, 1 of the sets here, such as 1" in report["error"]
+    assert "lacks, or cannot read, 1 of the local sets, such as 1" in report["error"]
     assert report["offsite"]["lag"] == 1
     assert report["pruned"] == []
-    assert [found.seq for found in box.context().store.sets()] == [1, 2]
+    assert [found.seq for found in site.context().store.sets()] == [1, 2]
 
 
-def test_the_lag_grows_while_the_place_is_down_also_over_a_run_that_failed(box):
-    assert run.backup(box.context())["offsite"]["lag"] == 0
-    os.rename(os.path.join(box.place, "keys"), os.path.join(box.place, "keys.gone"))
-    assert run.backup(box.context())["offsite"]["lag"] == 1
-    shutil.move(box.files, str(box.files) + ".gone")
-    assert run.backup(box.context())["exit_code"] == 4
-    assert status.status(box.context())["offsite_lag"] == 1
-    shutil.move(str(box.files) + ".gone", box.files)
-    assert run.backup(box.context())["offsite"]["lag"] == 2
-    os.rename(os.path.join(box.place, "keys.gone"), os.path.join(box.place, "keys"))
-    assert run.backup(box.context())["offsite"]["lag"] == 0
+def test_lag_grows_while_off_site_is_down_also_over_a_failed_run(site):
+    assert run.backup(site.context())["offsite"]["lag"] == 0
+    os.rename(os.path.join(site.place, "keys"), os.path.join(site.place, "keys.gone"))
+    assert run.backup(site.context())["offsite"]["lag"] == 1
+    shutil.move(site.files, str(site.files) + ".gone")
+    assert run.backup(site.context())["exit_code"] == 4
+    assert status.status(site.context())["offsite_lag"] == 1
+    shutil.move(str(site.files) + ".gone", site.files)
+    assert run.backup(site.context())["offsite"]["lag"] == 2
+    os.rename(os.path.join(site.place, "keys.gone"), os.path.join(site.place, "keys"))
+    assert run.backup(site.context())["offsite"]["lag"] == 0
 
 
-def test_deleting_off_site_that_fails_is_not_told_as_a_set_that_is_not_there(box, tmp_path):
-    assert run.backup(box.context())["error"] == ""
+def test_failed_deletion_off_site_is_not_reported_as_a_missing_set(site, tmp_path):
+    assert run.backup(site.context())["error"] == ""
     program = tmp_path / "restic"
     program.write_text(NO_FORGET.format(restic=restic_programs() / "restic"), encoding="utf-8")
     program.chmod(0o755)
-    context = hasty(box)
+    context = hasty(site)
     context.offsite._program._spec = dataclasses.replace(context.offsite._spec, program=str(program))
     report = run.backup(context)
     assert report["exit_code"] == 7
-    assert "committed here and off-site, but old ones there could not be deleted" in report["error"]
+    assert "committed locally and off-site, but not pruned off-site" in report["error"]
     assert "the bucket is read-only" in report["error"]
     assert report["offsite"]["lag"] == 0
     assert report["pruned"] == [1]
 
 
-def lose(box, kind, least=0):
+def lose(site, kind, least=0):
     """Remove the objects of a kind, as a lifecycle rule of a bucket does. Returns how many."""
     gone = 0
-    for base, _dirs, names in os.walk(os.path.join(box.place, kind)):
+    for base, _dirs, names in os.walk(os.path.join(site.place, kind)):
         for name in names:
             path = os.path.join(base, name)
             if os.path.getsize(path) >= least:
@@ -107,26 +107,26 @@ def lose(box, kind, least=0):
 
 
 @pytest.mark.parametrize(("kind", "least"), [("data", 100_000), ("data", 0), ("index", 0), ("keys", 0)])
-def test_objects_that_were_lost_off_site_are_found_by_the_daily_check_and_nothing_here_is_deleted(box, kind, least):
-    assert run.backup(box.context())["error"] == ""
-    assert status.check(box.context())["healthy"] is True
-    assert lose(box, kind, least) > 0
-    found = status.check(box.context())
+def test_lost_off_site_objects_are_found_by_the_daily_check_and_local_sets_are_kept(site, kind, least):
+    assert run.backup(site.context())["error"] == ""
+    assert status.check(site.context())["healthy"] is True
+    assert lose(site, kind, least) > 0
+    found = status.check(site.context())
     assert found["healthy"] is False
     (problem,) = found["problems"]
-    assert problem.startswith(f"the last check off-site failed: restic check on {box.place}") or kind == "keys"
-    assert status.status(box.context())["problems"] == [problem]
-    assert 'onebox_backup_last_check_ok{stack="box",where="offsite"} 0' in box.metrics()
-    report = run.backup(hasty(box))
+    assert problem.startswith(f"the last check off-site failed: restic check on {site.place}") or kind == "keys"
+    assert status.status(site.context())["problems"] == [problem]
+    assert 'onebox_backup_last_check_ok{stack="box",where="offsite"} 0' in site.metrics()
+    report = run.backup(hasty(site))
     assert report["pruned"] == []
-    assert [found.seq for found in box.context().store.sets()][:1] == [1]
+    assert [found.seq for found in site.context().store.sets()][:1] == [1]
 
 
-def test_off_site_that_is_gone_whole_is_found_by_the_daily_check_and_copied_again(box):
-    assert run.backup(box.context())["error"] == ""
-    shutil.rmtree(box.place)
-    assert "the repository is gone" in status.check(box.context())["problems"][0]
-    report = run.backup(box.context())
+def test_missing_off_site_repository_is_found_by_the_daily_check_and_copied_again(site):
+    assert run.backup(site.context())["error"] == ""
+    shutil.rmtree(site.place)
+    assert "the repository is missing" in status.check(site.context())["problems"][0]
+    report = run.backup(site.context())
     assert report["error"] == ""
     assert report["offsite"]["copied"] == 2
-    assert status.check(box.context())["healthy"] is True
+    assert status.check(site.context())["healthy"] is True

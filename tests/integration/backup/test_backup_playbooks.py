@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""backup.yml, rehearse.yml and restore.yml as a person types them, on a stack of files; no container is needed.
+"""backup.yml, rehearse.yml and restore.yml on a stack of files, without containers.
 
 A restore that goes through, with the deploy at its end, is in the Molecule scenario backups_rebuild.
 """
@@ -19,7 +19,7 @@ from backup_stack import ROOT
 
 
 class Site:
-    """A directory, its declaration where the modules look for it, and the playbooks."""
+    """A directory, its backup configuration in the default path, and the playbooks."""
 
     def __init__(self, base: pathlib.Path) -> None:
         self.base = base
@@ -64,12 +64,12 @@ def site(tmp_path):
     made.config.unlink()
 
 
-def test_backup_and_its_plan(site):
+def test_backup_is_planned_and_made(site):
     for number in (1, 2):
         code, said = site.play("backup.yml")
         assert code == 0, said
         assert site.sets()[-1] == f"{number:06d}"
-    assert site.sets() == ["000002"]  # one a day is kept, and the newest
+    assert site.sets() == ["000002"]  # one of each day is kept, and the newest
     code, said = site.play("backup.yml", "--check")
     assert code == 0, said
     assert "newest" in said
@@ -77,7 +77,7 @@ def test_backup_and_its_plan(site):
     assert site.sets() == ["000002"]
 
 
-def test_rehearsal_and_the_damage_it_must_find(site):
+def test_rehearsal_finds_the_damage_of_its_self_test(site):
     site.play("backup.yml")
     code, said = site.play("rehearse.yml")
     assert code == 0, said
@@ -95,7 +95,7 @@ def test_rehearsal_and_the_damage_it_must_find(site):
     assert "pages.tar is damaged" in said
 
 
-def test_a_restore_is_shown_and_needs_the_name(site):
+def test_restore_is_planned_and_needs_the_name(site):
     site.play("backup.yml")
     (site.files / "a page").write_text("changed since", encoding="utf-8")
     for words in (["--check"], ["-e", "confirm=another"]):

@@ -25,7 +25,7 @@ def test_recorded_restic_set_is_restored_and_a_new_one_follows_it(version, tmp_p
     context.state.prepare()
     (found,) = context.store.sets()
     assert (found.seq, found.problem) == (1, "")
-    assert (found.doubt == "") is (version in recorded.AUTHENTICATED)
+    assert (found.not_authentic == "") is (version in recorded.AUTHENTICATED)
     into = tmp_path / "into"
     accepted = 0 if version in recorded.AUTHENTICATED else 1
     report = restore.restore(context, restore.Request(into=str(into), accepted=accepted), confirm="recorded")

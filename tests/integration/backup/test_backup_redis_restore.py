@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real Redis whose settings changed since the set was taken, and restores of it that fail midway."""
+"""A real Redis whose settings changed after the backup, and restores of it that fail midway."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from backup_stack import docker
 
 
 class Cache:
-    """One service with a volume, made anew with other settings as a deployment would."""
+    """One service with a volume, created again with other settings like a deployment."""
 
     def __init__(self, base, images):
         self.name = f"obx-bkredis-{secrets.token_hex(3)}"
@@ -92,7 +92,7 @@ def cache(images, tmp_path):
         docker("volume", "rm", volume)
 
 
-def test_a_set_taken_without_append_only_goes_into_a_service_that_has_it(cache):
+def test_set_without_append_only_is_restored_into_a_service_with_it(cache):
     cache.start("--appendonly", "no")
     cache.fill(500)
     cache.backup()
@@ -107,7 +107,7 @@ def test_a_set_taken_without_append_only_goes_into_a_service_that_has_it(cache):
     assert "other dir" in docker("exec", cache.name, "ls", aside.split(" in ")[0])
 
 
-def test_a_user_who_may_not_ask_for_settings_restores_into_append_only(cache):
+def test_user_without_access_to_settings_restores_into_append_only(cache):
     acl = ["--user", "backup", "on", ">pw", "~*", "+psync", "+sync", "+replconf", "+ping", "+info"]
     cache.user = "backup"
     cache.start("--appendonly", "yes", *acl)
@@ -119,7 +119,7 @@ def test_a_user_who_may_not_ask_for_settings_restores_into_append_only(cache):
     assert cache.cli("DBSIZE") == "500"
 
 
-def test_a_set_of_an_older_version_goes_into_a_newer_one(cache):
+def test_set_of_an_older_version_is_restored_into_a_newer_one(cache):
     cache.start("--appendonly", "yes", part="redis6")
     cache.fill(500)
     cache.backup()
@@ -130,11 +130,11 @@ def test_a_set_of_an_older_version_goes_into_a_newer_one(cache):
     assert cache.cli("DBSIZE") == "500"
 
 
-def test_a_service_that_starts_with_other_data_than_was_restored_is_no_success(cache, monkeypatch):
+def test_service_that_starts_with_other_data_is_an_error(cache, monkeypatch):
     cache.start("--appendonly", "yes")
     cache.fill(500)
     cache.backup()
-    # The mode of loading is got wrong on purpose: then the service starts empty beside the dump.
+    # The mode of loading is wrong on purpose: then the service ignores the dump and starts empty.
     real = redis_restore.as_served
     monkeypatch.setattr(
         redis_restore,
@@ -149,7 +149,7 @@ def test_a_service_that_starts_with_other_data_than_was_restored_is_no_success(c
     assert cache.note() == {}
 
 
-def test_a_part_of_the_former_data_that_cannot_be_moved_leaves_all_of_it_in_place(cache):
+def test_previous_data_that_cannot_be_moved_is_not_changed(cache):
     # A mount inside the data: moving it fails after dump.rdb was moved.
     cache.start("--appendonly", "no", volumes=[f"{cache.name}-inner:/data/appendonlydir"])
     cache.fill(500)
@@ -163,14 +163,14 @@ def test_a_part_of_the_former_data_that_cannot_be_moved_leaves_all_of_it_in_plac
 
 
 class Interrupted(BaseException):
-    """As KeyboardInterrupt, which would end the tests."""
+    """An exception like KeyboardInterrupt, which would end the tests."""
 
 
 def interrupted(*_words):
     raise Interrupted
 
 
-def test_an_interrupted_restore_gives_the_former_data_back(cache, monkeypatch):
+def test_interrupted_restore_restores_the_previous_data(cache, monkeypatch):
     cache.start("--appendonly", "yes")
     cache.fill(500)
     cache.backup()
@@ -183,7 +183,7 @@ def test_an_interrupted_restore_gives_the_former_data_back(cache, monkeypatch):
     assert cache.note() == {}
 
 
-def test_former_data_that_cannot_be_put_back_is_put_back_by_the_next_run(cache, monkeypatch):
+def test_previous_data_that_cannot_be_restored_is_restored_by_the_next_run(cache, monkeypatch):
     cache.start("--appendonly", "yes")
     cache.fill(500)
     cache.backup()
@@ -196,7 +196,7 @@ def test_former_data_that_cannot_be_put_back_is_put_back_by_the_next_run(cache, 
     assert "stays stopped" in report["error"]
     assert docker("inspect", "-f", "{{.State.Running}}", cache.name) == "false"
     assert cache.note()["loaded"] is False
-    assert "previous data back" in redis_restore.recover(cache.context())
+    assert "previous data restored" in redis_restore.recover(cache.context())
     cache.answers()
     assert cache.cli("DBSIZE") == "700"
     assert cache.note() == {}

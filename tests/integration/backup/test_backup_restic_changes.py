@@ -16,12 +16,12 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import listing
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store import restic_backup, restic_command
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from restic_boxes import Box
+from restic_sites import Site
 
 
 @pytest.fixture
-def box(tmp_path):
-    made = Box(tmp_path)
+def site(tmp_path):
+    made = Site(tmp_path)
     made.serve()
     yield made
     made.stop()
@@ -29,7 +29,7 @@ def box(tmp_path):
 
 @pytest.fixture
 def meanwhile(monkeypatch):
-    """Takes what shall happen after our list was made and before restic looks."""
+    """Runs a change after our list was written and before restic reads."""
     work = []
     real = restic_backup.WaitingBackup.go
 
@@ -42,22 +42,22 @@ def meanwhile(monkeypatch):
     return work
 
 
-def with_database(box):
-    with contextlib.closing(sqlite3.connect(box.files / "app.db")) as live:
+def with_database(site):
+    with contextlib.closing(sqlite3.connect(site.files / "app.db")) as live:
         live.execute("CREATE TABLE t AS SELECT 1 AS n")
         live.commit()
-    return box.context(
-        offsite=None, sources=[{"name": "data", "kind": "directory", "path": str(box.files), "sqlite": ["*.db"]}]
+    return site.context(
+        offsite=None, sources=[{"name": "data", "kind": "directory", "path": str(site.files), "sqlite": ["*.db"]}]
     )
 
 
-def test_a_file_that_is_missing_in_the_snapshot_and_no_change_explains_is_a_difference(box, meanwhile):
-    context = with_database(box)
-    status = os.stat(box.files)
+def test_file_missing_in_the_snapshot_without_a_change_is_a_difference(site, meanwhile):
+    context = with_database(site)
+    status = os.stat(site.files)
 
     def lose():
-        (box.files / "file 3").unlink()
-        os.utime(box.files, ns=(status.st_atime_ns, status.st_mtime_ns))
+        (site.files / "file 3").unlink()
+        os.utime(site.files, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     meanwhile.append(lose)
     assert run.backup(context)["error"] == ""
@@ -66,65 +66,65 @@ def test_a_file_that_is_missing_in_the_snapshot_and_no_change_explains_is_a_diff
     assert "'file 3' is missing" in found["error"]
 
 
-def test_a_file_that_goes_during_the_run_is_only_a_warning(box, meanwhile):
-    context = with_database(box)
-    meanwhile.append((box.files / "file 3").unlink)
+def test_file_that_vanishes_during_the_run_is_only_a_warning(site, meanwhile):
+    context = with_database(site)
+    meanwhile.append((site.files / "file 3").unlink)
     assert run.backup(context)["error"] == ""
     found = rehearse.rehearse(context)
     assert found["error"] == ""
     assert found["warnings"] == ["data: 1 files changed during the backup: file 3"]
 
 
-def test_what_a_database_leaves_beside_it_during_the_run_is_not_stored(box, meanwhile):
-    context = with_database(box)
-    meanwhile.append(lambda: (box.files / "app.db-wal").write_bytes(b"of another moment"))
+def test_companions_of_a_database_created_during_the_run_are_not_stored(site, meanwhile):
+    context = with_database(site)
+    meanwhile.append(lambda: (site.files / "app.db-wal").write_bytes(b"of another moment"))
     assert run.backup(context)["error"] == ""
-    into = box.base / "into"
+    into = site.base / "into"
     assert restore.restore(context, restore.Request(into=str(into)), confirm="files-only")["error"] == ""
     assert not (into / "data" / "app.db-wal").exists()
     assert (into / "data" / "app.db").exists()
 
 
-def test_a_source_whose_disk_goes_during_the_run_commits_nothing(box, meanwhile):
-    assert run.backup(box.context(offsite=None))["error"] == ""
+def test_source_whose_disk_vanishes_during_the_run_commits_nothing(site, meanwhile):
+    assert run.backup(site.context(offsite=None))["error"] == ""
 
     def unmount():
-        box.files.rename(box.base / "disk")
-        box.files.mkdir()
+        site.files.rename(site.base / "disk")
+        site.files.mkdir()
 
     meanwhile.append(unmount)
-    report = run.backup(box.context(offsite=None))
+    report = run.backup(site.context(offsite=None))
     assert report["exit_code"] == 5
     assert "restic found 41 files less" in report["error"]
-    assert [found.seq for found in box.context(offsite=None).store.sets()] == [1]
-    assert len(list((box.base / "repo" / "snapshots").iterdir())) == 1
+    assert [found.seq for found in site.context(offsite=None).store.sets()] == [1]
+    assert len(list((site.base / "repo" / "snapshots").iterdir())) == 1
 
 
-def test_a_look_at_the_directories_that_takes_longer_than_a_restic_may_is_no_failure(box, monkeypatch):
-    assert run.backup(box.context(offsite=None))["error"] == ""
-    context = box.context(offsite=None, timeout=8)
+def test_walk_longer_than_the_time_limit_of_restic_does_not_fail(site, monkeypatch):
+    assert run.backup(site.context(offsite=None))["error"] == ""
+    context = site.context(offsite=None, timeout=8)
     real = listing.hash_file
     rest = [9.0]
 
     def slow(path, *args, **more):
-        # As long as the disk would take to read the first of many files.
+        # The time in which a slow disk would read the first of many files.
         time.sleep(rest.pop() if rest else 0)
         return real(path, *args, **more)
 
     monkeypatch.setattr(listing, "hash_file", slow)
-    (box.files / "file 1").write_bytes(b"changed")
+    (site.files / "file 1").write_bytes(b"changed")
     assert run.backup(context)["error"] == ""
     assert rest == []
     assert [found.seq for found in context.store.sets()] == [1, 2]
-    assert len(list((box.base / "repo" / "snapshots").iterdir())) == 2
+    assert len(list((site.base / "repo" / "snapshots").iterdir())) == 2
 
 
-def test_a_restic_that_takes_too_long_says_which_setting_to_raise(box):
-    (box.base / "slow").write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
-    (box.base / "slow").chmod(0o755)
+def test_slow_restic_is_reported_with_the_setting_to_raise(site):
+    (site.base / "slow").write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
+    (site.base / "slow").chmod(0o755)
     program = restic_command.Restic(
-        configuration.RepositorySpec("restic", "/repo", program=str(box.base / "slow"), password_file="/key"),
-        str(box.base),
+        configuration.RepositorySpec("restic", "/repo", program=str(site.base / "slow"), password_file="/key"),
+        str(site.base),
         0.2,
         World.real(),
     )

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stacks that share a restic repository: each waits for the other's lock, and neither sees the other's sets."""
+"""Stacks that share a restic repository: each waits for the other's lock, and neither lists the other's sets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def configs(tmp_path):
             "state_dir": str(tmp_path / f"state-{name}"),
             "reserve_mib": 1,
             "timeout": 300,
-            # Each run deletes, for which restic wants the repository for itself.
+            # Each run deletes, for which restic needs exclusive access.
             "retention": {"daily": 1, "weekly": 0, "min_keep": 1},
             "repository": {
                 "engine": "restic",
@@ -46,7 +46,7 @@ def configs(tmp_path):
     return made
 
 
-def test_stacks_that_back_up_at_once_into_one_repository_wait_for_each_other(configs, tmp_path, tally, how_many):
+def test_concurrent_stacks_in_one_repository_wait_for_each_other(configs, tmp_path, tally, how_many):
     runner = tmp_path / "onebox-backup"
     install.install(str(runner), sys.executable, False)
     failed = count = 0
@@ -66,7 +66,7 @@ def test_stacks_that_back_up_at_once_into_one_repository_wait_for_each_other(con
         assert rehearse.rehearse(context)["error"] == ""
 
 
-def test_lock_of_a_dead_process_is_removed_and_costs_no_patience(configs):
+def test_lock_of_a_dead_process_is_removed_without_a_wait(configs):
     context = contexts.make(configuration.read(str(configs["one"])), World.real())
     assert run.backup(context)["error"] == ""
     words = [context.store._program._argv("backup", None)]

@@ -33,7 +33,7 @@ def make(stack, **more):
 
 @pytest.fixture(scope="module")
 def first(stack):
-    """A set taken while rows are written."""
+    """A set that was made while rows were written."""
     stop = threading.Event()
 
     def write() -> None:
@@ -51,7 +51,7 @@ def first(stack):
     return report
 
 
-def test_a_set_is_committed_and_tells_what_it_holds(stack, first):
+def test_set_is_committed_with_its_contents(stack, first):
     assert first["snapshot"]["seq"] == 1
     assert first["verified"] is True
     assert [row["ok"] for row in first["sources"]] == [True] * 4
@@ -69,7 +69,7 @@ def test_a_set_is_committed_and_tells_what_it_holds(stack, first):
     assert f'onebox_backup_last_run_ok{{stack="{stack.name}"}} 1' in metrics
 
 
-def test_no_secret_is_in_what_is_written_beside_the_stack_s_own_files(stack, first):
+def test_no_secret_is_written_outside_of_the_stack_s_files(stack, first):
     text = json.dumps(first)
     for base, _dirs, names in os.walk(stack.state):
         for name in names:
@@ -81,7 +81,7 @@ def test_no_secret_is_in_what_is_written_beside_the_stack_s_own_files(stack, fir
     assert REDIS_PASSWORD not in text
 
 
-def test_it_comes_back_equal_in_throwaway_containers(stack, first):
+def test_set_is_restored_equal_in_throwaway_containers(stack, first):
     report = rehearse.rehearse(make(stack))
     assert report["error"] == ""
     assert [row["ok"] for row in report["sources"]] == [True] * 4
@@ -98,10 +98,10 @@ def test_every_negative_control_is_caught(stack, first):
     assert report["skipped"] == []
     assert report["error"] == ""
     said = {row["damage"]: row["said"] for row in report["controls"]}
-    assert "right number of rows and other contents" in said["one altered row, the same number of rows"]
+    assert "same number of rows and other contents" in said["one altered row, the same number of rows"]
 
 
-def test_stock_tools_alone_restore_a_set(stack, first, tmp_path):
+def test_standard_tools_alone_restore_a_set(stack, first, tmp_path):
     place = stack.repo / "sets/000001"
     listed = subprocess.run(["tar", "tf", place / "files/uploads.tar"], capture_output=True, check=True).stdout
     assert b"a file" in listed
@@ -112,7 +112,7 @@ def test_stock_tools_alone_restore_a_set(stack, first, tmp_path):
     assert b"COPY public.trades" in text
 
 
-def test_a_source_that_fails_commits_nothing_and_the_others_are_told(stack, first):
+def test_failing_source_commits_nothing_and_the_others_are_reported(stack, first):
     docker("stop", "-t", "0", stack.cache)
     try:
         report = run.backup(make(stack))
@@ -131,7 +131,7 @@ def test_a_source_that_fails_commits_nothing_and_the_others_are_told(stack, firs
     assert not [name for name in os.listdir(stack.repo) if name.startswith(".")]
 
 
-def test_a_wrong_password_fails_soon_and_is_not_told(stack, first, tmp_path):
+def test_wrong_password_fails_soon_and_is_not_shown(stack, first, tmp_path):
     secret = tmp_path / "pw"
     secret.write_text("wrong-and-secret\n", encoding="utf-8")
     more = stack.configured()
@@ -143,7 +143,7 @@ def test_a_wrong_password_fails_soon_and_is_not_told(stack, first, tmp_path):
     assert "wrong-and-secret" not in json.dumps(report)
 
 
-def test_a_source_gone_empty_is_refused_until_accepted(stack, first):
+def test_emptied_source_is_refused_until_accepted(stack, first):
     more = stack.configured()
     empty = stack.base / "unmounted"
     empty.mkdir()
@@ -164,7 +164,7 @@ def test_a_source_gone_empty_is_refused_until_accepted(stack, first):
         pass
 
 
-def test_a_lost_database_comes_back_from_the_older_set(stack, first):
+def test_lost_database_is_restored_from_the_older_set(stack, first):
     refused = restore.restore(make(stack), restore.Request(wanted="1", sources=("db",), databases=("coin",)))
     assert refused["done"] is False
     assert "renamed to coin_before_" in refused["steps"][0]
@@ -180,7 +180,7 @@ def test_a_lost_database_comes_back_from_the_older_set(stack, first):
     stack.sql(f'DROP DATABASE "{aside}";', "postgres")
 
 
-def test_a_flushed_cache_comes_back_with_appendonly_on(stack, first):
+def test_flushed_cache_is_restored_with_appendonly_on(stack, first):
     stack.redis("FLUSHALL")
     report = restore.restore(make(stack), restore.Request(wanted="1", sources=("cache",)), confirm=stack.name)
     assert report["error"] == ""
@@ -195,7 +195,7 @@ def test_a_flushed_cache_comes_back_with_appendonly_on(stack, first):
     assert "pre-restore-" in docker("exec", stack.cache, "ls", "/data")
 
 
-def test_a_directory_comes_back_and_the_former_one_is_aside(stack, first):
+def test_directory_is_restored_and_the_previous_one_is_kept(stack, first):
     (stack.files / "a file").unlink()
     report = restore.restore(make(stack), restore.Request(wanted="1", sources=("uploads",)), confirm=stack.name)
     assert report["error"] == ""
@@ -206,7 +206,7 @@ def test_a_directory_comes_back_and_the_former_one_is_aside(stack, first):
     assert not (stack.files / "cache").exists()
 
 
-def test_a_damaged_newest_set_is_found_and_the_one_before_named(stack, first):
+def test_damaged_newest_set_is_found_and_the_previous_one_is_named(stack, first):
     newest = max(os.listdir(stack.repo / "sets"))
     path = stack.repo / "sets" / newest / "redis/cache.rdb"
     with open(path, "r+b") as file:
@@ -224,15 +224,15 @@ def test_a_damaged_newest_set_is_found_and_the_one_before_named(stack, first):
     assert known["rehearsals"]["local"]["ok"] is False
 
 
-def test_a_database_that_no_source_names_is_a_warning_in_the_plan(stack, first):
+def test_database_without_a_source_is_a_warning_in_the_plan(stack, first):
     more = [row for row in stack.configured()["sources"] if row["name"] != "cache"]
     plan = run.preview(make(stack, sources=more))
     assert [line for line in plan["warnings_found"] if "service cache" in line and "no backup source" in line]
     assert not [line for line in run.preview(make(stack))["warnings_found"] if "no backup source" in line]
 
 
-def test_the_database_postgres_comes_back_as_any_other(stack, first, monkeypatch):
-    """It is where others are restored from; a restore that was killed may have left it with another name."""
+def test_database_postgres_is_restored_like_any_other(stack, first, monkeypatch):
+    """Other databases are restored from a session in postgres. A killed restore may have renamed it."""
     request = restore.Request(wanted="1", sources=("db",), databases=("postgres",))
     stack.sql("CREATE TABLE of_before AS SELECT 1 AS n;", "postgres")
 
@@ -242,7 +242,7 @@ def test_the_database_postgres_comes_back_as_any_other(stack, first, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(load, "compare", differs)
         failed = restore.restore(make(stack), request, confirm=stack.name)
-    assert "postgres could not be restored and is as it was before: it differs" in failed["error"]
+    assert "postgres could not be restored and is unchanged: it differs" in failed["error"]
     assert stack.sql("SELECT n FROM of_before;", "postgres") == "1"
 
     stack.sql("ALTER DATABASE postgres RENAME TO postgres_elsewhere;", "template1")
@@ -255,7 +255,7 @@ def test_the_database_postgres_comes_back_as_any_other(stack, first, monkeypatch
     stack.sql("DROP DATABASE postgres_elsewhere;", "postgres")
 
 
-def test_a_client_that_comes_back_at_once_does_not_keep_the_former_database_away(stack, first, monkeypatch):
+def test_client_that_reconnects_at_once_does_not_block_the_rename(stack, first, monkeypatch):
     """A service connects to the name again as soon as there is a database of that name."""
     request = restore.Request(wanted="1", sources=("db",), databases=("coin",))
     stack.sql("CREATE TABLE of_before AS SELECT 1 AS n;")
@@ -273,12 +273,12 @@ def test_a_client_that_comes_back_at_once_does_not_keep_the_former_database_away
     monkeypatch.setattr(load, "compare", differs)
     failed = restore.restore(make(stack), request, confirm=stack.name)
     assert [session.wait(60) for session in sessions] != [0]
-    assert "coin could not be restored and is as it was before: it differs" in failed["error"]
+    assert "coin could not be restored and is unchanged: it differs" in failed["error"]
     assert stack.sql("SELECT n FROM of_before;") == "1"
     stack.sql("DROP TABLE of_before;")
 
 
-def test_when_going_back_fails_the_error_says_why_it_began_and_where_the_former_one_is(stack, first, monkeypatch):
+def test_error_of_a_failed_rollback_names_its_cause_and_the_previous_database(stack, first, monkeypatch):
     request = restore.Request(wanted="1", sources=("db",), databases=("coin",))
 
     def differs(server, expected, **how):
@@ -296,7 +296,7 @@ def test_when_going_back_fails_the_error_says_why_it_began_and_where_the_former_
     stack.sql("ALTER DATABASE held RENAME TO coin;", "template1")
 
 
-def test_a_restore_leaves_the_roles_that_live_as_they_are(stack, first):
+def test_restore_does_not_change_existing_roles(stack, first):
     stack.sql("ALTER ROLE trader NOLOGIN PASSWORD 'newer'; CREATE ROLE \"of now\";")
     before = stack.sql("SELECT rolcanlogin, rolpassword FROM pg_authid WHERE rolname = 'trader';")
     request = restore.Request(wanted="1", sources=("db",), databases=("coin",))
@@ -307,7 +307,7 @@ def test_a_restore_leaves_the_roles_that_live_as_they_are(stack, first):
     stack.sql(f'DROP DATABASE "{aside}";', "postgres")
 
 
-def test_a_file_gets_into_a_tmpfs_for_the_user_of_the_container_alone(stack, tmp_path):
+def test_file_is_copied_into_a_tmpfs_for_the_user_of_the_container_alone(stack, tmp_path):
     name = f"{stack.name}-user"
     file = tmp_path / "secret"
     file.write_text("a dump", encoding="utf-8")

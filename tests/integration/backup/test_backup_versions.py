@@ -26,7 +26,7 @@ from onebox_testbed import podman
     ],
     ids=["redis6", "redis8", "valkey8", "valkey9", "podman"],
 )
-def test_taken_rehearsed_and_restored(images, tmp_path, parts, engine, monkeypatch):
+def test_set_is_made_rehearsed_and_restored(images, tmp_path, parts, engine, monkeypatch):
     for name, value in podman.environment().items():
         monkeypatch.setenv(name, value)
     stack = Stack(f"obx-backup-{secrets.token_hex(3)}", tmp_path, parts, engine)
@@ -51,7 +51,7 @@ def test_taken_rehearsed_and_restored(images, tmp_path, parts, engine, monkeypat
         stack.stop()
 
 
-def test_a_set_goes_into_a_newer_postgresql_and_that_is_said(images, tmp_path):
+def test_set_is_restored_into_a_newer_postgresql_with_a_warning(images, tmp_path):
     stack = Stack(f"obx-backup-{secrets.token_hex(3)}", tmp_path)
     only = {"sources": [{"name": "db", "kind": "postgresql", "service": "db"}]}
     try:
@@ -67,7 +67,7 @@ def test_a_set_goes_into_a_newer_postgresql_and_that_is_said(images, tmp_path):
         assert restored["error"] == ""
         assert [line for line in restored["warnings"] if "another build" in line]
         assert stack.sql("SELECT count(*) FROM trades;") == "20000"
-        # Rehearsed with the image of then, not with the one that runs now.
+        # Rehearsed with the image of the backup, not with the running one.
         assert rehearse.rehearse(contexts.make(configuration.read(stack.config(**only)), World.real()))["error"] == ""
     finally:
         stack.stop()
