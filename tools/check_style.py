@@ -29,6 +29,8 @@ ESCAPE = re.compile(r"style: keep ([^:]+): *(.*?)(?:\s*-->.*)?$")
 OWN = ("tools/style_words.py", "tools/style_prose.py", "tools/check_style.py", "tests/unit/tools/test_check_style.py")
 # Figures of README and docs: the most that is accepted per 100 sentences.
 LIMITS = {"what-clauses": 2.0, "semicolons": 6.0, "sentences over 30 words": 7.0}
+# A key of YAML, also in the documentation of modules: names of options and returned values.
+KEY = re.compile(r"^(\s*(?:- )?)[\w.-]+:(?=\s|$)")
 MAX_NAME = 60
 MAX_SUBJECT = 72
 
@@ -85,13 +87,15 @@ def python_lines(path: str, text: str) -> t.Iterator[tuple[int, str]]:
 def yaml_lines(text: str) -> t.Iterator[tuple[int, str]]:
     """Lines of YAML without keys that are identifiers."""
     for number, line in enumerate(text.splitlines(), start=1):
-        yield number, re.sub(r"^(\s*(?:- )?)[\w.-]+:(?=\s|$)", r"\1", line)
+        yield number, KEY.sub(r"\1", line)
 
 
 def text_lines(path: str, text: str) -> t.Iterator[tuple[int, str]]:
     """The lines of one file that people read, by the kind of file."""
     if path.endswith(".py"):
         lines = python_lines(path, text)
+        if path.startswith(("plugins/modules/", "plugins/doc_fragments/")):
+            lines = ((number, KEY.sub(r"\1", line)) for number, line in lines)
     elif path.endswith(".md"):
         lines = style_prose.prose_lines(text)
     else:

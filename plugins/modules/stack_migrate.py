@@ -11,7 +11,7 @@ description:
   - Imports a dump of C(pg_dump), an RDB or a directory into a source of the stack. Each is first restored into a
     throwaway container of the service's own image. The import is compared with that copy (every table by rows and
     hash, every key, every file) before it replaces the existing data.
-  - Previous data is moved aside and never deleted, see RV(aside).
+  - Previous data is renamed and never deleted, see RV(aside).
   - Applies SQL files in order, each once. Applied files are recorded in the database, with their sha256, in the schema
     C(onebox). Changing an applied file is an error that names it.
   - Running it again continues after the last finished step. Finished imports are not repeated.
@@ -100,7 +100,7 @@ options:
         default: true
   confirm:
     description:
-      - The name of the stack, to confirm the import. While there is data to import, nothing is done without it.
+      - The name of the stack, to confirm the import. With data to import, the module changes nothing without it.
     type: str
 """
 
@@ -133,8 +133,8 @@ steps:
   elements: str
 data:
   description:
-    - For each of O(data), its sha256, its state (move, moved or there), its counts (found) and the place of the
-      previous data (aside).
+    - For each of O(data), its sha256, its state (move, moved or there), its counts (found) and the path of the
+      previous data (C(aside)).
   returned: success
   type: list
   elements: dict
@@ -153,7 +153,7 @@ pending:
   type: list
   elements: str
 aside:
-  description: Places of the previous data.
+  description: Paths of the previous data.
   returned: success
   type: list
   elements: str

@@ -10,9 +10,9 @@ short_description: Restore a stack, a service, a database or a directory from a 
 description:
   - Without O(confirm), returns the steps and changes nothing.
   - Renames the existing database, restores under its name and compares the result with the set. If it differs, the
-    previous database gets its name back. Redis is loaded in a container without network before the service starts.
-  - Directories and files are restored next to the existing ones, compared and swapped. Previous data is moved aside and
-    never deleted, see RV(aside).
+    previous database is renamed back. Redis is loaded in a container without network before the service starts.
+  - Directories and files are restored next to the existing ones, compared and swapped. Previous data is renamed
+    and never deleted, see RV(aside).
 version_added: 0.1.0
 author:
   - The onebox.stack developers (@onebox-stack)
@@ -81,7 +81,7 @@ steps:
   type: list
   elements: str
 aside:
-  description: Places of the previous data.
+  description: Paths of the previous data.
   returned: success
   type: list
   elements: str

@@ -12,16 +12,16 @@ description:
   - Reads a compose project and writes C(stacks/<name>/) and C(host_vars/<host>.yml). Comments give the reasons.
   - Runs on the machine with the inventory. Needs no compose tool, and changes nothing on the host of the stack.
   - The compose files are copied as they are. Ports that are not for the public are bound to 127.0.0.1 by a generated
-    compose file beside them.
+    compose file next to them.
   - Secrets are recognised by name, by form, and by their use in the compose file. They are written to
     C(group_vars/<name>.yml), mode 0600, which you encrypt with C(ansible-vault). The value of an example is replaced
-    by a new random one, or by an empty one where only its issuer has it.
-  - No file is overwritten. Where another one is there, the proposal is written next to it with the ending C(.new).
+    by a new random one, or by an empty one if only its issuer can create it.
+  - No file is overwritten. If another file exists, the proposal is written next to it with the ending C(.new).
 version_added: 0.2.0
 author:
   - The onebox.stack developers (@onebox)
 requirements:
-  - PyYAML, which ansible-core brings
+  - PyYAML, a dependency of ansible-core
 attributes:
   check_mode:
     description: Can run in check mode and return what would be written, without writing it.
@@ -33,12 +33,12 @@ options:
   origin:
     description:
       - Folder of the compose project, or its compose file.
-      - In a Git checkout, the files that Git has are copied. Elsewhere, all but data directories are.
+      - In a Git checkout, the files in Git are copied. Elsewhere, all files except data directories are copied.
     type: path
     required: true
     aliases: [from]
   name:
-    description: Name of the stack, which is the compose project's name. By default made from the folder's name.
+    description: Name of the stack, which is the compose project's name. By default derived from the folder's name.
     type: str
   host:
     description: The inventory host that is to run it. By default O(name).
@@ -52,12 +52,12 @@ options:
     type: path
     required: true
   files:
-    description: Compose files, relative to the folder. By default the usual names are looked for.
+    description: Compose files, relative to the folder. By default the usual names.
     type: list
     elements: str
     default: []
   project_dir:
-    description: Where the stack is deployed to on its host. By default C(/opt/onebox/<name>).
+    description: Deploy directory of the stack on its host. By default C(/opt/onebox/<name>).
     type: path
   data_root:
     description:
@@ -89,12 +89,12 @@ EXAMPLES = r"""
 - name: Propose a stack from a folder with a compose file
   onebox.stack.stack_scaffold:
     from: /home/me/wiki
-    host: box
-    stacks: /home/me/boxes/stacks
-    inventory: /home/me/boxes/inventory
+    host: vm
+    stacks: /home/me/hosts/stacks
+    inventory: /home/me/hosts/inventory
   register: proposed
 
-- name: Show what only you can bring
+- name: Show the missing values and files
   ansible.builtin.debug:
     msg: "{{ proposed.needs | map(attribute='what') | list }}"
 
@@ -104,8 +104,8 @@ EXAMPLES = r"""
     name: wiki-home
     host: nas
     exposure: lan
-    stacks: /home/me/boxes/stacks
-    inventory: /home/me/boxes/inventory
+    stacks: /home/me/hosts/stacks
+    inventory: /home/me/hosts/inventory
 """
 
 RETURN = r"""
@@ -118,7 +118,7 @@ files:
   type: list
   elements: dict
   sample:
-    - path: /home/me/boxes/inventory/host_vars/box.yml
+    - path: /home/me/hosts/inventory/host_vars/box.yml
       action: created
       reason: "declares the stack: check it before the first deploy"
 needs:

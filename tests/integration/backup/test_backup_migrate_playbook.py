@@ -81,7 +81,7 @@ def test_migration_is_planned_refused_and_applied_once(stack):
     assert stack.sql("SELECT count(*), min(b) FROM t;") == "100|7"
     code, changed, said = play(stack, confirm=stack.name, **given)
     assert (code, changed) == (0, 0), said
-    assert "nothing is to be done" in said
+    assert "nothing to do" in said
 
     # SQL alone: no confirmation is needed, and a backup is made before.
     (stack.base / "stack/migrations/2.sql").write_text("DELETE FROM t WHERE a > 50;")

@@ -27,21 +27,21 @@ def test_examples_of_the_module_run(tmp_path):
     first = results["Propose a stack from a folder with a compose file"]
     assert first["changed"]
     assert {os.path.relpath(each["path"], tmp_path) for each in first["files"]} == {
-        "boxes/stacks/wiki/compose.yaml",
-        "boxes/inventory/hosts.yml",
-        "boxes/inventory/group_vars/wiki.yml",
-        "boxes/inventory/host_vars/box.yml",
+        "hosts/stacks/wiki/compose.yaml",
+        "hosts/inventory/hosts.yml",
+        "hosts/inventory/group_vars/wiki.yml",
+        "hosts/inventory/host_vars/vm.yml",
     }
     assert all(each["action"] == "created" and each["reason"] for each in first["files"])
-    assert (tmp_path / "boxes/inventory/host_vars/nas.yml").exists()
+    assert (tmp_path / "hosts/inventory/host_vars/nas.yml").exists()
 
 
 def test_playbook_writes_an_inventory_that_ansible_reads(tmp_path):
     folder = _project(tmp_path)
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
-    program = ["ansible-playbook", str(ROOT / "playbooks/new_stack.yml"), "-e", f"from={folder}", "-e", "host=box"]
+    program = ["ansible-playbook", str(ROOT / "playbooks/new_stack.yml"), "-e", f"from={folder}", "-e", "host=vm"]
     run = subprocess.run(
-        [*program, "-e", f"onebox_inventory={tmp_path}/boxes/inventory"],
+        [*program, "-e", f"onebox_inventory={tmp_path}/hosts/inventory"],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -50,7 +50,7 @@ def test_playbook_writes_an_inventory_that_ansible_reads(tmp_path):
     )
     assert run.returncode == 0, run.stdout + run.stderr
     shown = subprocess.run(
-        ["ansible-inventory", "-i", f"{tmp_path}/boxes/inventory", "--host", "box", "--yaml"],
+        ["ansible-inventory", "-i", f"{tmp_path}/hosts/inventory", "--host", "vm", "--yaml"],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -63,7 +63,7 @@ def test_playbook_writes_an_inventory_that_ansible_reads(tmp_path):
     assert len(found["vault_wiki_wiki_secret"]) == 32
     assert found["vault_wiki_wiki_secret"] not in run.stdout
     checked = subprocess.run(
-        ["ansible-playbook", "-i", f"{tmp_path}/boxes/inventory", str(ROOT / "playbooks/check.yml"), "-l", "box"],
+        ["ansible-playbook", "-i", f"{tmp_path}/hosts/inventory", str(ROOT / "playbooks/check.yml"), "-l", "vm"],
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -15,7 +15,7 @@ import tempfile
 import pytest
 from role_invocations import RECORDED, Case, invocations
 
-# A file where the state directory would be: the module fails before it looks for an engine.
+# A file where the state directory would be: the module fails before it searches an engine.
 STACK = {
     "compose_stack_name": "web",
     "compose_stack_source": "",

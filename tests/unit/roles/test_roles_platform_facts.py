@@ -84,13 +84,13 @@ TIMESYNCD = {
 @pytest.mark.parametrize(
     ("services", "clock", "packages"),
     [
-        # Oracle's Ubuntu images keep the clock by chrony, which asks the cloud itself.
+        # Oracle's Ubuntu images keep the clock by chrony, which queries the cloud itself.
         ({**CHRONY, **TIMESYNCD}, "chrony.service", ["unattended-upgrades"]),
         ({**NO_CHRONY, **TIMESYNCD}, "systemd-timesyncd.service", ["unattended-upgrades"]),
         (NO_CHRONY, "systemd-timesyncd.service", ["unattended-upgrades", "systemd-timesyncd"]),
     ],
 )
-def test_the_clock_that_is_there_is_kept(services, clock, packages):
+def test_existing_clock_service_is_kept(services, clock, packages):
     known = facts("Ubuntu", "24.04", services={**SERVICES, **services})
     assert chosen("host_baseline", "__host_baseline_clock", known) == clock
     assert chosen("host_baseline", "__host_baseline_packages", known) == packages

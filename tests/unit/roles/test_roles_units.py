@@ -4,7 +4,7 @@
 """The units and agents of the roles, byte for byte as version 0.1.0's templates wrote them.
 
 A host that an earlier release set up then keeps its files, and its timers are not restarted. ``units/cases.yml`` has
-the variables of each case, and the folder beside it the files. They were recorded from the templates before
+the variables of each case, and the folder next to it the files. They were recorded from the templates before
 scheduled_job replaced them. The arguments of the roles' tasks are worked out by Ansible's templating here.
 """
 

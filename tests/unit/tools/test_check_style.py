@@ -53,6 +53,11 @@ def found(style: types.ModuleType, path: str, text: str) -> list[str]:
         ),
         ("roles/a/templates/a.j2", "# the lab\n", "roles/a/templates/a.j2:1: lab: say throwaway server"),
         ("roles/backups/a.yml", "# the declaration\n", "roles/backups/a.yml:1: declaration: say backup configuration"),
+        (
+            "plugins/modules/a.py",
+            'RETURN = """\naside:\n  description: moved aside\n"""\n',
+            "plugins/modules/a.py:3: aside: say saved copy",
+        ),
     ],
 )
 def test_refused_word_names_place_and_replacement(style: types.ModuleType, path: str, text: str, line: str) -> None:
@@ -65,6 +70,7 @@ def test_refused_word_names_place_and_replacement(style: types.ModuleType, path:
         ("docs/a.md", "Use `ask` and [this](tell.md).\n\n```\nasked\n```\n\n    told\n\nDirectories as well."),
         ("docs/a.md", "There is no proof. It is no longer there."),
         ("plugins/a.py", 'X = "told"\nY = {"ask": 1}\nasked = 2\n'),
+        ("plugins/modules/a.py", 'RETURN = """\naside:\n  description: The paths.\n"""\n'),
         ("tests/a.py", 'assert "is told" in output\n'),
         ("roles/a/vars/main.yml", "ask: \"{{ 'ask' if told else '' }}\"\n"),
         ("roles/compose_stack/a.yml", "# the declaration of a mount\n"),
