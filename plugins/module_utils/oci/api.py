@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The calls of Oracle's API that this collection makes, over one session. Rows keep the API's own names."""
+"""The calls of Oracle's API that this collection uses, over one session. Items keep the API's own names."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Api:
     def console(self, identity: str) -> str | None:
         """The output of an instance's serial console, None while it is being captured.
 
-        Oracle keeps captures until they are deleted: this one is deleted as soon as it was read.
+        Oracle keeps captures until they are deleted. This one is deleted as soon as it has been read.
         """
         if identity not in self._captures:
             row = self._session.call("POST", "/instanceConsoleHistories", body={"instanceId": identity}).data

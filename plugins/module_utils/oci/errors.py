@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Oracle's answers and their meaning: a table, read from top to bottom. The first match counts.
+"""Oracle's answers and their meaning: a table that is read from top to bottom. The first match counts.
 
-The rows are answers people recorded in public issue trackers, with status, code and message as they came over the wire.
-The message decides before the status does: "Out of host capacity" arrives as a plain 500 InternalError, and "shape …
-not found" as the same 404 that also stands for missing permissions.
+The rules come from answers that users recorded in public issue trackers, with the status, code and message that Oracle
+sent. The message is checked before the status: Oracle sends "Out of host capacity" as a plain 500 InternalError, and
+"shape … not found" as the 404 that it also sends for missing permissions.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 CAPACITY = "capacity"
 # Too many requests of this user: no other domain either, wait longer each time.
 THROTTLE = "throttle"
-# This availability domain does not have the shape: leave it out for a day.
+# This availability domain does not have the shape: skip it for a day.
 SKIP = "skip"
-# The request did not reach Oracle, or a read failed in passing: try again soon.
+# The request did not reach Oracle, or a read failed temporarily: try again soon.
 NETWORK = "network"
 # Another client changes the same resource: try again, a limited number of times.
 BUSY = "busy"
 # A new resource is not known everywhere yet: one more try.
 SETTLING = "settling"
-# Unknown whether an instance was created: find out before the next request. The word is in state files.
+# Unknown whether an instance was created: find out before the next request. State files contain the value.
 UNKNOWN_OUTCOME = "doubt"
 # A limit, real or not: read the list of instances, then decide.
 VERIFY = "verify"
 # The resource created with this retry token is gone: read the list, then continue with a new token.
 TOKEN_SPENT = "token_spent"
-# Trying again cannot help.
+# Another attempt cannot succeed.
 ABORT = "abort"
 
 # How a call failed: Oracle answered; the request never left; it left and no answer came back.
@@ -102,10 +102,10 @@ class CallFailed(OneboxError):
 
 @dataclass(frozen=True)
 class Rule:
-    """One row. Empty ``statuses``, ``codes`` or ``text`` match anything; ``text`` is a case-insensitive regex.
+    """One rule. Empty ``statuses``, ``codes`` or ``text`` match anything; ``text`` is a case-insensitive regex.
 
     ``launch`` is the verdict when the call was LaunchInstance (or says why a launch failed later), ``read`` when it
-    was any other call. ``fix`` is what the user is told when the verdict stops the run. ``seen`` names public sources.
+    was any other call. ``fix`` is added to the message when the verdict stops the run. ``seen`` names public sources.
     """
 
     name: str
@@ -166,8 +166,8 @@ RULES: tuple[Rule, ...] = (
         codes=("NotAuthorizedOrNotFound",),
         fix=(
             "Oracle does not say which: check that subnet_id is a subnet (not a VCN), that image_id belongs to this "
-            "region, that compartment_id is right, and that the user may manage instances there. oci_preflight looks "
-            "at each of them."
+            "region, that compartment_id is right, and that the user may manage instances there. oci_preflight checks "
+            "each of them."
         ),
         seen="hitrov/oci-arm-host-capacity#2, #32, #66; mohankumarpaluru/oracle-freetier-instance-creation#5, #34, #70",
     ),

@@ -4,7 +4,7 @@
 """Oracle's Always Free allowance, with its date, and the check that an instance stays within it.
 
 Since 15 June 2026 the Arm allowance is 1,500 OCPU-hours and 9,000 GB-hours a month: 2 OCPU and 12 GB in all. Before
-that it was twice as much, and most tools still ask for the old figures, which are now refused or billed. Instances over
+that it was twice as much. Most tools still request the old figures, which are now refused or billed. Instances over
 the limit were terminated from 18 August 2026 on. (Oracle's Always Free page, as quoted in ripienaar/free-for-dev#4476.)
 """
 
@@ -54,12 +54,12 @@ def over_allowance(
     """The reasons why an instance would not be free, empty if it is.
 
     Args:
-        shape: the shape that is asked for.
+        shape: the requested shape.
         ocpus: its OCPUs.
         memory_gb: its GB of memory.
         boot_volume_gb: GB of its boot volume.
-        others: instances beside it, as the API returns them.
-        usage: what the tenancy uses, the instances of its other compartments included.
+        others: the other instances, as the API returns them.
+        usage: the usage of the tenancy, the instances of its other compartments included.
     """
     usage = usage or Usage()
     rows = {str(row.get("id") or number): row for number, row in enumerate([*others, *usage.instances])}
@@ -82,10 +82,10 @@ def over_allowance(
     return found
 
 
-def _excess(what: str, asked: float, seen: float, counted: float, free: float) -> list[str]:
+def _excess(what: str, requested: float, seen: float, counted: float, free: float) -> list[str]:
     used = max(seen, counted)
-    if used + asked <= free:
+    if used + requested <= free:
         return []
     already = f" and {used:g} in use" if used else ""
     whose = " in the tenancy by Oracle's limits (which lag by up to an hour)" if counted > seen else ""
-    return [f"{asked:g} {what} requested{already}{whose}, {free:g} are free"]
+    return [f"{requested:g} {what} requested{already}{whose}, {free:g} are free"]

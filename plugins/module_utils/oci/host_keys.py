@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The SSH host keys of an instance, from its serial console.
 
-cloud-init prints them there at the first boot, and Oracle hands out the console over its own TLS. So the first login
-needs no trust in the network.
+cloud-init prints them there at the first boot, and the console is read from Oracle over TLS. So the first login does
+not have to trust the network.
 """
 
 from __future__ import annotations

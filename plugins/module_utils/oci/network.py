@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One small network: a VCN, its internet gateway, and a public subnet that accepts SSH only.
 
-Everything is found again by its tag; what carries no such tag is never touched. In the VCN's default security list only
-the rules for port 22 are ours: rules that somebody adds for other ports stay.
+All resources are identified by their tag; resources without the tag are never changed. In the VCN's default security
+list only the rules for port 22 are ours: rules for other ports are kept.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of the oci modules, and the objects they become."""
+"""The options of the oci modules, and the objects that are created from them."""
 
 from __future__ import annotations
 

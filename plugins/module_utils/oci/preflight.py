@@ -202,7 +202,7 @@ def online(params: Params, api: Api, region: str, world: World, found: Findings)
         except CallFailed as failed:
             verdict, rule = errors.classify(failed.answer, launch=False)
             fix = rule.fix or "Run again in a while."
-            if parameter in ("config_file", "allow_paid", "ocpus"):  # a right the launch itself does not need
+            if parameter in ("config_file", "allow_paid", "ocpus"):  # the launch does not need this permission
                 found.warning(parameter, f"could not be checked: Oracle answered {failed.answer}", fix)
             else:
                 found.error(parameter, f"Oracle answered {failed.answer}", fix)
@@ -214,7 +214,7 @@ def _clock(api: Api, now: float, found: Findings) -> None:
     off = now - served
     if abs(off) > SKEW_NOTICED:
         text = f"this machine's clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} Oracle's"
-        fix = "Turn on time synchronisation; more than 300 s off and every request is refused."
+        fix = "Enable time synchronization. Oracle refuses every request if the clock is more than 300 s off."
         (found.error if abs(off) > SKEW_REFUSED else found.warning)("clock", text, fix)
 
 
@@ -231,10 +231,10 @@ def _domains(params: Params, api: Api, domains: list[str], found: Findings) -> l
             if params["shape"] in api.shapes(name):
                 fit.append(name)
             else:
-                fix = "It will be left out." if len(wanted) > 1 else "Choose another shape or region."
+                fix = "The launch skips it." if len(wanted) > 1 else "Choose another shape or region."
                 found.warning("availability_domains", f"{name} does not have {params['shape']}", fix)
         except CallFailed:
-            fit.append(name)  # the launch finds out by itself
+            fit.append(name)  # the launch checks the domain again
     if not fit and not unknown:
         found.error("shape", f"no availability domain here has {params['shape']}", "Choose another shape or region.")
     return fit
@@ -255,14 +255,14 @@ def _subnet(params: Params, api: Api, found: Findings) -> None:
         return
     row = api.subnet(params["subnet_id"])
     if row.get("lifecycleState") != "AVAILABLE":
-        found.error("subnet_id", f"the subnet is {row.get('lifecycleState')}", "Give one that is AVAILABLE.")
+        found.error("subnet_id", f"the subnet is {row.get('lifecycleState')}", "Set one that is AVAILABLE.")
     if row.get("prohibitPublicIpOnVnic"):
-        fix = "Give a public subnet, or reach the instance another way with assign_public_ip: false."
+        fix = "Set a public subnet, or set assign_public_ip: false and use the private address."
         found.warning("subnet_id", "the subnet is private: the instance gets no public address", fix)
     only = row.get("availabilityDomain")
     if only:
         found.availability_domains = [name for name in found.availability_domains if name == only]
-        found.warning("subnet_id", f"the subnet exists only in {only}", "A regional subnet gives more chances.")
+        found.warning("subnet_id", f"the subnet exists only in {only}", "A regional subnet allows more domains.")
 
 
 def _image(params: Params, api: Api, found: Findings) -> None:
@@ -271,7 +271,7 @@ def _image(params: Params, api: Api, found: Findings) -> None:
         row = api.image(params["image_id"])
         found.image = {"id": str(row["id"]), "name": str(row.get("displayName"))}
         if row.get("lifecycleState") != "AVAILABLE":
-            found.error("image_id", f"the image is {row.get('lifecycleState')}", "Give one that is AVAILABLE.")
+            found.error("image_id", f"the image is {row.get('lifecycleState')}", "Set one that is AVAILABLE.")
         system, version = str(row.get("operatingSystem") or ""), str(row.get("operatingSystemVersion") or "")
         if row["id"] not in [one["id"] for one in api.images(system, version, shape)]:
             fix = "Arm shapes need an aarch64 image. Leave image_id out to get the newest that fits."
@@ -282,7 +282,7 @@ def _image(params: Params, api: Api, found: Findings) -> None:
     if rows:
         found.image = {"id": str(rows[0]["id"]), "name": str(rows[0].get("displayName"))}
     else:
-        fix = "Known good: Canonical Ubuntu 24.04 or 22.04, Oracle Linux 9."
+        fix = "These are tested: Canonical Ubuntu 24.04 or 22.04, Oracle Linux 9."
         found.error("operating_system", f"no image of {system} {version} for {shape}", fix)
 
 
@@ -294,12 +294,12 @@ def _instances(params: Params, api: Api, found: Findings) -> None:
         return
     same = [row for row in rows if row.get("displayName") == params["name"]]
     if same:
-        fix = "Use it as it is (ansible_host), or choose another name."
-        found.error("name", f"an instance of this name was made by somebody else: {same[0]['id']}", fix)
+        fix = "To use it, set ansible_host to its address and do not launch one. Otherwise choose another name."
+        found.error("name", f"this launcher did not create the instance of this name: {same[0]['id']}", fix)
 
 
 def _free(params: Params, api: Api, domains: list[str], found: Findings) -> None:
-    """Whether the instance is free beside everything else in the tenancy."""
+    """Check that the instance is free, given the usage of the tenancy."""
     if params["allow_paid"] or found.instance:
         return
     used = tenancy.usage(api, params["shape"], domains, volumes=True)
@@ -307,10 +307,10 @@ def _free(params: Params, api: Api, domains: list[str], found: Findings) -> None
         params["shape"], params["ocpus"], params["memory_gb"], params["boot_volume_gb"], (), used
     ):
         option = "boot_volume_gb" if "boot volume" in reason else "ocpus"
-        fix = "Ask for less, terminate or delete what you do not need in any compartment, or set allow_paid."
+        fix = "Request less, delete unused resources in any compartment, or set allow_paid."
         found.error(option, f"not free in this tenancy: {reason}", fix)
     if used.unread:
-        fix = "Allow the user to read it (inspect compartments, instances, volumes and limits in the tenancy)."
+        fix = "Add a policy with which the user may inspect compartments, instances, volumes and limits in the tenancy."
         found.warning("allow_paid", f"not counted for the free allowance: {', '.join(used.unread)}", fix)
 
 
@@ -323,5 +323,5 @@ def _limits(params: Params, api: Api, found: Findings) -> None:
             row = found.limits[domain][limit] = api.available(limit, domain)
             left = row["available"]
             if left is not None and left < params[option] and not found.instance:
-                fix = "These figures lag behind by an hour or more; ask for a limit increase when it stays so."
-                found.warning(option, f"{limit} in {domain}: {left} left, {params[option]:g} asked", fix)
+                fix = "These figures lag behind by an hour or more. If they do not change, request a limit increase."
+                found.warning(option, f"{limit} in {domain}: {left} left, {params[option]:g} requested", fix)

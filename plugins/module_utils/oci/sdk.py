@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Signed calls through Oracle's Python SDK, each sent exactly once.
 
-Only the SDK's base client is used: it signs, sends and decodes. The generated clients above it would add 50 MB of
-models and one second of import, and they are where the SDK's retries live: a launch through them with the default retry
-strategy sends eight POSTs. The package is imported when the first session is opened, not before.
+Only the SDK's base client is used: it signs, sends and decodes. The generated clients would add 50 MB of models and one
+second of import. They also repeat requests: a launch through them with the default retry strategy sends eight POSTs.
+The package is imported when the first session is opened.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Session:
     """An open account. ``region``, ``tenancy_id`` and ``user_id`` are "" if they are not known.
 
     Raises:
-        OciError: the SDK is missing, or the account cannot be used; the text says what to do.
+        OciError: the SDK is missing, or the account cannot be used; the text says how to fix it.
     """
 
     def __init__(self, account: Account, timeouts: tuple[float, float] = TIMEOUTS) -> None:
@@ -119,7 +119,7 @@ class Session:
         return Reply(response.data, {str(key).lower(): str(value) for key, value in response.headers.items()})
 
     def pages(self, path: str, *, query: t.Mapping[str, t.Any], service: str = "iaas") -> list[dict[str, t.Any]]:
-        """Every row of a list, page by page."""
+        """Every item of a list, page by page."""
         rows: list[dict[str, t.Any]] = []
         page = None
         while True:

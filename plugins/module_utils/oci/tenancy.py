@@ -49,7 +49,7 @@ def usage(reader: Reader, shape: str, domains: t.Sequence[str], volumes: bool) -
 
     Args:
         reader: the account.
-        shape: the shape that is asked for.
+        shape: the requested shape.
         domains: the availability domains of the region.
         volumes: whether to read the volumes, too: two calls for each compartment and domain.
     """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A launcher and a cloud for the attacks. The cloud is the recorded fake of the testbed (oci_world)."""
+"""A launcher and a cloud for the attacks. The cloud is the recorded simulation of the testbed (oci_world)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def start(**options: t.Any) -> tuple[Clock, World, Run]:
 
 def second(world: World, clock: Clock) -> Run:
     run = Run(world, clock, 2)
-    run._token = lambda: "other"  # type: ignore[method-assign]  # the second controller makes tokens of its own
+    run._token = lambda: "other"  # type: ignore[method-assign]  # the second controller has its own tokens
     return run
 
 
@@ -59,12 +59,12 @@ def early(world: World) -> t.Callable[[t.Any], str]:
 
 
 def clone(world: World, run: Run, **changes: t.Any) -> str:
-    """Somebody makes an instance from ours in the console; tags and metadata are copied."""
+    """Copy our instance as a user of the console can: with its tags and metadata."""
     body = copy.deepcopy(next(iter(world.instances.values())).body)
     return world._create({**body, **changes}, "ok", 0).id
 
 
 def absent(run: Run, confirm: str) -> None:
-    """What the action does with ``state: absent``."""
+    """Terminate as the action does with ``state: absent``."""
     rows = terminate.targets(run.cloud, run.context.state, NAME, confirm, now=run.clock.wall)
     terminate.remove(run.cloud, rows, confirm=confirm, poll=10, world=run.context.world, say=lambda text: None)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two controllers launch the same instance. The cloud is the recorded fake of the testbed (oci_world)."""
+"""Two controllers launch the same instance. The cloud is the recorded simulation of the testbed (oci_world)."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_second_controller_that_starts_after_the_first_launch_finds_it(lag: floa
     assert len(world.instances) == 1
 
 
-def test_an_unknown_outcome_beside_the_instance_of_the_other_controller_creates_no_second_one() -> None:
-    """A replay with the same token would create one: the first request never arrived."""
+def test_unknown_outcome_with_an_instance_of_another_controller_creates_no_second_one() -> None:
+    """A replay with the same token would create a second instance: Oracle never got the first request."""
     clock, world, run = start(script=["reset-before-create"])
     other = second(world, clock)
     run.hook = run.cloud._hook = die_after("after launch")
@@ -76,7 +76,7 @@ def test_two_running_instances_are_reported_by_ocid_and_none_is_terminated() -> 
     assert alive(world) == before
 
 
-def test_owner_ends_the_second_instance_and_both_controllers_use_the_first() -> None:
+def test_second_instance_terminated_by_the_owner_leaves_the_first_to_both_controllers() -> None:
     clock, world, run, other = two_running()
     keep, drop = alive(world)
     absent(run, drop)

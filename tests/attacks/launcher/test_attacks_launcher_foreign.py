@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances of others and answers without sense. The cloud is the recorded fake (oci_world)."""
+"""Foreign instances and invalid answers. The cloud is the recorded simulation (oci_world)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from launcher_parts import OTHER_KEY, captured, start
 from oci_simulation import KEY
 from oci_world import Json
 
-# --- instances of others ---
+# --- foreign instances ---
 FOREIGN: dict[str, Json] = {
     "key": {"metadata": {"ssh_authorized_keys": OTHER_KEY}},
     "image": {"sourceDetails": {"imageId": "ocid1.image.oc1..evil"}},
@@ -23,13 +23,13 @@ FOREIGN: dict[str, Json] = {
     "our key with a command": {"metadata": {"ssh_authorized_keys": f'command="evil" {KEY}'}},
     "user data": {"metadata": {"ssh_authorized_keys": KEY, "user_data": "IyFldmls"}},
     "no metadata": {"metadata": {}},
-    "metadata that is no mapping": {"metadata": ["x"], "sourceDetails": "x"},
+    "metadata that is not a mapping": {"metadata": ["x"], "sourceDetails": "x"},
     "our intent": {"metadata": {"ssh_authorized_keys": OTHER_KEY}, "freeformTags": {INTENT_TAG: "copied"}},
 }
 
 
 @pytest.mark.parametrize("what", FOREIGN)
-def test_a_foreign_instance_with_our_tag_is_not_adopted(what: str) -> None:
+def test_foreign_instance_with_our_tag_is_not_adopted(what: str) -> None:
     clock, world, run = start(otherwise="cap")
     body = run.spec.body(world.domains[0], "", run.spec.sizes[0], "evil-intent")
     changes = copy.deepcopy(FOREIGN[what])
@@ -38,14 +38,14 @@ def test_a_foreign_instance_with_our_tag_is_not_adopted(what: str) -> None:
         changes["freeformTags"] = {**body["freeformTags"], INTENT_TAG: run.context.state.intent}
     foreign = world._create({**body, **changes}, "ok", 0)
     clock.sleep(600)
-    with pytest.raises(OciError, match=rf"name: the instance {foreign.id} carries the tag.*set confirm: {foreign.id}"):
+    with pytest.raises(OciError, match=rf"name: the instance {foreign.id} has the tag.*set confirm: {foreign.id}"):
         run.block(3600)
     assert run.context.state.instance is None
     run.confirm = foreign.id
     assert captured(run.block(3600)) == foreign.id
 
 
-def test_a_foreign_instance_with_our_tag_does_not_take_the_place_of_ours() -> None:
+def test_foreign_instance_with_our_tag_does_not_replace_ours() -> None:
     clock, world, run = start()
 
     def hook(place: str) -> None:
@@ -57,8 +57,8 @@ def test_a_foreign_instance_with_our_tag_does_not_take_the_place_of_ours() -> No
     assert captured(run.block(3600)).endswith("i0002")
 
 
-# --- answers that are none ---
-def test_a_success_that_names_no_instance_is_an_unknown_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+# --- invalid answers ---
+def test_success_without_an_instance_is_an_unknown_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, world, run = start()
     real = run.cloud.launch
 
@@ -72,7 +72,7 @@ def test_a_success_that_names_no_instance_is_an_unknown_outcome(monkeypatch: pyt
 
 
 @pytest.mark.parametrize("rows", [["login"], [{}], [{"id": 5}], [None]])
-def test_a_list_of_something_else_launches_nothing(rows: list[t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_list_of_instances_prevents_a_launch(rows: list[t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
     clock, world, run = start()
     monkeypatch.setattr(run.cloud, "instances", lambda: rows)
     assert run.block(600).captured is None

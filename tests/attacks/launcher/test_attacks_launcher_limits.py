@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Final answers and the tenancy's free allowance. The cloud is the recorded fake (oci_world)."""
+"""Final answers and the tenancy's free allowance. The cloud is the recorded simulation (oci_world)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from oci_world import World
 
 
 # --- a final answer ---
-def test_ticks_send_nothing_after_a_final_answer(tally: Tally) -> None:
+def test_ticks_after_a_final_answer_send_no_request(tally: Tally) -> None:
     tried, bad = 0, 0
     for word in ("404-auth", "401", "403-home", "quota", "400-key", "404-volume", "404-shape", "wr-other"):
         for before in ([], ["cap", "cap"]):
             clock, world, run = start(script=[*before, word], otherwise="ok" if word == "wr-other" else word)
             sent = 0
-            for number in range(400):  # more than a day of ticks: a domain without the shape is asked again after one
+            for number in range(400):  # more than a day of ticks: a domain without the shape is retried after one
                 try:
                     run.tick()
                 except OciError:
@@ -31,14 +31,14 @@ def test_ticks_send_nothing_after_a_final_answer(tally: Tally) -> None:
     tally("a tick sends a launch request after a final answer", tried, bad)
 
 
-def test_a_person_goes_on_after_a_final_answer() -> None:
-    for go_on in ("block", "changed"):
+def test_user_continues_after_a_final_answer() -> None:
+    for way in ("block", "changed"):
         clock, world, run = start(script=["404-auth"])
         with pytest.raises(OciError, match="Oracle answered 404"):
             run.tick()
         with pytest.raises(OciError, match="this tick sent nothing.*Oracle answered 404.*mode: block"):
             run.tick()
-        if go_on == "block":
+        if way == "block":
             captured(run.block(3600))
         else:
             run.max_attempts = 500
@@ -54,10 +54,10 @@ def elsewhere(world: World, shape: str = "VM.Standard.A1.Flex", ocpus: float = 2
     return world._create({**body, "shapeConfig": {"ocpus": ocpus, "memoryInGBs": memory}}, "ok", 0).id
 
 
-def test_an_instance_in_another_compartment_counts_before_the_first_request() -> None:
+def test_instance_in_another_compartment_counts_before_the_first_request() -> None:
     clock, world, run = start()
     identity = elsewhere(world, ocpus=1, memory=6)
-    with pytest.raises(OciError, match="2 OCPU asked and 1 in use, 2 are free"):
+    with pytest.raises(OciError, match="2 OCPU requested and 1 in use, 2 are free"):
         run.block(3600)
     assert world.launches == []
     world.terminate(identity)
@@ -65,18 +65,18 @@ def test_an_instance_in_another_compartment_counts_before_the_first_request() ->
     captured(run.block(3600))
 
 
-def test_an_instance_in_another_compartment_counts_while_the_launch_waits() -> None:
+def test_instance_in_another_compartment_counts_while_the_launch_waits() -> None:
     clock, world, run = start(otherwise="cap")
     run.block(3600)
     sent = len(world.launches)
     elsewhere(world)
     world.otherwise = "ok"
-    with pytest.raises(OciError, match="2 OCPU asked and 2 in use, 2 are free"):
+    with pytest.raises(OciError, match="2 OCPU requested and 2 in use, 2 are free"):
         run.block(3600)
     assert len(world.launches) == sent > 0
 
 
-def test_the_figures_of_the_limits_service_count_before_the_first_request_only() -> None:
+def test_figures_of_the_limits_service_count_only_before_the_first_request() -> None:
     clock, world, run = start(script=["wr-capacity"])
     run.cloud.used = {"ocpus": 2.0, "memory_gb": 12.0}
     with pytest.raises(OciError, match="2 in use in the tenancy by Oracle's limits"):
@@ -86,6 +86,6 @@ def test_the_figures_of_the_limits_service_count_before_the_first_request_only()
     with pytest.raises(OciError, match="160 GB of volumes exist in the tenancy"):
         run.block(3600)
     run.cloud.used = {}
-    # The instance that failed late stays in the figures for an hour, and must not end the launch.
+    # The figures contain the instance that failed late for another hour, which must not end the launch.
     world.ended = lambda identity: run.cloud.used.update(ocpus=2.0, memory_gb=12.0)
     captured(run.block(3 * 3600))

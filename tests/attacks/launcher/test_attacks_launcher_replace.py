@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A 404, replace and slow servers never end a server that runs. The cloud is the recorded fake (oci_world)."""
+"""A 404, replace or a slow start never terminates a running server, on the recorded simulation (oci_world)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oci_world import Refused
 
 @pytest.mark.parametrize("times", [1, 3, 10_000])
 @pytest.mark.parametrize("confirm", [False, True])
-def test_a_404_and_replace_left_behind_never_end_a_running_server(
+def test_running_server_is_kept_with_a_404_and_a_forgotten_replace(
     times: int, confirm: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, world, run = start()
@@ -45,8 +45,8 @@ def test_a_404_and_replace_left_behind_never_end_a_running_server(
     assert not world.instances[first].boot_volume_deleted
 
 
-def test_a_404_while_the_list_is_empty_asks_the_owner_and_launches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user who lost the rights gets exactly this; the server runs."""
+def test_missing_server_in_an_empty_list_needs_the_owner_and_launches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oracle answers the same to a user who lost the permissions, while the server runs."""
     clock, world, run = start()
     first = captured(run.block(3600))
     run.replace = True
@@ -60,7 +60,7 @@ def test_a_404_while_the_list_is_empty_asks_the_owner_and_launches_nothing(monke
     assert len(world.launches) == 1
 
 
-def test_a_server_that_is_gone_for_long_is_replaced_after_the_owner_confirmed_its_ocid() -> None:
+def test_missing_server_is_replaced_after_the_owner_confirmed_its_ocid() -> None:
     clock, world, run = start()
     first = captured(run.block(3600))
     world.terminate(first)
@@ -73,7 +73,7 @@ def test_a_server_that_is_gone_for_long_is_replaced_after_the_owner_confirmed_it
 
 @dataclass
 class DiesBeforeDiscarding:
-    """Kills a controller once at a place, when its state file says that the slow server is to be discarded."""
+    """Kills a controller once at a step, when its state file plans the removal of the slow server."""
 
     run: Run
     place: str
@@ -85,9 +85,7 @@ class DiesBeforeDiscarding:
             raise Killed
 
 
-def test_a_slow_server_that_was_to_be_discarded_is_kept_when_it_runs(
-    tally: Tally, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_server_that_runs_before_its_removal_is_kept(tally: Tally, monkeypatch: pytest.MonkeyPatch) -> None:
     tried, bad = 0, 0
     for boot in (1300, 2000, 2500, 3500):
         for place in ("after save", "before terminate"):
@@ -104,10 +102,10 @@ def test_a_slow_server_that_was_to_be_discarded_is_kept_when_it_runs(
             tried += hook.died
             captured(run.block(3600))
             bad += instance.terminated is not None or instance.boot_volume_deleted
-    tally("a slow server that runs by now is discarded", tried, bad)
+    tally("a slow server that runs by now is removed", tried, bad)
 
 
-def test_a_server_that_starts_to_run_between_read_and_termination_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_starts_to_run_between_read_and_termination_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, world, run = start(boot_seconds=3000)
     monkeypatch.setattr(world, "status", early(world))
     monkeypatch.setattr(world, "boot_volumes", lambda identity: [])
@@ -121,7 +119,7 @@ def test_a_server_that_starts_to_run_between_read_and_termination_is_kept(monkey
     assert len(world.instances) == 1
 
 
-def test_the_disk_of_a_server_that_ran_is_never_deleted_when_it_is_replaced() -> None:
+def test_disk_of_a_server_that_ran_is_kept_when_it_is_replaced() -> None:
     clock, world, run = start()
     first = captured(run.block(3600))
     world.terminate(first)

@@ -1,4 +1,4 @@
-"""The whole way to oci-vm: fake cloud, real SDK, real hosts, real SSH, and the inventory's own values."""
+"""The whole path to oci-vm: simulated cloud, real SDK, real hosts, real SSH, and the inventory's own values."""
 
 from __future__ import annotations
 

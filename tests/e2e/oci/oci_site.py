@@ -1,4 +1,4 @@
-"""A user's folder with an inventory, and the playbooks run from it as a person does."""
+"""A user's folder with an inventory, and the playbooks, run from it as a user does."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 class Site:
-    """A user's folder: a copy of the inventory with an account, and the cloud it reaches.
+    """A user's folder: a copy of the inventory with an account, and the cloud that it reaches.
 
-    The waiting times are seconds, which the options allow for an endpoint of one's own; nothing else is changed. The
-    stack's secrets are encrypted by ansible-vault, as a user's are.
+    Only the waiting times are changed, to seconds, which the options allow with a private endpoint. The stack's secrets
+    are encrypted by ansible-vault, as a user's are.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Site:
         self.key = folder / "keys" / "coinpilot"
         self.inventories = folder / "inventories"
         shutil.copytree(ROOT / "inventories", self.inventories, ignore=shutil.ignore_patterns("*.captured.yml"))
-        # One folder a host: the inventory's own file as it stands, and beside it what this test adds.
+        # One folder for the host: the inventory's own file, unchanged, and the values that this test adds.
         values = self.inventories / "host_vars" / "oci-vm"
         values.mkdir()
         (self.inventories / "host_vars" / "oci-vm.yml").rename(values / "10-inventory.yml")
@@ -71,7 +71,7 @@ class Site:
         subprocess.run(argv, check=True, capture_output=True, cwd=ROOT)
 
     def play(self, playbook: str, *words: str, timeout: float = 1800) -> tuple[int, str]:
-        """Run a playbook for oci-vm as a person does; returns exit code and what was printed, also streamed."""
+        """Run a playbook for oci-vm as a user does; returns exit code and output, which is also streamed."""
         environ = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "HOME": str(self.folder)}
         environ["ANSIBLE_HOME"] = str(self.folder / ".ansible")
         environ["ANSIBLE_VAULT_PASSWORD_FILE"] = str(self.folder / "vault-password")
@@ -95,7 +95,7 @@ class Site:
         return json.loads(self.state_file.read_text())
 
     def ssh(self, command: str) -> str:
-        """Log in as a person does, with what was written into the inventory."""
+        """Log in as a user does, with the values that were written into the inventory."""
         host = yaml.safe_load(self.captured.read_text())["all"]["hosts"]["oci-vm"]
         argv = ["ssh", "-o", "BatchMode=yes", *host["ansible_ssh_common_args"].split(), "-i", str(self.key)]
         argv += ["-l", "ubuntu", host["ansible_host"], command]
@@ -104,13 +104,13 @@ class Site:
         return done.stdout
 
     def forget_host_key(self, identity: str) -> None:
-        """What the error tells a person to do."""
+        """Run the command of the error message."""
         argv = ["ssh-keygen", "-R", identity, "-f", str(self.known_hosts)]
         subprocess.run(argv, check=True, capture_output=True)
 
 
 def changed_tasks(out: str) -> list[str]:
-    """Names of the tasks that changed something, one for each item of a loop; the run's recap must agree."""
+    """Names of the tasks that reported a change, one for each item of a loop; the run's recap must agree."""
     found, task = [], ""
     for line in out.splitlines():
         if line.startswith("TASK ["):

@@ -1,6 +1,6 @@
-"""From no machine at all to a coinpilot that is healthy, proven and backed up; its later days; and back to nothing.
+"""Launch, deployment, verification, backup, changes and termination of oci-vm.
 
-The tests go on from one another, as the days of one machine do.
+Each test continues with the host of the previous one.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from oci_site import Site, changed_tasks
 
 pytest.importorskip("oci.base_client", reason="Oracle's SDK is not installed (requirements-oci.txt)")
 
-# What Oracle answers before a machine is had: none, none, none, too often; and one is made, but the answer is lost.
+# Oracle's answers until the capture: three times no capacity, too many requests, and a launch whose answer is lost.
 SCRIPT = ["cap", "cap-console-text", "cap", "429", "reset-after-create"]
 SERVICES = ["bot", "collector", "dashboard", "db", "grafana", "n8n", "prometheus", "redis"]
 
 
 def words(out: str) -> str:
-    """What was printed, without the line breaks of a terminal."""
+    """The output without the line breaks of a terminal."""
     return " ".join(out.split())
 
 
@@ -30,7 +30,7 @@ def all_healthy(site: Site) -> None:
     assert all("(healthy)" in row["Status"] for row in rows), listed
 
 
-def test_while_there_is_none_the_run_ends_well_and_says_how_it_stands(site: Site) -> None:
+def test_run_without_capacity_ends_with_0_and_the_next_request(site: Site) -> None:
     site.server.world.script[:] = SCRIPT[:1]
     code, out = site.play("site.yml", "-e", "oci_instance_mode=tick", "-e", "oci_instance_capacity_interval=2")
     assert code == 0
@@ -41,7 +41,7 @@ def test_while_there_is_none_the_run_ends_well_and_says_how_it_stands(site: Site
     assert site.machines.alive() == []
 
 
-def test_from_nothing_to_a_healthy_stack(site: Site) -> None:
+def test_first_capture_deploys_a_healthy_stack(site: Site) -> None:
     site.server.world.script[:] = SCRIPT[1:]
     code, out = site.play("site.yml")
     assert code == 0
@@ -51,28 +51,28 @@ def test_from_nothing_to_a_healthy_stack(site: Site) -> None:
     for said in ("out of capacity; ", "too many requests; next request at ", "outcome unknown", "the instance exists"):
         assert said in out
     assert site.state()["attempts"] == len(SCRIPT)
-    # The launch request's user data was carried out before anything else was done.
+    # The user data of the launch request was applied first.
     assert "Unattended-Upgrade" in site.ssh("cat /etc/apt/apt.conf.d/52onebox-upgrades")
     all_healthy(site)
     assert "onebox.stack.compose_stack : Check, deploy and verify the stack" in changed_tasks(out)
 
 
-def test_discord_was_told_in_few_words_and_its_url_stayed_secret(site: Site) -> None:
-    begins, doubt, captured = site.discord.texts()
+def test_discord_got_few_messages_and_its_url_stayed_secret(site: Site) -> None:
+    begins, unknown, captured = site.discord.texts()
     assert begins.endswith("the launch begins")
-    assert "the instance exists: ocid1.instance." in doubt
+    assert "the instance exists: ocid1.instance." in unknown
     assert "captured after " in captured
     assert site.discord.SECRET not in site.printed
     assert site.discord.SECRET not in site.state_file.read_text()
 
 
-def test_the_bot_works_and_is_reached_by_nobody(site: Site) -> None:
-    """Through the tunnel a person would use: Prometheus has the bot's figures; from outside no port answers but SSH."""
+def test_bot_works_and_only_ssh_is_reachable(site: Site) -> None:
+    """Through a user's tunnel, Prometheus has the bot's metrics. From outside only the port of SSH answers."""
     page = "http://127.0.0.1:9090/api/v1/query?query=coinpilot_active_positions"
     query = f"python3 -c \"import urllib.request as r; print(r.urlopen('{page}').read().decode())\""
     deadline = time.monotonic() + 120
     while not json.loads(site.ssh(query))["data"]["result"]:
-        assert time.monotonic() < deadline, "Prometheus has nothing of the bot"
+        assert time.monotonic() < deadline, "Prometheus has no metrics of the bot"
         time.sleep(1)
     listening = site.ssh("sudo ss -Hltn").splitlines()
     outward = {line.split()[3] for line in listening if not line.split()[3].startswith(("127.", "[::1]"))}
@@ -91,7 +91,7 @@ def test_every_mount_is_proven(site: Site) -> None:
     assert {f"/srv/coinpilot/{name}" for name in ("postgres", "redis", "n8n", "prometheus", "grafana")} <= sources
 
 
-def test_the_first_backup_is_taken_and_rehearsed(site: Site) -> None:
+def test_first_backup_is_created_and_rehearsed(site: Site) -> None:
     code, unused = site.play("playbooks/backup.yml")
     assert code == 0
     code, out = site.play("playbooks/rehearse.yml")
@@ -100,13 +100,13 @@ def test_the_first_backup_is_taken_and_rehearsed(site: Site) -> None:
         assert source in out
 
 
-def test_a_second_run_changes_nothing(site: Site) -> None:
+def test_second_run_changes_nothing(site: Site) -> None:
     code, out = site.play("site.yml")
     assert (code, changed_tasks(out)) == (0, [])
     assert site.server.posts() == len(SCRIPT)
 
 
-def test_another_address_is_noticed_and_its_key_is_known(site: Site) -> None:
+def test_changed_address_is_recorded_and_its_key_is_known(site: Site) -> None:
     identity = site.state()["instance"]["id"]
     address = site.machines.move(identity)
     site.server.world.move(identity, address)
@@ -124,21 +124,21 @@ def test_another_host_key_is_refused_at_once(site: Site) -> None:
     assert code == 2
     assert "shows another SSH host key than before" in words(out)
     assert time.monotonic() - began < 500  # it would have waited 600 s for a login
-    # What it tells to type, once one has made sure, is right.
+    # The command in the message works.
     assert f"ssh-keygen -R {identity} -f {site.known_hosts}" in words(out)
     site.forget_host_key(identity)
     code, out = site.play("playbooks/launch.yml")
     assert code == 0
 
 
-def test_terminated_by_somebody_else_is_told_and_replaced_only_when_asked(site: Site) -> None:
+def test_foreign_termination_is_reported_and_replaced_only_with_replace(site: Site) -> None:
     site.server.world.terminate(site.state()["instance"]["id"])
     assert site.machines.alive() == []
     code, out = site.play("site.yml")
     assert code == 2
-    assert "has been terminated by somebody" in words(out)
+    assert "was running and has been terminated" in words(out)
     assert site.server.posts() == len(SCRIPT)
-    # The whole way again, on another machine, for one request.
+    # Everything again on another host, with one request.
     code, out = site.play("site.yml", "-e", '{"oci_instance_replace": true}')
     assert code == 0
     assert site.server.posts() == len(SCRIPT) + 1
@@ -146,7 +146,7 @@ def test_terminated_by_somebody_else_is_told_and_replaced_only_when_asked(site: 
     all_healthy(site)
 
 
-def test_it_is_given_back_only_with_its_ocid(site: Site) -> None:
+def test_running_instance_is_terminated_only_with_its_ocid(site: Site) -> None:
     identity = site.state()["instance"]["id"]
     absent = ["-e", "oci_instance_state=absent"]
     for confirm in ([], ["-e", "oci_instance_confirm=coinpilot-ins"]):

@@ -1,4 +1,4 @@
-"""The fake OCI on loopback and an account for it. Without Oracle's SDK these tests are skipped, and say so."""
+"""The simulated OCI on loopback and an account for it. Without Oracle's SDK these tests are skipped with a reason."""
 
 from __future__ import annotations
 

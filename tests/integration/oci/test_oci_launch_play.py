@@ -1,4 +1,4 @@
-"""oci_capacity_launch as a person runs it: ansible-playbook, the real SDK, and the fake on loopback."""
+"""oci_capacity_launch as a user runs it: ansible-playbook, the real SDK, and the simulated cloud on loopback."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 class Play:
-    """Runs one task and gives its result back as data."""
+    """Runs one task and returns its result as data."""
 
     def __init__(self, folder: pathlib.Path, server: Server, account: TestAccount) -> None:
         self.folder = folder
@@ -52,7 +52,7 @@ class Play:
         return self.start_tasks([self.task("", changes, ignore=False)], *words)
 
     def task(self, number: int | str, changes: dict[str, t.Any], ignore: bool = True) -> list[dict[str, t.Any]]:
-        """The launch, and a task that keeps its result as JSON."""
+        """The launch, and a task that writes its result as JSON."""
         args = {key: value for key, value in {**self.args, **changes}.items() if value is not None}
         return [
             {
@@ -98,11 +98,11 @@ def play(tmp_path: pathlib.Path, server: Server, account: TestAccount) -> Play:
 def wait_until(condition: t.Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.02)
 
 
-def test_check_run_again_and_give_back(play: Play, server: Server) -> None:
+def test_check_launch_repeat_and_terminate(play: Play, server: Server) -> None:
     server.world.script[:] = ["cap", "cap-console-text", "429:1", "reset-after-create"]
     code, out, result = play.run("--check", "--diff", user_data="top secret")
     assert code == 0
@@ -148,7 +148,7 @@ def test_check_run_again_and_give_back(play: Play, server: Server) -> None:
         assert (code, result["changed"]) == (0, False)
 
 
-def test_the_name_ends_an_instance_that_never_ran(play: Play, server: Server) -> None:
+def test_name_terminates_an_instance_that_never_ran(play: Play, server: Server) -> None:
     server.world.boot_seconds = 3600
     process = play.start()
     wait_until(lambda: play.state.exists() and json.loads(play.state.read_text())["instance"] is not None)
@@ -165,14 +165,14 @@ def test_the_name_ends_an_instance_that_never_ran(play: Play, server: Server) ->
     assert not play.state.exists()
 
 
-def test_confirm_with_an_ocid_ends_that_instance_and_keeps_the_known_one(play: Play, server: Server) -> None:
+def test_confirm_with_an_ocid_terminates_only_that_instance(play: Play, server: Server) -> None:
     code, out, result = play.run()
     assert code == 0, out
     first = result["instance"]["id"]
     body = server.world.instances[first].body
     second = server.world._create(body, "ok", 0).id
     wait_until(lambda: server.world.status(server.world.instances[second]) == "RUNNING")
-    # The second one is reported on every run, and nothing is terminated.
+    # The second instance is reported on every run, and neither is terminated.
     code, out, result = play.run()
     assert (code, result["captured"], result["instance"]["id"]) == (0, True, first)
     assert second in out
@@ -187,7 +187,7 @@ def test_confirm_with_an_ocid_ends_that_instance_and_keeps_the_known_one(play: P
     play.state.unlink()
     code, out, result = play.run(state="absent", confirm="coinpilot-ins")
     assert code == 2
-    assert f"Set confirm: {first}" in result.get("msg", out)
+    assert f"for example confirm: {first}" in result.get("msg", out)
     code, out, result = play.run(state="absent", confirm="everything")
     assert code == 2
     assert "confirm must be coinpilot-ins or an instance's OCID" in out
@@ -196,7 +196,7 @@ def test_confirm_with_an_ocid_ends_that_instance_and_keeps_the_known_one(play: P
     assert (code, server.world.alive()) == (0, [])
 
 
-def test_ticks_after_a_final_answer_send_nothing(play: Play, server: Server) -> None:
+def test_ticks_after_a_final_answer_send_no_request(play: Play, server: Server) -> None:
     server.world.script[:] = ["cap", "cap"]
     server.world.otherwise = "404-auth"
     tasks = [play.task(number, {"mode": "tick", "capacity_interval": 0.5}) for number in range(6)]
@@ -210,7 +210,7 @@ def test_ticks_after_a_final_answer_send_nothing(play: Play, server: Server) -> 
     assert "may have been restricted" in last["msg"]
 
 
-def test_tick(play: Play, server: Server) -> None:
+def test_tick_without_capacity_sends_one_request(play: Play, server: Server) -> None:
     server.world.script[:] = ["cap", "429"]
     code, out, result = play.run(mode="tick", capacity_interval=3600)
     assert (code, result["captured"], result["changed"], result["attempts"]) == (0, False, False, 1)
@@ -226,7 +226,7 @@ def test_tick(play: Play, server: Server) -> None:
     assert server.posts() == 1
 
 
-def test_out_of_time_is_a_failure_that_says_all_the_same(play: Play, server: Server) -> None:
+def test_max_duration_reached_fails_with_the_full_result(play: Play, server: Server) -> None:
     server.world.script[:] = ["cap"]
     process = play.start_tasks([play.task("", {"max_duration": 5, "capacity_interval": 3600})])
     process.communicate(timeout=90)
@@ -239,7 +239,7 @@ def test_out_of_time_is_a_failure_that_says_all_the_same(play: Play, server: Ser
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_interrupted_and_resumed(play: Play, server: Server, number: signal.Signals) -> None:
+def test_interrupted_launch_is_resumed_by_the_next_run(play: Play, server: Server, number: signal.Signals) -> None:
     server.world.script[:] = ["cap"]
     process = play.start(capacity_interval=5)
     wait_until(lambda: play.state.exists() and json.loads(play.state.read_text())["why"] == "capacity")
@@ -254,7 +254,7 @@ def test_interrupted_and_resumed(play: Play, server: Server, number: signal.Sign
     assert len(server.world.instances) == 1
 
 
-def test_killed_while_the_request_is_on_its_way(play: Play, server: Server) -> None:
+def test_kill_during_the_request_is_followed_by_adoption(play: Play, server: Server) -> None:
     server.world.script[:] = ["slow"]
     server.late = 20
     process = play.start()
@@ -268,7 +268,7 @@ def test_killed_while_the_request_is_on_its_way(play: Play, server: Server) -> N
     code, out, result = play.run()
     assert (code, result["captured"], result["changed"]) == (0, True, True)
     assert len(server.world.instances) == 1
-    assert server.posts() == 1  # found in the list: nothing was sent again
+    assert server.posts() == 1  # found in the list: the request was not repeated
 
 
 def children(parent: int) -> list[int]:
@@ -284,7 +284,7 @@ def children(parent: int) -> list[int]:
     return found
 
 
-def test_two_launchers(play: Play, server: Server) -> None:
+def test_second_launcher_is_refused_while_the_first_runs(play: Play, server: Server) -> None:
     server.world.otherwise = "cap"
     first = play.start(capacity_interval=60)
     wait_until(lambda: play.state.exists() and json.loads(play.state.read_text())["why"] == "capacity")
@@ -296,7 +296,7 @@ def test_two_launchers(play: Play, server: Server) -> None:
     assert server.posts() == 1
 
 
-def test_an_answer_that_stops(play: Play, server: Server) -> None:
+def test_final_answer_has_fix_and_request_id(play: Play, server: Server) -> None:
     server.world.script[:] = ["404-auth"]
     code, out, unused = play.run()
     assert code == 2
@@ -320,8 +320,8 @@ BAD = [
 ]
 
 
-def test_bad_input(play: Play, server: Server) -> None:
-    """Each is an error that names the option; all in one run, because starting Ansible is what takes the time."""
+def test_invalid_options_are_named_in_the_error(play: Play, server: Server) -> None:
+    """Each is an error that names the option. All are in one run, because Ansible starts slowly."""
     tasks = [play.task(number, changes) for number, (changes, unused) in enumerate(BAD)]
     process = play.start_tasks(tasks)
     out, unused = process.communicate(timeout=120)
@@ -334,7 +334,7 @@ def test_bad_input(play: Play, server: Server) -> None:
     assert server.posts() == 0
 
 
-def test_a_dead_webhook_harms_nothing_and_stays_secret(play: Play, server: Server) -> None:
+def test_unreachable_webhook_does_not_fail_the_launch_and_stays_secret(play: Play, server: Server) -> None:
     secret = "http://127.0.0.1:9/api/webhooks/1/very-secret-token"
     code, out, result = play.run("-vvv", discord_webhook=secret)
     assert code == 0
@@ -344,7 +344,9 @@ def test_a_dead_webhook_harms_nothing_and_stays_secret(play: Play, server: Serve
     assert "very-secret-token" not in play.state.read_text()
 
 
-def test_without_the_sdk(play: Play, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_sdk_is_reported_with_the_install_command(
+    play: Play, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     blocked = play.folder / "blocked" / "oci"
     blocked.mkdir(parents=True)
     (blocked / "__init__.py").write_text("raise ImportError('blocked for this test')")
@@ -356,7 +358,7 @@ def test_without_the_sdk(play: Play, server: Server, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("name", ["LAUNCH", "PREFLIGHT", "NETWORK"])
-def test_the_documentation_agrees_with_the_options(name: str) -> None:
+def test_documentation_agrees_with_the_options(name: str) -> None:
     module = {"LAUNCH": "oci_capacity_launch", "PREFLIGHT": "oci_preflight", "NETWORK": "oci_network"}[name]
     environ = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     command = [str(pathlib.Path(sys.executable).parent / "ansible-doc"), "-j", f"onebox.stack.{module}"]

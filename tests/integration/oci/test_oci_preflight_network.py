@@ -1,4 +1,4 @@
-"""Preflight and network over the real SDK and the fake: what only Oracle knows, and what is made there."""
+"""Preflight and network over the real SDK and the simulated cloud: the checks with requests, and the resources."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def one(found: preflight.Findings) -> str:
     return f"{problem['severity']} {problem['parameter']}: {problem['problem']}"
 
 
-def test_all_right(server: Server, account: TestAccount) -> None:
+def test_valid_options_have_no_problems(server: Server, account: TestAccount) -> None:
     found = look(server, account)
     assert found.problems == []
     assert found.image == {"id": IMAGE, "name": "Canonical-Ubuntu-24.04-aarch64-2026.10.01-0"}
@@ -53,7 +53,7 @@ def test_all_right(server: Server, account: TestAccount) -> None:
     assert found.limits == {AD1: server.limits}
 
 
-def test_the_newest_image_that_fits(server: Server, account: TestAccount) -> None:
+def test_newest_image_for_the_shape_is_chosen(server: Server, account: TestAccount) -> None:
     server.images += [
         image("ocid1.image.oc1.x.new", "Canonical Ubuntu", "24.04", "Ubuntu-24.04-aarch64-new", "2026-11-01"),
         image("ocid1.image.oc1.x.amd", "Canonical Ubuntu", "24.04", "Ubuntu-24.04-amd64", "2026-11-02"),
@@ -66,7 +66,7 @@ def test_the_newest_image_that_fits(server: Server, account: TestAccount) -> Non
     assert "does not run on VM.Standard.A1.Flex" in one(look(server, account, image_id="ocid1.image.oc1.x.amd"))
 
 
-def test_domains(server: Server, account: TestAccount) -> None:
+def test_domains_without_the_shape_are_excluded(server: Server, account: TestAccount) -> None:
     server.world.domains = ["x:AD-1", "x:AD-2", "x:AD-3"]
     server.shapes["x:AD-2"] = ["VM.Standard.E2.1.Micro"]
     found = look(server, account)
@@ -79,7 +79,7 @@ def test_domains(server: Server, account: TestAccount) -> None:
     assert look(server, account).availability_domains == ["x:AD-3"]
 
 
-def test_subnet(server: Server, account: TestAccount) -> None:
+def test_private_or_missing_subnet_is_reported(server: Server, account: TestAccount) -> None:
     server.subnets[SUBNET]["prohibitPublicIpOnVnic"] = True
     assert one(look(server, account)).startswith("warning subnet_id: the subnet is private")
     assert one(look(server, account, subnet_id="ocid1.subnet.oc1.x.nope")).startswith(
@@ -87,26 +87,26 @@ def test_subnet(server: Server, account: TestAccount) -> None:
     )
 
 
-def test_home_region(server: Server, account: TestAccount) -> None:
+def test_region_other_than_home_is_reported(server: Server, account: TestAccount) -> None:
     server.home_region = "eu-frankfurt-1"
     assert "home region is eu-frankfurt-1" in one(look(server, account))
     assert look(server, account, allow_paid=True).problems == []
 
 
 @pytest.mark.parametrize(("off", "severity"), [(90, "warning"), (-90, "warning"), (400, "error")])
-def test_clock(server: Server, account: TestAccount, off: float, severity: str) -> None:
+def test_clock_deviation_is_reported(server: Server, account: TestAccount, off: float, severity: str) -> None:
     found = look(server, account, now=time.time() + off)
     assert one(found).startswith(f"{severity} clock: this machine's clock is")
 
 
-def test_a_clock_so_wrong_that_oracle_refuses(server: Server, account: TestAccount) -> None:
+def test_clock_deviation_that_oracle_refuses_is_reported(server: Server, account: TestAccount) -> None:
     server.wall = lambda: time.time() + 4000
     found = look(server, account)
     assert [problem["parameter"] for problem in found.problems] == ["clock", "config_file"]
     assert "behind Oracle's" in found.problems[0]["problem"]
 
 
-def test_storage_and_limits(server: Server, account: TestAccount) -> None:
+def test_storage_and_limits_exceeded_are_reported(server: Server, account: TestAccount) -> None:
     server.volumes_gb = [100, 80]
     for row in server.limits.values():
         row["available"] = 0
@@ -119,13 +119,13 @@ def test_storage_and_limits(server: Server, account: TestAccount) -> None:
     assert "180 GB of volumes exist" in found.problems[0]["problem"]
 
 
-def test_existing_instances(server: Server, account: TestAccount) -> None:
+def test_existing_instances_are_counted_and_recognized(server: Server, account: TestAccount) -> None:
     body = make_spec().body(AD1, "", Size(1, 6), "i")
     server.world.launch({**body, "displayName": "other", "freeformTags": {}}, "t1")
     found = look(server, account)
     assert "2 OCPU requested and 1 in use" in found.problems[0]["problem"]
     server.world.launch({**body, "freeformTags": {}}, "t2")
-    assert any("made by somebody else" in problem["problem"] for problem in look(server, account).problems)
+    assert any("did not create the instance" in problem["problem"] for problem in look(server, account).problems)
     server.world.launch(body, "t3")
     assert look(server, account).instance["id"].endswith("i0003")
 
@@ -166,7 +166,7 @@ def work(server: Server, account: TestAccount, dry: bool = False, absent: bool =
     return network.absent() if absent else network.present()
 
 
-def test_make_find_and_remove(server: Server, account: TestAccount) -> None:
+def test_network_is_created_found_and_removed(server: Server, account: TestAccount) -> None:
     dry = work(server, account, dry=True)
     assert server.networks.changes == []
     assert (dry.vcn_id, dry.subnet_id) == ("", "")
@@ -190,7 +190,7 @@ def test_make_find_and_remove(server: Server, account: TestAccount) -> None:
     assert work(server, account, absent=True).actions == []
 
 
-def test_ssh_only_from_home_and_other_rules_stay(server: Server, account: TestAccount) -> None:
+def test_ssh_sources_replace_our_rules_and_keep_others(server: Server, account: TestAccount) -> None:
     work(server, account)
     (rules,) = server.networks.rows["securityLists"].values()
     open_ports = [rule for rule in rules["ingressSecurityRules"] if rule["protocol"] == "6"]
@@ -205,7 +205,7 @@ def test_ssh_only_from_home_and_other_rules_stay(server: Server, account: TestAc
     assert work(server, account, ssh_sources=["198.51.100.7/32"]).actions == []
 
 
-def test_what_is_not_ours_is_left_alone(server: Server, account: TestAccount) -> None:
+def test_network_without_our_tag_is_kept(server: Server, account: TestAccount) -> None:
     theirs = server.networks.create("vcns", {"compartmentId": COMPARTMENT, "displayName": "onebox"})
     made = work(server, account)
     assert made.vcn_id != theirs["id"]
@@ -213,7 +213,7 @@ def test_what_is_not_ours_is_left_alone(server: Server, account: TestAccount) ->
     assert list(server.networks.rows["vcns"]) == [theirs["id"]]
 
 
-def test_a_foreign_default_route_is_not_replaced(server: Server, account: TestAccount) -> None:
+def test_foreign_default_route_is_not_replaced(server: Server, account: TestAccount) -> None:
     work(server, account)
     (table,) = server.networks.rows["routeTables"].values()
     table["routeRules"][0]["networkEntityId"] = "ocid1.natgateway.oc1..x"
@@ -221,7 +221,9 @@ def test_a_foreign_default_route_is_not_replaced(server: Server, account: TestAc
         work(server, account)
 
 
-def test_a_busy_server_is_asked_again(server: Server, account: TestAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_to_a_busy_server_is_repeated(
+    server: Server, account: TestAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
     create, failures = server.networks.create, iter(["502-html", "429"])
 
     def flaky(kind: str, body: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -1,7 +1,7 @@
-"""The role oci_instance through playbooks/launch.yml, against the fake: from nothing to a remembered address, and back.
+"""The role oci_instance through playbooks/launch.yml, against the simulated cloud, from the launch to the termination.
 
-Logging in is left out here: the fake starts no machine. A Mac is played by a ``uname`` and by
-tests/testbed/mac/fake_launchctl.py. test_oci_timer.py has a real systemd.
+The login is not tested here, because the simulation does not start hosts. A ``uname`` and
+tests/testbed/mac/fake_launchctl.py simulate a Mac. test_oci_timer.py has a real systemd.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 class Site:
-    """An inventory with one OCI host and one that is none."""
+    """An inventory with one OCI host and another host."""
 
     def __init__(self, folder: pathlib.Path, server: Server, account: TestAccount) -> None:
         self.folder = folder
@@ -58,8 +58,8 @@ class Site:
         self.environ: dict[str, str] = {}
         self.prefix: list[str] = []
 
-    def be_a_mac(self) -> None:
-        """Darwin, and launchd for an ordinary user: root has no LaunchAgents."""
+    def simulate_mac(self) -> None:
+        """Simulate Darwin, and launchd for an ordinary user: root does not have LaunchAgents."""
         programs = self.folder / "mac"
         programs.mkdir()
         (programs / "uname").write_text("#!/bin/sh\necho Darwin\n")
@@ -79,7 +79,7 @@ class Site:
         self.values["oci_instance_launchctl"] = str(ROOT / "tests/testbed/mac/fake_launchctl.py")
 
     def load_agent(self) -> None:
-        """Let launchd have the agent of an earlier run."""
+        """Load the agent of an earlier run into launchd."""
         self.agent.parent.mkdir(parents=True)
         self.agent.write_bytes(plistlib.dumps({"Label": self.agent.stem, "ProgramArguments": ["/bin/true"]}))
         path = self.folder / "launchd.json"
@@ -112,7 +112,7 @@ def recap(out: str, host: str = "oci-vm") -> dict[str, int]:
     return {word.partition("=")[0]: int(word.partition("=")[2]) for word in line.split() if "=" in word}
 
 
-def test_from_nothing_to_an_address_and_back(site: Site, server: Server) -> None:
+def test_role_launches_records_the_address_and_terminates(site: Site, server: Server) -> None:
     server.world.script[:] = ["cap", "cap", "429", "reset-after-create"]
     code, out = site.run("--check")
     assert code == 0, out
@@ -162,11 +162,11 @@ def test_from_nothing_to_an_address_and_back(site: Site, server: Server) -> None
     assert key.read_bytes() == before
 
 
-def test_a_refused_removal_keeps_the_timer_and_a_confirmed_one_removes_it(site: Site, server: Server) -> None:
+def test_timer_is_kept_by_a_refused_removal_and_removed_by_a_confirmed_one(site: Site, server: Server) -> None:
     code, out = site.run()
     assert code == 0, out
     (identity,) = server.world.instances
-    site.be_a_mac()
+    site.simulate_mac()
     site.load_agent()
     code, out = site.run(state="absent", confirm="coinpilot-ins")
     assert code == 2
@@ -178,7 +178,7 @@ def test_a_refused_removal_keeps_the_timer_and_a_confirmed_one_removes_it(site: 
     assert site.jobs() == []
 
 
-def test_the_network_stays_while_a_launch_request_has_an_unknown_outcome(site: Site, server: Server) -> None:
+def test_network_is_kept_while_a_launch_request_has_an_unknown_outcome(site: Site, server: Server) -> None:
     code, out = site.run()
     assert code == 0, out
     (identity,) = server.world.instances
@@ -202,19 +202,19 @@ def test_host_keys_of_the_console_are_the_only_ones_that_the_first_login_accepts
     server.console_of = lambda identity: (
         f"-----BEGIN SSH HOST KEY KEYS-----\n{HOST_KEY} root@vm\n-----END SSH HOST KEY KEYS-----\n"
     )
-    site.run(ssh_timeout=1)  # nobody answers at the address of the fake
+    site.run(ssh_timeout=1)  # no host answers at the simulated address
     identity = next(iter(server.world.instances))
     known = site.folder / "state" / "known_hosts"
     assert known.read_text() == f"{identity} {HOST_KEY} console\n"
     host = yaml.safe_load(site.captured.read_text())["all"]["hosts"]["oci-vm"]
     assert "StrictHostKeyChecking=yes" in host["ansible_ssh_common_args"]
-    asked = server.requests.count(("POST", "/20160918/instanceConsoleHistories"))
+    captures = server.requests.count(("POST", "/20160918/instanceConsoleHistories"))
     site.run(ssh_timeout=1)
     assert known.read_text() == f"{identity} {HOST_KEY} console\n"
-    assert server.requests.count(("POST", "/20160918/instanceConsoleHistories")) == asked == 1
+    assert server.requests.count(("POST", "/20160918/instanceConsoleHistories")) == captures == 1
 
 
-def test_a_tick_without_success_ends_the_play_for_this_host_and_says_so(site: Site, server: Server) -> None:
+def test_tick_without_capacity_ends_the_play_for_the_host_with_a_message(site: Site, server: Server) -> None:
     server.world.otherwise = "cap"
     code, out = site.run(mode="tick", capacity_interval=3600)
     assert code == 0, out
@@ -224,13 +224,13 @@ def test_a_tick_without_success_ends_the_play_for_this_host_and_says_so(site: Si
 
 
 @pytest.mark.parametrize("playbook", ["playbooks/launch.yml", "site.yml"])
-def test_a_run_that_is_out_of_time_fails_and_says_how_to_go_on(site: Site, server: Server, playbook: str) -> None:
-    """Whoever runs it from make or cron must not believe that there is a machine."""
+def test_max_duration_reached_fails_with_the_command_to_continue(site: Site, server: Server, playbook: str) -> None:
+    """A caller such as make or cron must not continue as if the instance existed."""
     server.world.otherwise = "cap"
     code, out = site.run("-l", "oci-vm", playbook=playbook, max_duration=30, capacity_interval=3600)
     assert code == 2, out
     assert server.posts() == 1
-    # What failed is the last thing on the screen, as words and not as data.
+    # The failure is the last output on the screen, as text and not as data.
     last = " ".join(out.rpartition("oci-vm failed at: ")[2].split())
     assert last.startswith("onebox.stack.oci_instance : Launch the instance not captured after 1 attempt: 500 Internal")
     assert f"Nothing is lost: the same command goes on from {site.folder}/state/coinpilot-ins.json" in last
@@ -238,14 +238,14 @@ def test_a_run_that_is_out_of_time_fails_and_says_how_to_go_on(site: Site, serve
     assert not site.captured.exists()
 
 
-def test_a_wrong_subnet_is_named_before_the_first_request(site: Site, server: Server) -> None:
+def test_wrong_subnet_is_named_before_the_first_request(site: Site, server: Server) -> None:
     code, out = site.run(subnet_id="ocid1.vcn.oc1.ap-chuncheon-1.aaaa")
     assert code == 2
     assert "subnet_id is the OCID of a vcn, not of a subnet" in " ".join(out.split())
     assert server.posts() == 0
 
 
-def test_a_key_without_its_public_half(site: Site, server: Server) -> None:
+def test_private_key_without_public_key_is_reported(site: Site, server: Server) -> None:
     (site.folder / "keys").mkdir()
     (site.folder / "keys" / "coinpilot").write_text("x")
     code, out = site.run()
@@ -254,8 +254,8 @@ def test_a_key_without_its_public_half(site: Site, server: Server) -> None:
     assert server.posts() == 0
 
 
-def test_the_timer_is_only_announced_in_check_mode(site: Site, server: Server) -> None:
-    site.be_a_mac()
+def test_timer_is_only_shown_in_check_mode(site: Site, server: Server) -> None:
+    site.simulate_mac()
     code, out = site.run("--check", "--diff", timer=True)
     assert code == 0, out
     assert "<integer>300</integer>" in out
@@ -269,7 +269,7 @@ def test_final_answer_in_a_run_of_the_timer_removes_the_timer(
     site: Site, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A LaunchAgent removes its own file, and unloads itself as its last action."""
-    site.be_a_mac()
+    site.simulate_mac()
     site.agent.parent.mkdir(parents=True)
     site.agent.write_text("")
     monkeypatch.setenv("ONEBOX_TIMER", "1")
@@ -290,7 +290,7 @@ def test_final_answer_in_a_run_of_the_timer_removes_the_timer(
 
 
 @pytest.mark.skipif(pathlib.Path("/run/systemd/system").is_dir(), reason="this machine has systemd")
-def test_no_systemd_no_timer(site: Site, server: Server) -> None:
+def test_timer_without_systemd_is_refused(site: Site, server: Server) -> None:
     code, out = site.run(timer=True)
     assert code == 2
     assert "This machine has no systemd" in " ".join(out.split())

@@ -1,7 +1,7 @@
-"""The timer of the controller: a laptop with a real systemd for its user, and a Mac's launchd played by a fake.
+"""The timer of the controller: a laptop with a real systemd for its user, and a simulation of a Mac's launchd.
 
-The laptop is a container with systemd and an ordinary user who has this checkout and its Python. launchd cannot be had
-here: the fake launchctl keeps its jobs in a file, and the test starts what the agent's file says, as launchd would.
+The laptop is a container with systemd and an ordinary user who has this checkout and its Python. launchd is not
+available here: the simulated launchctl saves its jobs in a file, and the test runs the agent's argv as launchd would.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class Laptop:
-    """A user's machine: runs playbooks of this checkout, as user 1000."""
+    """A user's host: runs playbooks of this checkout, as user 1000."""
 
     def __init__(self, socket: str, folder: pathlib.Path) -> None:
         self.socket, self.folder = socket, folder
@@ -157,7 +157,7 @@ def inventory(folder: pathlib.Path, server: Server, config_file: pathlib.Path) -
     (folder / "inventories" / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"oci-vm": values}}}))
 
 
-def test_systemd_goes_on_after_a_reboot_until_it_is_won(cloud: tuple[Server, Laptop]) -> None:
+def test_systemd_timer_continues_after_a_reboot_until_the_capture(cloud: tuple[Server, Laptop]) -> None:
     server, laptop = cloud
     server.world.otherwise = "cap"
     announced = laptop.play("--check", "--diff")
@@ -169,11 +169,11 @@ def test_systemd_goes_on_after_a_reboot_until_it_is_won(cloud: tuple[Server, Lap
     assert laptop.manager("is-active", f"{UNIT}.timer") == "active"
     assert laptop.manager("is-enabled", f"{UNIT}.timer") == "enabled"
     first = server.posts()
-    wait_until(lambda: server.posts() > first, "the timer asks again by itself")
+    wait_until(lambda: server.posts() > first, "the timer sends another request")
 
     docker.docker(laptop.socket, "restart", "-t", "5", NAME)
     before = server.posts()
-    wait_until(lambda: server.posts() > before, "the timer asks again after a reboot")
+    wait_until(lambda: server.posts() > before, "the timer sends another request after a reboot")
 
     server.world.otherwise = "ok"
     wait_until(lambda: not (laptop.units / f"{UNIT}.timer").exists(), "the timer removes itself")
@@ -183,12 +183,12 @@ def test_systemd_goes_on_after_a_reboot_until_it_is_won(cloud: tuple[Server, Lap
     assert laptop.captured.exists()
     assert len(server.world.instances) == 1
     after = server.posts()
-    time.sleep(5)  # two intervals: nothing more may come
+    time.sleep(5)  # two intervals: no further request may be sent
     assert server.posts() == after
 
 
-def be_a_mac(laptop: Laptop) -> dict[str, str]:
-    """A uname and a launchctl; returns the environment in which they are found."""
+def simulate_mac(laptop: Laptop) -> dict[str, str]:
+    """Simulate uname and launchctl; returns the environment in which they are found."""
     laptop.launchd.write_text(json.dumps({"jobs": {}, "disabled": {}, "domains": ["gui/1000"], "macos": 15, "slow": 0}))
     for name, text in {
         "uname": "echo Darwin",
@@ -208,7 +208,7 @@ def jobs(laptop: Laptop) -> dict[str, t.Any]:
 
 
 def fire(laptop: Laptop, environ: dict[str, str]) -> str:
-    """Start the agent as launchd does: its words, its folder, its environment (but a locale this system has)."""
+    """Start the agent as launchd does: its argv, folder and environment, with a locale that this system has."""
     agent = plistlib.loads(laptop.agent.read_bytes())
     assert agent["RunAtLoad"] is True
     assert agent["StartInterval"] == 2
@@ -225,9 +225,9 @@ def fire(laptop: Laptop, environ: dict[str, str]) -> str:
     return done.stdout
 
 
-def test_launchd_until_it_is_won(cloud: tuple[Server, Laptop]) -> None:
+def test_launchd_agent_runs_until_the_capture(cloud: tuple[Server, Laptop]) -> None:
     server, laptop = cloud
-    environ = be_a_mac(laptop)
+    environ = simulate_mac(laptop)
     server.world.script[:] = ["cap", "cap", "ok"]
     laptop.play(**environ)
     assert list(jobs(laptop)) == [f"gui/1000/dev.{UNIT}"]
@@ -242,9 +242,9 @@ def test_launchd_until_it_is_won(cloud: tuple[Server, Laptop]) -> None:
     assert server.posts() == 3
 
 
-def test_launchd_is_left_at_once_when_a_person_ends_the_launch_loop(cloud: tuple[Server, Laptop]) -> None:
+def test_launchd_agent_is_removed_when_a_user_ends_the_launch_loop(cloud: tuple[Server, Laptop]) -> None:
     server, laptop = cloud
-    environ = be_a_mac(laptop)
+    environ = simulate_mac(laptop)
     server.world.otherwise = "cap"
     laptop.play(**environ)
     assert len(jobs(laptop)) == 1

@@ -1,7 +1,6 @@
-"""The real SDK against the fake, which verifies every signature: all three ways to sign in, one POST for one launch,
-and what each way of getting no answer is taken for.
+"""The real SDK against the simulated cloud, which verifies every signature and returns recorded answers.
 
-Oracle itself has no test double; the fake serves recorded answers.
+The tests cover all three kinds of authentication, one POST for each launch, and the meaning of each missing answer.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ def failure(server: Server, account: TestAccount, token: str = "t1") -> errors.A
     return caught.value.answer
 
 
-def test_api_key(server: Server, account: TestAccount) -> None:
+def test_api_key_signs_a_launch(server: Server, account: TestAccount) -> None:
     opened = session(server, account)
     assert (opened.region, opened.tenancy_id, opened.place) == ("ap-chuncheon-1", TENANCY, server.endpoint)
     instance = Api(opened, COMPARTMENT).launch(BODY, "t1")
@@ -58,12 +57,14 @@ def test_api_key(server: Server, account: TestAccount) -> None:
     assert server.world.launches[0][2:] == ("t1", BODY)
 
 
-def test_session_token(server: Server, account: TestAccount) -> None:
+def test_session_token_signs_a_read(server: Server, account: TestAccount) -> None:
     assert api(server, account, config_profile="TOKEN").domains() == ["Uocm:AP-CHUNCHEON-1-AD-1"]
     assert server.refused == []
 
 
-def test_instance_principal(server: Server, account: TestAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_instance_principal_signs_a_launch(
+    server: Server, account: TestAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OCI_METADATA_BASE_URL", f"{server.endpoint}/opc/v2")
     opened = session(server, account, auth="instance_principal", config_file="/nowhere")
     assert (opened.region, opened.tenancy_id) == ("ap-chuncheon-1", TENANCY)
@@ -76,12 +77,12 @@ def test_instance_principal(server: Server, account: TestAccount, monkeypatch: p
 def test_one_attempt_is_one_post(
     server: Server, account: TestAccount, monkeypatch: pytest.MonkeyPatch, word: str
 ) -> None:
-    """Also where the environment asks the SDK for retries and a circuit breaker: a peer's module sends eight."""
+    """Also if the environment enables the SDK's retries and circuit breaker: another module sends eight POSTs."""
     monkeypatch.setenv("OCI_SDK_DEFAULT_RETRY_ENABLED", "true")
     monkeypatch.setenv("OCI_SDK_DEFAULT_CIRCUITBREAKER_ENABLED", "true")
     server.world.script[:] = [word] * 15
     used = api(server, account)
-    for number in range(1, 13):  # more than the ten after which a breaker would open
+    for number in range(1, 13):  # more than the ten failures after which the circuit breaker would open
         with pytest.raises(CallFailed) as caught:
             used.launch(BODY, "t")
         assert caught.value.answer.how == errors.ANSWERED
@@ -111,30 +112,30 @@ def test_no_answer_is_an_unknown_outcome_and_unsent_is_not(server: Server, accou
     assert len(server.world.instances) == 2
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
+        unused_port = f"http://127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(CallFailed) as caught:
-        api(server, account, endpoint=nobody).launch(BODY, "c")
+        api(server, account, endpoint=unused_port).launch(BODY, "c")
     assert caught.value.answer.how == errors.UNSENT
     with pytest.raises(CallFailed) as caught:
         api(server, account, endpoint="http://no-such-host.invalid:80").launch(BODY, "c")
     assert caught.value.answer.how == errors.UNSENT
 
 
-def test_a_token_replays_the_same_bytes(server: Server, account: TestAccount) -> None:
+def test_repeated_request_with_the_same_token_has_the_same_instance(server: Server, account: TestAccount) -> None:
     server.world.script[:] = ["reset-after-create"]
     failure(server, account, "same")
     assert api(server, account).launch(BODY, "same")["id"] == next(iter(server.world.instances))
     assert len(server.world.instances) == 1
 
 
-def test_all_pages(server: Server, account: TestAccount) -> None:
+def test_list_reads_all_pages(server: Server, account: TestAccount) -> None:
     used = api(server, account)
     ids = {used.launch({**BODY, "displayName": f"vm{number}"}, f"t{number}")["id"] for number in range(3)}
     assert {row["id"] for row in used.instances()} == ids
     assert sum(path.endswith("/instances") and method == "GET" for method, path in server.requests) == 3
 
 
-def test_the_way_of_an_instance(server: Server, account: TestAccount) -> None:
+def test_instance_is_launched_read_and_terminated(server: Server, account: TestAccount) -> None:
     used = api(server, account)
     made = used.launch(BODY, "t")["id"]
     deadline = time.monotonic() + 10
@@ -150,7 +151,7 @@ def test_the_way_of_an_instance(server: Server, account: TestAccount) -> None:
     assert used.boot_volumes(BODY["availabilityDomain"], made) == []
 
 
-def test_a_failed_work_request_says_why(server: Server, account: TestAccount) -> None:
+def test_failed_work_request_has_the_reason(server: Server, account: TestAccount) -> None:
     server.world.script[:] = ["wr-capacity"]
     used = api(server, account)
     made = used.launch(BODY, "t")["id"]
@@ -164,7 +165,7 @@ def test_a_failed_work_request_says_why(server: Server, account: TestAccount) ->
     assert used.boot_volumes(BODY["availabilityDomain"], made) == []
 
 
-# --- signing in fails with a reason ---
+# --- failures of the authentication have a reason ---
 
 
 def rewrite(account: TestAccount, folder: pathlib.Path, **changes: str) -> str:
@@ -176,7 +177,7 @@ def rewrite(account: TestAccount, folder: pathlib.Path, **changes: str) -> str:
     return str(config)
 
 
-def test_a_wrong_key_is_refused_by_the_server(server: Server, account: TestAccount, tmp_path: pathlib.Path) -> None:
+def test_wrong_key_is_refused_by_the_server(server: Server, account: TestAccount, tmp_path: pathlib.Path) -> None:
     other = new_key()
     (tmp_path / "other.pem").write_bytes(pem(other))
     config = rewrite(account, tmp_path, key_file=str(tmp_path / "other.pem"))
@@ -186,7 +187,7 @@ def test_a_wrong_key_is_refused_by_the_server(server: Server, account: TestAccou
     assert "does not fit" in server.refused[0]
 
 
-def test_a_wrong_clock_is_refused_by_the_server(server: Server, account: TestAccount) -> None:
+def test_wrong_clock_is_refused_by_the_server(server: Server, account: TestAccount) -> None:
     server.wall = lambda: time.time() + 400
     with pytest.raises(CallFailed) as caught:
         api(server, account).domains()
@@ -195,7 +196,7 @@ def test_a_wrong_clock_is_refused_by_the_server(server: Server, account: TestAcc
     assert 390 < served - time.time() < 410
 
 
-def test_a_key_with_a_passphrase(server: Server, account: TestAccount, tmp_path: pathlib.Path) -> None:
+def test_encrypted_key_needs_its_passphrase(server: Server, account: TestAccount, tmp_path: pathlib.Path) -> None:
     locked = new_key()
     (tmp_path / "locked.pem").write_bytes(pem(locked, "secret words"))
     changes = {"key_file": str(tmp_path / "locked.pem"), "fingerprint": fingerprint(locked)}
@@ -216,7 +217,9 @@ def test_a_key_with_a_passphrase(server: Server, account: TestAccount, tmp_path:
         ({"endpoint": "ftp://x"}, "endpoint must be http(s)://host[:port]"),
     ],
 )
-def test_refused(server: Server, account: TestAccount, changes: dict[str, str], says: str) -> None:
+def test_invalid_account_option_is_refused(
+    server: Server, account: TestAccount, changes: dict[str, str], says: str
+) -> None:
     with pytest.raises(OciError) as caught:
         api(server, account, **changes).domains()
     assert says in str(caught.value)
@@ -230,7 +233,7 @@ def test_refused(server: Server, account: TestAccount, changes: dict[str, str], 
         ({"key_file": "/nowhere/key.pem"}, "/nowhere/key.pem"),
     ],
 )
-def test_bad_profile(
+def test_invalid_profile_is_refused(
     server: Server, account: TestAccount, tmp_path: pathlib.Path, changes: dict[str, str], says: str
 ) -> None:
     with pytest.raises(OciError) as caught:
@@ -239,13 +242,15 @@ def test_bad_profile(
     assert "profile DEFAULT of" in str(caught.value)
 
 
-def test_instance_principal_elsewhere(server: Server, account: TestAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_instance_principal_outside_of_oracle_is_refused(
+    server: Server, account: TestAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OCI_METADATA_BASE_URL", f"{server.endpoint}/opc/v9")
     with pytest.raises(OciError, match="instance_principal does not work here"):
         session(server, account, auth="instance_principal")
 
 
-# --- the fake itself: it must be able to say no ---
+# --- the simulated server must refuse wrong signatures ---
 
 
 def signed(server: Server, account: TestAccount, **changes: str) -> int:
@@ -276,7 +281,7 @@ def signed(server: Server, account: TestAccount, **changes: str) -> int:
     return connection.getresponse().status
 
 
-def test_the_fake_verifies(server: Server, account: TestAccount) -> None:
+def test_simulated_server_verifies_each_signature(server: Server, account: TestAccount) -> None:
     assert signed(server, account) == 200
     assert signed(server, account, identity="someone/else/aa") == 401
     assert signed(server, account, version="2") == 401

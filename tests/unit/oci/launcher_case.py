@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A launcher on a simulated cloud, and what it sent."""
+"""A launcher on a simulated cloud, and the requests that it sent."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def times(run: Run) -> list[float]:
     return [when for when, unused, unused, unused in run.world.launches]
 
 
-def asked(run: Run) -> list[str]:
+def tried_domains(run: Run) -> list[str]:
     return [str(body["availabilityDomain"])[-1] for unused, unused, unused, body in run.world.launches]
 
 
 def stop_after(run: Run, kind: str, action: t.Callable[[], None]) -> None:
-    """Run until the first unknown outcome, do something to the world, and end this process."""
+    """Run until the first unknown outcome, change the world with ``action``, and end this process."""
     launcher = run.start()
     launcher.step()
     action()

@@ -1,4 +1,4 @@
-"""The wait for a login, with a program in the place of ssh that says what ssh says."""
+"""The wait for a login, with a program in place of ssh that prints ssh's recorded output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHANGED = "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nHost key verificati
 
 
 def wait(folder: pathlib.Path, seconds: int, *answers: tuple[int, str]) -> tuple[int, str, int]:
-    """Exit code, output, and how often ssh was called. The last answer is given from then on."""
+    """Exit code, output, and how often ssh was called. After the last answer, that answer is repeated."""
     lines = ["#!/bin/sh", 'n=$(cat "$0.count" 2>/dev/null || echo 0)', 'echo $((n + 1)) >"$0.count"', "case $n in"]
     for number, (code, text) in enumerate(answers):
         pattern = str(number) if number < len(answers) - 1 else "*"
@@ -26,17 +26,17 @@ def wait(folder: pathlib.Path, seconds: int, *answers: tuple[int, str]) -> tuple
     return done.returncode, done.stdout.strip(), int((folder / "ssh.count").read_text())
 
 
-def test_a_machine_that_is_ready(tmp_path: pathlib.Path) -> None:
+def test_login_succeeds_on_a_ready_host(tmp_path: pathlib.Path) -> None:
     assert wait(tmp_path, 0, (0, "")) == (0, "", 1)
 
 
-def test_one_that_boots_first(tmp_path: pathlib.Path) -> None:
+def test_login_waits_for_a_host_that_boots(tmp_path: pathlib.Path) -> None:
     refused = (255, "ssh: connect to host 203.0.113.10 port 22: Connection refused")
     assert wait(tmp_path, 30, refused, (255, "Permission denied (publickey)."), (1, ""), (0, "")) == (0, "", 4)
 
 
 @pytest.mark.parametrize("text", CHANGED.splitlines())
-def test_another_host_key_is_not_waited_for(tmp_path: pathlib.Path, text: str) -> None:
+def test_login_with_another_host_key_fails_at_once(tmp_path: pathlib.Path, text: str) -> None:
     assert wait(tmp_path, 600, (255, text)) == (3, text, 1)
 
 
@@ -44,5 +44,5 @@ def test_last_output_of_ssh_is_reported_after_the_timeout(tmp_path: pathlib.Path
     assert wait(tmp_path, 0, (255, "Permission denied (publickey).")) == (4, "Permission denied (publickey).", 1)
 
 
-def test_a_first_boot_that_does_not_end(tmp_path: pathlib.Path) -> None:
+def test_login_fails_if_the_first_boot_does_not_end(tmp_path: pathlib.Path) -> None:
     assert wait(tmp_path, 0, (1, ""))[:2] == (5, "")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 DEFAULT = Policy()
 
 
-def test_defaults() -> None:
+def test_default_waits_match_the_documentation() -> None:
     assert (DEFAULT.capacity_interval, DEFAULT.throttle_base, DEFAULT.throttle_max) == (300, 900, 3600)
     assert (DEFAULT.jitter_max, DEFAULT.interval_floor) == (120, 300)
 
@@ -25,9 +25,9 @@ def test_throttle_doubles_up_to_the_cap(level: int, seed: int) -> None:
 
 
 @given(st.floats(0, 10**7), st.integers(0, 2**32))
-def test_retry_after_is_honoured_but_not_beyond_a_day(asked: float, seed: int) -> None:
-    wait = DEFAULT.throttle_wait(0, asked, random.Random(seed).random)
-    assert max(900, min(asked, RETRY_AFTER_MAX)) <= wait <= max(900, RETRY_AFTER_MAX) + 120
+def test_retry_after_is_honoured_but_not_beyond_a_day(wanted: float, seed: int) -> None:
+    wait = DEFAULT.throttle_wait(0, wanted, random.Random(seed).random)
+    assert max(900, min(wanted, RETRY_AFTER_MAX)) <= wait <= max(900, RETRY_AFTER_MAX) + 120
 
 
 @given(st.integers(0, 2**32), st.floats(0, 900), st.floats(0, 120), st.integers(1, 9))
@@ -40,7 +40,7 @@ def test_rounds_are_never_closer_than_the_floor(seed: int, interval: float, jitt
 
 
 @given(st.floats(300, 7 * 86400), st.floats(0, 900), st.integers(0, 2**32))
-def test_what_is_added_at_random_is_bounded_by_the_wait_and_by_the_option(wait: float, most: float, seed: int) -> None:
+def test_random_extension_is_bounded_by_the_wait_and_by_the_option(wait: float, most: float, seed: int) -> None:
     policy = Policy(capacity_interval=wait, jitter_max=most)
     assert 0 <= policy.capacity_wait(1, random.Random(seed).random) - wait <= min(most, wait / 10) + 1e-6
 
@@ -52,7 +52,7 @@ def test_network_waits_grow_to_the_normal_interval() -> None:
     assert waits[-1] == 300
 
 
-def test_the_same_request_is_not_repeated_below_the_floor() -> None:
+def test_same_request_is_not_repeated_below_the_floor() -> None:
     assert [DEFAULT.replay_interval(count) for count in range(2)] == [300, 300]
     assert [Policy(capacity_interval=900).replay_interval(count) for count in range(4)] == [300, 600, 900, 900]
 
@@ -67,7 +67,7 @@ def test_the_same_request_is_not_repeated_below_the_floor() -> None:
         ("capacity_interval", 10.0**9),
     ],
 )
-def test_refused(option: str, value: float) -> None:
+def test_option_out_of_bounds_is_refused(option: str, value: float) -> None:
     with pytest.raises(OciError, match=option):
         Policy(**{option: value})
 

@@ -1,4 +1,4 @@
-"""The error table against recorded answers: each with the verdict that is right for it."""
+"""The error table against recorded answers, each with its expected verdict."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ RIGHT = {
 }
 
 
-def test_every_recorded_refusal_is_judged_here() -> None:
+def test_every_recorded_refusal_has_a_verdict_here() -> None:
     assert set(RIGHT) == set(REFUSALS)
 
 
 @pytest.mark.parametrize("word", sorted(RIGHT))
-def test_launch(word: str) -> None:
+def test_recorded_launch_answer_has_its_verdict(word: str) -> None:
     verdict, rule = classify(answer_of(Refused(word)), launch=True)
     assert verdict == RIGHT[word]
     assert rule.name != "unknown"
 
 
 @pytest.mark.parametrize("word", ["500-other", "502-html", "504-empty", "409-state"])
-def test_a_read_that_fails_in_passing_is_only_tried_again(word: str) -> None:
+def test_temporary_failure_of_a_read_is_retried(word: str) -> None:
     assert classify(answer_of(Refused(word)), launch=False)[0] == errors.NETWORK
 
 
@@ -69,11 +69,11 @@ def test_a_read_that_fails_in_passing_is_only_tried_again(word: str) -> None:
         (Answer(302, "", "moved"), True, errors.ABORT),
     ],
 )
-def test_by_hand(answer: Answer, launch: bool, verdict: str) -> None:
+def test_constructed_answer_has_its_verdict(answer: Answer, launch: bool, verdict: str) -> None:
     assert classify(answer, launch=launch)[0] == verdict
 
 
-def test_unknown_answer_is_named_unknown() -> None:
+def test_unknown_answer_is_reported_as_unknown() -> None:
     answer = Answer(418, "Teapot", "short and stout", "REQ1")
     verdict, rule = classify(answer, launch=True)
     text = errors.explain(answer, rule, "Launching x")
@@ -82,25 +82,25 @@ def test_unknown_answer_is_named_unknown() -> None:
     assert "REQ1" in text
 
 
-def test_every_stopping_row_has_a_fix() -> None:
+def test_every_rule_that_stops_has_a_fix() -> None:
     for rule in errors.RULES:
         if errors.ABORT in (rule.launch,) or rule.launch in (errors.SETTLING, errors.BUSY, errors.VERIFY):
             assert rule.fix, rule.name
         assert rule.seen, rule.name
 
 
-def test_the_guide_has_every_row() -> None:
+def test_guide_has_every_rule() -> None:
     guide = (ROOT / "docs" / "oci.md").read_text()
     for rule in errors.RULES:
         assert f"| {rule.name} |" in guide
 
 
-def test_an_answer_reads_on_one_line() -> None:
+def test_answer_fits_on_one_line() -> None:
     shown = str(answer_of(Refused("502-html")))
     assert "\n" not in shown
     assert shown.startswith("502 <html>")
     assert len(str(Answer(500, "X", "y" * 9000))) < 300
 
 
-def test_the_fake_gate_knows_only_recorded_words() -> None:
+def test_simulated_cloud_knows_only_recorded_answers() -> None:
     assert set(REFUSALS) >= GATE - {"reset-before-create", "unreachable"}

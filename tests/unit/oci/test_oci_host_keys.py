@@ -1,4 +1,4 @@
-"""The host keys from the serial console: whole, of the kind they claim, and never a reason to fail."""
+"""The host keys from the serial console: complete, of the right type, and never a reason to fail."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def read(*answers: str | CallFailed | None) -> tuple[list[str], str]:
     return host_keys.read(Console(*answers), "i", 60, world)
 
 
-def test_read_waits_for_the_keys_and_survives_failing_reads() -> None:
+def test_read_waits_for_the_keys_and_retries_failed_reads() -> None:
     busy = CallFailed(Answer(500, "InternalError"))
     assert read(None, busy, "still booting", f"{BEGIN}\n{ED}\n{END}") == ([ED], "")
 

@@ -9,11 +9,11 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch import events
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import Size
-from launcher_case import asked, start, times, words
+from launcher_case import start, times, tried_domains, words
 from oci_simulation import DAY, make_spec
 
 
-def test_at_the_first_try() -> None:
+def test_launch_at_the_first_attempt_is_captured() -> None:
     run = start("ok")
     outcome = run.block()
     assert outcome.captured is not None
@@ -21,24 +21,24 @@ def test_at_the_first_try() -> None:
     assert outcome.captured.state == "RUNNING"
     assert outcome.captured.public_ip == "203.0.113.10"
     assert words(run) == ["ok"]
-    # a second run finds it and sends nothing
+    # a second run finds the instance and does not send a request
     again = run.block()
     assert again.captured == outcome.captured
     assert not again.created
     assert words(run) == ["ok"]
 
 
-def test_capacity_takes_turns_and_the_first_domain_shifts() -> None:
+def test_capacity_answers_rotate_the_domains() -> None:
     run = start(*["cap"] * 7, domains=3)
     assert run.block().captured is not None
-    assert asked(run) == ["1", "2", "3", "2", "3", "1", "3", "1"]
+    assert tried_domains(run) == ["1", "2", "3", "2", "3", "1", "3", "1"]
     gaps = [later - earlier for earlier, later in zip(times(run), times(run)[1:])]
-    # Evenly: no two close together, and no round sooner than the interval after the one before.
+    # Evenly: no two requests close together, and no round earlier than the interval after the previous one.
     assert all(100 <= gap <= 110 for gap in gaps)
     assert all(later - earlier >= 300 for earlier, later in zip(times(run), times(run)[3:]))
 
 
-def test_a_ladder_of_sizes_makes_a_round_longer_and_not_denser() -> None:
+def test_several_sizes_lengthen_the_round_without_more_requests_a_minute() -> None:
     run = start(otherwise="cap", domains=3, spec=make_spec(sizes=(Size(2, 12), Size(1, 6))))
     run.block(max_duration=3600)
     gaps = [later - earlier for earlier, later in zip(times(run), times(run)[1:])]
@@ -49,13 +49,13 @@ def test_a_ladder_of_sizes_makes_a_round_longer_and_not_denser() -> None:
 def test_429_stops_the_round_and_continues_with_the_same_domain() -> None:
     run = start("cap", "429", "429", "429", "429", domains=3)
     assert run.block().captured is not None
-    assert asked(run) == ["1", "2", "2", "2", "2", "2"]
+    assert tried_domains(run) == ["1", "2", "2", "2", "2", "2"]
     gaps = [later - earlier for earlier, later in zip(times(run)[1:], times(run)[2:])]
     for gap, wait in zip(gaps, (900, 1800, 3600, 3600)):
         assert wait <= gap <= wait + 120
 
 
-def test_retry_after() -> None:
+def test_retry_after_header_extends_the_wait() -> None:
     run = start("429:7000")
     assert run.block().captured is not None
     assert 7000 <= times(run)[1] - times(run)[0] <= 7120
@@ -75,7 +75,7 @@ def test_one_tick_is_one_round_and_not_more_often_than_allowed() -> None:
     run = start(otherwise="cap", domains=2)
     first = run.tick()
     assert first.captured is None
-    assert asked(run) == ["1", "2"]
+    assert tried_domains(run) == ["1", "2"]
     assert first.next_attempt_at is not None
     assert 150 <= first.next_attempt_at - run.clock.wall <= 165
     for _unused in range(5):
@@ -83,7 +83,7 @@ def test_one_tick_is_one_round_and_not_more_often_than_allowed() -> None:
     assert len(words(run)) == 2
     run.clock.sleep(166)
     run.tick()
-    assert asked(run) == ["1", "2", "2", "1"]
+    assert tried_domains(run) == ["1", "2", "2", "1"]
 
 
 def test_max_duration_ends_before_the_next_wait() -> None:
@@ -95,7 +95,7 @@ def test_max_duration_ends_before_the_next_wait() -> None:
     assert run.events[-1].kind == events.STOPPED
 
 
-def test_max_attempts() -> None:
+def test_max_attempts_reached_ends_the_launch_loop() -> None:
     run = start(otherwise="cap")
     run.max_attempts = 3
     with pytest.raises(OciError, match="3 launch requests.*max_attempts"):
@@ -103,16 +103,16 @@ def test_max_attempts() -> None:
     assert len(words(run)) == 3
 
 
-def test_a_domain_without_the_shape_is_left_out_for_a_day() -> None:
+def test_domain_without_the_shape_is_skipped_for_a_day() -> None:
     run = start("404-shape", *["cap"] * 360, domains=2)
     run.block(max_duration=DAY - 100)
-    assert asked(run).count("1") == 1
-    assert 250 < asked(run).count("2") <= 288  # it has the whole round for itself
+    assert tried_domains(run).count("1") == 1
+    assert 250 < tried_domains(run).count("2") <= 288  # it has the whole round for itself
     run.block(max_duration=4000)
-    assert asked(run).count("1") > 1
+    assert tried_domains(run).count("1") > 1
 
 
-def test_no_domain_has_the_shape() -> None:
+def test_shape_missing_in_every_domain_is_refused() -> None:
     run = start("404-shape", "404-shape", domains=2)
     with pytest.raises(OciError, match="no availability domain .* has the shape"):
         run.block()
@@ -130,7 +130,7 @@ def test_no_domain_has_the_shape() -> None:
         ("404-volume", "boot volume"),
     ],
 )
-def test_stops_at_once(word: str, says: str) -> None:
+def test_permanent_refusal_stops_at_once(word: str, says: str) -> None:
     run = start(word)
     with pytest.raises(OciError) as caught:
         run.block()
@@ -141,40 +141,40 @@ def test_stops_at_once(word: str, says: str) -> None:
     assert run.block().captured is not None
 
 
-def test_account_restriction_is_noticed() -> None:
+def test_account_restriction_is_reported() -> None:
     run = start("cap", "cap", "404-auth")
-    with pytest.raises(OciError, match="taken 2 times before: the account may have been restricted"):
+    with pytest.raises(OciError, match="accepted 2 times before: the account may have been restricted"):
         run.block()
 
 
-def test_network_of_a_role_that_was_just_made() -> None:
+def test_new_network_that_is_not_known_everywhere_is_retried() -> None:
     assert start("400-related").block().captured is not None
     with pytest.raises(OciError, match="subnet_id and policies"):
         start("400-related", "400-related").block()
 
 
-def test_busy_is_bounded() -> None:
+def test_busy_answers_are_retried_a_limited_number_of_times() -> None:
     run = start(otherwise="409-state")
     with pytest.raises(OciError, match="11 times"):
         run.block()
     assert len(words(run)) == 11
 
 
-def test_network_down_for_hours() -> None:
+def test_network_failure_for_hours_is_not_an_attempt() -> None:
     run = start(*["unreachable"] * 60)
     assert run.block().captured is not None
     assert run.clock.steady > 4 * 3600
-    assert run.context.state.attempts == 1  # what never left does not count
+    assert run.context.state.attempts == 1  # requests that were not sent do not count
 
 
-def test_reads_that_fail_never_become_launches() -> None:
+def test_failed_reads_never_cause_a_launch() -> None:
     faults = iter(["502-html", "429", "unreachable", "reset", "500-other"])
     run = start("ok", reads=lambda: next(faults, ""))
     assert run.block().captured is not None
     assert words(run) == ["ok"]
 
 
-def test_a_list_that_is_refused_stops() -> None:
+def test_refused_list_stops_the_launch_loop() -> None:
     run = start("ok", reads=lambda: "404-auth")
     with pytest.raises(OciError, match="Reading the state"):
         run.block()

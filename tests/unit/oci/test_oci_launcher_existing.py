@@ -13,10 +13,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec impor
 from launcher_case import existing, start, stop_after, words
 from oci_simulation import make_spec
 
-# --- what is there already ---
+# --- existing instances ---
 
 
-def test_a_lost_state_file_adopts() -> None:
+def test_instance_is_adopted_after_the_loss_of_the_state_file() -> None:
     run = start()
     run.block()
     run.disk = ""
@@ -25,33 +25,33 @@ def test_a_lost_state_file_adopts() -> None:
     assert len(run.world.instances) == 1
 
 
-def test_two_of_ours_stop_everything() -> None:
+def test_two_running_instances_stop_the_launch_loop() -> None:
     run = start()
     existing(run, "coinpilot-ins", "coinpilot-ins")
     existing(run, "coinpilot-ins", "coinpilot-ins")
-    with pytest.raises(OciError, match="2 instances carry the tag"):
+    with pytest.raises(OciError, match="2 instances have the tag"):
         run.block()
 
 
-def test_the_same_name_made_by_hand() -> None:
+def test_foreign_instance_of_the_same_name_is_refused() -> None:
     run = start()
     existing(run, "coinpilot-ins", "")
-    with pytest.raises(OciError, match="did not make"):
+    with pytest.raises(OciError, match="did not create"):
         run.block()
     assert words(run) == []
 
 
-def test_another_size_is_not_a_success() -> None:
+def test_instance_of_another_size_fails() -> None:
     run = start()
     existing(run, "coinpilot-ins", "coinpilot-ins", ocpus=1)
-    with pytest.raises(OciError, match="1 OCPU / 12 GB, but .* 2 OCPU / 12 GB is asked for"):
+    with pytest.raises(OciError, match="1 OCPU / 12 GB, but .* 2 OCPU / 12 GB is requested"):
         run.block()
 
 
 # --- opt-in ---
 
 
-def test_size_ladder() -> None:
+def test_smaller_size_is_requested_after_the_preferred_one() -> None:
     run = start("cap", "cap", "cap", "ok", domains=2, spec=make_spec(sizes=(Size(2, 12), Size(1, 6))))
     outcome = run.block()
     assert outcome.captured is not None
@@ -60,19 +60,19 @@ def test_size_ladder() -> None:
     assert sizes == [2, 2, 1, 1]
 
 
-def test_fault_domains() -> None:
+def test_fault_domains_are_tried_in_turn() -> None:
     run = start("cap", "ok", spec=make_spec(fault_domains=("FAULT-DOMAIN-1", "FAULT-DOMAIN-2")))
     assert run.block().captured is not None
     assert [body["faultDomain"][-1] for unused, unused, unused, body in run.world.launches] == ["1", "2"]
 
 
-def test_a_fixed_shape() -> None:
+def test_fixed_shape_is_requested_without_a_size() -> None:
     run = start("ok", spec=make_spec(shape=freetier.MICRO_SHAPE))
     assert run.block().captured is not None
 
 
 @pytest.mark.parametrize("jump", [-(10**6), 10**6])
-def test_the_clock_jumps_while_waiting(jump: float) -> None:
+def test_clock_jump_during_a_wait_delays_at_most_one_wait(jump: float) -> None:
     run = start("cap", "ok")
     run.block(max_duration=100)
     run.clock.wall += jump
@@ -82,7 +82,7 @@ def test_the_clock_jumps_while_waiting(jump: float) -> None:
 
 
 @pytest.mark.parametrize("word", ["reset-before-create", "wr-capacity"])
-def test_domains_that_are_found_out_also_after_a_restart(word: str) -> None:
+def test_unnamed_domains_are_found_after_a_restart(word: str) -> None:
     run = start(word, "cap", "ok", domains=2)
     run.discover = True
     with pytest.raises(StopIteration):
@@ -98,7 +98,7 @@ def test_region_without_domains_is_refused() -> None:
         run.block()
 
 
-def test_a_timer_gets_on_after_the_clock_was_set_back() -> None:
+def test_ticks_continue_after_the_clock_was_set_back() -> None:
     run = start("cap", "ok")
     run.tick()
     run.clock.wall -= 10**6
@@ -109,7 +109,7 @@ def test_a_timer_gets_on_after_the_clock_was_set_back() -> None:
     assert any(captured)
 
 
-def test_lines_are_readable() -> None:
+def test_event_lines_are_readable_on_a_terminal() -> None:
     event = events.Event(events.ANSWERED, "vm", "AD-1: out of capacity", 3, 1_780_000_000, 1_779_990_000, 901)
     shown = events.line(event)
     assert shown.startswith("[vm] AD-1: out of capacity; next request at ")

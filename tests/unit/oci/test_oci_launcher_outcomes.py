@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.oci import freetier
 from ansible_collections.onebox.stack.plugins.module_utils.oci.errors import OciError
 from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.spec import Size
-from launcher_case import asked, start, stop_after, times, words
+from launcher_case import start, stop_after, times, tried_domains, words
 from oci_simulation import make_spec
 from oci_world import COMPARTMENT
 
@@ -44,7 +44,7 @@ def test_429_on_the_replay_keeps_the_outcome_unknown() -> None:
     assert tokens[0] == tokens[1] == tokens[2] != tokens[3]
 
 
-def test_a_spent_token_is_replaced() -> None:
+def test_spent_token_is_replaced() -> None:
     run = start("reset-after-create:9000")
     run.hook = lambda place: None
     with pytest.raises(StopIteration):
@@ -58,19 +58,19 @@ def test_a_spent_token_is_replaced() -> None:
 # --- limits ---
 
 
-def test_false_limit_alarm() -> None:
+def test_false_limit_alarm_does_not_stop_the_launch_loop() -> None:
     run = start("limit", "limit", "cap")
     assert run.block().captured is not None
 
 
-def test_a_limit_that_lasts_is_believed() -> None:
+def test_limit_that_lasts_is_accepted() -> None:
     run = start(otherwise="limit")
     with pytest.raises(OciError, match="too long for a false alarm.*Terminate unused instances"):
         run.block()
     assert 6 * 3600 <= run.clock.steady <= 8 * 3600
 
 
-def test_a_real_limit_by_our_own_count() -> None:
+def test_limit_confirmed_by_our_own_count_stops() -> None:
     run = start("cap", "limit")
     run.world._create({"shape": freetier.ARM_SHAPE, "compartmentId": COMPARTMENT, "displayName": "other"}, "ok", 0)
     run.spec = make_spec(sizes=(Size(2, 12),))
@@ -88,11 +88,11 @@ def test_late_capacity_failure_is_cleaned_up_and_the_launch_loop_continues() -> 
     assert outcome.captured is not None
     failed = run.world.instances["ocid1.instance.oc1.ap-chuncheon-1.i0001"]
     assert failed.boot_volume_deleted
-    assert asked(run) == ["1", "2", "2"]
+    assert tried_domains(run) == ["1", "2", "2"]
     assert [one.id for one in run.world.alive()] == [outcome.captured.id]
 
 
-def test_stuck_in_provisioning_is_terminated_first() -> None:
+def test_instance_stuck_in_provisioning_is_terminated_first() -> None:
     run = start("stuck-provisioning", "ok")
     assert run.block().captured is not None
     first = run.world.instances["ocid1.instance.oc1.ap-chuncheon-1.i0001"]
@@ -100,23 +100,23 @@ def test_stuck_in_provisioning_is_terminated_first() -> None:
     assert times(run)[1] >= first.terminated + run.world.terminate_seconds
 
 
-def test_a_late_failure_for_another_reason_stops() -> None:
+def test_late_failure_for_another_reason_stops() -> None:
     run = start("wr-other")
     with pytest.raises(OciError, match=r"terminated while it started: The image is damaged\."):
         run.block()
     assert run.block().captured is not None
 
 
-def test_terminated_by_somebody_while_it_started() -> None:
+def test_termination_by_a_user_during_the_start_stops() -> None:
     run = start("ok")
     run.world.boot_seconds = 5000
     with pytest.raises(StopIteration):
         stop_after(run, "", lambda: run.world.terminate("ocid1.instance.oc1.ap-chuncheon-1.i0001"))
-    with pytest.raises(OciError, match="somebody terminated it"):
+    with pytest.raises(OciError, match="a user terminated it"):
         run.block()
 
 
-def test_terminated_by_somebody_after_it_ran() -> None:
+def test_termination_by_a_user_after_the_capture_stops() -> None:
     run = start("ok")
     run.block()
     run.world.terminate("ocid1.instance.oc1.ap-chuncheon-1.i0001")
@@ -130,7 +130,7 @@ def test_terminated_by_somebody_after_it_ran() -> None:
     assert len(words(run)) == 2
 
 
-def test_late_network_card_is_waited_for() -> None:
+def test_launcher_waits_for_a_late_network_card() -> None:
     run = start("ok")
     run.world.vnic_seconds = 400
     assert run.block().captured is not None
@@ -146,7 +146,7 @@ def test_missing_public_address_is_reported() -> None:
     assert len(words(run)) == 1
 
 
-def test_an_address_that_changes_is_reported() -> None:
+def test_changed_address_is_reported() -> None:
     run = start("ok")
     run.block()
     run.world.move("ocid1.instance.oc1.ap-chuncheon-1.i0001", "203.0.113.99")

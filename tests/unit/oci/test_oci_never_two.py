@@ -1,6 +1,7 @@
-"""Never two instances, never one that nobody knows: a kill at every single step, and random histories.
+"""Never two instances, never an unknown one: a kill at every single step, and random histories.
 
-The 10,000 histories of the promise run in ``make bench`` (benchmarks/oci_never_two.py)."""
+``make bench`` runs 10,000 histories (benchmarks/oci_never_two.py).
+"""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ SCRIPTS = [
 
 @pytest.mark.parametrize("lag", [0, 90])
 @pytest.mark.parametrize("script", SCRIPTS, ids=" ".join)
-def test_a_kill_at_every_step(script: list[str], lag: float) -> None:
+def test_kill_at_every_step_never_causes_a_second_instance(script: list[str], lag: float) -> None:
     domains = 2
     unharmed, steps = play_with_kill(script, 0, domains, lag)
     assert unharmed.captured
@@ -50,7 +51,9 @@ def test_a_kill_at_every_step(script: list[str], lag: float) -> None:
     st.integers(1, 3),
     st.sampled_from([0, 30, 140, 1000]),
 )
-def test_a_kill_in_any_script(script: list[str], at: int, domains: int, lag: float) -> None:
+def test_kill_in_any_script_never_causes_a_second_instance(
+    script: list[str], at: int, domains: int, lag: float
+) -> None:
     script = [word for word in script if word != "404-shape"]
     if script.count("400-related") > 0:
         script = [word for word in script if word != "400-related"]
@@ -58,7 +61,7 @@ def test_a_kill_in_any_script(script: list[str], at: int, domains: int, lag: flo
     assert (verdict.captured, verdict.doubles, verdict.lost) == (True, 0, False)
 
 
-def test_random_histories() -> None:
+def test_random_histories_never_have_two_instances() -> None:
     captured = 0
     for seed in range(100_000, 100_300):
         verdict = play(seed)

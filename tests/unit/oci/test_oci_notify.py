@@ -33,7 +33,7 @@ class Sink:
         return notify.Notifier(self.post, self.memory, self.warnings.append)
 
 
-def test_few_messages_also_over_many_ticks() -> None:
+def test_messages_over_many_ticks_are_few() -> None:
     sink = Sink()
     for number in range(300):  # three days of ticks, each its own process
         at = T0 + number * 900
@@ -58,7 +58,7 @@ def test_few_messages_also_over_many_ticks() -> None:
     assert "AD-1: out of capacity" in sink.texts[1]
 
 
-def test_the_same_abort_is_reported_once() -> None:
+def test_repeated_abort_is_reported_once() -> None:
     sink = Sink()
     for _unused in range(5):
         sink.notifier()(event(events.ABORTED, "quota"))
@@ -66,7 +66,7 @@ def test_the_same_abort_is_reported_once() -> None:
     assert len(sink.texts) == 2
 
 
-def test_a_rate_limit_silences_the_next_ticks_and_is_reported_once() -> None:
+def test_rate_limit_silences_the_next_ticks_and_is_reported_once() -> None:
     limited = Outcome("rate limited for 30 s (HTTP 429)", True, 30.0)
     sink = Sink(limited, limited)
     notifier = sink.notifier()
@@ -80,7 +80,7 @@ def test_a_rate_limit_silences_the_next_ticks_and_is_reported_once() -> None:
     ]
 
 
-def test_a_failure_is_reported_once_and_silences_nothing() -> None:
+def test_failed_message_is_reported_once_and_later_ones_are_sent() -> None:
     sink = Sink(Outcome("HTTP 500", True), Outcome("HTTP 404"))
     notifier = sink.notifier()
     for _unused in range(3):
@@ -90,7 +90,7 @@ def test_a_failure_is_reported_once_and_silences_nothing() -> None:
     assert "quiet_until" not in sink.memory
 
 
-def test_a_message_over_http_mentions_nobody_and_keeps_the_url_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_message_over_http_mentions_no_user_and_keeps_the_url_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
     sink = Sink()
     with Receiver() as discord:

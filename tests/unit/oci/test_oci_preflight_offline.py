@@ -1,4 +1,4 @@
-"""What the preflight sees without asking Oracle, with real keys in real files."""
+"""The checks of the preflight that need no request, with real keys in real files."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def look(account: TestAccount, **changes: t.Any) -> list[tuple[str, str]]:
     return [(problem["parameter"], f"{problem['problem']} {problem['fix']}") for problem in found.problems]
 
 
-def test_all_right(account: TestAccount) -> None:
+def test_valid_options_have_no_problems(account: TestAccount) -> None:
     assert look(account) == []
     assert look(account, config_profile="TOKEN") == []
     assert look(account, config_file="/nowhere", auth="instance_principal") == []
 
 
-def test_several_problems_at_once(account: TestAccount) -> None:
+def test_several_problems_are_reported_at_once(account: TestAccount) -> None:
     found = look(account, subnet_id="ocid1.vcn.oc1.ap-chuncheon-1.aaaa", ocpus=4.0, ssh_public_key="x")
     assert [parameter for parameter, unused in found] == ["subnet_id", "ssh_public_key", "allow_paid"]
 
 
-def test_another_region(account: TestAccount) -> None:
+def test_resource_of_another_region_is_refused(account: TestAccount) -> None:
     ((parameter, text),) = look(account, image_id="ocid1.image.oc1.eu-frankfurt-1.aaaa")
     assert parameter == "image_id"
     assert "belongs to eu-frankfurt-1, the config file says ap-chuncheon-1" in text
@@ -52,14 +52,14 @@ def edited(account: TestAccount, folder: pathlib.Path, old: str, new: str) -> st
     return str(path)
 
 
-def test_fingerprint(account: TestAccount, tmp_path: pathlib.Path) -> None:
+def test_fingerprint_of_another_key_is_refused(account: TestAccount, tmp_path: pathlib.Path) -> None:
     config = edited(account, tmp_path, account.fingerprint, "00:" * 15 + "00")
     ((parameter, text),) = look(account, config_file=config)
     assert parameter == "config_file"
     assert f"Set fingerprint={account.fingerprint}" in text
 
 
-def test_key_mode(account: TestAccount, tmp_path: pathlib.Path) -> None:
+def test_key_readable_by_others_is_reported(account: TestAccount, tmp_path: pathlib.Path) -> None:
     key = tmp_path / "key.pem"
     shutil.copy(account.key_file, key)
     key.chmod(0o644)
@@ -68,7 +68,7 @@ def test_key_mode(account: TestAccount, tmp_path: pathlib.Path) -> None:
     assert f"chmod 600 {key}" in text
 
 
-def test_encrypted_key(account: TestAccount, tmp_path: pathlib.Path) -> None:
+def test_encrypted_key_needs_its_passphrase(account: TestAccount, tmp_path: pathlib.Path) -> None:
     key = new_key()
     path = tmp_path / "locked.pem"
     path.touch(mode=0o600)
@@ -93,7 +93,9 @@ def test_encrypted_key(account: TestAccount, tmp_path: pathlib.Path) -> None:
         ("[DEFAULT]\nkey_file=/nowhere/key\n", "No such file"),
     ],
 )
-def test_config_file(account: TestAccount, tmp_path: pathlib.Path, content: str | None, says: str) -> None:
+def test_invalid_config_file_is_refused(
+    account: TestAccount, tmp_path: pathlib.Path, content: str | None, says: str
+) -> None:
     config = tmp_path / "config"
     if content is not None:
         config.write_text(content)
@@ -105,7 +107,7 @@ def test_missing_profile_is_refused(account: TestAccount) -> None:
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs OpenSSH")
-def test_key_pair(account: TestAccount, tmp_path: pathlib.Path) -> None:
+def test_private_key_of_another_pair_is_refused(account: TestAccount, tmp_path: pathlib.Path) -> None:
     def make(name: str, passphrase: str = "") -> tuple[str, str]:
         path = tmp_path / name
         process.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", str(path)], timeout=20)

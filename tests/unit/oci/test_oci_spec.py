@@ -1,4 +1,4 @@
-"""What is asked for: refused when it cannot be right, and sent exactly as it should be."""
+"""The requested instance: invalid options are refused, valid ones are sent exactly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oci_world import COMPARTMENT, IMAGE, SUBNET
 ARM = "VM.Standard.A1.Flex"
 
 
-def test_the_request() -> None:
+def test_request_body_has_every_option() -> None:
     wanted = make_spec(user_data="#cloud-config\n", tags={"owner": "me"})
     wanted.check()
     assert wanted.body("AD-1", "", Size(2, 12), "intent1") == {
@@ -62,20 +62,20 @@ VCN = "ocid1.vcn.oc1.ap-chuncheon-1.aaaa"
         ({"boot_volume_gb": 250}, "250 GB of boot volume requested"),
         ({"shape": "VM.Standard.E4.Flex"}, "not an Always Free shape"),
         ({"tags": {"onebox-instance": "x"}}, "must not contain onebox-instance"),
-        ({"ssh_public_key": "-----BEGIN OPENSSH PRIVATE KEY-----\nx"}, "holds a private key"),
+        ({"ssh_public_key": "-----BEGIN OPENSSH PRIVATE KEY-----\nx"}, "contains a private key"),
         ({"ssh_public_key": "AAAA"}, "must be one line such as"),
         ({"ssh_public_key": KEY + "\n" + KEY}, "must be one line such as"),
         ({"ssh_public_key": "ssh-ed25519 not!base64"}, "is not base64"),
         ({"ssh_public_key": KEY.replace("ssh-ed25519", "ssh-rsa")}, "another kind of key"),
     ],
 )
-def test_refused(change: dict[str, t.Any], says: str) -> None:
+def test_invalid_option_is_refused(change: dict[str, t.Any], says: str) -> None:
     with pytest.raises(OciError) as caught:
         make_spec(**change).check()
     assert says in str(caught.value)
 
 
-def test_paid_is_allowed_when_it_is_meant() -> None:
+def test_paid_instance_is_allowed_with_allow_paid() -> None:
     make_spec(shape="VM.Standard.E4.Flex", sizes=(Size(8, 64),), allow_paid=True).check()
 
 
@@ -83,7 +83,7 @@ def row(ocpus: float, memory: float, state: str = "RUNNING", shape: str = ARM) -
     return {"lifecycleState": state, "shape": shape, "shapeConfig": {"ocpus": ocpus, "memoryInGBs": memory}}
 
 
-def test_what_exists_counts() -> None:
+def test_existing_instances_count_for_the_allowance() -> None:
     wanted = make_spec(sizes=(Size(1, 6),))
     wanted.check_allowance([row(1, 6), row(2, 12, "TERMINATED"), row(8, 64, shape="VM.Standard.E4.Flex")])
     with pytest.raises(OciError, match=r"1 OCPU requested and 1\.5 in use.*as of 2026-06-15|2026-06-15.*1\.5 in use"):

@@ -1,4 +1,4 @@
-"""The state file on a real disk: atomic, private, and refused when it is not whole, not ours or from the future."""
+"""The state file on a real disk: atomic, private, and refused if it is incomplete, foreign or from the future."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def load(path: pathlib.Path, now: float = NOW, **changes: str) -> State | None:
     return states.load(str(path), now=now, **values)
 
 
-def test_round_trip(tmp_path: pathlib.Path) -> None:
+def test_state_is_the_same_after_save_and_load(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "new folder" / "vm.json"
     states.save(str(path), make())
     assert load(path) == make()
@@ -44,7 +44,7 @@ def test_round_trip(tmp_path: pathlib.Path) -> None:
     assert os.listdir(path.parent) == ["vm.json"]
 
 
-# Keys and words as the first release wrote them.
+# Keys and values as the first release wrote them.
 FIRST_RELEASE = """{
  "kind": "onebox.stack oci_capacity_launch", "format": 1, "name": "vm", "compartment_id": "ocid1.compartment.oc1..a",
  "place": "ap-chuncheon-1", "intent": "intent1", "created_at": 1780000000.0, "updated_at": 1780000000.0, "attempts": 3,
@@ -88,7 +88,7 @@ def test_missing_file_has_no_state(tmp_path: pathlib.Path) -> None:
     assert load(tmp_path / "vm.json") is None
 
 
-def test_every_cut_is_noticed(tmp_path: pathlib.Path) -> None:
+def test_file_cut_at_any_byte_is_refused(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "vm.json"
     states.save(str(path), make())
     whole = path.read_text()
@@ -114,7 +114,7 @@ def test_every_cut_is_noticed(tmp_path: pathlib.Path) -> None:
         ({"place": "eu-frankfurt-1"}, "its region or endpoint is 'eu-frankfurt-1'"),
     ],
 )
-def test_refused(tmp_path: pathlib.Path, change: dict[str, object], says: str) -> None:
+def test_foreign_or_damaged_file_is_refused(tmp_path: pathlib.Path, change: dict[str, object], says: str) -> None:
     path = tmp_path / "vm.json"
     path.write_text(json.dumps({**states.encode(make()), **change}))
     with pytest.raises(OciError) as caught:
@@ -124,7 +124,7 @@ def test_refused(tmp_path: pathlib.Path, change: dict[str, object], says: str) -
     assert "Nothing was sent" in str(caught.value)
 
 
-def test_a_missing_field_is_named(tmp_path: pathlib.Path) -> None:
+def test_missing_field_is_named(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "vm.json"
     data = states.encode(make())
     del data["throttle_level"]
@@ -133,7 +133,7 @@ def test_a_missing_field_is_named(tmp_path: pathlib.Path) -> None:
         load(path)
 
 
-def test_from_the_future(tmp_path: pathlib.Path) -> None:
+def test_file_from_the_future_is_refused(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "vm.json"
     state = make()
     state.updated_at = NOW + 7200
@@ -143,7 +143,7 @@ def test_from_the_future(tmp_path: pathlib.Path) -> None:
     assert load(path, now=NOW + 7000) is not None
 
 
-def test_not_utf8_and_a_directory(tmp_path: pathlib.Path) -> None:
+def test_file_that_is_not_utf8_and_a_directory_are_refused(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "vm.json"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(OciError, match="cannot be read"):
@@ -159,7 +159,7 @@ def test_full_disk_prevents_the_request(tmp_path: pathlib.Path) -> None:
         states.save(str(blocker / "vm.json"), make())
 
 
-def test_a_failed_save_leaves_the_old_one(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_save_keeps_the_previous_file(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "vm.json"
     states.save(str(path), make())
 
@@ -187,7 +187,7 @@ time.sleep(60)
 """
 
 
-def test_two_launchers(tmp_path: pathlib.Path) -> None:
+def test_second_launcher_is_refused_while_the_lock_is_held(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "vm.json"
     with subprocess.Popen([sys.executable, "-c", HOLDER, f"{path}.lock"], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
@@ -206,11 +206,11 @@ def test_two_launchers(tmp_path: pathlib.Path) -> None:
         assert now == [pytest.approx(1)]
         other.kill()
         other.wait()
-        with states.locked(str(path), World.real(), timeout=5):  # the system freed it
+        with states.locked(str(path), World.real(), timeout=5):  # the system released it
             assert json.loads((tmp_path / "vm.json.lock").read_text())["pid"] == os.getpid()
 
 
-def test_a_lock_file_that_cannot_be_made_is_named(tmp_path: pathlib.Path) -> None:
+def test_lock_file_that_cannot_be_created_is_named(tmp_path: pathlib.Path) -> None:
     (tmp_path / "vm.json.lock").mkdir()
     blocker = tmp_path / "file"
     blocker.write_text("")
@@ -222,7 +222,7 @@ def test_a_lock_file_that_cannot_be_made_is_named(tmp_path: pathlib.Path) -> Non
             pytest.fail("locked without a lock")
 
 
-def test_a_clock_set_back_cannot_stretch_a_wait() -> None:
+def test_clock_set_back_does_not_extend_a_wait() -> None:
     state = make()
     state.wait_for(900, NOW, "capacity")
     assert state.remaining(NOW) == 900

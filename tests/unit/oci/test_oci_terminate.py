@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``state: absent``: the name ends only an instance that never ran, everything else needs its OCID."""
+"""``state: absent``: the name terminates only an instance that never ran, all others need their OCID."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def refused(run: Run, world: World, identity: str) -> None:
     for confirm in (NAME, ""):
         with pytest.raises(OciError) as caught:
             absent(run, confirm)
-        line = f"Nothing was done. To terminate it and delete its disk for good, set confirm: {identity} "
+        line = f"Nothing was done. To terminate it and delete its disk permanently, set confirm: {identity} "
         assert line in str(caught.value)
         assert f"oci_instance_confirm: {identity})" in str(caught.value)
     assert world.instances[identity].terminated is None
@@ -76,7 +76,7 @@ def test_name_is_refused_for_an_instance_that_was_seen_running(status: str) -> N
 
 @pytest.mark.parametrize("days", [-1, 1])
 def test_name_is_refused_for_an_instance_that_starts_long_after_its_launch(days: int) -> None:
-    """It may have run meanwhile, and a clock that was set back proves nothing."""
+    """It may have run meanwhile, and a clock that was set back does not prove the opposite."""
     clock, world, run, identity = starting()
     shown_as(world, "STARTING")
     clock.wall += days * DAY
@@ -105,7 +105,7 @@ def test_name_is_refused_when_the_instance_runs_before_the_termination_arrives()
     assert world.alive() == []
 
 
-def test_nothing_confirmed_is_refused_for_an_instance_that_never_ran() -> None:
+def test_missing_confirmation_is_refused_for_an_instance_that_never_ran() -> None:
     clock, world, run, identity = starting()
     with pytest.raises(OciError, match=rf"Nothing was done.*set confirm: {NAME} \(with the role: oci_instance_confirm"):
         absent(run, "")

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Waiting times in seconds. ``random`` returns numbers from 0 up to 1.
 
-Oracle publishes no number of requests that is safe. People were throttled at one request a minute and had accounts
-restricted at 45 seconds and at 10 minutes; the authors of the better known launchers name five minutes as their lower
-bound. So: one round over the availability domains each five minutes, never more often, its requests spread evenly: what
-counts against a user seems to be requests in a row, and those are what benchmarks/oci_policies.py shows to be refused.
+Oracle does not publish a safe number of requests. Users were throttled at one request a minute, and accounts were
+restricted at 45 seconds and at 10 minutes. The authors of the better known launchers use at least five minutes. So
+there is at most one round over the availability domains in five minutes, with its requests spread evenly: Oracle seems
+to count requests in quick succession, and benchmarks/oci_policies.py shows that those are refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SKIP_SECONDS = 24 * 3600.0
 SETTLING_SECONDS = 240.0
 # A longer Retry-After than a day is ignored.
 RETRY_AFTER_MAX = 24 * 3600.0
-# An instance that neither runs nor fails for this long was never placed.
+# An instance that neither runs nor fails for this long was never assigned to a host.
 LAUNCH_SECONDS = 1200.0
 BUSY_MAX = 10
 
@@ -54,8 +54,8 @@ class Policy:
                 raise OciError(f"{option} must be between 0 and 604800 seconds, not {getattr(self, option):g}")
         if self.interval_floor < HARD_FLOOR and not self.private:
             raise OciError(
-                f"interval_floor must be at least {HARD_FLOOR:g} seconds, not {self.interval_floor:g}: asking more "
-                "often gets accounts throttled and restricted. Only with a private endpoint it may be lower."
+                f"interval_floor must be at least {HARD_FLOOR:g} seconds, not {self.interval_floor:g}: Oracle "
+                "throttles and restricts accounts with more frequent requests. Only with endpoint can it be lower."
             )
         if self.throttle_max < self.throttle_base:
             raise OciError(
@@ -73,8 +73,8 @@ class Policy:
     def throttle_wait(self, level: int, retry_after: float | None, random: Random) -> float:
         """Time after the ``level``-th 429 in a row (0 is the first): doubled each time, at least ``Retry-After``."""
         doubled = min(self.throttle_max, self.throttle_base * 2 ** min(level, 20))
-        asked = min(retry_after or 0.0, RETRY_AFTER_MAX)
-        whole = max(doubled, asked, self.interval_floor)
+        wanted = min(retry_after or 0.0, RETRY_AFTER_MAX)
+        whole = max(doubled, wanted, self.interval_floor)
         return whole + self._jitter(whole, random)
 
     def _jitter(self, wait: float, random: Random) -> float:

@@ -37,11 +37,11 @@ class Target:
 class Context:
     """One launch loop.
 
-    ``save`` writes the state and returns when it is on the disk. ``replace`` allows a new
-    instance in place of one that ran and was terminated by somebody. ``domains`` may be empty, for all of the region.
-    ``confirm`` is the OCID of the one instance that the owner confirmed, "" without one. ``warnings`` collects what the
-    result must report although nothing failed. ``listed_at`` is when the list was last read for the followed instance,
-    in seconds of the monotonic clock; ``usage`` is what the tenancy used at ``usage_at``.
+    ``save`` writes the state and returns when it is on the disk. ``replace`` allows a new instance in place of one that
+    ran and was terminated. ``domains`` may be empty, for all of the region.
+    ``confirm`` is the OCID of the one instance that the owner confirmed, "" without one. ``warnings`` collects warnings
+    for the result. ``listed_at`` is when the list was last read for the followed instance, in seconds of the monotonic
+    clock; ``usage`` is the usage of the tenancy at ``usage_at``.
     """
 
     spec: LaunchSpec

@@ -1,12 +1,12 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""End up with one instance, also if several controllers launched.
+"""Keep exactly one instance when several controllers launched one each.
 
-Each controller has a state file of its own, so none can lock out another. The cloud decides: the list is read before
-every launch request and again after every accepted one. Of several instances the one that runs stays, else the one
-with the lowest OCID. A controller gives back only the instance that its own request created, and only while that one
-has never run. When two have run, nothing is terminated: the owner decides.
+Each controller has its own state file, so they cannot lock each other out. The list of instances decides: it is read
+before every launch request and again after every accepted one. Of several instances the running one is kept, otherwise
+the one with the lowest OCID. A controller terminates only the instance that its own request created, and only if that
+instance never ran. When two have run, nothing is terminated: the owner decides.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Seen:
     """The list of the compartment, sorted.
 
     ``ours`` were launched with our key, image and user data, or are known or confirmed by their OCID. ``strangers``
-    carry our tag and were not; each comes with the difference. ``others`` do not carry the tag.
+    have our tag and were not; each comes with the difference. ``others`` do not have the tag.
     """
 
     ours: list[Json]
@@ -61,7 +61,7 @@ def find(context: Context, intent: str = "") -> Json | None:
     """The instance to use instead of launching one, with the tag of ``intent`` first.
 
     Raises:
-        OciError: an instance carries our tag or our name and is not ours, or a new one would not be free.
+        OciError: an instance has our tag or our name and is not ours, or a new one would not be free.
     """
     seen = read_list(context)
     if seen.ours:
@@ -71,14 +71,14 @@ def find(context: Context, intent: str = "") -> Json | None:
     if seen.strangers:
         row, different = seen.strangers[0]
         raise OciError(
-            f"name: the instance {row['id']} carries the tag of {name}, but {different}. Nothing was sent. If it is "
+            f"name: the instance {row['id']} has the tag of {name}, but {different}. Nothing was sent. If it is "
             f"yours, set confirm: {row['id']} once. If it is not, choose another name, or remove its tag."
         )
     same = [row for row in seen.others if row.get("displayName") == name]
     if same:
         raise OciError(
-            f"an instance named {name} exists that this launcher did not make: {same[0]['id']}. Use it "
-            "as it is (set ansible_host to its address and leave the launch out), or choose another name."
+            f"name: an instance named {name} exists that this launcher did not create: {same[0]['id']}. To use that "
+            "instance, set ansible_host to its address and do not launch one. Otherwise choose another name."
         )
     context.check_free(seen.others)
     return None
@@ -96,7 +96,7 @@ def only_one(context: Context, known: Known, row: Json) -> bool:
     Args:
         context: the launch loop.
         known: the instance that is followed.
-        row: what Oracle says about it at this moment.
+        row: the instance as Oracle shows it now.
 
     Raises:
         OciError: two instances run.
@@ -124,7 +124,7 @@ def only_one(context: Context, known: Known, row: Json) -> bool:
 
 
 def _due(context: Context, age: float) -> bool:
-    """Whether to read the list now: at each step at first, ever less often later."""
+    """Whether to read the list now: at each step at first, less and less often later."""
     now = context.world.monotonic()
     if context.listed_at is not None and now - context.listed_at < max(context.policy.poll, age / 4):
         return False
@@ -141,10 +141,10 @@ def begins(context: Context) -> bool:
 
 
 def first_read(context: Context) -> None:
-    """Read the list before the launch loop begins, and again after a while.
+    """Read the list before the launch loop begins, and again after ``settle`` seconds.
 
-    A controller that begins now may meet an instance that another one launched a moment ago, and that is not in the
-    list yet; so may one whose state file was lost.
+    An instance that another controller launched a moment ago may not be in the list yet. The same is possible after
+    the loss of the state file.
     """
     state = context.state
     row = find(context)
@@ -163,7 +163,7 @@ def _watch_left(context: Context) -> float:
 
 
 def report_later_ones(context: Context, known: Known) -> None:
-    """Report a second instance that appeared after this one was captured. Fails nothing: the server may be in use."""
+    """Report a second instance that appeared after this one was captured. Does not fail: the server may be in use."""
     rivals = [row for row in read_list(context).ours if row["id"] != known.id]
     if rivals:
         text = f"{known.id} is in use, and {_ids(rivals)} too. {_remedy(context, rivals)}"
@@ -172,16 +172,16 @@ def report_later_ones(context: Context, known: Known) -> None:
 
 
 def _step_back(context: Context, known: Known, row: Json, best: Json, own: bool) -> None:
-    """Another instance stays: terminate ours if it never ran, or follow the other one if ours is not our own."""
+    """Another instance is kept: terminate ours if it never ran; if we did not launch ours, follow the other one."""
     if ownership.runs_or_ran(row) or known.running:
         raise two_run(context, [row, best], known)
     if own and ownership.never_ran(row, known, context.now()):
-        context.state.discard = f"another controller launched {best['id']}, which stays"
-        context.rest(0.0, "cleaning", events.DISCARDED, f"{known.id} is given back: {context.state.discard}")
+        context.state.discard = f"another controller launched {best['id']}, which is kept"
+        context.rest(0.0, "cleaning", events.DISCARDED, f"terminating {known.id}: {context.state.discard}")
         return
     if own:
         raise two_run(context, [row, best], known)
-    context.adopt(best, events.ADOPTED, f"{best['id']} stays, not {known.id}")
+    context.adopt(best, events.ADOPTED, f"following {best['id']} instead of {known.id}")
 
 
 def two_run(context: Context, rows: t.Sequence[Json], known: Known) -> OciError:
@@ -190,14 +190,15 @@ def two_run(context: Context, rows: t.Sequence[Json], known: Known) -> OciError:
     rest = [row for row in rows if row["id"] != keep["id"]]
     context.save(context.state)
     return OciError(
-        f"{len(rows)} instances carry the tag of {context.spec.name}: {_ids(rows)}. Another controller with a state "
-        f"file of its own launched one of them. Nothing was terminated, because they run. {_remedy(context, rest)}"
+        f"{len(rows)} instances have the tag of {context.spec.name}: {_ids(rows)}. Another controller, with its own "
+        f"state file, launched one of them. Nothing was terminated, because they run. {_remedy(context, rest)}"
     )
 
 
 def _remedy(context: Context, rest: t.Sequence[Json]) -> str:
     return (
-        f"Decide which one to keep; terminate each other one by its OCID: state: absent with confirm: {rest[0]['id']}"
+        f"Decide which one to keep. Terminate each of the others with state: absent and its OCID, for example confirm: "
+        f"{rest[0]['id']}"
     )
 
 

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A final answer ends the launch loop: a timer sends no more requests, and a user continues.
 
-A timer comes again for ever. An account that Oracle restricted, or a request that is wrong, would get a launch request
-at each of its ticks. So the state file keeps the final answer and the digest of the request that got it. A blocking run
-is a person's, and a changed request is a person's correction: both go on.
+A timer never stops. With a restricted account or a wrong request, each of its ticks would send another launch request.
+So the state file keeps the final answer and the digest of its request. A user starts a blocking run or corrects the
+request, so both continue.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def refuse_tick(context: Context, asked: str, block: bool) -> None:
     if not block and state.ended_request == asked:
         raise FinalAnswer(
             f"the launch of {state.name} has ended, and this tick sent nothing. The final answer was: {state.ended} "
-            "To go on, correct the request, or run once with mode: block (Ctrl-C is safe as soon as it has sent a "
+            "To continue, correct the request, or run once with mode: block (Ctrl-C is safe as soon as it has sent a "
             "request)."
         )
     state.ended = state.ended_request = ""

@@ -68,19 +68,19 @@ class Launcher:
         """Run the launch loop.
 
         Args:
-            block: go on until captured; else one tick: at most one round of requests.
+            block: continue until the instance is captured; otherwise run one tick: at most one round of requests.
             max_duration: seconds after which a blocking run ends, 0 for no end. It ends at once when the next request
                 would come later than that.
 
         Raises:
-            OciError: trying again cannot help. After a :class:`FinalAnswer` no later tick sends anything.
+            OciError: another attempt cannot succeed. After a :class:`FinalAnswer` later ticks do not send anything.
         """
-        asked = ended.digest(self._context)
-        ended.refuse_tick(self._context, asked, block)
+        request_digest = ended.digest(self._context)
+        ended.refuse_tick(self._context, request_digest, block)
         try:
             return self._run(block, max_duration)
         except FinalAnswer as final:
-            ended.remember(self._context, asked, final)
+            ended.remember(self._context, request_digest, final)
             raise
 
     def _run(self, block: bool, max_duration: float) -> Outcome:
@@ -92,7 +92,7 @@ class Launcher:
         began = context.world.monotonic()
         waiting = context.state.remaining(context.now())
         if waiting >= 1 and block:
-            context.say(events.STARTED, f"going on after {_attempts(context.state)}", waiting)
+            context.say(events.STARTED, f"continuing after {_attempts(context.state)}", waiting)
         over = not block and waiting > 0 and context.state.instance is None and context.state.pending is None
         captured = None
         while not over:
@@ -110,7 +110,7 @@ class Launcher:
         return self._outcome(captured, before)
 
     def step(self) -> _Step:
-        """Do the next step. Does not sleep: ``state.remaining`` is the time to wait afterwards."""
+        """Run the next step. Does not sleep: ``state.remaining`` is the time to wait afterwards."""
         return self._guard(self._advance)
 
     def _guard(self, work: t.Callable[[], _Step]) -> _Step:
@@ -135,9 +135,9 @@ class Launcher:
             return _Step(captured)
         if state.pending is not None:
             return _Step(round_over=reconcile.settle(context, state.pending))
-        return _Step(round_over=self._ask())
+        return _Step(round_over=self._request())
 
-    def _ask(self) -> bool:
+    def _request(self) -> bool:
         context, state = self._context, self._context.state
         row = duplicates.find(context, state.intent)
         if row is not None:
@@ -157,7 +157,7 @@ class Launcher:
         wait = state.remaining(context.now())
         said = f": {_said(state)}" if state.last_error else ""
         text = f"not captured after {_attempts(state)}{said}"
-        context.say(events.STOPPED, f"{text}; the same command goes on from here", wait)
+        context.say(events.STOPPED, f"{text}; run the same command again to continue", wait)
         return Outcome(None, created, text, context.now() + wait)
 
 
@@ -174,12 +174,12 @@ def _read_failed(context: Context, answer: Answer) -> bool:
     if verdict == errors.NETWORK:
         state.network_failures += 1
         wait = context.policy.network_wait(state.network_failures)
-        context.rest(wait, "network", events.ANSWERED, f"Oracle does not answer as it should ({answer})")
+        context.rest(wait, "network", events.ANSWERED, f"Oracle does not answer correctly ({answer})")
         return True
     context.save(state)
     text = errors.explain(answer, rule, f"Reading the state of {state.name}")
     if state.accepted and answer.status in (401, 404):
-        text = f"Oracle had answered {state.accepted} times before; the account may have been restricted. {text}"
+        text = f"Oracle accepted {state.accepted} requests before; the account may have been restricted. {text}"
     raise OciError(text, answer)
 
 

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An instance for which Oracle answers 404.
 
-Oracle gives the same 404 for an instance that is gone and for one that the user may not read at this moment. So a 404
-never means that an instance is gone: the list is read as well, both again after some minutes, and then the owner is
-asked.
+Oracle sends the same 404 for an instance that is gone and for one that the user may not read at this moment. So a 404
+alone never means that an instance is gone. The list is read, too, and both again after some minutes. Then the owner has
+to decide.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.oci.launch.state impo
 
 
 def terminated(context: Context, known: Known) -> bool:
-    """Whether the list proves that the instance is terminated. Otherwise wait, and finally fail with a question.
+    """Whether the list proves that the instance is terminated. Otherwise wait, and finally let the owner decide.
 
     Raises:
-        OciError: it stays unreadable; the text says how the owner confirms that it is gone.
+        OciError: it remains unreadable; the text says how the owner confirms that it is gone.
     """
     state, now = context.state, context.now()
     rows = [row for row in context.cloud.instances() if isinstance(row, dict) and row.get("id") == known.id]
@@ -30,7 +30,7 @@ def terminated(context: Context, known: Known) -> bool:
         return True
     if context.replace and context.confirm == known.id and not rows:
         state.instance, state.discard = None, ""
-        context.rest(0.0, "", events.DISCARDED, f"{known.id} is forgotten: you confirmed that it is gone")
+        context.rest(0.0, "", events.DISCARDED, f"no longer following {known.id}: you confirmed that it is gone")
         return False
     if known.missing_since is None or known.missing_since > now:
         known.missing_since = now
@@ -45,9 +45,9 @@ def terminated(context: Context, known: Known) -> bool:
             "sent. Check that the user may read instances in this compartment, then run again."
         )
     raise OciError(
-        f"the instance {known.id} cannot be found: Oracle answers 404, and the list does not show it. That is also "
-        "what a user without rights gets, so it does not prove that the instance is gone. Nothing was sent. Look for "
-        "it in the console. If it is gone and you want a new one, run once with replace: true and "
+        f"the instance {known.id} cannot be found: Oracle answers 404, and the list does not show it. A user without "
+        "permissions gets the same answers, so they do not prove that the instance is gone. Nothing was sent. Search "
+        "for it in the console. If it is gone and you want a new one, run once with replace: true and "
         f"confirm: {known.id}"
     )
 

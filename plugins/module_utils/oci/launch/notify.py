@@ -34,8 +34,8 @@ class Notifier:
     """Sends few messages about events: the start, each change of state, one digest a day, and the end.
 
     Args:
-        memory: what was sent, kept in the state file so that a timer's ticks do not repeat it.
-        warn: is told, once, when messages do not arrive.
+        memory: the messages already sent, kept in the state file so that a timer's ticks do not repeat them.
+        warn: is called, once, when a message could not be sent.
     """
 
     def __init__(self, post: Post, memory: dict[str, t.Any], warn: t.Callable[[str], None]) -> None:

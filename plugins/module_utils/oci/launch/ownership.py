@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Decide whether an instance is that of this launch, and whether it ever ran.
 
-A tag proves nothing: every user of the compartment can write it. An instance is accepted as ours only when it was
+A tag is not a proof: every user of the compartment can write it. An instance is accepted as ours only if it was
 launched with our SSH key alone, our image and our user data, because all of these are readable in the instance itself.
 """
 

@@ -3,13 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Find out the outcome of a request before the next one is sent.
 
-The instance list is read (all pages, by our tag) several times, because an instance may appear in it late. Found with
-the tag of this state file: it is ours. Found with the tag of another one only: that controller's request made it, and
-ours may have made a second one, so the outcome stays open. Not found: the very same request is sent again with the same
-``opc-retry-token``; Oracle then returns the instance of the first request if there was one (for 24 hours, says the
-SDK's documentation of LaunchInstance), else it is a new try. That holds for an old token too: once Oracle has forgotten
-it, the list has long shown what it made; so its age, for which only this machine's clock could vouch, is never checked.
-Only an answer to the request itself settles the outcome: a 429 on the replay says nothing about the first one.
+The instance list is read (all pages, by our tag) several times, because an instance may appear in it late.
+
+- Found with the tag of this state file: it is ours.
+- Found only with the tag of another state file: that controller's request created it. Ours may have created a second
+  one, so the outcome remains unknown.
+- Not found: the same request is sent again with the same ``opc-retry-token``. Oracle then returns the instance of the
+  first request if there was one (for 24 hours, according to the SDK's documentation of LaunchInstance). Otherwise it is
+  a new attempt. That is safe with an old token, too: long before Oracle discards a token, the list shows its instance.
+  So the token's age, which depends on this machine's clock, is never checked.
+
+Only an answer to the request itself settles the outcome: a 429 on the replay does not concern the first request.
 """
 
 from __future__ import annotations
@@ -36,7 +40,7 @@ def settle(context: Context, pending: Pending) -> bool:
         context.adopt(row, events.ADOPTED, f"the instance exists: {row['id']}")
         return False
     if row is not None:
-        return _beside(context, pending, row)
+        return _wait_for_other(context, pending, row)
     if pending.doubt_since is None or pending.doubt_since > now:  # a kill came between, or the clock was set back
         pending.doubt_since = state.last_doubt_at = now
     due = pending.doubt_since + context.policy.settle
@@ -56,17 +60,17 @@ def settle(context: Context, pending: Pending) -> bool:
     if spent:
         # The instance of this token is gone, and the list had time to show any other.
         state.pending = None
-        context.rest(0.0, errors.UNKNOWN_OUTCOME, events.UNKNOWN_OUTCOME, "no instance came of the last request")
+        context.rest(0.0, errors.UNKNOWN_OUTCOME, events.UNKNOWN_OUTCOME, "the last request created no instance")
         return False
     if pending.verdict == errors.VERIFY:
         _check_limit(context, pending)
     return request.replay(context, pending)
 
 
-def _beside(context: Context, pending: Pending, row: Json) -> bool:
+def _wait_for_other(context: Context, pending: Pending, row: Json) -> bool:
     """Another controller's instance exists. A replay could create a second one, so only the list is read.
 
-    What our request created is in the list by the end of the wait; then the other instance is the one to use.
+    By the end of the wait, the list shows any instance of our request. If it shows none, use the other instance.
     """
     now = context.now()
     pending.doubt_since = pending.doubt_since if pending.doubt_since is not None else now
@@ -90,7 +94,7 @@ def _interval(context: Context, pending: Pending) -> float:
 def _check_limit(context: Context, pending: Pending) -> None:
     """LimitExceeded, no instance of ours, and the allowance is free: one of Oracle's false alarms, unless it lasts.
 
-    The clock alone is not believed: the same request must have been answered so several times.
+    The clock alone is not enough: the same request must have got this answer several times.
     """
     state, now = context.state, context.now()
     lasted = now - (now if state.limit_since is None else state.limit_since)
@@ -99,6 +103,6 @@ def _check_limit(context: Context, pending: Pending) -> None:
         context.save(state)
         rule = next(rule for rule in errors.RULES if rule.launch == errors.VERIFY)
         raise FinalAnswer(
-            f"Oracle has said for {events.duration(lasted)} without a pause that a service limit is exceeded: too long "
-            f"for a false alarm, though no instance is in this compartment. {rule.fix}"
+            f"Oracle has answered for {events.duration(lasted)} that a service limit is exceeded. This is too long for "
+            f"a false alarm, although no instance is in this compartment. {rule.fix}"
         )

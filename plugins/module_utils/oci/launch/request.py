@@ -32,7 +32,7 @@ def launch(context: Context, new_token: t.Callable[[], str]) -> bool:
     if context.max_attempts and state.attempts >= context.max_attempts:
         raise FinalAnswer(
             f"{state.attempts} launch requests were made without success (max_attempts {context.max_attempts}). Raise "
-            "max_attempts and run again to go on; a pay-as-you-go account or another region gets capacity sooner."
+            "max_attempts and run again to continue; a pay-as-you-go account or another region gets capacity sooner."
         )
     state.pending = Pending(
         token=new_token(),
@@ -41,12 +41,12 @@ def launch(context: Context, new_token: t.Callable[[], str]) -> bool:
     )
     state.attempts += 1
     context.save(state)
-    context.say(events.ATTEMPT, f"attempt {state.attempts}: asking for {target.size} in {target.domain}")
+    context.say(events.ATTEMPT, f"attempt {state.attempts}: requesting {target.size} in {target.domain}")
     return send(context, state.pending)
 
 
 def replay(context: Context, pending: Pending) -> bool:
-    """Send a request of unknown outcome again: same bytes, same token, so that Oracle gives the same instance."""
+    """Send a request of unknown outcome again: same bytes, same token, so that Oracle returns the same instance."""
     state = context.state
     pending.sent_at = context.now()
     pending.doubt_since, pending.looks, pending.verdict = None, 0, ""
@@ -58,7 +58,7 @@ def replay(context: Context, pending: Pending) -> bool:
 
 
 def send(context: Context, pending: Pending) -> bool:
-    """One POST."""
+    """Send one POST and act on the answer."""
     try:
         row = context.cloud.launch(pending.body, pending.token)
     except CallFailed as failed:
@@ -102,7 +102,7 @@ def _skip(context: Context, pending: Pending, answer: Answer, rule: Rule) -> boo
     context.state.pending = None
     context.state.skipped[str(pending.body["availabilityDomain"])] = context.now() + SKIP_SECONDS
     context.settled()
-    return context.turn_over(events.ANSWERED, f"{_domain(pending)} does not have the shape, left out for a day")
+    return context.turn_over(events.ANSWERED, f"{_domain(pending)} does not have the shape, skipped for a day")
 
 
 def _network(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
@@ -140,21 +140,23 @@ def _settling(context: Context, pending: Pending, answer: Answer, rule: Rule) ->
 
 
 def _unknown_outcome(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
-    return _look_into(context, pending, errors.UNKNOWN_OUTCOME, f"{_domain(pending)}: outcome unknown ({answer})")
+    return _investigate(context, pending, errors.UNKNOWN_OUTCOME, f"{_domain(pending)}: outcome unknown ({answer})")
 
 
 def _verify(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
     if context.state.limit_since is None:
         context.state.limit_since = context.now()
     text = f"{_domain(pending)}: limit exceeded, checking whether that is true"
-    return _look_into(context, pending, errors.VERIFY, text)
+    return _investigate(context, pending, errors.VERIFY, text)
 
 
 def _token_spent(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bool:
-    return _look_into(context, pending, errors.TOKEN_SPENT, f"{_domain(pending)}: the instance of this request is gone")
+    return _investigate(
+        context, pending, errors.TOKEN_SPENT, f"{_domain(pending)}: the instance of this request is gone"
+    )
 
 
-def _look_into(context: Context, pending: Pending, verdict: str, text: str) -> bool:
+def _investigate(context: Context, pending: Pending, verdict: str, text: str) -> bool:
     now = context.now()
     pending.verdict, pending.doubt_since, pending.looks = verdict, now, 0
     context.state.last_doubt_at = now
@@ -173,14 +175,14 @@ def _abort(context: Context, pending: Pending, answer: Answer, rule: Rule) -> bo
     text = errors.explain(answer, rule, f"Launching {state.name} in {_domain(pending)}")
     if state.accepted and turned_away:
         text = (
-            f"Oracle refused a request it had taken {state.accepted} times before: the account may have been "
-            "restricted. Sign in to the console and look for a notice before running this again; hammering makes it "
-            f"worse. {text}"
+            f"Oracle refused a request that it accepted {state.accepted} times before: the account may have been "
+            "restricted. Sign in to the console and check for a notice before you run this again, because more "
+            f"requests can extend a restriction. {text}"
         )
     if kept:
         text += (
-            " Whether an earlier sending of this request created an instance is still open; the next run asks that "
-            "first, with the same request. If the request itself was wrong: make sure in the console that no such "
+            " It is unknown whether an earlier attempt of this request created an instance. The next run finds out "
+            "first, with the same request. If the request itself was wrong, check in the console that no such "
             "instance exists, then move the state file away."
         )
     raise FinalAnswer(text, answer)

@@ -56,7 +56,7 @@ class LaunchSpec:
         return self.shape.endswith(".Flex")
 
     def check(self) -> None:
-        """Refuse options that are wrong in themselves. Raises :class:`OciError` that names the option."""
+        """Refuse invalid options. Raises :class:`OciError` that names the option."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", self.name):
             raise OciError(f"name must be 1 to 63 letters, digits, dots, dashes or underscores, not {self.name!r}")
         for option, value, kinds in (
@@ -86,7 +86,7 @@ class LaunchSpec:
             if reasons:
                 raise OciError(
                     f"this would not be free (Always Free as of {freetier.AS_OF}): {'; '.join(reasons)}. "
-                    "Ask for less, or set allow_paid: true if you mean to pay."
+                    "Request less, or set allow_paid: true to accept the costs."
                 )
 
     def body(self, domain: str, fault_domain: str, size: Size, intent: str) -> dict[str, t.Any]:
@@ -131,17 +131,17 @@ def check_ocid(option: str, value: str, kinds: t.Sequence[str]) -> None:
 def check_public_key(option: str, value: str) -> None:
     """Raise :class:`OciError` unless ``value`` is one line of an OpenSSH public key."""
     if "PRIVATE KEY" in value:
-        raise OciError(f"{option} holds a private key. Set the content of the .pub file, and consider this key leaked.")
+        raise OciError(f"{option} contains a private key. Set the content of the .pub file. Replace the leaked key.")
     words = value.split()
     if len(value.strip().splitlines()) != 1 or len(words) < 2 or words[0] not in _KEY_TYPES:
         raise OciError(f"{option} must be one line such as 'ssh-ed25519 AAAA… comment': the content of the .pub file")
     try:
         blob = base64.b64decode(words[1], validate=True)
     except ValueError:
-        raise OciError(f"{option} is damaged: its second word is not base64. Copy the .pub file whole.") from None
+        raise OciError(f"{option} is damaged: its second word is not base64. Copy the whole .pub file.") from None
     if words[0].encode() not in blob[:64]:
         raise OciError(
-            f"{option} is damaged: it says {words[0]} but holds another kind of key. Copy the .pub file whole."
+            f"{option} is damaged: it says {words[0]} but contains another kind of key. Copy the whole .pub file."
         )
 
 

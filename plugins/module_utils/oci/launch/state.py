@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The launcher's state, which is on the disk before each request that could create something.
+"""The launcher's state, which is on the disk before each request that could create a resource.
 
-The file is replaced as a whole (written beside, synced, renamed, directory synced), so a kill or a power cut leaves
-either the old or the new one. A file that is not whole, not ours or from the future is refused and never guessed at: a
-forgotten request could mean two instances.
+The file is replaced as a whole (new file written and synced, renamed, directory synced), so a kill or a power cut
+leaves either the old or the new one. A file that is incomplete, foreign or from the future is refused and never guessed
+at: a lost request could mean two instances.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ _ADDED: t.Mapping[str, t.Any] = {"added": True}
 class Pending:
     """A launch request with an unknown outcome: written before it is sent, with all data for a replay.
 
-    ``verdict`` is what the answer was taken for (doubt, verify, token_spent), "" when none came yet. ``doubt_since`` is
-    None until the outcome is looked into; ``looks`` counts how often the instance list was read since.
+    ``verdict`` is the verdict on the answer (``doubt``, ``verify``, ``token_spent``), "" without an answer.
+    ``doubt_since`` is when the launcher began to find out the outcome, None before that; ``looks`` counts how often the
+    instance list was read since.
     """
 
     token: str
@@ -50,7 +51,7 @@ class Pending:
 
 @dataclass
 class Known:
-    """The instance that was created or found, the time of that, and whether it was ever seen running.
+    """The instance that was created or found, since when, and whether it ever ran.
 
     ``only_one``: the list was read after the launch and showed no second instance. ``captured``: that was reported.
     ``missing_since``: when Oracle first answered 404 for it. ``gone``: Oracle showed it as terminated, or accepted our
@@ -119,7 +120,7 @@ def load(path: str, *, name: str, compartment_id: str, place: str, now: float) -
     """Read the state file, None if it does not exist.
 
     Raises:
-        OciError: it cannot be read, is damaged, belongs to something else, or comes from the future.
+        OciError: it cannot be read, is damaged, belongs to another launch, or comes from the future.
     """
     try:
         with open(path, encoding="utf-8") as stream:
@@ -129,8 +130,8 @@ def load(path: str, *, name: str, compartment_id: str, place: str, now: float) -
     except (OSError, UnicodeDecodeError) as error:
         raise OciError(f"the state file {path} cannot be read: {error}") from error
     way_out = (
-        "Nothing was sent. Wait five minutes, move the file away and run again: the launcher then looks for an "
-        "instance with its tag first and takes it over when there is one."
+        "Nothing was sent. Wait five minutes, move the file away and run again: the launcher then searches for an "
+        "instance with its tag first and uses it if there is one."
     )
     try:
         data = json.loads(text)
@@ -155,13 +156,14 @@ def load(path: str, *, name: str, compartment_id: str, place: str, now: float) -
         if wanted != found:
             raise OciError(
                 f"the state file {path} belongs to another launch: its {option} is {found!r}, yours is {wanted!r}. "
-                "Give another state_file. Nothing was sent."
+                "Set another state_file. Nothing was sent."
             )
     if state.updated_at > now + FUTURE_SECONDS:
         ahead = (state.updated_at - now) / 3600
         raise OciError(
             f"the state file {path} was written {ahead:.1f} hours in the future: this machine's clock is wrong, or was "
-            f"when the file was written. Set it right (Oracle refuses 5 minutes off). If it is right: {way_out}"
+            f"when the file was written. Correct the clock (Oracle refuses a deviation of 5 minutes). If the clock is "
+            f"right: {way_out}"
         )
     return state
 
@@ -185,7 +187,7 @@ def _make_folder(path: str) -> None:
 
 @contextlib.contextmanager
 def locked(path: str, world: World, timeout: float = 10.0) -> t.Iterator[None]:
-    """Hold the lock of a state file. The system frees it when the process ends, however it ends.
+    """Hold the lock of a state file. The system releases it when the process ends, even if it is killed.
 
     Args:
         path: the state file; the lock is ``<path>.lock``.
@@ -193,7 +195,7 @@ def locked(path: str, world: World, timeout: float = 10.0) -> t.Iterator[None]:
         timeout: seconds to wait for a launcher that is just finishing its last request.
 
     Raises:
-        OciError: another launcher works with the same state file, or there can be no lock file.
+        OciError: another launcher works with the same state file, or the lock file cannot be created.
     """
     name = path + ".lock"
     with contextlib.ExitStack() as stack:
@@ -230,7 +232,7 @@ def decode(data: dict[str, t.Any]) -> State:
     """A state from the JSON object of its file; every field must be there, known and of the right kind.
 
     Raises:
-        KeyError, TypeError: it is not.
+        KeyError, TypeError: a field is missing, unknown or of the wrong kind.
     """
     values = {key: value for key, value in data.items() if key not in ("kind", "format")}
     if values.get("pending") is not None:

@@ -43,13 +43,13 @@ def targets(cloud: protocol.Cloud, state: State | None, name: str, confirm: str,
         cloud: Oracle's API.
         state: the state file; None without one.
         name: the instance's name.
-        confirm: what the owner gave: an OCID, or the name, which is enough only for an instance that never ran.
+        confirm: the owner's confirmation: an OCID, or the name, which is enough only for an instance that never ran.
         now: seconds since the epoch.
 
     Raises:
         OciError: the instance runs or may have run and its OCID is not confirmed, nothing is confirmed at all, a launch
-            request of unknown outcome is open, instances with our tag exist that nobody named, the instance does not
-            carry our tag, or it cannot be read.
+            request has an unknown outcome, instances with our tag exist but are not named, the instance does not have
+            our tag, or it cannot be read.
     """
     ocid = check_confirm(name, confirm)
     row = _named(cloud, state, name, ocid)
@@ -57,8 +57,8 @@ def targets(cloud: protocol.Cloud, state: State | None, name: str, confirm: str,
         raise _needs_ocid(row, f"is {row.get('lifecycleState')}: it runs, or it may have run before")
     if not confirm:
         raise OciError(
-            f"state: absent terminates the instance {name} and deletes its disk for good. Nothing was done. If you "
-            f"mean it, set confirm: {name} (with the role: oci_instance_confirm: {name})"
+            f"state: absent terminates the instance {name} and deletes its disk permanently. Nothing was done. To "
+            f"confirm that, set confirm: {name} (with the role: oci_instance_confirm: {name})"
         )
     return [] if row is None else [row]
 
@@ -67,8 +67,8 @@ def _named(cloud: protocol.Cloud, state: State | None, name: str, ocid: str) -> 
     """The instance with the ``ocid``, otherwise that of the state file, None if it is gone or not named."""
     if state is not None and state.pending is not None and not ocid:
         raise OciError(
-            f"a launch request of {name} has an unknown outcome: run the launch once more, which settles it, and "
-            "remove the instance afterwards."
+            f"a launch request of {name} has an unknown outcome. Run the launch once more to find it out, then remove "
+            "the instance."
         )
     named = ocid or (state.instance.id if state is not None and state.instance is not None else "")
     try:
@@ -85,8 +85,8 @@ def _named(cloud: protocol.Cloud, state: State | None, name: str, ocid: str) -> 
         return None
     if not protocol.is_ours(row, name):
         raise OciError(
-            f"confirm: the instance {named} does not carry the tag of {name}, so this launcher did not make it. "
-            "Nothing was terminated. Terminate it in the console if you mean it."
+            f"confirm: the instance {named} does not have the tag of {name}, so this launcher did not create it. "
+            "Nothing was terminated. To terminate it, use the console."
         )
     return row
 
@@ -102,7 +102,7 @@ def _needs_ocid(row: protocol.Json, why: str) -> OciError:
     identity = row["id"]
     return OciError(
         f"confirm: the name is enough only for an instance that never ran, and {identity} {why}. Nothing was done. To "
-        f"terminate it and delete its disk for good, set confirm: {identity} (with the role: oci_instance_confirm: "
+        f"terminate it and delete its disk permanently, set confirm: {identity} (with the role: oci_instance_confirm: "
         f"{identity})"
     )
 
@@ -112,9 +112,9 @@ def _refuse_unnamed(cloud: protocol.Cloud, name: str) -> None:
     if rows:
         ids = ", ".join(str(row["id"]) for row in rows)
         raise OciError(
-            f"state_file names no instance, and {len(rows)} with the tag of {name} exist: {ids}. Nothing was "
-            f"terminated, because a tag does not prove whose an instance is. Set confirm: {rows[0]['id']} to terminate "
-            "that one."
+            f"state_file does not name an instance, and {len(rows)} with the tag of {name} exist: {ids}. Nothing was "
+            f"terminated, because a tag does not prove who owns an instance. To terminate one, set its OCID, for "
+            f"example confirm: {rows[0]['id']}"
         )
 
 
@@ -134,7 +134,7 @@ def _check_gone(cloud: protocol.Cloud, identity: str, confirmed: bool) -> None:
         return
     raise OciError(
         f"Oracle answers 404 for the instance {identity}: it is gone, or the user may not read it. Nothing was "
-        f"terminated, and the state file is kept. Look for it in the console; if it is gone, set confirm: {identity}"
+        f"terminated, and the state file is kept. Check the console. If the instance is gone, set confirm: {identity}"
     )
 
 
@@ -165,11 +165,12 @@ def remove(
                 raise _needs_ocid(row, "changed after it was read: it may run by now") from failed
             raise OciError(_explain(failed, f"Terminating {identity}")) from failed
         if not gone:
-            raise OciError(f"{identity} exists after {events.duration(LAUNCH_SECONDS)}: inspect it in the console")
+            lasted = events.duration(LAUNCH_SECONDS)
+            raise OciError(f"the instance {identity} still exists after {lasted}: inspect it in the console")
 
 
 def _is_gone(cloud: protocol.Cloud, identity: str) -> bool:
-    row = _read(cloud, identity)  # Oracle accepted the termination: 404 now means that it is forgotten, too
+    row = _read(cloud, identity)  # Oracle accepted the termination, so a 404 now means that it is gone, too
     return row is None or row.get("lifecycleState") == "TERMINATED"
 
 

@@ -50,7 +50,7 @@ def follow(context: Context, known: Known) -> Captured | None:
         _gone(context, known)
         return None
     if ownership.runs_or_ran(row) and not known.running:
-        known.running = True  # on the disk before anything else: from now on it is never terminated
+        known.running = True  # on the disk first: from now on this instance is never terminated
         context.save(context.state)
     if not known.only_one:
         known.only_one = duplicates.only_one(context, known, row)
@@ -72,24 +72,24 @@ def _starting(context: Context, known: Known, row: Json, status: str) -> None:
     if age <= LAUNCH_SECONDS or known.running:
         context.state.wait_for(context.policy.poll, context.now(), "starting")
         return
-    # An instance in STARTING is placed, with or without a boot volume in the list, and can run at any moment.
+    # An instance in STARTING has a host, with or without a boot volume in the list, and can run at any moment.
     placed = status != "PROVISIONING" or not ownership.never_ran(row, known, context.now())
     if not placed and not context.cloud.boot_volumes(known.availability_domain, known.id):
-        _discard(context, f"{status} for {events.duration(age)} without a boot volume: it was never placed")
+        _discard(context, f"{status} for {events.duration(age)} without a boot volume: Oracle never assigned a host")
         return
     if age <= 3 * LAUNCH_SECONDS:
         context.state.wait_for(context.policy.poll * 3, context.now(), "starting")
         return
     raise OciError(
-        f"the instance {known.id} is {status} for {events.duration(age)}: look at its work requests in the console, "
-        "terminate it there when it is stuck, then run again."
+        f"the instance {known.id} is {status} for {events.duration(age)}: check its work requests in the console, "
+        "terminate it there if it is stuck, then run again."
     )
 
 
 def clear_away(context: Context, known: Known) -> bool:
     """Remove an instance that never ran, and its boot volume, before the next launch. Returns: round over.
 
-    Whatever was decided before: an instance that runs by now is kept.
+    An instance that runs by now is kept, even if its removal was decided before.
     """
     row = _row(context, known)
     if row is None and not known.gone and not missing.terminated(context, known):
@@ -97,7 +97,7 @@ def clear_away(context: Context, known: Known) -> bool:
     if row is not None:
         missing.found(context, known)
         if ownership.exists(row):
-            _give_back(context, known, row)
+            _remove_unused(context, known, row)
             return False
         known.gone = True
         if row.get("lifecycleState") == "TERMINATING":
@@ -113,7 +113,7 @@ def clear_away(context: Context, known: Known) -> bool:
     return context.turn_over(events.DISCARDED, f"removed {known.id}: {why}")
 
 
-def _give_back(context: Context, known: Known, row: Json) -> None:
+def _remove_unused(context: Context, known: Known, row: Json) -> None:
     if not ownership.never_ran(row, known, context.now()):
         known.running = known.running or ownership.runs_or_ran(row)
         context.state.discard = ""
@@ -153,15 +153,15 @@ def _running(context: Context, known: Known, row: Json) -> Captured | None:
     if row.get("shape") != spec.shape or (spec.flexible and size not in spec.sizes):
         raise OciError(
             f"the instance {known.id} runs as {row.get('shape')} with {size}, but {spec.shape} with "
-            f"{' or '.join(str(size) for size in spec.sizes)} is asked for. Resize it in the console, or ask "
-            "for what it is."
+            f"{' or '.join(str(size) for size in spec.sizes)} is requested. Resize it in the console, or set shape, "
+            "ocpus and memory_gb to its size."
         )
     found = context.cloud.addresses(known.id)
     if found is None or (context.spec.assign_public_ip and not found[0]):
         if _age(context, known) > LAUNCH_SECONDS:
             raise OciError(
                 f"the instance {known.id} runs but has no {'public ' if context.spec.assign_public_ip else ''}address: "
-                "look at its network card and subnet in the console (a private subnet gives no public address)."
+                "check its network card and subnet in the console (a private subnet has no public addresses)."
             )
         context.state.wait_for(context.policy.poll, context.now(), "starting")
         return None
@@ -193,8 +193,8 @@ def _gone(context: Context, known: Known) -> None:
     if known.running:
         if not context.replace:
             raise OciError(
-                f"the instance {known.id} was running and has been terminated by somebody (the owner, or Oracle for "
-                "being idle or over the free limits). To launch a new one in its place, run once with replace: true."
+                f"the instance {known.id} was running and has been terminated (by a user, or by Oracle because it was "
+                "idle or over the free limits). To launch a new one in its place, run once with replace: true."
             )
         _discard(context, "it was terminated and is to be replaced")
         return
@@ -207,9 +207,9 @@ def _gone(context: Context, known: Known) -> None:
         return
     context.state.instance = None
     context.save(context.state)
-    reason = "; ".join(why) or "its work request names no error, so somebody terminated it"
+    reason = "; ".join(why) or "its work request has no error, so a user terminated it"
     raise FinalAnswer(
-        f"the instance {known.id} was terminated while it started: {reason}. Nothing is left of it; run again to go on."
+        f"the instance {known.id} was terminated while it started: {reason}. To launch another one, run again."
     )
 
 
