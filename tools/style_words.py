@@ -12,15 +12,12 @@ PENDING: tuple[str, ...] = (
     "plugins/module_utils/core/jobs.py",
     "plugins/module_utils/dirs/",
     "plugins/module_utils/mac/",
-    "plugins/module_utils/vm/",
     "tests/integration/dirs/",
-    "tests/integration/vm/",
     "tests/testbed/mac/",
     "tests/testbed/standins/",
     "tests/unit/core/test_jobs.py",
     "tests/unit/dirs/",
     "tests/unit/mac/",
-    "tests/unit/vm/",
 )
 
 

@@ -13,4 +13,4 @@ class MachineError(OneboxError):
 
 
 class Hung(MachineError):
-    """podman itself hangs: it queries the virtual machine's process, which does not answer."""
+    """podman itself hangs, because the virtual machine's process does not answer it."""

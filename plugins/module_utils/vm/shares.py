@@ -129,17 +129,17 @@ def podman_provider(name: str, environ: t.Mapping[str, str]) -> str:
 
 
 def podman_shares(config: str) -> list[tuple[str, str]]:
-    """From a machine's configuration file. Raises ValueError or KeyError if it is not one."""
+    """Parse a machine's configuration file. Raises ValueError or KeyError if it is not one."""
     return [(volume.source, volume.target) for volume in model.parse_volumes(json.loads(config))]
 
 
 def colima_shares(config: str, home: str) -> list[tuple[str, str]]:
-    """From the colima.yaml of a started profile. Raises MachineError if it cannot be parsed."""
+    """Parse the colima.yaml of a started profile. Raises MachineError if it cannot be parsed."""
     return settings.shared(settings.effective(Document(config, "colima.yaml")), home)
 
 
 def docker_desktop_shares(settings: str) -> list[tuple[str, str]]:
-    """From settings-store.json, without the key Docker Desktop's defaults. Raises ValueError if it is not JSON."""
+    """Parse settings-store.json; without the key, Docker Desktop's defaults. Raises ValueError if it is not JSON."""
     defaults = ["/Users", "/Volumes", "/private", "/tmp", "/var/folders"]
     told = json.loads(settings)
     places = told.get("FilesharingDirectories") or told.get("filesharingDirectories") or defaults

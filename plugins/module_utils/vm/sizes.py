@@ -1,15 +1,15 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refuse implausible sizes of a virtual machine, as by a wrong unit, because a disk cannot shrink again."""
+"""Refuse implausible sizes of a virtual machine, for example from a wrong unit, because a disk can never shrink."""
 
 from __future__ import annotations
 
 import shutil
 
-# No Mac has more, and Apple's and QEMU's raw disks are tried to about here.
+# No Mac has more, and Apple's and QEMU's raw disks are tested up to about this size.
 MOST_DISK_GIB = 64 * 1024
-# A disk that grows while it is used may be larger than what is free now. By a wrong unit it is 1000 times larger.
+# A disk that grows while it is used may be larger than the free space now. With a wrong unit it is 1000 times larger.
 _MOST_TIMES_FREE = 10
 
 
@@ -27,7 +27,7 @@ def disk(wanted_gib: float | None, has_gib: float, free_gib: int | None) -> str:
     Args:
         wanted_gib: None for a disk that stays as it is.
         has_gib: its size now, 0 for a new one.
-        free_gib: what is free on the host, None where that is not known.
+        free_gib: GiB free on the host, None if unknown.
     """
     if wanted_gib is None or wanted_gib <= has_gib:
         return ""

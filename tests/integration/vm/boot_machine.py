@@ -29,7 +29,7 @@ from machine_lab import AS_USER, Lab  # noqa: E402
 
 NAME = "97layerOS"
 START_TIMEOUT = 500
-# The kernel finds no init and panics: a guest that never gets ready.
+# The kernel does not find an init and panics, so the guest never gets ready.
 PANIC = "root=/dev/vda rw console=ttyS0 init=/nowhere"
 
 
@@ -67,24 +67,24 @@ def states(lab: Lab) -> dict[str, str]:
     return dict(row.split() for row in rows)
 
 
-def test_a_guest_that_panics_is_given_up_and_cleared_away(lab: Lab) -> None:
-    """Case 12: podman would wait for ever and call it running."""
+def test_guest_that_panics_times_out_and_is_ended_by_kill_stale(lab: Lab) -> None:
+    """Case 12: podman would wait forever and report the machine as running."""
     lab.env["ONEBOX_LAB_KERNEL_ARGS"] = PANIC
     began = time.monotonic()
     result = ask(lab, timeout_start=25)
     assert result["failed"]
     assert "was not ready after 25 s" in result["msg"]
     assert time.monotonic() - began < 90
-    told = lab.module("podman_machine_info", name=NAME)["machines"][0]
-    assert (told["starting"], told["healthy"]) == (True, False)
+    found = lab.module("podman_machine_info", name=NAME)["machines"][0]
+    assert (found["starting"], found["healthy"]) == (True, False)
     cleared = ask(lab, state="stopped", recover="kill_stale", timeout_stop=20)
     assert not cleared.get("failed"), cleared["msg"]
     assert cleared["machine"]["state"] == "stopped"
     assert lab.own_processes() == []
 
 
-def test_a_start_that_was_killed(lab: Lab) -> None:
-    """Case 13, with SIGTERM and with SIGKILL: the VM and its helpers stay behind, and are found."""
+def test_killed_start_leaves_processes_that_kill_stale_ends(lab: Lab) -> None:
+    """Case 13, with SIGTERM and with SIGKILL: the VM and its helpers remain, and are found."""
     argv = [*AS_USER, str(lab.bin / "podman"), "machine", "start", NAME]
     env = {**lab.env, "CONTAINERS_MACHINE_PROVIDER": "qemu"}
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -95,7 +95,7 @@ def test_a_start_that_was_killed(lab: Lab) -> None:
             time.sleep(0.2)
         os.kill(start.pid, number)
         start.wait(30)
-        assert lab.own_processes(), "nothing was left behind, so there is nothing to show"
+        assert lab.own_processes(), "the killed start left no process, so the test has nothing to end"
         refused = ask(lab, state="stopped")
         if refused.get("failed"):
             assert "recover: kill_stale" in refused["msg"]
@@ -105,8 +105,8 @@ def test_a_start_that_was_killed(lab: Lab) -> None:
     del lab.env["ONEBOX_LAB_KERNEL_ARGS"]
 
 
-def test_started_means_that_the_api_answers_and_the_directory_is_seen(lab: Lab) -> None:
-    """After all that: case 1, and the machine that was given up boots."""
+def test_started_machine_answers_and_sees_the_directory(lab: Lab) -> None:
+    """Case 1: the machine that was ended before boots."""
     result = ask(lab, must_see=[str(lab.home / "work")])
     assert not result.get("failed"), result["msg"]
     machine = result["machine"]
@@ -118,7 +118,7 @@ def test_started_means_that_the_api_answers_and_the_directory_is_seen(lab: Lab) 
     assert result["actions"][-1][:3] == ["podman", "machine", "start"]
 
 
-def test_a_no_op_takes_three_calls_and_hardly_longer_than_they(lab: Lab) -> None:
+def test_run_without_changes_needs_three_calls(lab: Lab) -> None:
     counter, spy = lab.home / "calls", lab.home / "spy"
     spy.write_text(f'#!/bin/sh\necho "$*" >>"{counter}"\nexec "{lab.bin}/podman" "$@"\n')
     spy.chmod(0o755)
@@ -136,7 +136,7 @@ def test_a_no_op_takes_three_calls_and_hardly_longer_than_they(lab: Lab) -> None
     assert elapsed < 3 * bare + 2.0
 
 
-def test_a_directory_outside_of_every_share_is_refused(lab: Lab, tmp_path: pathlib.Path) -> None:
+def test_directory_outside_of_every_share_is_refused(lab: Lab, tmp_path: pathlib.Path) -> None:
     """Case 19, before any container gets an empty directory."""
     result = ask(lab, must_see=[str(tmp_path)])
     assert result["failed"]
@@ -144,7 +144,7 @@ def test_a_directory_outside_of_every_share_is_refused(lab: Lab, tmp_path: pathl
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_machine_is_not_started_beside_it(lab: Lab) -> None:
+def test_second_machine_is_not_started_while_one_runs(lab: Lab) -> None:
     """Case 11."""
     result = lab.module(name="second", provider="qemu", timezone="UTC", image=str(lab.bin.parent / "vm/disk.qcow2"))
     assert result["failed"]
@@ -153,8 +153,8 @@ def test_another_machine_is_not_started_beside_it(lab: Lab) -> None:
     assert lab.module(name="second", state="absent")["changed"]
 
 
-def test_settings_of_a_running_machine_are_refused_and_it_runs_on(lab: Lab) -> None:
-    """Case 6, without leave."""
+def test_settings_of_a_running_machine_are_refused_without_allow_restart(lab: Lab) -> None:
+    """Case 6, without allow_restart."""
     before = lab.file(NAME)
     result = ask(lab, memory_mib="2304")
     assert result["failed"]
@@ -165,7 +165,7 @@ def test_settings_of_a_running_machine_are_refused_and_it_runs_on(lab: Lab) -> N
     assert (waiting["changed"], waiting["restart_required"]) == (False, True)
 
 
-def test_containers_before_the_restart(lab: Lab) -> None:
+def test_containers_run_before_the_restart(lab: Lab) -> None:
     busybox = pathlib.Path("/bin/busybox")
     assert busybox.exists(), "the guest has no registry: install busybox-static, of which its image is made"
     root = lab.home / "image"
@@ -194,8 +194,8 @@ def _get() -> str:
         return str(answer.read().decode())
 
 
-def test_settings_with_leave_take_one_stop_set_start(lab: Lab) -> None:
-    """Case 6, with leave; every process of the machine is replaced."""
+def test_settings_with_allow_restart_need_one_stop_set_start(lab: Lab) -> None:
+    """Case 6, with allow_restart; every process of the machine is replaced."""
     before = {one.pid for one in lab.own_processes()}
     assert before
     result = ask(lab, memory_mib="2304", allow_restart=True)
@@ -206,8 +206,8 @@ def test_settings_with_leave_take_one_stop_set_start(lab: Lab) -> None:
     assert not before & {one.pid for one in lab.own_processes()}
 
 
-def test_the_stack_comes_back_and_what_its_user_stopped_stays_down(lab: Lab) -> None:
-    """Case 21, by the script of the agent; the guest's own unit is not enabled."""
+def test_stack_starts_again_without_stopped_containers(lab: Lab) -> None:
+    """Case 21, with the script of the agent; the guest's own unit is not enabled."""
     assert "running" not in states(lab).values()
     stack = bringback.Stack(
         machine=NAME, provider="qemu", connection=NAME, project="97layer", sources=(str(lab.home / "work"),),
@@ -223,8 +223,8 @@ def test_the_stack_comes_back_and_what_its_user_stopped_stays_down(lab: Lab) -> 
     assert (again.returncode, "starting" in again.stdout) == (0, False)
 
 
-def test_a_stop_that_was_killed(lab: Lab) -> None:
-    """With SIGTERM and with SIGKILL: the next run ends what was begun, and nothing is left."""
+def test_killed_stop_is_completed_by_kill_stale(lab: Lab) -> None:
+    """With SIGTERM and with SIGKILL: the next run completes the stop, and no process remains."""
     argv = [*AS_USER, str(lab.bin / "podman"), "machine", "stop", NAME]
     for number in (signal.SIGTERM, signal.SIGKILL):
         stop = subprocess.Popen(
@@ -241,7 +241,7 @@ def test_a_stop_that_was_killed(lab: Lab) -> None:
     assert lab.own_processes() == []
 
 
-def test_absent_takes_everything(lab: Lab) -> None:
+def test_absent_removes_the_machine_and_its_files(lab: Lab) -> None:
     gone = lab.module(name=NAME, state="absent", timeout_stop=200)
     assert (gone["changed"], gone["machine"]) == (True, {})
     assert lab.own_processes() == []

@@ -38,7 +38,7 @@ RESTART, EDIT = "restart", "edit_compose"
 
 @pytest.fixture(scope="module")
 def machine(lab: Lab) -> Lab:
-    """The lab with its machine started, and an image in both of the machine's Podmans."""
+    """A started machine, with an image in its rootless and its rootful Podman."""
     result = ask(lab)
     assert not result.get("failed"), result["msg"]
     busybox = pathlib.Path("/bin/busybox")
@@ -68,7 +68,7 @@ def start(lab: Lab, name: str, *options: str) -> None:
 
 
 def proof(lab: Lab, *names: str, **options: t.Any) -> t.Any:
-    """What the module says on this host, as its user."""
+    """The result of the module on this host, run as the host's user."""
     given = {"engine": "podman", "socket": socket(lab), "vm": "podman", "vm_name": NAME, "containers": names, **options}
     env = {**lab.env, "CONTAINERS_MACHINE_PROVIDER": "qemu", **options.pop("env", {})}
     given.pop("env", None)
@@ -108,7 +108,7 @@ def ghost() -> t.Iterator[pathlib.Path]:
 
 
 def test_shared_directories_are_proven_and_the_ghost_is_named(machine: Lab, ghost: pathlib.Path) -> None:
-    """Case 19: the engine answers an unshared path with an empty directory of the guest."""
+    """Case 19: for a path that is not shared, the engine mounts an empty directory of the guest."""
     work = machine.home / "work"
     for name in ("data", "replaced", ODD):
         (work / name).mkdir(parents=True)
@@ -128,8 +128,8 @@ def test_shared_directories_are_proven_and_the_ghost_is_named(machine: Lab, ghos
     assert {name: os.listdir(work / name) for name in ("data", ODD)} == {"data": [], ODD: []}
 
 
-def test_what_comes_off_while_it_runs_is_caught_and_a_restart_mends_it(machine: Lab) -> None:
-    """Case 20 and its relatives, through a real share."""
+def test_replaced_sources_are_detected_and_a_restart_fixes_them(machine: Lab) -> None:
+    """Case 20 and similar ones, through a real share."""
     work = machine.home / "work"
     (work / "new").write_text("two\n")
     (work / "new").rename(work / "app.conf")  # as editors, templates and git do
@@ -143,7 +143,7 @@ def test_what_comes_off_while_it_runs_is_caught_and_a_restart_mends_it(machine: 
     assert found["/replaced"][0] in ("stale_renamed", "stale_deleted")
     assert {found[place][1] for place in ("/data", "/replaced", "/ro")} == {RESTART}
     assert found["/odd"] == ("ok", "none")
-    assert guest(machine, "exec", "web", "/bin/cat", "/app.conf") == "one"  # which is why
+    assert guest(machine, "exec", "web", "/bin/cat", "/app.conf") == "one"  # the reason for the verdict
     guest(machine, "restart", "-t", "0", "web")
     found = verdicts(proof(machine, "web"))
     found.pop("/ghost")
@@ -161,7 +161,7 @@ def test_foreign_user_of_a_rootless_container_may_not_write_to_the_share(machine
     assert verdicts(result)["/data"] == ("not_writable", EDIT)
     assert "keep-id" in messages(result)["/data"]
     assert result["containers"][0]["user"]["own_user_namespace"]
-    # What the message says to do, done: as root of the container, and with the user's own id kept.
+    # Both fixes of the message: as root of the container, and with the user's own id kept.
     start(machine, "as-root", *bind, "--user", "0:0")
     assert proof(machine, "as-root")["ok"]
     guest(
@@ -185,7 +185,7 @@ def test_foreign_user_of_a_rootless_container_may_not_write_to_the_share(machine
 
 
 def test_rootful_containers_of_the_same_machine(machine: Lab, ghost: pathlib.Path) -> None:
-    """By the command line over ssh, as on a Mac: no socket is named."""
+    """Use the command line over ssh, as on a Mac: without a socket."""
     work = machine.home / "work" / "rootful"
     work.mkdir()
     work.chmod(0o755)
@@ -207,11 +207,11 @@ def test_rootful_containers_of_the_same_machine(machine: Lab, ghost: pathlib.Pat
         "/foreign": ("not_writable", EDIT),
         "/owner": ("ok", "none"),
     }
-    assert '"1000:1000"' in messages(result)["/foreign"]  # whom the share belongs to
+    assert '"1000:1000"' in messages(result)["/foreign"]  # the owner of the share
 
 
 def test_each_verdict_on_rootless_podman(machine: Lab) -> None:
-    """The check on the guest itself, a Linux host with rootless Podman: the same program that a timer runs there."""
+    """Check on the guest itself, a Linux host with rootless Podman, with the program that a timer runs there."""
     work = machine.home / "work"
     bundle.install(str(work / "onebox-verify"), "/usr/bin/python3", check=False)
     shutil.copy(MOUNTS / "rootless_mounts.py", work)

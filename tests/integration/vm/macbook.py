@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""As much of a Mac as Linux can be: the real site.yml with the real values of the inventory's macbook.
+"""A simulated Mac on Linux: the real site.yml with the real values of the inventory's macbook.
 
-Real: podman as a remote client, the machine it boots, docker-compose, the stack, Ansible. Stand-ins that refuse what
-they do not know: ``brew`` and ``launchctl``. User, ports and network are of a namespace of their own, so that nothing
-on this host is in the way of 8081 and 9876.
+Podman as a remote client, the machine that it boots, docker-compose, the stack and Ansible are real. ``brew`` and
+``launchctl`` are simulated and refuse unknown arguments. User, ports and network have their own namespace, so that no
+process of this host uses the ports 8081 and 9876.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ print(opener.open(asked, timeout=60).read().decode())
 
 
 class Play(t.NamedTuple):
-    """How a playbook ended. ``counts`` are those of the recap."""
+    """The result of a playbook. ``counts`` are those of the recap."""
 
     code: int
     counts: dict[str, int]
@@ -61,7 +61,7 @@ class MacBook(Lab):
     def __init__(self, home: pathlib.Path, tree: pathlib.Path, compose: str) -> None:
         super().__init__(home, tree)
         conf = home / ".config/containers/containers.conf"
-        # Podman of a Mac is a client only; this makes Podman of Linux the same.
+        # Podman of a Mac is only a client; this configures Podman of Linux as one.
         conf.write_text(conf.read_text() + "remote = true\n")
         brew = home / "brew"
         (brew / "bin").mkdir(parents=True)
@@ -77,7 +77,7 @@ class MacBook(Lab):
         shutil.copytree(ROOT / "stacks/97layer/app", self.workspace, ignore=shutil.ignore_patterns("__pycache__"))
         self.stack = home / "stack"
         shutil.copytree(ROOT / "stacks/97layer", self.stack, ignore=shutil.ignore_patterns("__pycache__"))
-        # Three Pythons every five seconds are all an emulated processor can do: the healthchecks go slower here.
+        # An emulated processor cannot start three Pythons in five seconds, so the health checks run less often.
         compose_file = self.stack / "compose.yml"
         slower = (
             compose_file.read_text().replace("interval: 5s", "interval: 60s").replace("timeout: 5s", "timeout: 60s")
@@ -103,7 +103,7 @@ class MacBook(Lab):
             self._holder = self._hold()
 
     def _old_system(self) -> None:
-        """What was there before: eight agents, the one of the machine, and what host Python left."""
+        """Create the state before the migration: eight agents, the machine's agent, and Python caches of the host."""
         self.agents.mkdir(parents=True)
         jobs = {}
         for name in (*RETIRED, "podman"):
@@ -124,7 +124,7 @@ class MacBook(Lab):
         return 1000 if AS_USER else os.geteuid()
 
     def _hold(self) -> subprocess.Popen[str]:
-        """The namespaces, held by a process for as long as this lives."""
+        """Create the namespaces, in a process that keeps them until it is killed."""
         passwd = self.home / "passwd"
         ours = f"{USER}:x:{self.uid}:{self.uid}::{self.home}:/bin/sh\n"
         passwd.write_text(ours + pathlib.Path("/etc/passwd").read_text())
@@ -148,7 +148,7 @@ class MacBook(Lab):
             self._holder.stdout.close()
 
     def start(self, *argv: str) -> subprocess.Popen[bytes]:
-        """A program that goes on beside the test."""
+        """Start a program in the background."""
         return subprocess.Popen([*self.prefix(), *argv], env={**self.env, "CONTAINERS_MACHINE_PROVIDER": "qemu"})
 
     def play(self, playbook: str = "site.yml", *words: str, **values: t.Any) -> Play:
@@ -189,7 +189,7 @@ class MacBook(Lab):
         return dict(row.split() for row in done.stdout.splitlines())
 
     def get(self, url: str) -> t.Any:
-        """What the Mac gets from a URL, as JSON."""
+        """The JSON that the Mac gets from a URL."""
         return self._ask(url)
 
     def post(self, url: str, content: t.Any) -> t.Any:

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One podman version with a home of its own, and the modules run on it by the real Ansible.
+"""One podman version with its own home, and the modules on it.
 
-Podman refuses to be root for machines, and tests may be: the same user is then seen as an ordinary one through a user
-namespace, which changes nothing else.
+Podman refuses machines of root, and the tests may run as root. Then a user namespace shows root as an ordinary user and
+changes nothing else.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ AS_USER = ["unshare", "-U", "--map-user=1000", "--map-group=1000"] if os.geteuid
 
 
 class Lab:
-    """A home for one podman; ``tree`` is what podman_cli.build made."""
+    """A home for one podman; ``tree`` is the directory that podman_cli.build returned."""
 
     def __init__(self, home: pathlib.Path, tree: pathlib.Path) -> None:
         self.version = tuple(int(part) for part in (tree / "ready").read_text().strip().split("."))
@@ -35,7 +35,7 @@ class Lab:
             "HOME": str(home),
             "XDG_RUNTIME_DIR": str(home / "run"),
             "PATH": f"{self.bin}:/usr/bin:/bin",
-            "CONTAINERS_MACHINE_PROVIDER": "applehv",  # what a module must not be misled by
+            "CONTAINERS_MACHINE_PROVIDER": "applehv",  # the modules must ignore this value
         }
         (home / ".config/containers").mkdir(parents=True)
         (home / "run").mkdir()
@@ -44,7 +44,7 @@ class Lab:
         self.call(str(self.bin / "qemu-img"), "create", "-q", "-f", "qcow2", str(self.image), "1G")
 
     def call(self, *argv: str, seconds: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run a program of the lab as an ordinary user."""
+        """Run a program as the ordinary user of this home."""
         return subprocess.run(
             [*self.prefix(), *argv],
             env={**self.env, **env},
@@ -55,14 +55,14 @@ class Lab:
         )
 
     def prefix(self) -> list[str]:
-        """What turns a command into one of the lab's ordinary user."""
+        """The arguments that run a command as the ordinary user of this home."""
         return AS_USER
 
     def podman(self, *words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         return self.call("podman", *words, seconds=seconds, CONTAINERS_MACHINE_PROVIDER="qemu")
 
     def own_processes(self) -> list[processes.Process]:
-        """Those of this lab's machine: VM, network, shared directories."""
+        """The processes of this home's machine: VM, network, shared directories."""
         return [one for one in processes.listing(World.real()) if f"{self.home}/run/podman" in one.command]
 
     def module(
@@ -80,7 +80,7 @@ class Lab:
             raise AssertionError(f"no result: {done.stdout} {done.stderr}") from error
 
     def tree(self) -> dict[str, bytes]:
-        """Every file podman keeps of machines, with its content: what a check must not touch."""
+        """Every file of podman for machines, with its content, which a check must not change."""
         files = {}
         for path in sorted((self.home / ".config").rglob("*")):
             if path.is_file():

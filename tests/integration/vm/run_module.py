@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run one module as the target would, without the second that ansible takes to start: arguments as JSON on stdin."""
+"""Run one module as the target would, without the slow start of Ansible: arguments as JSON on stdin."""
 
 import importlib
 import json

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""omnivibe's disk: site.yml ends before it deploys into a directory that containers could not use.
+"""omnivibe's disk: site.yml fails before it deploys into a directory that containers could not use.
 
-The real site.yml by the real Ansible; ``colima`` is tests/testbed/mac/fake_colima.py, and ``findmnt`` says of the
-external disk what util-linux 2.38 says of one with exFAT, since this kernel may have no driver for it.
+site.yml and Ansible are real. tests/testbed/mac/fake_colima.py simulates ``colima``, and ``findmnt`` prints for the
+external disk the output of util-linux 2.38 for exFAT, because this kernel may not have a driver for it.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class Host:
         )
         return done.returncode, done.stdout + done.stderr
 
-    def asked(self) -> list[list[str]]:
-        """What was asked of Colima beside its list."""
+    def calls(self) -> list[list[str]]:
+        """The calls of Colima except ``list``."""
         log = self.base / "profiles.json.log"
         rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
         return [row for row in rows if row[0] != "list"]
@@ -88,7 +88,7 @@ def host(tmp_path: pathlib.Path) -> Host:
     return Host(tmp_path)
 
 
-def test_the_external_disk_ends_the_run_before_anything_is_deployed(host: Host) -> None:
+def test_external_disk_fails_the_run_before_the_deploy(host: Host) -> None:
     code, said = host.play(colima_profile_check_paths=[str(host.outside)])
     assert code != 0
     plain = re.sub(r"\s+", " ", said)
@@ -99,32 +99,32 @@ def test_the_external_disk_ends_the_run_before_anything_is_deployed(host: Host) 
         "3. use Podman 5.5 or later instead of Colima",
     )]  # fmt: skip
     assert ways == sorted(ways)
-    assert host.asked() == []
+    assert host.calls() == []
     assert not (host.base / "deploy").exists()
     assert not (host.base / "data").exists()
 
 
-def test_sharing_the_disk_is_no_way_out(host: Host) -> None:
+def test_sharing_a_disk_with_a_space_is_refused(host: Host) -> None:
     mounts = [{"location": str(host.disk)}]
     code, said = host.play(colima_profile_check_paths=[str(host.outside)], colima_profile_mounts=mounts)
     assert code != 0
     assert "Colima cannot share" in said
-    assert host.asked() == []
+    assert host.calls() == []
 
 
-def test_below_the_home_directory_it_works(host: Host) -> None:
+def test_project_below_the_home_directory_is_accepted(host: Host) -> None:
     code, said = host.play("--tags", "reach", colima_profile_check_paths=[str(host.inside)])
     assert code == 0, said
-    assert host.asked() == [["start", "--profile", "default"]]
+    assert host.calls() == [["start", "--profile", "default"]]
     code, said = host.play("--tags", "reach", colima_profile_check_paths=[str(host.inside)])
     assert code == 0, said
-    assert len(host.asked()) == 1
+    assert len(host.calls()) == 1
 
 
-def test_a_disk_with_a_plain_name_is_shared_beside_the_home_directory(host: Host) -> None:
+def test_disk_without_a_space_is_shared_in_addition_to_the_home_directory(host: Host) -> None:
     work = host.base / "Volumes/Work"
     work.mkdir()
     wish = {"colima_profile_check_paths": [str(work)], "colima_profile_mounts": [{"location": str(work)}]}
     code, said = host.play("--tags", "reach", **wish)
     assert code == 0, said
-    assert host.asked() == [["start", "--profile", "default", "--mount", f"{host.home}:w", "--mount", f"{work}:w"]]
+    assert host.calls() == [["start", "--profile", "default", "--mount", f"{host.home}:w", "--mount", f"{work}:w"]]

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The EXAMPLES of the Mac's modules, as they stand in their documentation, twice: the second time nothing changes.
+"""The EXAMPLES of the Mac's modules, copied from their documentation, run twice: the second run changes nothing.
 
-Only paths and the provider are exchanged; where programs are is said by module defaults. Machines are made, not booted.
+Only paths and the provider are replaced; module defaults set the paths of programs. Machines are created, not booted.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def run(
     return host.play(file)
 
 
-def test_podman_machine(host: Host, lab5: Lab) -> None:
+def test_examples_of_podman_machine_run_twice(host: Host, lab5: Lab) -> None:
     (lab5.home / "Work").mkdir()
     defaults = {
         "state": "present", "timezone": "UTC", "image": str(lab5.image), "executable": str(lab5.bin / "podman"),
@@ -62,7 +62,7 @@ def test_podman_machine(host: Host, lab5: Lab) -> None:
     assert (code, changed) == (0, 0), said
 
 
-def test_launch_agents(host: Host) -> None:
+def test_examples_of_launch_agents_run_twice(host: Host) -> None:
     defaults = {
         "executable": str(FAKES / "fake_launchctl.py"),
         "directory": str(host.folder),
@@ -71,13 +71,13 @@ def test_launch_agents(host: Host) -> None:
     replace = {"/Users/97layer": str(host.home)}
     code, changed, said = run(host, "launch_agents", defaults, replace)
     assert (code, changed) == (0, 4), said
-    # Retired and brought back again; the two that were loaded stay as they are.
+    # Retired and restored again; the two that were loaded are unchanged.
     code, changed, said = run(host, "launch_agents", defaults, replace)
     assert (code, changed) == (0, 2), said
 
 
-def test_scheduled_job(host: Host) -> None:
-    """launchd is the fake with recorded answers, since Linux has none."""
+def test_examples_of_scheduled_job_run_twice(host: Host) -> None:
+    """launchd is simulated with recorded answers, because Linux does not have it."""
     defaults = {"kind": "launchd", "launchctl": str(FAKES / "fake_launchctl.py"), "directory": str(host.folder)}
     code, changed, said = run(host, "scheduled_job", defaults, {})
     assert (code, changed) == (0, 4), said
@@ -88,13 +88,13 @@ def test_scheduled_job(host: Host) -> None:
     assert (code, changed) == (0, 2), said
 
 
-def test_host_hygiene(host: Host) -> None:
+def test_examples_of_host_hygiene_run(host: Host) -> None:
     code, changed, said = run(host, "host_hygiene", {}, {"/Users/97layer/97layerOS": str(host.project)})
     assert (code, changed) == (0, 1), said
     assert not (host.project / "__pycache__").exists()
 
 
-def test_colima_profile(host: Host) -> None:
+def test_examples_of_colima_profile_run_twice(host: Host) -> None:
     work = host.home / "Work"
     disk = host.home / "Extreme SSD/02_GitHub.nosync/30_OmniVibePro"
     for folder in (work, disk, host.home / ".colima"):

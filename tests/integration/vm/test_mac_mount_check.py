@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The schedule of the role mount_check on a Mac, and on a host without a scheduler.
 
-There is no macOS here: the facts say Darwin, and launchctl is tests/testbed/mac/fake_launchctl.py with recorded
+macOS is simulated: the facts are those of Darwin, and launchctl is tests/testbed/mac/fake_launchctl.py with recorded
 answers. Program, property list and Ansible are real. The check itself needs an engine: see the scenario verify.
 """
 

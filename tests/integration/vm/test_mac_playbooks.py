@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbooks a person types on a Mac, run by the real Ansible: retire, again, undo; and the machine's role.
+"""The playbooks of a Mac, run by the real Ansible: retire, repeat, undo; and the machine's role.
 
-``launchctl`` is tests/testbed/mac/fake_launchctl.py, since Linux has none; the rest is real.
+tests/testbed/mac/fake_launchctl.py simulates ``launchctl``, because Linux does not have it; the rest is real.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FAKE = ROOT / "tests/testbed/mac/fake_launchctl.py"
 
 
 class Host:
-    """A home with two old agents, one that is kept, clutter, and an inventory of one host."""
+    """A home with two old agents, a kept agent, clutter, and an inventory of one host."""
 
     def __init__(self, home: pathlib.Path) -> None:
         self.home = home
@@ -85,7 +85,7 @@ def files(host: Host) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in host.folder.iterdir()}
 
 
-def test_retire_once_more_and_back(host: Host) -> None:
+def test_agents_are_retired_once_and_restored(host: Host) -> None:
     retire, back = ROOT / "playbooks/retire.yml", ROOT / "playbooks/unretire.yml"
     before = files(host)
     code, changed, said = host.play(retire, "--check")
@@ -101,7 +101,7 @@ def test_retire_once_more_and_back(host: Host) -> None:
     assert host.play(back)[:2] == (0, 0)
 
 
-def test_nothing_goes_while_the_stack_does_not_answer(host: Host) -> None:
+def test_agents_are_kept_while_the_stack_does_not_answer(host: Host) -> None:
     before = files(host)
     checks = [{"url": "http://127.0.0.1:9/status"}]
     code, _unused, said = host.play(ROOT / "playbooks/retire.yml", compose_stack_http_checks=checks)
@@ -109,7 +109,7 @@ def test_nothing_goes_while_the_stack_does_not_answer(host: Host) -> None:
     assert files(host) == before
 
 
-def test_a_host_daemon_is_an_error_that_names_it(host: Host) -> None:
+def test_daemon_on_the_host_is_an_error_with_its_pid(host: Host) -> None:
     (host.project / "daemon.py").write_text("import time; print(flush=True); time.sleep(120)")
     daemon = subprocess.Popen([str(ROOT / ".venv/bin/python"), str(host.project / "daemon.py")], stdout=subprocess.PIPE)
     assert daemon.stdout is not None
@@ -124,7 +124,7 @@ def test_a_host_daemon_is_an_error_that_names_it(host: Host) -> None:
     assert f"kill {daemon.pid}" in said
 
 
-def test_the_role_makes_a_machine_once(host: Host, lab5: Lab) -> None:
+def test_role_creates_a_machine_once(host: Host, lab5: Lab) -> None:
     play = host.home / "machine.yml"
     play.write_text("- hosts: all\n  gather_facts: true\n  roles: [onebox.stack.podman_machine]\n")
     given = {

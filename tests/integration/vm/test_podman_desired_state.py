@@ -19,7 +19,7 @@ NAME = "97layerOS"
 
 
 def made(lab: Lab, **args: t.Any) -> t.Any:
-    """The seed machine in size, with the two CPUs that every test machine has."""
+    """The sizes of the seed's machine, with the two CPUs that every test machine has."""
     size = {
         "cpus": 2,
         "memory_mib": "5GB",
@@ -33,7 +33,7 @@ def made(lab: Lab, **args: t.Any) -> t.Any:
     return result
 
 
-def test_made_once_with_the_numbers_of_the_seed(lab: Lab) -> None:
+def test_machine_is_created_once_with_the_seeds_sizes(lab: Lab) -> None:
     """Cases 1 and 2."""
     first = made(lab)
     assert first["changed"]
@@ -48,10 +48,12 @@ def test_made_once_with_the_numbers_of_the_seed(lab: Lab) -> None:
     assert "93GiB" in lab.podman("machine", "list").stdout
 
 
-def test_the_disk_is_equal_grows_and_never_shrinks(lab: Lab) -> None:
+def test_disk_grows_and_never_shrinks(lab: Lab) -> None:
     """Cases 3, 4 and 5."""
     made(lab, disk_gib="20")
-    assert lab.podman("machine", "set", "--disk-size", "20", NAME).returncode == 125  # what we must not run into
+    assert (
+        lab.podman("machine", "set", "--disk-size", "20", NAME).returncode == 125
+    )  # the error that the module must avoid
     assert not made(lab, disk_gib="20")["changed"]
     grown = made(lab, disk_gib="21")
     assert grown["actions"] == [["podman", "machine", "set", "--disk-size", "21", NAME]]
@@ -59,19 +61,19 @@ def test_the_disk_is_equal_grows_and_never_shrinks(lab: Lab) -> None:
     before = lab.tree()
     refused = lab.module(name=NAME, state="present", disk_gib="10", cpus=1)
     assert refused["failed"]
-    assert "a machine's disk only grows" in refused["msg"]
+    assert "a machine's disk can only grow" in refused["msg"]
     assert lab.tree() == before
 
 
-def test_all_settings_go_in_one_call(lab: Lab) -> None:
-    """The stopped half of case 6; the running half needs a boot."""
+def test_settings_are_changed_in_one_call(lab: Lab) -> None:
+    """Case 6 for a stopped machine; a running one needs a boot."""
     made(lab)
     result = made(lab, cpus=1, memory_mib="2048", rootful=True)
     assert result["actions"] == [["podman", "machine", "set", "--cpus", "1", "--memory", "2048", "--rootful", NAME]]
     assert (result["machine"]["cpus"], result["machine"]["memory_mib"], result["machine"]["rootful"]) == (1, 2048, True)
 
 
-def test_rootful_moves_the_default_connection(lab: Lab) -> None:
+def test_rootful_changes_the_default_connection(lab: Lab) -> None:
     """Case 7. ``list`` shows Default false for a rootful machine; that is not a difference."""
     made(lab, default_connection=True)
     flipped = made(lab, default_connection=True, rootful=True)
@@ -85,10 +87,10 @@ def test_rootful_moves_the_default_connection(lab: Lab) -> None:
     assert made(lab, default_connection=True)["actions"] == [["podman", "system", "connection", "default", NAME]]
 
 
-def test_other_volumes_take_a_new_machine(lab: Lab) -> None:
-    """Case 8, and making it again when that is allowed."""
+def test_changed_volumes_need_a_new_machine(lab: Lab) -> None:
+    """Case 8, and the creation of a new machine with permission."""
     made(lab)
-    if lab.version < (6, 0, 0):  # later, the defaults hold ~/.config/containers as well
+    if lab.version < (6, 0, 0):  # later, the defaults contain ~/.config/containers as well
         assert not made(lab, volumes=["$HOME"])["changed"]
     before = lab.tree()
     shared = lab.home / "work"
@@ -111,8 +113,8 @@ def test_other_volumes_take_a_new_machine(lab: Lab) -> None:
     assert not lab.module(name=NAME, timezone="UTC", **wish)["changed"]
 
 
-def test_absent_twice_and_again(lab: Lab) -> None:
-    """Case 9: the lock file that podman leaves is no machine."""
+def test_machine_is_removed_once_and_created_again(lab: Lab) -> None:
+    """Case 9: the lock file that podman leaves is not a machine."""
     made(lab)
     gone = lab.module(name=NAME, state="absent")
     assert (gone["changed"], gone["machine"]) == (True, {})
@@ -122,7 +124,7 @@ def test_absent_twice_and_again(lab: Lab) -> None:
     assert made(lab)["changed"]
 
 
-def test_stop_on_stopped_is_no_change(lab: Lab) -> None:
+def test_stopped_machine_is_not_stopped_again(lab: Lab) -> None:
     """Case 10."""
     made(lab)
     assert lab.podman("machine", "stop", NAME).returncode == 0
@@ -130,12 +132,12 @@ def test_stop_on_stopped_is_no_change(lab: Lab) -> None:
     assert (result["changed"], result["actions"]) == (False, [])
 
 
-def test_check_mode_touches_nothing(lab: Lab) -> None:
-    """Case 18: every kind of change, predicted and not done."""
+def test_check_mode_predicts_and_changes_nothing(lab: Lab) -> None:
+    """Case 18: every kind of change is predicted and not made."""
     before = lab.tree()
-    told = lab.module(name=NAME, state="started", cpus=2, check=True)
-    assert told["changed"]
-    assert [words[2] for words in told["actions"]] == ["init", "start"]
+    planned = lab.module(name=NAME, state="started", cpus=2, check=True)
+    assert planned["changed"]
+    assert [words[2] for words in planned["actions"]] == ["init", "start"]
     assert lab.tree() == before
     made(lab)
     before = lab.tree()
@@ -145,8 +147,8 @@ def test_check_mode_touches_nothing(lab: Lab) -> None:
     assert lab.tree() == before
 
 
-def test_a_path_with_a_space(lab: Lab) -> None:
-    """Case 22, without the boot: refused where podman would fail in the guest, kept as one path elsewhere."""
+def test_path_with_a_space_depends_on_the_version(lab: Lab) -> None:
+    """Case 22, without the boot: refused by versions that would fail in the guest, otherwise kept as one path."""
     disk = lab.home / "Extreme SSD"
     disk.mkdir()
     wish = {
@@ -165,7 +167,7 @@ def test_a_path_with_a_space(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("target", ["/home", "/etc", "/tmp", "/var"])
-def test_a_share_over_the_guests_own_directories(lab5: Lab, target: str) -> None:
+def test_share_over_directories_of_the_guest_is_refused(lab5: Lab, target: str) -> None:
     """podman before 5.5 accepts these and the guest does not boot."""
     result = lab5.module(
         name=NAME, state="present", provider="qemu", image=str(lab5.image), volumes=[f"{lab5.home}:{target}"]
@@ -174,14 +176,14 @@ def test_a_share_over_the_guests_own_directories(lab5: Lab, target: str) -> None
     assert f"would cover {target}" in result["msg"]
 
 
-def test_more_cpus_than_the_host_has(lab: Lab) -> None:
+def test_more_cpus_than_the_host_warn_or_are_refused(lab: Lab) -> None:
     count = (os.cpu_count() or 1) + 1
     result = lab.module(name=NAME, state="present", cpus=count, provider="qemu", image=str(lab.image), timezone="UTC")
     if lab.version >= (6, 0, 0):
         assert result["failed"]
         assert "refuses that" in result["msg"]
         said = lab.podman("machine", "init", "--cpus", str(count), "--image", str(lab.image), "x")
-        assert said.returncode == 125  # podman's own word for it
+        assert said.returncode == 125  # podman refuses it itself
     else:
         assert result["machine"]["cpus"] == count
         assert "more than this host's" in str(result["warnings"])
@@ -211,14 +213,14 @@ def test_root_is_refused(lab5: Lab) -> None:
         ({"provider": "vmware"}, "provider must be one of"),
     ],
 )
-def test_bad_input_names_the_option(lab5: Lab, args: dict[str, t.Any], words: str) -> None:
+def test_invalid_option_is_named_in_the_error(lab5: Lab, args: dict[str, t.Any], words: str) -> None:
     result = lab5.module(**{"name": NAME, "state": "present", **args})
     assert result["failed"]
     assert words in result["msg"]
     assert "Traceback" not in str(result)
 
 
-def test_info_shows_machines_whatever_the_environment_says(lab: Lab) -> None:
+def test_info_ignores_the_provider_of_the_environment(lab: Lab) -> None:
     """Case 17: no ``--all-providers``, which 6.x does not know."""
     assert lab.module("podman_machine_info")["machines"] == []
     made(lab)
@@ -232,8 +234,8 @@ def test_info_shows_machines_whatever_the_environment_says(lab: Lab) -> None:
     assert [one["name"] for one in lab.module("podman_machine_info", name="second")["machines"]] == ["second"]
 
 
-def test_a_machine_whose_disk_was_removed(lab: Lab) -> None:
-    """Half-removed: the configuration is there, the disk is not."""
+def test_machine_without_its_disk_is_recreated(lab: Lab) -> None:
+    """An incomplete removal: the configuration exists, the disk does not."""
     made(lab)
     disk = next((lab.home / ".local/share/containers/podman/machine/qemu").glob("*.qcow2"))
     disk.unlink()
@@ -244,15 +246,15 @@ def test_a_machine_whose_disk_was_removed(lab: Lab) -> None:
     assert disk.exists()
 
 
-def test_killed_while_making_a_machine(lab: Lab) -> None:
-    """SIGKILL at ten moments of ``init``: the next run makes the machine all the same."""
+def test_killed_init_is_completed_by_the_next_run(lab: Lab) -> None:
+    """SIGKILL at ten moments of ``init``: the next run creates the machine."""
     argv = [*AS_USER, str(lab.bin / "podman"), "machine", "init", "--timezone", "UTC", "--image", str(lab.image), NAME]
     env = {**lab.env, "CONTAINERS_MACHINE_PROVIDER": "qemu"}
     for moment in range(10):
         process = subprocess.Popen(
             argv, env=env, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        time.sleep(0.004 * moment)  # the moment itself is what is tried
+        time.sleep(0.004 * moment)  # each moment is a case of the test
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         if (lab.config / f"{NAME}.json").exists():
@@ -263,15 +265,15 @@ def test_killed_while_making_a_machine(lab: Lab) -> None:
     assert made(lab, memory_mib=str(result["machine"]["memory_mib"]), disk_gib=str(result["machine"]["disk_gib"]))
 
 
-def test_two_runs_at_once(lab: Lab) -> None:
-    """Both want the same machine: one makes it, the other finds it, neither fails."""
+def test_two_runs_at_once_create_one_machine(lab: Lab) -> None:
+    """Both request the same machine: one creates it, the other finds it, and neither fails."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
         both = [run.result() for run in [pool.submit(made, lab) for _unused in range(2)]]
     assert sorted(one["changed"] for one in both) == [False, True]
     assert [one["machine"]["memory_mib"] for one in both] == [4768, 4768]
 
 
-def test_a_no_op_is_quick(lab5: Lab) -> None:
+def test_run_without_changes_is_fast(lab5: Lab) -> None:
     """At most three calls of podman and under a second for the machine's part, Ansible's own start not counted."""
     made(lab5)
     counter = lab5.home / "calls"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can come between, on a real podman without booting: full disk, killed commands, machines half there."""
+"""Faults on a real podman without a boot: full disk, killed commands, incomplete machines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def small_disk(lab5: Lab) -> t.Iterator[pathlib.Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_named_and_with_room_the_next_run_makes_the_machine(lab5: Lab, small_disk: pathlib.Path) -> None:
+def test_full_disk_is_reported_and_the_next_run_with_space_succeeds(lab5: Lab, small_disk: pathlib.Path) -> None:
     big = lab5.home / "big.raw"
     big.write_bytes(os.urandom(12 << 20))
     image = lab5.home / "big.qcow2"
@@ -48,8 +48,8 @@ def test_a_full_disk_is_named_and_with_room_the_next_run_makes_the_machine(lab5:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_set_killed_at_any_moment_the_next_run_has_it(lab5: Lab, number: int) -> None:
-    """The configuration stays whole: the former values or the new ones, and the next run brings the new."""
+def test_killed_set_is_completed_by_the_next_run(lab5: Lab, number: int) -> None:
+    """The configuration is never damaged: it has the old or the new values, and the next run sets the new ones."""
     made(lab5)
     argv = [*AS_USER, str(lab5.bin / "podman"), "machine", "set", "--cpus", "1", "--memory", "3000", NAME]
     env = {**lab5.env, "CONTAINERS_MACHINE_PROVIDER": "qemu"}
@@ -57,7 +57,7 @@ def test_set_killed_at_any_moment_the_next_run_has_it(lab5: Lab, number: int) ->
         process = subprocess.Popen(
             argv, env=env, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        time.sleep(0.008 * moment)  # the moment itself is what is tried
+        time.sleep(0.008 * moment)  # each moment is a case of the test
         os.killpg(process.pid, number)
         process.wait()
         resources = lab5.file(NAME)["Resources"]
@@ -66,8 +66,8 @@ def test_set_killed_at_any_moment_the_next_run_has_it(lab5: Lab, number: int) ->
     assert (result["machine"]["cpus"], result["machine"]["memory_mib"]) == (1, 3000)
 
 
-def test_the_module_killed_while_it_makes_a_machine(lab5: Lab) -> None:
-    """SIGKILL of the module and of what it started, at moments of its whole run."""
+def test_killed_module_is_completed_by_the_next_run(lab5: Lab) -> None:
+    """SIGKILL of the module and of its processes, at moments of its whole run."""
     given = {
         "name": NAME, "state": "present", "provider": "qemu", "image": str(lab5.image), "timezone": "UTC",
         "default_connection": True, "executable": str(lab5.bin / "podman"), "environment": lab5.env,
@@ -81,7 +81,7 @@ def test_the_module_killed_while_it_makes_a_machine(lab5: Lab) -> None:
         assert process.stdin is not None
         process.stdin.write(json.dumps(given).encode())
         process.stdin.close()
-        time.sleep(0.15 * moment)  # the moment itself is what is tried
+        time.sleep(0.15 * moment)  # each moment is a case of the test
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     result = made(lab5, default_connection=True, memory_mib=None, disk_gib=None, cpus=None)
@@ -89,8 +89,8 @@ def test_the_module_killed_while_it_makes_a_machine(lab5: Lab) -> None:
     assert not made(lab5, default_connection=True, memory_mib=None, disk_gib=None, cpus=None)["changed"]
 
 
-def test_a_disk_that_a_removal_left_behind(lab5: Lab) -> None:
-    """Half-removed the other way round: the configuration has gone, disk and connections are there."""
+def test_disk_left_by_a_removal_is_replaced(lab5: Lab) -> None:
+    """The opposite incomplete removal: disk and connections exist, the configuration does not."""
     made(lab5)
     (lab5.config / f"{NAME}.json").unlink()
     result = made(lab5)
@@ -98,8 +98,8 @@ def test_a_disk_that_a_removal_left_behind(lab5: Lab) -> None:
     assert result["machine"]["disk_gib"] == 93
 
 
-def test_connections_that_have_gone(lab5: Lab) -> None:
-    """Without its connections a machine cannot be podman's default: what to do is in the text."""
+def test_missing_connections_are_reported_with_the_fix(lab5: Lab) -> None:
+    """Without its connections a machine cannot be podman's default: the text has the fix."""
     made(lab5, default_connection=True)
     (lab5.home / ".config/containers/podman-connections.json").unlink()
     result = lab5.module(name=NAME, state="present", default_connection=True)

@@ -1,4 +1,4 @@
-"""The recordings' reader lies beside the tests."""
+"""The reader of the recordings is importable."""
 
 import pathlib
 import sys

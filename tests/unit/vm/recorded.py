@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Serve recorded output of real podman commands; what was not recorded is refused."""
+"""Serve recorded output of real podman commands; commands without a recording are refused."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def data(version: str, name: str) -> t.Any:
 
 
 class Recorded:
-    """A runner that answers ``podman machine <verb> …`` with one recording each, and remembers what it was asked."""
+    """A runner that answers ``podman machine <verb> …`` with one recording each, and records its calls."""
 
     def __init__(self, version: str, answers: t.Mapping[str, tuple[str, str]]) -> None:
         self.version = version
         self.answers = answers
-        self.asked: list[tuple[tuple[str, ...], dict[str, str]]] = []
+        self.calls: list[tuple[tuple[str, ...], dict[str, str]]] = []
 
     def __call__(self, argv: t.Sequence[str], **options: t.Any) -> process.Result:
         words = tuple(argv[1:])
-        self.asked.append((words, dict(options.get("env") or {})))
+        self.calls.append((words, dict(options.get("env") or {})))
         if words == ("--version",):
             return process.Result(tuple(argv), 0, f"podman version {self.version}\n", "", 0.0)
         folder, name = self.answers[words[1]]
@@ -50,7 +50,7 @@ class Recorded:
 
 
 def home_with(tmp_path: pathlib.Path, *configs: tuple[str, t.Mapping[str, t.Any]]) -> dict[str, str]:
-    """A home with these (provider, configuration) files; the environment that goes with it."""
+    """A home with these (provider, configuration) files. Returns its environment."""
     for provider, config in configs:
         folder = tmp_path / ".config/containers/podman/machine" / provider
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Colima profile: case 23. The file is edited for real; ``colima`` itself is tests/testbed/mac/fake_colima.py."""
+"""A Colima profile: case 23. A real file is edited; tests/testbed/mac/fake_colima.py simulates ``colima``."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_shared_directory_is_not_added_again() -> None:
     assert decide(want("~/Projects/a"), LISTED, LISTED).text is None
 
 
-def test_a_list_is_added_to_where_it_stands() -> None:
+def test_mount_is_added_after_the_existing_ones() -> None:
     outcome = decide(want("/Volumes/Work"), LISTED, LISTED)
     assert outcome.text is not None
     assert [one["location"] for one in yaml.safe_load(outcome.text)["mounts"]] == [
@@ -127,7 +127,7 @@ def test_writable_is_changed_in_its_line() -> None:
     assert outcome.before == {"/Volumes/Big": "read-only"}
 
 
-def test_null_mounts_stay_without_the_home_directory() -> None:
+def test_null_mounts_remain_without_the_home_directory() -> None:
     outcome = decide(want("/Volumes/Work"), CONFIG.replace("mounts: []", "mounts: null"))
     assert outcome.text is not None
     assert [one["location"] for one in yaml.safe_load(outcome.text)["mounts"]] == ["/Volumes/Work"]
@@ -143,18 +143,18 @@ def test_sizes_keep_the_comment_behind_them() -> None:
     assert decide(colima.Wanted(cpus=2, memory_gib=2.0, disk_gib=100)).text is None
 
 
-def test_a_running_profile_waits_for_a_restart() -> None:
-    told = decide(want("/Volumes/Work", state="started"))
-    assert told.restart_required
-    assert told.steps == []
-    assert "next colima stop and start" in told.warnings[0]
+def test_running_profile_needs_a_restart() -> None:
+    waiting = decide(want("/Volumes/Work", state="started"))
+    assert waiting.restart_required
+    assert waiting.steps == []
+    assert "next colima stop and start" in waiting.warnings[0]
     done = decide(want("/Volumes/Work", state="started", allow_restart=True))
     assert done.steps == [("stop", "--profile", "default"), ("start", "--profile", "default")]
     stopped = decide(want("/Volumes/Work", state="started"), word="Stopped")
     assert (stopped.restart_required, stopped.steps) == (False, [("start", "--profile", "default")])
 
 
-def test_drift_is_found_although_nothing_is_edited() -> None:
+def test_drift_without_an_edit_is_found() -> None:
     """``colima start --cpu 4`` on a running profile: the file says 4, the VM has 2."""
     outcome = decide(colima.Wanted(), CONFIG.replace("cpu: 2", "cpu: 4"), CONFIG)
     assert outcome.text is None
@@ -164,10 +164,10 @@ def test_drift_is_found_although_nothing_is_edited() -> None:
 @pytest.mark.parametrize(
     ("wish", "words"),
     [
-        (colima.Wanted(vm_type="qemu"), "vm_type: vz is fixed"),
-        (colima.Wanted(mount_type="sshfs"), "mount_type: virtiofs is fixed"),
-        (colima.Wanted(runtime="containerd"), "runtime: docker is fixed"),
-        (colima.Wanted(arch="x86_64"), "arch: aarch64 is fixed"),
+        (colima.Wanted(vm_type="qemu"), "vm_type: vz was fixed"),
+        (colima.Wanted(mount_type="sshfs"), "mount_type: virtiofs was fixed"),
+        (colima.Wanted(runtime="containerd"), "runtime: docker was fixed"),
+        (colima.Wanted(arch="x86_64"), "arch: aarch64 was fixed"),
         (colima.Wanted(disk_gib=102400), "more than 65536 GiB"),
         (colima.Wanted(disk_gib=60), "a disk only grows"),
         (want("relative"), "absolute path"),
@@ -175,13 +175,13 @@ def test_drift_is_found_although_nothing_is_edited() -> None:
         (want("/Users"), "overlap"),
     ],
 )
-def test_refused_and_nothing_edited(wish: colima.Wanted, words: str) -> None:
+def test_invalid_settings_are_refused_without_an_edit(wish: colima.Wanted, words: str) -> None:
     outcome = decide(wish)
     assert words in outcome.refusal
     assert (outcome.text, outcome.steps) == (None, [])
 
 
-def test_false_overlaps_are_colimas_own() -> None:
+def test_overlap_by_text_is_refused_as_colima_does() -> None:
     assert "compares them as text" in decide(want("/Volumes/Bigger"), LISTED, LISTED).refusal
 
 
@@ -191,8 +191,8 @@ def test_fixed_keys_are_free_before_the_first_start() -> None:
     assert yaml.safe_load(outcome.text)["vmType"] == "qemu"
 
 
-def test_a_broken_profile() -> None:
-    assert "is Broken: allow it" in decide(colima.Wanted(state="started"), word="Broken").refusal
+def test_broken_profile_needs_allow_restart() -> None:
+    assert "is Broken: set allow_restart" in decide(colima.Wanted(state="started"), word="Broken").refusal
     outcome = decide(colima.Wanted(state="started", allow_restart=True), word="Broken")
     assert outcome.steps == [("stop", "--profile", "default", "--force"), ("start", "--profile", "default")]
 
@@ -200,11 +200,11 @@ def test_a_broken_profile() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("cpu: 2\ncpu: 3\n", "line 2 has a key for the second time"),
+        ("cpu: 2\ncpu: 3\n", "line 2 repeats a key"),
         ("mounts: [{location: ~}]\n", "line 1 has"),
         ("mounts: *home\n", "line 1 has a value"),
-        ("mounts:\n  - ~/x\n", "line 2 is no part"),
-        ("mounts:\n  - location: ~/x\n    sshfs: {}\n", "line 3 is no part"),
+        ("mounts:\n  - ~/x\n", "line 2 is not a known part"),
+        ("mounts:\n  - location: ~/x\n    sshfs: {}\n", "line 3 is not a known part"),
         ("mounts:\n  - location: ~/x\n    writable: maybe\n", "line 3 must be true or false"),
         ("mounts:\n\t- location: x\n", "line 2 is indented with a tab"),
         ("cpu: 2\n---\ncpu: 3\n", "second document"),
@@ -224,8 +224,8 @@ NAMES = st.text(alphabet="abcXYZ019._-", min_size=1, max_size=8).filter(lambda t
     new=st.lists(NAMES, min_size=1, max_size=3, unique=True),
     cpus=st.integers(min_value=1, max_value=64),
 )
-def test_the_edited_file_is_what_a_yaml_parser_reads(old: list[tuple[str, bool]], new: list[str], cpus: int) -> None:
-    """Against a real YAML parser: nothing lost, everything asked for there, a second edit changes nothing."""
+def test_edited_file_is_read_equally_by_a_yaml_parser(old: list[tuple[str, bool]], new: list[str], cpus: int) -> None:
+    """Compare with a real YAML parser: all old values, all requested values, and no change by a second edit."""
     listed = "".join(f"- location: /m/{name}/x # c\n  writable: {str(flag).lower()}\n" for name, flag in old)
     text = CONFIG.replace("mounts: []   # nothing of our own yet", "mounts:\n" + listed if old else "mounts: []")
     wanted = colima.Wanted(cpus=cpus, mounts=tuple(Mount(f"/n{name}/{index}", True) for index, name in enumerate(new)))
@@ -263,7 +263,7 @@ def test_quoted_values_and_windows_line_ends_are_read() -> None:
 
 
 def module(tmp_path: pathlib.Path, check: bool = False, **args: t.Any) -> dict[str, t.Any]:
-    """The module as the target runs it, with the fake ``colima`` as its command."""
+    """The module as the target runs it, with the simulated ``colima`` as its command."""
     code = (
         "import json, sys; sys.path.insert(0, sys.argv[1]); import conftest\n"
         "from ansible.module_utils.testing import patch_module_args\n"
@@ -282,7 +282,7 @@ def module(tmp_path: pathlib.Path, check: bool = False, **args: t.Any) -> dict[s
     return t.cast("dict[str, t.Any]", json.loads(done.stdout))
 
 
-def test_a_profile_from_nothing_to_a_shared_disk(tmp_path: pathlib.Path) -> None:
+def test_new_profile_is_started_and_shares_a_disk(tmp_path: pathlib.Path) -> None:
     assert "Set state: started" in module(tmp_path)["msg"]
     made = module(tmp_path, state="started", cpus=2)
     assert made["actions"] == [["colima", "start", "--profile", "default", "--cpu", "2"]]
@@ -302,7 +302,7 @@ def test_a_profile_from_nothing_to_a_shared_disk(tmp_path: pathlib.Path) -> None
     assert (tmp_path / "colima/default/colima.yaml.bak").exists()
 
 
-def test_the_fake_refuses_what_the_real_one_refuses(tmp_path: pathlib.Path) -> None:
+def test_simulated_colima_refuses_unknown_arguments(tmp_path: pathlib.Path) -> None:
     env = {**os.environ, "COLIMA_HOME": str(tmp_path), "FAKE_COLIMA": str(tmp_path / "p.json")}
     fake = str(TESTS / "testbed/mac/fake_colima.py")
     for argv in (["start", "--edit"], ["list", "--yaml"], ["explode", "--profile", "x"]):
@@ -319,8 +319,8 @@ map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)
 """
 
 
-def test_the_external_disk_of_the_seed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """exFAT, a space, and not shared: three faults told apart, the ways out with the best one first."""
+def test_external_disk_has_three_problems_with_fixes(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """exFAT, a space, and not shared: three separate problems, with the best fix first."""
     project = "/Volumes/Extreme SSD/02_GitHub.nosync/30_OmniVibePro"
     monkeypatch.setattr(os.path, "isdir", lambda path: True)
 
@@ -342,10 +342,10 @@ def test_the_external_disk_of_the_seed(tmp_path: pathlib.Path, monkeypatch: pyte
     bare = filesystems.diagnose("/Volumes/Work/x", engine="podman", shared=["/Users"], system="darwin",
                                 spaces_work=True, world=world(run=run))  # fmt: skip
     assert bare["problems"] == ["not_shared"]
-    assert "make the machine again with /Volumes/Work/x in volumes" in bare["ways_out"][0]
+    assert "create the machine again with /Volumes/Work/x in volumes" in bare["ways_out"][0]
 
 
-def test_a_real_directory_of_this_host(tmp_path: pathlib.Path) -> None:
+def test_directory_of_this_host_has_its_file_system(tmp_path: pathlib.Path) -> None:
     found = filesystems.of(str(tmp_path), system="linux", world=world())
     assert found.kind
     assert str(tmp_path).startswith(found.mount_point)

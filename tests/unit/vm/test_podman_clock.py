@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest's clock that is off: told, and mended when asked. With a real guest in boot_macbook.py."""
+"""A wrong clock of a guest: reported, and set with mend_clock. boot_macbook.py has a real guest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recorded import SEED, Recorded, client, home_with
 
 
 class Guest(Recorded):
-    """The seed's machine, running, whose ssh is remembered."""
+    """The seed's machine, running, which records the calls of ssh."""
 
     def __init__(self) -> None:
         super().__init__("5.8.6", {"inspect": ("derived-macos", "inspect-libkrun-seed-running.json")})
@@ -43,13 +43,13 @@ def run(tmp_path: pathlib.Path, drift: float, **given: t.Any) -> tuple[dict[str,
 
 @pytest.fixture(autouse=True)
 def disk_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The seed's disk is on somebody else's Mac."""
+    """Simulate the disk of the seed's machine, which is on another Mac."""
     from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import read
 
     monkeypatch.setattr(read.os.path, "exists", lambda _path: True)
 
 
-def test_a_clock_that_is_off_is_a_warning_with_the_way_out(tmp_path: pathlib.Path) -> None:
+def test_wrong_clock_is_a_warning_with_the_fix(tmp_path: pathlib.Path) -> None:
     result, guest = run(tmp_path, -600.0)
     assert not result["changed"]
     assert "-600 s off" in result["warnings"][0]
@@ -57,7 +57,7 @@ def test_a_clock_that_is_off_is_a_warning_with_the_way_out(tmp_path: pathlib.Pat
     assert guest.said == []
 
 
-def test_wrong_clock_is_set_with_mend_clock(tmp_path: pathlib.Path) -> None:
+def test_wrong_clock_is_set_with_the_option(tmp_path: pathlib.Path) -> None:
     result, guest = run(tmp_path, -600.0, mend_clock=True)
     assert result["changed"]
     assert guest.said == [("97layerOS", "sudo date --utc --set @1764115200")]
@@ -66,11 +66,11 @@ def test_wrong_clock_is_set_with_mend_clock(tmp_path: pathlib.Path) -> None:
     assert result["warnings"] == []
 
 
-def test_check_mode_reports_the_change_only(tmp_path: pathlib.Path) -> None:
+def test_wrong_clock_in_check_mode_is_only_reported(tmp_path: pathlib.Path) -> None:
     result, guest = run(tmp_path, 31.0, mend_clock=True, check=True)
     assert (result["changed"], guest.said, result["machine"]["clock_drift"]) == (True, [], 31.0)
 
 
-def test_a_few_seconds_are_nothing(tmp_path: pathlib.Path) -> None:
+def test_clock_difference_of_seconds_is_ignored(tmp_path: pathlib.Path) -> None:
     result, guest = run(tmp_path, 29.0, mend_clock=True)
     assert (result["changed"], result["warnings"], guest.said) == (False, [], [])

@@ -1,8 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A virtual machine whose process stands still: podman asks it and waits for ever. The process is real, podman's
-answers are recordings; while the process lives, podman gives none."""
+"""A virtual machine whose process hangs: podman queries it and waits forever.
+
+The process is real. Podman's answers are recordings; while the process lives, podman does not answer.
+"""
 
 from __future__ import annotations
 

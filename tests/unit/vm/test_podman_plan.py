@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is decided, for the seed machine: running libkrun, 5 CPUs, 4768 MiB, 93 GiB, macOS's default shares."""
+"""The plans for the seed's machine: running libkrun, 5 CPUs, 4768 MiB, 93 GiB, macOS's default shares."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ def test_all_settings_need_one_stop_one_set_one_start() -> None:
 def test_running_machine_is_not_stopped_without_permission() -> None:
     decided = decide(seed(), cpus=4)
     assert not decided.changed
-    assert "Allow it with allow_restart" in decided.refusal
+    assert "Set allow_restart to allow that" in decided.refusal
     assert decided.after == {"cpus": 4}
 
 
 @pytest.mark.parametrize("apply", ["never", "when_stopped"])
-def test_settings_may_wait(apply: str) -> None:
+def test_settings_of_a_running_machine_can_wait(apply: str) -> None:
     decided = decide(seed(), cpus=4, apply=apply)
     assert (decided.steps, decided.refusal, decided.restart_required) == ([], "", True)
-    assert decided.warnings == ["cpus stays 5 until the machine may be stopped"]
+    assert decided.warnings == ["cpus remains 5 until the machine may be stopped"]
 
 
 def test_stopped_machine_gets_settings_before_its_start() -> None:
@@ -87,28 +87,28 @@ def test_stopped_machine_gets_settings_before_its_start() -> None:
         ("absent", False, ["rm"]),
     ],
 )
-def test_states(state: str, running: bool, expected: list[str]) -> None:
+def test_requested_state_has_its_steps(state: str, running: bool, expected: list[str]) -> None:
     current = seed() if running else seed(state="stopped", healthy=False)
     assert verbs(decide(current, state=state)) == expected
 
 
 @pytest.mark.parametrize(("state", "steps"), [("started", 2), ("present", 1), ("stopped", 1), ("absent", 0)])
-def test_absent_machine(state: str, steps: int) -> None:
+def test_missing_machine_is_created_for_each_state(state: str, steps: int) -> None:
     assert len(decide(None, state=state).steps) == steps
 
 
-def test_a_stop_that_is_wanted_anyway_carries_the_settings() -> None:
+def test_requested_stop_also_applies_settings() -> None:
     assert verbs(decide(seed(), state="stopped", cpus=4)) == ["stop", "set"]
     assert verbs(decide(seed(), state="restarted", cpus=4)) == ["stop", "set", "start"]
 
 
-def test_an_equal_disk_is_left_out_of_the_set() -> None:
+def test_equal_disk_size_is_not_in_the_set_command() -> None:
     decided = decide(seed(), disk_gib=93, cpus=4, allow_restart=True)
     assert "--disk-size" not in decided.steps[1].words
 
 
 @pytest.mark.parametrize("leave", [{}, {"recreate": True, "allow_destroy": True, "allow_restart": True}])
-def test_a_disk_never_shrinks(leave: dict[str, bool]) -> None:
+def test_smaller_disk_is_refused(leave: dict[str, bool]) -> None:
     decided = decide(seed(), disk_gib=50, **leave)
     assert not decided.changed
     assert decided.refusal.startswith("disk_gib: 50 GiB is less than the 93 GiB")
@@ -124,7 +124,7 @@ def test_a_disk_never_shrinks(leave: dict[str, bool]) -> None:
         ({"swap_mib": 1024}, "swap_mib"),
     ],
 )
-def test_what_only_a_new_machine_can_have(wish: dict[str, t.Any], field: str) -> None:
+def test_fixed_setting_needs_recreate_and_allow_destroy(wish: dict[str, t.Any], field: str) -> None:
     for leave in ({}, {"recreate": True}, {"allow_destroy": True}, {"allow_restart": True}):
         decided = decide(seed(), **wish, **leave)
         assert not decided.changed
@@ -146,17 +146,17 @@ def test_recreated_machine_keeps_settings_that_are_not_set() -> None:
     assert decided.steps[-1].words == ("system", "connection", "default", "97layerOS-root")
 
 
-def test_a_machine_whose_disk_has_gone() -> None:
+def test_machine_without_its_disk_is_recreated() -> None:
     gone = seed(state="stopped", healthy=False, image_there=False)
     assert decide(gone).recreate_required == ["disk"]
     assert verbs(decide(gone, recreate=True, allow_destroy=True)) == ["rm", "init", "start", "default"]
 
 
 @pytest.mark.parametrize("broken", [{"starting": True, "healthy": False}, {"healthy": False}])
-def test_running_is_not_started(broken: dict[str, bool]) -> None:
+def test_hung_machine_needs_kill_stale(broken: dict[str, bool]) -> None:
     decided = decide(seed(**broken))
     assert not decided.changed
-    assert "set recover: kill_stale" in decided.refusal
+    assert "Set recover: kill_stale" in decided.refusal
     decided = decide(seed(**broken), recover="kill_stale")
     assert verbs(decided) == ["recover", "start"]
     assert decided.changed
@@ -183,11 +183,11 @@ def test_wrong_setting_is_refused_before_podman_runs(wish: dict[str, t.Any], wor
 
 
 @pytest.mark.parametrize("name", ["bad name", "-x", "a" * 31, "libkrun", ""])
-def test_names(name: str) -> None:
+def test_invalid_name_is_refused(name: str) -> None:
     assert plan.make(Wanted(name), None, HOST).refusal.startswith("name: ")
 
 
-def test_what_depends_on_the_version() -> None:
+def test_rules_depend_on_the_version_of_podman() -> None:
     def on(version: tuple[int, int, int], **wishes: t.Any) -> plan.Plan:
         return decide(None, Host(version, "/Users/97layer", 2, 32768, 500, lambda path: True), **wishes)
 
@@ -197,24 +197,24 @@ def test_what_depends_on_the_version() -> None:
     assert "this host's 2" in on((6, 1, 1), cpus=5).refusal
     assert on((5, 8, 6), cpus=5).refusal == ""
     assert on((5, 8, 6), cpus=5).warnings == ["cpus: 5 is more than this host's 2"]
-    assert "from 5.6 on" in on((5, 4, 2), swap_mib=1).refusal
-    assert "came with podman 5.2" in on((5, 1, 0), provider="libkrun").refusal
+    assert "swap requires podman 5.6" in on((5, 4, 2), swap_mib=1).refusal
+    assert "libkrun requires podman 5.2" in on((5, 1, 0), provider="libkrun").refusal
     assert "Upgrade podman" in on((4, 9, 4)).refusal
     assert "--provider" not in on((5, 8, 6), provider="qemu").steps[0].words
     assert on((6, 1, 1), provider="qemu").steps[0].words[2:4] == ("--provider", "qemu")
 
 
-def test_podman_4_is_read_only_also_for_a_machine_that_is_there() -> None:
+def test_existing_machine_is_not_changed_by_podman_4() -> None:
     old = Host((4, 9, 4), "/Users/97layer", 8, None, None, lambda path: True)
     assert decide(seed(), old).refusal == ""
     for wish in ({"state": "stopped"}, {"state": "absent"}, {"cpus": 4, "allow_restart": True}):
-        assert "read only" in decide(seed(), old, **wish).refusal
+        assert "are not changed" in decide(seed(), old, **wish).refusal
 
 
-def test_warnings_name_what_surprises_later() -> None:
+def test_warnings_name_unexpected_effects() -> None:
     assert "home directory /Users/97layer is not shared" in decide(None, volumes=(Volume("/V", "/V"),)).warnings[0]
     assert decide(None, volumes=(Volume("/Users", "/Users"),)).warnings == []
-    assert "600 GiB and this host has 500 GiB left" in decide(None, disk_gib=600).warnings[0]
+    assert "600 GiB, but this host has only 500 GiB left" in decide(None, disk_gib=600).warnings[0]
 
 
 def test_default_connection_follows_the_store_in_use() -> None:
@@ -225,8 +225,8 @@ def test_default_connection_follows_the_store_in_use() -> None:
     assert not decide(seed(default=False), default_connection=False).changed
 
 
-def test_connections_of_a_machine_that_was_half_removed_go_first() -> None:
-    """Podman refuses to make a machine whose connections are there."""
+def test_leftover_connections_are_removed_before_the_creation() -> None:
+    """Podman refuses to create a machine whose connections exist."""
     host = dataclasses.replace(HOST, leftovers=("97layerOS", "97layerOS-root"))
     decided = decide(None, host, state="present")
     assert verbs(decided) == ["forget", "forget", "init"]
@@ -240,7 +240,7 @@ def test_connections_of_a_machine_that_was_half_removed_go_first() -> None:
     ("state", "expected"),
     [("stopped", ["recover"]), ("started", ["recover", "start"]), ("absent", ["recover", "rm"])],
 )
-def test_what_a_killed_stop_left_running_is_ended_with_leave(state: str, expected: list[str]) -> None:
+def test_processes_left_by_a_killed_stop_are_ended_with_kill_stale(state: str, expected: list[str]) -> None:
     host = dataclasses.replace(HOST, orphans=2)
     assert verbs(decide(seed(state="stopped", healthy=False), host, state=state, recover="kill_stale")) == expected
 
@@ -256,18 +256,18 @@ def test_what_a_killed_stop_left_running_is_ended_with_leave(state: str, expecte
         (None, {"memory_mib": 8 << 20}, "more than this host's 32768 MiB"),
     ],
 )
-def test_a_size_that_cannot_be_meant_is_refused(current: t.Any, wishes: dict[str, int], said: str) -> None:
+def test_implausible_size_is_refused(current: t.Any, wishes: dict[str, int], said: str) -> None:
     decided = decide(current, allow_restart=True, **wishes)
     assert said in decided.refusal
     assert not decided.changed
 
 
-def test_a_disk_larger_than_what_is_free_is_a_warning() -> None:
+def test_disk_larger_than_the_free_space_is_a_warning() -> None:
     decided = decide(seed(), disk_gib=1024, allow_restart=True)
     assert decided.refusal == ""
     assert "may grow by 931 GiB" in " ".join(decided.warnings)
 
 
-def test_a_disk_that_is_as_large_as_asked_for_is_not_judged() -> None:
+def test_disk_of_the_requested_size_is_not_compared_with_the_free_space() -> None:
     host = dataclasses.replace(HOST, free_disk_gib=1)
     assert decide(seed(), host, disk_gib=93).refusal == ""

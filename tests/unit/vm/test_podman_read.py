@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read what podman 5.4.2, 5.8.6 and 6.1.1 really wrote and said."""
+"""Read recorded files and output of podman 5.4.2, 5.8.6 and 6.1.1."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from recorded import SEED, VERSIONS, Recorded, alive, client, data, home_with, w
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_recorded_machine_is_read_the_same_from_every_version(version: str, tmp_path: pathlib.Path) -> None:
+def test_recorded_machine_is_read_equally_from_every_version(version: str, tmp_path: pathlib.Path) -> None:
     env = home_with(tmp_path, ("qemu", data(version, "config-97layerOS.json")))
     recorded = Recorded(version, {"inspect": (version, "13-inspect")})
     found = read.machine(client(recorded, env), "97layerOS")
@@ -27,8 +27,8 @@ def test_a_recorded_machine_is_read_the_same_from_every_version(version: str, tm
     assert (found.cpus, found.memory_mib, found.disk_gib) == (2, 4656, 20)
     assert found.as_dict()["volumes"][0] == "/home/mac:/home/mac"
     assert found.socket == "/run/user/1001/podman/97layerOS-api.sock"
-    # The figure to keep: at most three calls of podman for a look at one machine.
-    assert len(recorded.asked) == 2
+    # The limit: at most three calls of podman to inspect one machine.
+    assert len(recorded.calls) == 2
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -43,12 +43,12 @@ def test_list_has_bytes_as_strings_and_may_be_empty_without_a_newline(version: s
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_unknown_name_beside_a_known_one_is_left_out(version: str, tmp_path: pathlib.Path) -> None:
+def test_unknown_name_with_a_known_one_is_skipped(version: str, tmp_path: pathlib.Path) -> None:
     podman = client(Recorded(version, {"inspect": (version, "36-inspect-two")}), home_with(tmp_path))
     assert [one.name for one in podman.inspect("qemu", ["97layerOS", "nosuch"])] == ["97layerOS"]
 
 
-def test_the_seed_machine_in_its_own_numbers(tmp_path: pathlib.Path) -> None:
+def test_macbook_machine_has_its_exact_sizes(tmp_path: pathlib.Path) -> None:
     env = home_with(tmp_path, ("libkrun", SEED))
     recorded = Recorded("5.8.6", {"inspect": ("derived-macos", "inspect-libkrun-seed-running.json")})
     found = read.machine(client(recorded, env, alive), "97layerOS")
@@ -60,21 +60,21 @@ def test_the_seed_machine_in_its_own_numbers(tmp_path: pathlib.Path) -> None:
     assert row["docker_host"] == "unix:///var/folders/zz/abc123def456/T/podman/97layerOS-api.sock"
 
 
-def test_a_libkrun_machine_is_found_although_the_environment_says_applehv(tmp_path: pathlib.Path) -> None:
+def test_libkrun_machine_is_found_with_applehv_in_the_environment(tmp_path: pathlib.Path) -> None:
     env = {**home_with(tmp_path, ("libkrun", SEED)), "CONTAINERS_MACHINE_PROVIDER": "applehv"}
     recorded = Recorded("5.4.2", {"inspect": ("derived-macos", "inspect-libkrun-seed-stopped.json")})
     found = read.machine(client(recorded, env), "97layerOS")
     assert found is not None
     assert found.provider == "libkrun"
-    assert recorded.asked[-1][1]["CONTAINERS_MACHINE_PROVIDER"] == "libkrun"
-    assert not any("--all-providers" in words for words, _unused in recorded.asked)
+    assert recorded.calls[-1][1]["CONTAINERS_MACHINE_PROVIDER"] == "libkrun"
+    assert not any("--all-providers" in words for words, _unused in recorded.calls)
 
 
-def test_the_same_name_in_two_providers_must_be_settled_by_the_user(tmp_path: pathlib.Path) -> None:
+def test_name_in_two_providers_needs_the_provider_option(tmp_path: pathlib.Path) -> None:
     env = home_with(tmp_path, ("libkrun", SEED), ("applehv", SEED))
     recorded = Recorded("5.4.2", {"inspect": ("derived-macos", "inspect-libkrun-seed-stopped.json")})
     podman = client(recorded, env)
-    with pytest.raises(MachineError, match="applehv, libkrun: say which one in provider"):
+    with pytest.raises(MachineError, match="applehv, libkrun has a machine 97layerOS: set provider"):
         read.machine(podman, "97layerOS")
     found = read.machine(podman, "97layerOS", "libkrun")
     assert found is not None
@@ -95,7 +95,7 @@ PODMAN_4 = {
 }
 
 
-def test_a_file_of_podman_4_is_read_and_named_as_what_it_is() -> None:
+def test_file_of_podman_4_is_read_with_version_0() -> None:
     config = model.parse_config(PODMAN_4, "qemu", "/x/old.json", 1.0)
     assert (config.version, config.cpus, config.memory_mib, config.disk_gib, config.rootful) == (0, 2, 2048, 100, True)
     assert config.image_path == "/Users/x/old.qcow2"
@@ -103,11 +103,11 @@ def test_a_file_of_podman_4_is_read_and_named_as_what_it_is() -> None:
 
 def test_machine_of_podman_4_is_refused_with_a_fix(tmp_path: pathlib.Path) -> None:
     podman = client(Recorded("5.4.2", {}), home_with(tmp_path, ("qemu", PODMAN_4)))
-    with pytest.raises(MachineError, match="was made by podman 4, and podman 5.4.2 cannot use it"):
+    with pytest.raises(MachineError, match="was created by podman 4, and podman 5.4.2 cannot use it"):
         read.machine(podman, "old")
 
 
-def test_a_half_written_configuration_is_named(tmp_path: pathlib.Path) -> None:
+def test_incomplete_configuration_is_named(tmp_path: pathlib.Path) -> None:
     env = home_with(tmp_path, ("qemu", SEED))
     path = tmp_path / ".config/containers/podman/machine/qemu/97layerOS.json"
     path.write_text(path.read_text()[:100])
@@ -115,14 +115,14 @@ def test_a_half_written_configuration_is_named(tmp_path: pathlib.Path) -> None:
         read.machine(client(Recorded("5.8.6", {}), env), "97layerOS")
 
 
-def test_podman_that_does_not_know_the_file_it_should_know(tmp_path: pathlib.Path) -> None:
+def test_machine_unknown_to_podman_is_reported_with_its_file(tmp_path: pathlib.Path) -> None:
     env = home_with(tmp_path, ("qemu", SEED))
     podman = client(Recorded("5.8.6", {"inspect": ("5.8.6", "03-inspect-absent")}), env)
     with pytest.raises(MachineError, match="podman does not know the machine 97layerOS"):
         read.machine(podman, "97layerOS")
 
 
-def test_starting_is_not_healthy_even_when_the_api_answers(tmp_path: pathlib.Path) -> None:
+def test_starting_machine_is_unhealthy_even_if_the_api_answers(tmp_path: pathlib.Path) -> None:
     env = home_with(tmp_path, ("qemu", {**data("5.4.2", "config-97layerOS.json"), "Starting": True}))
     podman = client(Recorded("5.4.2", {"inspect": ("5.4.2", "86-inspect-while-starting")}), env, alive)
     found = read.machine(podman, "97layerOS")
@@ -130,7 +130,7 @@ def test_starting_is_not_healthy_even_when_the_api_answers(tmp_path: pathlib.Pat
     assert (found.state, found.starting, found.healthy) == ("running", True, False)
 
 
-def test_default_means_the_connection_of_the_store_in_use(tmp_path: pathlib.Path) -> None:
+def test_default_is_the_connection_of_the_store_in_use(tmp_path: pathlib.Path) -> None:
     env = home_with(tmp_path, ("qemu", data("5.4.2", "config-97layerOS.json")))
     file = tmp_path / ".config/containers/podman-connections.json"
     file.write_text(json.dumps({"Connection": {"Default": "97layerOS-root"}}))
@@ -144,12 +144,12 @@ def test_default_means_the_connection_of_the_store_in_use(tmp_path: pathlib.Path
     assert not found.default
 
 
-def test_machines_of_every_provider_with_one_call_each(tmp_path: pathlib.Path) -> None:
+def test_machines_of_every_provider_need_one_call_each(tmp_path: pathlib.Path) -> None:
     env = home_with(tmp_path, ("libkrun", SEED), ("qemu", data("5.8.6", "config-97layerOS.json")))
     recorded = Recorded("5.8.6", {"inspect": ("5.8.6", "13-inspect")})
     found = read.machines(client(recorded, env))
     assert [one.provider for one in found] == ["libkrun", "qemu"]
-    assert len(recorded.asked) == 3
+    assert len(recorded.calls) == 3
 
 
 def environment(given: dict[str, str], environ: dict[str, str], system: str, **changes: t.Any) -> dict[str, str]:
@@ -163,7 +163,7 @@ def test_root_is_refused() -> None:
 
 
 def getconf(text: str, rc: int = 0) -> process.Runner:
-    """What getconf says on a Mac (from its manual page: a path and a newline)."""
+    """Simulate getconf of a Mac (from its manual page: it prints a path and a newline)."""
 
     def run(argv: t.Sequence[str], **options: t.Any) -> process.Result:
         assert argv == ["/usr/bin/getconf", "DARWIN_USER_TEMP_DIR"]
@@ -172,7 +172,7 @@ def getconf(text: str, rc: int = 0) -> process.Runner:
     return run
 
 
-def test_a_missing_tmpdir_is_taken_from_the_system_on_a_mac() -> None:
+def test_missing_tmpdir_is_set_from_the_system_on_a_mac() -> None:
     run = getconf("/var/folders/zz/abc/T/\n")
     env = environment({}, {"HOME": "/Users/x", "PATH": "/usr/bin"}, "darwin", run=run)
     assert env["TMPDIR"] == "/var/folders/zz/abc/T/"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""End a hung machine's own processes: real ones, with a machine's command lines; and ask an API over a real socket."""
+"""End real processes with the command lines of a hung machine, and query an API over a real socket."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SLEEPER = "import signal, sys, time; {ignore}print(flush=True); time.sleep(60)"
 
 @pytest.fixture
 def start() -> t.Iterator[t.Callable[..., subprocess.Popen[bytes]]]:
-    """Start a process whose command line holds the given words, and end it after the test."""
+    """Start a process whose command line contains the given words, and end it after the test."""
     began: list[subprocess.Popen[bytes]] = []
 
     def begin(*words: str, stubborn: bool = False) -> subprocess.Popen[bytes]:
@@ -56,7 +56,7 @@ def machine(tmp_path: pathlib.Path, name: str = "97layerOS") -> model.ConfigFile
     return model.parse_config(config, "qemu", str(tmp_path / f"{name}.json"), 0.0)
 
 
-def test_exactly_the_machines_own_processes_end(tmp_path: pathlib.Path, start: t.Any) -> None:
+def test_only_processes_of_the_machine_are_ended(tmp_path: pathlib.Path, start: t.Any) -> None:
     runtime = tmp_path / "podman"
     runtime.mkdir()
     config = machine(tmp_path)
@@ -79,7 +79,7 @@ def test_exactly_the_machines_own_processes_end(tmp_path: pathlib.Path, start: t
     assert sorted(os.listdir(runtime)) == ["second-api.sock"]
 
 
-def test_other_peoples_processes_and_our_own_ancestors_are_spared(tmp_path: pathlib.Path) -> None:
+def test_processes_of_other_users_and_our_ancestors_are_kept(tmp_path: pathlib.Path) -> None:
     config = machine(tmp_path)
     line = f"vm {config.image_path}"
     found = [
@@ -90,7 +90,7 @@ def test_other_peoples_processes_and_our_own_ancestors_are_spared(tmp_path: path
     assert [one.pid for one in recover.belonging(config, "/r/podman", found, 501, {12})] == [10]
 
 
-def test_a_process_that_cannot_be_ended_is_named(tmp_path: pathlib.Path, start: t.Any) -> None:
+def test_process_that_cannot_be_ended_is_named(tmp_path: pathlib.Path, start: t.Any) -> None:
     (tmp_path / "podman").mkdir()
     config = machine(tmp_path)
     stuck = start(config.image_path)
@@ -98,7 +98,7 @@ def test_a_process_that_cannot_be_ended_is_named(tmp_path: pathlib.Path, start: 
         recover.end(config, str(tmp_path / "podman"), world=world(), kill=lambda pid, number: None, timeout=0.2)
 
 
-def test_the_image_is_never_removed(tmp_path: pathlib.Path) -> None:
+def test_image_of_the_machine_is_never_removed(tmp_path: pathlib.Path) -> None:
     config = machine(tmp_path)
     pathlib.Path(config.image_path).touch()
     assert recover.end(config, str(tmp_path), world=world(), timeout=0.2) == []
@@ -106,7 +106,7 @@ def test_the_image_is_never_removed(tmp_path: pathlib.Path) -> None:
 
 
 class Api(http.server.BaseHTTPRequestHandler):
-    """Answers like the API of podman 5.8.6 in a guest whose clock is a minute behind (headers as recorded)."""
+    """Answers like the API of podman 5.8.6 in a guest whose clock is a minute behind (with recorded headers)."""
 
     status = 200
 
@@ -140,7 +140,7 @@ def serve(path: pathlib.Path, handler: type[Api]) -> t.Iterator[None]:
         server.server_close()
 
 
-def test_health_is_an_answer_of_the_api(tmp_path: pathlib.Path) -> None:
+def test_health_requires_an_answer_of_the_api(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "api.sock"
     assert health.ping("", timeout=30, world=world()) == health.DEAD
     assert health.ping(str(path), timeout=30, world=world()) == health.DEAD
@@ -152,7 +152,7 @@ def test_health_is_an_answer_of_the_api(tmp_path: pathlib.Path) -> None:
     assert health.ping(str(path), timeout=30, world=world()) == health.DEAD
 
 
-def test_an_api_that_accepts_and_says_nothing_is_dead(tmp_path: pathlib.Path) -> None:
+def test_api_that_accepts_without_an_answer_is_unhealthy(tmp_path: pathlib.Path) -> None:
     import socket
 
     silent = socket.socket(socket.AF_UNIX)
@@ -164,7 +164,7 @@ def test_an_api_that_accepts_and_says_nothing_is_dead(tmp_path: pathlib.Path) ->
     silent.close()
 
 
-def test_two_runs_do_not_change_one_machine_at_once(tmp_path: pathlib.Path) -> None:
+def test_second_run_on_the_same_machine_is_refused(tmp_path: pathlib.Path) -> None:
     with apply.alone(str(tmp_path / "podman"), "m", 1.0, world()):
         with (
             pytest.raises(MachineError, match="another run is changing the machine m"),

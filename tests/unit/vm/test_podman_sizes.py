@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sizes and shared directories as people write them."""
+"""Sizes and shared directories as users write them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from hypothesis import strategies as st
         ("1023MiB", "GiB", 0),
     ],
 )
-def test_sizes(text: str, unit: str, expected: int) -> None:
+def test_size_is_converted_to_the_unit(text: str, unit: str, expected: int) -> None:
     assert sizes.parse(text, unit, "memory_mib") == expected
 
 
 @pytest.mark.parametrize("text", ["", "5G", "M", "-1", "4,5GB", "4 GB 3", "1e3"])
-def test_not_sizes(text: str) -> None:
+def test_invalid_size_is_refused(text: str) -> None:
     with pytest.raises(MachineError, match="^memory_mib: "):
         sizes.parse(text, "MiB", "memory_mib")
 
@@ -59,7 +59,7 @@ ENV = {"HOME": "/Users/97layer", "W": "/Volumes/Work"}
         ("${W}/a b:/mnt/a b:rw", Volume("/Volumes/Work/a b", "/mnt/a b")),
     ],
 )
-def test_volumes(text: str, expected: Volume) -> None:
+def test_volume_is_parsed_with_defaults(text: str, expected: Volume) -> None:
     assert volumes.parse(text, ENV) == expected
 
 
@@ -79,12 +79,12 @@ def test_volumes(text: str, expected: Volume) -> None:
         ("/", "would cover /"),
     ],
 )
-def test_not_volumes(text: str, words: str) -> None:
+def test_invalid_volume_is_refused(text: str, words: str) -> None:
     with pytest.raises(MachineError, match=words):
         volumes.parse(text, ENV)
 
 
-def test_links_in_sources_do_not_make_a_difference(tmp_path: pathlib.Path) -> None:
+def test_links_in_sources_are_followed_for_the_comparison(tmp_path: pathlib.Path) -> None:
     (tmp_path / "private").mkdir()
     os.symlink("private", tmp_path / "tmp")
     left = [Volume(str(tmp_path / "tmp"), "/t/"), Volume("/a", "/a")]

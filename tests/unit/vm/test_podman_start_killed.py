@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A start that somebody else began is waited for, and one that was killed is not. podman's answers are recordings."""
+"""A start by another process is awaited, a killed start is not. Podman's answers are recordings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STARTING = {**data("5.4.2", "config-97layerOS.json"), "Starting": True}
 
 
 class Waited(Exception):
-    """It sleeps until the other start is through."""
+    """The module sleeps until the other start has ended."""
 
 
 def wait_or_refuse(tmp_path: pathlib.Path, age: float) -> None:
@@ -44,12 +44,12 @@ def wait_or_refuse(tmp_path: pathlib.Path, age: float) -> None:
     ensure.ensure(podman, Wanted("97layerOS", state="started"), options, ensure.host_facts(podman))
 
 
-def test_start_without_processes_is_not_waited_for(tmp_path: pathlib.Path) -> None:
+def test_start_without_processes_is_refused(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ensure.Refused, match="recover: kill_stale"):
         wait_or_refuse(tmp_path, age=60.0)
 
 
-def test_a_start_whose_vm_lives_is_waited_for(tmp_path: pathlib.Path) -> None:
+def test_start_with_a_running_vm_is_awaited(tmp_path: pathlib.Path) -> None:
     argv = [sys.executable, "-c", "print(flush=True); input()", str(tmp_path / "disk.qcow2")]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as vm:
         assert vm.stdout is not None
@@ -59,11 +59,11 @@ def test_a_start_whose_vm_lives_is_waited_for(tmp_path: pathlib.Path) -> None:
         vm.communicate(b"\n")
 
 
-def test_a_start_that_has_just_begun_is_waited_for(tmp_path: pathlib.Path) -> None:
+def test_start_of_a_second_ago_is_awaited(tmp_path: pathlib.Path) -> None:
     with pytest.raises(Waited):
         wait_or_refuse(tmp_path, age=1.0)
 
 
-def test_a_start_that_takes_longer_than_allowed_is_not_waited_for(tmp_path: pathlib.Path) -> None:
+def test_start_over_its_time_limit_is_refused(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ensure.Refused, match="recover: kill_stale"):
         wait_or_refuse(tmp_path, age=301.0)

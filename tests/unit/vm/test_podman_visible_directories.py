@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which directories a machine sees: the token really goes to disk; the guest is a shell on this host."""
+"""Which directories a machine sees: the token is on a real disk; the guest is a shell on this host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.volumes imp
 from recorded import Recorded, client, home_with, seed, world
 
 
-def test_paths_in_the_guest() -> None:
+def test_guest_path_follows_the_shared_directories() -> None:
     machine = seed(config_volumes=(Volume("/Users", "/Users"), Volume("/Users/x/w", "/mnt/w"), Volume("/", "/host")))
     paths = ["/Users/a b", "/Users/x/w/y", "/Users/x/wy", "/opt/z"]
     assert [visible.guest_path(path, machine) for path in paths] == [
@@ -43,14 +43,14 @@ def look(tmp_path: pathlib.Path, paths: list[str], shared: tuple[Volume, ...]) -
     return rows
 
 
-def test_seen_not_shared_lost_and_missing(tmp_path: pathlib.Path) -> None:
+def test_each_directory_has_its_own_result(tmp_path: pathlib.Path) -> None:
     good, lost, outside = tmp_path / "it's good", tmp_path / "lost", tmp_path / "outside"
     for folder in (good, lost, outside):
         folder.mkdir()
     shared = (Volume(str(good), str(good)), Volume(str(lost), str(tmp_path / "nothing here")))
     rows = look(tmp_path, [str(good), str(lost), str(outside), str(tmp_path / "none")], shared)
     assert [row["ok"] for row in rows] == [True, False, False, False]
-    for row, words in zip(rows[1:], ["does not see what is in", "not below any directory", "no such directory"]):
+    for row, words in zip(rows[1:], ["does not see the content of", "not below any directory", "no such directory"]):
         assert words in row["message"]
     assert [list(folder.iterdir()) for folder in (good, lost, outside)] == [[], [], []]
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Podman machine is asked through the provider that has it: before podman 6 it does not exist for another one."""
+"""A Podman machine is queried with its own provider: before podman 6 it does not exist for another one."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def made(home: pathlib.Path, *providers: str) -> dict[str, str]:
     return {"HOME": str(home)}
 
 
-def test_a_libkrun_machine_while_applehv_is_the_default(tmp_path: pathlib.Path) -> None:
+def test_libkrun_machine_is_queried_with_its_provider(tmp_path: pathlib.Path) -> None:
     machine = Machine.of("podman", "97layerOS", environ=made(tmp_path, "libkrun"))
     assert machine.command("id") == [
         "env", "CONTAINERS_MACHINE_PROVIDER=libkrun", "podman", "machine", "ssh", "97layerOS", "id",
     ]  # fmt: skip
 
 
-def test_podmans_own_choice_where_it_cannot_be_told(tmp_path: pathlib.Path) -> None:
+def test_default_provider_is_used_if_the_provider_is_unclear(tmp_path: pathlib.Path) -> None:
     plain = ["podman", "machine", "ssh", "97layerOS", "id"]
     assert Machine.of("podman", "97layerOS", environ={"HOME": str(tmp_path)}).command("id") == plain
     twice = made(tmp_path, "applehv", "libkrun")

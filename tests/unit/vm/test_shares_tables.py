@@ -72,14 +72,14 @@ def test_colima_below_the_configuration_directory_is_found(tmp_path: pathlib.Pat
     assert colima(tmp_path, "mounts: []\n", ".config/colima") == [(str(tmp_path), str(tmp_path))]
 
 
-def test_colima_where_its_environment_says_is_found(tmp_path: pathlib.Path) -> None:
+def test_colima_below_colima_home_is_found(tmp_path: pathlib.Path) -> None:
     (tmp_path / ".colima").mkdir()
     elsewhere = colima(tmp_path, "mounts: []\n", "elsewhere", COLIMA_HOME=f"{tmp_path}/elsewhere")
     assert elsewhere == [(str(tmp_path), str(tmp_path))]
 
 
 @pytest.mark.parametrize("text", ["mounts: [{location: /a}]\n", "mounts:\n\t- location: /a\n", "cpu: 1\ncpu: 2\n"])
-def test_colima_table_of_a_file_that_is_not_understood_is_unknown(text: str, tmp_path: pathlib.Path) -> None:
+def test_colima_table_of_a_file_with_unknown_syntax_is_unknown(text: str, tmp_path: pathlib.Path) -> None:
     assert colima(tmp_path, text) is None
 
 

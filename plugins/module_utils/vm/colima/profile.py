@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Manage a Colima profile: edit its file, and restart its VM if that is allowed and needed.
 
-``colima start`` with flags on a running profile does nothing but save the flags, so that file and VM drift apart in
-silence; and a list of mounts replaces the default, so that adding a disk loses the home directory. Both are avoided:
-the file is edited, compared with what Colima wrote down after its last start, and applied by stop and start.
+``colima start`` with flags on a running profile only saves the flags, so that file and VM differ without a message. A
+list of mounts replaces the default, so that adding a disk would remove the home directory. This file avoids both: it
+edits the settings file, compares it with the copy from Colima's last start, and applies it by stop and start.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Outcome:
 def status(text: str, profile: str) -> str:
     """A profile's status in ``colima list --json``: Running, Stopped, Broken…, "" if it was never started.
 
-    It prints one object a line.
+    Colima prints one object for each line.
     """
     for line in text.splitlines():
         if line.strip():
@@ -79,16 +79,16 @@ def plan(
     socket: str,
     free_gib: int | None = None,
 ) -> Outcome:
-    """The plan. Changes ``config`` in place, and nothing else.
+    """The plan. Changes only ``config``, in place.
 
     Args:
-        wanted: the task's wishes.
-        config: the file a user edits.
-        applied: what Colima wrote after its last start, None when it never was.
-        word: Colima's status, "" when it never was started.
+        wanted: the requested settings.
+        config: the settings file, which users edit.
+        applied: the file that Colima wrote after its last start, None without one.
+        word: Colima's status, "" if it was never started.
         home: the user's home directory.
         socket: the docker socket.
-        free_gib: what is free in the home directory, None where that is not known.
+        free_gib: GiB free in the home directory, None if unknown.
     """
     result = Outcome({}, refusal=_refusal(wanted, config, applied, home, free_gib))
     before_text = config.text
@@ -140,12 +140,12 @@ def _refusal(wanted: Wanted, config: Document, applied: Document | None, home: s
         now = (applied or config).scalar(key)
         if value is not None and applied is not None and now is not None and now != value:
             return (
-                f"{option}: {now} is fixed since the profile was first started, and colima would discard {value} "
-                f"with a warning. Save your data, then run colima delete {wanted.profile} and start it again."
+                f"{option}: {now} was fixed at the first start of the profile, and colima would discard {value} with a "
+                f"warning. Save your data, then run colima delete {wanted.profile} and start it again."
             )
     disk = yaml_text.number((applied or config).scalar("disk"))
     if wanted.disk_gib is not None and applied is not None and disk is not None and wanted.disk_gib < disk:
-        return f"disk_gib: {wanted.disk_gib} is less than the {yaml_text.shown(disk)} GiB there are; a disk only grows"
+        return f"disk_gib: {wanted.disk_gib} is less than the {yaml_text.shown(disk)} GiB now, and a disk only grows"
     too_large = sizes.disk(wanted.disk_gib, disk or 0, free_gib)
     if too_large:
         return too_large
@@ -163,8 +163,8 @@ def _mount_refusal(mount: Mount, there: t.Sequence[Mount], home: str) -> str:
         return f"mounts: {mount.location!r} must be an absolute path or begin with ~/"
     if " " in location:
         return (
-            f"mounts: Colima cannot share {location!r}: a space in the path makes an empty directory up to 0.10.3 and "
-            "an error later. Ways out, best first: move the project to an APFS path without a space (~/Projects/…); "
+            f"mounts: Colima cannot share {location!r}: a path with a space is an empty directory up to 0.10.3, and an "
+            "error later. Possible fixes, best first: move the project to an APFS path without a space (~/Projects/…); "
             f"rename the disk (diskutil rename '{'/'.join(location.split('/')[:3])}' NAME); or use Podman 5.5 or "
             "later, which shares such paths"
         )
@@ -209,7 +209,7 @@ def _edit_mount(mount: Mount, config: Document, home: str, result: Outcome) -> N
                 result.warnings.append(f"{location} is visible through {known}, which is not writable")
             return
     if config.mounts() == []:
-        config.add_mount(settings.HOME)  # a list replaces the default; without this the home directory would be lost
+        config.add_mount(settings.HOME)  # a list replaces the default, so the home directory must be in it
     config.add_mount(mount)
     result.before[location], result.after[location] = "not shared", _mode(mount)
 
@@ -233,8 +233,8 @@ def _steps(wanted: Wanted, word: str, drift: bool, result: Outcome) -> None:
             result.warnings.append(f"the profile {wanted.profile} is {word}")
         elif not wanted.allow_restart:
             result.refusal = (
-                f"the profile {wanted.profile} is {word}: allow it to be stopped by force with allow_restart, "
-                "which ends its containers as a power cut would"
+                f"the profile {wanted.profile} is {word}: set allow_restart to stop it by force, which ends its "
+                "containers as a power cut does"
             )
         else:
             result.steps.append(("stop", *name, "--force"))
@@ -249,8 +249,8 @@ def _steps(wanted: Wanted, word: str, drift: bool, result: Outcome) -> None:
         result.steps += [("stop", *name), ("start", *name)]
     elif running and drift:
         result.warnings.append(
-            f"the profile {wanted.profile} runs with other settings than its file. They apply at the next colima "
-            "stop and start (allow_restart lets this task do it)"
+            f"the profile {wanted.profile} runs with other settings than its file. They apply after the next colima "
+            "stop and start; with allow_restart this task does both"
         )
 
 

@@ -17,7 +17,7 @@ HOME = Mount("~", True)
 
 
 def root(environ: t.Mapping[str, str], exists: t.Callable[[str], bool] = os.path.isdir) -> str:
-    """Colima's directory, in the order in which Colima looks for it."""
+    """Colima's directory, in Colima's order of search."""
     home = environ["HOME"]
     if environ.get("COLIMA_HOME"):
         return environ["COLIMA_HOME"]
@@ -31,7 +31,7 @@ def root(environ: t.Mapping[str, str], exists: t.Callable[[str], bool] = os.path
 
 
 def paths(base: str, profile: str) -> tuple[str, str, str]:
-    """The file a user edits, the one Colima writes after a start, and the docker socket."""
+    """The file that users edit, the one that Colima writes after a start, and the docker socket."""
     instance = "colima" if profile == "default" else f"colima-{profile}"
     return (
         os.path.join(base, profile, "colima.yaml"),
@@ -52,7 +52,7 @@ def read(path: str) -> Document | None:
 
 
 def effective(document: Document | None) -> list[Mount]:
-    """The mounts the VM gets from a file: an empty list is the home directory, null is none."""
+    """The mounts that the VM gets from a file: an empty list is the home directory, null is none."""
     if document is None:
         return [HOME]
     written = document.mounts()
@@ -71,7 +71,7 @@ def shared(mounts: t.Iterable[Mount], home: str) -> list[tuple[str, str]]:
 
 
 def save(path: str, text: str) -> None:
-    """Replace the file in one step and keep its mode. The previous copy stays as ``.bak``.
+    """Replace the file in one step and keep its mode. The previous copy is kept as ``.bak``.
 
     Raises:
         MachineError: it cannot be read.

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Edit some keys of a colima.yaml line by line, so that all comments stay in place.
+"""Edit some keys of a colima.yaml line by line, so that all comments are kept.
 
-There is no YAML library on a bare Mac. This is no YAML parser either: it knows the shape Colima writes (top-level keys,
-scalars, one list of mounts) and refuses, with the line, whatever it does not understand in a key it has to touch.
+A Mac without additional packages does not have a YAML library. This is not a YAML parser either: it knows the format
+that Colima writes (top-level keys, scalars, one list of mounts). If it cannot parse a key that it has to change, it
+refuses with the line.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Document:
     """The text of one file.
 
     Raises:
-        MachineError: the text has something that this editor would have to guess about.
+        MachineError: the text has a construct that this editor does not know.
     """
 
     def __init__(self, text: str, path: str) -> None:
@@ -63,7 +64,7 @@ class Document:
             if not match:
                 continue
             if match.group("key") in self._at:
-                raise self._refuse(number, "has a key for the second time")
+                raise self._refuse(number, "repeats a key")
             self._at[match.group("key")] = number
 
     @property
@@ -77,7 +78,7 @@ class Document:
         )
 
     def scalar(self, key: str) -> str | None:
-        """The value of a top-level key without quotes; None when the key is not there or has no value."""
+        """The value of a top-level key without quotes; None if the key is missing or has no value."""
         if key not in self._at:
             return None
         number = self._at[key]
@@ -88,7 +89,7 @@ class Document:
         rest = self.lines[number].rstrip("\r").split(":", 1)[1]
         match = _SCALAR.match(rest)
         if not match or (match.group("value") or " ")[0] in "&*!|>{[" and match.group("value") != "[]":
-            raise self._refuse(number, "has a value that is no plain one")
+            raise self._refuse(number, "has a value that is not a plain scalar")
         return match
 
     def set_scalar(self, key: str, value: str) -> None:
@@ -133,14 +134,14 @@ class Document:
             if not line.startswith((" ", "-")):
                 break
             if field is None or field.group("key") not in MOUNT_FIELDS or not (item or found):
-                raise self._refuse(number, "is no part of a mount that is known")
+                raise self._refuse(number, "is not a known part of a mount")
             if item:
                 found.append(_Entry(Mount(""), number, -1, number, item.group("indent")))
                 fields = {}
             entry = found[-1]
             scalar = _SCALAR.match(field.group("rest"))
             if not scalar or not scalar.group("value") or scalar.group("value")[0] in "&*!|>{[":
-                raise self._refuse(number, "has a value that is no plain one")
+                raise self._refuse(number, "has a value that is not a plain scalar")
             fields[field.group("key")] = _unquote(scalar.group("value"))
             if field.group("key") == "writable":
                 if fields["writable"].lower() not in ("true", "false"):

@@ -24,7 +24,7 @@ class Limits:
 
     Attributes:
         start: a start, the API included.
-        stop: a stop; Apple's machines take up to 90 before podman stops them hard.
+        stop: a stop; Apple's machines need up to 90 before podman stops them by force.
         init: the creation of a machine, the download of its image included.
     """
 
@@ -40,11 +40,11 @@ class Applier:
     Attributes:
         podman: the client.
         name: the machine.
-        provider: where it is or will be; "" leaves it to podman.
+        provider: the machine's current or future provider; "" for podman's default.
         runtime: podman's runtime directory.
         limits: seconds for the steps.
-        next_provider: where a machine that is made again goes, when that is another one.
-        wait_api: whether a start is done only when the API answers.
+        next_provider: the provider of a machine that is created again, if it is another one.
+        wait_api: whether a start is complete only when the API answers.
         ended: command lines of the processes that were ended.
     """
 
@@ -61,7 +61,7 @@ class Applier:
         """Run the steps in order until one fails.
 
         Raises:
-            MachineError: a step failed; the text says which, and in what state the machine is left.
+            MachineError: a step failed; the text names the step and the resulting state of the machine.
         """
         for step in plan.steps:
             getattr(self, "_" + step.verb)(step)
@@ -88,9 +88,9 @@ class Applier:
             self._plain(step)
         except MachineError as error:
             raise MachineError(
-                f"{error}. The connections of {self.name} are lost: podman machine inspect {self.name} has port and "
-                f"key for podman system connection add {self.name}, or make it again with podman_machine (state: "
-                "absent, then started), which loses what is in it"
+                f"{error}. The connections of {self.name} are lost. Add them with: podman system connection add "
+                f"{self.name} (podman machine inspect {self.name} shows port and key). Or create the machine again "
+                "with podman_machine (state: absent, then started), which deletes its containers, images and volumes"
             ) from error
 
     def _rm(self, step: Step) -> None:
@@ -104,8 +104,8 @@ class Applier:
             self.podman.change(self.provider, step.words)
         except process.CommandTimeout as error:
             raise MachineError(
-                f"{error}: another podman command holds the machine's lock (a start that never ends?); "
-                "look with: ps ax | grep 'podman machine'"
+                f"{error}: another podman command holds the machine's lock, perhaps a start that never ends; "
+                "check with: ps ax | grep 'podman machine'"
             ) from error
 
     def _stop(self, step: Step) -> None:
@@ -114,7 +114,7 @@ class Applier:
         except process.CommandTimeout as error:
             raise MachineError(
                 f"{error}: the guest of {self.name} does not shut down. Set recover: kill_stale to end its processes, "
-                "or wait longer with timeout_stop"
+                "or increase timeout_stop"
             ) from error
 
     def _start(self, step: Step) -> None:
@@ -127,20 +127,20 @@ class Applier:
             self.podman.change(self.provider, words, self.limits.start)
         except process.CommandTimeout as error:
             raise MachineError(
-                f"the guest of {self.name} was not ready after {self.limits.start:g} s, and podman would wait for "
-                "ever; its state is 'starting'. Run again with recover: kill_stale to clear it away and try once "
-                "more, or with a larger timeout_start"
+                f"the guest of {self.name} was not ready after {self.limits.start:g} s, and podman would wait "
+                "forever; its state is 'starting'. Run again with recover: kill_stale to end its processes and start "
+                "it again, or with a larger timeout_start"
             ) from error
         except MachineError as error:
             raise MachineError(
-                f"{error}. What the start left of {self.name} is cleared away by recover: kill_stale"
+                f"{error}. Run again with recover: kill_stale to end the processes that the start of {self.name} left"
             ) from error
         if not self.wait_api:
             return
         if not self.podman.world.wait_until(self._answers, until - self.podman.world.monotonic()):
             raise MachineError(
                 f"{self.name} started, but its API did not answer within {self.limits.start:g} s: gvproxy may "
-                f"have ended; run again with recover: kill_stale, or look with: podman machine ssh {self.name}"
+                f"have ended; run again with recover: kill_stale, or check with: podman machine ssh {self.name}"
             )
 
     def _answers(self) -> bool:
@@ -165,7 +165,7 @@ class Applier:
         except MachineError:
             if provider == self.provider:
                 raise
-            return []  # a folder left by a provider that this podman does not support: nothing of it can run
+            return []  # the folder of a provider that this podman does not support: its machines cannot run
 
     def _has(self, provider: str) -> bool:
         return any(file.provider == provider for file in read.configurations(self.podman))
@@ -176,7 +176,7 @@ class Applier:
         if config is None:
             return
         if not config.starting:
-            # While a start holds the lock, stop waits for ever.
+            # While a start holds the lock, stop waits forever.
             with contextlib.suppress(process.CommandTimeout, MachineError):
                 self.podman.change(self.provider, ("machine", "stop", self.name), self.limits.stop)
         self.ended += recover.end(config, self.runtime, world=self.podman.world)
@@ -192,7 +192,7 @@ class Applier:
 
 @contextlib.contextmanager
 def alone(runtime: str, name: str, timeout: float, world: World) -> t.Iterator[None]:
-    """Exclude a second run of ours between stop, set and start. The lock ends with the process.
+    """Prevent a second run of the module between stop, set and start. The lock ends with the process.
 
     Raises:
         MachineError: another run held it for longer than ``timeout`` seconds.

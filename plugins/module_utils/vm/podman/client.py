@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Podman's commands for machines, with a time limit for each call, and without prompts.
+"""Podman's commands for machines, with a time limit for each call and without prompts.
 
-podman itself has no time limits: ``start`` waits for ever for a guest that never gets ready, and meanwhile ``start``,
-``set`` and ``stop`` from elsewhere wait for its lock for ever.
+podman itself has no time limits: ``start`` waits forever for a guest that never gets ready, and meanwhile other
+``start``, ``set`` and ``stop`` commands wait forever for its lock.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Podman:
     """The client: its commands, and the APIs of its machines. ``actions`` collects the commands that changed something.
 
     Args:
-        executable: a path, or a name looked up in PATH.
+        executable: a path, or a name that is searched in PATH.
         env: the whole environment, from :func:`paths.environment`.
         timeout: seconds for a call that only reads or writes files, and for an answer of an API.
         world: processes and clocks.
@@ -66,7 +66,7 @@ class Podman:
         return {**self.env, "CONTAINERS_MACHINE_PROVIDER": provider} if provider else self.env
 
     def inspect(self, provider: str, names: t.Sequence[str]) -> list[model.Inspected]:
-        """Machines that exist; an unknown name is left out (podman says it with an exit code, beside the others)."""
+        """The machines of these names that exist. For an unknown name, podman only sets the exit code."""
         done = self._read(provider, "inspect", *names)
         return [model.parse_inspect(row) for row in self._decode(done)]
 
@@ -84,7 +84,7 @@ class Podman:
         except process.CommandTimeout as error:
             raise Hung(
                 f"{error}: the virtual machine's own process does not answer podman. Run again with "
-                "recover: kill_stale to end it, or look with: ps ax | grep podman"
+                "recover: kill_stale to end it, or check with: ps ax | grep podman"
             ) from error
         except process.CommandError as error:
             raise MachineError(f"podman machine cannot be read: {error}") from error
@@ -97,7 +97,7 @@ class Podman:
         return rows or []
 
     def change(self, provider: str, words: t.Sequence[str], timeout: float | None = None) -> None:
-        """Run a command that changes something and record it.
+        """Run a command that changes a machine and record it.
 
         Raises:
             MachineError: it failed.

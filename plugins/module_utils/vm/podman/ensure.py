@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One machine as desired: read, decide, apply, read again. What the module ``podman_machine`` calls."""
+"""Converge one machine: read, decide, apply, read again. The module ``podman_machine`` calls this."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from ansible_collections.onebox.stack.plugins.module_utils.vm.podman import (
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.client import Podman
 from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.wanted import Host, Wanted
 
-# Seconds from podman's note that it starts a machine to the first process that names one of its files.
+# Seconds from podman's record that it starts a machine to the first process with one of its files in its argv.
 _NO_PROCESS_YET = 10.0
 
 Result = dict[str, t.Any]
 
 
 class Refused(MachineError):
-    """The plan may not be applied; ``facts`` is what the module returns with the text."""
+    """The plan is refused; the module returns ``facts`` with the text."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How one task goes about it.
+    """How one task changes a machine.
 
     Attributes:
         system: ``sys.platform``.
         check: only report what would be done.
         limits: seconds for the steps.
-        wait_api: started means that the API answers.
-        must_see: directories of the host that the guest must see, proven when the machine runs.
+        wait_api: a machine is started only when its API answers.
+        must_see: directories of the host that the guest must see, checked while the machine runs.
         token: random text for that proof.
         mend_clock: set the clock of a guest that is off to the host's time.
     """
@@ -60,7 +60,7 @@ class Options:
 
 
 def host_facts(podman: Podman) -> Host:
-    """What the rules need to know of this host."""
+    """The facts of this host for the rules."""
     home = podman.env["HOME"]
     try:
         memory: int | None = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
@@ -70,11 +70,11 @@ def host_facts(podman: Podman) -> Host:
 
 
 def ensure(podman: Podman, wanted: Wanted, options: Options, host: Host) -> Result:
-    """Bring the machine to what is wanted, and return the module's result, ``changed`` included.
+    """Converge the machine to ``wanted``. Returns the module's result, ``changed`` included.
 
     Raises:
-        Refused: it may not be done; nothing was changed.
-        MachineError: it cannot be read, or a step failed.
+        Refused: the change is not allowed; nothing was changed.
+        MachineError: the machine cannot be read, or a step failed.
     """
     return _Task(podman, wanted, options, host).run()
 
@@ -121,7 +121,7 @@ class _Task:
         return apply.alone(self._runtime, self._wanted.name, self._options.limits.start, self._world)
 
     def _end_hung(self) -> list[str]:
-        """End a machine that podman cannot report on; its file still says which processes are its own."""
+        """End a machine that podman cannot report on, by the process details in its configuration file."""
         config = read.choose(read.configurations(self._podman), self._wanted.name, self._wanted.provider)
         if config is None:
             return []
@@ -137,7 +137,7 @@ class _Task:
         return current
 
     def _may_still_start(self, current: model.Machine | None) -> bool:
-        """Whether somebody else's start is under way: not ready, not so long that it must be stale, not killed."""
+        """Whether another process is starting the machine: not ready, not stale by its age, not killed."""
         return (
             self._wanted.state == "started"
             and current is not None
@@ -157,7 +157,7 @@ class _Task:
         return decided
 
     def _facts(self, machine: model.Machine | None) -> Host:
-        """The host with what half-done commands left: connections of no machine, processes of one that is stopped."""
+        """The host with leftovers of interrupted commands: connections without machine, processes of a stopped one."""
         if machine is None:
             return dataclasses.replace(self._host, leftovers=read.leftovers(self._podman.env, self._wanted.name))
         if machine.stopped and self._wanted.recover == "kill_stale":
@@ -167,7 +167,7 @@ class _Task:
     def _apply(self, decided: plan.Plan, current: model.Machine | None) -> plan.Plan:
         """Apply the plan under the lock. Returns the plan that was applied."""
         with self._alone():
-            # Another run may have done it while this one waited for the lock.
+            # Another run may have changed the machine while this one waited for the lock.
             now = self._read()
             if now != current:
                 current, decided = now, self._decide(now)
@@ -185,7 +185,7 @@ class _Task:
         return decided
 
     def _check_clock(self, machine: model.Machine | None, result: Result) -> Result:
-        """Warn of a clock that is off, or set it; in check mode only report that it would be set."""
+        """Warn of a wrong clock, or set it; in check mode only report that it would be set."""
         if machine is None or not clock.is_off(machine):
             return result
         if not self._options.mend_clock:
@@ -194,13 +194,13 @@ class _Task:
         result["changed"] = True
         result["diff"]["before"]["clock_drift"], result["diff"]["after"]["clock_drift"] = machine.clock_drift, 0.0
         if not self._options.check:
-            clock.mend(self._podman, machine, self._world.epoch())
+            clock.adjust(self._podman, machine, self._world.epoch())
             result["machine"]["clock_drift"] = 0.0
             result["actions"] = self._podman.actions
         return result
 
     def _check_visible(self, machine: model.Machine | None, result: Result) -> None:
-        """Add ``visible`` to the result; a directory that the guest does not see ends the run."""
+        """Add ``visible`` to the result. Fails if the guest does not see a directory."""
         result["visible"] = []
         if self._options.must_see and machine is not None and machine.healthy:
             result["visible"] = visible.check(self._podman, machine, self._options.must_see, self._options.token)

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""On which disk does a directory lie, and can it be used for bind mounts? The exFAT disk with a space in its name.
+"""Find the disk of a directory, and check whether the directory can be bind-mounted, for example from an exFAT disk.
 
-Two faults come together there and are told apart here: a directory the VM does not share is *empty* in the container;
-and even when it is shared, exFAT has no owners, modes, links or sockets, so that databases and virtual environments
-break.
+An external disk has two independent problems: a directory that the VM does not share is *empty* in the container, and
+even a shared exFAT disk does not support owners, modes, links or sockets, which breaks databases and virtual
+environments.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOUNT_LINE = re.compile(r"^(?P<device>.+?) on (?P<point>/.*) \((?P<options>[^()
 
 @dataclass(frozen=True)
 class FileSystem:
-    """Where a path lies. ``kind`` is the system's word in lower case: apfs, exfat, ext4."""
+    """The file system of a path. ``kind`` is the system's name for it in lower case: apfs, exfat, ext4."""
 
     mount_point: str
     kind: str
@@ -35,7 +35,7 @@ class FileSystem:
 
 
 def parse_mount(text: str) -> list[FileSystem]:
-    """What ``mount`` of macOS prints, mount points with spaces included."""
+    """Parse the output of ``mount`` on macOS, mount points with spaces included."""
     found = []
     for line in text.splitlines():
         match = _MOUNT_LINE.match(line)
@@ -46,7 +46,7 @@ def parse_mount(text: str) -> list[FileSystem]:
 
 
 def parse_findmnt(text: str) -> FileSystem:
-    """What ``findmnt -J -T PATH -o TARGET,FSTYPE,OPTIONS`` of Linux prints. Raises KeyError, ValueError."""
+    """Parse ``findmnt -J -T PATH -o TARGET,FSTYPE,OPTIONS`` of Linux. Raises KeyError, ValueError."""
     row = json.loads(text)["filesystems"][0]
     return FileSystem(row["target"], str(row["fstype"]).lower(), "ro" in str(row["options"]).split(","))
 
@@ -55,7 +55,7 @@ def of(path: str, *, system: str, world: World) -> FileSystem:
     """The file system of a path that exists.
 
     Raises:
-        MachineError: the system does not tell.
+        MachineError: the file system cannot be found out.
     """
     real = os.path.realpath(path)
     try:
@@ -66,7 +66,7 @@ def of(path: str, *, system: str, world: World) -> FileSystem:
         argv = ["findmnt", "-J", "-T", real, "-o", "TARGET,FSTYPE,OPTIONS"]
         return parse_findmnt(world.run(argv, timeout=20.0).stdout)
     except (process.CommandError, ValueError, KeyError, IndexError) as error:
-        raise MachineError(f"the file system of {path} cannot be told: {error}") from error
+        raise MachineError(f"the file system of {path} cannot be found out: {error}") from error
 
 
 def diagnose(
@@ -78,11 +78,11 @@ def diagnose(
     spaces_work: bool,
     world: World,
 ) -> dict[str, t.Any]:
-    """Whether a directory can be bound into containers, and the ways out in the order to try them.
+    """Whether a directory can be bind-mounted, and the possible fixes, best first.
 
     Args:
         path: absolute directory.
-        engine: ``colima`` or ``podman``, for the words.
+        engine: ``colima`` or ``podman``, for the text of the fixes.
         shared: directories that the VM sees.
         system: ``sys.platform``.
         spaces_work: whether this engine can share a path with a space.
@@ -94,7 +94,7 @@ def diagnose(
     """
     if not os.path.isdir(path):
         return {"path": path, "ok": False, "filesystem": "", "mount_point": "", "problems": ["missing"],
-                "ways_out": [f"make {path}, or connect the disk it lies on"]}  # fmt: skip
+                "ways_out": [f"create {path}, or connect its disk"]}  # fmt: skip
     disk = of(path, system=system, world=world)
     problems = []
     covered = any((path.rstrip("/") + "/").startswith(one.rstrip("/") + "/") for one in shared)
@@ -117,7 +117,7 @@ def diagnose(
 
 
 def ways_out(path: str, disk: FileSystem, problems: t.Collection[str], engine: str) -> list[str]:
-    """What to do, best first."""
+    """The possible fixes, best first."""
     ways = []
     foreign = "no_unix_permissions" in problems or "space_in_path" in problems
     name = os.path.basename(path.rstrip("/"))
@@ -132,10 +132,10 @@ def ways_out(path: str, disk: FileSystem, problems: t.Collection[str], engine: s
         ways.append("use Podman 5.5 or later instead of Colima: it shares paths with spaces")
     if "no_unix_permissions" in problems:
         ways.append(
-            f"use {disk.kind} only for files nobody needs to own: no databases, virtual environments or sockets there"
+            f"use {disk.kind} only for files that need no owner: not for databases, virtual environments or sockets"
         )
     if "not_shared" in problems and "space_in_path" not in problems:
-        how = f"list {path} in mounts" if engine == "colima" else f"make the machine again with {path} in volumes"
+        how = f"list {path} in mounts" if engine == "colima" else f"create the machine again with {path} in volumes"
         ways.append(f"share it with the VM: {how}; until then it is an empty directory in every container")
     if "read_only" in problems:
         ways.append(f"{disk.mount_point} is mounted read-only: mount it writable, or bind it read-only")

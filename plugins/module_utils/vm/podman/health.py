@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check whether a machine's API answers. ``State: running`` proves nothing: a guest that panicked keeps it for ever."""
+"""Check whether a machine's API answers. ``State: running`` is not a proof: a guest that panicked keeps it forever."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ Ping = t.Callable[[str], Health]
 
 
 def ping(path: str, *, timeout: float, world: World) -> Health:
-    """One ``GET /_ping`` over the unix socket at ``path``; a socket nobody serves is not healthy, not an error.
+    """One ``GET /_ping`` over the unix socket at ``path``; a socket without a server is unhealthy, not an error.
 
-    In the guest this may start podman's service, which takes some seconds on a busy host: too short a ``timeout``
-    would call a slow machine a dead one.
+    In the guest this may start podman's service, which takes some seconds on a busy host. With a short ``timeout``, a
+    slow machine would be mistaken for a hung one.
     """
     if not path:
         return DEAD

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A machine as its configuration file and ``podman machine inspect`` describe it, whatever podman wrote them."""
+"""A machine as its configuration file and ``podman machine inspect`` describe it, in every version of podman."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.volumes imp
 
 PROVIDERS = ("applehv", "libkrun", "qemu", "wsl", "hyperv")
 
-# The time podman writes for a machine that was never up.
+# The time that podman writes for a machine that never ran.
 NEVER = "0001-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """What ``<config>/machine/<provider>/<name>.json`` says. Sizes: MiB for memory and swap, GiB for the disk.
+    """The content of ``<config>/machine/<provider>/<name>.json``. Sizes: MiB for memory and swap, GiB for the disk.
 
-    ``version`` 0 is a file of podman 4, which podman 5 cannot use. ``age`` is in seconds, since it was last written.
+    ``version`` 0 is a file of podman 4, which podman 5 cannot use. ``age`` is the seconds since the last write.
     """
 
     provider: str
@@ -43,7 +43,7 @@ class ConfigFile:
 
 @dataclass(frozen=True)
 class Machine:
-    """One machine. ``state`` is podman's word; ``healthy`` says whether its API answers, which is what counts.
+    """One machine. ``state`` is podman's word for it; ``healthy`` is whether its API answers, which decides.
 
     ``clock_drift`` is guest minus host in seconds, None when the guest does not answer.
     """
@@ -80,11 +80,11 @@ class Machine:
 
     @property
     def connection(self) -> str:
-        """The name of the podman system connection that reaches the store in use."""
+        """The name of the podman system connection to the store in use."""
         return self.name + "-root" if self.rootful else self.name
 
     def as_dict(self) -> dict[str, t.Any]:
-        """As the modules return it."""
+        """The machine as the modules return it."""
         config = self.config
         return {
             "name": self.name,
@@ -115,7 +115,7 @@ def parse_config(data: t.Mapping[str, t.Any], provider: str, path: str, age: flo
     """Read a configuration file of podman 4, 5 or 6. ``data`` is the decoded JSON.
 
     Raises:
-        KeyError: it is no machine's configuration.
+        KeyError: it is not the configuration of a machine.
     """
     # podman 4 has the same names one level higher, and no version.
     resources = data.get("Resources") or data
@@ -159,7 +159,7 @@ def _path(value: t.Any) -> str:
 
 @dataclass(frozen=True)
 class Inspected:
-    """The part of ``podman machine inspect`` that only it knows."""
+    """The values that only ``podman machine inspect`` has."""
 
     name: str
     state: str
@@ -174,7 +174,7 @@ class Inspected:
 
 
 def parse_inspect(row: t.Mapping[str, t.Any]) -> Inspected:
-    """One entry of ``podman machine inspect``. Raises KeyError when it is none."""
+    """Parse one entry of ``podman machine inspect``. Raises KeyError if it is not one."""
     resources, ssh = row["Resources"], row.get("SSHConfig") or {}
     return Inspected(
         name=str(row["Name"]),
@@ -191,7 +191,7 @@ def parse_inspect(row: t.Mapping[str, t.Any]) -> Inspected:
 
 
 def config_path(row: t.Mapping[str, t.Any]) -> str:
-    """The configuration file of one entry of ``podman machine inspect``. Raises KeyError when it is none."""
+    """The configuration file of one entry of ``podman machine inspect``. Raises KeyError if it is not one."""
     return os.path.join(_path(row["ConfigDir"]), f"{row['Name']}.json")
 
 
@@ -210,7 +210,7 @@ class Listed:
 
 
 def parse_list(row: t.Mapping[str, t.Any]) -> Listed:
-    """One entry of ``podman machine list --format json``. Raises KeyError when it is none."""
+    """Parse one entry of ``podman machine list --format json``. Raises KeyError if it is not one."""
     return Listed(
         name=str(row["Name"]),
         provider=str(row.get("VMType") or ""),

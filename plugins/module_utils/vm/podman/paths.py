@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where podman keeps machines, and the environment its commands need.
+"""The paths of podman's machines, and the environment for its commands.
 
 On macOS the sockets and pid files lie below ``$TMPDIR/podman``, and podman computes their paths from the *caller's*
-TMPDIR: without it (a bare daemon, some ssh sessions) or as another user, ``inspect`` names a socket that is not there
-and ``start`` uses other pid files. So TMPDIR is set from the system when it is missing, and root is refused.
+TMPDIR: without it (a daemon, some ssh sessions) or as another user, ``inspect`` names a socket that does not exist and
+``start`` uses other pid files. So TMPDIR is set from the system if it is missing, and root is refused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
 
-# Homebrew's two places and the installer package's: a login shell has them on PATH, an ssh command or an agent has not.
+# Paths of Homebrew (two) and of the installer package: in the PATH of a login shell, not of an ssh command or an agent.
 EXTRA_PATH = ("/opt/homebrew/bin", "/usr/local/bin", "/opt/podman/bin")
 
 
@@ -24,7 +24,7 @@ def environment(given: t.Mapping[str, str], world: World, *, system: str) -> dic
     """The whole environment for podman.
 
     Args:
-        given: what the task adds.
+        given: the variables that the task adds.
         world: the environment of this process, and its user.
         system: ``sys.platform``.
 
@@ -34,7 +34,7 @@ def environment(given: t.Mapping[str, str], world: World, *, system: str) -> dic
     full = {**world.environ, **given}
     if world.is_root:
         raise MachineError(
-            "podman machine refuses to run as root, and a machine belongs to the user who made it: "
+            "podman machine refuses to run as root, and a machine belongs to the user who created it: "
             "run this task as that user, without become"
         )
     if not full.get("HOME"):
@@ -42,23 +42,23 @@ def environment(given: t.Mapping[str, str], world: World, *, system: str) -> dic
     known = full.get("PATH", "/usr/bin:/bin").split(":")
     full["PATH"] = ":".join([*known, *(path for path in EXTRA_PATH if path not in known)])
     if system == "darwin" and not full.get("TMPDIR"):
-        asked = world.run(["/usr/bin/getconf", "DARWIN_USER_TEMP_DIR"], timeout=10.0, check=False, env=full)
-        if asked.rc != 0 or not asked.stdout.strip():
+        answer = world.run(["/usr/bin/getconf", "DARWIN_USER_TEMP_DIR"], timeout=10.0, check=False, env=full)
+        if answer.rc != 0 or not answer.stdout.strip():
             raise MachineError(
-                "TMPDIR is not set and getconf DARWIN_USER_TEMP_DIR does not know it: podman would look for its "
-                "sockets in another place than the machine; set TMPDIR in environment"
+                "TMPDIR is not set, and getconf DARWIN_USER_TEMP_DIR does not return it: podman would search its "
+                "sockets in another directory than the machine uses; set TMPDIR in environment"
             )
-        full["TMPDIR"] = asked.stdout.strip()
+        full["TMPDIR"] = answer.stdout.strip()
     return full
 
 
 def config_root(environ: t.Mapping[str, str]) -> str:
-    """The directory with one folder a provider; each machine is ``<name>.json`` in it."""
+    """The directory with one folder for each provider; each machine is ``<name>.json`` in its folder."""
     return os.path.join(_containers(environ), "podman", "machine")
 
 
 def connections_file(environ: t.Mapping[str, str]) -> str:
-    """Where podman 5 and later keep system connections and which of them is the default."""
+    """The file in which podman 5 and later store system connections and the default connection."""
     named = environ.get("PODMAN_CONNECTIONS_CONF")
     return named or os.path.join(_containers(environ), "podman-connections.json")
 
@@ -70,7 +70,7 @@ def _containers(environ: t.Mapping[str, str]) -> str:
 
 
 def runtime_dir(environ: t.Mapping[str, str], *, system: str, uid: int) -> str:
-    """Where podman keeps a running machine's sockets and pid files."""
+    """The directory of a running machine's sockets and pid files."""
     base = (
         environ.get("TMPDIR") or "/tmp" if system == "darwin" else environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
     )

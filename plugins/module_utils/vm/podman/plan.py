@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide what to do with one machine. Nothing here runs or reads anything: all it knows is handed in.
+"""Decide the steps for one machine. This file does not run or read anything: all values are arguments.
 
-Only what was asked for is compared. ``podman machine set`` is neither idempotent nor checked (an equal disk size is an
-error, zero CPUs are accepted, every setting is refused unless the machine is stopped), so the deciding is done here.
+Only requested settings are compared. ``podman machine set`` is neither idempotent nor validated (an equal disk size is
+an error, zero CPUs are accepted, every setting is refused unless the machine is stopped), so the plan is made here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.wanted impo
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do: ``init``, ``set``, ``start``, ``stop``, ``recover``, ``rm``, ``forget`` or ``default``."""
+    """One step: ``init``, ``set``, ``start``, ``stop``, ``recover``, ``rm``, ``forget`` or ``default``."""
 
     verb: str
     words: tuple[str, ...] = ()
@@ -30,13 +30,13 @@ class Plan:
     """The planned steps, or the reason against them.
 
     Attributes:
-        steps: in order; empty when nothing is to be done.
-        refusal: why nothing may be done, "" when it may.
-        before: the compared settings as they are.
-        after: the same as asked for.
-        restart_required: settings differ that a running machine only takes by stop, set, start.
-        recreate_required: settings that differ and that only a new machine can have.
-        warnings: what the user should know all the same.
+        steps: in order; empty if no step is needed.
+        refusal: the reason why the steps are not allowed, "" if they are.
+        before: the current values of the compared settings.
+        after: the requested values of the same settings.
+        restart_required: a running machine needs stop, set and start for a setting that differs.
+        recreate_required: settings that differ and that only a new machine can get.
+        warnings: warnings that do not fail the task.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -54,12 +54,12 @@ class Plan:
 
 # Options of ``set``, by the name of the setting.
 _SET = {"cpus": "--cpus", "memory_mib": "--memory", "disk_gib": "--disk-size"}
-# What has no ``set`` in any version.
+# Settings without a ``set`` in any version.
 _FIXED = ("provider", "swap_mib", "username", "volumes")
 
 
 def make(wanted: Wanted, current: Machine | None, host: Host) -> Plan:
-    """The plan that leads from ``current`` (None: there is no such machine) to ``wanted``."""
+    """The plan that converges ``current`` (None: the machine does not exist) to ``wanted``."""
     plan = Plan()
     if wanted.state == "absent":
         return _absent(wanted, current, plan, host)
@@ -90,11 +90,11 @@ def _readonly(host: Host) -> str:
     if host.version >= (5, 0, 0):
         return ""
     version = ".".join(str(part) for part in host.version)
-    return f"podman {version} is read only, because podman 5 and newer cannot use its machines. Upgrade podman first."
+    return f"machines of podman {version} are not changed, because podman 5 cannot use them. Upgrade podman first."
 
 
 def _given(wanted: Wanted) -> dict[str, t.Any]:
-    """The settings the task names, as they are compared and shown."""
+    """The settings of the task, as they are compared and shown."""
     given: dict[str, t.Any] = {}
     for key in ("provider", "cpus", "memory_mib", "disk_gib", "swap_mib", "rootful", "username"):
         value = getattr(wanted, key)
@@ -117,7 +117,7 @@ def _compare(wanted: Wanted, current: Machine, plan: Plan) -> None:
         if key == "volumes":
             equal = volumes.same(wanted.volumes or (), current.config.volumes)
         elif key == "swap_mib" and now[key] is None:
-            continue  # a podman that does not write it down cannot be asked
+            continue  # this version of podman does not record it
         else:
             equal = now[key] == value
         if equal:
@@ -126,7 +126,7 @@ def _compare(wanted: Wanted, current: Machine, plan: Plan) -> None:
         if key in _FIXED:
             plan.recreate_required.append(key)
     if not current.image_there:
-        plan.before["disk"], plan.after["disk"] = f"missing: {current.config.image_path}", "there"
+        plan.before["disk"], plan.after["disk"] = f"missing: {current.config.image_path}", "present"
         plan.recreate_required.append("disk")
     if wanted.default_connection and not current.default:
         plan.before["default_connection"], plan.after["default_connection"] = False, True
@@ -147,21 +147,21 @@ def _set_words(plan: Plan, name: str) -> tuple[str, ...]:
 
 
 def _adapt(wanted: Wanted, current: Machine, plan: Plan, host: Host) -> None:
-    """Settings and state of a machine that stays: at most one stop, one set, one start."""
+    """Plan settings and state of a machine that is kept: at most one stop, one set, one start."""
     settings = _changed_settings(plan)
     hung = _hung(current)
     target = _target(wanted, current)
     down = current.stopped
     plan.restart_required = bool(settings) and not down
-    # A machine that is to be down or restarted anyway takes its settings on the way.
+    # A machine that is stopped or restarted in any case gets its settings meanwhile.
     stops = wanted.state in ("stopped", "restarted") and not down
     allowed = down or stops or wanted.may_restart
     if wanted.apply == "never" or (wanted.apply == "when_stopped" and not (down or stops)):
         settings = []
     elif settings and not allowed:
         plan.refusal = plan.refusal or (
-            f"{', '.join(settings)} of {current.name} would change, and podman changes a machine only while it is "
-            f"stopped, which stops every container in it. Allow it with allow_restart, or keep it with apply: never."
+            f"{', '.join(settings)} of {current.name} would change. Podman changes a machine only while it is stopped, "
+            "which stops every container in it. Set allow_restart to allow that, or apply: never to keep the settings."
         )
     brings_down = not down and (stops or bool(settings))
     wants_running = target == "running"
@@ -176,7 +176,7 @@ def _adapt(wanted: Wanted, current: Machine, plan: Plan, host: Host) -> None:
         plan.steps.append(Step("set", _set_words(plan, current.name)))
     else:
         for key in _changed_settings(plan):
-            plan.warnings.append(f"{key} stays {plan.before.pop(key)} until the machine may be stopped")
+            plan.warnings.append(f"{key} remains {plan.before.pop(key)} until the machine may be stopped")
             del plan.after[key]
     if mends:
         plan.before["healthy"], plan.after["healthy"] = False, True
@@ -195,15 +195,15 @@ def _bring_down(wanted: Wanted, current: Machine, plan: Plan) -> None:
     if not _hung(current):
         plan.steps.append(Step("stop", ("machine", "stop", current.name)))
         return
-    what = "has been starting" if current.starting else "says it is running, but its API does not answer"
+    what = "has been starting" if current.starting else "is running according to podman, but its API does not answer"
     if current.starting:
         what += f" for {current.config.age:.0f} s and is not ready"
     plan.steps.append(Step("recover"))
     if wanted.recover == "none":
         plan.refusal = plan.refusal or (
-            f"the machine {current.name} {what} (a guest that did not boot, or a start that was killed): set recover: "
-            "kill_stale to stop it and, if it does not stop, to end exactly its own processes; unsaved work in its "
-            "containers is lost as by a power cut"
+            f"the machine {current.name} {what} (the guest did not boot, or a start was killed). Set recover: "
+            "kill_stale to stop it, and to end exactly its own processes if it does not stop. Unsaved work in its "
+            "containers is lost, as in a power cut"
         )
 
 
@@ -227,7 +227,7 @@ def _create(wanted: Wanted, plan: Plan, host: Host) -> None:
 
 
 def init_words(wanted: Wanted, host: Host) -> tuple[str, ...]:
-    """``podman machine init`` with exactly what was asked for."""
+    """``podman machine init`` with exactly the requested settings."""
     words = ["machine", "init"]
     for value, option in (
         (wanted.cpus, "--cpus"),
@@ -237,7 +237,7 @@ def init_words(wanted: Wanted, host: Host) -> tuple[str, ...]:
         (wanted.timezone, "--timezone"),
         (wanted.username, "--username"),
         (wanted.image, "--image"),
-        # Before 6.0 the environment says it.
+        # Before 6.0 the environment sets the provider.
         (wanted.provider if host.version >= (6, 0, 0) else None, "--provider"),
     ):
         if value is not None:
@@ -254,10 +254,10 @@ def _recreate(wanted: Wanted, current: Machine, plan: Plan, host: Host) -> None:
     lost = f"every container, image and volume in {current.name} ({current.disk_gib} GiB disk) would be lost"
     if not (wanted.recreate and wanted.allow_destroy):
         plan.refusal = plan.refusal or (
-            f"{fields} of the machine {current.name} need a new machine, and {lost}: "
-            "save what you need, then set recreate: when_needed and allow_destroy: true"
+            f"{fields} of the machine {current.name} can only change with a new machine, and {lost}. "
+            "Save your data, then set recreate: when_needed and allow_destroy: true"
         )
-    # What was not asked for stays as it is: the new machine gets the old one's values.
+    # Settings that are not requested are kept: the new machine gets the old one's values.
     plan.refusal = plan.refusal or rules.creation(wanted, host)
     if not current.stopped:
         _bring_down(wanted, current, plan)
@@ -272,7 +272,7 @@ def _recreate(wanted: Wanted, current: Machine, plan: Plan, host: Host) -> None:
 
 
 def inherit(wanted: Wanted, current: Machine) -> Wanted:
-    """``wanted`` with what it does not say taken from the machine that is replaced."""
+    """``wanted``, with unset settings copied from the machine that is replaced."""
     config = current.config
     return Wanted(
         **{
@@ -307,7 +307,7 @@ def _absent(wanted: Wanted, current: Machine | None, plan: Plan, host: Host) -> 
     plan.before, plan.after = {"state": current.state}, {"state": "absent"}
     plan.refusal = _readonly(host)
     if not current.stopped:
-        # "rm --force" after a failed stop takes the disk away under a running machine and leaves its processes.
+        # "rm --force" after a failed stop removes the disk of a running machine and leaves its processes.
         _bring_down(wanted, current, plan)
     elif host.orphans:
         plan.steps.append(Step("recover"))

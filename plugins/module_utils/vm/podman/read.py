@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read machines: from the configuration files of every provider, then from ``inspect`` with the provider that has it.
+"""Read machines: from the configuration files of every provider, then from ``inspect`` with the machine's provider.
 
-The files come first because before podman 6 a command sees one provider only, and because volumes are nowhere else.
-Nothing here changes anything. Reading one machine costs one call of podman.
+The files are read first because before podman 6 a command sees only one provider, and because only the files have the
+volumes. This file does not change anything. Reading one machine costs one call of podman.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def config_files(root: str, now: float) -> list[model.ConfigFile]:
     """Every machine's configuration below ``root``, by provider and name. ``now`` is in seconds since 1970.
 
     Raises:
-        MachineError: a file cannot be read or is no machine's configuration; the text names it.
+        MachineError: a file cannot be read or is not a machine's configuration; the text names it.
     """
     found = []
     for provider in model.PROVIDERS:
@@ -41,11 +41,11 @@ def config_files(root: str, now: float) -> list[model.ConfigFile]:
                     written = os.fstat(file.fileno()).st_mtime
                 found.append(model.parse_config(data, provider, path, max(0.0, now - written)))
             except FileNotFoundError:
-                continue  # removed between the list and the look
+                continue  # removed after the directory was listed
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 raise MachineError(
-                    f"{path} is not a machine's configuration that podman could use ({type(error).__name__}: {error}); "
-                    "a half-written file is left when podman is killed: move it away and make the machine again"
+                    f"{path} is not a machine's configuration that podman could use ({type(error).__name__}: {error}). "
+                    "A killed podman leaves an incomplete file: move it away and create the machine again"
                 ) from error
     return found
 
@@ -54,7 +54,7 @@ def choose(files: t.Sequence[model.ConfigFile], name: str, provider: str | None)
     """The configuration of machine ``name``: the one of ``provider`` if there is one, else any provider's.
 
     Raises:
-        MachineError: several providers have a machine of that name and none was asked for.
+        MachineError: several providers have a machine of that name and none was requested.
     """
     named = [file for file in files if file.name == name]
     exact = [file for file in named if file.provider == provider]
@@ -63,14 +63,13 @@ def choose(files: t.Sequence[model.ConfigFile], name: str, provider: str | None)
     if len(named) > 1:
         where = ", ".join(file.provider for file in named)
         raise MachineError(
-            f"there is a machine {name} in each of the providers {where}: say which one in provider, "
-            "or remove the one that is not used"
+            f"each of the providers {where} has a machine {name}: set provider to choose one, or remove the unused one"
         )
     return named[0] if named else None
 
 
 def leftovers(environ: t.Mapping[str, str], name: str) -> tuple[str, ...]:
-    """Connections to a machine ``name``; what they are when there is no such machine."""
+    """Connections to a machine ``name``; they are leftovers if there is no such machine."""
     try:
         with open(paths.connections_file(environ), encoding="utf-8") as file:
             known = (json.load(file).get("Connection") or {}).get("Connections") or {}
@@ -89,7 +88,7 @@ def default_connection(environ: t.Mapping[str, str]) -> str:
 
 
 def complete(podman: Podman, config: model.ConfigFile, seen: model.Inspected, default: str) -> model.Machine:
-    """Join what the file and ``inspect`` say with whether the API answers."""
+    """Join the values of the file and of ``inspect`` with the health of the API."""
     alive = health.DEAD if seen.state == "stopped" else podman.ping(seen.socket)
     return model.Machine(
         config=config,
@@ -130,8 +129,8 @@ def machine(podman: Podman, name: str, provider: str | None = None) -> model.Mac
     seen = podman.inspect(config.provider, [name])
     if not seen:
         raise MachineError(
-            f"{config.path} is there, but podman does not know the machine {name}: it cannot use provider "
-            f"{config.provider} here, or is older than the file; try: podman machine inspect {name}"
+            f"{config.path} exists, but podman does not know the machine {name}: it cannot use provider "
+            f"{config.provider} here, or is older than the file; check with: podman machine inspect {name}"
         )
     return complete(podman, config, seen[0], default_connection(podman.env))
 
@@ -155,11 +154,12 @@ def machines(podman: Podman) -> list[model.Machine]:
 def _usable(podman: Podman, config: model.ConfigFile) -> None:
     if config.version == 0 and podman.version >= (5, 0, 0):
         raise MachineError(
-            f"{config.path} was made by podman 4, and podman {podman.version_text} cannot use it: save what is in the "
-            "machine with podman 4, remove it (podman machine reset is not needed, moving the file away is enough), "
-            "and make it again"
+            f"{config.path} was created by podman 4, and podman {podman.version_text} cannot use it. Save the data of "
+            "the machine with podman 4, move the file away (podman machine reset is not needed) and create the machine "
+            "again"
         )
     if config.version > 0 and podman.version < (5, 0, 0):
         raise MachineError(
-            f"{config.path} was made by podman 5 or later; podman {podman.version_text} cannot read it: upgrade podman"
+            f"{config.path} was created by podman 5 or later; podman {podman.version_text} cannot read it. Upgrade "
+            "podman"
         )

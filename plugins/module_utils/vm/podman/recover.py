@@ -1,12 +1,12 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""End a machine that hangs: its own processes, all of them, and nothing else.
+"""End a machine that hangs: exactly its own processes.
 
 A killed or failed ``podman machine start`` leaves the VM, gvproxy and virtiofsd behind, and podman's own ``rm --force``
-takes the disk away under them. A process belongs to a machine when its command line names one of that machine's own
-files (disk image, sockets, pid file) as a whole word or as the value of an option, and it belongs to the same user;
-never because a pid file holds its number, for numbers are used again.
+removes their disk. A process belongs to a machine if its command line contains one of that machine's own files (disk
+image, sockets, pid file) as a whole word or as the value of an option, and if it belongs to the same user. The number
+in a pid file is never enough, because numbers are reused.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Kill = t.Callable[[int, int], None]
 
 
 def own_files(config: ConfigFile, runtime: str) -> list[str]:
-    """The paths only this machine has. ``runtime`` is podman's runtime directory."""
+    """The paths that only this machine uses. ``runtime`` is podman's runtime directory."""
     name = config.name
     below = [f"{name}_vm.pid", f"qmp_{name}.sock", f"{name}.sock", f"{name}-gvproxy.sock", f"{name}-api.sock"]
     below += [f"{name}-ignition.sock", f"{name}-krun.sock", f"{name}-vfkit.sock"]
@@ -39,14 +39,14 @@ def belonging(
 ) -> list[ps.Process]:
     """The processes of this machine.
 
-    Only one machine can be up at a time, so the virtiofsd of the same runtime directory are this machine's as well.
+    Only one machine can run at a time, so the virtiofsd processes of the runtime directory are this machine's as well.
 
     Args:
         config: the machine.
         runtime: podman's runtime directory.
         found: the host's ps.
         uid: whose processes may be ended.
-        spare: ourselves and what started us.
+        spare: this process and its parents.
     """
     words = [re.escape(path) for path in own_files(config, runtime)]
     words.append(re.escape(os.path.join(runtime, "virtiofschar")) + r"\d+")
@@ -54,7 +54,7 @@ def belonging(
     return [one for one in found if one.uid == uid and one.pid not in spare and names.search(one.command)]
 
 
-# Of whichever machine is up, and only one can be: a stale pid file would make podman end a process that is not its own.
+# Files of the one running machine: with a stale pid file, podman would end a foreign process.
 _SHARED = re.compile(r"virtiofschar\d+(?:\.pid)?|gvproxy\.pid")
 
 
@@ -85,10 +85,10 @@ def end(config: ConfigFile, runtime: str, *, world: World, kill: Kill = os.kill,
         timeout: seconds to wait after each of the two signals.
 
     Returns:
-        The command lines of what was ended.
+        The command lines of the ended processes.
 
     Raises:
-        MachineError: something of it is still there.
+        MachineError: a process still runs.
     """
     remaining: list[ps.Process] = []
 

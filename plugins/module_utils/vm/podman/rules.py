@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rules that refuse settings before podman runs, and rules for warnings. Each returns its text, or "".
 
-podman checks little and late: it accepts zero CPUs, a disk larger than the world, a share over ``/home``; and it
-fails after the machine has been stopped.
+podman validates little, and late: it accepts zero CPUs, an impossible disk size and a share over ``/home``, and fails
+only after it has stopped the machine.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def request(wanted: Wanted, host: Host) -> str:
     if problem:
         return problem
     if wanted.provider == "libkrun" and host.version < (5, 2, 0):
-        return f"provider: libkrun came with podman 5.2, this is {_dotted(host)}"
+        return f"provider: libkrun requires podman 5.2, this is {_dotted(host)}"
     if wanted.cpus is not None and wanted.cpus < 1:
         return f"cpus: {wanted.cpus} is too few: podman accepts it, but the machine does not start"
     if wanted.cpus is not None and host.version >= (6, 0, 0) and wanted.cpus > host.cpus:
@@ -50,7 +50,7 @@ def request(wanted: Wanted, host: Host) -> str:
     if wanted.disk_gib is not None and wanted.disk_gib < 1:
         return f"disk_gib: {wanted.disk_gib} GiB is not a disk. Set at least 1"
     if wanted.swap_mib and host.version < (5, 6, 0):
-        return f"swap_mib: podman machine has swap from 5.6 on, this is {_dotted(host)}"
+        return f"swap_mib: swap requires podman 5.6, this is {_dotted(host)}"
     return _volumes(wanted, host)
 
 
@@ -77,7 +77,7 @@ def creation(wanted: Wanted, host: Host) -> str:
 
 
 def disk_size(wanted: Wanted, has_gib: int, host: Host) -> str:
-    """Sizes that cannot be meant and cannot be taken back: a disk never shrinks, swap is fixed at the start."""
+    """Implausible sizes that cannot be changed later: a disk never shrinks, swap is fixed at the creation."""
     disk_gib = wanted.disk_gib or has_gib
     if wanted.swap_mib and disk_gib and wanted.swap_mib >= disk_gib * 1024:
         return (
@@ -88,18 +88,18 @@ def disk_size(wanted: Wanted, has_gib: int, host: Host) -> str:
 
 
 def difference(wanted: Wanted, current: Machine, host: Host) -> str:
-    """What would have to be taken away from a machine that is there, or could not be taken back."""
+    """Changes that an existing machine cannot get, or that cannot be undone."""
     if wanted.disk_gib is not None and wanted.disk_gib < current.disk_gib:
         return (
             f"disk_gib: {wanted.disk_gib} GiB is less than the {current.disk_gib} GiB of {current.name}, and a "
             f"machine's disk can only grow: set {current.disk_gib} or more, or remove the machine (state: absent) "
-            "and make a smaller one"
+            "and create a smaller one"
         )
     return disk_size(wanted, current.disk_gib, host)
 
 
 def warnings(wanted: Wanted, current: Machine | None, host: Host) -> list[str]:
-    """Settings that work and can surprise. ``current`` is None for a new machine."""
+    """Valid settings with unexpected effects. ``current`` is None for a new machine."""
     found = []
     if wanted.cpus is not None and wanted.cpus > host.cpus:
         found.append(f"cpus: {wanted.cpus} is more than this host's {host.cpus}")
@@ -107,8 +107,7 @@ def warnings(wanted: Wanted, current: Machine | None, host: Host) -> list[str]:
         grows = wanted.disk_gib - (current.disk_gib if current else 0)
         if grows > host.free_disk_gib:
             found.append(
-                f"disk_gib: the disk may grow by {grows} GiB and this host has {host.free_disk_gib} GiB left; "
-                "podman does not check that"
+                f"disk_gib: the disk may grow by {grows} GiB, but this host has only {host.free_disk_gib} GiB left"
             )
     if current is None and wanted.volumes is not None and not _shares_home(wanted, host):
         found.append(
@@ -119,7 +118,7 @@ def warnings(wanted: Wanted, current: Machine | None, host: Host) -> list[str]:
     if current is not None and grown and current.provider in _GROWING_GUEST_UNSURE:
         found.append(
             f"disk_gib: the file grows, but the guest's file system often does not follow (podman issues 20564 "
-            f"and 25890): look with podman machine ssh {current.name} df -h /"
+            f"and 25890): check with podman machine ssh {current.name} df -h /"
         )
     return found
 

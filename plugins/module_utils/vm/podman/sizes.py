@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sizes as people write them, as podman takes them.
+"""Convert sizes from the units of users to those of podman.
 
-``podman machine`` takes memory in MiB and disks in GiB, prints memory in GiB, and its desktop application offers
-decimal gigabytes rounded down: "5 GB" becomes 4768 MiB and "100 GB" becomes 93 GiB. So the unit is always read, never
+``podman machine`` expects memory in MiB and disks in GiB, prints memory in GiB, and its desktop application offers
+decimal gigabytes rounded down: "5 GB" becomes 4768 MiB and "100 GB" becomes 93 GiB. So the unit is always parsed, never
 guessed.
 """
 
@@ -34,10 +34,10 @@ def parse(text: str, unit: str, option: str) -> int:
     Args:
         text: a number of ``unit`` s, or a number with one of B, KiB, MiB, GiB, TiB, KB, MB, GB, TB.
         unit: ``MiB`` or ``GiB``.
-        option: what the option is called, for the error.
+        option: the name of the option, for the error.
 
     Raises:
-        MachineError: not a size; also for a bare ``G`` or ``M``, which tools read in two ways.
+        MachineError: not a size; also for a bare ``G`` or ``M``, which tools interpret in two ways.
     """
     found = _SIZE.match(text)
     if not found:

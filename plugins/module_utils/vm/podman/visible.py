@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prove that a directory is shared with a running machine: write a random token on the host, and read it in the guest.
 
-A directory the machine does not share is made up, empty, by the engine inside the machine as soon as a container binds
-it; that it exists in the guest therefore proves nothing.
+When a container binds a directory that the machine does not share, the engine in the machine creates it, empty. So the
+existence of a directory in the guest is not a proof.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.vm.podman.model impor
 
 
 def guest_path(path: str, machine: Machine) -> str:
-    """Where the machine has a directory of the host, "" when no shared directory covers it."""
+    """The guest's path of a directory of the host, "" if no shared directory covers it."""
     best = ""
     found = ""
     for volume in machine.config.volumes:
@@ -38,42 +38,42 @@ def check(podman: Podman, machine: Machine, paths: t.Sequence[str], token: str) 
         podman: the client.
         machine: a machine that answers.
         paths: absolute directories of the host.
-        token: random text; also the name of the file that is written for a moment.
+        token: random text; also part of the name of the temporary file.
 
     Returns:
-        Rows of ``path``, ``guest_path``, ``ok`` and ``message``.
+        Items with ``path``, ``guest_path``, ``ok`` and ``message``.
 
     Raises:
-        MachineError: the guest cannot be asked.
+        MachineError: the guest cannot be queried.
     """
     rows: list[dict[str, t.Any]] = [
         {"path": path, "guest_path": guest_path(path, machine), "ok": False, "message": ""} for path in paths
     ]
     name = f".onebox-visible-{token}"
     written: list[str] = []
-    asked: list[dict[str, t.Any]] = []
+    queried: list[dict[str, t.Any]] = []
     try:
         for row in rows:
             problem = (
                 _write(os.path.join(row["path"], name), token) if os.path.isdir(row["path"]) else "no such directory"
             )
             if problem:
-                row["message"] = f"{row['path']}: {problem}; a directory to be bound must be there and writable"
+                row["message"] = f"{row['path']}: {problem}; a bind-mounted directory must exist and be writable"
             elif not row["guest_path"]:
                 row["message"] = (
                     f"{row['path']} is not below any directory that {machine.name} shares, and would be empty in a "
-                    "container: share it (volumes, with recreate and allow_destroy), or move it below one that is"
+                    "container: share it (volumes, with recreate and allow_destroy), or move it below a shared one"
                 )
                 written.append(os.path.join(row["path"], name))
             else:
                 written.append(os.path.join(row["path"], name))
-                asked.append(row)
-        for row, answer in zip(asked, _read(podman, machine, [one["guest_path"] for one in asked], name)):
+                queried.append(row)
+        for row, answer in zip(queried, _read(podman, machine, [one["guest_path"] for one in queried], name)):
             row["ok"] = answer == token
             if not row["ok"]:
                 row["message"] = (
-                    f"{machine.name} does not see what is in {row['path']} (asked for {row['guest_path']}): its shared "
-                    f"directories are lost, as after a reboot inside the machine; stop and start it"
+                    f"{machine.name} does not see the content of {row['path']} (at {row['guest_path']} in the guest): "
+                    "its shared directories are lost, as after a reboot inside the machine. Stop and start the machine"
                 )
     finally:
         for path in written:
@@ -95,7 +95,7 @@ def _read(podman: Podman, machine: Machine, folders: t.Sequence[str], name: str)
     if not folders:
         return []
     files = [shlex.quote(os.path.join(folder, name)) for folder in folders]
-    # One line a file, an empty one where it is not there.
+    # One line for each file, empty for a missing one.
     script = "; ".join(f"cat {file} 2>/dev/null; echo" for file in files)
     argv = [podman.executable, "machine", "ssh", machine.name, script]
     env = {**podman.env, "CONTAINERS_MACHINE_PROVIDER": machine.provider}

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The directories a machine shares with its guest.
 
-They are not in ``podman machine inspect``, only in the machine's configuration file; they are fixed when the machine is
-made; and one given volume replaces the whole set of defaults.
+Only the machine's configuration file has them, not ``podman machine inspect``. They are fixed when the machine is
+created, and a single requested volume replaces all defaults.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Volume:
 
     @property
     def text(self) -> str:
-        """As ``podman machine init --volume`` takes it."""
+        """The volume as ``podman machine init --volume`` expects it."""
         return f"{self.source}:{self.target}" + (":ro" if self.read_only else "")
 
 
@@ -65,10 +65,10 @@ def _expand(text: str, whole: str, environ: t.Mapping[str, str]) -> str:
 
 
 def parse(text: str, environ: t.Mapping[str, str]) -> Volume:
-    """A volume as a person writes it: ``source[:target[:ro]]`` with variables of the environment.
+    """Parse a volume as users write it: ``source[:target[:ro]]`` with variables of the environment.
 
     Raises:
-        MachineError: not understood, a relative path, or a target that would break the guest.
+        MachineError: invalid, a relative path, or a target that would break the guest.
     """
     parts = text.split(":")
     if not 1 <= len(parts) <= 3 or not parts[0]:
@@ -78,7 +78,7 @@ def parse(text: str, environ: t.Mapping[str, str]) -> Volume:
     options = [word for word in (parts[2].split(",") if len(parts) > 2 else []) if word]
     for option in options:
         if option not in _OPTIONS:
-            raise MachineError(f"volumes: option {option!r} in {text!r} is unknown; podman takes {', '.join(_OPTIONS)}")
+            raise MachineError(f"volumes: option {option!r} in {text!r} must be one of {', '.join(_OPTIONS)}")
     for path in (source, target):
         if not path.startswith("/"):
             raise MachineError(f"volumes: {path!r} in {text!r} must be an absolute path")

@@ -47,8 +47,8 @@ class Wanted:
 class Host:
     """The facts of the host for the rules. Sizes in MiB and GiB, None if unknown.
 
-    ``leftovers`` are connections that a half-removed machine of this name left; with them podman makes no new one.
-    ``orphans`` are processes of a machine that is stopped, as a killed command leaves them.
+    ``leftovers`` are connections of an incompletely removed machine of this name; with them podman does not create a
+    new one. ``orphans`` is the number of processes of a stopped machine, as a killed command leaves them.
     """
 
     version: Version
