@@ -10,13 +10,10 @@ PENDING: tuple[str, ...] = (
     "benchmarks/",
     "plugins/action/",
     "plugins/module_utils/core/jobs.py",
-    "plugins/module_utils/dirs/",
     "plugins/module_utils/mac/",
-    "tests/integration/dirs/",
     "tests/testbed/mac/",
     "tests/testbed/standins/",
     "tests/unit/core/test_jobs.py",
-    "tests/unit/dirs/",
     "tests/unit/mac/",
 )
 

@@ -15,10 +15,10 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError, Problem
 from ansible_collections.onebox.stack.plugins.module_utils.dirs import own, records, request
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.filesystem import OWNERLESS, Mounts
-from ansible_collections.onebox.stack.plugins.module_utils.dirs.look import CODE, Found, Looker, owned
+from ansible_collections.onebox.stack.plugins.module_utils.dirs.inspection import CODE, Found, Inspector, owned
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.walk import Cursor, Place, opened
 
-# As the engine creates a missing parent: root owns it, and everybody can pass through.
+# As the engine creates a missing parent: root owns it, and all users can pass through.
 _PARENT_MODE = 0o755
 
 
@@ -35,31 +35,31 @@ def ensure(
 
     Args:
         directories: as the option of the module; every key but ``path`` may be missing or None.
-        state_dir: where facts are remembered between runs.
-        check: change nothing, and return what would be.
+        state_dir: the directory of the records that are kept between runs.
+        check: change nothing, and return the planned changes.
         mounts: the mount table.
 
     Returns:
-        ``changed``, ``directories``, ``problems`` (nothing was changed when the first look found any), ``warnings``
-        and ``diff``, as the module returns them.
+        ``changed``, ``directories``, ``problems`` (if the inspection found one, nothing was changed), ``warnings`` and
+        ``diff``, as the module returns them.
     """
     wanted, problems = request.read(directories, base, deploy_dir)
     memory = records.Records(state_dir)
-    look = Looker(mounts, memory, deploy_dir, os.geteuid()).look(wanted)
-    problems += look.problems
-    before = {found.wanted.path: _state(found.stat) for found in look.found if found.changes}
-    rows = [_row(found) for found in look.found]
+    inspected = Inspector(mounts, memory, deploy_dir, os.geteuid()).inspect(wanted)
+    problems += inspected.problems
+    before = {found.wanted.path: _state(found.stat) for found in inspected.found if found.changes}
+    rows = [_row(found) for found in inspected.found]
     after = {row["path"]: _planned(row) for row in rows if row["changed"]}
-    parents = [path for found in look.found for path in found.parents]
+    parents = [path for found in inspected.found for path in found.parents]
     before.update(dict.fromkeys(parents, _state(None)))
     after.update(dict.fromkeys(parents, _parent()))
     if problems:
         for row in rows:
             row["changed"] = False
-        return _result(False, rows, problems, look.warnings, {}, {})
+        return _result(False, rows, problems, inspected.warnings, {}, {})
     if not check:
         with Cursor() as cursor:
-            for found, row in zip(look.found, rows):
+            for found, row in zip(inspected.found, rows):
                 if found.changes:
                     try:
                         _change(cursor, found, memory)
@@ -70,7 +70,7 @@ def ensure(
                     row.update(_row(found, changed=_state(found.stat) != before[found.wanted.path] or _lasting(found)))
                     after[found.wanted.path] = _planned(row) if found.stat else _state(None)
                     after.update({path: _state(None) for path in found.parents if not os.path.lexists(path)})
-    return _result(any(row["changed"] for row in rows), rows, problems, look.warnings, before, after)
+    return _result(any(row["changed"] for row in rows), rows, problems, inspected.warnings, before, after)
 
 
 def _change(cursor: Cursor, found: Found, memory: records.Records) -> None:
@@ -81,7 +81,7 @@ def _change(cursor: Cursor, found: Found, memory: records.Records) -> None:
             # Closed until owner and mode are set. An unlisted parent is opened at once.
             os.mkdir(name, 0o700, dir_fd=here.fd)
         except FileExistsError:
-            return  # somebody else created it meanwhile, and its state is read again
+            return  # another process created it meanwhile, so its state is read again
         if cursor.depth + 1 < len(wanted.parts):
             fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here.fd)
             try:
@@ -124,7 +124,7 @@ def _explain(found: Found, error: OSError) -> str:
     if error.errno in (errno.EPERM, errno.EACCES):
         return f"{path}: not allowed ({error.strerror}). Run as root (become: true), or check lsattr for immutability."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{path}: no space or inodes left there (or the quota is reached). Delete files, or use another disk."
+        return f"{path}: no space or inodes left (or the quota is reached). Delete files, or use another disk."
     return f"{path}: {error.strerror}"
 
 

@@ -33,7 +33,7 @@ class Mounts:
 
     Args:
         world: processes.
-        proc: where the kernel shows the caller's own process; without it (macOS), ``mount`` is asked.
+        proc: the kernel's directory for the caller's own process; without it (macOS), ``mount`` is called.
     """
 
     def __init__(self, world: World, proc: str = "/proc/self") -> None:

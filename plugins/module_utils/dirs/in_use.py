@@ -40,7 +40,7 @@ class LockedOut(t.NamedTuple):
 def locked_out(directory: os.stat_result, after: Access) -> LockedOut | None:
     """The first process that has the directory mounted and may do less with it after a change than now.
 
-    A process that the caller may not inspect is not looked at. Returns None where there is no ``/proc``.
+    Skips processes that the caller may not inspect. Returns None on a system without ``/proc``.
 
     Args:
         directory: the directory as it is.

@@ -47,7 +47,7 @@ def sentinel(fd: int) -> str:
     """The identity in the root directory ``fd`` of a disk, or "" without one.
 
     Raises:
-        RecordError: there is a file of that name, but not one of ours.
+        RecordError: a file of that name exists and is not a mark.
     """
     try:
         file = os.open(SENTINEL, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)

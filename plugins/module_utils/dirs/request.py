@@ -71,7 +71,7 @@ def read(
     found: dict[Parts, Wanted] = {}
     around = None if base is None else split(base)
     deployed = None if deploy_dir is None else split(deploy_dir)
-    # Each look reads the user database from its beginning.
+    # Each query reads the user database from its beginning.
     user = functools.lru_cache(None)(lambda name: pwd.getpwnam(name).pw_uid)
     group = functools.lru_cache(None)(lambda name: grp.getgrnam(name).gr_gid)
     for number, given in enumerate(directories):
@@ -123,7 +123,7 @@ def _not_of_the_system(path: str, recursive: bool) -> None:
     ours = path.startswith("/usr/local/")
     if path in _SYSTEM or (not ours and any(path == tree or path.startswith(f"{tree}/") for tree in _SYSTEM_TREES)):
         raise ValueError(
-            f"path {path} belongs to the system, and its owner and mode must stay. Name a directory below it"
+            f"path {path} belongs to the system, and its owner and mode must not change. Name a directory below it"
         )
     if recursive and path in _SHARED:
         raise ValueError(
@@ -162,18 +162,22 @@ def number_of(option: str, given: str | None, lookup: Lookup) -> int | None:
 
 def in_deploy_dir(wanted: Wanted, deployed: Parts) -> str:
     """The problem of a directory in the deploy directory, with the look-alike outside that was probably meant."""
-    twin = join(deployed[:-1] + wanted.parts[len(deployed) :])
-    hint = f", such as the existing {twin}" if len(wanted.parts) > len(deployed) and os.path.isdir(twin) else ""
+    look_alike = join(deployed[:-1] + wanted.parts[len(deployed) :])
+    hint = (
+        f", such as the existing {look_alike}"
+        if len(wanted.parts) > len(deployed) and os.path.isdir(look_alike)
+        else ""
+    )
     return (
         f"{wanted.path} is in the deploy directory {join(deployed)}, which a deploy replaces. "
         f"Choose a path outside{hint}."
     )
 
 
-def twin_in_deploy_dir(wanted: Wanted, deployed: Parts) -> str:
+def look_alike_in_deploy_dir(wanted: Wanted, deployed: Parts) -> str:
     """The existing directory of the same name inside the deploy directory, or ""."""
     around = deployed[:-1]
     if wanted.parts[: len(around)] != around:
         return ""
-    twin = join(deployed + wanted.parts[len(around) :])
-    return twin if os.path.isdir(twin) else ""
+    look_alike = join(deployed + wanted.parts[len(around) :])
+    return look_alike if os.path.isdir(look_alike) else ""

@@ -20,7 +20,7 @@ _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class WalkError(OneboxError):
-    """A path cannot be opened. The text has the place and the reason."""
+    """A path cannot be opened. The text has the path and the reason."""
 
 
 class Place(t.NamedTuple):
@@ -58,13 +58,13 @@ class Cursor:
         """Move to ``parts``, or to its deepest existing parent.
 
         Args:
-            create: makes the directory of that name in that place when it is missing; it may be there after all.
+            create: creates the missing directory of that name in that place; another process may have created it.
 
         Returns:
             The directory, and the number of ``parts`` in its path, fewer than all if the rest does not exist.
 
         Raises:
-            WalkError: on the way is a symbolic link, something that is no directory, or no permission.
+            WalkError: the path contains a symbolic link or another file, or permission is missing.
         """
         names, places = self._names, self._places
         keep = 0
@@ -98,7 +98,7 @@ class Cursor:
                 mode = os.stat(name, dir_fd=here.fd, follow_symlinks=False).st_mode
                 if stat.S_ISLNK(mode):
                     target = os.path.realpath(path)
-                    return WalkError(f"{path} is a symbolic link, which somebody can change. Write {target} instead.")
+                    return WalkError(f"{path} is a symbolic link, and its target can change. Set {target} instead.")
                 if not stat.S_ISDIR(mode):
                     return WalkError(f"{path} exists and is not a directory. Move it away.")
         if error.errno in (errno.EACCES, errno.EPERM):

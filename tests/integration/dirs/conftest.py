@@ -1,3 +1,3 @@
 import dirs_lab
 
-lab = dirs_lab.lab  # a fixture for the tests beside this file
+lab = dirs_lab.lab  # a fixture for the tests in this folder

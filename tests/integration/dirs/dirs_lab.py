@@ -27,14 +27,14 @@ APP = 999
 
 
 def command(*words: object) -> str:
-    """Run it and return what it printed; it must succeed."""
+    """Run a command that must succeed and return its output."""
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     return done.stdout
 
 
 class Lab:
-    """A place others may pass through (pytest's own is closed), and what is mounted in it."""
+    """A directory that other users can pass through (pytest's own is closed), and the mounts in it."""
 
     def __init__(self) -> None:
         self.place = pathlib.Path(tempfile.mkdtemp(prefix="obx-dirs-"))
@@ -53,7 +53,7 @@ class Lab:
         return ensure(entries, check=check, **options)
 
     def refused(self, *entries: dict, **options: t.Any) -> str:
-        """The only problem's message, the same in check mode."""
+        """The message of the only problem, which is the same in check mode."""
         checked = self.run(*entries, check=True, **options)
         result = self.run(*entries, **options)
         assert checked["problems"] == result["problems"]
@@ -69,7 +69,7 @@ class Lab:
         return image
 
     def mount(self, *words: object, at: pathlib.Path) -> pathlib.Path:
-        """``mount`` with these words, at a directory that is made."""
+        """Run ``mount`` with these arguments, at a directory that is created."""
         at.mkdir(parents=True, exist_ok=True)
         command("mount", *words, at)
         self._mounted.append(at)
@@ -85,7 +85,7 @@ class Lab:
         self._immutable.append(path)
 
     def exfat(self, at: pathlib.Path, size: str = "16M") -> pathlib.Path:
-        """A real exFAT: the kernel's where it has one, else FUSE's."""
+        """A real exFAT: the kernel's if it has one, otherwise FUSE's."""
         image = self.place / "exfat.img"
         command("truncate", "-s", size, image)
         unpacked = CACHE / "exfat"
@@ -102,7 +102,7 @@ class Lab:
             command("env", f"LD_LIBRARY_PATH={libraries}", next(unpacked.glob("**/mount.exfat-fuse")), device, at)
             self._mounted.append(at)
         finally:
-            command("losetup", "-d", device)  # it goes when it is unmounted
+            command("losetup", "-d", device)  # the device is removed when it is unmounted
         return at
 
     def close(self) -> None:
@@ -122,7 +122,7 @@ def lab() -> t.Iterator[Lab]:
 
 
 def as_user(uid: int, gid: int, work: t.Callable[[], t.Any], groups: t.Sequence[int] = ()) -> t.Any:
-    """What ``work`` returns when another user does it, in a process of its own. It must be fit for JSON."""
+    """The result of ``work`` as another user, in its own process. It must be valid JSON."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -147,7 +147,7 @@ def as_user(uid: int, gid: int, work: t.Callable[[], t.Any], groups: t.Sequence[
 
 
 def kill_when(condition: t.Callable[[], bool], work: t.Callable[[], t.Any]) -> None:
-    """Start ``work`` in a process of its own and kill that the hard way as soon as ``condition`` holds."""
+    """Start ``work`` in its own process and kill it with SIGKILL as soon as ``condition`` is true."""
     child = os.fork()
     if child == 0:
         try:
@@ -155,6 +155,6 @@ def kill_when(condition: t.Callable[[], bool], work: t.Callable[[], t.Any]) -> N
         finally:
             os._exit(0)
     while not condition():
-        assert os.waitpid(child, os.WNOHANG) == (0, 0), "it was done before it could be killed"
+        assert os.waitpid(child, os.WNOHANG) == (0, 0), "the work ended before it could be killed"
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)

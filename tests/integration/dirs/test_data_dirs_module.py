@@ -7,7 +7,7 @@ import os
 from examples_runner import run_examples, run_tasks
 
 
-def test_the_examples(lab):
+def test_examples_of_the_module_run_twice(lab):
     disk = lab.mount("-o", "loop", lab.disk("archive"), at=lab.place / "archive")
     replace = {
         "/srv/observer": f"{lab.place}/srv",
@@ -35,7 +35,7 @@ def run_one(lab, directories: list, **options: object) -> dict:
     return run_tasks([{"name": "it", "onebox.stack.data_dirs": words, "ignore_errors": True}])["it"]
 
 
-def test_all_mistakes_in_one_message(lab):
+def test_all_problems_are_in_one_message(lab):
     row = run_one(lab, [{"path": "a"}, {"path": "/x", "mode": 750}, {"path": "/y", "owner": "nobody-here"}])
     assert row["msg"].startswith("3 problems, nothing was changed: ")
     for word in ("base is not set", "in quotes", "'nobody-here' does not exist"):
@@ -43,12 +43,12 @@ def test_all_mistakes_in_one_message(lab):
     assert len(row["problems"]) == 3
 
 
-def test_unknown_words_name_the_option(lab):
+def test_unknown_values_are_refused_with_the_option(lab):
     for wrong, says in (({"colour": "red"}, "colour"), ({"class": "cache"}, "data, log, config, secret")):
         assert says in run_one(lab, [{"path": "/x", **wrong}])["msg"]
 
 
-def test_the_role_registers_its_result(lab):
+def test_role_registers_its_result(lab):
     variables = {
         "data_dirs_base": f"{lab.place}/srv",
         "data_dirs_state_dir": f"{lab.place}/state",
@@ -62,6 +62,6 @@ def test_the_role_registers_its_result(lab):
     assert [(row["path"], row["mode"]) for row in shown] == [(f"{lab.place}/srv/a", "0750")]
 
 
-def test_the_role_by_default_does_nothing(lab):
+def test_role_without_variables_changes_nothing(lab):
     run_tasks([{"name": "role", "ansible.builtin.import_role": {"name": "onebox.stack.data_dirs"}}])
     assert os.listdir(lab.place) == []

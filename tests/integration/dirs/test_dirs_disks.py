@@ -9,7 +9,7 @@ import uuid
 import pytest
 
 
-def test_not_enough_inodes(lab):
+def test_missing_inodes_are_reported_before_the_change(lab):
     at = lab.mount("-o", "loop", lab.disk("small", "8M", "-N", "32"), at=lab.place / "m")
     many = [{"path": f"{at}/{number}"} for number in range(40)]
     result = lab.run(*many)
@@ -23,7 +23,7 @@ def test_not_enough_inodes(lab):
 
 
 def fill(path) -> None:
-    """Write until the disk has not one block left."""
+    """Write until the disk has no free block."""
     with open(path, "wb", buffering=0) as file:
         for size in (65536, 1):
             with contextlib.suppress(OSError):
@@ -34,7 +34,7 @@ def fill(path) -> None:
     assert os.statvfs(path).f_bavail == 0
 
 
-def test_a_full_disk(lab):
+def test_full_disk_is_reported(lab):
     at = lab.mount("-o", "loop", lab.disk("full", "8M"), at=lab.place / "m")
     lab.run({"path": f"{at}/there"})
     fill(at / "filler")
@@ -44,7 +44,7 @@ def test_a_full_disk(lab):
     assert "is full" in again["warnings"][0]
 
 
-def test_no_inode_left_between_look_and_change(lab, monkeypatch):
+def test_inodes_used_up_after_the_inspection_are_reported(lab, monkeypatch):
     at = lab.mount("-t", "tmpfs", "-o", "nr_inodes=4", "tmpfs", at=lab.place / "m")
     real = os.mkdir
 
@@ -59,12 +59,12 @@ def test_no_inode_left_between_look_and_change(lab, monkeypatch):
 
     monkeypatch.setattr(os, "mkdir", late)
     result = lab.run({"path": f"{at}/a"})
-    assert "no space or inodes left there" in result["problems"][0]["message"]
+    assert "no space or inodes left" in result["problems"][0]["message"]
     assert not result["changed"]
 
 
 @pytest.mark.parametrize("kind", ["data", "log"])
-def test_a_disk_the_kernel_turned_read_only(lab, kind):
+def test_disk_remounted_read_only_is_refused(lab, kind):
     at = lab.mount("-o", "loop", lab.disk("ro"), at=lab.place / "m")
     lab.run({"path": f"{at}/there", "class": kind})
     lab.mount("-o", "remount,ro", at=at)
@@ -73,7 +73,7 @@ def test_a_disk_the_kernel_turned_read_only(lab, kind):
     assert "read-only" in lab.refused({"path": f"{at}/new", "class": kind})
 
 
-def test_configuration_may_be_read_only_as_long_as_it_is_right(lab):
+def test_configuration_on_a_read_only_disk_is_accepted_without_a_change(lab):
     at = lab.mount("-o", "loop", lab.disk("ro"), at=lab.place / "m")
     entry = {"path": f"{at}/etc", "class": "config"}
     lab.run(entry)
@@ -83,7 +83,7 @@ def test_configuration_may_be_read_only_as_long_as_it_is_right(lab):
     assert "cannot be changed: its file system is mounted read-only" in lab.refused({**entry, "mode": "0755"})
 
 
-def test_immutable(lab):
+def test_immutable_directory_is_reported_with_the_fix(lab):
     at = lab.mount("-o", "loop", lab.disk("i"), at=lab.place / "m")
     (at / "parent").mkdir(0o755)
     (at / "itself").mkdir(0o755)
@@ -96,7 +96,7 @@ def test_immutable(lab):
     assert lab.run({"path": f"{at}/itself", "mode": "0755"})["problems"] == []
 
 
-def test_a_disk_is_recognised(lab):
+def test_disk_is_recognized_by_its_mark(lab):
     first, second = lab.disk("first"), lab.disk("second")
     at = lab.place / "archive"
     entry = {"path": str(at), "mountpoint": True}
@@ -128,7 +128,7 @@ def test_a_disk_is_recognised(lab):
     assert not lab.run(entry)["changed"]
 
 
-def test_a_disk_from_another_box_keeps_its_identity(lab):
+def test_disk_of_another_host_keeps_its_identity(lab):
     at = lab.mount("-o", "loop", lab.disk("moved"), at=lab.place / "archive")
     entry = {"path": str(at), "mountpoint": True}
     lab.run(entry)
@@ -138,7 +138,7 @@ def test_a_disk_from_another_box_keeps_its_identity(lab):
 
 
 @pytest.mark.parametrize("damage", ["link", "text", "directory", "pipe"])
-def test_a_mark_that_is_not_ours(lab, damage):
+def test_foreign_mark_of_a_disk_is_refused(lab, damage):
     at = lab.mount("-t", "tmpfs", "tmpfs", at=lab.place / "archive")
     mark = at / ".onebox-disk"
     if damage == "link":
@@ -153,7 +153,7 @@ def test_a_mark_that_is_not_ours(lab, damage):
     assert ".onebox-disk in its root " in lab.refused({"path": str(at), "mountpoint": True})
 
 
-def test_what_lies_below_an_unmounted_disk_is_not_made(lab):
+def test_directory_below_an_unmounted_disk_is_not_created(lab):
     at = lab.place / "archive"
     at.mkdir()
     result = lab.run({"path": str(at), "mountpoint": True}, {"path": f"{at}/snapshots"})
@@ -161,13 +161,13 @@ def test_what_lies_below_an_unmounted_disk_is_not_made(lab):
     assert os.listdir(at) == []
 
 
-def test_a_bind_mount_of_the_same_disk_is_a_mount_point(lab):
+def test_bind_mount_of_the_same_disk_is_a_mount_point(lab):
     (lab.place / "real").mkdir()
     at = lab.mount("--bind", lab.place / "real", at=lab.place / "bound")
     assert lab.run({"path": str(at), "mountpoint": True})["problems"] == []
 
 
-def test_the_deploy_directory_under_the_name_of_a_bind_mount(lab):
+def test_deploy_directory_with_the_name_of_a_bind_mount_is_recognized(lab):
     deploy = lab.place / "deploy"
     (deploy / "sub").mkdir(parents=True)
     for source, at in ((deploy, lab.place / "alias"), (deploy / "sub", lab.place / "deeper")):
@@ -176,14 +176,14 @@ def test_the_deploy_directory_under_the_name_of_a_bind_mount(lab):
     assert f"is in the deploy directory {deploy}" in message
 
 
-def test_tmpfs_is_said_to_forget(lab):
+def test_tmpfs_is_reported_as_volatile(lab):
     at = lab.mount("-t", "tmpfs", "tmpfs", at=lab.place / "m")
     result = lab.run({"path": f"{at}/a"}, {"path": f"{at}/b"})
     assert (result["directories"][0]["fstype"], result["problems"]) == ("tmpfs", [])
     assert len([warning for warning in result["warnings"] if "content is lost at a reboot" in warning]) == 1
 
 
-def test_real_exfat(lab):
+def test_exfat_is_accepted_for_logs_only(lab):
     at = lab.exfat(lab.place / "stick")
     for kind in ("data", "secret"):
         assert "stores no owners and modes" in lab.refused({"path": f"{at}/a", "class": kind, "owner": "999"})
@@ -196,7 +196,7 @@ def test_real_exfat(lab):
     assert again["directories"][0]["mode"] == f"{(at / 'logs').stat().st_mode & 0o7777:04o}"
 
 
-def test_names_with_everything(lab):
+def test_names_with_any_character_are_created(lab):
     names = ["with space", "new\nline", "한글", "quote'\"", "back\\slash", "-rf", "*", "$HOME", "\x1b[31m", "a" * 255]
     entries = [{"path": name, "owner": "999"} for name in names]
     assert lab.run(*entries)["problems"] == []

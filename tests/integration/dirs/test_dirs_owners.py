@@ -1,4 +1,4 @@
-"""data_dirs and who owns what: users of images, recursive work, other callers than root, and real containers."""
+"""Owners set by data_dirs: users of images, recursive changes, callers other than root, and real containers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def owners(place: pathlib.Path) -> set[tuple[int, int]]:
     return {(path.lstat().st_uid, path.lstat().st_gid) for path in [place, *place.rglob("*")]}
 
 
-def test_the_users_of_an_image(lab):
+def test_numeric_owner_of_an_image_is_set(lab):
     entry = {"path": "journal", "owner": str(APP), "group": "54321"}
     result = lab.run(entry)
     assert (result["directories"][0]["owner"], result["directories"][0]["group"]) == (str(APP), "54321")
@@ -25,7 +25,7 @@ def test_the_users_of_an_image(lab):
     assert not lab.run(entry)["changed"]
 
 
-def test_secrets_are_for_the_containers_user_and_nobody_else(lab):
+def test_secrets_are_readable_only_by_the_containers_user(lab):
     entry = {"path": "secrets", "class": "secret", "owner": str(APP), "recursive": True}
     place = lab.place / "srv" / "secrets"
     place.mkdir(parents=True)
@@ -33,18 +33,18 @@ def test_secrets_are_for_the_containers_user_and_nobody_else(lab):
     (place / "password").chmod(0o644)
     lab.run(entry)
 
-    def look() -> str:
+    def content() -> str:
         return (place / "password").read_text()
 
-    assert as_user(APP, APP, look) == "s3cret"
+    assert as_user(APP, APP, content) == "s3cret"
     for other in (1000, 65534):
-        assert as_user(other, other, look) == "PermissionError"
-    assert as_user(other, APP, look) == "PermissionError"
+        assert as_user(other, other, content) == "PermissionError"
+    assert as_user(other, APP, content) == "PermissionError"
     assert not lab.run(entry)["changed"]
 
 
-def test_a_secret_of_root_is_told(lab):
-    """Compose binds file secrets with the owner they have: a container's user gets EACCES."""
+def test_secret_of_root_is_a_warning(lab):
+    """Compose binds file secrets with their owner, so a container's user gets EACCES."""
     entry = {"path": "secrets", "class": "secret", "owner": str(APP)}
     lab.run(entry)
     (lab.place / "srv" / "secrets" / "password").write_text("x")
@@ -53,7 +53,7 @@ def test_a_secret_of_root_is_told(lab):
     assert f"must be readable by uid {APP} only. These are not: 'password'" in warning
 
 
-def test_recursive_stays_on_its_disk_and_off_links(lab):
+def test_recursive_change_skips_other_disks_and_links(lab):
     srv = lab.place / "srv" / "data"
     (srv / "deep" / "er").mkdir(parents=True)
     (srv / "deep" / "file").touch()
@@ -76,20 +76,20 @@ def test_recursive_stays_on_its_disk_and_off_links(lab):
     assert not lab.run(entry)["changed"]
 
 
-def test_recursive_is_done_once_even_when_the_top_was_right(lab):
+def test_recursive_change_is_made_once_with_a_correct_top_directory(lab):
     srv = lab.place / "srv" / "data"
     srv.mkdir(parents=True, mode=0o750)
     os.chown(srv, APP, -1)
     (srv / "file").touch()
     entry = {"path": "data", "owner": str(APP), "recursive": True}
     assert lab.run(entry)["changed"]
-    (srv / "late").touch()  # by a container that runs as root: its business
+    (srv / "late").touch()  # a container that runs as root created it
     assert not lab.run(entry)["changed"]
     assert (srv / "late").stat().st_uid == 0
     assert lab.run({**entry, "owner": "1000"})["directories"][0]["given"] == 2
 
 
-def test_killed_in_the_middle_and_finished_by_the_next_run(lab):
+def test_killed_recursive_change_is_completed_by_the_next_run(lab):
     srv = lab.place / "srv" / "data"
     srv.mkdir(parents=True)
     for number in range(30000):
@@ -102,8 +102,8 @@ def test_killed_in_the_middle_and_finished_by_the_next_run(lab):
     assert owners(srv) == {(APP, 0)}
 
 
-def test_a_hostile_tree_that_changes_under_it(lab):
-    """The container's user swaps a directory for a link to /etc's twin while ownership is given away."""
+def test_hostile_tree_does_not_change_files_outside(lab):
+    """The container's user replaces a directory by a link to a copy of /etc while the owner is changed."""
     srv, target = lab.place / "srv" / "data", lab.place / "etc"
     (srv / "sub").mkdir(parents=True)
     target.mkdir()
@@ -145,7 +145,7 @@ def unprivileged(lab, *entries: dict, uid: int = 12345, groups: tuple[int, ...] 
     return as_user(uid, uid, run, groups)
 
 
-def test_an_ordinary_user(lab):
+def test_ordinary_user_creates_own_directories(lab):
     entry = {"path": "a/b", "class": "log"}
     assert unprivileged(lab, entry)["changed"]
     assert not unprivileged(lab, entry)["changed"]
@@ -167,7 +167,7 @@ def test_an_ordinary_user(lab):
         ({"path": "/root/x/y"}, "no permission to enter /root/x. Run as root"),
     ],
 )
-def test_what_an_ordinary_user_cannot(lab, entry, says):
+def test_ordinary_user_without_permission_is_refused(lab, entry, says):
     unprivileged(lab)
     (lab.place / "own" / "roots").mkdir(mode=0o700)
     result = unprivileged(lab, entry)
@@ -175,16 +175,16 @@ def test_what_an_ordinary_user_cannot(lab, entry, says):
     assert not result["changed"]
 
 
-def test_passing_through_needs_no_right_to_read(lab):
+def test_directory_without_read_permission_is_passed(lab):
     (lab.place / "own").mkdir()
-    (lab.place / "own").chmod(0o711)  # root's, closed for listing
+    (lab.place / "own").chmod(0o711)  # owned by root, cannot be listed
     (lab.place / "own" / "home").mkdir()
     os.chown(lab.place / "own" / "home", 12345, 12345)
     assert unprivileged(lab, {"path": "home/data"})["changed"]
 
 
 @pytest.mark.parametrize("engine", ["docker_engine", "podman_engine"])
-def test_a_containers_user_writes_where_it_may(lab, engine, request, tiny_image):
+def test_containers_user_writes_to_its_directory_only(lab, engine, request, tiny_image):
     tool = request.getfixturevalue(engine)
     lab.run({"path": "mine", "owner": str(APP)}, {"path": "roots"})
     words = ["run", "--rm", "--network", "none", "--user", str(APP), "--name", f"obx-dirs-{os.getpid()}"]

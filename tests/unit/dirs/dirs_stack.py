@@ -31,7 +31,7 @@ class Stack:
         return ensure(entries, check=check, **options)
 
     def problems(self, *entries: dict, **options) -> list[str]:
-        """The messages; that nothing was changed is asserted on the way."""
+        """The messages. Asserts that nothing was changed."""
         before = tree(self.place)
         result = self.run(*entries, **options)
         assert result["problems"]
@@ -42,7 +42,7 @@ class Stack:
 
 
 def tree(place: pathlib.Path) -> dict[str, tuple]:
-    """Everything below ``place`` with inode, mode, owner and both times, so that any touch shows."""
+    """Everything below ``place`` with inode, mode, owner and both times, so that any change is visible."""
     found = {}
     for path in [place, *place.rglob("*")]:
         now = path.lstat()
@@ -55,7 +55,7 @@ def mode(path: pathlib.Path) -> int:
 
 
 class FakeMounts(filesystem.Mounts):
-    """Says what exFAT and tmpfs would: this kernel has no exFAT (the integration test has a real one, by FUSE)."""
+    """Reports exFAT or tmpfs: this kernel does not have exFAT (the integration test has a real one, by FUSE)."""
 
     def __init__(self, **facts: object) -> None:
         super().__init__(World.real())

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 
-def test_check_run_again(stack):
+def test_check_mode_predicts_and_a_second_run_changes_nothing(stack):
     entries = [
         {"path": "."},
         {"path": "a/b/journal"},
@@ -32,7 +32,7 @@ def test_check_run_again(stack):
         (row["path"], row["mode"]) for row in done["directories"]
     ]
     assert mode(stack.base) == 0o750
-    assert mode(stack.base / "a") == mode(stack.base / "a" / "b") == 0o755  # parents nobody listed
+    assert mode(stack.base / "a") == mode(stack.base / "a" / "b") == 0o755  # parents that are not listed
     assert mode(stack.base / "a" / "b" / "journal") == 0o750
     assert mode(stack.base / "s p\n한 '\"") == 0o700
     after = tree(stack.place)
@@ -42,7 +42,7 @@ def test_check_run_again(stack):
     assert tree(stack.place) == after
 
 
-def test_the_umask_decides_nothing(stack):
+def test_umask_does_not_change_the_modes(stack):
     before = os.umask(0o077)
     try:
         stack.run({"path": "a/b", "mode": "0775"})
@@ -51,7 +51,7 @@ def test_the_umask_decides_nothing(stack):
     assert (mode(stack.base / "a"), mode(stack.base / "a" / "b")) == (0o755, 0o775)
 
 
-def test_wrong_mode_is_fixed_and_content_stays(stack):
+def test_wrong_mode_is_fixed_and_content_is_kept(stack):
     journal = stack.base / "journal"
     journal.mkdir(parents=True, mode=0o777)
     (journal / "file").write_text("x")
@@ -62,7 +62,7 @@ def test_wrong_mode_is_fixed_and_content_stays(stack):
     assert (journal.stat().st_ino, (journal / "file").stat()) == (inode, inside)
 
 
-def test_links_on_the_way_and_at_the_end_are_refused(stack):
+def test_links_anywhere_in_the_path_are_refused(stack):
     stack.base.mkdir()
     (stack.place / "elsewhere").mkdir()
     (stack.base / "link").symlink_to(stack.place / "elsewhere")
@@ -71,7 +71,7 @@ def test_links_on_the_way_and_at_the_end_are_refused(stack):
         {"path": "link/data"}, {"path": "link"}, {"path": "dangling"}
     )  # in the order of their paths
     assert "dangling is a symbolic link" in on_the_way
-    assert f"Write {stack.place}/elsewhere instead" in at_the_end
+    assert f"Set {stack.place}/elsewhere instead" in at_the_end
     assert "is a symbolic link" in dangling
     assert list((stack.place / "elsewhere").iterdir()) == []
 
@@ -85,7 +85,7 @@ def test_file_at_the_path_is_not_replaced(stack):
     assert (stack.base / "file").read_text() == "precious"
 
 
-def test_one_problem_stops_all_and_all_are_reported(stack):
+def test_one_problem_prevents_all_changes_and_all_are_reported(stack):
     stack.base.mkdir()
     (stack.base / "file").touch()
     messages = stack.problems(
@@ -96,8 +96,8 @@ def test_one_problem_stops_all_and_all_are_reported(stack):
     assert not (stack.base / "fine").exists()
 
 
-def test_the_deploy_directory_under_another_name(stack):
-    """Two names of one directory: a link to it in the deploy path, seen by identity."""
+def test_deploy_directory_with_another_name_is_recognized(stack):
+    """One directory with two names: the deploy path is a link to it, which is recognized by identity."""
     deploy = stack.place / "deploy"
     deploy.mkdir()
     (stack.place / "current").symlink_to(deploy)
@@ -105,7 +105,7 @@ def test_the_deploy_directory_under_another_name(stack):
     assert "is in the deploy directory" in message
 
 
-def test_a_twin_inside_the_deploy_directory_is_a_warning(stack):
+def test_similar_directory_in_the_deploy_directory_is_a_warning(stack):
     (stack.place / "srv" / "deploy" / "observer").mkdir(parents=True)
     result = stack.run({"path": "observer"}, deploy_dir=str(stack.base / "deploy"))
     assert result["problems"] == []
@@ -121,7 +121,7 @@ def test_path_that_is_not_a_mount_point_is_refused(stack):
     assert "does not exist: the disk is not mounted" in gone
 
 
-def test_secrets_that_others_can_read_or_the_owner_cannot(stack):
+def test_secrets_readable_by_others_or_not_by_the_owner_are_a_warning(stack):
     place = stack.base / "secrets"
     place.mkdir(parents=True, mode=0o700)
     for name, bits in (("good", 0o400), ("also good", 0o600), ("open", 0o644), ("locked", 0o200)):
@@ -150,8 +150,8 @@ ENTRIES = st.dictionaries(st.lists(NAMES, min_size=1, max_size=3).map("/".join),
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(existing=ENTRIES, entries=ENTRIES, files=st.lists(NAMES, max_size=2))
-def test_any_layout_ends_as_wanted_or_untouched(tmp_path_factory, existing, entries, files):
-    """What was there before is arbitrary, files in the way included."""
+def test_any_layout_is_converged_or_unchanged(tmp_path_factory, existing, entries, files):
+    """The state before is arbitrary, with files at paths of directories."""
     stack = Stack(tmp_path_factory.mktemp("layout"))
     stack.base.mkdir()
     for name in files:

@@ -12,7 +12,7 @@ import pytest
 from dirs_stack import mode
 
 
-def test_recursive_is_done_once_and_again_when_the_directory_is_another(stack):
+def test_recursive_change_is_made_once_for_each_directory(stack):
     entry = {"path": "s", "class": "secret", "recursive": True}
     place = stack.base / "s"
     place.mkdir(parents=True)
@@ -29,7 +29,7 @@ def test_recursive_is_done_once_and_again_when_the_directory_is_another(stack):
 
 
 @pytest.mark.parametrize("unreadable", [False, True])
-def test_state_that_cannot_be_kept_is_a_problem_that_names_its_file(stack, unreadable):
+def test_record_that_cannot_be_written_is_a_problem_with_its_file(stack, unreadable):
     entry = {"path": "a", "owner": str(os.geteuid()), "recursive": True}
     if unreadable:
         stack.run(entry)
@@ -42,7 +42,7 @@ def test_state_that_cannot_be_kept_is_a_problem_that_names_its_file(stack, unrea
     assert f"{stack.place}/state/owned" in row["message"]
 
 
-def test_recursive_does_not_follow_links_and_leaves_hard_links(stack):
+def test_recursive_change_skips_links_and_hard_links(stack):
     place = stack.base / "s"
     place.mkdir(parents=True)
     outside = stack.place / "outside"
@@ -54,7 +54,7 @@ def test_recursive_does_not_follow_links_and_leaves_hard_links(stack):
 
 
 def test_link_inserted_between_check_and_change_is_refused(stack, monkeypatch):
-    """The race is provoked at the moment of creation: what is made is swapped for a link at once."""
+    """The race is provoked at the moment of creation: the new directory is immediately replaced by a link."""
     (stack.place / "target").mkdir(0o777)
     (stack.place / "target").chmod(0o777)
     real = os.mkdir
@@ -73,7 +73,7 @@ def test_link_inserted_between_check_and_change_is_refused(stack, monkeypatch):
     assert (stack.base / "b").is_dir()
 
 
-def test_made_by_somebody_else_meanwhile(stack, monkeypatch):
+def test_directory_created_by_another_process_is_accepted(stack, monkeypatch):
     real = os.mkdir
 
     def late(name, *rest, **more):
@@ -85,7 +85,7 @@ def test_made_by_somebody_else_meanwhile(stack, monkeypatch):
     assert mode(stack.base / "a") == 0o750
 
 
-def test_several_runs_at_once_agree(stack):
+def test_several_runs_at_once_have_the_same_result(stack):
     entries = [{"path": f"{letter}/{number}"} for letter in "abcdef" for number in range(20)]
     results: list[dict] = []
     threads = [threading.Thread(target=lambda: results.append(stack.run(*entries))) for unused in range(6)]
@@ -104,7 +104,7 @@ def test_no_descriptor_is_left_open(stack):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_more_directories_than_descriptors(stack):
+def test_more_directories_than_descriptors_are_created(stack):
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -119,8 +119,8 @@ def test_more_directories_than_descriptors(stack):
     assert len(list(stack.base.iterdir())) == 300
 
 
-def test_a_link_put_there_in_the_middle_of_recursive_work(stack, monkeypatch):
-    """The race is provoked at the moment of opening: what was a directory when looked at is a link by then."""
+def test_link_inserted_during_a_recursive_change_is_refused(stack, monkeypatch):
+    """The race is provoked at the moment of opening: the inspected directory has been replaced by a link."""
     place, outside = stack.base / "s", stack.place / "outside"
     (place / "sub").mkdir(parents=True)
     outside.mkdir()

@@ -1,4 +1,4 @@
-"""The option ``directories`` made into what is wanted, or into problems that name what is wrong."""
+"""The option ``directories`` is parsed into numbers, or into problems that name the option."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def problem(entry: dict, base: str | None = "/srv/x", deploy_dir: str | None = N
         ("...", "/srv", "/srv/..."),
     ],
 )
-def test_paths(path, base, result):
+def test_path_is_normalized_below_the_base(path, base, result):
     (wanted,), problems = request.read([{"path": path}], base, None)
     assert (wanted.path, problems) == (result, [])
 
@@ -54,25 +54,25 @@ def test_paths(path, base, result):
         ({"path": "a", "class": "secret", "mode": "0750"}, "gives others access to a directory of class secret"),
     ],
 )
-def test_wrong_entries_are_named(entry, says):
+def test_wrong_entry_is_named_in_the_problem(entry, says):
     message = problem(entry)
     assert says in message
     assert message.startswith("directories[0]")
 
 
-def test_relative_without_base_and_a_bad_base():
+def test_relative_path_without_a_valid_base_is_refused():
     assert "base is not set" in problem({"path": "a"}, base=None)
     assert "base must be an absolute path" in problem({"path": "a"}, base="srv")
     assert "deploy_dir must be an absolute path" in problem({"path": "a"}, deploy_dir="/opt/../x")
 
 
-def test_all_problems_at_once_and_twice_listed():
+def test_duplicate_and_other_problems_are_reported_at_once():
     wanted, problems = request.read([{"path": "a"}, {"path": "./a/"}, {"path": "../b"}], "/srv", None)
     assert [one.path for one in wanted] == ["/srv/a"]
     assert ["listed twice" in one.message or ".." in one.message for one in problems] == [True, True]
 
 
-def test_modes_and_owners():
+def test_modes_and_owners_have_defaults_by_class():
     entries = [
         {"path": "d"},
         {"path": "l", "class": "log", "owner": "999", "group": "0"},
@@ -89,21 +89,21 @@ def test_modes_and_owners():
 
 
 @pytest.mark.parametrize("path", ["/opt/x", "/opt/x/data", "/opt//x/./data/"])
-def test_nothing_in_the_deploy_directory(path):
+def test_path_in_the_deploy_directory_is_refused(path):
     assert "is in the deploy directory /opt/x" in problem({"path": path}, deploy_dir="/opt/x/")
 
 
-def test_a_sibling_whose_name_begins_alike_is_not_in_it():
+def test_sibling_of_the_deploy_directory_with_a_common_prefix_is_accepted():
     wanted, problems = request.read([{"path": "/opt/x-data"}, {"path": "/opt"}], None, "/opt/x")
     assert (len(wanted), problems) == (2, [])
 
 
-def test_the_twin_outside_is_named(tmp_path):
+def test_similar_directory_outside_is_suggested(tmp_path):
     deploy = tmp_path / "deploy"
     (tmp_path / "observer").mkdir()
     message = problem({"path": str(deploy / "observer")}, deploy_dir=str(deploy))
     assert f"Choose a path outside, such as the existing {tmp_path}/observer." in message
-    assert "its twin" not in problem({"path": str(deploy / "other")}, deploy_dir=str(deploy))
+    assert "such as the existing" not in problem({"path": str(deploy / "other")}, deploy_dir=str(deploy))
 
 
 NAMES = st.text(st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=8)
@@ -113,7 +113,7 @@ PATHS = st.lists(
 
 
 @given(PATHS, st.randoms())
-def test_parents_come_before_children_and_order_does_not_matter(paths, random):
+def test_parents_are_before_children_in_any_order_of_entries(paths, random):
     entries = [{"path": "/".join(parts)} for parts in paths]
     wanted, problems = request.read(entries, "/srv", None)
     assert len(problems) == len(entries) - len(wanted)
@@ -139,6 +139,6 @@ def test_parents_come_before_children_and_order_does_not_matter(paths, random):
         ("/etc/shop", False, False),
     ],
 )
-def test_a_directory_of_the_system_is_refused(path: str, recursive: bool, refused: bool) -> None:
+def test_directory_of_the_system_is_refused(path: str, recursive: bool, refused: bool) -> None:
     unused, problems = request.read([{"path": path, "recursive": recursive}], None, None)
     assert bool(problems) is refused

@@ -24,8 +24,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.dirs.request import (
     Wanted,
     in_deploy_dir,
     join,
+    look_alike_in_deploy_dir,
     split,
-    twin_in_deploy_dir,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.walk import Cursor, Place, opened
 
@@ -56,7 +56,7 @@ class Found:
 
 
 @dataclass
-class Look:
+class Inspection:
     """All findings."""
 
     found: list[Found] = field(default_factory=list)
@@ -64,13 +64,13 @@ class Look:
     warnings: list[str] = field(default_factory=list)
 
 
-class Looker:
+class Inspector:
     """Inspects directories.
 
     Args:
         mounts: the mount table.
-        memory: what is remembered of former runs.
-        deploy_dir: where nothing may lie, or None.
+        memory: the records of earlier runs.
+        deploy_dir: the directory that must not contain any of the directories, or None.
         uid: the effective user.
     """
 
@@ -81,12 +81,12 @@ class Looker:
         self._uid = uid
         self._deployed = _identity(deploy_dir) if deploy_dir else None
         self._groups = {os.getegid(), *os.getgroups()}
-        self._look = Look()
+        self._inspection = Inspection()
         self._inodes: dict[int, int] = {}
         self._warned: set[tuple[str, int]] = set()
         self._made: set[tuple[str, ...]] = set()
 
-    def look(self, directories: t.Sequence[Wanted]) -> Look:
+    def inspect(self, directories: t.Sequence[Wanted]) -> Inspection:
         """Inspect all ``directories``, which are sorted. Their problems are returned, not raised."""
         with Cursor() as cursor:
             for wanted in directories:
@@ -96,23 +96,23 @@ class Looker:
                     self._problem(wanted, str(error))
                 except OSError as error:
                     self._problem(wanted, f"{wanted.path}: {error.strerror}")
-        return self._look
+        return self._inspection
 
     def _problem(self, wanted: Wanted, message: str) -> None:
-        self._look.problems.append(Problem(CODE, wanted.path, message))
+        self._inspection.problems.append(Problem(CODE, wanted.path, message))
 
     def _warn(self, topic: str, device: int, message: str) -> None:
         """Warn once for each file system."""
         if (topic, device) not in self._warned:
             self._warned.add((topic, device))
-            self._look.warnings.append(message)
+            self._inspection.warnings.append(message)
 
     def _one(self, cursor: Cursor, wanted: Wanted) -> None:
         place, depth = cursor.go(wanted.parts)
         space = self._mounts.space(place)
         there = depth == len(wanted.parts)
         found = Found(wanted, space, place.stat if there else None)
-        self._look.found.append(found)
+        self._inspection.found.append(found)
         if self._deploy_dir is not None:
             self._check_deploy_dir(wanted, place, self._deploy_dir)
         self._check_file_system(wanted, place, space)
@@ -144,10 +144,10 @@ class Looker:
                 self._problem(wanted, in_deploy_dir(wanted, deployed))
                 break
             above = above.parent
-        twin = twin_in_deploy_dir(wanted, deployed)
-        if twin:
-            self._look.warnings.append(
-                f"{wanted.path} has a look-alike in the deploy directory, {twin}. "
+        look_alike = look_alike_in_deploy_dir(wanted, deployed)
+        if look_alike:
+            self._inspection.warnings.append(
+                f"{wanted.path} has a look-alike in the deploy directory, {look_alike}. "
                 "Check that the compose file binds the one outside."
             )
 
@@ -279,7 +279,7 @@ class Looker:
                 if stat.S_ISREG(now.st_mode) and (now.st_uid != owner or now.st_mode & 0o477 != 0o400):
                     wrong.append(row.name)
         if wrong:
-            self._look.warnings.append(
+            self._inspection.warnings.append(
                 f"secrets in {wanted.path} must be readable by uid {owner} only. These are not: "
                 f"{', '.join(repr(name) for name in sorted(wrong)[:5])}{' ...' if len(wrong) > 5 else ''} "
                 f"(chown {owner} and chmod 0400, or recursive: true)"
