@@ -9,12 +9,6 @@ import typing as t
 PENDING: tuple[str, ...] = (
     "benchmarks/",
     "plugins/action/",
-    "plugins/module_utils/core/jobs.py",
-    "plugins/module_utils/mac/",
-    "tests/testbed/mac/",
-    "tests/testbed/standins/",
-    "tests/unit/core/test_jobs.py",
-    "tests/unit/mac/",
 )
 
 

@@ -45,7 +45,7 @@ class JobError(OneboxError):
 
 
 class Quoted(str):
-    """A word or path that is written in quotes even if systemd needs none."""
+    """A word or path that is written in quotes even if systemd does not need them."""
 
 
 def unit(sections: t.Mapping[str, t.Sequence[Setting]], comment: str = "") -> str:
@@ -116,7 +116,7 @@ def plist(content: t.Mapping[str, t.Any], *, binary: bool = False) -> bytes:
         binary: write the binary format, not XML.
 
     Raises:
-        JobError: a value has no form in a property list. The text names its key, such as ``ProgramArguments[1]``.
+        JobError: a value cannot be written to a property list. The text names its key, such as ``ProgramArguments[1]``.
     """
     _check_plist("", content)
     return plistlib.dumps(dict(content), fmt=plistlib.FMT_BINARY if binary else plistlib.FMT_XML)
@@ -129,7 +129,7 @@ def _check_plist(where: str, value: t.Any) -> None:
         for key, one in value.items():
             inner = f"{where}.{key}" if where else str(key)
             if not isinstance(key, str):
-                raise JobError(f"{inner}: this key is no text. Quote it.")
+                raise JobError(f"{inner}: this key is not text. Quote it.")
             _check(inner, key, _NOT_IN_PLIST)
             _check_plist(inner, one)
     elif isinstance(value, (list, tuple)):
@@ -137,9 +137,9 @@ def _check_plist(where: str, value: t.Any) -> None:
             _check_plist(f"{where}[{number}]", one)
     elif isinstance(value, int):
         if not -(1 << 63) <= value < 1 << 64:
-            raise JobError(f"{where}: the number does not fit into 64 bits. Give a smaller one.")
+            raise JobError(f"{where}: the number does not fit into 64 bits. Set a smaller one.")
     elif not isinstance(value, float):
-        raise JobError(f"{where}: {type(value).__name__} has no form in a property list. Leave it out.")
+        raise JobError(f"{where}: {type(value).__name__} cannot be written to a property list. Remove it.")
 
 
 def _lines(key: str, value: Value) -> list[str]:
@@ -147,25 +147,25 @@ def _lines(key: str, value: Value) -> list[str]:
         return [f"# {_one_line(_text(key, value))}"]
     rule = _words if key in _WORDS else _RULES.get(key)
     if rule is None:
-        raise JobError(f"{key}: this key of a unit is not known here. Its rule belongs into core/jobs.py.")
+        raise JobError(f"{key}: the collection cannot write this key of a unit. Remove it.")
     return [f"{key}={text}" for text in rule(key, value)]
 
 
 def _text(where: str, value: object) -> str:
     if not isinstance(value, str):
-        raise JobError(f"{where}: takes text, not {type(value).__name__}.")
+        raise JobError(f"{where}: must be text, not {type(value).__name__}.")
     return value
 
 
 def _list(key: str, value: Value) -> list[str]:
     if isinstance(value, (str, t.Mapping)):
-        raise JobError(f"{key}: takes a list, not {type(value).__name__}.")
+        raise JobError(f"{key}: must be a list, not {type(value).__name__}.")
     return [_text(f"{key}: item {number}", one) for number, one in enumerate(value, 1)]
 
 
 def _pairs(key: str, value: Value, name: str) -> list[tuple[str, str]]:
     if not isinstance(value, t.Mapping):
-        raise JobError(f"{key}: takes names with values, not {type(value).__name__}.")
+        raise JobError(f"{key}: must be names with values, not {type(value).__name__}.")
     for one in value:
         if not re.fullmatch(name, _text(key, one)):
             raise JobError(f"{key}: {shown(one)} is not a valid name. Choose another.")
@@ -195,14 +195,14 @@ def _description(key: str, value: Value) -> list[str]:
 def _command(key: str, value: Value) -> list[str]:
     words = _list(key, value)
     if not words:
-        raise JobError(f"{key}: there is no program. Name one.")
+        raise JobError(f"{key}: the program is missing. Set one.")
     for number, word in enumerate(words, 1):
         _check(f"{key}: word {number}", word, _NOT_IN_WORD)
     program, *arguments = words
     if not program.startswith("/") or program.endswith("/"):
         raise JobError(f"{key}: {shown(program)} is not the absolute path of a program.")
     if _NOT_IN_PROGRAM.search(program):
-        raise JobError(f"{key}: systemd runs no program of the name {shown(program)}. Rename it.")
+        raise JobError(f"{key}: systemd cannot run a program of the name {shown(program)}. Rename it.")
     # The path of the program is the one word without variables.
     written = [_quoted(word, _escaped).replace("$", "$$") for word in arguments]
     return [" ".join([_quoted(program, _escaped), *written])]
@@ -238,7 +238,7 @@ def _directory(key: str, value: Value) -> list[str]:
 
 
 def _line_of_path(key: str, path: str) -> str:
-    """A path that is the rest of a line, where systemd knows neither quotes nor escapes."""
+    """A path that is the rest of a line, in which systemd does not interpret quotes or escapes."""
     _check_path(key, path)
     if path.endswith((" ", "\t")) or _continues(path):
         raise JobError(f"{key}: {shown(path)} ends in a blank or a backslash, which systemd drops. Rename it.")
@@ -250,7 +250,7 @@ def _check_path(key: str, path: str) -> None:
     if not path.startswith("/"):
         raise JobError(f"{key}: {shown(path)} is not an absolute path.")
     if ".." in path.split("/"):
-        raise JobError(f"{key}: systemd ignores {shown(path)}. Give the path without '..'.")
+        raise JobError(f"{key}: systemd ignores {shown(path)}. Set the path without '..'.")
 
 
 def _words(key: str, value: Value) -> list[str]:
@@ -260,7 +260,7 @@ def _words(key: str, value: Value) -> list[str]:
         if not word or word != word.strip() or not word.isprintable() or "%" in word or _continues(word):
             raise JobError(f"{key}: {shown(word)} is not a value that systemd knows.")
         if not isinstance(value, str) and " " in word:
-            raise JobError(f"{key}: {shown(word)} is more than one word. Give a list.")
+            raise JobError(f"{key}: {shown(word)} is more than one word. Set a list of words.")
     return [" ".join(words)] if words else []
 
 

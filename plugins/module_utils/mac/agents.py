@@ -59,7 +59,7 @@ def write_plist(path: str, content: t.Mapping[str, t.Any]) -> None:
     """Replace or create a property list in one step. A binary one stays binary.
 
     Raises:
-        MacError: a value has no form in a property list; nothing was written.
+        MacError: a value cannot be written to a property list; nothing was written.
     """
     binary = False
     if os.path.exists(path):
@@ -108,7 +108,7 @@ def matches(label: str, patterns: t.Iterable[str], keep: t.Iterable[str]) -> boo
 
 @dataclass
 class Result:
-    """The changes, made or planned: one row an agent, and warnings for the user."""
+    """The changes, made or planned: one item for each agent, and warnings for the user."""
 
     changed: bool
     agents: list[dict[str, t.Any]]
@@ -129,7 +129,7 @@ class Selection:
         folder: the LaunchAgents folder.
         archive: directory of retired files, with a folder for each retirement.
         patterns: labels, or shell patterns of them.
-        keep: labels or patterns that stay, whatever ``patterns`` include.
+        keep: labels or patterns of agents that are kept, even if ``patterns`` match them.
     """
 
     folder: str
@@ -145,7 +145,7 @@ class Selection:
 def retire(
     launchctl: Launchctl, selection: Selection, *, domain: str, stamp: str, timeout: float, check: bool
 ) -> Result:
-    """Take agents out of service.
+    """Disable and unload agents, and move their files to the archive.
 
     Args:
         launchctl: launchd.
@@ -184,7 +184,7 @@ def retire(
 def _retirement(
     launchctl: Launchctl, selection: Selection, domains: t.Sequence[str], archive: str
 ) -> tuple[list[dict[str, t.Any]], list[str]]:
-    """One row for each agent to retire, and the problems of the files in the folder."""
+    """One item for each agent to retire, and the problems of the files in the folder."""
     found, problems = discover(selection.folder)
     by_label = {one.label: one for one in found}
     disabled = {one: launchctl.disabled(one) for one in domains}

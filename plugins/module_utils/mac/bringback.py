@@ -28,7 +28,7 @@ class Stack:
         connection: system connection of the store in use (``<name>`` or ``<name>-root``).
         project: compose project.
         sources: directories of the host that the containers bind.
-        compose: the command that makes the project's containers.
+        compose: the command that creates the project's containers.
         podman: the podman client.
         timeout: seconds each for machine, API and mounts.
     """
@@ -45,11 +45,11 @@ class Stack:
 
 _SCRIPT = """\
 #!/bin/sh
-# Written by onebox.stack: brings the stack @PROJECT_NAME@ back after a login. Changes here are overwritten.
+# Written by onebox.stack: starts the stack @PROJECT_NAME@ after a login. Changes here are overwritten.
 set -u
 PATH=@PATH@:${PATH:-}
 export PATH CONTAINERS_MACHINE_PROVIDER=@PROVIDER@
-# podman looks for its sockets below TMPDIR. With another one it does not find the machine.
+# podman searches its sockets below TMPDIR. With another value it does not find the machine.
 if [ -z "${TMPDIR:-}" ] && [ -x /usr/bin/getconf ]; then
   TMPDIR=$(/usr/bin/getconf DARWIN_USER_TEMP_DIR 2>/dev/null) && export TMPDIR
 fi
@@ -61,7 +61,7 @@ limit=@TIMEOUT@
 
 say() { echo "$(date '+%Y-%m-%d %H:%M:%S') $*"; }
 
-# Run a command for at most $limit seconds: podman machine start waits for ever for a guest that does not become ready.
+# Run a command for at most $limit seconds: podman machine start waits forever for a guest that does not become ready.
 bounded() {
   "$@" &
   child=$!
@@ -183,7 +183,7 @@ def script(stack: Stack) -> str:
 def definition(script_path: str, log_path: str) -> dict[str, t.Any]:
     """The agent. AbandonProcessGroup keeps the machine, because launchd ends the processes of a job with the job.
 
-    KeepAlive is not set. It would start the machine again and again after its user stopped it.
+    KeepAlive is not set, because it would repeatedly start a machine that its user stopped.
     """
     return {
         "ProgramArguments": ["/bin/sh", script_path],

@@ -22,7 +22,7 @@ KINDS = ("pycache", "pyc", "ds_store", "apple_double")
 # The first four bytes of an AppleDouble file (RFC 1740).
 _APPLE_DOUBLE = struct.pack(">I", 0x00051607)
 _NEVER_ENTERED = (".git", ".hg", ".svn")
-# A folder with this file is a virtual environment (PEP 405), and its bytecode is no clutter.
+# A folder with this file is a virtual environment (PEP 405), and its bytecode is not clutter.
 _VENV_MARK = "pyvenv.cfg"
 
 
@@ -137,7 +137,7 @@ def _size(folder: str) -> int:
 def remove(found: t.Iterable[Clutter]) -> list[str]:
     """Remove clutter. Returns the paths that could not be removed, with the reasons.
 
-    A folder is emptied and removed. Files that appeared in it later stay, and the folder with them.
+    A folder is emptied and removed. If other files appeared in it meanwhile, they and the folder are kept.
     """
     failed = []
     for one in found:

@@ -9,4 +9,4 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 
 
 class MacError(OneboxError):
-    """Something on the host could not be read or changed. The text names the problem and the fix."""
+    """A part of the host could not be read or changed. The text names the problem and the fix."""

@@ -17,7 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 
-NOT_FOUND = (3, 113, 125)  # no such process; no such service; the domain is not there (nobody logged in)
+NOT_FOUND = (3, 113, 125)  # no such process; no such service; no such domain (no user is logged in)
 _DISABLED = re.compile(r'^\s*"(?P<label>[^"]+)"\s*=>\s*(?P<value>true|false|enabled|disabled)\s*$')
 _PID = re.compile(r"^\s*pid = (\d+)\s*$", re.MULTILINE)
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A real ``podman machine`` that boots, on a Linux machine without KVM and without a registry.
 
-    boot_lab.py [5.4.2|5.8.6|6.1.1]      prints the lab's directory; builds it when missing (root, 2 minutes, 2 GB)
+    boot_lab.py [5.4.2|5.8.6|6.1.1]      prints the directory; builds it if it is missing (root, 2 minutes, 2 GB)
 
 Real are the podman client with its machine code, gvproxy (API socket, published ports), virtiofsd, ssh, and a guest
 with systemd and podman. Not real: the provider is ``qemu`` (a Mac has libkrun or applehv), the guest is Debian instead
@@ -29,8 +29,8 @@ GUEST = (
     "podman,sudo,uidmap,passt,netavark,aardvark-dns,nftables,iproute2,python3,ca-certificates,e2fsprogs,kmod,"
     "procps,tzdata"
 )
-# KVM and the host's CPU become emulation; a kernel given directly needs no boot loader in the image; no network boot.
-# One processor: a kernel that patches its own code while a second emulated one runs it panics now and then.
+# Emulation replaces KVM and the host's CPU. A directly booted kernel needs no boot loader. No network boot.
+# One processor: with a second emulated one, a kernel that patches its own code sometimes panics.
 _QEMU = """\
 #!/bin/bash
 words=()
@@ -49,10 +49,10 @@ exec "@REAL@" -L "@ROOT@/usr/share/seabios" -L "@ROOT@/usr/share/qemu" -L "@ROOT
 
 
 def build(version: str) -> pathlib.Path:
-    """A client as podman_cli makes it, with what a boot needs in ``bin/``, and ``vm/disk.qcow2`` for ``init --image``.
+    """A client as podman_cli builds it, with the programs of a boot, and ``vm/disk.qcow2`` for ``init --image``.
 
     Raises:
-        Unavailable: packages or rights are missing.
+        Unavailable: packages or permissions are missing.
     """
     client = podman_cli.build(version)
     lab = podman_cli.CACHE / f"boot-{version}"
@@ -60,7 +60,7 @@ def build(version: str) -> pathlib.Path:
         return lab
     shutil.rmtree(lab, ignore_errors=True)
     (lab / "vm").mkdir(parents=True)
-    # Hard links: the client is never written to.
+    # Hard links: the client's files are never changed.
     shutil.copytree(client / "root", lab / "root", symlinks=True, copy_function=_link)
     suites = podman_cli.SUITES[version]
     podman_cli.fetch(lab, suites, PACKAGES)
@@ -82,7 +82,7 @@ def build(version: str) -> pathlib.Path:
 
 
 def _recipe() -> str:
-    """Changes when what the lab is made of changes."""
+    """The digest of the recipe, which changes with the files that build the guest."""
     parts = (pathlib.Path(__file__), HERE / "guest_init.py")
     return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
 
@@ -110,18 +110,18 @@ def _guest(lab: pathlib.Path, suites: list[str]) -> None:
     network.write_text("[Match]\nName=en* eth*\n[Network]\nDHCP=yes\nIPv6AcceptRA=no\n")
     for service in ("systemd-networkd", "ssh"):
         podman_cli.run(["chroot", str(root), "systemctl", "enable", service], 60)
-    # podman gives ssh a few seconds after "ready": on a slow guest that must not come before the network.
+    # podman waits only seconds for ssh after "ready", so on a slow guest "ready" must come after the network.
     ready = root / "etc/systemd/system/ready.service.d/10-network.conf"
     ready.parent.mkdir(parents=True)
     ready.write_text("[Unit]\nWants=network-online.target\nAfter=network-online.target ssh.service\n")
-    # On a busy host an emulated guest takes minutes for what systemd gives 90 seconds.
+    # On a busy host an emulated guest needs minutes for jobs that systemd limits to 90 seconds.
     patient = root / "etc/systemd/system.conf.d/10-patience.conf"
     patient.parent.mkdir(parents=True)
     patient.write_text("[Manager]\nDefaultTimeoutStartSec=1200\nDefaultDeviceTimeoutSec=1200\n")
     online = root / "etc/systemd/system/systemd-networkd-wait-online.service.d/10-patience.conf"
     online.parent.mkdir(parents=True)
     online.write_text("[Service]\nExecStart=\nExecStart=/usr/lib/systemd/systemd-networkd-wait-online --timeout=1200\n")
-    # Unpacking every driver takes an emulated guest a minute; it needs three.
+    # An emulated guest needs a minute to unpack every driver, and uses only three.
     (root / "etc/initramfs-tools/conf.d/onebox").write_text("MODULES=list\n")
     (root / "etc/initramfs-tools/modules").write_text("virtio_pci\nvirtio_blk\next4\n")
     podman_cli.run(["chroot", str(root), "update-initramfs", "-u"], 300)

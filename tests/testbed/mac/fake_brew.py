@@ -2,11 +2,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A brew for machines that have none. It "installs" a formula by linking a program that is there into its own bin.
+"""A brew for hosts without Homebrew. It "installs" a formula by linking an existing program into its own bin.
 
 Answers have the form of Homebrew's JSON API version 2 (formulae.brew.sh, ``brew info --json=v2``), with the keys that
-are read. ``FAKE_BREW`` names a file with the cellar, ``{formula: [program, ...]}``; what is not in it does not exist,
-and a command or option it does not know ends as the real one does.
+are read. ``FAKE_BREW`` names a file with the cellar, ``{formula: [program, ...]}``; other formulas do not exist. An
+unknown command or option fails as the real one does.
 """
 
 from __future__ import annotations

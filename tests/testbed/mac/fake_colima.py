@@ -2,11 +2,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A colima for machines that have none: it keeps profiles below COLIMA_HOME and behaves as 0.10 does where it matters.
+"""A colima for hosts without Colima: it keeps profiles below COLIMA_HOME and behaves as 0.10 does for the tests.
 
-After Colima's documentation and source: ``list --json`` prints one object a line; ``start`` of a running profile
-ignores everything, says so and ends with 0; a start writes down what it applied; an unknown flag ends with 1; a mount
-with a space is refused. ``FAKE_COLIMA`` names a file with the status of each profile.
+From Colima's documentation and source: ``list --json`` prints one object for each line; ``start`` of a running profile
+ignores all flags, reports that and ends with 0; a start records the applied settings; an unknown flag ends with 1; a
+mount with a space is refused. ``FAKE_COLIMA`` names a file with the status of each profile.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
 
 
 def _mounts(words: list[str]) -> str:
-    """What a first start saves of its flags."""
+    """The settings that a first start saves from its flags."""
     given = [words[place + 1] for place, word in enumerate(words) if word == "--mount"]
     if not given:
         return "mounts: []\n"

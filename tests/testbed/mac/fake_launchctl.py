@@ -2,11 +2,11 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A launchctl for machines that have none: it keeps jobs in a file and answers with what the real one prints.
+"""A launchctl for hosts without launchd: it keeps jobs in a file and prints the answers of the real one.
 
 Texts and exit codes are those reported for macOS 12 to 15 in public issues (osquery 5698, home-manager 9629 and 9656,
-mise 10965, codex-remote-feishu 914) and in Apple's manual page; what it does not know it refuses with 64, as the real
-one does. ``FAKE_LAUNCHD`` names the state file; in it ``macos`` sets the version's manners and ``slow`` how often a
+mise 10965, codex-remote-feishu 914) and in Apple's manual page; unknown arguments are refused with 64, as the real one
+does. ``FAKE_LAUNCHD`` names the state file; in it ``macos`` sets the version to simulate and ``slow`` how often a
 stopping job is still shown.
 """
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PID 1 of the lab's guest: apply the Ignition file that podman machine hands over, once, then become systemd.
+"""PID 1 of the guest of boot_lab.py: apply the Ignition file of podman machine once, then become systemd.
 
 Fedora CoreOS has Ignition for this. Debian's guest needs the part of it that podman uses: users, directories, files,
 links and units of the configuration that QEMU shows as firmware item opt/com.coreos/config.
@@ -33,7 +33,7 @@ def content(source):
 
 
 def owner(entry, path):
-    """Give a path to the user and group that the configuration names."""
+    """Set the owner of a path to the user and group that the configuration names."""
     ids = []
     for key in ("user", "group"):
         who = entry.get(key) or {}
@@ -120,6 +120,6 @@ def main():
 
 try:
     main()
-except Exception:  # PID 1 must not end: systemd still gives a shell on the console
+except Exception:  # PID 1 must not end: with systemd there is still a shell on the console
     traceback.print_exc(file=sys.stderr)
 os.execv("/sbin/init", ["/sbin/init"])

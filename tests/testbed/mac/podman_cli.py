@@ -5,10 +5,10 @@
 
     podman_cli.py [5.4.2|5.8.6|6.1.1 ...]      prints the directory of each; builds what is missing
 
-The packages come from this machine's own Debian mirror through apt with a state of its own below .cache/testbed, so
-that neither the system's package lists nor its installed packages are touched; they are unpacked, not installed. Each
-program gets a wrapper that starts it with the loader and the libraries it was built for: no root, no chroot.
-"Without booting" is what this tier means: there is no guest image, only an empty disk for ``podman machine init``.
+The packages come from this host's own Debian mirror through apt with its own state below .cache/testbed, so that the
+system's package lists and installed packages do not change; they are unpacked, not installed. A wrapper starts each
+program with the loader and the libraries that it was built for: no root, no chroot. This tier does not boot machines:
+there is no guest image, only an empty disk for ``podman machine init``.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 CACHE = ROOT / ".cache" / "testbed"
 
-# The Debian suites that held each version when this was written; the last one named wins for podman itself. A suite
-# moves on: what it holds then is used, and `ready` says what that is.
+# The Debian suites that contained each version when this was written; the last one has priority for podman itself. If a
+# suite has a newer version by now, that one is used, and `ready` names it.
 SUITES = {"5.4.2": ["trixie"], "5.8.6": ["sid"], "6.1.1": ["sid", "experimental"]}
 PACKAGES = ["podman", "qemu-utils", "openssh-client"]
 PROGRAMS = ["podman", "qemu-img", "ssh-keygen", "ssh"]
 
 
 class Unavailable(Exception):
-    """The packages cannot be had here; the text says why."""
+    """The packages are not available here; the text has the reason."""
 
 
 def mirror() -> str:
-    """The address this machine gets its Debian packages from."""
+    """The address of this host's Debian mirror."""
     answer = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Component: main"],
         capture_output=True,
@@ -53,7 +53,7 @@ def _apt(state: pathlib.Path, *words: str) -> list[str]:
         "Dir::Etc::sourcelist": state / "sources.list",
         "Dir::Etc::sourceparts": "/dev/null",
         "Dir::Etc::preferencesparts": "/dev/null",
-        "Acquire::Check-Valid-Until": "false",  # a clock that is ahead must not fail the download
+        "Acquire::Check-Valid-Until": "false",  # a clock in the future must not fail the download
         "APT::Sandbox::User": "root",
         "Debug::NoLocking": "true",
     }
@@ -61,7 +61,7 @@ def _apt(state: pathlib.Path, *words: str) -> list[str]:
 
 
 def run(argv: list[str], seconds: int) -> str:
-    """Run a command that must succeed and return what it printed."""
+    """Run a command that must succeed and return its output."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -75,7 +75,7 @@ def build(version: str) -> pathlib.Path:
     """The directory of podman ``version``: ``bin/`` with the programs, ``ready`` with the version found.
 
     Raises:
-        Unavailable: the packages cannot be had.
+        Unavailable: the packages are not available.
     """
     home = CACHE / f"podman-{version}"
     if (home / "ready").exists():
@@ -91,7 +91,7 @@ def build(version: str) -> pathlib.Path:
 
 
 def fetch(home: pathlib.Path, suites: list[str], packages: list[str]) -> None:
-    """Unpack packages of these suites, with all they need, into ``home/root``."""
+    """Unpack packages of these suites, with their dependencies, into ``home/root``."""
     state = home / "apt"
     for folder in (state / "state" / "lists" / "partial", state / "cache" / "archives" / "partial"):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What systemd reads from the text of a job, by systemd's documented rules. test_jobs_readers.py uses real readers."""
+"""The values that systemd reads from a job, by systemd's documented rules. test_jobs_readers.py uses real readers."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_free_text_becomes_one_line(text):
 
 
 @pytest.mark.parametrize("value", ["a  b", "größer 한 😀", "50 %n", "$HOME ${x}", "\"q\" 'q' \\\\", "# ; ="])
-def test_printable_free_text_stays(value):
+def test_printable_free_text_is_unchanged(value):
     (raw,) = value_of("Description", value)
     assert specifiers(raw) == value
 
@@ -136,12 +136,12 @@ def test_value_is_written_as_systemd_documents_it(key, value, raw):
     assert value_of(key, value) == [raw]
 
 
-def test_no_values_are_no_line():
+def test_key_without_values_is_left_out():
     empty: list[jobs.Setting] = [("RequiresMountsFor", []), ("After", []), ("Environment", {}), ("LoadCredential", {})]
     assert jobs.unit({"Unit": empty}) == "[Unit]\n"
 
 
-# What is refused
+# Refused values
 
 
 @pytest.mark.parametrize(
@@ -150,24 +150,24 @@ def test_no_values_are_no_line():
         ("ExecStart", ["/bin/x", "a", "s\0ecret"], "ExecStart: word 3: the character U+0000"),
         ("ExecStart", ["/bin/x", "secret\udc80"], "ExecStart: word 2: the character U+DC80"),
         ("ExecStart", ["/bin/x", "secret\U0001ffff"], "ExecStart: word 2: the character U+1FFFF"),
-        ("ExecStart", [], "ExecStart: there is no program"),
-        ("ExecStart", "/bin/x a", "ExecStart: takes a list, not str"),
-        ("ExecStart", ["/bin/x", 5], "ExecStart: item 2: takes text, not int"),
+        ("ExecStart", [], "ExecStart: the program is missing"),
+        ("ExecStart", "/bin/x a", "ExecStart: must be a list, not str"),
+        ("ExecStart", ["/bin/x", 5], "ExecStart: item 2: must be text, not int"),
         ("ExecStart", ["bin/x"], "ExecStart: bin/x is not the absolute path of a program"),
         ("ExecStart", ["-/bin/x"], "is not the absolute path of a program"),
         ("ExecStart", ["/bin/"], "is not the absolute path of a program"),
-        ("ExecStart", ["/bin/a\"b"], "systemd runs no program of the name '/bin/a\"b'"),
-        ("ExecStart", ["/bin/a'b"], "systemd runs no program of the name"),
-        ("ExecStart", ["/bin/a\\b"], "systemd runs no program of the name"),
-        ("ExecStart", ["/bin/a\x7fb"], "systemd runs no program of the name"),
-        ("ExecStart", ["/bin/a\tb"], "systemd runs no program of the name"),
+        ("ExecStart", ["/bin/a\"b"], "systemd cannot run a program of the name '/bin/a\"b'"),
+        ("ExecStart", ["/bin/a'b"], "systemd cannot run a program of the name"),
+        ("ExecStart", ["/bin/a\\b"], "systemd cannot run a program of the name"),
+        ("ExecStart", ["/bin/a\x7fb"], "systemd cannot run a program of the name"),
+        ("ExecStart", ["/bin/a\tb"], "systemd cannot run a program of the name"),
         ("RequiresMountsFor", ["/a\nExecStart=/x"], "RequiresMountsFor: '/a\\nExecStart=/x': the character U+000A"),
         ("RequiresMountsFor", ["/a\rb"], "the character U+000D"),
         ("RequiresMountsFor", ["/a\0b"], "the character U+0000"),
         ("RequiresMountsFor", ["a/b"], "RequiresMountsFor: a/b is not an absolute path"),
         ("RequiresMountsFor", ["-/a"], "RequiresMountsFor: -/a is not an absolute path"),
         ("RequiresMountsFor", ["/a/../b"], "RequiresMountsFor: systemd ignores /a/../b"),
-        ("RequiresMountsFor", "/a", "RequiresMountsFor: takes a list, not str"),
+        ("RequiresMountsFor", "/a", "RequiresMountsFor: must be a list, not str"),
         ("ReadWritePaths", ["-a"], "ReadWritePaths: a is not an absolute path"),
         ("ReadWritePaths", ["-/a/.."], "ReadWritePaths: systemd ignores /a/.."),
         ("ReadWritePaths", ["-/a\nb"], "the character U+000A"),
@@ -177,23 +177,23 @@ def test_no_values_are_no_line():
         ("WorkingDirectory", "/a\t", "WorkingDirectory: '/a\\t' ends in a blank or a backslash"),
         ("WorkingDirectory", "/a\\\\\\", "ends in a blank or a backslash"),
         ("LoadCredential", {"a": "/x\\"}, "LoadCredential: '/x\\' ends in a blank or a backslash"),
-        ("WorkingDirectory", ["/a"], "WorkingDirectory: takes text, not list"),
+        ("WorkingDirectory", ["/a"], "WorkingDirectory: must be text, not list"),
         ("LoadCredential", {"a:b": "/x"}, "LoadCredential: a:b is not a valid name"),
         ("LoadCredential", {"a": "x"}, "LoadCredential: x is not an absolute path"),
         ("Environment", {"A B": "x"}, "Environment: 'A B' is not a valid name"),
         ("Environment", {"A\n": "x"}, "is not a valid name"),
         ("Environment", {"A": "secret\x1b"}, "Environment: A: the character U+001B"),
-        ("Environment", ["A=b"], "Environment: takes names with values, not list"),
-        ("Description", ["a"], "Description: takes text, not list"),
-        ("#", ["a"], "#: takes text, not list"),
+        ("Environment", ["A=b"], "Environment: must be names with values, not list"),
+        ("Description", ["a"], "Description: must be text, not list"),
+        ("#", ["a"], "#: must be text, not list"),
         ("OnCalendar", "*-*-*\nOnBootSec=1", "OnCalendar: '*-*-*\\nOnBootSec=1' is not a value that systemd knows"),
         ("OnCalendar", "", "OnCalendar: '' is not a value"),
         ("OnCalendar", " daily", "OnCalendar: ' daily' is not a value"),
         ("OnCalendar", "%h", "OnCalendar: %h is not a value"),
         ("OnCalendar", "daily\\", "is not a value"),
         ("After", ["a.service b.service"], "After: 'a.service b.service' is more than one word"),
-        ("After", {"a": "b"}, "After: takes a list, not dict"),
-        ("BindPaths", "/a", "BindPaths: this key of a unit is not known"),
+        ("After", {"a": "b"}, "After: must be a list, not dict"),
+        ("BindPaths", "/a", "BindPaths: the collection cannot write this key"),
     ],
 )  # fmt: skip
 def test_value_that_systemd_would_not_read_is_refused_with_its_key(key, value, says):

@@ -162,9 +162,9 @@ def test_property_list_is_read_back_unchanged(content, binary):
         ({"Label": "secret\uffff"}, "Label: the character U+FFFF"),
         ({"EnvironmentVariables": {"A": "secret\x1b"}}, "EnvironmentVariables.A: the character U+001B"),
         ({"a\x01": "x"}, "the character U+0001"),
-        ({"KeepAlive": None}, "KeepAlive: NoneType has no form in a property list"),
+        ({"KeepAlive": None}, "KeepAlive: NoneType cannot be written to a property list"),
         ({"Nice": 1 << 64}, "Nice: the number does not fit into 64 bits"),
-        ({"Sockets": {1: "x"}}, "Sockets.1: this key is no text"),
+        ({"Sockets": {1: "x"}}, "Sockets.1: this key is not text"),
     ],
 )
 def test_value_without_a_form_in_a_property_list_is_refused_with_its_key(content, says, binary):

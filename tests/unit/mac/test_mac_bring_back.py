@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The script that brings a stack back, run by a real shell; podman is a script that answers from a folder of files.
+"""The script that starts a stack after a login, run by a real shell; podman is a script with recorded answers.
 
 With a real podman machine it runs in tests/integration/vm/boot_machine.py.
 """
@@ -17,10 +17,10 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.mac import agents, bringback
 from ansible_collections.onebox.stack.plugins.module_utils.mac.errors import MacError
 
-# What is asked of podman, and nothing else; the answers are those recorded from podman 5.8.6 in the guest.
+# Only these calls of podman are accepted. The answers are those recorded from podman 5.8.6 in the guest.
 PODMAN = """\
 #!/bin/sh
-echo "$*" >>"$LAB/asked"
+echo "$*" >>"$LAB/calls"
 case "$*" in
   "machine inspect --format {{.State}} it's one") cat "$LAB/state" ;;
   "machine inspect --format {{.ConnectionInfo.PodmanSocket.Path}} it's one") echo "/s o/it's one-api.sock" ;;
@@ -69,8 +69,8 @@ class Lab:
             ["/bin/sh", str(script)], env=env, text=True, capture_output=True, timeout=60, check=False
         )
 
-    def asked(self) -> list[str]:
-        return (self.home / "asked").read_text().splitlines()
+    def calls(self) -> list[str]:
+        return (self.home / "calls").read_text().splitlines()
 
 
 @pytest.fixture
@@ -78,24 +78,24 @@ def lab(tmp_path: pathlib.Path) -> Lab:
     return Lab(tmp_path)
 
 
-def test_machine_api_mount_then_only_what_was_not_stopped(lab: Lab) -> None:
+def test_stack_is_started_after_machine_api_and_mounts(lab: Lab) -> None:
     done = lab.run()
     assert done.returncode == 0, done.stdout + done.stderr
-    started = [line.rsplit(" ", 1)[1] for line in lab.asked() if " start " in line and "machine" not in line]
+    started = [line.rsplit(" ", 1)[1] for line in lab.calls() if " start " in line and "machine" not in line]
     assert started == ["web"]
     assert list(lab.source.iterdir()) == []
-    verbs = [line for line in lab.asked() if "start --quiet" in line or " info" in line or " ssh " in line]
+    verbs = [line for line in lab.calls() if "start --quiet" in line or " info" in line or " ssh " in line]
     assert ["start" in verbs[0], "info" in verbs[1], "ssh" in verbs[2]] == [True] * 3
     assert "unknown" not in done.stderr
 
 
-def test_a_machine_that_runs_is_not_started(lab: Lab) -> None:
+def test_running_machine_is_not_started(lab: Lab) -> None:
     lab.put("state", "running")
     assert lab.run().returncode == 0
-    assert not any("start --quiet" in line for line in lab.asked())
+    assert not any("start --quiet" in line for line in lab.calls())
 
 
-def test_a_project_without_containers_is_made(lab: Lab) -> None:
+def test_project_without_containers_is_deployed(lab: Lab) -> None:
     (lab.home / "containers").write_text("")
     done = lab.run()
     assert "composed -f a file up -d on unix:///s o/it's one-api.sock" in done.stdout
@@ -110,11 +110,11 @@ def test_no_container_is_started_into_an_empty_directory(lab: Lab, fault: str, w
     done = lab.run()
     assert done.returncode == 1
     assert words in done.stdout
-    assert not any(" start web" in line for line in lab.asked())
+    assert not any(" start web" in line for line in lab.calls())
     assert list(lab.source.iterdir()) == []
 
 
-def test_the_agent_lets_the_machine_live(tmp_path: pathlib.Path) -> None:
+def test_agent_does_not_end_the_machine(tmp_path: pathlib.Path) -> None:
     content = bringback.definition("/x/y.sh", "/x/y.log")
     assert content["AbandonProcessGroup"]
     assert "KeepAlive" not in content
@@ -124,7 +124,7 @@ def test_the_agent_lets_the_machine_live(tmp_path: pathlib.Path) -> None:
     assert plistlib.loads(path.read_bytes()) == content
 
 
-def test_agent_that_no_property_list_can_hold_is_refused_and_the_old_one_stays(tmp_path: pathlib.Path) -> None:
+def test_agent_with_an_unwritable_value_is_refused_and_the_old_one_kept(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "one.plist"
     agents.write_plist(str(path), {"Label": "one"})
     with pytest.raises(MacError, match=r"one\.plist cannot be written: ProgramArguments\[1\]: the character U\+0000"):
@@ -132,7 +132,7 @@ def test_agent_that_no_property_list_can_hold_is_refused_and_the_old_one_stays(t
     assert plistlib.loads(path.read_bytes()) == {"Label": "one"}
 
 
-def test_the_script_is_written_once(tmp_path: pathlib.Path) -> None:
+def test_script_is_written_once_with_private_mode(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "new" / "x.sh"
     assert agents.ensure_file(str(path), "text", True)
     assert not path.exists()

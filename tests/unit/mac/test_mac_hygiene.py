@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clutter and host processes on real files and processes (case 25); only what macOS prints is written down here."""
+"""Clutter and host processes on real files and processes (case 25); only the output of macOS is constructed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def names(found: list[clutter.Clutter], root: pathlib.Path) -> list[str]:
     return [os.path.relpath(one.path, root) for one in found]
 
 
-def test_exactly_the_clutter_is_found_and_removed(project: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_only_clutter_is_found_and_removed(project: pathlib.Path, tmp_path: pathlib.Path) -> None:
     found = clutter.find([str(project)], exclude=[str(project / "kept")])
     assert names(found, project) == [".DS_Store", "._a.py", "b/.DS_Store", "b/__pycache__", "old.pyc"]
     assert sum(one.bytes for one in found) == 3 + 16 + 3 + 6 + 3
@@ -59,7 +59,7 @@ def test_exactly_the_clutter_is_found_and_removed(project: pathlib.Path, tmp_pat
     assert clutter.find([str(project)], exclude=[str(project / "kept")]) == []
 
 
-def test_on_exfat_every_apple_double_is_macos_own(project: pathlib.Path) -> None:
+def test_apple_double_files_on_exfat_are_always_clutter(project: pathlib.Path) -> None:
     found = clutter.find([str(project)], kinds=["apple_double"], foreign_filesystem=True)
     assert names(found, project) == ["._a.py", "._lonely"]
 
@@ -89,16 +89,16 @@ def test_root_directory_is_not_a_project(path: str) -> None:
         clutter.find([path])
 
 
-def test_a_link_as_root_is_not_followed(project: pathlib.Path) -> None:
+def test_link_as_root_is_not_followed(project: pathlib.Path) -> None:
     with pytest.raises(MacError, match="not followed"):
         clutter.find([str(project / "link")])
 
 
-def test_what_cannot_be_removed_is_named(tmp_path: pathlib.Path) -> None:
+def test_path_that_cannot_be_removed_is_named(tmp_path: pathlib.Path) -> None:
     put(tmp_path, "a/x.pyc")
     found = clutter.find([str(tmp_path)])
     os.unlink(found[0].path)
-    os.mkdir(found[0].path)  # something else took its place
+    os.mkdir(found[0].path)  # another file replaced it
     assert clutter.remove(found)[0].startswith(found[0].path)
     assert clutter.remove([clutter.Clutter(str(tmp_path / "gone.pyc"), "pyc", 1)]) == []
 
@@ -145,8 +145,8 @@ def test_host_daemons_are_found_by_directory_path_and_pattern(project: pathlib.P
     assert by_path.pid not in {one.pid for one in kept}
 
 
-def test_we_do_not_count_ourselves(project: pathlib.Path) -> None:
-    """A child that looks, with the project in its own arguments and as its directory, started by a shell there."""
+def test_own_process_and_its_parents_do_not_count(project: pathlib.Path) -> None:
+    """A child searches, with the project in its arguments and as its directory, started by a shell there."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[2]); import conftest\n"
         "from ansible_collections.onebox.stack.plugins.module_utils.core.world import World\n"
@@ -161,7 +161,7 @@ def test_we_do_not_count_ourselves(project: pathlib.Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_container_is_not_the_host(tmp_path: pathlib.Path) -> None:
+def test_process_in_a_container_does_not_count(tmp_path: pathlib.Path) -> None:
     for pid, line in {"1": "0::/init.scope", "7": "0::/system.slice/docker-abc.scope", "8": "0::/user.slice"}.items():
         put(tmp_path, f"{pid}/cgroup", content=line.replace("docker-", "docker/").encode())
         (tmp_path / pid / "ns").mkdir()
@@ -184,11 +184,11 @@ PS_MACOS = """\
 LSOF_MACOS = "p2960\nfcwd\nn/Users/97layer/97layerOS\np91676\nfcwd\nn/\np91700\nfcwd\nn/Users/97layer\n"
 
 
-def test_mac_is_queried_by_ps_and_lsof() -> None:
-    asked: list[list[str]] = []
+def test_processes_of_a_mac_are_read_from_ps_and_lsof() -> None:
+    calls: list[list[str]] = []
 
     def run(argv: t.Sequence[str], **options: t.Any) -> process.Result:
-        asked.append(list(argv))
+        calls.append(list(argv))
         if argv[0] == "ps":
             return process.Result(tuple(argv), 0, PS_MACOS, "", 0.0)
         assert list(argv)[:7] == ["/usr/sbin/lsof", "-a", "-d", "cwd", "-F", "pn", "-p"]
@@ -198,11 +198,11 @@ def test_mac_is_queried_by_ps_and_lsof() -> None:
         ["/Users/97layer/97layerOS"], system="darwin", world=dataclasses.replace(World.real(), run=run), me=700
     )
     assert [(one.pid, one.reasons) for one in found] == [(2960, ("cwd",)), (91676, ("argv",))]
-    assert asked[1][-1] == "2960,91676,91700"
-    assert len(asked) == 2
+    assert calls[1][-1] == "2960,91676,91700"
+    assert len(calls) == 2
 
 
-def test_ps_lines_that_are_none_are_skipped() -> None:
+def test_other_lines_of_ps_are_skipped() -> None:
     found = ps.parse("  1 0 0 init\nnot a line\n 2 1 501 cmd  with  spaces \n\n")
     assert [(one.pid, one.command) for one in found] == [(1, "init"), (2, "cmd  with  spaces")]
     assert ps.family(2, found) == {2, 1}

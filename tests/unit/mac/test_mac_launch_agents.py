@@ -34,7 +34,7 @@ SERVICES = ["os", "snapshot_daemon", "technical_daemon", "telegram_daemon", "a",
 
 
 class Mac:
-    """A user's Mac: eight agents of the old system and the one that is kept, some binary, one file misnamed."""
+    """A user's Mac: eight agents of the old system and a kept one, some binary, one file with a wrong name."""
 
     def __init__(self, home: pathlib.Path, macos: int, slow: int = 0, gui: bool = True) -> None:
         self.folder, self.archive, self.state = home / "LaunchAgents", home / "archive", home / "launchd.json"
@@ -105,11 +105,11 @@ def mac(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Mac:
     return Mac(tmp_path, *request.param)
 
 
-def test_eight_agents_go_one_stays_and_all_come_back_byte_for_byte(mac: Mac) -> None:
+def test_eight_agents_are_retired_and_restored_byte_for_byte(mac: Mac) -> None:
     before = mac.snapshot()
     result = mac.retire()
     assert result.changed
-    # Nine rows: the eight files, and a job that launchd runs without a file.
+    # Nine items: the eight files, and a job that launchd runs without a file.
     assert len(result.agents) == 9
     state, files = mac.snapshot()
     assert state["jobs"] == [f"{mac.domain}/com.97layer.podman", f"{mac.domain}/com.apple.other"]
@@ -120,15 +120,15 @@ def test_eight_agents_go_one_stays_and_all_come_back_byte_for_byte(mac: Mac) -> 
     back = mac.restore()
     assert back.changed
     state, files = mac.snapshot()
-    assert files == before[1]  # binary ones are still binary
-    assert state["disabled"] == before[0]["disabled"]  # com.97layer.c ran although it was disabled, and does so again
+    assert files == before[1]  # binary files are still binary
+    assert state["disabled"] == before[0]["disabled"]  # com.97layer.c ran although it was disabled, and is restored so
     assert set(before[0]["jobs"]) - set(state["jobs"]) == {
         f"{mac.domain}/com.97layer.ghost"
     }  # there is no file to load
     assert not mac.restore().changed
 
 
-def test_rows_tell_what_was_there(mac: Mac) -> None:
+def test_items_have_the_previous_state_of_each_agent(mac: Mac) -> None:
     rows = {row["label"]: row for row in mac.retire(check=True).agents}
     assert "com.97layer.podman" not in rows
     assert (rows["com.97layer.os"]["pid"], rows["com.97layer.os"]["loaded_before"]) == (4000, True)
@@ -139,7 +139,7 @@ def test_rows_tell_what_was_there(mac: Mac) -> None:
     assert rows["com.97layer.ghost"]["plist_from"] == ""
 
 
-def test_check_mode_changes_nothing(mac: Mac) -> None:
+def test_check_mode_plans_and_changes_nothing(mac: Mac) -> None:
     before = mac.snapshot()
     assert mac.retire(check=True).changed
     assert mac.snapshot() == before
@@ -147,7 +147,7 @@ def test_check_mode_changes_nothing(mac: Mac) -> None:
     assert not mac.archive.exists()
 
 
-def test_a_job_that_does_not_stop_is_named_and_its_file_stays(tmp_path: pathlib.Path) -> None:
+def test_job_that_does_not_stop_is_named_and_keeps_its_file(tmp_path: pathlib.Path) -> None:
     mac = Mac(tmp_path, 15, slow=10**9)
     with pytest.raises(MacError, match="still loaded 5 s after launchctl bootout"):
         agents.retire(
@@ -157,7 +157,7 @@ def test_a_job_that_does_not_stop_is_named_and_its_file_stays(tmp_path: pathlib.
     assert (mac.archive / "one" / "manifest.json").exists()
 
 
-def test_nothing_is_retired_when_the_archive_cannot_be_written(tmp_path: pathlib.Path) -> None:
+def test_agents_are_kept_if_the_archive_cannot_be_written(tmp_path: pathlib.Path) -> None:
     mac = Mac(tmp_path, 15)
     mac.archive.write_text("a file where the folder belongs")
     before = mac.snapshot()
@@ -167,7 +167,7 @@ def test_nothing_is_retired_when_the_archive_cannot_be_written(tmp_path: pathlib
     assert set(mac.verbs()) <= {"print", "print-disabled", "list"}
 
 
-def test_survivors_are_named_and_not_ended(tmp_path: pathlib.Path) -> None:
+def test_surviving_processes_are_named_and_not_ended(tmp_path: pathlib.Path) -> None:
     mac = Mac(tmp_path, 15)
     found = [
         ps.Process(700, 1, 501, "/usr/bin/python3 /p/os.py --daemon"),
@@ -192,7 +192,7 @@ def test_file_that_is_not_a_property_list_is_kept_and_named(tmp_path: pathlib.Pa
     assert (mac.folder / "x.plist").exists()
 
 
-def test_nothing_is_overwritten(tmp_path: pathlib.Path) -> None:
+def test_existing_file_is_not_overwritten_by_restore(tmp_path: pathlib.Path) -> None:
     mac = Mac(tmp_path, 15)
     mac.retire()
     (mac.folder / "com.97layer.a.plist").write_bytes(b"new")
@@ -200,7 +200,7 @@ def test_nothing_is_overwritten(tmp_path: pathlib.Path) -> None:
         mac.restore()
 
 
-def test_one_agent_is_written_loaded_and_reloaded_when_it_changes(mac: Mac) -> None:
+def test_agent_is_written_loaded_and_reloaded_after_a_change(mac: Mac) -> None:
     def ensure(check: bool = False, **definition: t.Any) -> agents.Result:
         return agents.ensure_loaded(
             mac.launchctl(), folder=str(mac.folder), label="com.97layer.new", domain="auto", timeout=5.0, check=check,
@@ -227,7 +227,7 @@ def test_one_agent_is_written_loaded_and_reloaded_when_it_changes(mac: Mac) -> N
 
 
 @pytest.mark.parametrize("word", ["true", "disabled"])
-def test_both_forms_of_print_disabled(word: str) -> None:
+def test_print_disabled_is_parsed_in_both_forms(word: str) -> None:
     other = {"true": "false", "disabled": "enabled"}[word]
     text = (
         f'\tdisabled services = {{\n\t\t"com.a" => {word}\n\t\t"com.b" => {other}\n\t}}\n'
@@ -236,7 +236,7 @@ def test_both_forms_of_print_disabled(word: str) -> None:
     assert launchd.parse_disabled(text) == {"com.a": True, "com.b": False}
 
 
-def test_the_fake_refuses_what_the_real_one_refuses(tmp_path: pathlib.Path) -> None:
+def test_simulated_launchctl_refuses_unknown_arguments(tmp_path: pathlib.Path) -> None:
     mac = Mac(tmp_path, 15)
     env = {**os.environ, "FAKE_LAUNCHD": str(mac.state)}
     for argv in (["bootout", "--wait", "gui/501/x"], ["unloadd", "x"], []):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The script that keeps logs small, run by a real shell on real files; podman is a stand-in."""
+"""The script that rotates logs, run by a real shell on real files; podman is a script with recorded answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mac import logs
 # ``machine ssh NAME COMMAND`` hands its input to the command in the guest, which here is this host.
 PODMAN = """\
 #!/bin/sh
-echo "$*" >>"$LAB/asked"
+echo "$*" >>"$LAB/calls"
 case "$*" in
   "machine inspect --format {{.State}} it's one") cat "$LAB/state" ;;
   "machine ssh it's one sh -s here") exec env -u LAB sh -s here ;;
@@ -51,7 +51,7 @@ def lab(tmp_path: pathlib.Path) -> Lab:
 
 
 @pytest.mark.parametrize("state", ["stopped", "running"])
-def test_a_log_that_somebody_writes_is_emptied_and_nothing_of_it_lost(lab: Lab, state: str) -> None:
+def test_log_with_a_writer_is_emptied_without_loss(lab: Lab, state: str) -> None:
     (lab.home / "state").write_text(state + "\n")
     log = lab.folder / "sync receiver.log"
     (lab.folder / "small.log").write_text("x" * 100)
@@ -68,15 +68,15 @@ def test_a_log_that_somebody_writes_is_emptied_and_nothing_of_it_lost(lab: Lab, 
             assert log.read_text() == ""
             assert gzip.decompress((lab.folder / "sync receiver.log.1.gz").read_bytes()).decode() == text
         writer.write("after")
-    # No hole of zeros before what the writer that had it open wrote next.
+    # There is no hole of zeros before the next text of the writer.
     assert log.read_text() == "after"
     kept = [gzip.decompress((lab.folder / f"sync receiver.log.{n}.gz").read_bytes()).decode() for n in (1, 2)]
     assert kept == [written[3], written[2]]
     assert lab.names() == [
         "data.json", "small.log", "sync receiver.log", "sync receiver.log.1.gz", "sync receiver.log.2.gz",
     ]  # fmt: skip
-    asked = (lab.home / "asked").read_text()
-    assert ("machine ssh" in asked) == (state == "running")
+    calls = (lab.home / "calls").read_text()
+    assert ("machine ssh" in calls) == (state == "running")
 
 
 def test_links_are_kept_and_an_empty_directory_is_accepted(lab: Lab) -> None:
@@ -88,10 +88,10 @@ def test_links_are_kept_and_an_empty_directory_is_accepted(lab: Lab) -> None:
     assert elsewhere.stat().st_size == 500
 
 
-def test_a_log_that_cannot_be_compressed_is_kept_whole(lab: Lab) -> None:
+def test_log_that_cannot_be_compressed_is_kept(lab: Lab) -> None:
     log = lab.folder / "a.log"
     log.write_text("q" * 500)
-    # The name of the compressed copy is taken by a directory: as good as a full disk.
+    # A directory has the name of the compressed copy, which has the effect of a full disk.
     (lab.folder / "a.log.new.gz").mkdir()
     done = lab.run()
     assert done.returncode == 1
@@ -99,6 +99,6 @@ def test_a_log_that_cannot_be_compressed_is_kept_whole(lab: Lab) -> None:
     assert log.stat().st_size == 500
 
 
-def test_the_agent_runs_now_and_then() -> None:
+def test_agent_runs_at_its_interval() -> None:
     made = logs.definition("/s.sh", "/s.log", 60)
     assert (made["StartInterval"], made["ProgramArguments"]) == (3600, ["/bin/sh", "/s.sh"])

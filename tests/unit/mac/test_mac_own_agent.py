@@ -51,7 +51,7 @@ def test_agent_is_installed_once_reloaded_when_it_changes_and_removed(mac: Mac) 
     assert not folder(mac).remove("beat", LABEL, from_within=False, check=False).changed
 
 
-def test_agent_that_somebody_disabled_is_enabled_and_loaded(mac: Mac) -> None:
+def test_disabled_agent_is_enabled_and_loaded(mac: Mac) -> None:
     folder(mac).ensure("beat", LABEL, BEAT, check=False)
     mac.launchctl().set_disabled(mac.domain, LABEL, True)
     mac.launchctl().unload(mac.domain, LABEL, 5.0)
@@ -69,7 +69,7 @@ def test_agent_removed_from_within_loses_its_file_and_stays_loaded(mac: Mac) -> 
     assert len(mac.verbs()) == calls
 
 
-def test_agent_that_lost_its_file_is_unloaded(mac: Mac) -> None:
+def test_agent_without_its_file_is_unloaded(mac: Mac) -> None:
     folder(mac).ensure("beat", LABEL, BEAT, check=False)
     files.remove(str(mac.folder / f"{LABEL}.plist"))
     assert folder(mac).remove("beat", LABEL, from_within=False, check=False).changed

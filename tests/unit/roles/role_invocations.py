@@ -76,7 +76,7 @@ def invocations(cases: t.Sequence[Case], folder: pathlib.Path) -> dict[str, list
         timeout=900,
         check=False,
     )
-    # The JSON stands between lines of other plugins.
+    # The JSON is between lines of other plugins.
     begin = done.stdout.find("\n{\n")
     assert begin >= 0, done.stdout[-3000:] + done.stderr[-3000:]
     played = json.JSONDecoder().raw_decode(done.stdout[begin + 1 :])[0]["plays"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What roles pass to modules, compared with a record. The record changes only with an option or a default.
+"""The options that roles pass to modules, compared with a record, which changes only with an option or a default.
 
 ``python tests/unit/roles/test_role_invocations.py`` writes the record again.
 """
@@ -15,7 +15,7 @@ import tempfile
 import pytest
 from role_invocations import RECORDED, Case, invocations
 
-# A file where the state directory would be: the module fails before it searches an engine.
+# A file at the path of the state directory: the module fails before it searches an engine.
 STACK = {
     "compose_stack_name": "web",
     "compose_stack_source": "",

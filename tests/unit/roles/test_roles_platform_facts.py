@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the roles choose from a machine's facts, for machines that no test here can be: Ubuntu, Oracle's small shapes.
+"""The roles' choices by a host's facts, for hosts without a test here: Ubuntu, Oracle's small shapes.
 
-The facts are as Ansible names them on these systems; nothing is installed. Debian 12 and 13 are also run for real, by
-the Molecule scenario host_baseline.
+The facts have Ansible's names for these systems; nothing is installed. The Molecule scenario host_baseline tests Debian
+12 and 13 on real systems.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def facts(distribution: str, version: str, **more: t.Any) -> dict[str, t.Any]:
 
 
 def chosen(role: str, name: str, ansible_facts: t.Mapping[str, t.Any], **values: t.Any) -> t.Any:
-    """One variable of a role, worked out as the role would."""
+    """One variable of a role, evaluated as in the role."""
     loader = DataLoader()
     variables: dict[str, t.Any] = {}
     for part in ("defaults", "vars"):
@@ -47,7 +47,7 @@ def chosen(role: str, name: str, ansible_facts: t.Mapping[str, t.Any], **values:
     [
         ("Ubuntu", "22.04", ["docker.io", "docker-compose-v2", "docker-buildx", "ca-certificates", "rsync"]),
         ("Ubuntu", "24.04", ["docker.io", "docker-compose-v2", "docker-buildx", "ca-certificates", "rsync"]),
-        # Its archive has no Compose v2: container_compose_tool fetches Debian 13's.
+        # Debian 12 does not have Compose v2: container_compose_tool fetches Debian 13's.
         ("Debian", "12", ["docker.io", "ca-certificates", "rsync"]),
         (
             "Debian",
@@ -56,7 +56,7 @@ def chosen(role: str, name: str, ansible_facts: t.Mapping[str, t.Any], **values:
         ),
     ],
 )
-def test_docker_comes_by_the_names_of_each_release(distribution, version, packages):
+def test_docker_packages_have_the_names_of_each_release(distribution, version, packages):
     found = chosen(
         "container_engine",
         "__container_engine_wanted_packages",
@@ -84,13 +84,13 @@ TIMESYNCD = {
 @pytest.mark.parametrize(
     ("services", "clock", "packages"),
     [
-        # Oracle's Ubuntu images keep the clock by chrony, which queries the cloud itself.
+        # Oracle's Ubuntu images set the clock with chrony, which queries the cloud itself.
         ({**CHRONY, **TIMESYNCD}, "chrony.service", ["unattended-upgrades"]),
         ({**NO_CHRONY, **TIMESYNCD}, "systemd-timesyncd.service", ["unattended-upgrades"]),
         (NO_CHRONY, "systemd-timesyncd.service", ["unattended-upgrades", "systemd-timesyncd"]),
     ],
 )
-def test_existing_clock_service_is_kept(services, clock, packages):
+def test_existing_time_service_is_kept(services, clock, packages):
     known = facts("Ubuntu", "24.04", services={**SERVICES, **services})
     assert chosen("host_baseline", "__host_baseline_clock", known) == clock
     assert chosen("host_baseline", "__host_baseline_packages", known) == packages
@@ -100,7 +100,7 @@ def test_existing_clock_service_is_kept(services, clock, packages):
     ("memory", "swap", "wanted"),
     [
         (956, 0, True),  # VM.Standard.E2.1.Micro
-        (956, 2047, False),  # the first boot made it already
+        (956, 2047, False),  # the first boot created it already
         (11_957, 0, False),  # VM.Standard.A1.Flex with 12 GB
     ],
 )

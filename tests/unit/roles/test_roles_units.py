@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The units and agents of the roles, byte for byte as version 0.1.0's templates wrote them.
 
-A host that an earlier release set up then keeps its files, and its timers are not restarted. ``units/cases.yml`` has
-the variables of each case, and the folder next to it the files. They were recorded from the templates before
-scheduled_job replaced them. The arguments of the roles' tasks are worked out by Ansible's templating here.
+So a host of an earlier release keeps its files, and its timers are not restarted. ``units/cases.yml`` has the variables
+of each case, and the folder of the case has the files. They were recorded from the templates before scheduled_job
+replaced them. Ansible's templating evaluates the arguments of the roles' tasks here.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def requests(case: dict[str, t.Any], **facts: t.Any) -> list[dict[str, t.Any]]:
     for file in ("onebox/defaults", f"{case['role']}/defaults", f"{case['role']}/vars"):
         variables |= loader.load_from_file(str(ROLES / file / "main.yml"), trusted_as_template=True)
     variables |= {"ansible_facts": {**case["facts"], **facts}, **case["vars"]}
-    # The role runs on the controller, without facts. These two it reads from uname and from the environment.
+    # The role runs on the controller, without facts. It reads these two from uname and from the environment.
     variables |= {"__oci_instance_is_mac": facts.get("system") == "Darwin", "__oci_instance_by_timer": False}
     templar = Templar(loader=loader, variables=variables)
     found = []
@@ -97,7 +97,7 @@ def test_agents_keep_the_keys_of_the_earlier_release(name):
     assert scheduled.agent(job) == json.loads((UNITS / name / "agent.json").read_text())
 
 
-def test_offsite_rehearsal_that_is_not_declared_is_removed_and_no_job_of_another_stack():
+def test_undeclared_offsite_rehearsal_is_removed_without_other_stacks_jobs():
     given = requests(CASES["backups_of_a_user"])[0]
     request = scheduled.request(given)
     assert request.unwanted == ["onebox-backup-blog-offsite"]

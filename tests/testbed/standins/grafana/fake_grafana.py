@@ -1,11 +1,12 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands in for Grafana, which no Debian package brings.
+"""Substitutes Grafana, for which there is no Debian package.
 
-It reads the same provisioning files from the same places and refuses to start on what Grafana would not show: a broken
-file, a dashboard whose panels ask a data source that is not provisioned. It answers the few calls of Grafana's HTTP API
-that read these, and hands queries on to Prometheus, all with Grafana's user and password. It draws nothing.
+It reads the same provisioning files from the same paths and refuses to start with files that Grafana would not show: a
+damaged file, or a dashboard whose panels query a data source that is not provisioned. It answers the few calls of
+Grafana's HTTP API that read these, and forwards queries to Prometheus, all with Grafana's user and password. It does
+not draw.
 """
 
 import base64
@@ -93,7 +94,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_words):
-        """Health checks would fill the log."""
+        """Write nothing: health checks would fill the log."""
 
 
 def main():

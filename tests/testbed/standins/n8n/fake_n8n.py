@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands in for n8n, which no Debian package brings: its health page, and webhooks with a secret in their header.
+"""Substitutes n8n, for which there is no Debian package: its health page, and webhooks with a secret in their header.
 
-What is called is kept in database.sqlite, where n8n has its own database. Everything else is answered with 404, as n8n
-does for a workflow it does not know.
+Calls are recorded in database.sqlite, where n8n has its own database. All other requests are answered with 404, as n8n
+does for an unknown workflow.
 """
 
 import hmac
@@ -52,7 +52,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_words):
-        """Health checks would fill the log."""
+        """Write nothing: health checks would fill the log."""
 
 
 def main():
