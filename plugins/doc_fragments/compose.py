@@ -23,18 +23,18 @@ options:
     description:
       - A directory with the files that a deploy writes to O(project_dir). They are checked there first, and moved only
         if the stack may be deployed. Only the current user may be able to write to this directory.
-      - Files of an earlier deploy that are missing in it are removed. All other files stay, and are returned as
+      - Files of an earlier deploy that are missing in it are removed. All other files are kept, and returned as
         RV(foreign_files).
-      - Modes are kept, but a file that everybody may read becomes C(0644) or C(0755).
+      - Modes are kept, but a file that all users may read gets the mode C(0644) or C(0755).
     type: path
   staging_dir:
     description:
-      - A private directory of this run that holds O(staged_dir) and the files for O(content). It is removed at the end,
-        also in check mode. The role P(onebox.stack.compose_stack#role) creates it.
+      - A private directory of this run that contains O(staged_dir) and the files for O(content). It is removed at the
+        end, also in check mode. The role P(onebox.stack.compose_stack#role) creates it.
     type: path
   env:
     description:
-      - Variables to set in C(.env) in O(project_dir), as a mapping or as JSON. Variables that others wrote there stay.
+      - Variables to set in C(.env) in O(project_dir), as a mapping or as JSON. Other variables in it are kept.
     type: json
   secrets:
     description:
@@ -45,7 +45,7 @@ options:
     default: []
     suboptions:
       name:
-        description: Name of a secret that Podman keeps. The compose file declares it with C(external).
+        description: Name of a secret that Podman stores. The compose file declares it with C(external).
         type: str
       path:
         description:
@@ -151,8 +151,8 @@ options:
     default: public
   defaults:
     description:
-      - Whether a directory that a bind names and that does not exist is refused (V(declare)), or created with the owner
-        that the service shows (V(derive)). A path that is a file by its name is refused in both cases.
+      - Whether a missing source directory of a bind mount is refused (V(declare)), or created with the owner that the
+        service's user and image show (V(derive)). A path that is a file by its name is refused in both cases.
       - With V(derive), an external network that does not exist is created, too.
       - Data directories below O(project_dir) are created in both cases. A deploy never removes them.
     type: str
@@ -185,7 +185,7 @@ options:
     default: []
   verify:
     description:
-      - Verify every bind mount, see M(onebox.stack.bind_mount_verify). Disable it only on hosts that allow no proof.
+      - Verify every bind mount, see M(onebox.stack.bind_mount_verify). Disable it only on hosts that do not allow it.
     type: bool
     default: true
   vm:

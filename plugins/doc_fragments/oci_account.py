@@ -19,7 +19,8 @@ options:
     default: DEFAULT
   auth:
     description:
-      - How to sign in. V(auto) uses the session token if the profile has a C(security_token_file), else the API key.
+      - Kind of authentication. V(auto) uses the session token if the profile has a C(security_token_file), else the API
+        key.
       - A session token expires after about an hour and is not renewed. For a launch loop of days use V(api_key), or
         V(instance_principal) on an instance of Oracle's cloud. The latter does not use O(config_file).
     type: str

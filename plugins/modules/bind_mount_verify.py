@@ -12,8 +12,8 @@ description:
     (device and inode), seen through the kernel's view of the container's main process, and that the application may
     read or write it.
   - Runs nothing in a container, needs nothing in its image, and leaves no files.
-  - Finds what C(docker inspect) cannot see, such as sources that were deleted, moved or replaced while the container
-    runs, disks mounted too late, mounts covered by others, and directories that the engine created.
+  - Finds problems that C(docker inspect) cannot show, such as sources that were deleted, moved or replaced while the
+    container runs, disks mounted too late, mounts covered by others, and directories that the engine created.
   - Never changes anything. If a mount is wrong, the task does not fail. Check RV(ignore:ok).
 version_added: 0.1.0
 author:
@@ -78,8 +78,8 @@ options:
   access:
     description:
       - Access to try with the identity of each process of the container, except an init or a waiting shell.
-        V(write) tries to read all mounts and to write to those that are not read-only; a directory is written to
-        through a nameless file that leaves no trace.
+        V(write) tries to read all mounts and to write to those that are not read-only. In a directory it writes to an
+        unnamed temporary file, which never appears in the directory.
     type: str
     choices: [none, read, write]
     default: write

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: check_values
-short_description: Check the values of a host before anything runs on it
+short_description: Check the variables of a host before a playbook runs on it
 version_added: 0.2.0
 description:
-  - Fails with all problems at once, each with its file and line where that is known, and with what to do.
-  - Refuses a variable that begins with the name of a role of this collection, or is spelt nearly like one of its
-    variables, and is none of them.
-  - Refuses a value that is encrypted, when no vault password was given.
-  - Refuses a folder of the stack that does not exist, and a compose file in it that is missing or not YAML.
+  - Fails with all problems at once, each with its fix, and with its file and line if they are known.
+  - Refuses an unknown variable that begins with the name of a role of this collection or looks like a misspelt
+    variable of one.
+  - Refuses an encrypted value if no vault password is available.
+  - Refuses a folder of the stack that does not exist, and a compose file that is missing or not YAML.
   - Runs on the controller and does not connect to the host.
 author:
   - The onebox.stack developers (@onebox-stack)

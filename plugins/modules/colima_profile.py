@@ -43,7 +43,7 @@ options:
     type: int
   mounts:
     description:
-      - Directories to share with the VM. Existing entries stay. A directory below a shared one is not added.
+      - Directories to share with the VM. Existing entries are kept. A directory below a shared one is not added.
     type: list
     elements: dict
     default: []

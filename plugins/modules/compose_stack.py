@@ -10,7 +10,7 @@ module: compose_stack
 short_description: Deploy a compose stack, with a reason for each change
 version_added: 0.1.0
 description:
-  - Brings a stack that a compose file declares to the wanted state on one host.
+  - Deploys, stops, removes or rolls back a stack that compose files declare, on one host.
   - Inspects the stack first and plans one action with its reasons for each service. Then carries out exactly this plan.
   - Refuses a stack that must not be deployed before it changes anything, and returns all problems together. Examples
     are variables without a value, missing bind sources, data in the deploy directory, ports that are in use, ports that
@@ -24,9 +24,9 @@ options:
     description:
       - The state of the stack. V(present) deploys it.
       - V(stopped) stops its containers and keeps them.
-      - V(absent) removes containers and networks. Volumes and directories, which hold data, always stay.
+      - V(absent) removes containers and networks. Volumes and directories, which contain data, are never removed.
       - V(rolled_back) restores the files and images of the newest release that differs from the present one. Later
-        releases are dropped.
+        releases are removed.
     type: str
     choices: [present, stopped, absent, rolled_back]
     default: present
@@ -34,7 +34,7 @@ options:
     description:
       - Seconds to wait for services to become healthy.
       - A service with a healthcheck must be healthy. A service without one must run for some seconds without a restart
-        and listen on the TCP ports that it publishes. A service that nothing restarts may also have exited with 0.
+        and listen on the TCP ports that it publishes. A service without a restart policy may also have exited with 0.
     type: float
     default: 120
   lock_timeout:
@@ -258,7 +258,7 @@ files:
 directories:
   description:
     - Directories that are created, with C(path), C(owner), C(group), C(mode), C(service) and C(reason). The owner is
-      empty when it is not known.
+      empty if it is unknown.
   returned: always
   type: list
   elements: dict

@@ -122,7 +122,7 @@ files:
 directories:
   description:
     - Directories that are created, with C(path), C(owner), C(group), C(mode), C(service) and C(reason). The owner is
-      empty when it is not known.
+      empty if it is unknown.
   returned: always
   type: list
   elements: dict

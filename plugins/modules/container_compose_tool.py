@@ -10,8 +10,8 @@ module: container_compose_tool
 short_description: Install a compose tool that fits the engine
 version_added: 0.1.0
 description:
-  - Uses an installed compose tool that fits the engine. Otherwise, as on Debian 12, installs one next to the system.
-  - For Podman, installs C(podman-compose) by pip into a virtual environment of its own.
+  - Uses an installed compose tool that fits the engine. Otherwise, as on Debian 12, installs one below O(base).
+  - For Podman, installs C(podman-compose) with pip into its own virtual environment.
   - For Docker, unpacks docker compose v2 and buildx from a newer Debian release, taken from the mirror this host's apt
     uses and verified by apt, without adding an apt source or touching the package database.
   - The tool is complete before it is linked, so an interrupted run keeps the previous one.

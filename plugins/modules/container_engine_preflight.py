@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: container_engine_preflight
-short_description: Find the container engine and make sure that it really runs a container
+short_description: Find the container engine and verify that it can run a container
 version_added: 0.1.0
 description:
   - Finds the engine that answers, and the compose tool that fits it.

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: launch_agents
 short_description: Retire, restore or load LaunchAgents
 description:
-  - Takes LaunchAgents of a user out of service by label or pattern, across logins, and can restore them. Each agent is
+  - Retires LaunchAgents of a user by label or pattern, so that they do not start at later logins. Each agent is
     disabled and unloaded, and its file is moved to an archive outside C(LaunchAgents).
   - Restores agents from that archive, or loads one agent with a given definition.
   - Reports the state that launchd shows afterwards. Exit codes do not count, because they differ between versions.
@@ -38,7 +38,7 @@ options:
     default: []
   state:
     description:
-      - V(retired) takes the agents out of service. V(present) restores retired agents unchanged.
+      - V(retired) disables and archives the agents. V(present) restores retired agents unchanged.
       - V(loaded) writes, enables and loads the agent with O(definition), or the one of O(bring_back) or O(rotate_logs).
     type: str
     choices: [retired, present, loaded]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: oci_capacity_launch
-short_description: Launch exactly one Oracle Cloud instance, also through days without capacity
+short_description: Launch one Oracle Cloud instance, with retries until there is capacity
 version_added: 0.1.0
 author: The onebox.stack developers (@onebox-stack)
 description:
@@ -16,9 +16,9 @@ description:
     a kill, a power cut), the next step is to read the instance list, and then to send the same request again with the
     same retry token. This way no second instance is launched, and none is lost.
   - A tag marks the instance, so it is found even if the state file is lost. It is used only if it was launched with
-    O(ssh_public_key), O(image_id) and O(user_data). A tag alone proves nothing.
+    O(ssh_public_key), O(image_id) and O(user_data). A tag alone is not a proof.
   - Several controllers, each with its own state file, end up with one instance. The list is read before each request
-    and after each accepted one. Of two instances the running one stays, otherwise the one with the lowest OCID. The
+    and after each accepted one. Of two instances the running one is kept, otherwise the one with the lowest OCID. The
     other controller terminates its own instance if that has never run. If both run, nothing is terminated and both
     OCIDs are reported.
   - An instance that runs or ran is terminated only by O(state=absent) with its OCID as O(confirm).
@@ -136,7 +136,7 @@ options:
       - V(block) runs until the instance runs, or until O(max_duration).
       - V(tick) makes at most one round over the domains, if one is due. Use it in timers and C(until) loops. It does
         not fail while Oracle has no capacity, see RV(captured). After a final answer it sends no requests until the
-        request changes or somebody runs V(block).
+        request changes or a user runs V(block).
     type: str
     choices: [block, tick]
     default: block

@@ -12,7 +12,7 @@ author: The onebox.stack developers (@onebox-stack)
 description:
   - Finds or creates a VCN with an internet gateway, a route to it, and a public subnet for the whole region.
   - A tag marks all of these resources. Resources without the tag are not changed.
-  - Only the security rules for port 22 are managed. Rules for other ports stay.
+  - Only the security rules for port 22 are managed. Rules for other ports are kept.
 extends_documentation_fragment:
   - onebox.stack.oci_account
 attributes:

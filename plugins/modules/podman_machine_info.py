@@ -56,7 +56,7 @@ EXAMPLES = r"""
 RETURN = r"""
 machines:
   description:
-    - One entry a machine, sorted by name, in the form of RV(onebox.stack.podman_machine#module:machine).
+    - One entry for each machine, sorted by name, in the form of RV(onebox.stack.podman_machine#module:machine).
   returned: always
   type: list
   elements: dict

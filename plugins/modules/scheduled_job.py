@@ -48,7 +48,7 @@ options:
     choices: [system, user]
   command:
     description:
-      - Absolute path of the program, and its arguments. No shell reads them.
+      - Absolute path of the program, and its arguments. They are not interpreted by a shell.
       - Required with O(state=present). Anyone on the host can read the command, so pass secrets in files.
     type: list
     elements: str
@@ -61,9 +61,8 @@ options:
     type: path
   on_calendar:
     description:
-      - When to run, as systemd's C(OnCalendar). Runs missed while the host was off are made up for.
-      - launchd and cron accept only the forms V(*-*-* 02:15:00) and V(Sun,Wed *-*-* 02:15:00). cron does not make up
-        for missed runs.
+      - When to run, as systemd's C(OnCalendar). A run that was missed while the host was off starts later.
+      - launchd and cron accept only the forms V(*-*-* 02:15:00) and V(Sun,Wed *-*-* 02:15:00). cron skips missed runs.
     type: str
   interval:
     description:
@@ -86,7 +85,7 @@ options:
     type: str
   schedules:
     description:
-      - Schedules of the same command, each a job of its own, named C(<name>-<schedule name>).
+      - Schedules of the same command. Each is a separate job, named C(<name>-<schedule name>).
       - Replaces O(on_calendar) and O(interval).
     type: list
     elements: dict
@@ -252,7 +251,7 @@ job:
       type: str
       sample: 30 4 * * * /usr/local/bin/check-certificates --days 14
     previous_command:
-      description: The command that was scheduled under this name before the task. Empty when there was none.
+      description: The command that was scheduled under this name before the task. Empty without one.
       type: list
       elements: str
 jobs:

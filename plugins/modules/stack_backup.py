@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_backup
-short_description: Take a backup of a stack, all of it or none of it
+short_description: Create a backup set of a stack, complete or not at all
 description:
   - Captures every source of the backup configuration (PostgreSQL, Redis or Valkey, directories, the compose files),
     commits one set, verifies it, copies it off-site, and deletes the sets that the retention policy does not keep.
@@ -53,7 +53,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 snapshot:
-  description: The set, with seq, id, taken (ISO 8601) and size in bytes; empty when none was committed.
+  description: The set, with seq, id, taken (ISO 8601) and size in bytes; empty if none was committed.
   returned: success
   type: dict
 sources:
@@ -71,7 +71,7 @@ pruned:
   type: list
   elements: int
 prune_plan:
-  description: The kept sets with reasons, the sets outside the policy, the sets to delete, and why some of them stay.
+  description: The kept sets with reasons, the sets outside the policy, those to delete, and why some of them are kept.
   returned: success
   type: dict
 last_good:
@@ -79,7 +79,7 @@ last_good:
   returned: success
   type: int
 offsite:
-  description: Place of the copy, number of copied sets, and number of sets missing there (lag).
+  description: Repository of the copy, number of copied sets, and number of sets missing there (lag).
   returned: success
   type: dict
 warnings_found:

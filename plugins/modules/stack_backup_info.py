@@ -47,7 +47,7 @@ problems:
   type: list
   elements: str
 notes:
-  description: Changes that the next backup brings, such as a configured source that is in no set yet.
+  description: Changes that take effect with the next backup, such as a configured source that no set contains yet.
   returned: success
   type: list
   elements: str
@@ -61,11 +61,11 @@ snapshot:
   returned: success
   type: dict
 last_good:
-  description: Sequence number of the newest usable set, null when there is none.
+  description: Sequence number of the newest usable set, null without one.
   returned: success
   type: int
 age_seconds:
-  description: Age of the newest usable set in seconds, null when there is none.
+  description: Age of the newest usable set in seconds, null without one.
   returned: success
   type: float
 rehearsals:

@@ -133,8 +133,8 @@ steps:
   elements: str
 data:
   description:
-    - For each of O(data), its sha256, its state (move, moved or there), its counts (found) and the path of the
-      previous data (C(aside)).
+    - For each of O(data), its sha256, its state (move, moved, or there if an earlier run imported it), its counts
+      (found) and the path or name of the previous data (aside).
   returned: success
   type: list
   elements: dict
@@ -153,7 +153,7 @@ pending:
   type: list
   elements: str
 aside:
-  description: Paths of the previous data.
+  description: Paths and names of the previous data.
   returned: success
   type: list
   elements: str

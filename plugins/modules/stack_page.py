@@ -9,8 +9,8 @@ module: stack_page
 short_description: Write one HTML page about all hosts
 version_added: 0.1.0
 description:
-  - Draws the documents of M(onebox.stack.stack_watch) as one static HTML file without scripts and without anything
-    loaded from elsewhere, for screens, phones and paper, in light and dark.
+  - Renders the documents of M(onebox.stack.stack_watch) as one static HTML file without scripts and external
+    resources, for screens, phones and paper, in light and dark.
   - Shows findings with their commands, services, mounts, drift, a calendar of 35 days of backups with rehearsals, the
     forecast of each filesystem, launch attempts and the history.
   - Every text of a container, host or file is escaped.

@@ -28,8 +28,8 @@ attributes:
 options:
   self_test:
     description:
-      - Whether to damage copies of the set instead (a flipped bit, a cut dump, an altered row, an empty RDB, an altered
-        file) and fail unless every damage is found.
+      - Whether to damage copies of the set instead (a flipped bit, a truncated dump, an altered row, an empty RDB, an
+        altered file) and fail unless every damage is found.
     type: bool
     default: false
 """
@@ -52,7 +52,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 snapshot:
-  description: The set, with seq, id, taken (ISO 8601) and size in bytes; empty when none was committed.
+  description: The set, with seq, id, taken (ISO 8601) and size in bytes; empty if none was committed.
   returned: success
   type: dict
 sources:

@@ -62,7 +62,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 snapshot:
-  description: The set, with seq, id, taken (ISO 8601) and size in bytes; empty when none was committed.
+  description: The set, with seq, id, taken (ISO 8601) and size in bytes; empty if none was committed.
   returned: success
   type: dict
 sources:
@@ -81,7 +81,7 @@ steps:
   type: list
   elements: str
 aside:
-  description: Paths of the previous data.
+  description: Paths and names of the previous data.
   returned: success
   type: list
   elements: str

@@ -11,17 +11,17 @@ short_description: Write the folder and the inventory of a stack from any compos
 description:
   - Reads a compose project and writes C(stacks/<name>/) and C(host_vars/<host>.yml). Comments give the reasons.
   - Runs on the machine with the inventory. Needs no compose tool, and changes nothing on the host of the stack.
-  - The compose files are copied as they are. Ports that are not for the public are bound to 127.0.0.1 by a generated
-    compose file next to them.
+  - The compose files are copied unchanged. A generated compose file in the same folder binds ports that are not public
+    to 127.0.0.1.
   - Secrets are recognised by name, by form, and by their use in the compose file. They are written to
     C(group_vars/<name>.yml), mode 0600, which you encrypt with C(ansible-vault). The value of an example is replaced
-    by a new random one, or by an empty one if only its issuer can create it.
-  - No file is overwritten. If another file exists, the proposal is written next to it with the ending C(.new).
+    by a new random one, or by an empty one if only its issuer can provide it.
+  - No file is overwritten. If a different file exists, the proposal is written next to it with the ending C(.new).
 version_added: 0.2.0
 author:
   - The onebox.stack developers (@onebox)
 requirements:
-  - PyYAML, a dependency of ansible-core
+  - PyYAML, which is installed with ansible-core
 attributes:
   check_mode:
     description: Can run in check mode and return what would be written, without writing it.
@@ -33,7 +33,7 @@ options:
   origin:
     description:
       - Folder of the compose project, or its compose file.
-      - In a Git checkout, the files in Git are copied. Elsewhere, all files except data directories are copied.
+      - In a Git checkout, the files that Git tracks are copied. Elsewhere, all except data directories are copied.
     type: path
     required: true
     aliases: [from]
@@ -41,7 +41,7 @@ options:
     description: Name of the stack, which is the compose project's name. By default derived from the folder's name.
     type: str
   host:
-    description: The inventory host that is to run it. By default O(name).
+    description: The inventory host for the stack. By default O(name).
     type: str
   stacks:
     description: Directory with one folder for each stack.
@@ -52,23 +52,23 @@ options:
     type: path
     required: true
   files:
-    description: Compose files, relative to the folder. By default the usual names.
+    description: Compose files, relative to the folder. By default those with the usual names.
     type: list
     elements: str
     default: []
   project_dir:
-    description: Deploy directory of the stack on its host. By default C(/opt/onebox/<name>).
+    description: Directory on the host to which the stack is deployed. By default C(/opt/onebox/<name>).
     type: path
   data_root:
     description:
-      - Directory on the host for data whose source leads out of the folder, such as C(../data).
+      - Directory on the host for data whose source is outside the folder, such as C(../data).
       - By default C(/srv/<name>).
     type: path
   exposure:
     description:
       - V(public) lists the ports that are meant for other machines, by number and protocol, and binds the others to
         127.0.0.1.
-      - V(lan) leaves all ports as they are, for a host without a public address.
+      - V(lan) does not change any port, for a host without a public address.
       - V(loopback) binds all of them to 127.0.0.1.
     type: str
     choices: [public, lan, loopback]
@@ -76,7 +76,7 @@ options:
   engine:
     description:
       - The engine of this machine that shows the users of images and of running containers. V(none) queries none.
-      - An engine that does not answer is not an error. The comments then say that the owner is not known.
+      - An engine that does not answer is not an error. The comments then say that the owner is unknown.
     type: str
     choices: [auto, docker, podman, none]
     default: auto
@@ -111,8 +111,8 @@ EXAMPLES = r"""
 RETURN = r"""
 files:
   description:
-    - One entry a file, with C(path), C(action) and C(reason).
-    - Actions are C(created), C(unchanged), C(beside) (another file is there, and the proposal is in a file with the
+    - One entry for each file, with C(path), C(action) and C(reason).
+    - Actions are C(created), C(unchanged), C(beside) (a different file exists, and the proposal is in a file with the
       ending C(.new)) and C(kept) (nothing is written).
   returned: always
   type: list
@@ -122,7 +122,7 @@ files:
       action: created
       reason: "declares the stack: check it before the first deploy"
 needs:
-  description: What only a person can bring, such as a value or a file, with C(what) and C(reason).
+  description: Values and files that only you can provide, with C(what) and C(reason).
   returned: always
   type: list
   elements: dict

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_watch
-short_description: Check all that was promised of the stacks of a host
+short_description: Check the stacks of a host against their deploys and backups
 version_added: 0.1.0
 description:
-  - Makes one check of everything that a deploy, a backup schedule and a launch promised. Nothing is changed, restarted
-    or reported elsewhere.
-  - Each finding names the problem, its beginning, its severity and the command to type. Missing data is a finding.
-  - Uses the notes of the timer that the role P(onebox.stack.watch#role) installs. Without that timer, forecasts and
-    crash loops are not known, and the finding C(watch_silent) says so.
+  - Checks once whether the host still has the state that deploys, backup schedules and launches established. Nothing
+    is changed, restarted or reported elsewhere.
+  - Each finding names the problem, its beginning, its severity and the command to run. Missing data is a finding.
+  - Uses the records of the timer that the role P(onebox.stack.watch#role) installs. Without that timer, forecasts and
+    crash loops are unknown, which the finding C(watch_silent) reports.
   - The check ends within the C(budget) of the configuration. A hung mount or engine is a finding.
 author:
   - The onebox.stack developers (@onebox-stack)
@@ -92,14 +92,14 @@ findings:
       acknowledged: ""
       reason: ""
 lines:
-  description: One line a finding, with its severity, its age and the command to type.
+  description: One line for each finding, with its severity, its age and the command to run.
   returned: success
   type: list
   elements: str
 document:
   description:
-    - The findings, and the facts of stacks, filesystems, logs, endpoints, clock, units and launches they rest on.
-      M(onebox.stack.stack_page) draws it. docs/reference/watch.schema.json is its schema.
+    - The findings, and the facts of stacks, filesystems, logs, endpoints, clock, units and launches behind them.
+      M(onebox.stack.stack_page) renders it. docs/reference/watch.schema.json is its schema.
   returned: success
   type: dict
 """

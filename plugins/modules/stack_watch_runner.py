@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_watch_runner
-short_description: Install the watch as one program for a timer
+short_description: Install the checks of stack_watch as one program for a timer
 version_added: 0.1.0
 description:
   - Installs the program C(onebox-watch), its configuration and the files with its URLs on the managed host. A timer
@@ -37,7 +37,7 @@ options:
   declaration:
     description:
       - Content of the configuration. Required with O(state=present).
-      - C(name) is the inventory's name of the host and C(state_dir) a private directory for notes. Both are required.
+      - C(name) is the inventory's name of the host and C(state_dir) a private directory for records. Both are required.
       - C(stacks) lists stacks with C(name), C(engine), C(socket), C(state_dir), C(vm), C(vm_name), C(access), C(plan),
         C(backup), C(offsite_hours), C(rehearsal_hours), C(image_days) and C(restart) with C(services), C(after) and
         C(most).
