@@ -267,6 +267,17 @@ networks:
   returned: always
   type: list
   elements: str
+derived:
+  description:
+    - Values that O(defaults) V(derive) takes from the compose file, with C(variable) (of the inventory), C(value) as
+      YAML, and C(reason). Missing directories are created. Ports, checks and backup sources are proposals to declare.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - variable: compose_stack_http_checks
+      value: '{ url: "http://127.0.0.1:8080/" }'
+      reason: service web publishes 8080, a port of HTTP servers
 foreign_files:
   description:
     - Topmost paths in the deploy directory that no deploy wrote, at most 50. They are never changed.

@@ -34,9 +34,21 @@ options:
     description:
       - Folder of the compose project, or its compose file.
       - In a Git checkout, the files that Git tracks are copied. Elsewhere, all except data directories are copied.
+      - Required without O(adopt).
     type: path
-    required: true
     aliases: [from]
+  adopt:
+    description:
+      - One item of the return value RV(onebox.stack.stack_discover#module:projects), for a project that runs already.
+        The result declares it as it runs, so that a deploy finds nothing to change. Improvements are comments in it.
+      - The directory, the name, the ports, and the directories' owners are those of the host. O(name), O(files),
+        O(project_dir), O(data_root), O(exposure) and O(engine) are not used.
+    type: dict
+  bundle:
+    description:
+      - The files of O(adopt), as RV(onebox.stack.stack_discover#module:bundle).
+      - The environment file is written to the folder of the stack, mode 0600. It is not split into O(inventory).
+    type: str
   name:
     description: Name of the stack, which is the compose project's name. By default derived from the folder's name.
     type: str
@@ -81,6 +93,7 @@ options:
     choices: [auto, docker, podman, none]
     default: auto
 seealso:
+  - module: onebox.stack.stack_discover
   - module: onebox.stack.compose_stack
   - module: onebox.stack.compose_stack_info
 """
@@ -136,7 +149,7 @@ import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.onebox.stack.plugins.module_utils.compose.scaffold import read, scaffold
+from ansible_collections.onebox.stack.plugins.module_utils.compose.scaffold import adopt, read, scaffold
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -191,7 +204,23 @@ def _order(params: t.Mapping[str, t.Any]) -> scaffold.Order:
 
 
 def _run(module: AnsibleModule) -> dict[str, t.Any]:
-    made = scaffold.scaffold(_order(module.params), _loader(), World.real(), module.check_mode)
+    params = module.params
+    if params["adopt"]:
+        lacking = sorted({"name", "files", "env_file", "working_dir", "services", "data"} - set(params["adopt"]))
+        if lacking:
+            raise OneboxError(
+                f"adopt: lacks {', '.join(lacking)}. Pass one item of projects of stack_discover as it is."
+            )
+        order = adopt.Order(
+            project=params["adopt"],
+            bundle=params["bundle"],
+            host=params["host"] or params["adopt"]["name"],
+            stacks=os.path.abspath(params["stacks"]),
+            inventory=os.path.abspath(params["inventory"]),
+        )
+        made = adopt.adopt(order, _loader(), module.check_mode)
+    else:
+        made = scaffold.scaffold(_order(params), _loader(), World.real(), module.check_mode)
     return {"changed": made.changed, "files": [vars(each) for each in made.files], "needs": made.needs}
 
 
@@ -199,7 +228,9 @@ def main() -> None:
     run_module(
         _run,
         argument_spec={
-            "origin": {"type": "path", "required": True, "aliases": ["from"]},
+            "origin": {"type": "path", "aliases": ["from"]},
+            "adopt": {"type": "dict"},
+            "bundle": {"type": "str", "no_log": True},
             "name": {"type": "str"},
             "host": {"type": "str"},
             "stacks": {"type": "path", "required": True},
@@ -210,6 +241,9 @@ def main() -> None:
             "exposure": {"type": "str", "choices": list(scaffold.EXPOSURES), "default": "public"},
             "engine": {"type": "str", "choices": ["auto", "docker", "podman", "none"], "default": "auto"},
         },
+        mutually_exclusive=[("origin", "adopt")],
+        required_one_of=[("origin", "adopt")],
+        required_together=[("adopt", "bundle")],
     )
 
 

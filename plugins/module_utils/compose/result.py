@@ -40,6 +40,7 @@ class Result:
     files: list[dict[str, str]] = field(default_factory=list)
     directories: list[dict[str, str]] = field(default_factory=list)
     networks: list[str] = field(default_factory=list)
+    derived: list[dict[str, str]] = field(default_factory=list)
     foreign_files: list[str] = field(default_factory=list)
     pulls: list[dict[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -86,6 +87,7 @@ class Result:
             f"{each['path']}: create, owner {each['owner'] or 'root'} ({each['reason']})" for each in self.directories
         ]
         text += [f"network {name}: create, since it is external and does not exist" for name in self.networks]
+        text += needs.listed(self.derived)
         text += [f"{path}: not from a deploy, stays" for path in self.foreign_files]
         text += [f"{name}: no longer declared, still exists" for name in self.orphans]
         text += [f"warning: {warning}" for warning in self.warnings]

@@ -85,6 +85,7 @@ def collect(project: str, host: str, run: Run, running: Running) -> dict[str, t.
         "endpoints": endpoints,
         "backups": backups,
         "changes": changes,
+        "derived": [str(row.get("variable")) for row in stack.get("derived") or ()],
         "notes": _notes(results, run.notes),
         "steps": dict(run.steps),
         "next": list(run.next_steps),

@@ -82,10 +82,17 @@ def _sections(report: t.Mapping[str, t.Any]) -> list[Section]:
         Section(
             "", _labelled("to change" if report.get("check") else "changed", [_changes(report)]), 1, gap=not backups
         ),
+        Section("", _labelled("derived", _derived(report.get("derived") or ())), 1, gap=False),
         Section("", _labelled("took", [_steps(report["steps"])]), 1, gap=False),
         Section("", _labelled("note", report["notes"]), 1, gap=False),
         Section("", _labelled("next", report["next"]), 1, gap=False),
     ]
+
+
+def _derived(variables: t.Sequence[str]) -> list[str]:
+    """Variables whose values come from the compose file or are proposed, and where to see them."""
+    counted = [f"{variables.count(name)} for {name}" for name in dict.fromkeys(variables)]
+    return [f"values from the compose file: {', '.join(counted)}. The plan lists them"] if counted else []
 
 
 def _headline(report: t.Mapping[str, t.Any]) -> str:

@@ -23,6 +23,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source 
     MARKER,
     OVERRIDE_NAMES,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.compose.proposals import derived
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.result import Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files
@@ -55,6 +56,7 @@ class Incoming:
         self._networks = networks.missing(seen.model, seen.facts.outside, request.rules.derive)
         self._engine = seen.engine
         self._missing = binds.missing_directories(seen.model, seen.source, request.rules.derive, seen.facts.images)
+        self._derived = derived.of(seen.model, seen.source, request, self._missing)
         self._deployed = deployed_files.load(request.state_folder)
         self.secrets = seen.coming
         self.problems = [*staging.problems, *podman_secrets.problems(request, seen.engine)]
@@ -111,6 +113,7 @@ class Incoming:
         written = [row for row in self.rows if row["action"] != file_changes.KEEP_EDITED]
         result.directories = [directories.described(each) for each in self._missing]
         result.networks = self._networks
+        result.derived = self._derived
         result.changed = result.changed or bool(written or self.secrets or self._missing or self._networks)
         for row in self.rows:
             if row["action"] == file_changes.KEEP_EDITED:

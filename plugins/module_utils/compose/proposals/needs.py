@@ -18,6 +18,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.compose.proposals.owner import Owner
 
 PORTS, DIRECTORIES, ENV, COMMAND = "compose_stack_public_ports", "data_dirs_directories", "compose_stack_env", ""
+CHECKS, SOURCES = "compose_stack_http_checks", "backups_sources"
 # Lines of a block in a message. The result of the module has all.
 MOST_LINES = 12
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")
@@ -40,6 +41,17 @@ def directory(path: str, who: Owner, service: str) -> Need:
     if who.mode or not who.user:
         pairs.append(f"mode: {json.dumps(who.mode or '0755')}")
     return {"variable": DIRECTORIES, "value": f"{{ {', '.join(pairs)} }}", "reason": f"service {service}: {who.reason}"}
+
+
+def check(url: str, reason: str) -> Need:
+    """A URL that must answer after a deploy."""
+    return {"variable": CHECKS, "value": f"{{ url: {json.dumps(url)} }}", "reason": reason}
+
+
+def source(keys: t.Mapping[str, str], reason: str) -> Need:
+    """A source of backups."""
+    pairs = (f"{key}: {value if _PLAIN.fullmatch(value) else json.dumps(value)}" for key, value in keys.items())
+    return {"variable": SOURCES, "value": f"{{ {', '.join(pairs)} }}", "reason": reason}
 
 
 def of(problems: t.Iterable[Problem]) -> list[Need]:
@@ -70,7 +82,7 @@ def block(needs: t.Sequence[Need]) -> list[str]:
     if ports:
         reasons = ", ".join(dict.fromkeys(need["reason"] for need in ports))
         lines.append(f"{PORTS}: [{', '.join(need['value'] for need in ports)}]  {_comment(reasons)}")
-    for variable, mark in ((DIRECTORIES, "- "), (ENV, "")):
+    for variable, mark in ((DIRECTORIES, "- "), (ENV, ""), (CHECKS, "- "), (SOURCES, "- ")):
         rows = [need for need in needs if need["variable"] == variable]
         lines += [f"{variable}:"] if rows else []
         lines += [f"  {mark}{need['value']}  {_comment(need['reason'])}" for need in rows]
@@ -87,6 +99,14 @@ def shown(needs: t.Sequence[Need], most: int = MOST_LINES) -> list[str]:
         rest = len(lines) - most + 1
         lines = [*lines[: most - 1], f"# and {rest} more lines: see needs in the result, or playbooks/plan.yml"]
     return ["Paste into host_vars of this host (add to the lists that are there):", *lines]
+
+
+def listed(derived: t.Sequence[Need]) -> list[str]:
+    """Derived values for the plan: a heading, and the lines that would declare them."""
+    lines = block(derived)
+    return (
+        ["Derived from the compose file. To declare them, paste into host_vars of this host:", *lines] if lines else []
+    )
 
 
 def _comment(text: str) -> str:

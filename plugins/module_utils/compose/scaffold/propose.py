@@ -233,6 +233,19 @@ def _database(found: Proposal, service: Service) -> None:
         )
 
 
+def sources(model: Model, data: t.Mapping[str, str]) -> Proposal:
+    """A proposal of backup sources alone.
+
+    Args:
+        data: directories that hold data -> the reason.
+    """
+    found = Proposal(made=dict(data))
+    for service in model.services.values():
+        _database(found, service)
+    _directory_sources(found, model)
+    return found
+
+
 def _directory_sources(found: Proposal, model: Model) -> None:
     """Sources for writable directories that no database source covers."""
     covered = {source.keys["service"] for source in found.sources}

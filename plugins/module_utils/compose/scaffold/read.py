@@ -78,7 +78,14 @@ class Origin:
     notes: list[str] = field(default_factory=list)
 
 
-def read(path: str, name: str, project_dir: str, load: Load, chosen: t.Sequence[str] = ()) -> Origin:
+def read(
+    path: str,
+    name: str,
+    project_dir: str,
+    load: Load,
+    chosen: t.Sequence[str] = (),
+    profiles: t.Sequence[str] = (),
+) -> Origin:
     """Read the project at ``path``, a folder or a compose file.
 
     Args:
@@ -86,6 +93,7 @@ def read(path: str, name: str, project_dir: str, load: Load, chosen: t.Sequence[
         project_dir: where the stack will be on its host; relative paths become paths below it.
         load: parses YAML.
         chosen: compose files, relative to the folder; without them the usual names are tried.
+        profiles: services of these are read, too.
 
     Raises:
         ComposeError: there is no compose file, or it cannot be understood.
@@ -96,7 +104,7 @@ def read(path: str, name: str, project_dir: str, load: Load, chosen: t.Sequence[
     for each in names:
         document = _merged(document, _document(folder, each, load, notes))
     values, values_from = _values(folder)
-    here = interpolation.used(document, interpolation.taken(document.get("services"), ()))
+    here = interpolation.used(document, interpolation.taken(document.get("services"), profiles))
     left = sorted(set(document.get("services") or {}) - set(here.get("services") or {}))
     if left:
         notes.append(f"services of profiles that are not enabled are left out: {', '.join(left)}")

@@ -64,7 +64,7 @@ def host_vars(
         comment("The stack's folder on this machine."),
         f"compose_stack_source: {json.dumps(source)}",
     ]
-    lines += _exposure(exposure, proposal.ports)
+    lines += exposure_lines(exposure, proposal.ports)
     lines += _directories(proposal)
     if proposal.networks:
         lines += ["", comment(f"External networks, which other stacks use, too: {', '.join(proposal.networks)}.")]
@@ -80,7 +80,8 @@ def host_vars(
     return "\n".join(lines) + "\n"
 
 
-def _exposure(exposure: str, ports: t.Sequence[Published]) -> list[str]:
+def exposure_lines(exposure: str, ports: t.Sequence[Published]) -> list[str]:
+    """The exposure and the listed ports, with their reasons."""
     lines = ["", comment(_EXPOSURES[exposure]), f"onebox_exposure: {exposure}"]
     listed: dict[int, list[str]] = {}
     for port in ports:
@@ -107,11 +108,12 @@ def _directories(proposal: Proposal) -> list[str]:
     if proposal.directories:
         lines.append("data_dirs_directories:")
         for each in proposal.directories:
-            lines += [f"  {comment(each.reason + '.')}", f"  - {_directory(each)}"]
+            lines += [f"  {comment(each.reason + '.')}", f"  - {directory_item(each)}"]
     return lines
 
 
-def _directory(each: DataDirectory) -> str:
+def directory_item(each: DataDirectory) -> str:
+    """An entry of ``data_dirs_directories``."""
     pairs = [("path", json.dumps(each.path) if "{{" in each.path else scalar(each.path)), ("class", each.kind)]
     if each.user:
         pairs += [("owner", json.dumps(each.user)), ("group", json.dumps(each.group or each.user))]

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A project that a plain compose tool started is reported and adopted, and a deploy finds nothing to change."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import time
+import typing as t
+
+import pytest
+import yaml
+from compose_lab import Lab
+from real_stack import free_port
+from role_box import ROOT
+
+TWO = pytest.mark.parametrize("lab", ["docker+2.40", "podman-compose"], indirect=True)
+
+
+class Adopter:
+    """A machine with an inventory, and this machine as a host that runs a project already."""
+
+    def __init__(self, lab: Lab, top: pathlib.Path) -> None:
+        self.lab, self.top = lab, top
+        self.stacks, self.inventory = top / "stacks", top / "inventory"
+        self.inventory.mkdir(parents=True)
+        hosts = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "compose_stack_state_dir": str(top / "state"),
+        }
+        (self.inventory / "hosts.yml").write_text(json.dumps({"all": {"hosts": {"box": hosts}}}))
+        path = f"{pathlib.Path(lab.backend.provider_path).parent}:{lab.backend.environ['PATH']}"
+        self.environ = {
+            **lab.backend.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_INJECT_FACT_VARS": "false",
+            "PATH": f"{ROOT}/.venv/bin:{path}",
+        }
+
+    def play(self, name: str, *words: str, code: int = 0) -> str:
+        argv = ["ansible-playbook", "-i", str(self.inventory), f"playbooks/{name}.yml", "-l", "box", *words]
+        done = subprocess.run(
+            argv, cwd=ROOT, env=self.environ, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    @property
+    def values(self) -> dict[str, t.Any]:
+        return yaml.safe_load((self.inventory / "host_vars/box.yml").read_text())
+
+
+@pytest.fixture
+def port() -> int:
+    return int(free_port())
+
+
+@pytest.fixture
+def adopter(lab: Lab, tmp_path: pathlib.Path, port: int) -> Adopter:
+    """A running project: relative content, data, an absolute directory, an open port, a secret in .env."""
+    (lab.folder / "conf").mkdir()
+    (lab.folder / "conf/app.yml").write_text("level: info\n")
+    (lab.folder / "uploads").mkdir()
+    (lab.folder / "uploads/photo").write_text("precious")
+    lab.services["web"] = lab.service(
+        "exec httpd -f -p 8080",
+        ports=[f"{port}:8080"],
+        restart="unless-stopped",
+        environment={"LEVEL": "${LEVEL}", "TOKEN": "${TOKEN}"},
+        volumes=["./conf/app.yml:/etc/app.yml", "./uploads:/data", "${DATA}:/files"],
+    )
+    lab.services["debug"] = lab.service(profiles=["never"])
+    lab.variables["TOKEN"] = "canary-77aa"
+    lab.write()
+    lab.bare("up", "-d")
+    return Adopter(lab, tmp_path / "ours")
+
+
+@TWO
+def test_project_of_a_plain_compose_tool_is_adopted_without_a_change(adopter: Adopter, lab: Lab, port: int) -> None:
+    began = time.monotonic()
+    said = adopter.play("adopt")
+    assert time.monotonic() - began < 60
+    assert not adopter.stacks.exists()
+    report = said[said.index(f"{lab.project}: ") :]
+    report = " ".join(report[: report.index("no backup")].split())
+    assert "1 of 1 containers run" in report
+    assert ("podman-compose 1." if lab.backend.provider == "podman-compose" else "docker compose 2.40") in report
+    assert "3 of 3 proven" in report
+    assert f"{port}/tcp on every address" in report
+    assert "canary-77aa" not in said
+
+    states = lab.states()
+    before = {path: path.stat().st_mtime_ns for path in lab.folder.rglob("*")}
+    said = adopter.play("adopt", "-e", f"project={lab.project}")
+    assert "canary-77aa" not in said
+    assert {path: path.stat().st_mtime_ns for path in lab.folder.rglob("*")} == before
+    folder = adopter.stacks / lab.project
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert names == {".env", "compose.yml", "conf/app.yml"}
+    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
+    assert adopter.values["compose_stack_public_ports"] == [port]
+    assert adopter.values["compose_stack_project_dir"] == str(lab.folder)
+    assert [row["path"] for row in adopter.values["data_dirs_directories"]] == [str(lab.data)]
+
+    said = adopter.play("plan")
+    assert re.search(r"web: keep", said), said
+    said = adopter.play("site", "--skip-tags", "engine")
+    assert re.search(r"box\s+: .*changed=0 .*failed=0", said), said
+    assert lab.states() == states
+    assert (lab.folder / "uploads/photo").read_text() == "precious"
+    again = adopter.play("adopt", "-e", f"project={lab.project}")
+    assert ".yml: created" not in again
+    assert ".new" not in again
+
+
+@pytest.mark.parametrize("lab", ["docker+2.40"], indirect=True)
+def test_unknown_project_is_refused_with_the_known_ones(adopter: Adopter, lab: Lab) -> None:
+    said = " ".join(adopter.play("adopt", "-e", "project=nothing", code=2).split())
+    assert "nothing is not a compose project of this host" in said
+    assert lab.project in said
+    assert not adopter.stacks.exists()
+    assert os.listdir(adopter.inventory) == ["hosts.yml"]
