@@ -15,6 +15,9 @@ import typing as t
 
 import pytest
 import yaml
+from ansible_collections.onebox.stack.plugins.module_utils.compose.running import discover
+from ansible_collections.onebox.stack.plugins.module_utils.compose.scaffold import adopt
+from ansible_collections.onebox.stack.plugins.modules import stack_scaffold
 from compose_lab import Lab
 from real_stack import free_port
 from role_box import ROOT
@@ -46,7 +49,7 @@ class Adopter:
     def play(self, name: str, *words: str, code: int = 0) -> str:
         argv = ["ansible-playbook", "-i", str(self.inventory), f"playbooks/{name}.yml", "-l", "box", *words]
         done = subprocess.run(
-            argv, cwd=ROOT, env=self.environ, capture_output=True, text=True, timeout=300, check=False
+            argv, cwd=ROOT, env=self.environ, capture_output=True, text=True, timeout=1200, check=False
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -82,42 +85,72 @@ def adopter(lab: Lab, tmp_path: pathlib.Path, port: int) -> Adopter:
     return Adopter(lab, tmp_path / "ours")
 
 
-@TWO
-def test_project_of_a_plain_compose_tool_is_adopted_without_a_change(adopter: Adopter, lab: Lab, port: int) -> None:
-    began = time.monotonic()
-    said = adopter.play("adopt")
-    assert time.monotonic() - began < 60
-    assert not adopter.stacks.exists()
-    report = said[said.index(f"{lab.project}: ") :]
-    report = " ".join(report[: report.index("no backup")].split())
-    assert "1 of 1 containers run" in report
-    assert ("podman-compose 1." if lab.backend.provider == "podman-compose" else "docker compose 2.40") in report
-    assert "3 of 3 proven" in report
-    assert f"{port}/tcp on every address" in report
-    assert "canary-77aa" not in said
+def found(lab: Lab, project: str = "") -> dict[str, t.Any]:
+    order = discover.Order(lab.backend.engine, lab.backend.socket, project, searched=())
+    return discover.discover(order, lab.world())
 
+
+@TWO
+def test_project_of_a_plain_compose_tool_is_reported_without_a_change(adopter: Adopter, lab: Lab, port: int) -> None:
     states = lab.states()
     before = {path: path.stat().st_mtime_ns for path in lab.folder.rglob("*")}
-    said = adopter.play("adopt", "-e", f"project={lab.project}")
-    assert "canary-77aa" not in said
+    began = time.monotonic()
+    report = found(lab)
+    assert time.monotonic() - began < 60
+    (project,) = [each for each in report["projects"] if each["name"] == lab.project]
+    podman = lab.backend.provider == "podman-compose"
+    assert project["tool"].startswith("podman-compose 1." if podman else "docker compose 2.40")
+    assert (project["provider"], project["folder"]) == (lab.backend.provider, str(lab.folder))
+    assert (project["mounts"]["ok"], project["mounts"]["checked"]) == (True, 3)
+    assert project["public"] == [f"service web: {port}/tcp on every address"]
+    assert {row["path"] for row in project["data"]} == {
+        str(lab.data),
+        f"{lab.folder}/uploads",
+        f"{lab.folder}/conf/app.yml",
+    }
+    assert f"{lab.folder}/uploads of service web" in project["not_backed_up"]
+    assert "canary-77aa" not in json.dumps(report)
     assert {path: path.stat().st_mtime_ns for path in lab.folder.rglob("*")} == before
+    assert lab.states() == states
+
+
+@TWO
+def test_deploy_of_an_adopted_project_changes_nothing(adopter: Adopter, lab: Lab, port: int) -> None:
+    states = lab.states()
+    report = found(lab, lab.project)
+    order = adopt.Order(report["projects"][0], report["bundle"], "box", str(adopter.stacks), str(adopter.inventory))
+    adopt.adopt(order, stack_scaffold._loader(), False)
     folder = adopter.stacks / lab.project
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert names == {".env", "compose.yml", "conf/app.yml"}
     assert (folder / ".env").stat().st_mode & 0o777 == 0o600
-    assert adopter.values["compose_stack_public_ports"] == [port]
-    assert adopter.values["compose_stack_project_dir"] == str(lab.folder)
-    assert [row["path"] for row in adopter.values["data_dirs_directories"]] == [str(lab.data)]
+    values = adopter.values
+    assert values["compose_stack_public_ports"] == [port]
+    assert values["compose_stack_project_dir"] == str(lab.folder)
+    assert [row["path"] for row in values["data_dirs_directories"]] == [str(lab.data)]
+    again = adopt.adopt(order, stack_scaffold._loader(), False)
+    assert not again.changed
 
-    said = adopter.play("plan")
-    assert re.search(r"web: keep", said), said
+    options = {"staged_dir": str(folder), "public_ports": values["compose_stack_public_ports"]}
+    plan = lab.info(**options)
+    assert plan["problems"] == []
+    assert [(row["service"], row["action"]) for row in plan["plan"]] == [("web", "keep")]
+    result = lab.stack(**options).converge()
+    assert not result.get("failed"), result["msg"]
+    assert [row["path"] for row in result["files"]] == [f"{lab.folder}/.onebox-stack"]
+    assert lab.states() == states
+    assert (lab.folder / "uploads/photo").read_text() == "precious"
+    assert lab.stack(**options).converge()["changed"] is False
+
+
+@pytest.mark.parametrize("lab", ["docker+2.40"], indirect=True)
+def test_site_changes_nothing_after_adopt(adopter: Adopter, lab: Lab) -> None:
+    states = lab.states()
+    said = adopter.play("adopt", "-e", f"project={lab.project}")
+    assert "canary-77aa" not in said
     said = adopter.play("site", "--skip-tags", "engine")
     assert re.search(r"box\s+: .*changed=0 .*failed=0", said), said
     assert lab.states() == states
-    assert (lab.folder / "uploads/photo").read_text() == "precious"
-    again = adopter.play("adopt", "-e", f"project={lab.project}")
-    assert ".yml: created" not in again
-    assert ".new" not in again
 
 
 @pytest.mark.parametrize("lab", ["docker+2.40"], indirect=True)

@@ -4,7 +4,6 @@
 """The measure of other people's stacks, on stacks of our own that are written in their manner."""
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -17,10 +16,10 @@ ALL = ("media", "monitor", "proxy", "search", "shop", "vpn", "wiki")
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory):
+def measured(tmp_path_factory, compose_v2):
     out = tmp_path_factory.mktemp("corpus") / "rows.jsonl"
     program = [sys.executable, str(CORPUS / "measure.py"), str(CORPUS / "stacks"), "--out", str(out)]
-    environment = {**os.environ, "PYTHONPATH": str(COLLECTIONS)}
+    environment = {**compose_v2.environ, "PYTHONPATH": str(COLLECTIONS)}
     run = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     rows = {pathlib.Path(row["folder"]).name: row for row in map(json.loads, out.read_text().splitlines())}

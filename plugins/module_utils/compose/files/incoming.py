@@ -110,7 +110,9 @@ class Incoming:
             for path in others
             if path not in (*ours, *data, env_file) and not any(own.startswith(f"{path}/") for own in ours)
         ][:_MOST_FOREIGN]
-        written = [row for row in self.rows if row["action"] != file_changes.KEEP_EDITED]
+        # The marker is a record, like the files in the state directory.
+        marker = os.path.join(self._request.project_dir, MARKER)
+        written = [row for row in self.rows if row["action"] != file_changes.KEEP_EDITED and row["path"] != marker]
         result.directories = [directories.described(each) for each in self._missing]
         result.networks = self._networks
         result.derived = self._derived
