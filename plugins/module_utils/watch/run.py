@@ -21,6 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.watch.judge import (
     restart,
     settle,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.watch.judge.commands import Commands
 from ansible_collections.onebox.stack.plugins.module_utils.watch.judge.verdicts import Verdicts, moment, span
 from ansible_collections.onebox.stack.plugins.module_utils.watch.model import Facts, Finding, Notes
 from ansible_collections.onebox.stack.plugins.module_utils.watch.probe import host as host_probe
@@ -144,7 +145,7 @@ def check(
     """
     began, now = world.monotonic(), world.epoch()
     facts = ask(config, world, given)
-    verdicts = Verdicts(now, config.name, notes)
+    verdicts = Verdicts(now, config.name, notes, Commands(host_probe.scheduler(world)))
     computed = judge(config, facts, verdicts)
     if by_person:
         _silent(config, verdicts)
@@ -161,7 +162,7 @@ def _silent(config: Config, verdicts: Verdicts) -> None:
     if last and age <= 3 * config.interval + 60:
         return
     since = f"last ran {span(age)} ago, at {moment(last)}" if last else "has never run"
-    fix = f"systemctl status onebox-watch-{config.name}.timer"
+    fix = verdicts.commands.timer_status(config.name)
     verdicts.add(Finding("watch_silent", config.name, f"the timer of the watch {since}", fix))
 
 

@@ -21,7 +21,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import plan_p
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.watch import cli, config, install, run
+from ansible_collections.onebox.stack.plugins.module_utils.watch.judge.commands import Commands
 from ansible_collections.onebox.stack.plugins.module_utils.watch.model import Finding, WatchError
+from ansible_collections.onebox.stack.plugins.module_utils.watch.probe import host as probe
 from examples_runner import run_examples, run_tasks
 from watch_facts import NOW
 from watch_hosts import document, hosts
@@ -82,7 +84,7 @@ def test_check_by_a_person_changes_nothing_and_reports_a_silent_timer(
     out = io.StringIO()
     assert cli.main(["--config", path, "check"], out) == 1
     assert "the timer of the watch has never run" in out.getvalue()
-    assert "systemctl status onebox-watch-demo.timer" in out.getvalue()
+    assert Commands(probe.scheduler(World.real())).timer_status("demo") in out.getvalue()
     assert not (tmp_path / "state").exists()
 
 

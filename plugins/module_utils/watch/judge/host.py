@@ -180,14 +180,15 @@ def units(found: Facts, verdicts: Verdicts) -> None:
     """Report failed units and stopped timers of this collection."""
     if found.get("error"):
         what = f"the units could not be checked: {one_line(str(found['error']))}"
-        verdicts.add(Finding("units_no_data", "systemd", what, "systemctl --failed"))
+        verdicts.add(Finding("units_no_data", "systemd", what, verdicts.commands.failed()))
         verdicts.unknown(_UNITS)
         return
     for unit in found.get("failed", ()):
-        verdicts.add(Finding("unit_failed", unit, f"unit {unit} failed", f"journalctl -u {shown(unit)} -n 50"))
+        fix = f"{verdicts.commands.unit_log(shown(unit))} -n 50"
+        verdicts.add(Finding("unit_failed", unit, f"unit {unit} failed", fix))
     for timer in found.get("stopped", ()):
         what = f"timer {timer} is enabled and does not run"
-        verdicts.add(Finding("timer_stopped", timer, what, f"systemctl start {shown(timer)}"))
+        verdicts.add(Finding("timer_stopped", timer, what, verdicts.commands.start(shown(timer))))
 
 
 def launches(found: t.Sequence[Facts], verdicts: Verdicts) -> None:
@@ -221,11 +222,11 @@ def watch(config: Config, uptime: float | None, cut_short: t.Sequence[str], verd
     awake = uptime is None or uptime > gap
     if last and gap > 3 * config.interval + 60 and awake:
         what = f"the watch did not run between {moment(last)} and {moment(verdicts.now)}"
-        fix = f"systemctl status onebox-watch-{config.name}.timer"
+        fix = verdicts.commands.timer_status(config.name)
         verdicts.hold(Finding("watch_gap", config.name, what, fix), 12 * HOUR)
     if cut_short:
         what = f"{len(cut_short)} checks were cut short: {', '.join(cut_short[:5])}"
         verdicts.add(Finding("watch_cut_short", config.name, what, "uptime; dmesg | tail -20"))
     for way, error in sorted(verdicts.note("report_errors").items()):
-        fix = f"journalctl -u onebox-watch-{config.name} -n 20"
+        fix = verdicts.commands.watch_log(config.name)
         verdicts.add(Finding("report_failed", way, f"the watch could not report: {one_line(error)}", fix))

@@ -8,10 +8,12 @@ from __future__ import annotations
 import time
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.watch.judge.commands import Commands
 from ansible_collections.onebox.stack.plugins.module_utils.watch.model import Finding, Notes
 
 HOUR, DAY = 3600.0, 86400.0
 _LONGEST = 240
+_OF_THE_SYSTEM = Commands()
 
 
 class Verdicts:
@@ -22,10 +24,11 @@ class Verdicts:
         host: the inventory's name of the host, for commands.
         notes: notes of earlier runs, which the judges update.
         findings: what is not as promised.
+        commands: commands about timers and units on this host.
     """
 
-    def __init__(self, now: float, host: str, notes: Notes) -> None:
-        self.now, self.host, self.notes = now, host, notes
+    def __init__(self, now: float, host: str, notes: Notes, commands: Commands = _OF_THE_SYSTEM) -> None:
+        self.now, self.host, self.notes, self.commands = now, host, notes, commands
         self.findings: list[Finding] = []
         self._unknown: list[tuple[tuple[str, ...], str]] = []
 

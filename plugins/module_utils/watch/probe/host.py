@@ -22,6 +22,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.watch.model import Fa
 _STA_UNSYNC = 0x40
 _UNIT_SECONDS = 10.0
 _HTTP_SECONDS = 5.0
+_SYSTEMD = "/run/systemd/system"
 
 
 def disk(path: str) -> Facts:
@@ -72,9 +73,18 @@ def _kernel_clock() -> Facts:
     return {"synchronised": not status & _STA_UNSYNC}
 
 
+def scheduler(world: World) -> str:
+    """What runs the timers of this user: ``system``, ``user``, ``launchd`` or ``cron``."""
+    if sys.platform == "darwin":
+        return "launchd"
+    if not os.path.isdir(_SYSTEMD):
+        return "cron"
+    return "system" if world.is_root else "user"
+
+
 def units(patterns: t.Sequence[str], world: World) -> Facts:
     """Failed units and stopped timers whose names match; {} on a host without systemd."""
-    if not os.path.isdir("/run/systemd/system"):
+    if not os.path.isdir(_SYSTEMD):
         return {"absent": True}
     scope = [] if world.is_root else ["--user"]
     base = ["systemctl", *scope, "list-units", "--all", "--plain", "--no-legend", "--no-pager", "--full"]

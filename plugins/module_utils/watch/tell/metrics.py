@@ -13,6 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.watch.model import SE
 _HELP = {
     "onebox_watch_ok": "1 when nothing but notes and acknowledged findings is active.",
     "onebox_watch_last_run_timestamp_seconds": "When the watch last ran. Alert when it gets old or is absent.",
+    "onebox_watch_interval_seconds": "Seconds between two runs of the watch.",
     "onebox_watch_duration_seconds": "How long the last run took.",
     "onebox_watch_findings": "Active findings that are not acknowledged, by severity.",
     "onebox_watch_finding": "1 for each active finding.",
@@ -38,6 +39,7 @@ def _rows(found: Facts) -> t.Iterator[Row]:
     watch = {"watch": str(found["host"])}
     yield "onebox_watch_ok", watch, int(found["ok"])
     yield "onebox_watch_last_run_timestamp_seconds", watch, round(found["at"])
+    yield "onebox_watch_interval_seconds", watch, found["interval"]
     yield "onebox_watch_duration_seconds", watch, found["seconds"]
     counted = [row for row in found["findings"] if not row["acknowledged"]]
     for severity in SEVERITIES:
