@@ -19,3 +19,11 @@ def test_no_file_of_the_watch_is_on_the_host(host):
 
 def test_systemd_has_no_timer_of_the_watch(host):
     assert "onebox-watch" not in host.check_output("systemctl list-timers --all --no-legend")
+
+
+def test_monitoring_does_not_run_and_has_no_file(host):
+    for name in ("prometheus", "prometheus-alertmanager", "prometheus-node-exporter"):
+        assert not host.service(name).is_running
+        assert not host.service(name).is_enabled
+        assert not host.file(f"/etc/systemd/system/{name}.service.d/onebox.conf").exists
+    assert not host.file("/etc/onebox/monitoring").exists

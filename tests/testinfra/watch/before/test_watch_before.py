@@ -7,6 +7,8 @@
 def test_no_file_of_the_watch_is_on_the_host(host):
     for path in (
         "/usr/local/bin/onebox-watch",
+        "/etc/onebox/monitoring",
+        "/usr/bin/prometheus",
         "/etc/onebox/watch/demo.json",
         "/etc/onebox/watch/demo.ping",
         "/etc/systemd/system/onebox-watch-demo.service",
