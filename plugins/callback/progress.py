@@ -15,7 +15,8 @@ description:
   - Prints a line every few seconds while one task runs, so that a slow installation does not seem to hang.
   - Adds up how long each role took and offers it to the play as JSON in the environment variable E(ONEBOX_STEPS).
   - Prints the text that M(onebox.stack.stack_report) returned after everything else, as it is.
-  - Prints the failures and their reasons last, so that they are easy to find.
+  - Prints the failures and their reasons after the reports, so that they are easy to find.
+  - With several hosts, prints one line for each host last, the worst host first.
   - Prints which file of group_vars or host_vars is not YAML, with the line, or is encrypted when no vault password was
     given. Ansible itself names no file then.
 requirements:
@@ -32,7 +33,7 @@ options:
         key: interval
   report:
     description:
-      - Whether to print the text of M(onebox.stack.stack_report).
+      - Whether to print the text of M(onebox.stack.stack_report) and the lines of the hosts.
       - Molecule takes each line that begins with C(changed) for a task, so set it to V(false) there.
     type: bool
     default: true
@@ -49,7 +50,7 @@ import time
 import typing as t
 
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.onebox.stack.plugins.plugin_utils import value_files
+from ansible_collections.onebox.stack.plugins.plugin_utils import host_summary, value_files
 
 STEPS_VARIABLE = "ONEBOX_STEPS"
 REPORT_ACTION = "onebox.stack.stack_report"
@@ -89,6 +90,7 @@ class CallbackModule(CallbackBase):
         self._steps = Steps(time.monotonic)
         self._reports: dict[str, str] = {}
         self._failures: dict[str, str] = {}
+        self._summary = host_summary.Summary()
         self._task = ""
         self._began = 0.0
         self._wake = threading.Condition()
@@ -126,6 +128,7 @@ class CallbackModule(CallbackBase):
         self.v2_playbook_on_task_start(task, False)
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
+        self._summary.result(result.host.get_name(), result.result)
         if result.task.action == REPORT_ACTION and result.result.get("text"):
             self._reports[result.host.get_name()] = result.result["text"]
 
@@ -133,6 +136,10 @@ class CallbackModule(CallbackBase):
         message = result.result.get("msg")
         if not ignore_errors and isinstance(message, str):
             self._failures[result.host.get_name()] = f"{result.task.get_name().strip()}\n{message}"
+
+    def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        message = str(result.result.get("msg") or "did not answer")
+        self._summary.of(result.host.get_name()).unreachable = message
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         self._running("")
@@ -142,6 +149,12 @@ class CallbackModule(CallbackBase):
         for host, text in self._failures.items():
             if stats.summarize(host)["failures"]:  # and not rescued
                 self._display.display(f"\n{host} failed at: {text}", color="red")
+                self._summary.of(host).failed = text
+        for host in stats.processed if stats else ():
+            self._summary.of(host).changed = stats.summarize(host)["changed"]
+        lines = self._summary.lines() if self.get_option("report") else []
+        if lines:
+            self._display.display("\n" + "\n".join(lines))
 
     def _running(self, task: str) -> None:
         with self._wake:

@@ -31,7 +31,7 @@ def promtool() -> str:
 
 
 def judge(promtool: str, *words: str) -> tuple[int, str]:
-    done = subprocess.run([promtool, *words], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([promtool, *words], capture_output=True, text=True, timeout=600, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
