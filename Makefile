@@ -115,8 +115,9 @@ test-machine: testbed ## heavier: podman machine by three real clients, then one
 test-baseline: setup-dev ## heavier: a fresh Debian 12 and 13 with the firewall rules of Oracle's images, made ready
 	@python tests/testbed/testbed.py molecule test -s host_baseline
 
-test-watch: setup-dev ## heavier: 66 kinds of faults, each named with its command, and a month without a false alarm
-	@OBX_FAULTS=full pytest -q tests/unit/watch
+test-watch: testbed ## heavier: faults of 66 kinds and real ones, each named with its command, and a month without a false alarm
+	@$(TESTBED) && OBX_FAULTS=full pytest -q tests/unit/watch tests/integration/watch tests/integration/monitoring
+	@python tests/testbed/testbed.py molecule test -s watch
 
 test-stacks: setup-dev ## heavier: coinpilot, nightguard, observer and omnivibe with the inventory's values
 	@for name in coinpilot nightguard observer omnivibe; do python tests/testbed/testbed.py molecule test -s $$name || exit 1; done

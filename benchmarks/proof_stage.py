@@ -22,14 +22,15 @@ def _docker(*words: str, **options: t.Any) -> str:
 
 
 @contextlib.contextmanager
-def containers(count: int) -> t.Iterator[list[str]]:
-    """Names of ``count`` running containers."""
+def containers(count: int, project: str = "") -> t.Iterator[list[str]]:
+    """Names of ``count`` running containers, the services s0, s1 and so on of a compose project if there is one."""
     with tempfile.TemporaryDirectory(prefix="obx-mounts-bench-") as folder:
         _image(pathlib.Path(folder))
         names = [f"obx-mounts-bench-{count}-{number}" for number in range(count)]
         try:
             for name in names:
-                binds = []
+                labels = [f"project={project}", f"service=s{names.index(name)}"] if project else []
+                binds = [word for label in labels for word in ("--label", f"com.docker.compose.{label}")]
                 for destination in DESTINATIONS:
                     source = pathlib.Path(folder, name, destination[1:])
                     source.mkdir(parents=True)

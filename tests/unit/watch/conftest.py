@@ -3,24 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Print the faults that the watch was shown, each with the command to type."""
 
-from __future__ import annotations
+from fault_table import pytest_terminal_summary, shown
 
-import typing as t
-
-import pytest
-
-_SHOWN: list[tuple[str, str, str]] = []
-
-
-@pytest.fixture
-def shown() -> t.Callable[[str, str, str], None]:
-    """Add a row to the table at the end: the fault, the finding, and the command."""
-    return lambda fault, what, fix: _SHOWN.append((fault, what, fix))
-
-
-def pytest_terminal_summary(terminalreporter: t.Any) -> None:
-    if not _SHOWN:
-        return
-    terminalreporter.section(f"{len(_SHOWN)} injected faults, each named with the command to type")
-    for fault, what, fix in sorted(_SHOWN):
-        terminalreporter.write_line(f"{fault}\n    {what}\n    $ {fix}")
+__all__ = ["pytest_terminal_summary", "shown"]
