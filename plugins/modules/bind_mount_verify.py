@@ -198,7 +198,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ok:
-  description: Whether at least one mount was checked and all of them were proven.
+  description: Whether at least one mount was checked, all of them were proven, and no database keeps its data where it
+    would be lost.
   returned: always
   type: bool
 summary:
@@ -293,6 +294,74 @@ ephemeral_writes:
   returned: always
   type: list
   elements: dict
+data_places:
+  description:
+    - Each path that a container persists data to. The evidence is the image, variables, settings, the mounts, the files
+      that its processes have open for writing, and with O(ephemeral) the files written outside every mount.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    container:
+      description: Name of the container.
+      type: str
+    service:
+      description: Its compose service, or an empty string.
+      type: str
+    path:
+      description: Path in the container, empty for a server that writes nothing.
+      type: str
+    lies:
+      description: V(bind), V(volume), V(anonymous) (a volume without a name), V(tmpfs), V(layer) (the container's own
+        files), or V(memory) (a server that is configured to write nothing).
+      type: str
+    verdict:
+      description:
+        - V(persistent), V(lost_at_recreate), V(lost_at_down), or V(declared_unused) for a mount that is empty because
+          the data goes elsewhere.
+      type: str
+    source:
+      description: Directory on the host, empty if there is none.
+      type: str
+    volume:
+      description: Name of the volume, or an empty string.
+      type: str
+    destination:
+      description: The mount that the path lies on, or an empty string.
+      type: str
+    read_only:
+      description: Whether the container may only read it.
+      type: bool
+    evidence:
+      description: V(data_directory) (of a running server), V(setting NAME), V(variable NAME), V(open_file),
+        V(image_volume), V(mount) and V(written), as far as they apply.
+      type: list
+      elements: str
+    database:
+      description: V(postgresql), V(mysql), V(redis), V(mongodb), V(influxdb), or an empty string.
+      type: str
+    files:
+      description: Number of files, null if they were not counted, as those of V(persistent) paths.
+      type: int
+    bytes:
+      description: Their size, null if unknown.
+      type: int
+    complete:
+      description: False if a limit ended the count.
+      type: bool
+    intended:
+      description: Whether the loss is declared, by a tmpfs or a setting.
+      type: bool
+    message:
+      description: The problem and the command to run next, empty for V(persistent).
+      type: str
+    at_risk:
+      description: Whether data would be lost that is not declared as disposable.
+      type: bool
+    fails:
+      description: Whether RV(ignore:ok) is false because of it, as for the data of a database. Redis and Valkey count
+        only if a setting makes them persist.
+      type: bool
 services:
   description: Number of services with a running container, and number of services in O(promised) (0 without it).
   returned: always

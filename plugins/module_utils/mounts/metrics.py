@@ -15,6 +15,7 @@ _HELP = {
     "onebox_mounts_failed": "Mounts that are wrong.",
     "onebox_mounts_unverifiable": "Mounts that could not be checked.",
     "onebox_mounts_unpersisted_files": "Files written outside every mount, if searched for.",
+    "onebox_mounts_data_at_risk": "Paths with data that the next down or recreate would lose.",
     "onebox_mounts_services": "Services with a running container.",
     "onebox_mounts_services_promised": "Services that the last deploy left running, 0 without one.",
     "onebox_mounts_check_time_seconds": "End of the last check, in seconds since the epoch. Alert if it is old.",
@@ -41,6 +42,8 @@ def text(result: t.Mapping[str, t.Any] | None, stack: str, now: float) -> str:
         rows.append(("onebox_mounts_services_promised", labels, services["promised"]))
         files = sum(row["files"] for row in result["ephemeral_writes"])
         rows.append(("onebox_mounts_unpersisted_files", labels, files))
+        risky = sum(row["at_risk"] for row in result["data_places"])
+        rows.append(("onebox_mounts_data_at_risk", labels, risky))
         rows.append(("onebox_mounts_check_duration_seconds", labels, result["duration_ms"] / 1000))
         for container in result["containers"]:
             for mount in container["mounts"]:

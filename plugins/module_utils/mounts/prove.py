@@ -24,6 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import 
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.control_groups import ControlGroups
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Gone, Identity, Process, Refused
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, Times
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.state import writers
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict.decide import decide
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict.messages import Words
 
@@ -37,7 +38,7 @@ class Job:
     """One container to prove: its declared mounts, and the access to try (none, read, write).
 
     ``shared`` are sources that other containers have, too. ``remember`` is whether to return their file
-    systems.
+    systems, ``places`` whether to return the directories its processes write to.
     """
 
     container: Container
@@ -45,6 +46,7 @@ class Job:
     access: str
     shared: frozenset[str] = frozenset()
     remember: bool = False
+    places: bool = False
 
 
 class Prover:
@@ -73,7 +75,7 @@ class Prover:
         self._at[:4] = index.to_bytes(4, "little", signed=True)
 
     def __call__(self, job: Job) -> dict[str, t.Any]:
-        """Return ``state`` (``proven``, ``doubt`` or ``gone``), ``user`` and one row for each mount declared.
+        """Return ``state`` (``proven``, ``doubt`` or ``gone``), ``user``, ``written``, and a row for each mount.
 
         ``doubt``: no control group names the container, the engine must confirm the pid.
         """
@@ -125,7 +127,8 @@ class Prover:
             made = row(declared, finding, _tried(job, declared, outcome))
             made["host"] = _host(hosts[index], job.remember)
             rows.append(made)
-        return {"state": state, "user": _user(_whose(tried)), "rows": rows}
+        written = writers.by(member for group in found.groups for member in group.members) if job.places else {}
+        return {"state": state, "user": _user(_whose(tried)), "rows": rows, "written": written}
 
     def _see(self, job: Job, process: Process, hosts: list[facts.Host]) -> list[facts.Seen]:
         """The object that the process has at each destination, before access is tried. Completes ``hosts``."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.state.place import DECLARED_UNUSED
 
 
 def lines(result: t.Mapping[str, t.Any]) -> list[str]:
@@ -27,5 +28,8 @@ def lines(result: t.Mapping[str, t.Any]) -> list[str]:
     out += [f"    {lost['message']}" for lost in result["missing_mounts"] if not lost["container"]]
     out += [f"    {row['message']}" for row in result["label_mismatch"]]
     out += [f"unpersisted  {row['message']}" for row in result["ephemeral_writes"]]
+    for place in result["data_places"]:
+        if place["at_risk"] or place["verdict"] == DECLARED_UNUSED:
+            out.append(f"{place['verdict']}  {place['message']}")
     out.append(result["message"])
     return out

@@ -21,6 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts import after, 
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation, declare, with_inherited
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import CheckError
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.state import survey
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted import report as unpersisted
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted.scan import IGNORED
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
@@ -46,6 +47,7 @@ class Check:
         one_shots: names or services whose containers may have finished with exit code 0.
         promised: the record of the last deploy of the project; may be missing.
         remember: fill in ``hosts``, for the record of a deploy.
+        places: fill in ``data_places``, the data map.
         seconds: how long one container may take before it counts as unverifiable.
     """
 
@@ -60,6 +62,7 @@ class Check:
     one_shots: t.Sequence[str] = ()
     promised: str = ""
     remember: bool = False
+    places: bool = True
     seconds: float = 10.0
 
 
@@ -76,8 +79,8 @@ def verify(
         fstab: the file that says which disks the host should have mounted.
 
     Returns:
-        The module's result: ok, summary, containers, missing_mounts, label_mismatch, ephemeral_writes, services,
-        message, table, duration_ms; and ``hosts``, for :mod:`promised`.
+        The module's result: ok, summary, containers, missing_mounts, label_mismatch, ephemeral_writes,
+        data_places, services, message, table, duration_ms; and ``hosts``, for :mod:`promised`.
 
     Raises:
         EngineError: the engine does not answer, or has no container of that name.
@@ -96,7 +99,7 @@ def verify(
     jobs, missing = [], []
     for container in containers:
         declared, absent = declare(engine.name, container, wanted)
-        jobs.append(prove.Job(container, declared, check.access, shared, remember))
+        jobs.append(prove.Job(container, declared, check.access, shared, remember, check.places))
         missing.append(absent)
     proven = _proven(engine, jobs, one_shots, check.seconds, world, through, fstab)
     hosts: list[dict[str, t.Any]] = []
@@ -118,6 +121,8 @@ def verify(
         if check.ephemeral and (through or not syscalls.supported())
         else []
     )
+    seen = [survey.seen_of(job.container, answer) for job, answer in zip(jobs, proven)]
+    survey.complete(engine, result, seen if check.places else (), check.seconds, local=through is None, world=world)
     result["table"] = table.lines(result)
     result["duration_ms"] = round((world.monotonic() - began) * 1000, 1)
     return result

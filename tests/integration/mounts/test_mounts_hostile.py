@@ -31,6 +31,9 @@ class Recorded(Engine):
             raise NotFound("no such container")
         return answer
 
+    def image(self, reference: str) -> dict[str, t.Any] | None:
+        return None
+
 
 def only(result: dict[str, t.Any]) -> dict[str, t.Any]:
     (report,) = result["containers"]

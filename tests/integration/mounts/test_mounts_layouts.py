@@ -261,6 +261,9 @@ class Recording(Engine):
     def containers(self, project: str | None = None, names: t.Sequence[str] = ()) -> list[Container]:
         return [self._container]
 
+    def image(self, reference: str) -> dict[str, t.Any] | None:
+        return None
+
 
 @contextlib.contextmanager
 def staged(mounts: t.Sequence[Layout]) -> t.Iterator[Stage]:

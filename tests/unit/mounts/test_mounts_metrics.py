@@ -25,6 +25,7 @@ RESULT: dict[str, t.Any] = {
         }
     ],
     "ephemeral_writes": [{"files": 3}, {"files": 4}],
+    "data_places": [{"at_risk": True}, {"at_risk": False}],
     "services": {"running": 1, "promised": 2},
     "hosts": [],
     "duration_ms": 12.5,
@@ -43,6 +44,7 @@ def test_metrics_of_a_finding() -> None:
         'onebox_mounts_services{stack="97layer"} 1',
         'onebox_mounts_services_promised{stack="97layer"} 2',
         'onebox_mounts_unpersisted_files{stack="97layer"} 7',
+        'onebox_mounts_data_at_risk{stack="97layer"} 1',
         'onebox_mounts_check_duration_seconds{stack="97layer"} 0.0125',
         'onebox_mount_verdict{stack="97layer",container="web",destination="/b\\"\\\\\\n",verdict="stale_deleted"} 1',
         'onebox_mounts_check_time_seconds{stack="97layer"} 1795254668',

@@ -60,7 +60,8 @@ def test_home_of_a_server_is_found(
 ) -> None:
     found = home(image, config, env, command)
     assert found is not None
-    assert (found.database, found.path) == wanted[:2]
+    assert found.database == wanted[0]
+    assert found.path.startswith(wanted[1])
     assert wanted[2] in found.evidence
 
 

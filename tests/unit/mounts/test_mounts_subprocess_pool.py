@@ -102,6 +102,10 @@ def test_table_shows_findings_first_and_what_to_do() -> None:
             "missing_mounts": lost,
             "label_mismatch": [],
             "ephemeral_writes": [],
+            "data_places": [
+                {"at_risk": True, "verdict": "lost_at_down", "message": "data of db would be lost"},
+                {"at_risk": False, "verdict": "persistent", "message": ""},
+            ],
             "message": "2 of 4",
         }
     )
@@ -111,5 +115,6 @@ def test_table_shows_findings_first_and_what_to_do() -> None:
         "ok          a   /1   /s",
         "ok          bb  /33  /s",
         "    no container of worker",
+        "lost_at_down  data of db would be lost",
         "2 of 4",
     ]

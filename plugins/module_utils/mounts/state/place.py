@@ -15,6 +15,9 @@ PERSISTENT, LOST_AT_RECREATE, LOST_AT_DOWN = "persistent", "lost_at_recreate", "
 DECLARED_UNUSED = "declared_unused"
 VERDICTS = (PERSISTENT, LOST_AT_RECREATE, LOST_AT_DOWN, DECLARED_UNUSED)
 
+# Evidence that a setting makes a Redis persist.
+KEEPS = "setting appendonly or save"
+
 BIND, VOLUME, ANONYMOUS, TMPFS, LAYER, MEMORY = "bind", "volume", "anonymous", "tmpfs", "layer", "memory"
 
 
@@ -75,11 +78,11 @@ class Place:
         """
         if not self.at_risk or not self.database:
             return False
-        return self.database != "redis" or any(each.startswith("setting ") for each in self.evidence)
+        return self.database != "redis" or KEEPS in self.evidence
 
     def as_dict(self) -> dict[str, t.Any]:
         """As modules return it."""
-        return {**asdict(self), "evidence": list(self.evidence), "at_risk": self.at_risk}
+        return {**asdict(self), "evidence": list(self.evidence), "at_risk": self.at_risk, "fails": self.fails}
 
 
 def is_below(path: str, folder: str) -> bool:

@@ -166,24 +166,28 @@ def from_changes(changes: t.Sequence[t.Mapping[str, t.Any]], ignored: Ignored, h
     return found
 
 
-def data_paths(container: Container, image_env: t.Sequence[str], ignored: Ignored) -> dict[str, str]:
-    """Data directories in variables of the container (not of its image) that no mount covers.
-
-    Returns:
-        The variable's name by directory.
-    """
-    places = [os.path.normpath(mount.destination) for mount in container.mounts]
-    tmpfs = (container.raw.get("HostConfig") or {}).get("Tmpfs") or {}
-    places += [os.path.normpath(place) for place in tmpfs]
+def data_variables(container: Container, image_env: t.Sequence[str], ignored: Ignored) -> dict[str, str]:
+    """Data directories in variables of the container, not of its image: the variable's name by directory."""
     found = {}
     for line in container.env:
         name, _equals, value = line.partition("=")
         path = os.path.normpath(value) if value.startswith("/") else ""
         if path in ("", "/") or line in image_env or not _DATA_VARIABLE.search(name.upper()) or ignored.covers(path):
             continue
-        if not any(path == place or path.startswith(place.rstrip("/") + "/") for place in places):
-            found[path] = name
+        found[path] = name
     return found
+
+
+def data_paths(container: Container, image_env: t.Sequence[str], ignored: Ignored) -> dict[str, str]:
+    """Those of :func:`data_variables` that no mount covers."""
+    places = [os.path.normpath(mount.destination) for mount in container.mounts]
+    tmpfs = (container.raw.get("HostConfig") or {}).get("Tmpfs") or {}
+    places += [os.path.normpath(place) for place in tmpfs]
+    return {
+        path: name
+        for path, name in data_variables(container, image_env, ignored).items()
+        if not any(path == place or path.startswith(place.rstrip("/") + "/") for place in places)
+    }
 
 
 def is_shipped(pid: int, path: str) -> bool:
