@@ -25,6 +25,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import
     vm_shares,
     without_effect,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.compose.data.check import DataChecks
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
     secrets as podman_secrets,
@@ -61,6 +62,7 @@ class Inspection:
         coming: secrets that the run sets in Podman.
         outside: the networks and volumes that are not as declared.
         sources: the facts of each bind source; empty with a virtual machine.
+        places: the data map of the running containers, as ``bind_mount_verify`` returns it.
         unsafe: problems of mounts that a restart would fix, but must not, because a container could redirect it.
     """
 
@@ -76,6 +78,7 @@ class Inspection:
     outside: list[resources.Row] = field(default_factory=list)
     sources: t.Mapping[str, SourceFacts] = field(default_factory=dict)
     unsafe: tuple[Problem, ...] = ()
+    places: t.Sequence[t.Mapping[str, t.Any]] = ()
 
 
 def find_engine(request: Request, world: World) -> Engine:
@@ -148,7 +151,7 @@ class Inspector:
             coming = podman_secrets.coming(request, engine, world) if staging else {}
             reader = self._reader(memory, {**secrets.pieces(model, engine), **coming}, source, staging)
             content = _content(reader, model, judge_builds)
-            stale = self._stale(engine, containers, unsafe)
+            stale, places = self._stale(engine, containers, unsafe)
             facts = planning.Facts(
                 containers, gathered.images, memory, content, stale, gathered.outside, gathered.names
             )
@@ -175,6 +178,7 @@ class Inspector:
             changed,
             at_sources,
             tuple(unsafe),
+            places,
         )
 
     def _locate(self, staging: Staging | None) -> Source:
@@ -241,10 +245,13 @@ class Inspector:
 
     def _stale(
         self, engine: Engine | None, containers: t.Sequence[Container], unsafe: list[Problem]
-    ) -> dict[str, list[str]]:
-        """Service -> destinations that a restart fixes. If a restart is not safe, ``unsafe`` gets a problem."""
+    ) -> tuple[dict[str, list[str]], list[dict[str, t.Any]]]:
+        """Service -> destinations that a restart fixes, and the data map.
+
+        If a restart is not safe, ``unsafe`` gets a problem.
+        """
         if engine is None or not self._request.verify or not any(row.running for row in containers):
-            return {}
+            return {}, []
         links = ForeignLinks.of(engine, self._world)
         running = [row.id for row in containers if row.running]
         report = mounts.prove(engine, self._request, self._world, names=running, access="none")
@@ -258,7 +265,7 @@ class Inspector:
                     unsafe.append(source_links.changed_inside(container["service"], row, root))
                 else:
                     found.setdefault(container["service"], []).append(row["destination"])
-        return found
+        return found, report["data_places"]
 
     def problems(self, seen: Inspection) -> list[Problem]:
         """All reasons to refuse the deploy."""
@@ -288,7 +295,12 @@ class Inspector:
             problems += source_links.problems(seen.model, engine, self._world)
             present = seen.facts.containers
             problems += anonymous_volumes.problems(seen.model, seen.rows, present, engine, seen.tool)
+            problems += self._data(seen, engine).problems(seen.source.place)
         return problems
+
+    def _data(self, seen: Inspection, engine: Engine) -> DataChecks:
+        local = self._request.vm == "none"
+        return DataChecks(seen.model, seen.facts, seen.rows, engine, self._world, local=local)
 
     def _outside(self, seen: Inspection, engine: Engine) -> list[Problem]:
         replaced = {row.service for row in seen.rows if row.replaces or row.action == planning.REMOVE_ORPHAN}
@@ -323,6 +335,8 @@ class Inspector:
             for name, content in seen.facts.content.items()
             for source in content.unread
         ]
+        if seen.engine is not None:
+            found += self._data(seen, seen.engine).warnings(self._request.state_dir, seen.places)
         logs = log_bound.warning(seen.model, seen.facts.containers, engine, self._world) if engine else ""
         return [*found, logs] if logs else found
 

@@ -74,6 +74,10 @@ class Engine:
         """The named volumes of these names; None for one that does not exist."""
         return dict.fromkeys(names)
 
+    def all_volumes(self) -> list[Volume]:
+        """Every volume."""
+        return []
+
     def names(self) -> dict[str, dict[str, str]]:
         """Name -> labels of every container, also stopped ones."""
         return {container.name: dict(container.labels) for container in self.containers()}
@@ -231,6 +235,9 @@ class SocketEngine(Engine):
     def volumes(self, names: t.Sequence[str]) -> dict[str, Volume | None]:
         return {name: parse_volume(row) if row else None for name, row in self._each("volumes", names).items()}
 
+    def all_volumes(self) -> list[Volume]:
+        return [parse_volume(row) for row in (self.get("/volumes") or {}).get("Volumes") or ()]
+
     def names(self) -> dict[str, dict[str, str]]:
         rows = self._list(None)
         return {name.lstrip("/"): row.get("Labels") or {} for row in rows for name in row.get("Names") or ()}
@@ -322,11 +329,11 @@ class PodmanCli(Engine):
         return self._call("ps", "--filter", f"network={network}", "--format", "{{.Names}}").split()
 
     def volumes(self, names: t.Sequence[str]) -> dict[str, Volume | None]:
-        if not names:
-            return {}
-        rows = [parse_volume(row) for row in json.loads(self._call("volume", "ls", "--format", "json") or "[]")]
-        known = {row.name: row for row in rows}
+        known = {row.name: row for row in self.all_volumes()} if names else {}
         return {name: known.get(name) for name in names}
+
+    def all_volumes(self) -> list[Volume]:
+        return [parse_volume(row) for row in json.loads(self._call("volume", "ls", "--format", "json") or "[]")]
 
     def names(self) -> dict[str, dict[str, str]]:
         rows = json.loads(self._call("ps", "--all", "--format", "json") or "[]")

@@ -35,12 +35,13 @@ class Network:
 
 @dataclass(frozen=True)
 class Volume:
-    """One named volume."""
+    """One named volume. ``mountpoint`` is its directory on the host, "" if unknown."""
 
     name: str
     driver: str
     options: t.Mapping[str, str]
     labels: t.Mapping[str, str] = field(default_factory=dict)
+    mountpoint: str = ""
 
 
 def parse_network(data: t.Mapping[str, t.Any]) -> Network:
@@ -90,4 +91,5 @@ def parse_volume(data: t.Mapping[str, t.Any]) -> Volume:
         driver=str(data.get("Driver") or ""),
         options=data.get("Options") or {},
         labels=data.get("Labels") or {},
+        mountpoint=str(data.get("Mountpoint") or ""),
     )

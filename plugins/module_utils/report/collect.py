@@ -75,6 +75,11 @@ def collect(project: str, host: str, run: Run, running: Running) -> dict[str, t.
         "machine": _machine(results.get("podman_machine", {}).get("machine") or {}),
         "services": services,
         "mounts": mounts,
+        "data_at_risk": [
+            {key: row[key] for key in ("service", "path", "verdict", "message")}
+            for row in (stack.get("mounts") or {}).get("data_places") or ()
+            if row["at_risk"]
+        ],
         "directories": [
             {
                 key: row.get(key)

@@ -110,9 +110,7 @@ def test_database_in_an_anonymous_volume_next_to_an_empty_mount_fails(case: Case
     assert (rows[0].files, rows[0].bytes, rows[0].database) == (2, 8, "postgresql")
     assert "docker cp -a db:/srv/pg/. DIRECTORY/" in rows[0].message
     assert "the data goes to /srv/pg/18/data" in rows[1].message
-    assert messages.headline(rows) == (
-        ", but data at 1 paths without a declared mount would be lost (db: /srv/pg/18/data)"
-    )
+    assert messages.headline(rows) == (", but data at 1 path on no declared mount would be lost (db: /srv/pg/18/data)")
 
 
 @pytest.mark.parametrize(("kind", "name"), [("bind", ""), ("volume", "stack_data")])

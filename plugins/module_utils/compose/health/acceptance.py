@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as results
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import log_bound
+from ansible_collections.onebox.stack.plugins.module_utils.compose.data import check
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import evidence, mounts, prometheus
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import http as endpoints
@@ -106,7 +107,13 @@ class Acceptance:
             )
         self.hosts = report.pop("hosts")
         result.mounts = report
-        return "" if report["ok"] else results.mount_failure(self._request.name, report)
+        # Those of the plan are about the containers before the deploy.
+        passed = check.at_risk(self._seen.places)
+        result.warnings = [each for each in result.warnings if each not in passed]
+        result.warnings += check.at_risk(report["data_places"])
+        if not mounts.proven(report):
+            return results.mount_failure(self._request.name, report)
+        return mounts.data_failure(self._request.name, report, {row.service for row in self._seen.facts.containers})
 
     def _request_urls(self, after: t.Sequence[Container], result: Result) -> str:
         if not self._request.http_checks:

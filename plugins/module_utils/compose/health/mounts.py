@@ -35,6 +35,25 @@ def prove(engine: Engine, request: Request, world: World, **wanted: t.Any) -> di
         raise ComposeError(f"the mounts of stack {request.name} cannot be proven: {error}") from error
 
 
+def proven(report: t.Mapping[str, t.Any]) -> bool:
+    """Whether every mount is proven, wherever the data lies."""
+    summary = report["summary"]
+    return bool(report["containers"]) and summary["ok"] == summary["checked"] and not report["label_mismatch"]
+
+
+def data_failure(project: str, report: t.Mapping[str, t.Any], before: t.Collection[str]) -> str:
+    """Why a deploy fails because of the data of a database, "" if it does not.
+
+    Args:
+        before: services that had containers before. Their data exists, and a rollback could lose it, so it is only
+            a warning.
+    """
+    rows = [row for row in report["data_places"] if row["fails"] and row["service"] not in before]
+    if not rows:
+        return ""
+    return "\n".join([f"stack {project} runs, but its data would be lost:", *(f"- {row['message']}" for row in rows)])
+
+
 def wait_out_ctime_ambiguity(sources: t.Iterable[str], world: World) -> None:
     """Wait, half a second at most, until each directory in ``sources`` is older than one that Podman creates.
 

@@ -56,7 +56,8 @@ def headline(rows: t.Sequence[Place]) -> str:
         return ""
     named = ", ".join(f"{shown(row.service or row.container)}: {shown(row.path)}" for row in risky[:3])
     more = f" and {len(risky) - 3} more" if len(risky) > 3 else ""
-    return f", but data at {len(risky)} paths without a declared mount would be lost ({named}{more})"
+    count = f"{len(risky)} {'path' if len(risky) == 1 else 'paths'}"
+    return f", but data at {count} on no declared mount would be lost ({named}{more})"
 
 
 def _amount(row: Place) -> str:
