@@ -35,6 +35,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.direct
     find_databases,
     restore,
     swap,
+    server_data,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import (
     tamper as tampering,
@@ -81,6 +82,7 @@ class DirectoryKind(Kind):
         )
 
         def capture() -> directories.Captured:
+            server_data.refuse(spec.path, spec.exclude)
             return directories.capture(
                 spec.path,
                 spec.exclude,
