@@ -230,3 +230,9 @@ class Process(t.NamedTuple):
 
     pid: int
     name: str
+
+
+def test_variable_on_a_declared_tmpfs_is_intended(case: Case) -> None:
+    case.image, case.config, case.tmpfs, case.env = "app", {}, {"/app/data": ""}, ["DATA_DIR=/app/data"]
+    (row,) = case.rows()
+    assert (row.lies, row.verdict, row.at_risk) == ("tmpfs", "lost_at_recreate", False)

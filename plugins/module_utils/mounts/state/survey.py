@@ -235,9 +235,9 @@ class _Survey:
         return self._with_message(made, amount)
 
     def _without_mount(self, path: str, one: _Found) -> list[Place]:
-        """The row of a path in the container's own layer or in a tmpfs, none for a tmpfs without a database."""
+        """The row of a path in the container's own layer or in a tmpfs, none for a tmpfs that nothing names as data."""
         memory = any(places.is_below(path, point) for point in places.tmpfs_of(self._container))
-        if memory and not one.database:
+        if memory and not one.database and not any(each.startswith("variable ") for each in one.evidence):
             return []
         if self._ignored.covers(path):
             return []
