@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import typing as t
 from dataclasses import dataclass, replace
 
@@ -121,14 +122,25 @@ class Server:
             usual = os.path.normpath(self.volumes[0])
         return Home(kind, os.path.normpath(usual), "data_directory", keeps) if len(usual) > 1 else None
 
+    def _words(self) -> list[str]:
+        """Entrypoint and command, the script of a shell split into its words."""
+        found: list[str] = []
+        for word in self.argv:
+            try:
+                found += shlex.split(word) if _PROGRAM.search(word) and " " in word else [word]
+            except ValueError:
+                found += word.split()
+        return found
+
     def _option(self, names: t.Sequence[str]) -> tuple[str, str] | None:
         found = None
-        for index, word in enumerate(self.argv):
+        words = self._words()
+        for index, word in enumerate(words):
             name, equals, value = word.partition("=")
             if name not in names:
                 continue
-            if not equals and index + 1 < len(self.argv):
-                value = self.argv[index + 1]
+            if not equals and index + 1 < len(words):
+                value = words[index + 1]
             if value.startswith("/"):
                 found = (name.strip("-"), os.path.normpath(value))
         return found
@@ -136,9 +148,10 @@ class Server:
     def setting(self, name: str) -> str | None:
         """The last value of a setting of Redis on the command line, None if it is not there."""
         found = None
-        for index, word in enumerate(self.argv):
+        words = self._words()
+        for index, word in enumerate(words):
             if word == f"--{name}":
-                found = self.argv[index + 1] if index + 1 < len(self.argv) else ""
+                found = words[index + 1] if index + 1 < len(words) else ""
                 found = "" if found.startswith("--") else found
         return found
 
