@@ -308,7 +308,9 @@ actions:
   type: list
   elements: dict
 mounts:
-  description: The result of M(onebox.stack.bind_mount_verify) for the stack. Empty if no mount was verified.
+  description:
+    - The result of M(onebox.stack.bind_mount_verify) for the stack. Empty if no mount was verified.
+    - Its C(data_places) have only paths whose data would be lost, and mounts without use.
   returned: always
   type: dict
 endpoints:

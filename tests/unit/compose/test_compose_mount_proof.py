@@ -49,3 +49,25 @@ def test_new_directory_is_waited_for_and_no_other(tmp_path, seconds_later, waite
     world = dataclasses.replace(World.real(), epoch=lambda: made + seconds_later, sleep=slept.append)
     mounts.wait_out_ctime_ambiguity([str(tmp_path / "old"), str(tmp_path / "young"), str(tmp_path / "gone")], world)
     assert sum(slept) == pytest.approx(waited, abs=0.001)
+
+
+def report(*places, checked=1, good=1):
+    return {
+        "containers": [{}],
+        "summary": {"checked": checked, "ok": good},
+        "label_mismatch": [],
+        "data_places": [{"service": name, "fails": fails, "message": f"{name} loses data"} for name, fails in places],
+    }
+
+
+def test_database_without_a_mount_fails_the_first_deploy_only():
+    found = report(("db", True), ("app", False))
+    assert mounts.proven(found)
+    assert mounts.data_failure("shop", found, set()) == (
+        "stack shop runs, but its data would be lost:\n- db loses data"
+    )
+    assert mounts.data_failure("shop", found, {"db"}) == ""
+
+
+def test_mount_that_is_not_proven_is_the_failure_whatever_the_data():
+    assert not mounts.proven(report(("db", True), checked=2))

@@ -22,6 +22,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.state.place import PERSISTENT
 
 
 class Acceptance:
@@ -106,6 +107,7 @@ class Acceptance:
                 remember=True,
             )
         self.hosts = report.pop("hosts")
+        report["data_places"] = [row for row in report["data_places"] if row["verdict"] != PERSISTENT]
         result.mounts = report
         # Those of the plan are about the containers before the deploy.
         passed = check.at_risk(self._seen.places)
