@@ -97,6 +97,7 @@ def _derived(variables: t.Sequence[str]) -> list[str]:
 
 def _headline(report: t.Mapping[str, t.Any]) -> str:
     counts = []
+    risky = len(report.get("data_at_risk") or ())
     for key, label, good in (
         ("services", "services healthy", lambda row: row["ok"]),
         ("mounts", "mounts proven", lambda row: row["verdict"] == "ok"),
@@ -105,9 +106,10 @@ def _headline(report: t.Mapping[str, t.Any]) -> str:
         rows = [row for row in report[key] for unused in range(len(row.get("services", "1")))]
         if rows:
             counts.append(f"{sum(1 for row in rows if good(row))} of {len(rows)} {label}")
-    risky = len(report.get("data_at_risk") or ())
     if risky:
-        counts.append(f"data at {risky} {'path' if risky == 1 else 'paths'} on no declared mount")
+        # Instead of endpoints that answer: a long line is cut.
+        counts = [each for each in counts if not each.endswith("endpoints answer") or not report["ok"]]
+        counts.append(f"{risky} data {'path' if risky == 1 else 'paths'} unmounted")
     state = "OK" if report["ok"] else "NOT OK" if report["services"] else "nothing runs"
     where = f" on {report['host']}" if report["host"] else ""
     return f"{report['project']}{where}: {state}" + (f" - {', '.join(counts)}" if counts else "")

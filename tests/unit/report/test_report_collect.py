@@ -251,6 +251,13 @@ def test_mounts_of_several_services_are_one_row():
     ]
 
 
+def test_only_data_at_risk_is_in_the_report():
+    place = {"service": "db", "path": "/data", "verdict": "lost_at_down", "message": "lost", "files": 3}
+    proof = {"containers": [], "data_places": [{**place, "at_risk": True}, {**place, "at_risk": False}]}
+    found = gather({"compose_stack": {"mounts": proof}})["data_at_risk"]
+    assert found == [{key: place[key] for key in ("service", "path", "verdict", "message")}]
+
+
 def test_plan_with_its_values_is_not_in_it():
     plan = [{"service": "a", "action": "recreate", "diff": {"environment.TOKEN": {"before": "s3cret", "after": "x"}}}]
     assert "s3cret" not in json.dumps(gather({"compose_stack": {"changed": True, "plan": plan}}))

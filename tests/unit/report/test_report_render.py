@@ -163,6 +163,16 @@ def test_broken_mount_comes_first_and_is_not_proven():
     assert first.split() == ["/srv/old", "/app/journal", "receiver", "stale_deleted!"]
 
 
+def test_data_on_no_mount_is_in_the_headline():
+    report = copy.deepcopy(REPORT)
+    report["data_at_risk"] = [{"service": "db", "path": "/data", "verdict": "lost_at_down", "message": ""}]
+    text = render(report)
+    within_limits(text)
+    assert text.startswith(
+        "97layer on demo: OK - 3 of 3 services healthy, 3 of 3 mounts proven, 1 data path unmounted\n"
+    )
+
+
 def test_nothing_runs_yet():
     empty = {**REPORT, "services": [], "mounts": [], "directories": [], "endpoints": [], "changes": [], "notes": []}
     empty.update(ok=False, steps={}, next=[], engine=dict.fromkeys(("name", "version", "rootless", "compose"), ""))
