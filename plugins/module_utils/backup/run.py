@@ -243,9 +243,12 @@ class _Sources:
 
 
 def _begin_at(specs: t.Sequence[SourceSpec]) -> int:
-    """The source before which the store prepares: the first directory after all databases, which can be slow."""
+    """The source before which the store prepares: the first directory after all databases, which can be slow.
+
+    A volume is a directory that only its capture finds.
+    """
     number = len(specs)
-    while number and not specs[number - 1].rules.in_container:
+    while number and not (specs[number - 1].rules.in_container or specs[number - 1].rules.takes_volume):
         number -= 1
     found = (each for each in range(number, len(specs)) if registry.of(specs[each]).trees(specs[each]))
     return next(found, len(specs))

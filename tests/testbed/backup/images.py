@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Container images with real PostgreSQL and Redis from Debian packages, for machines that reach no registry.
+"""Container images with real databases from Debian packages, for machines that reach no registry.
 
     python tests/testbed/backup/images.py [--save] [pg15 redis7 …]
 
@@ -27,9 +27,16 @@ PARTS = {
     "redis8": ("trixie", "redis-server", ""),
     "valkey8": ("trixie", "valkey-server", ""),
     "valkey9": ("forky", "valkey-server", ""),
+    "mariadb10": ("bookworm", "mariadb-server-core,mariadb-client", ""),
+    "mariadb11": ("trixie", "mariadb-server-core,mariadb-client", ""),
+    "mysql9": ("sid", "mysql-server-core,mysql-client", ""),
 }
 # The entry points of the substitute images.
 ENTRIES = ROOT / "tests" / "testbed" / "standins"
+
+
+def _is_mysql(part: str) -> bool:
+    return part.startswith(("mariadb", "mysql"))
 
 
 def tarball(part: str) -> pathlib.Path:
@@ -48,7 +55,10 @@ def tarball(part: str) -> pathlib.Path:
             "echo create_main_cluster=false > $1/etc/postgresql-common/createcluster.conf"
         ]
     entry = CACHE / f"backup-{part}.entry"
-    server = "postgres" if part.startswith("pg") else "redis"
+    server = "postgres" if part.startswith("pg") else "mariadb" if _is_mysql(part) else "redis"
+    if _is_mysql(part):
+        # The user and the directories come with the packages that also start a server.
+        extra = ["--customize-hook=chroot $1 useradd --system --no-create-home mysql; mkdir -p $1/var/lib/mysql"]
     entry.write_bytes((ENTRIES / server / "docker-entrypoint.sh").read_bytes())
     subprocess.run(
         [
@@ -87,6 +97,8 @@ def ensure(part: str, engine: str = "docker") -> str:
     path = (binaries + ":" if binaries else "") + "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     if part.startswith("pg"):
         words = ["VOLUME /var/lib/postgresql/data", 'CMD ["postgres"]']
+    elif _is_mysql(part):
+        words = ["VOLUME /var/lib/mysql", 'CMD ["%s"]' % ("mysqld" if part.startswith("mysql") else "mariadbd")]
     else:
         server = "valkey-server" if part.startswith("valkey") else "redis-server"
         words = [

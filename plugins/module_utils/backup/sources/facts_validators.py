@@ -11,6 +11,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.compos
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import validate_facts as directory
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import validate_facts as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis import validate_facts as redis
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.volume import validate_facts as volume
 
 # Facts, the SHA-256 of each file of the source by its path, and the name of the field for messages.
 Validator = t.Callable[[t.Mapping[str, t.Any], t.Mapping[str, str], str], None]
@@ -18,5 +19,6 @@ VALIDATORS: dict[str, Validator] = {
     "postgresql": postgresql.validate,
     "redis": redis.validate,
     "directory": directory.validate,
+    "volume": volume.validate,
     "compose": compose.validate,
 }

@@ -13,6 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.compos
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.source import DirectoryKind
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.source import PostgresqlKind
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis.source import RedisKind
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.volume.source import VolumeKind
 
 
 class _Named(t.Protocol):
@@ -25,7 +26,9 @@ class _Named(t.Protocol):
     def kind(self) -> str: ...
 
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (PostgresqlKind(), RedisKind(), DirectoryKind(), ComposeKind())}
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (PostgresqlKind(), RedisKind(), DirectoryKind(), VolumeKind(), ComposeKind())
+}
 
 
 def of(source: _Named) -> Kind:

@@ -27,6 +27,8 @@ class SourceSpec:
     password_variable: str = ""
     password_file: str = ""
     path: str = ""
+    volume: str = ""
+    volume_name: str = ""
     exclude: tuple[str, ...] = ()
     sqlite: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
@@ -59,6 +61,7 @@ class Rules:
         in_container: whether a server in a container holds the data.
         takes_path: whether the option ``path`` is required.
         takes_files: whether the option ``files`` is required.
+        takes_volume: whether the option ``volume`` or ``volume_name`` is required. Only a capture finds the directory.
         max_drop_percent: default of that option.
     """
 
@@ -66,15 +69,18 @@ class Rules:
     in_container: bool = False
     takes_path: bool = False
     takes_files: bool = False
+    takes_volume: bool = False
     max_drop_percent: int = 50
 
 
 _COMMON = frozenset({"name", "kind", "allow_empty", "max_drop_percent"})
 _SERVER = frozenset({"service", "container", "user", "port", "password_variable", "password_file"})
+_TREE = frozenset({"exclude", "sqlite", "max_entries", "max_hole_gib"})
 RULES = {
     "postgresql": Rules(_SERVER | {"databases"}, in_container=True),
     "redis": Rules(_SERVER, in_container=True, max_drop_percent=100),
-    "directory": Rules(frozenset({"path", "exclude", "sqlite", "max_entries", "max_hole_gib"}), takes_path=True),
+    "directory": Rules(_TREE | {"path"}, takes_path=True),
+    "volume": Rules(_TREE | {"volume", "volume_name"}, takes_volume=True),
     "compose": Rules(frozenset({"files"}), takes_files=True, max_drop_percent=100),
 }
 
@@ -88,6 +94,10 @@ def parse(table: Table) -> SourceSpec:
     table.where += f" ({name})"
     if rules.in_container and table.has("service") == table.has("container"):
         raise ConfigError(f"{table.where}: set either service or container")
+    if rules.takes_volume and table.has("volume") == table.has("volume_name"):
+        raise ConfigError(
+            f"{table.where}: set either volume (its name in the compose file) or volume_name (its name in the engine)"
+        )
     if table.has("password_variable") and table.has("password_file"):
         raise ConfigError(f"{table.where}: set password_variable or password_file, not both")
     drop = table.number("max_drop_percent", rules.max_drop_percent)
@@ -110,6 +120,8 @@ def parse(table: Table) -> SourceSpec:
         password_variable=table.text("password_variable", ""),
         password_file=table.path("password_file") if table.has("password_file") else "",
         path=table.path("path") if rules.takes_path else "",
+        volume=table.text("volume", ""),
+        volume_name=table.text("volume_name", ""),
         exclude=table.words("exclude"),
         sqlite=table.words("sqlite"),
         files=files,

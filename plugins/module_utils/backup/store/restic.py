@@ -131,7 +131,7 @@ class ResticStore(Store):
         sealed = manifests.dump(manifest, self._keys)
         files.write_new(os.path.join(staging, manifests.NAME), sealed, durable=False)
         lines, others = patterns(excludes)
-        if others:
+        if others or (self._waiting and self._waiting.directories != list(directories)):
             self.abandon()  # restic accepts them on its command line only
         waiting = self._waiting or self._begin(manifest.seq, staging, directories, others)
         self._waiting = None

@@ -35,6 +35,7 @@ class WaitingBackup:
         directories: the directories to store in addition to the staged files. Links below them are not followed.
 
     Attributes:
+        directories: the directories to store in addition to the staged files.
         unconfined: the reason why links could not be forbidden, "" when they were.
     """
 
@@ -45,7 +46,7 @@ class WaitingBackup:
         self._words = words
         self._file = excludes_file
         self._lock = lock
-        self._directories = directories
+        self.directories = list(directories)
         self.unconfined = ""
         self._start()
 
@@ -61,7 +62,7 @@ class WaitingBackup:
         def run() -> process.Result:
             try:
                 # Applies to this thread and the program it starts.
-                self.unconfined = confined.forbid_links(self._directories)
+                self.unconfined = confined.forbid_links(self.directories)
                 limit = self._program.timeout
                 return self._program.run(argv, check=False, lock=self._lock, waits=limit, inherit=(wait,))
             finally:

@@ -12,6 +12,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.facts 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Source
 
 KIND = "directory"
+# The kinds whose files are below one directory.
+TREES = (KIND, "volume")
 # The order of a list: that of the walk.
 WALK = "walk"
 
@@ -44,5 +46,6 @@ class DirectoryFacts(Facts):
 
 
 def of(source: Source) -> DirectoryFacts | None:
-    """The facts of a directory source, None for a source of another kind."""
-    return DirectoryFacts.from_dict(source.facts) if source.kind == KIND else None
+    """The facts of a directory or volume whose files the store holds itself, None for any other source."""
+    facts = DirectoryFacts.from_dict(source.facts) if source.kind in TREES else None
+    return facts if facts and not facts.archive else None

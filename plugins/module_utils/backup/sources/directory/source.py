@@ -112,39 +112,10 @@ class DirectoryKind(Kind):
         return [_step(job, spec)]
 
     def restore(self, job: RestoreJob, spec: SourceSpec, source: Source, staged: str) -> None:
-        target = _target(job, spec)
-        facts = DirectoryFacts.from_dict(source.facts)
-        with swap.replacement(target) as new:
-            reserve = job.context.config.reserve_mib << 20
-            lost = restore.put_directory(job.store, job.chosen, facts, staged, new.tree, job.owners, reserve)
-            problems, moved = directories.check(facts, staged, new.tree, job.owners, lost)
-            if problems:
-                raise MismatchError(f"{target} is untouched, the restored copy differs: {'; '.join(problems[:5])}")
-            job.warnings += [f"{source.name}: {text}" for text in _moved(moved)]
-            job.warnings += restore.not_kept(source.name, lost, target)
-            trees.sync_tree(new.tree)
-            if not job.into:
-                interrupted.begin(job.context, job.chosen.seq, source.name)
-            previous = new.move_in(f"{os.path.basename(target)}.before-{job.stamp}")
-            if previous:
-                job.aside.append(previous)
-        job.finished.append(_step(job, spec))
+        restore_directory(job, spec, source, staged)
 
     def rehearse(self, job: RehearseJob, source: Source) -> Rehearsed:
-        target = os.path.join(job.scratch, f"tree-{source.name}")
-        facts = DirectoryFacts.from_dict(source.facts)
-        owners = job.context.world.is_root
-        reserve = job.context.config.reserve_mib << 20
-        try:
-            lost = restore.put_directory(job.store, job.chosen, facts, job.staged, target, owners, reserve)
-            problems, moved = directories.check(facts, job.staged, target, owners, lost)
-            if problems:
-                more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-                raise MismatchError("; ".join(problems[:5]) + more)
-            warnings = [*_moved(moved), *restore.not_kept("attributes", lost, job.scratch)]
-            return Rehearsed({"entries": facts.entries, "bytes": facts.bytes}, warnings)
-        finally:
-            trees.remove_tree(target)
+        return rehearse_directory(job, source, job.context.world.is_root)
 
     def tamper(self, test: SelfTest, source: Source) -> None:
         tampering.controls(test, source)
@@ -178,6 +149,60 @@ class DirectoryKind(Kind):
 
     def finish_import(self, context: Context, specs: t.Sequence[SourceSpec]) -> list[str]:
         return [text for text in (finish(context, spec) for spec in specs) if text]
+
+
+def restore_directory(
+    job: RestoreJob, spec: SourceSpec, source: Source, staged: str, enter: t.Callable[[], None] = lambda: None
+) -> None:
+    """Restore a directory, and exchange it with the present one when it is equal to the set.
+
+    Args:
+        enter: see :func:`swap.replacement`.
+
+    Raises:
+        BackupError: as :meth:`Kind.restore`.
+    """
+    target = _target(job, spec)
+    facts = DirectoryFacts.from_dict(source.facts)
+    with swap.replacement(target, enter) as new:
+        reserve = job.context.config.reserve_mib << 20
+        lost = restore.put_directory(job.store, job.chosen, facts, staged, new.tree, job.owners, reserve)
+        problems, moved = directories.check(facts, staged, new.tree, job.owners, lost)
+        if problems:
+            raise MismatchError(f"{target} is untouched, the restored copy differs: {'; '.join(problems[:5])}")
+        job.warnings += [f"{source.name}: {text}" for text in _moved(moved)]
+        job.warnings += restore.not_kept(source.name, lost, target)
+        trees.sync_tree(new.tree)
+        if not job.into:
+            interrupted.begin(job.context, job.chosen.seq, source.name)
+        previous = new.move_in(f"{os.path.basename(target)}.before-{job.stamp}")
+        if previous:
+            job.aside.append(previous)
+    job.finished.append(_step(job, spec))
+
+
+def rehearse_directory(job: RehearseJob, source: Source, owners: bool) -> Rehearsed:
+    """Restore a directory into the scratch directory of a rehearsal and compare it.
+
+    Args:
+        owners: restore and compare owners and groups, which only root can.
+
+    Raises:
+        BackupError: as :meth:`Kind.rehearse`.
+    """
+    target = os.path.join(job.scratch, f"tree-{source.name}")
+    facts = DirectoryFacts.from_dict(source.facts)
+    reserve = job.context.config.reserve_mib << 20
+    try:
+        lost = restore.put_directory(job.store, job.chosen, facts, job.staged, target, owners, reserve)
+        problems, moved = directories.check(facts, job.staged, target, owners, lost)
+        if problems:
+            more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+            raise MismatchError("; ".join(problems[:5]) + more)
+        warnings = [*_moved(moved), *restore.not_kept("attributes", lost, job.scratch)]
+        return Rehearsed({"entries": facts.entries, "bytes": facts.bytes}, warnings)
+    finally:
+        trees.remove_tree(target)
 
 
 def _target(job: RestoreJob, spec: SourceSpec) -> str:

@@ -92,18 +92,22 @@ class Replacement:
 
 
 @contextlib.contextmanager
-def replacement(target: str) -> t.Iterator[Replacement]:
+def replacement(target: str, enter: t.Callable[[], None] = lambda: None) -> t.Iterator[Replacement]:
     """A directory in which to assemble the new ``target``; it is removed with its remaining content.
+
+    Args:
+        enter: called after the directories above the target were judged, before anything below them is changed.
 
     Raises:
         RestoreRefused: a directory above the target is a link that others could have created, or there is no directory
             above it that only root can change.
         FileError: a directory cannot be created.
     """
-    settle(target)
     with contextlib.ExitStack() as stack:
         parent = stack.enter_context(open_parent(target))
         stage = _stage_of(parent, target)
+        enter()
+        _settle(parent, stage, target)
         trees.remove_tree(stage)  # left by a run that was killed before it changed anything
         trees.private_dir(stage)
         found = Replacement(target, stage, stack.enter_context(beneath.open_directory(stage)), parent)
@@ -130,33 +134,38 @@ def open_parent(target: str) -> beneath.Directory:
         raise files.error_of("open", parent, error) from error
 
 
-def settle(target: str) -> bool:
+def settle(target: str, enter: t.Callable[[], None] = lambda: None) -> bool:
     """Finish an interrupted swap of names. Returns whether there was one.
 
     Raises:
-        RestoreRefused, FileError: as :func:`replacement`.
+        RestoreRefused, FileError: as :func:`replacement`, with the same ``enter``.
     """
     if not os.path.isdir(os.path.dirname(target)):
         return False
-    name = os.path.basename(target)
     with open_parent(target) as parent:
-        path = _stage_of(parent, target)
-        if not os.path.isdir(path):
+        stage = _stage_of(parent, target)
+        enter()
+        return _settle(parent, stage, target)
+
+
+def _settle(parent: beneath.Directory, path: str, target: str) -> bool:
+    name = os.path.basename(target)
+    if not os.path.isdir(path):
+        return False
+    trees.private_dir(path)
+    with beneath.open_directory(path) as stage:
+        try:
+            note = json.loads(stage.read(_RECORD))
+        except (OSError, ValueError):
             return False
-        trees.private_dir(path)
-        with beneath.open_directory(path) as stage:
-            try:
-                note = json.loads(stage.read(_RECORD))
-            except (OSError, ValueError):
-                return False
-            fresh = tuple(note["fresh"])
-            if identity(parent, name) == fresh:
-                if stage.exists(TREE):
-                    _put_aside(stage, TREE, parent, note["aside"])
-            elif not parent.exists(name) and identity(stage, TREE) == fresh:
-                # It was compared before the first rename.
-                stage.rename(TREE, parent, name)
-        files.sync(parent.descriptor)
+        fresh = tuple(note["fresh"])
+        if identity(parent, name) == fresh:
+            if stage.exists(TREE):
+                _put_aside(stage, TREE, parent, note["aside"])
+        elif not parent.exists(name) and identity(stage, TREE) == fresh:
+            # It was compared before the first rename.
+            stage.rename(TREE, parent, name)
+    files.sync(parent.descriptor)
     trees.remove_tree(path)
     return True
 

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stop the containers that use a volume while it is replaced, and start them again.
+
+A container keeps the directory that it was started with: one that runs would go on writing to the previous copy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
+from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
+
+# Kept across a kill, so that the next restore starts what the killed one stopped.
+_NOTE = "volume-users"
+# The engine kills what has not stopped after its own ten seconds, or those that the compose file states.
+_PATIENCE = 600.0
+
+
+def running(cli: Cli, volume: str) -> list[str]:
+    """Names of the running containers that use the volume. Raises :class:`SourceError`."""
+    from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+
+    try:
+        every = cli.engine.containers()
+    except EngineError as error:
+        raise SourceError(str(error)) from error
+    return [
+        container.name
+        for container in every
+        if container.running and any(row.type == "volume" and row.name == volume for row in container.mounts)
+    ]
+
+
+@contextlib.contextmanager
+def stopped(context: Context, volume: str) -> t.Iterator[None]:
+    """Stop the containers of a volume for the block.
+
+    Raises:
+        SourceError: one cannot be stopped, or does not start again.
+    """
+    cli = context.open_cli()
+    noted = context.state.read(_NOTE).get("containers")
+    names = list(dict.fromkeys([*(noted if isinstance(noted, list) else ()), *running(cli, volume)]))
+    if names:
+        context.state.write(_NOTE, {"containers": names})
+    failed: list[str] = []
+    try:
+        for name in names:
+            context.log(f"stopping {name}")
+            cli.call("stop", name, check=False, timeout=_PATIENCE)
+        left = running(cli, volume)
+        if left:
+            raise SourceError(f"{', '.join(left)} did not stop and would write to the volume {volume}. Stop them first")
+        yield
+    finally:
+        for name in names:
+            context.log(f"starting {name}")
+            done = cli.call("start", name, check=False, timeout=_PATIENCE)
+            if done.rc != 0 and "no such" not in done.stderr.lower():
+                failed.append(f"{name} ({done.stderr.strip()[-200:]})")
+        context.state.write(_NOTE, {})
+    if failed:
+        raise SourceError(f"the volume {volume} is restored, and these did not start: {'; '.join(failed)}. Start them")
