@@ -56,7 +56,7 @@ def change(path: list[object], value: object) -> dict[str, object]:
         (["version"], 2, "version"),
         (["sources"], [], "sources is empty"),
         (["sources"], {}, "sources must be a list"),
-        (["sources", 0, "kind"], "mysql", "kind must be one of"),
+        (["sources", 0, "kind"], "oracle", "kind must be one of"),
         (["sources", 0, "exclude"], ["x"], "unknown option 'exclude'"),
         (["sources", 0, "container"], "db-1", "either service or container"),
         (["sources", 0, "databases"], "coin", "databases must be a list"),

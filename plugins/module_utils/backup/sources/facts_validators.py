@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.compose import validate_facts as compose
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import validate_facts as directory
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.mysql import validate_facts as mysql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import validate_facts as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis import validate_facts as redis
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.volume import validate_facts as volume
@@ -17,6 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.volume
 Validator = t.Callable[[t.Mapping[str, t.Any], t.Mapping[str, str], str], None]
 VALIDATORS: dict[str, Validator] = {
     "postgresql": postgresql.validate,
+    "mysql": mysql.validate,
     "redis": redis.validate,
     "directory": directory.validate,
     "volume": volume.validate,

@@ -11,6 +11,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.base import Kind
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.compose.source import ComposeKind
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.source import DirectoryKind
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.mysql.source import MysqlKind
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.source import PostgresqlKind
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis.source import RedisKind
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.volume.source import VolumeKind
@@ -27,7 +28,8 @@ class _Named(t.Protocol):
 
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (PostgresqlKind(), RedisKind(), DirectoryKind(), VolumeKind(), ComposeKind())
+    kind.name: kind
+    for kind in (PostgresqlKind(), MysqlKind(), RedisKind(), DirectoryKind(), VolumeKind(), ComposeKind())
 }
 
 

@@ -78,6 +78,7 @@ _SERVER = frozenset({"service", "container", "user", "port", "password_variable"
 _TREE = frozenset({"exclude", "sqlite", "max_entries", "max_hole_gib"})
 RULES = {
     "postgresql": Rules(_SERVER | {"databases"}, in_container=True),
+    "mysql": Rules(_SERVER | {"databases"}, in_container=True),
     "redis": Rules(_SERVER, in_container=True, max_drop_percent=100),
     "directory": Rules(_TREE | {"path"}, takes_path=True),
     "volume": Rules(_TREE | {"volume", "volume_name"}, takes_volume=True),

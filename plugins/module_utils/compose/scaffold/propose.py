@@ -226,6 +226,10 @@ def _database(found: Proposal, service: Service) -> None:
         words = " ".join([*(service.command or ()), *(service.entrypoint or ())])
         note = ". It has a password: add password_variable" if "requirepass" in words else ""
         found.sources.append(BackupSource({**keys, "kind": "redis"}, f"image {service.image} is Redis{note}"))
+    elif re.search("mariadb|mysql", image):
+        found.sources.append(
+            BackupSource({**keys, "kind": "mysql"}, f"image {service.image} is MariaDB or MySQL: a dump, rehearsed")
+        )
     else:
         found.not_backed_up.append(
             f"service {service.name} runs {service.image}: no source kind dumps it. "
@@ -270,10 +274,19 @@ def _directory_sources(found: Proposal, model: Model) -> None:
                 )
             )
         for volume, target in service.named_volumes:
-            found.not_backed_up.append(
-                f"volume {volume or '(anonymous)'} of service {service.name} ({target}): backup sources are "
-                "directories and databases"
-            )
+            _volume_source(found, service, volume, target)
+
+
+def _volume_source(found: Proposal, service: Service, volume: str, target: str) -> None:
+    if not volume:
+        found.not_backed_up.append(
+            f"an anonymous volume of service {service.name} ({target}): it is lost with its container. Give it a name"
+        )
+    elif _MEDIA.fullmatch(volume) or _MEDIA.fullmatch(os.path.basename(target)):
+        found.not_backed_up.append(f"volume {volume}: media by its name. Add a source if there is no other copy")
+    elif not any(source.keys.get("volume") == volume for source in found.sources):
+        keys = {"name": _free_name(found, volume), "kind": "volume", "volume": volume}
+        found.sources.append(BackupSource(keys, f"data of service {service.name} ({target})"))
 
 
 def _free_name(found: Proposal, wanted: str) -> str:

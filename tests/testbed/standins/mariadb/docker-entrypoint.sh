@@ -4,8 +4,8 @@
 set -eu
 data=/var/lib/mysql
 if [ "$(id -u)" = 0 ]; then
-    mkdir -p "$data" /run/mysqld
-    chown -R mysql "$data" /run/mysqld
+    mkdir -p "$data" /run/mysqld /var/lib/mysql-files
+    chown -R mysql "$data" /run/mysqld /var/lib/mysql-files
     exec setpriv --reuid=mysql --regid=mysql --init-groups "$0" "$@"
 fi
 server=mysqld
@@ -22,7 +22,7 @@ secret=${MARIADB_PASSWORD:-${MYSQL_PASSWORD:-}}
 if [ ! -d "$data/mysql" ]; then
     : "${password:?MARIADB_ROOT_PASSWORD or MYSQL_ROOT_PASSWORD is needed}"
     if [ "$server" = mariadbd ]; then
-        mariadb-install-db --datadir="$data" --auth-root-authentication-method=normal --skip-test-db >/dev/null
+        mariadb-install-db --force --skip-test-db --datadir="$data" --auth-root-authentication-method=normal >/dev/null
     else
         mysqld --no-defaults --initialize-insecure --datadir="$data"
     fi

@@ -21,7 +21,7 @@ _COMPANIONS = ("-wal", "-shm", "-journal")
 # Names of files that only a server's data directory has.
 _SERVERS = {
     "PG_VERSION": ("PostgreSQL", "kind: postgresql"),
-    "ibdata1": ("MySQL or MariaDB", "a dump of it"),
+    "ibdata1": ("MySQL or MariaDB", "kind: mysql"),
     "WiredTiger.wt": ("MongoDB", "a dump of it"),
     "appendonly.aof.manifest": ("Redis", "kind: redis"),
     "appendonly.aof": ("Redis", "kind: redis"),
