@@ -12,6 +12,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.configuration 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import lookup, registry
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.volume import uncovered as volumes
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Manifest, Source
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -71,15 +72,16 @@ class Capturer:
 
 
 def uncovered(engine: Engine, config: BackupConfig) -> list[str]:
-    """A warning for each database of the stack that no source names."""
+    """A warning for each database and each volume of the stack that no source names."""
     named = {spec.service for spec in config.sources} | {spec.container for spec in config.sources}
     warnings = []
-    for container in lookup.project_containers(engine, config.stack):
+    containers = lookup.project_containers(engine, config.stack)
+    for container in containers:
         if container.service in named or container.name in named:
             continue
         if databases.is_database(container.image_ref):
             warnings.append(databases.not_backed_up(container.service, container.image_ref))
-    return warnings
+    return [*warnings, *volumes.warnings(engine, config.sources, containers)]
 
 
 def no_longer_declared(config: BackupConfig, newest: StoredSet | None) -> list[str]:
