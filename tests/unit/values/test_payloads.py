@@ -1,0 +1,129 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Payloads of modules that are kept between runs: used for unchanged code only, and if no other user can write them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from ansible_collections.onebox.stack.plugins.plugin_utils import payloads
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+NAME = "ansible_collections.onebox.stack.plugins.modules.data_dirs-ZIP_DEFLATED-none"
+OTHER = "ansible_collections.onebox.stack.plugins.modules.data_dirs_too-ZIP_DEFLATED-none"
+
+
+class Place:
+    """A directory with code, the directory of kept payloads, and one cache for each run."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.code = folder / "code"
+        self.kept = folder / "home" / "payloads"
+        (self.code / "core").mkdir(parents=True)
+        (self.code / "core" / "files.py").write_text("one\n")
+
+    def run(self, number: int, module: str = "data_dirs") -> tuple[payloads.Payloads, pathlib.Path]:
+        used = self.folder / f"run{number}"
+        return payloads.Payloads(module, used, self.kept, [self.code]), used
+
+    def packed(self, number: int) -> None:
+        """A run in which ansible-core packs the module."""
+        run, used = self.run(number)
+        used.mkdir()
+        for name in (NAME, OTHER):
+            (used / name).write_text(f"payload {number}")
+        (used / f"{NAME}.lock").write_text("")
+        run.keep()
+
+    def restored(self, number: int) -> dict[str, str]:
+        run, used = self.run(number)
+        run.restore()
+        return {path.name: path.read_text() for path in used.iterdir()} if used.exists() else {}
+
+
+@pytest.fixture
+def place(tmp_path: pathlib.Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_payload_of_unchanged_code_is_used_again(place: Place):
+    assert place.restored(0) == {}
+    place.packed(1)
+    assert place.restored(2) == {NAME: "payload 1"}
+    assert [path.stat().st_mode & 0o077 for path in (place.kept, *place.kept.rglob("*"))] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("change", ["text", "size_and_time_as_before", "new_file", "removed_file"])
+def test_payload_of_changed_code_is_not_used(place: Place, change: str):
+    file = place.code / "core" / "files.py"
+    status = file.stat()
+    place.packed(1)
+    if change == "removed_file":
+        file.unlink()
+    elif change == "new_file":
+        (place.code / "core" / "more.py").write_text("")
+    else:
+        file.write_text("one, longer\n" if change == "text" else "two\n")
+    if change == "size_and_time_as_before":
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert place.restored(2) == {}
+
+
+@pytest.mark.parametrize("target", ["folder", "state", "payload"])
+@pytest.mark.parametrize("mode", [0o720, 0o702])
+def test_payload_that_others_can_write_is_not_used(place: Place, target: str, mode: int):
+    place.packed(1)
+    (state,) = place.kept.iterdir()
+    {"folder": place.kept, "state": state, "payload": state / NAME}[target].chmod(mode)
+    assert place.restored(2) == {}
+
+
+def test_link_in_place_of_the_directory_is_not_followed(place: Place):
+    place.packed(1)
+    place.kept.rename(place.folder / "elsewhere")
+    place.kept.symlink_to(place.folder / "elsewhere")
+    assert place.restored(2) == {}
+    (place.folder / "elsewhere").rename(place.kept.parent / "former")
+    (place.kept.parent / "target").mkdir()
+    place.kept.unlink()
+    place.kept.symlink_to(place.kept.parent / "target")
+    place.packed(3)
+    assert list((place.kept.parent / "target").rglob(NAME)) == []
+
+
+def test_payloads_of_the_oldest_states_are_removed(place: Place):
+    file = place.code / "core" / "files.py"
+    for number in range(payloads.KEPT_STATES + 3):
+        file.write_text(f"{number}\n")
+        place.packed(number)
+    found = sorted(path.read_text() for path in place.kept.rglob(NAME))
+    assert found == [f"payload {number}" for number in range(3, payloads.KEPT_STATES + 3)]
+
+
+def test_module_runs_from_its_kept_payload_in_the_next_run(tmp_path: pathlib.Path):
+    environ = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_HOME": str(tmp_path / "home"),
+        "ANSIBLE_REMOTE_TMP": str(tmp_path / "remote"),
+        "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"),
+        "ANSIBLE_DEBUG": "true",
+        "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
+    }
+    words = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "onebox.stack.data_dirs"]
+    words += [
+        "-e",
+        f"ansible_python_interpreter={sys.executable}",
+        "-a",
+        json.dumps({"base": f"{tmp_path}/data", "directories": []}),
+    ]
+    runs = [subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, check=False) for _ in (1, 2)]
+    assert [run.returncode for run in runs] == [0, 0], runs[-1].stdout[-3000:]
+    assert ["ANSIBALLZ: Creating module" in run.stdout for run in runs] == [True, False], runs[-1].stdout[-3000:]
