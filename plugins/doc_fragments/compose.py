@@ -32,6 +32,13 @@ options:
       - A private directory of this run that contains O(staged_dir) and the files for O(content). It is removed at the
         end, also in check mode. The role P(onebox.stack.compose_stack#role) creates it.
     type: path
+  bundle:
+    description:
+      - The files of O(staged_dir) and those for O(content) as one text, instead of O(staging_dir). The module unpacks
+        it into a private directory, and removes the directory at the end. The lookup
+        P(onebox.stack.stack_bundle#lookup) creates the text.
+    type: str
+    version_added: 0.2.0
   env:
     description:
       - Variables to set in C(.env) in O(project_dir), as a mapping or as JSON. Other variables in it are kept.
@@ -65,7 +72,7 @@ options:
   content:
     description:
       - Data directories that files of the stack are copied to. The files for the first one are in C(content-0) of
-        O(staging_dir), and so on. Nothing is removed there. New files get the owner of the directory.
+        O(staging_dir) or O(bundle), and so on. Nothing is removed there. New files get the owner of the directory.
     type: list
     elements: path
     default: []

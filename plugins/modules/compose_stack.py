@@ -285,8 +285,8 @@ foreign_files:
   type: list
   elements: str
 staging_removed:
-  description: The removed O(staging_dir).
-  returned: if O(staging_dir) is set
+  description: The removed O(staging_dir), or the directory of O(bundle).
+  returned: if O(staging_dir) or O(bundle) is set
   type: str
 last_good:
   description:
@@ -369,6 +369,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils.compose import options, request
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as outcome
+from ansible_collections.onebox.stack.plugins.module_utils.compose.files import bundle
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stack import Stack
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -376,8 +377,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 
 def _run(module: AnsibleModule) -> dict[str, t.Any]:
     world = World.real()
-    with options.removing_staging(module.params) as staging:
-        stack = Stack(options.request_of(module.params, world), world, options.host_of(world))
+    with bundle.unpacked(module.params) as params, options.removing_staging(params) as staging:
+        stack = Stack(options.request_of(params, world), world, options.host_of(world))
         result = stack.preview(tolerate_missing=True) if module.check_mode else stack.converge()
     if module._diff:
         result["diff"] = outcome.diff_text(result)

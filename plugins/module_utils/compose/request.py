@@ -17,6 +17,7 @@ COMMON: dict[str, dict[str, t.Any]] = {
     "project_dir": {"type": "path", "required": True},
     "staged_dir": {"type": "path"},
     "staging_dir": {"type": "path"},
+    "bundle": {"type": "str", "no_log": True},
     "env": {"type": "json", "no_log": True},
     "secrets": {
         "type": "list",
