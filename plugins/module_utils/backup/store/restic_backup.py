@@ -35,7 +35,7 @@ class WaitingBackup:
         directories: the directories to store in addition to the staged files. Links below them are not followed.
 
     Attributes:
-        directories: the directories to store in addition to the staged files.
+        directories: as in the arguments.
         unconfined: the reason why links could not be forbidden, "" when they were.
     """
 
