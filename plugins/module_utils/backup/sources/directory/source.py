@@ -34,8 +34,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.direct
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import (
     find_databases,
     restore,
-    swap,
     server_data,
+    swap,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import (
     tamper as tampering,
