@@ -275,7 +275,7 @@ def main(arguments: list[str]) -> int:
         return 0
     findings = []
     for path in paths:
-        if path.startswith(wanted) if wanted else not path.startswith(style_words.PENDING):
+        if path.startswith(wanted) if wanted else not path.startswith(style_words.PENDING + style_words.KEPT):
             findings += check_file(path, (ROOT / path).read_text())
     lines = [str(finding) for finding in findings]
     if not wanted:

@@ -134,7 +134,7 @@ steps:
 data:
   description:
     - For each of O(data), its sha256, its state (move, moved, or there if an earlier run imported it), its counts
-      (found) and the path or name of the previous data (aside).
+      (found) and the path or name of the previous data (C(aside)).
   returned: success
   type: list
   elements: dict

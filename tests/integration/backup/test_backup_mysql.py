@@ -144,7 +144,7 @@ def test_damage_of_a_dump_is_found(database):
     report = selftest.self_test(database.context())
     assert report["error"] == ""
     caught = "; ".join(row["damage"] for row in report["controls"] if row["caught"])
-    assert "cut, checksum not asked" in caught
+    assert "cut, without the checksum" in caught
     assert "one altered row of MySQL" in caught
 
 

@@ -60,7 +60,7 @@ def test_volume_that_no_source_names_is_a_warning(name, words):
         SourceSpec("d", "redis", container="blog-app-1"),
     ],
 )
-def test_volume_of_a_source_is_no_warning(spec):
+def test_volume_of_a_source_causes_no_warning(spec):
     assert found(container("app", "blog_data"), specs=[spec]) == []
 
 

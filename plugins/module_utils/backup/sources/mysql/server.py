@@ -97,7 +97,7 @@ class Server:
         self.query(f"DROP DATABASE IF EXISTS {ident(name)}; CREATE DATABASE {ident(name)} {words};")
 
     def not_transactional(self, name: str) -> list[str]:
-        """Tables of which a dump is no snapshot while others write to them."""
+        """Tables whose dump is not a snapshot while others write to them."""
         rows = self.query(
             "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND "
             f"TABLE_SCHEMA = {literal(name)} AND ENGINE NOT IN ('InnoDB', 'ROCKSDB') ORDER BY 1;"
@@ -112,7 +112,7 @@ class Server:
             if user in _OWN_ACCOUNTS:
                 continue
             name = literal(user) if is_role == "Y" else f"{literal(user)}@{literal(host)}"
-            # Some hashes of MySQL hold bytes that are no text.
+            # Some hashes of MySQL hold bytes that are not text.
             hashes = "" if self.maria else "SET print_identified_with_as_hex = ON; "
             made = [[f"CREATE ROLE {name}"]] if is_role == "Y" else self.query(f"{hashes}SHOW CREATE USER {name};")
             found[name] = [row[0] for row in [*made, *self.query(f"SHOW GRANTS FOR {name};")]]

@@ -26,7 +26,7 @@ _COLUMNS = """SELECT c.TABLE_NAME, c.COLUMN_NAME, c.DATA_TYPE FROM information_s
 def controls(test: SelfTest, source: Source) -> None:
     """Cut a dump, and change one row of the restored server."""
     largest = max(source.artefacts, key=lambda artefact: artefact.size)
-    test.restored(source, f"{largest.path} cut, checksum not asked", {largest.path: test.cut})
+    test.restored(source, f"{largest.path} cut, without the checksum", {largest.path: test.cut})
     _alter_row(test, source)
 
 

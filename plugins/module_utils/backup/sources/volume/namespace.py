@@ -44,13 +44,13 @@ class Namespace:
 
     Args:
         state: the state directory of the stack.
-        patience: seconds that the work may take without an end.
+        timeout: limit of the work in seconds.
     """
 
-    def __init__(self, state: State, world: World, patience: float) -> None:
+    def __init__(self, state: State, world: World, timeout: float) -> None:
         self._state = state
         self._world = world
-        self._patience = patience
+        self._timeout = timeout
 
     @classmethod
     def of(cls, context: Context) -> Namespace:
@@ -89,7 +89,7 @@ class Namespace:
                 except BackupError as error:
                     return {"error": str(error), "kind": type(error).__name__}
 
-            answer = foreign.in_child(child, what, self._patience, self._state, self._world)
+            answer = foreign.in_child(child, what, self._timeout, self._state, self._world)
         if not answer:
             raise SourceError(
                 f"the process that worked on {what} in Podman's user namespace died. Check the log of the kernel for a "

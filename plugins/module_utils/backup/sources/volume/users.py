@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stop the containers that use a volume while it is replaced, and start them again.
 
-A container keeps the directory that it was started with: one that runs would go on writing to the previous copy.
+A container keeps the directory that it was started with: a running one would continue to write to the previous copy.
 """
 
 from __future__ import annotations
