@@ -95,7 +95,7 @@ def test_numbers_and_truth_values_of_yaml_become_words_of_systemd():
 
 
 def test_setting_that_is_not_known_is_refused():
-    with pytest.raises(JobError, match="ExecStartPre: this key of a unit is not known"):
+    with pytest.raises(JobError, match="ExecStartPre: the collection cannot write this key of a unit"):
         scheduled.units(job(service=[{"ExecStartPre": "/bin/true"}]))
 
 

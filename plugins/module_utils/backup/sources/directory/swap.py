@@ -64,7 +64,7 @@ class Replacement:
         """Replace the target. :func:`settle` finishes an interrupted replacement.
 
         Args:
-            ``aside``: the name for the previous content, in the same directory.
+            aside: the name for the previous content, in the same directory.
 
         Returns:
             The path of the previous content, "" for none.
@@ -196,13 +196,13 @@ def _stage_of(parent: beneath.Directory, target: str) -> str:
 
 def _safe_above(parent: beneath.Directory, target: str) -> str:
     """The nearest directory above ``target``, on the mount of ``parent``, that only root and this user can change."""
-    path = _path(parent)
+    whole = _path(parent)
     wanted = _mount(parent.descriptor)
     found = ""
     descriptor = os.open("/", _DIRECTORY)
     try:
         path = "/"
-        for part in ["", *[each for each in path.split("/") if each]]:
+        for part in ["", *[each for each in whole.split("/") if each]]:
             if part:
                 following = os.open(part, _DIRECTORY, dir_fd=descriptor)
                 os.close(descriptor)
@@ -216,7 +216,7 @@ def _safe_above(parent: beneath.Directory, target: str) -> str:
     if not found:
         raise RestoreRefused(
             f"{target}: others can write to every directory above it on its file system, and could redirect the "
-            f"restore. Run chown root {path} && chmod go-w {path} for the time of the restore, or restore with "
+            f"restore. Run chown root {whole} && chmod go-w {whole} for the time of the restore, or restore with "
             "--into a directory of root's and copy the files; nothing was changed"
         )
     return found
