@@ -60,11 +60,11 @@ class Replacement:
         if not self._changing or self.fresh in ((0, 0), self._changing):
             trees.remove_tree(self.stage)
 
-    def move_in(self, aside: str) -> str:
+    def move_in(self, saved_as: str) -> str:
         """Replace the target. :func:`settle` finishes an interrupted replacement.
 
         Args:
-            aside: the name for the previous content, in the same directory.
+            saved_as: the name for the previous content, in the same directory.
 
         Returns:
             The path of the previous content, "" for none.
@@ -72,7 +72,7 @@ class Replacement:
         name = os.path.basename(self.target)
         previous = ""
         self._changing = self.fresh
-        note = {"aside": aside, "fresh": list(self._changing)}
+        note = {"aside": saved_as, "fresh": list(self._changing)}
         self._stage.replace(_RECORD, json.dumps(note).encode(), 0o600, durable=True)
         if self._parent.exists(name):
             try:
@@ -80,10 +80,10 @@ class Replacement:
             except OSError as error:
                 if error.errno not in _NO_EXCHANGE:
                     raise
-                previous = _put_aside(self._parent, name, self._parent, aside)
+                previous = _put_aside(self._parent, name, self._parent, saved_as)
                 self._stage.rename(TREE, self._parent, name)
             else:
-                previous = _put_aside(self._stage, TREE, self._parent, aside)
+                previous = _put_aside(self._stage, TREE, self._parent, saved_as)
         else:
             self._stage.rename(TREE, self._parent, name)
         files.sync(self._parent.descriptor)
