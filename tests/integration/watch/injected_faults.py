@@ -19,7 +19,7 @@ import time
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
-from ansible_collections.onebox.stack.plugins.module_utils.backup import declaration, rehearse, run, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, run, status
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 DAY = 86400.0
@@ -58,12 +58,12 @@ class Host:
         path = self.folder / "shop.json"
         path.write_text(json.dumps(found))
         self.stack["backup"] = str(path)
-        context = contexts.make(declaration.parse(found), World.real())
+        context = contexts.make(configuration.parse(found), World.real())
         run.backup(context)
         if rehearsed:
-            rehearse.rehearse(contexts.make(declaration.parse(found), World.real()))
-            status.check(contexts.make(declaration.parse(found), World.real()))
-        return contexts.make(declaration.parse(found), World.real())
+            rehearse.rehearse(contexts.make(configuration.parse(found), World.real()))
+            status.check(contexts.make(configuration.parse(found), World.real()))
+        return contexts.make(configuration.parse(found), World.real())
 
     def note(self, name: str) -> pathlib.Path:
         """A note of the backup runner."""

@@ -53,7 +53,7 @@ def declared(**source):
 
 @pytest.mark.parametrize("source", [{}, {"volume": "data", "volume_name": "x"}])
 def test_source_without_one_name_of_its_volume_is_refused(source):
-    with pytest.raises(ConfigError, match="give either volume .* or volume_name"):
+    with pytest.raises(ConfigError, match="set either volume .* or volume_name"):
         declared(**source)
 
 

@@ -80,8 +80,8 @@ def test_several_hosts_without_a_limit_are_refused(hosts: Hosts, name: str) -> N
 def test_several_hosts_need_the_name_of_each_stack(hosts: Hosts, name: str) -> None:
     output = hosts.play(name, "-l", "one,two", "-e", '{"confirm": "Stack One"}')
     flat = " ".join(output.split())
-    assert "on two, give the name of its stack, as in -e confirm=Stack Two" in flat
-    assert "on one, give" not in flat
+    assert "on two, set the name of its stack, as in -e confirm=Stack Two" in flat
+    assert "on one, set" not in flat
 
 
 @BOTH
@@ -92,7 +92,7 @@ def test_yes_all_answers_for_all_hosts(hosts: Hosts, name: str) -> None:
 @BOTH
 def test_missing_name_removes_nothing(hosts: Hosts, name: str) -> None:
     output = hosts.play(name, "-l", "one")
-    assert "Nothing was done" in output
+    assert "Nothing was changed" in output
     assert not confirmed(name, output)
 
 
