@@ -295,13 +295,13 @@ class PodmanCli(Engine):
         if not wanted:
             return []
         try:
-            rows = json.loads(self._call("container", "inspect", *wanted))
-        except NotFound:
+            text = self._call("container", "inspect", *wanted)
+        except NotFound as error:
             if names:
                 raise
-            # One was removed between the list and the inspection. The second query covers the others.
-            wanted = self._ids(project)
-            rows = json.loads(self._call("container", "inspect", *wanted)) if wanted else []
+            # Some were removed between the list and the inspection. Podman prints the others nevertheless.
+            text = t.cast(process.CommandError, error.__cause__).result.stdout
+        rows = json.loads(text or "[]")
         return sorted((parse_inspect(row) for row in rows), key=lambda container: container.name)
 
     def _ids(self, project: str | None) -> list[str]:

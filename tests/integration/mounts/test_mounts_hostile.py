@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import os
 import pathlib
 import subprocess
@@ -12,7 +13,8 @@ import typing as t
 from dataclasses import replace
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, NotFound
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, NotFound, PodmanCli
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, Mount
 from mounts_lab import Lab, command, proof
 
@@ -191,3 +193,23 @@ def test_engine_that_restarts_in_between(docker_lab: Lab) -> None:
     assert docker_lab.proof(name)["ok"]
     docker_lab.engine._connection.sock.close()  # type: ignore[attr-defined]
     assert docker_lab.proof(name)["ok"]
+
+
+@pytest.mark.parametrize("lab", ["podman"], indirect=True)
+def test_containers_that_are_removed_after_each_list_are_left_out(lab: Lab) -> None:
+    """On a busy host, each list may name a container that the inspection no longer finds."""
+    real = World.real()
+    kept = lab.create()
+
+    def run(argv: t.Sequence[str], **options: t.Any) -> t.Any:
+        if "ps" not in argv:
+            return real.run(argv, **options)
+        removed = lab.create()
+        answer = real.run(argv, **options)
+        lab.cli("rm", "-f", removed)
+        return answer
+
+    engine = PodmanCli(dataclasses.replace(real, run=run))
+    assert kept in [container.name for container in engine.containers()]
+    with pytest.raises(NotFound):
+        engine.containers(names=[kept, "obx-mounts-removed"])

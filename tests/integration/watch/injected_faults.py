@@ -18,8 +18,8 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, run, status
+from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 DAY = 86400.0
