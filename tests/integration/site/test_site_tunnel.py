@@ -133,4 +133,4 @@ def test_port_that_is_taken_here_is_an_error_that_says_so(box):
 def test_another_word_is_refused(box):
     result = box("-e", "tunnel=opne")
     assert result.returncode != 0
-    assert "give show, open or close" in result.stdout + result.stderr
+    assert "set it to show, open or close" in result.stdout + result.stderr
