@@ -63,6 +63,7 @@ class Inspection:
         outside: the networks and volumes that are not as declared.
         sources: the facts of each bind source; empty with a virtual machine.
         places: the data map of the running containers, as ``bind_mount_verify`` returns it.
+        listening: the listening sockets of this host; empty without an engine.
         unsafe: problems of mounts that a restart would fix, but must not, because a container could redirect it.
     """
 
@@ -79,6 +80,7 @@ class Inspection:
     sources: t.Mapping[str, SourceFacts] = field(default_factory=dict)
     unsafe: tuple[Problem, ...] = ()
     places: t.Sequence[t.Mapping[str, t.Any]] = ()
+    listening: t.Sequence[ports.Listener] = ()
 
 
 def find_engine(request: Request, world: World) -> Engine:
@@ -179,6 +181,7 @@ class Inspector:
             at_sources,
             tuple(unsafe),
             places,
+            gathered.listening,
         )
 
     def _locate(self, staging: Staging | None) -> Source:
@@ -290,7 +293,7 @@ class Inspector:
         if engine is not None:
             problems += self._outside(seen, engine)
             problems += declaration.occupied(
-                seen.model, seen.rows, seen.facts.containers, engine.containers, ports.listeners(), ports.owner
+                seen.model, seen.rows, seen.facts.containers, engine.containers, seen.listening, ports.owner
             )
             problems += source_links.problems(seen.model, engine, self._world)
             present = seen.facts.containers

@@ -9,6 +9,7 @@ import concurrent.futures
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import ports
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
@@ -28,7 +29,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.resources impo
 
 @dataclass
 class Gathered:
-    """The model of ``tool``, and the containers, images, networks and volumes to compare it with."""
+    """The model of ``tool``, and the containers, images, networks, volumes and taken ports to compare it with."""
 
     tool: Driver
     model: Model
@@ -36,6 +37,7 @@ class Gathered:
     images: images.Images = field(default_factory=dict)
     outside: resources.Found = field(default_factory=resources.Found)
     names: t.Mapping[str, t.Mapping[str, str]] = field(default_factory=dict)
+    listening: list[ports.Listener] = field(default_factory=list)
 
 
 def gather(
@@ -73,7 +75,9 @@ def gather(
         found: images.Images = {}
         networks: list[Network] = []
         names: dict[str, dict[str, str]] = {}
+        listening: list[ports.Listener] = []
         if engine is not None:
+            listening = ports.listeners()
             try:
                 containers = project_containers(engine, request.name)
                 # The images of containers are mostly the declared ones.
@@ -86,7 +90,7 @@ def gather(
     if lost is not None:
         raise lost
     tool = tool.with_env(model.placeholders)
-    gathered = Gathered(tool, model, containers, found, resources.Found(known=memory.outside), names)
+    gathered = Gathered(tool, model, containers, found, resources.Found(known=memory.outside), names, listening)
     if engine is not None:
         wanted = [service.image for service in model.services.values() if service.image not in found]
         gathered.images.update(images.look(engine, wanted, world))
