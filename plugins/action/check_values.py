@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.onebox.stack.plugins.plugin_utils import value_files, variable_names
+from ansible_collections.onebox.stack.plugins.plugin_utils import payloads, value_files, variable_names
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
-# As Compose looks for them.
+# In the order in which Compose searches for them.
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 # What 2.19 and later, and what earlier releases call a value behind !vault.
 _ENCRYPTED = ("EncryptedString", "AnsibleVaultEncryptedUnicode")
@@ -31,6 +32,9 @@ class ActionModule(ActionBase):
             *_stack(str(given.get("stack") or ""), str(given.get("source") or ""), given.get("files") or []),
         ]
         result.update(changed=False, problems=problems)
+        # The next play gathers the facts. Without the copy, that only takes longer.
+        with contextlib.suppress(OSError):
+            payloads.here(payloads.SETUP).restore()
         if problems:
             result.update(failed=True, msg="\n".join(problems))
         return result

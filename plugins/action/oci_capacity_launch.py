@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The capacity launcher runs on the controller, so that a wait of days shows its progress and ends well on Ctrl-C."""
+"""The capacity launcher runs on the controller, so that a wait of days shows its progress, and Ctrl-C loses nothing."""
 
 from __future__ import annotations
 
@@ -101,10 +101,10 @@ class ActionModule(ActionBase):
             with InterruptibleSleep(world) as waiting:
                 result.update(self._work(params, dataclasses.replace(world, sleep=waiting.sleep)))
         except Interrupted:
-            result.update(failed=True, msg=f"interrupted; the same command goes on from {params['state_file']}")
+            result.update(failed=True, msg=f"interrupted; the same command continues from {params['state_file']}")
         except CallFailed as failed:
             unused, rule = errors.classify(failed.answer, launch=False)
-            text = errors.explain(failed.answer, rule, f"Asking about {params['name']}")
+            text = errors.explain(failed.answer, rule, f"The query for {params['name']}")
             result.update(failed=True, msg=text, last_error=failed.answer.as_result())
         except OneboxError as error:
             result.update(failed=True, msg=str(error), ended=isinstance(error, FinalAnswer), **self._facts())
@@ -154,7 +154,7 @@ class ActionModule(ActionBase):
             self._notifier = notify.Notifier(post, state.notified, display.warning)
         if params["mode"] == "block" and (state.instance is None or not state.instance.running):
             display.display(
-                f"[{state.name}] the launch may take days. Ctrl-C is safe at any time: the same command goes on from "
+                f"[{state.name}] the launch may take days. Ctrl-C is safe at any time: the same command continues from "
                 f"{params['state_file']}"
             )
         runner = launcher.Launcher(context)
@@ -168,11 +168,11 @@ class ActionModule(ActionBase):
         changes: dict[str, t.Any] = {}
         text = outcome.text
         if outcome.captured is None and params["mode"] == "block":
-            # Whoever waits for an instance (a shell, make, cron) must not go on as if there were one.
+            # Whoever waits for an instance (a shell, make, cron) must not continue as if there were one.
             changes["failed"] = True
             text += (
                 f". The next request comes after max_duration ({params['max_duration']:g} s). Nothing is lost: the "
-                f"same command goes on from {params['state_file']}; mode tick and a timer go on by themselves"
+                f"same command continues from {params['state_file']}; mode tick with a timer continues by itself"
             )
         if context.warnings:
             changes["warnings"] = context.warnings
@@ -222,7 +222,7 @@ class ActionModule(ActionBase):
         return {
             **self._facts(),
             "changed": True,
-            "msg": f"would ask for {target.size} in {', '.join(context.domains)}",
+            "msg": f"would request {target.size} in {', '.join(context.domains)}",
             "request": body,
             "diff": {"before": "", "after": shown + "\n"},
         }

@@ -30,22 +30,27 @@ from ansible.plugins.loader import module_utils_loader
 from ansible.release import __version__ as ansible_version
 
 COLLECTION = pathlib.Path(__file__).resolve().parents[2]
+OURS = "ansible_collections.onebox.stack.plugins.modules."
+# Gathers the facts of each run. Packing it takes as long as running it.
+SETUP = "ansible.modules.setup"
 # States of the code whose payloads are kept: that of the last run, and those of other checkouts and environments.
 KEPT_STATES = 4
 
 
 class Payloads:
-    """The payloads of one module.
+    """The payloads of some modules.
 
     Args:
-        module: its name without the collection.
+        modules: their names with the package.
         used: the directory in which ansible-core caches payloads for the present run.
         kept: the directory for payloads of all states of the code.
         sources: directories with the code of all payloads.
     """
 
-    def __init__(self, module: str, used: pathlib.Path, kept: pathlib.Path, sources: t.Iterable[pathlib.Path]) -> None:
-        self._pattern = f"ansible_collections.onebox.stack.plugins.modules.{module}-*"
+    def __init__(
+        self, modules: t.Iterable[str], used: pathlib.Path, kept: pathlib.Path, sources: t.Iterable[pathlib.Path]
+    ) -> None:
+        self._patterns = [f"{module}-*" for module in modules]
         self._used = used
         self._all = kept
         self._kept = kept / _state(sources)
@@ -54,13 +59,13 @@ class Payloads:
         """Copy kept payloads to the cache of this run, unless another user could have written them."""
         if not (_is_private(self._all) and _is_private(self._kept)):
             return
-        for path in self._kept.glob(self._pattern):
+        for path in self._in(self._kept):
             if _is_private(path) and not (self._used / path.name).exists():
                 _copy(path, self._used)
 
     def keep(self) -> None:
         """Keep payloads that ansible-core packed in this run, and remove those of the oldest states of the code."""
-        packed = [path for path in self._used.glob(self._pattern) if path.suffix != ".lock"]
+        packed = [path for path in self._in(self._used) if path.suffix != ".lock"]
         missing = [path for path in packed if not (self._kept / path.name).exists()]
         if not missing:
             return
@@ -74,15 +79,18 @@ class Payloads:
         for path in states[:-KEPT_STATES]:
             shutil.rmtree(path, ignore_errors=True)
 
+    def _in(self, folder: pathlib.Path) -> list[pathlib.Path]:
+        return [path for pattern in self._patterns for path in folder.glob(pattern)]
+
 
 class KeptPayloadAction(NormalAction):
-    """Runs a module as ansible-core does, with its payload kept between runs."""
+    """Runs a module as ansible-core does, with its payload, and that of the facts, kept between runs."""
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         payloads = None
         # Packing is always possible: without space or rights for the copy, the run only takes longer.
         with contextlib.suppress(OSError):
-            payloads = here(self._task.action.rpartition(".")[2])
+            payloads = here(OURS + self._task.action.rpartition(".")[2], SETUP)
             payloads.restore()
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         if payloads:
@@ -91,14 +99,15 @@ class KeptPayloadAction(NormalAction):
         return result
 
 
-def here(module: str) -> Payloads:
-    """The payloads of a module of this collection, for this run of ansible-playbook."""
-    core = pathlib.Path(ansible.__file__).resolve().parent / "module_utils"
+def here(*modules: str) -> Payloads:
+    """The payloads of modules of this collection or of ansible-core, for this run of ansible-playbook."""
+    core = pathlib.Path(ansible.__file__).resolve().parent
     # Directories in which users replace module_utils of ansible-core.
     others = [pathlib.Path(path) for path in module_utils_loader._get_paths(subdirs=False)]
-    sources = [COLLECTION / "plugins/modules", COLLECTION / "plugins/module_utils", core, *others]
+    own = [COLLECTION / "plugins/modules", COLLECTION / "plugins/module_utils"]
+    sources = [*own, core / "modules", core / "module_utils", *others]
     return Payloads(
-        module,
+        modules,
         used=pathlib.Path(constants.DEFAULT_LOCAL_TMP) / "ansiballz_cache",
         kept=pathlib.Path(constants.config.get_config_value("ANSIBLE_HOME")) / "onebox.stack" / "payloads",
         sources=sources,
