@@ -5,7 +5,8 @@
 
 OBX_BENCH_FILES (default 20000) small files and OBX_BENCH_MIB (default 300) of large ones; the aims are stated for
 100000 and 1024: within 1.3 times bare restic for unchanged large files, within 1.15 times for small ones, less than
-60 MB of memory for the runner. Bare restic neither hashes files for a later comparison nor looks at what it wrote.
+60 MB of memory for the runner. Bare restic neither hashes files for a later comparison nor reads the written data
+again.
 """
 
 from __future__ import annotations

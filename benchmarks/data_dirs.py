@@ -95,7 +95,7 @@ def against_the_loop(place: pathlib.Path) -> None:
 
 
 def bare(paths: list[str]) -> None:
-    """Open, look, create and set right what must be, close: what the module asks of the kernel, and nothing else."""
+    """Open, inspect, create, correct and close directories: the system calls of the module, and no others."""
     for path in paths:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a service more costs a run of the role that finds nothing to do, from 5 to 50 services. Needs the testbed.
 
-The whole of it: files compared, plan, lock, gate, the proof of each mount as the process that runs, a set compared.
+The whole of it: files compared, plan, lock, health gate, the proof of each mount as the process that runs, a set
+compared.
 """
 
 from __future__ import annotations

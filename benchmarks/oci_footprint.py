@@ -1,4 +1,4 @@
-"""What a launch loop costs: requests sent for one attempt, memory while it waits, seconds until a killed one goes on.
+"""What a launch loop costs: requests sent for one attempt, memory while it waits, seconds until a killed one continues.
 
 All real: ansible-playbook, Oracle's SDK, and the fake cloud on loopback, which counts what arrives. The other side is
 what a task of oracle.oci.oci_compute_instance does for one launch: the SDK's client with its default retry strategy
@@ -20,7 +20,7 @@ import tempfile
 import time
 import typing as t
 
-BENCHMARK = "OCI: POSTs for one attempt against the SDK's default, memory while waiting, time to go on after a kill"
+BENCHMARK = "OCI: POSTs for one attempt against the SDK's default, memory while waiting, time to continue after a kill"
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "testbed" / "oci"), str(ROOT / "tests" / "testbed")]
@@ -126,11 +126,11 @@ def main() -> None:
             for _unused in range(KILLS):
                 kill(process)
                 process = loop.start()
-                resumed.append(until(process, "going on after 1 attempt"))
+                resumed.append(until(process, "continuing after 1 attempt"))
                 used.append(processor_seconds(process.pid))
             kill(process)
             if server.posts() != own:
-                problems.append("a killed launch loop asked again before its time")
+                problems.append("a killed launch loop sent a request before its time")
             posts_of_the_sdk(server.endpoint, account.config_file)
             theirs = server.posts() - own
     # What else runs on the machine can only add to it, so the fastest counts.
@@ -138,12 +138,12 @@ def main() -> None:
     print(f"OCI footprint: {own} POST for one attempt, {theirs} by the SDK's default retries")
     print(f"waiting holds {held:.0f} MB (limit {MEMORY_MB:.0f})")
     print(
-        f"goes on {took:.2f} s after a kill -9, from the start of ansible-playbook; {min(used):.2f} s of that is "
+        f"continues {took:.2f} s after a kill -9, from the start of ansible-playbook; {min(used):.2f} s of that is "
         f"processor time; median {statistics.median(resumed):.2f} s (limit {RESUME_SECONDS:.0f} s)"
     )
     problems += [f"{own} POSTs for one attempt"] if own != 1 else []
     problems += ["too much memory"] if held > MEMORY_MB else []
-    problems += ["too slow to go on"] if took > RESUME_SECONDS else []
+    problems += ["too slow to continue"] if took > RESUME_SECONDS else []
     if problems:
         sys.exit("; ".join(problems))
 

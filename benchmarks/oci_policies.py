@@ -1,6 +1,6 @@
 """Waiting policies side by side: 500 random histories of 30 days of capacity and throttling, the same for everybody.
 
-Nobody outside Oracle knows how capacity and throttling really behave, so the histories vary widely around what people
+No published source says how capacity and throttling behave, so the histories vary widely around what people
 reported: throttled after three launches in 35 seconds, at one request a minute sometimes, in loops of seconds nearly
 always; capacity that comes back for minutes to an hour, every few hours to every ten days. Restriction of accounts,
 the worst that was reported of eager loops, is not modelled: it would only hurt the others.
@@ -37,8 +37,8 @@ from oci_simulation import DAY, Clock, Run  # noqa: E402
 from oci_world import World  # noqa: E402
 
 HORIZON = 30 * DAY
-# It asks every minute, one domain after the other. With a single domain that is five times for our once, and whoever
-# keeps five minutes between two requests cannot be as early.
+# It sends a request every minute, one domain after the other. With a single domain that is five times for our once, and
+# whoever keeps five minutes between two requests cannot be as early.
 LATER = "mohankumarpaluru"
 
 
@@ -58,7 +58,7 @@ class History:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was asked, so that the next policy meets the same month."""
+        """Forget the requests, so that the next policy meets the same month."""
         self._tokens, self._seen, self._blocked = float(self._burst), 0.0, 0.0
         self.requests = self.throttled = 0
 
@@ -104,7 +104,7 @@ Policy = t.Callable[[History, random.Random, float], float]
 
 
 class Month(Run):
-    """The launcher without its disk and its talk: nobody kills it here."""
+    """The launcher without its state file and its messages: no test kills it here."""
 
     def _save(self, current: t.Any) -> None:
         self.events.clear()
@@ -229,7 +229,7 @@ def lead(own: t.Sequence[Outcome], other: t.Sequence[Outcome]) -> tuple[float, f
 def verdict(name: str, own: t.Sequence[Outcome], other: t.Sequence[Outcome], later: bool) -> tuple[bool, str]:
     """Whether ours meets fewer 429s than a peer at no more requests, and is no later; and that in words.
 
-    ``later``: being later than this one is no broken promise.
+    ``later``: being later than this one is not a broken promise.
     """
     difference, low, high = lead(own, other)
     throttled, theirs = (sum(one.throttled for one in outcomes) for outcomes in (own, other))

@@ -52,7 +52,8 @@ def measure(services: int, deployed: bool = True) -> tuple[float, float]:
     """Milliseconds of a plan and of one ``config``, for a stack of that many services.
 
     Args:
-        deployed: whether it runs. Otherwise it is a stranger's: with files beside it, and images that are not here.
+        deployed: whether it runs. Otherwise it is a stranger's: with files next to it, and images that are not
+            on this host.
     """
     with tempfile.TemporaryDirectory(prefix="obx-compose-bench-") as folder:
         lab = Lab(backend(), f"obx-compose-bench-{services}", pathlib.Path(folder))

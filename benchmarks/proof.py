@@ -1,6 +1,6 @@
 """The mount proof against what one would do instead: a canary file by ``docker exec``, per container and per mount.
 
-The floor is the least that any proof must do, written without a function too many: ask the engine for each container,
+The floor is the least that any proof must do, written without a function too many: query the engine for each container,
 read its mount table, and compare device and inode of source and destination for each mount.
 """
 
@@ -42,7 +42,7 @@ def seconds(*works: t.Callable[[], object]) -> list[float]:
 
 
 def canary(name: str, destinations: t.Sequence[str]) -> None:
-    """What people do: write a file through the container, look for it, remove it."""
+    """The usual test by hand: write a file through the container, find it on the host, remove it."""
     script = "; ".join(
         f"echo x > {place}/.canary && cat {place}/.canary && rm {place}/.canary" for place in destinations
     )

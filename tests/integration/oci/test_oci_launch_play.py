@@ -234,7 +234,7 @@ def test_max_duration_reached_fails_with_the_full_result(play: Play, server: Ser
     assert (result["failed"], result["captured"], result["changed"], result["attempts"]) == (True, False, False, 1)
     assert result["last_error"]["message"] == "Out of host capacity."
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", result["next_attempt_at"])
-    says = f"after max_duration (5 s). Nothing is lost: the same command goes on from {play.state}; mode tick"
+    says = f"after max_duration (5 s). Nothing is lost: the same command continues from {play.state}; mode tick"
     assert says in result["msg"]
 
 

@@ -233,7 +233,7 @@ def test_max_duration_reached_fails_with_the_command_to_continue(site: Site, ser
     # The failure is the last output on the screen, as text and not as data.
     last = " ".join(out.rpartition("oci-vm failed at: ")[2].split())
     assert last.startswith("onebox.stack.oci_instance : Launch the instance not captured after 1 attempt: 500 Internal")
-    assert f"Nothing is lost: the same command goes on from {site.folder}/state/coinpilot-ins.json" in last
+    assert f"Nothing is lost: the same command continues from {site.folder}/state/coinpilot-ins.json" in last
     assert "Traceback" not in out
     assert not site.captured.exists()
 
