@@ -14,6 +14,7 @@ import tarfile
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 
 # Larger stacks are copied by rsync, which transfers only differences.
 MOST_BYTES = 1024 * 1024
@@ -101,7 +102,7 @@ def _entries(folders: t.Sequence[Folder], excludes: t.Sequence[str]) -> t.Iterat
     for folder in folders:
         source = folder.source
         # With a slash at the end, a link to a folder is followed.
-        path = os.path.realpath(source) if source.endswith("/") else source
+        path = realpath(source) if source.endswith("/") else source
         try:
             status = os.lstat(path)
         except OSError as error:

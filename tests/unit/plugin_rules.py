@@ -67,6 +67,7 @@ RULES = {
     "locks": Only(
         ("fcntl.flock", "fcntl.lockf"), ("module_utils/core/lock.py",), "lock by core.lock.held or directory_held"
     ),
+    "real paths": Only(("os.path.realpath",), ("module_utils/core/paths.py",), "use core.paths.realpath"),
     "archives": Only(("zipfile", "zipapp"), ("module_utils/core/zipapp.py",), "build the archive by core.zipapp"),
     "http": Only(
         ("urllib.request", "http.client"),

@@ -141,6 +141,11 @@ def test_plugins_keep_the_rule(sources: Sources, rule: str) -> None:
             "plugins/module_utils/mac/a.py:2: uses fcntl.flock. Instead, lock by core.lock.held or directory_held.",
         ),
         (
+            "real paths",
+            {"module_utils/mounts/a.py": "import os\nos.path.realpath('/')"},
+            "plugins/module_utils/mounts/a.py:2: uses os.path.realpath. Instead, use core.paths.realpath.",
+        ),
+        (
             "archives",
             {"module_utils/mac/a.py": "import zipfile"},
             "plugins/module_utils/mac/a.py:1: uses zipfile. Instead, build the archive by core.zipapp.",

@@ -45,6 +45,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.secrecy impor
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import databases, discover
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
@@ -364,7 +365,7 @@ class Inspector:
 
 def _content(reader: Reader, model: Model, judge_builds: bool) -> dict[str, Content]:
     """The digests of the files of each service."""
-    written = {os.path.realpath(path) for path in declaration.written_to(model)}
+    written = {realpath(path) for path in declaration.written_to(model)}
     content = {
         name: reader.content(service, model.variables, model.project_dir, written)
         for name, service in model.services.items()

@@ -19,6 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.request impor
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.boot import Host
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
@@ -47,7 +48,7 @@ def request_of(params: t.Mapping[str, t.Any], world: World) -> Request:
         "project_dir": os.path.normpath(params["project_dir"]),
         "env": _variables(params["env"]),
         "content": _content(params),
-        "staged_dir": os.path.realpath(params["staged_dir"]) if params["staged_dir"] else "",
+        "staged_dir": realpath(params["staged_dir"]) if params["staged_dir"] else "",
         "rules": declaration.Rules(
             tuple(params["required_env"]),
             tuple(params["public_ports"]),

@@ -21,6 +21,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 
 CHUNK = 1 << 20
 _SCRATCH = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)-[^.]{8}\.tmp")
@@ -106,7 +107,7 @@ def replace(path: str, data: bytes, mode: int = 0o600, *, durable: bool, owner: 
                 os.unlink(scratch)
             raise
         if durable:
-            sync_directory(os.path.realpath(folder))
+            sync_directory(realpath(folder))
     except OSError as error:
         raise error_of("write", path, error) from error
 

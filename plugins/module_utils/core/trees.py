@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 from ansible_collections.onebox.stack.plugins.module_utils.core.files import FileError
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -217,7 +218,7 @@ def is_mount_point(path: str) -> bool:
     """Whether a file system or a bind mount is mounted at ``path``."""
     if os.path.ismount(path):
         return True
-    place = os.fsencode(os.path.realpath(path))
+    place = os.fsencode(realpath(path))
     try:
         with open("/proc/self/mountinfo", "rb") as stream:
             points = [line.split(b" ")[4] for line in stream]

@@ -12,6 +12,7 @@ import stat
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.dirs.request import Parts, join
 
 # O_PATH needs only search permission. Without it (macOS), read permission is needed as well.
@@ -97,7 +98,7 @@ class Cursor:
             with contextlib.suppress(OSError):
                 mode = os.stat(name, dir_fd=here.fd, follow_symlinks=False).st_mode
                 if stat.S_ISLNK(mode):
-                    target = os.path.realpath(path)
+                    target = realpath(path)
                     return WalkError(f"{path} is a symbolic link, and its target can change. Set {target} instead.")
                 if not stat.S_ISDIR(mode):
                     return WalkError(f"{path} exists and is not a directory. Move it away.")

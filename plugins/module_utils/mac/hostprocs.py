@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import ps
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 _PYTHON = re.compile(r"(?:^|/)[Pp]ython[\d.]*$")
@@ -116,7 +117,7 @@ def find(
     spare = ps.family(os.getpid() if me is None else me, listed)
     wanted = [re.compile(one) for one in patterns]
     kept = [re.compile(one) for one in keep]
-    real = [os.path.realpath(root) for root in roots]
+    real = [realpath(root) for root in roots]
     candidates = [
         one
         for one in listed

@@ -14,6 +14,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Row, Table, unescape
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.syscalls import Node
@@ -140,7 +141,7 @@ class HostView:
         try:
             descriptor = os.open(source, syscalls.O_PATH | os.O_CLOEXEC)
         except OSError as error:
-            return Host(error=error.errno or errno.EIO, real=os.path.realpath(source), absent_disk=self._disk(source))
+            return Host(error=error.errno or errno.EIO, real=realpath(source), absent_disk=self._disk(source))
         try:
             node = syscalls.look_at(descriptor)
             real = os.readlink(f"/proc/self/fd/{descriptor}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
     CONFIG_FILES_LABEL,
@@ -32,7 +33,7 @@ def mismatches(
 
 
 def _same(found: str, wanted: str) -> bool:
-    return bool(found) and os.path.realpath(found) == os.path.realpath(wanted)
+    return bool(found) and realpath(found) == realpath(wanted)
 
 
 def _same_files(found: str, folder: str, wanted: t.Sequence[str]) -> bool:
@@ -41,8 +42,8 @@ def _same_files(found: str, folder: str, wanted: t.Sequence[str]) -> bool:
     # A comma separates them, and may also be part of a name: then the whole text decides.
     if found == ",".join(wanted):
         return True
-    paths = [os.path.realpath(os.path.join(folder, one)) for one in found.split(",")]
-    return paths == [os.path.realpath(one) for one in wanted]
+    paths = [realpath(os.path.join(folder, one)) for one in found.split(",")]
+    return paths == [realpath(one) for one in wanted]
 
 
 def _row(container: Container, label: str, wanted: str, found: str) -> dict[str, t.Any]:

@@ -13,6 +13,7 @@ import os
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import beneath
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
@@ -71,7 +72,7 @@ class ForeignLinks:
                 if mount.type in ("bind", "volume") and mount.read_write and mount.source not in ("", "/")
             }
         )
-        real = subprocess_pool.each(os.path.realpath, written, _SECONDS, self._world)
+        real = subprocess_pool.each(realpath, written, _SECONDS, self._world)
         return sorted({*written, *(place for place in real if isinstance(place, str) and place != "/")})
 
 

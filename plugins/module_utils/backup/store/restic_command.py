@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.backup.configuration import RepositorySpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 OLDEST = (0, 18)
@@ -56,7 +57,7 @@ class Restic:
         if program is None:
             return []
         status = os.stat(program)
-        return [os.path.realpath(program), status.st_size, status.st_mtime_ns, status.st_ino]
+        return [realpath(program), status.st_size, status.st_mtime_ns, status.st_ino]
 
     def run(
         self,

@@ -14,6 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_s
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.proposals import needs, owner, paths
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 
 Images = t.Mapping[str, t.Optional[t.Mapping[str, t.Any]]]
 
@@ -82,12 +83,12 @@ def missing_directories(model: Model, source: Source, derive: bool, images: Imag
 
 
 def _inside(path: str, source: Source) -> bool:
-    deploy_dir, real = os.path.realpath(source.project_dir), os.path.realpath(path)
+    deploy_dir, real = realpath(source.project_dir), realpath(path)
     return real == deploy_dir or real.startswith(deploy_dir + os.sep)
 
 
 def _is_deploy_dir(path: str, source: Source) -> bool:
-    return os.path.realpath(path) == os.path.realpath(source.project_dir)
+    return realpath(path) == realpath(source.project_dir)
 
 
 def _directory(bind: Bind, service: Service, inside: bool, images: Images) -> Missing | None:

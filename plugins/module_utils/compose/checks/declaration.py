@@ -20,6 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_s
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, moved
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
     CONFIG_FILES_LABEL,
     WORKING_DIR_LABEL,
@@ -185,13 +186,13 @@ def foreign(project: str, project_dir: str, containers: t.Sequence[Container]) -
 
     Compose itself would silently replace them.
     """
-    ours = os.path.realpath(project_dir)
+    ours = realpath(project_dir)
     found: dict[str, list[str]] = {}
     for container in containers:
         theirs = container.labels.get(WORKING_DIR_LABEL, "")
         if not theirs:
             continue
-        if os.path.realpath(theirs) != ours:
+        if realpath(theirs) != ours:
             found.setdefault(theirs, []).append(container.name)
         elif container.labels.get(CONFIG_FILES_LABEL) == "-":
             found.setdefault("standard input", []).append(container.name)

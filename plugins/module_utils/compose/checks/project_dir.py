@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import MARKER
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files, state_file
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 
 # Directories that are shared. A directory below them may belong to one stack.
 _SHARED = (
@@ -107,7 +108,7 @@ def content_problems(directory: str) -> list[Problem]:
 
 def _places(directory: str) -> set[str]:
     """The names of the directory. On systems that link their directories, /bin is also /usr/bin."""
-    return {os.path.normpath(directory), os.path.realpath(directory)}
+    return {os.path.normpath(directory), realpath(directory)}
 
 
 def _system(places: t.Collection[str]) -> str:
@@ -138,7 +139,7 @@ def _other_stacks(name: str, places: t.Collection[str], project_dir: str, state_
         if other == name or not os.path.isdir(folder):
             continue
         known = [str(state_file.load(folder).get("project_dir") or ""), deployed_files.load(folder).project_dir]
-        for theirs in sorted({os.path.realpath(each) for each in known if each and os.path.isdir(each)}):
+        for theirs in sorted({realpath(each) for each in known if each and os.path.isdir(each)}):
             if any(_within(place, [theirs]) or _within(theirs, [place]) for place in places):
                 message = (
                     f"is, contains or lies in {theirs}, which belongs to stack {other}. {_ADVICE} If {other} is no "
@@ -149,7 +150,7 @@ def _other_stacks(name: str, places: t.Collection[str], project_dir: str, state_
 
 def _markers(name: str, project_dir: str) -> t.Iterator[Problem]:
     """Stacks with their state in another directory, found by the marker in their deploy directory."""
-    place = os.path.realpath(project_dir)
+    place = realpath(project_dir)
     above = [place]
     while above[-1] != "/":
         above.append(os.path.dirname(above[-1]))

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
@@ -42,5 +42,5 @@ def problems(model: Model, engine: Engine, world: World) -> list[Problem]:
         )
         for service in model.services.values()
         for bind in service.binds
-        if (link := links.find(bind.source, os.path.realpath(bind.source)))
+        if (link := links.find(bind.source, realpath(bind.source)))
     ]

@@ -8,11 +8,11 @@ The engine would silently create an empty directory of that name inside the mach
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm import shares
 
@@ -24,7 +24,7 @@ def problems(model: Model, machine: shares.Machine, world: World) -> list[Proble
     shared = shares.shares(machine, world, _SECONDS)
     if shared is None:
         return []
-    roots = [root for pair in shared for root in (pair[1], os.path.realpath(pair[0]))]
+    roots = [root for pair in shared for root in (pair[1], realpath(pair[0]))]
     return [
         Problem(
             "vm_not_shared",
@@ -39,5 +39,5 @@ def problems(model: Model, machine: shares.Machine, world: World) -> list[Proble
 
 
 def _below(path: str, roots: t.Iterable[str]) -> bool:
-    places = {path, os.path.realpath(path)}
+    places = {path, realpath(path)}
     return any(place == root or place.startswith(root.rstrip("/") + "/") for place in places for root in roots)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ansible_collections.onebox.stack.plugins.module_utils.compose.data import declared
 from ansible_collections.onebox.stack.plugins.module_utils.compose.data.declared import Mounted
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import anonymous_volumes
@@ -83,7 +84,7 @@ def candidates(
 def _same(old: Mounted, new: Mounted) -> bool:
     if old.name and new.name:
         return old.name == new.name
-    return bool(new.source) and os.path.realpath(old.source) == os.path.realpath(new.source)
+    return bool(new.source) and realpath(old.source) == realpath(new.source)
 
 
 def _hidden(service: str, container: Container, mount: Mounted, present: t.Sequence[Mounted]) -> list[Move]:
@@ -111,7 +112,7 @@ def _home_moved(
     if mount is None or not old or mount.kind == places.TMPFS:
         return []
     here = replace(mount, target=new_home.path, source=declared.on_host(mount, new_home.path))
-    if here.source and os.path.realpath(here.source) == os.path.realpath(old):
+    if here.source and realpath(here.source) == realpath(old):
         return []
     return [Move(service, container, new_home.path, old, here, before.path)]
 

@@ -12,6 +12,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.data import d
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS
@@ -53,7 +54,7 @@ def warnings(
     same = {
         owner: volumes
         for owner, volumes in others.items()
-        if set(volumes) == set(missing) and _directory(state_dir, owner) in ("", os.path.realpath(model.project_dir))
+        if set(volumes) == set(missing) and _directory(state_dir, owner) in ("", realpath(model.project_dir))
     }
     known = moved.states(
         sorted(filter(None, (declared.directory_of(one) for each in same.values() for one in each.values()))), world
@@ -82,4 +83,4 @@ def _warning(project: str, owner: str, full: t.Sequence[Volume], engine: str) ->
 def _directory(state_dir: str, project: str) -> str:
     """The directory that a stack of this name was deployed from, "" without a record."""
     found = state_file.load(os.path.join(state_dir, project)).get("project_dir")
-    return os.path.realpath(str(found)) if found else ""
+    return realpath(str(found)) if found else ""

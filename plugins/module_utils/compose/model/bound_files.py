@@ -16,6 +16,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import short_syntax
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import Bind
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 
 # A service with this label reads changed files by itself.
 RELOAD_LABEL = "onebox.reload"
@@ -65,7 +66,7 @@ def configuration(service: Service, project_dir: str, written: t.Iterable[str]) 
         # A watch rule defines the reaction to changed files. The action sync leaves it to the application.
         if any(_below(bind.source, each) for each in watched):
             continue
-        real = os.path.realpath(bind.source)
+        real = realpath(bind.source)
         # What a service can write to itself and comes with the stack counts as it was shipped, see digests.Reader.
         if bind.read_only and any(_below(real, each) for each in written):
             continue
@@ -76,7 +77,7 @@ def configuration(service: Service, project_dir: str, written: t.Iterable[str]) 
 
 def belongs(path: str, project_dir: str) -> bool:
     """Whether ``path`` is in the deploy directory."""
-    return _below(os.path.realpath(path), os.path.realpath(project_dir))
+    return _below(realpath(path), realpath(project_dir))
 
 
 def _below(path: str, folder: str) -> bool:

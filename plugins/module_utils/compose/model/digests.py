@@ -20,6 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model import 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.dockerignore import Ignore
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import FileRef, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import MARKER
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 
 # Only files that never change the result of a build or the behaviour of a service.
 _RESTART_ACTIONS = ("restart", "sync+restart")
@@ -142,7 +143,7 @@ class Reader:
         inside = bound_files.belongs(source, base)
         if os.path.isdir(top) and not inside:
             return None  # a directory outside of the stack holds data
-        prefix = os.path.relpath(os.path.realpath(source), os.path.realpath(base))
+        prefix = os.path.relpath(realpath(source), realpath(base))
 
         def ours(name: str) -> bool:
             # All staged files belong to the stack: files that only the deploy directory has are skipped.

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
 from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 
 # A file with the name of the stack that the deploy directory belongs to.
 MARKER = ".onebox-stack"
@@ -66,7 +67,7 @@ class Source:
             return path
         found = moved(path, self.project_dir, self.staged)
         # podman-compose prints paths with symbolic links resolved.
-        return found if found != path else moved(path, os.path.realpath(self.project_dir), self.staged)
+        return found if found != path else moved(path, realpath(self.project_dir), self.staged)
 
     def named(self, path: str) -> str:
         """The path in the stack of a file that is read at ``path``; the reverse of :meth:`place`."""

@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
 Diff = dict[str, dict[str, t.Any]]
@@ -144,7 +145,7 @@ def _mount_text(source: str, read_only: bool) -> str:
 
 
 def _same_path(one: str, other: str) -> bool:
-    return os.path.normpath(one) == os.path.normpath(other) or os.path.realpath(one) == os.path.realpath(other)
+    return os.path.normpath(one) == os.path.normpath(other) or realpath(one) == realpath(other)
 
 
 def _ports(diff: Diff, service: Service, container: Container) -> None:

@@ -21,6 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import MARKER
 from ansible_collections.onebox.stack.plugins.module_utils.compose.running.projects import Project
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 
 _SKIPPED = frozenset((".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", "venv", ".terraform"))
 _MOST_FILES = 2000
@@ -56,7 +57,7 @@ def pack(project: Project, data: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[str
             "machine with the inventory and run new_stack.yml."
         )
     written = {
-        os.path.realpath(os.path.join(project.folder, os.path.relpath(row["path"], project.working_dir)))
+        realpath(os.path.join(project.folder, os.path.relpath(row["path"], project.working_dir)))
         for row in data
         if row["kind"] == "bind" and row["folder"] and not row["read_only"]
     }
@@ -88,11 +89,11 @@ def _walk(folder: str, written: t.Container[str], left: dict[str, str]) -> t.Ite
         kept = []
         for each in sorted(folders):
             path = os.path.join(top, each)
-            if os.path.realpath(path) in written:
+            if realpath(path) in written:
                 left[os.path.relpath(path, folder)] = "data: containers write to it"
             elif each not in _SKIPPED and not os.path.islink(path):
                 kept.append(each)
-        folders[:] = kept if os.path.realpath(top) not in written or top == folder else []
+        folders[:] = kept if realpath(top) not in written or top == folder else []
         for each in sorted(names):
             yield os.path.join(top, each)
 

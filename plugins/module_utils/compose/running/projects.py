@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, MARKER
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
     CONFIG_FILES_LABEL,
@@ -163,7 +164,7 @@ def folders_without_containers(known: t.Collection[str], searched: t.Sequence[st
         known: directories of projects with containers.
         searched: patterns of directories.
     """
-    real = {os.path.realpath(each) for each in known if each}
+    real = {realpath(each) for each in known if each}
     found: dict[str, str] = {}
     number = 0
     for pattern in searched:
@@ -171,7 +172,7 @@ def folders_without_containers(known: t.Collection[str], searched: t.Sequence[st
             number += 1
             if number > _MOST_FOLDERS:
                 return sorted(found.values())
-            place = os.path.realpath(folder)
+            place = realpath(folder)
             if place not in real and _usual(folder):
                 found.setdefault(place, folder)
     return sorted(found.values())

@@ -17,6 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.scaffold import copy, propose, read, values, write
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import discover
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
@@ -100,8 +101,8 @@ def _checked(order: Order) -> None:
         )
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", order.host):
         raise ComposeError(f"host: {order.host!r} is not a name for a host of the inventory.")
-    target = os.path.realpath(os.path.join(order.stacks, order.name))
-    if os.path.realpath(order.origin) == target:
+    target = realpath(os.path.join(order.stacks, order.name))
+    if realpath(order.origin) == target:
         raise ComposeError(f"from: {order.origin} is the folder that would be written. Name the project's own folder.")
 
 

@@ -25,6 +25,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.state import 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 from ansible_collections.onebox.stack.plugins.module_utils.core.beneath import open_directory
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
 
@@ -288,12 +289,9 @@ def declared_files(source: Source, model: Model, ours: t.Collection[str] | None)
 
 def _below(source: Source, place: str) -> str | None:
     """``place`` relative to the deploy directory, None where it is not below it. Links on the way are resolved."""
-    if place in source.instead.values():
-        place = os.path.realpath(source.named(place))
-    else:
-        place = os.path.realpath(source.place(place))
+    place = realpath(source.named(place)) if place in source.instead.values() else realpath(source.place(place))
     for base in filter(None, (source.staged, source.project_dir)):
-        relative = os.path.relpath(place, os.path.realpath(base))
+        relative = os.path.relpath(place, realpath(base))
         if relative != ".." and not relative.startswith("../"):
             return relative
     return None

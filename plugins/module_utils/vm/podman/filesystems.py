@@ -17,6 +17,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
 
@@ -57,7 +58,7 @@ def of(path: str, *, system: str, world: World) -> FileSystem:
     Raises:
         MachineError: the file system cannot be found out.
     """
-    real = os.path.realpath(path)
+    real = realpath(path)
     try:
         if system == "darwin":
             mounts = parse_mount(world.run(["/sbin/mount"], timeout=20.0).stdout)

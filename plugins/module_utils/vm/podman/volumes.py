@@ -9,12 +9,12 @@ created, and a single requested volume replaces all defaults.
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.vm.errors import MachineError
 
 # Mounting over these breaks the guest. podman refuses them from 5.5 on; 5.4.2 accepts them and the guest does not boot.
@@ -91,9 +91,7 @@ def parse(text: str, environ: t.Mapping[str, str]) -> Volume:
     return Volume(source.rstrip("/") or "/", target, "ro" in options)
 
 
-def same(
-    left: t.Iterable[Volume], right: t.Iterable[Volume], realpath: t.Callable[[str], str] = os.path.realpath
-) -> bool:
+def same(left: t.Iterable[Volume], right: t.Iterable[Volume], realpath: t.Callable[[str], str] = realpath) -> bool:
     """Whether two sets share the same directories; links in sources are followed (macOS: /tmp is /private/tmp)."""
 
     def key(volumes: t.Iterable[Volume]) -> set[tuple[str, str, bool]]:

@@ -26,6 +26,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.compos
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Source
 from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files, trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 
 if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.backup.capture import Capturer
@@ -107,7 +108,7 @@ def _read(path: str) -> tuple[bytes, os.stat_result]:
     """A file of the stack and its status. Only links that root made are followed."""
     if beneath.foreign_link(path):
         raise SourceError(f"{path}: {beneath.foreign_link(path)} is a link that root did not create. Name its target")
-    real = os.path.realpath(path)
+    real = realpath(path)
     try:
         with beneath.open_directory(os.path.dirname(real)) as folder:
             descriptor = folder.open(os.path.basename(real), os.O_RDONLY | os.O_NONBLOCK)

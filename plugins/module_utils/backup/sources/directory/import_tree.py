@@ -20,6 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.direct
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.imports import FileImport, note_import
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 
 
 class TreeImport(FileImport):
@@ -29,8 +30,8 @@ class TreeImport(FileImport):
         super().__init__(context, spec, file, scratch)
         if not os.path.isdir(file) or os.path.islink(file):
             raise MigrationError(f"{file} is not a directory")
-        target = os.path.realpath(spec.path)
-        real = os.path.realpath(file)
+        target = realpath(spec.path)
+        real = realpath(file)
         if os.path.commonpath([target, real]) in (target, real):
             raise MigrationError(f"{file} and {spec.path} contain each other. Copy it to another directory first")
         got = self._read("list", archive=False)

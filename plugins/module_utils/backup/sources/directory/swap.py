@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import RestoreRefused
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import folders
 from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files, trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 
 PREFIX = ".onebox-restore-"
 TREE = "tree"
@@ -226,7 +227,7 @@ def _path(directory: beneath.Directory) -> str:
     """The path of an open directory without links."""
     with contextlib.suppress(OSError):
         return os.readlink(f"/proc/self/fd/{directory.descriptor}")
-    return os.path.realpath(directory.path)
+    return realpath(directory.path)
 
 
 def _mount(descriptor: int) -> tuple[int, str]:

@@ -11,6 +11,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.containers imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS
 from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import Volume
 
@@ -127,7 +128,7 @@ def directory(volume: Volume, spec: SourceSpec) -> str:
             f"{what} is a mount of {device or volume.options['type']} that exists only while a container uses it. "
             "Start the stack, or back up that directory with kind: directory"
         )
-    return os.path.realpath(volume.mountpoint)
+    return realpath(volume.mountpoint)
 
 
 def _every(cli: Cli) -> list[Volume]:

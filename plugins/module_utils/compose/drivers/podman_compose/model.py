@@ -32,12 +32,13 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model i
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.core import dotenv
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 
 def model_of(tool: Driver, source: Source, world: World) -> Model:
-    real = os.path.realpath(source.project_dir)
-    if os.path.realpath(os.path.dirname(source.files[0])) != os.path.realpath(source.read_dir):
+    real = realpath(source.project_dir)
+    if realpath(os.path.dirname(source.files[0])) != realpath(source.read_dir):
         message = (
             f"podman-compose uses the directory of the first compose file as the project directory, and that is not "
             f"{source.project_dir}. Move the file, or use docker compose"
