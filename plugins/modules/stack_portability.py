@@ -67,6 +67,14 @@ options:
     description: The module fails if the score of a target is lower. V(0) only reports.
     type: int
     default: 0
+  render:
+    description:
+      - Also return the stack as files for this target, in RV(files). V(swarm) is a stack file for
+        C(docker stack deploy).
+      - The files can contain secrets. Set C(no_log) for the task.
+    type: str
+    choices: [none, swarm]
+    default: none
 seealso:
   - module: onebox.stack.compose_stack
   - module: onebox.stack.compose_stack_info
@@ -142,13 +150,20 @@ text:
   returned: always
   type: list
   elements: str
+files:
+  description:
+    - The rendered files, with C(path) and C(content). Paths are relative to one directory.
+    - Variables whose values do not appear in a compose file are in separate files with the ending C(.env).
+  returned: if O(render) is not V(none)
+  type: list
+  elements: dict
 """
 
 import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.onebox.stack.plugins.module_utils.compose.portability import check, table
+from ansible_collections.onebox.stack.plugins.module_utils.compose.portability import check, rendering, table
 from ansible_collections.onebox.stack.plugins.module_utils.core.module import run_module
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
@@ -165,6 +180,7 @@ def _run(module: AnsibleModule) -> dict[str, t.Any]:
         provider_path=given["provider_path"],
         targets=tuple(given["targets"]),
         minimum_score=given["minimum_score"],
+        render="" if given["render"] == "none" else given["render"],
     )
     return {"changed": False, **check.check(order, World.real())}
 
@@ -187,6 +203,7 @@ def main() -> None:
                 "default": list(table.TARGETS),
             },
             "minimum_score": {"type": "int", "default": 0},
+            "render": {"type": "str", "choices": ["none", *rendering.RENDERERS], "default": "none"},
         },
     )
 

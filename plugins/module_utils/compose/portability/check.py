@@ -12,6 +12,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers impor
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.config import texts_of
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import env_file, environment
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import locate
+from ansible_collections.onebox.stack.plugins.module_utils.compose.portability import rendering
 from ansible_collections.onebox.stack.plugins.module_utils.compose.portability.assess import Assessment, assess
 from ansible_collections.onebox.stack.plugins.module_utils.compose.portability.table import TARGETS
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -28,6 +29,7 @@ class Order:
         provider: the compose tool, see ``drivers/find.py``.
         targets: the orchestrators to compare with.
         minimum_score: a lower score of any target is a failure.
+        render: the target to render files for, see ``rendering.py``; "" for none.
     """
 
     name: str
@@ -39,24 +41,27 @@ class Order:
     provider_path: str | None = None
     targets: tuple[str, ...] = TARGETS
     minimum_score: int = 0
+    render: str = ""
 
 
 def check(order: Order, world: World) -> dict[str, t.Any]:
     """Report what other orchestrators would drop, refuse or change. Changes nothing.
 
     Returns:
-        ``project``, ``findings``, ``services``, ``score``, ``text``. With a score below the minimum also ``failed``
-        and ``msg``.
+        ``project``, ``findings``, ``services``, ``score``, ``text``; with ``render`` also ``files``. With a score below
+        the minimum also ``failed`` and ``msg``.
 
     Raises:
         BadStack: files are missing, or the compose tool refuses them.
         ComposeError: no compose tool fits.
+        RenderError: the stack cannot be rendered.
     """
     source = locate(order.name, order.project_dir, order.files, order.env_file, order.profiles)
     env = environment.clean(world.environ, env_file.names(source))
     tool = drivers.find(order.provider, None, env, world, executable=order.provider_path)
     model = tool.resolve(source, world)
-    found = assess(model, texts_of(source.files), order.targets)
+    texts = texts_of(source.files)
+    found = assess(model, texts, order.targets)
     score = {target: found.score(target) for target in found.verdicts}
     result: dict[str, t.Any] = {
         "project": order.name,
@@ -65,6 +70,9 @@ def check(order: Order, world: World) -> dict[str, t.Any]:
         "score": score,
         "text": found.lines(),
     }
+    if order.render:
+        rendered = rendering.render(order.render, model, texts, assess(model, texts), world)
+        result["files"] = [{"path": each.path, "content": each.content} for each in rendered]
     low = [f"{target} {percent} %" for target, percent in score.items() if percent < order.minimum_score]
     if low:
         result["failed"] = True
