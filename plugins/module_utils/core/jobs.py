@@ -62,6 +62,9 @@ def unit(sections: t.Mapping[str, t.Sequence[Setting]], comment: str = "") -> st
             - ``LoadCredential``: names of credentials and absolute paths, each pair for one line.
             - ``Description`` and ``#``, a comment: any text. It becomes one line: characters that cannot be printed
               become spaces.
+            - Keys of the sections ``Container``, ``Network`` and ``Volume``, from which Podman makes a service: see
+              podman-systemd.unit(5). ``Exec`` and ``PodmanArgs`` are lists of words, ``Environment`` and ``Label`` are
+              names with values, and all others are a text or a list with a text for each line.
             - Every other known key: a word or more of systemd's own, as text, or as a list that is joined by spaces.
 
             A key without values is left out.
@@ -72,7 +75,7 @@ def unit(sections: t.Mapping[str, t.Sequence[Setting]], comment: str = "") -> st
     """
     blocks = []
     for name, settings in sections.items():
-        lines = [line for key, value in settings for line in _lines(key, value)]
+        lines = [line for key, value in settings for line in _lines(key, value, name)]
         blocks.append("".join(f"{line}\n" for line in (f"[{name}]", *lines)))
     return (f"# {_one_line(comment)}\n" if comment else "") + "\n".join(blocks)
 
@@ -142,10 +145,12 @@ def _check_plist(where: str, value: t.Any) -> None:
         raise JobError(f"{where}: {type(value).__name__} cannot be written to a property list. Remove it.")
 
 
-def _lines(key: str, value: Value) -> list[str]:
+def _lines(key: str, value: Value, section: str) -> list[str]:
     if key == "#":
         return [f"# {_one_line(_text(key, value))}"]
     rule = _words if key in _WORDS else _RULES.get(key)
+    if section in _QUADLET:
+        rule = _QUADLET_RULES.get(key, _each_line) if key in _QUADLET[section] else None
     if rule is None:
         raise JobError(f"{key}: the collection cannot write this key of a unit. Remove it.")
     return [f"{key}={text}" for text in rule(key, value)]
@@ -280,6 +285,48 @@ def _escaped(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def _arguments(key: str, value: Value) -> list[str]:
+    """Words that Podman's generator copies into a command line."""
+    words = _list(key, value)
+    for number, word in enumerate(words, 1):
+        _check(f"{key}: word {number}", word, _NOT_IN_WORD)
+    return [" ".join(_quoted(word, _escaped).replace("$", "$$") for word in words)] if words else []
+
+
+def _each_pair(key: str, value: Value) -> list[str]:
+    return [line for name, text in _pairs(key, value, r"[^\s=\"'\\]+") for line in _arguments(key, [f"{name}={text}"])]
+
+
+def _each_line(key: str, value: Value) -> list[str]:
+    """Texts that Podman's generator copies without looking for quotes or escapes."""
+    lines = [value] if isinstance(value, str) else _list(key, value)
+    for line in lines:
+        _check(f"{key}: {shown(line)}", line, _NOT_IN_LINE)
+        if not line or line != line.strip() or line[0] in "\"'" or line[-1] in "\"'" or _continues(line):
+            raise JobError(
+                f"{key}: {shown(line)} cannot be written, because Podman would drop its first or last character."
+            )
+    return [line.replace("%", "%%").replace("$", "$$") for line in lines]
+
+
+_QUADLET_RULES: dict[str, _Rule] = {
+    "Environment": _each_pair,
+    "Exec": _arguments,
+    "Label": _each_pair,
+    "PodmanArgs": _arguments,
+}
+# The keys of Podman 4.4 for which the collection has a use, by section.
+_QUADLET: dict[str, frozenset[str]] = {
+    "Container": frozenset(
+        {
+            *_QUADLET_RULES,
+            *("AddCapability", "AddDevice", "ContainerName", "DropCapability", "EnvironmentFile", "Image", "Network"),
+            *("Notify", "PublishPort", "Secret", "Tmpfs", "User", "Volume"),
+        }
+    ),
+    "Network": frozenset({"Driver", "Gateway", "IPRange", "Internal", "Label", "NetworkName", "PodmanArgs", "Subnet"}),
+    "Volume": frozenset({"Label", "PodmanArgs", "VolumeName"}),
+}
 _RULES: dict[str, _Rule] = {
     "Description": _description,
     "Environment": _environment,
@@ -319,6 +366,8 @@ _WORDS: frozenset[str] = frozenset(
         "ProtectProc",
         "ProtectSystem",
         "RandomizedDelaySec",
+        "Requires",
+        "Restart",
         "RemainAfterExit",
         "RestrictAddressFamilies",
         "RestrictNamespaces",

@@ -11,13 +11,14 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images
 from ansible_collections.onebox.stack.plugins.module_utils.compose.portability.assess import Assessment
+from ansible_collections.onebox.stack.plugins.module_utils.compose.quadlet import render as quadlet
 from ansible_collections.onebox.stack.plugins.module_utils.compose.render.parts import File, Stack
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import render as swarm
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import discover
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 
-RENDERERS: t.Mapping[str, t.Callable[[Stack], list[File]]] = {"swarm": swarm.render}
+RENDERERS: t.Mapping[str, t.Callable[[Stack], list[File]]] = {"swarm": swarm.render, "quadlet": quadlet.render}
 # Larger files are data, and no orchestrator accepts them as a secret or a config.
 _MOST_BYTES = 1 << 20
 
