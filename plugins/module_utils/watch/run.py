@@ -222,7 +222,9 @@ def load_notes(config: Config, world: World) -> Notes:
     for path in (config.notes, *_spare(config, world)):
         with contextlib.suppress(ValueError, RecursionError, files.FileError):
             data = json.loads(files.read_text(path) or "{}")
-            if isinstance(data, dict) and data.get("version") == VERSION:
+            # In memory, another watch of the same name may have notes.
+            own = path == config.notes or (isinstance(data, dict) and data.get("state_dir") == config.state_dir)
+            if own and isinstance(data, dict) and data.get("version") == VERSION:
                 found.append(data)
     return max(found, key=lambda notes: float(notes.get("at") or 0), default={})
 
@@ -235,7 +237,7 @@ def save(config: Config, notes: Notes, found: Facts, world: World) -> str:
     Returns:
         Why the state directory cannot be written, "" when it can.
     """
-    notes["version"] = VERSION
+    notes.update(version=VERSION, state_dir=config.state_dir)
     data = json.dumps(notes).encode()
     try:
         files.make_directories(config.state_dir, 0o700)

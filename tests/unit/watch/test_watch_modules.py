@@ -24,7 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.watch import cli, con
 from ansible_collections.onebox.stack.plugins.module_utils.watch.judge.commands import Commands
 from ansible_collections.onebox.stack.plugins.module_utils.watch.model import Finding, WatchError
 from ansible_collections.onebox.stack.plugins.module_utils.watch.probe import host as probe
-from examples_runner import run_examples, run_tasks
+from examples_runner import examples, run_examples, run_tasks, with_words
 from watch_facts import NOW
 from watch_hosts import document, hosts
 
@@ -117,6 +117,17 @@ def test_notes_survive_a_state_directory_that_cannot_be_written(
         assert [row["code"] for row in document["findings"]] == (["disk_no_data"] if number else [])
 
 
+def test_notes_in_memory_of_another_watch_with_the_same_name_are_not_read(
+    tmp_path: pathlib.Path, declared: dict[str, t.Any]
+) -> None:
+    (tmp_path / "other").write_text("not a directory")
+    world = World(**{**vars(World.real()), "uid": 1000, "environ": {"XDG_RUNTIME_DIR": str(tmp_path)}})
+    other = config.parse({**declared, "state_dir": str(tmp_path / "other")})
+    cli.once(other, world)
+    assert run.load_notes(other, world)["at"] > 0
+    assert run.load_notes(config.parse(declared), world) == {}
+
+
 def test_damaged_notes_begin_again(tmp_path: pathlib.Path, declared: dict[str, t.Any]) -> None:
     found = config.parse(declared)
     for text in ("{", "[]", '{"version": 99}', "\xff"):
@@ -183,8 +194,10 @@ def test_examples_of_stack_watch_runner(tmp_path: pathlib.Path) -> None:
     results = run_examples("stack_watch_runner", replace=replace, check=True)
     assert results["Install the watch"]["changed"] is True
     assert not (tmp_path / "etc").exists()
-    assert run_examples("stack_watch_runner", replace=replace)["Install the watch"]["changed"] is True
-    assert run_examples("stack_watch_runner", replace=replace)["Install the watch"]["changed"] is False
+    (task,) = yaml.safe_load(with_words(examples("stack_watch_runner"), replace))
+    results = run_tasks([task, {**task, "name": "Install the watch again"}])
+    assert results["Install the watch"]["changed"] is True
+    assert results["Install the watch again"]["changed"] is False
     for name in ("demo.json", "demo.webhook", "demo.97layer.plan.json"):
         assert stat.S_IMODE(os.stat(tmp_path / "etc" / name).st_mode) == 0o600
     assert "ntfy.sh" not in (tmp_path / "etc" / "demo.json").read_text()
