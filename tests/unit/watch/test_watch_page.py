@@ -13,7 +13,7 @@ import typing as t
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.watch.page import markup, render
 from ansible_collections.onebox.stack.plugins.module_utils.watch.page.style import CSS
-from watch_facts import DAY, NOW, Facts
+from watch_facts import DAY, NOW, Facts, place
 from watch_hosts import HOSTILE, document, hostile, hosts
 
 VOID = {"meta", "br", "line", "rect", "circle", "path", "polyline"}
@@ -100,6 +100,10 @@ def test_page_shows_findings_with_their_commands(parsed: Parsed) -> None:
         "/srv/shop/data2",
         "unverifiable",
         "proven",
+        "Where data lies, 2 of 4 would be lost",
+        "Where data lies: all 3 are kept",
+        "volume without a name",
+        "lost at recreate",
         "environment.LEVEL: − a + b",
         "Backups of the last five weeks",
         "27 Nov: backup, rehearsed",
@@ -120,6 +124,12 @@ def test_page_shows_findings_with_their_commands(parsed: Parsed) -> None:
 )
 def test_page_of_hosts_with_faults_shows_each_part(parsed: Parsed, words: str) -> None:
     assert words in "".join(parsed.text)
+
+
+def test_mount_without_evidence_of_data_is_not_in_the_data_map() -> None:
+    found = document("demo", runs=1)
+    found["stacks"][0]["mounts"]["places"] = [place("web", "/etc/shop", "bind", evidence=["mount"])]
+    assert "Where data lies" not in render.page({"demo": found}, NOW)
 
 
 def test_hostile_texts_stay_text() -> None:
@@ -180,7 +190,7 @@ def test_labels_headings_and_tables_are_complete(parsed: Parsed) -> None:
         if "href" in attributes:
             assert str(attributes["href"])[1:] in identities
         if attributes.get("tabindex") == "0":
-            assert attributes.get("role") == "region"
+            assert attributes.get("role") == "group"
             assert attributes.get("aria-label")
 
 

@@ -79,6 +79,28 @@ def mount(service: str, destination: str, verdict: str = "ok", **changes: t.Any)
     }
 
 
+def place(service: str, path: str, lies: str = "volume", verdict: str = "persistent", **changes: t.Any) -> Facts:
+    """A row of the data map."""
+    lost = verdict.startswith("lost")
+    return {
+        "service": service,
+        "container": f"shop-{service}-1",
+        "path": path,
+        "lies": lies,
+        "verdict": verdict,
+        "source": "" if lies == "memory" else f"/srv/shop{path}",
+        "volume": {"volume": "shop_data", "anonymous": "f" * 64}.get(lies, ""),
+        "destination": "" if lies in ("layer", "memory") else path,
+        "database": "",
+        "evidence": ["open_file"],
+        "files": 12 if lost else None,
+        "at_risk": lost,
+        "fails": False,
+        "message": f"shop-{service}-1 keeps data in {path}" if lost else "",
+        **changes,
+    }
+
+
 def _backup(now: float) -> Facts:
     """The state of backups that all succeeded."""
     good = [{"at": now - 2 * DAY, "ok": True, "seq": 11}]

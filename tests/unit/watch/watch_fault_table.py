@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from watch_facts import DAY, GIB, NOW, STEP, Facts, live, mount, one
+from watch_facts import DAY, GIB, NOW, STEP, Facts, container, live, mount, one, place
 
 Change = t.Callable[[Facts, float], t.Any]
 Pick = t.Callable[[Facts], Facts]
@@ -73,6 +73,14 @@ def _restarts(facts: Facts, now: float) -> None:
     one(facts, "web").update(restarts=max(0, int((now - NOW) / STEP + 100)))
 
 
+def _places(*rows: Facts) -> Change:
+    return STACK(mounts={"rows": [mount("db", "/data")], "places": list(rows)})
+
+
+def _by_hand(facts: Facts, now: float) -> None:
+    live(facts)["containers"].append(container("debug"))
+
+
 def _clock_set(facts: Facts, now: float) -> None:
     facts["uptime"] += 7200.0 if now > NOW else 0.0
 
@@ -97,6 +105,19 @@ FAULTS = [
         "service_missing",
         "site.yml",
         lambda f, n: stack(f)["promise"]["services"]["web"].update(count=2),
+    ),
+    Fault("container made by hand", "drift_undeclared", "docker rm -f shop-debug-1", _by_hand),
+    Fault(
+        "database in a volume without a name",
+        "data_at_risk",
+        "docker stop shop-db-1 && docker cp -a shop-db-1:/var/lib/postgresql/data/. DIRECTORY/",
+        _places(place("db", "/var/lib/postgresql/data", "anonymous", "lost_at_down", fails=True)),
+    ),
+    Fault(
+        "uploads in the container itself",
+        "data_at_risk",
+        "docker cp -a shop-web-1:/app/uploads/. DIRECTORY/",
+        _places(place("web", "/app/uploads", "layer", "lost_at_recreate")),
     ),
     Fault("promise damaged", "promise_no_data", "site.yml", STACK(promise={"error": "is not what a deploy writes"})),
     Fault("unhealthy", "unhealthy", "docker logs --tail 50 shop-web-1", WEB(health="unhealthy")),

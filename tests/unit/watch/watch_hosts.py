@@ -7,15 +7,35 @@ from __future__ import annotations
 
 import copy
 
-from watch_facts import CONFIG, DAY, GIB, HOUR, NOW, STEP, Facts, Watch, container, healthy, live, mount, one
+from watch_facts import CONFIG, DAY, GIB, HOUR, NOW, STEP, Facts, Watch, container, healthy, live, mount, one, place
 from watch_fault_table import FAULTS
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&</style></script><script>alert(2)</script>\u202e\x00"
+LOST_AT_DOWN = (
+    "PostgreSQL in shop-db-1 keeps its data in /var/lib/postgresql/data, in a volume without a name (9 files, 48 MB)."
+    " `down` leaves it behind, and the next `up` starts without it."
+)
+LOST_IN_LAYER = "shop-web-1 keeps data in /app/exports, in the container itself, on no mount (12 files, 3 MB)."
 _SHOWN = (
     *("unhealthy", "crash loop between the runs", "source directory replaced", "mount that cannot be proven"),
     *("env file edited by hand", "rehearsal failed", "disk fills within hours", "log without a limit"),
     *("certificate ends in a week", "unit failed"),
 )
+
+
+def _places(at_risk: bool) -> list[Facts]:
+    """The data map: all is kept, or one database and some uploads are not."""
+    found = [
+        place("db", "/var/lib/postgresql/data", "bind", database="postgresql", evidence=["data_directory", "mount"]),
+        place("web", "/uploads", "volume", volume="shop_uploads", evidence=["mount", "open_file"]),
+        place("worker", "/uploads", "volume", volume="shop_uploads", evidence=["mount", "open_file"]),
+        place("web", "/etc/shop/config.yml", "bind", evidence=["mount"]),
+    ]
+    if at_risk:
+        lost = {"database": "postgresql", "fails": True, "message": LOST_AT_DOWN}
+        found[0] = place("db", "/var/lib/postgresql/data", "anonymous", "lost_at_down", **lost)
+        found.append(place("web", "/app/exports", "layer", "lost_at_recreate", message=LOST_IN_LAYER))
+    return found
 
 
 def document(name: str, faults: tuple[str, ...] = (), runs: int = 40) -> Facts:
@@ -51,14 +71,15 @@ def document(name: str, faults: tuple[str, ...] = (), runs: int = 40) -> Facts:
             more = [
                 mount("web", "/uploads", source="shop_uploads", type="volume"),
                 mount("worker", "/uploads", source="shop_uploads", type="volume"),
-                mount("db", "/var/lib/postgresql/data"),
+                mount("db", "/var/lib/postgresql/data", **({"type": "volume", "source": "f" * 64} if faults else {})),
                 mount("web", "/etc/shop/config.yml"),
             ]
-            stack["mounts"] = (
-                {"rows": [*stack["mounts"]["rows"], *more]} if "rows" in stack["mounts"] else stack["mounts"]
-            )
+            stack["mounts"] = {"rows": [*stack["mounts"]["rows"], *more], "places": _places(bool(faults))}
         if live(facts).get("containers"):
             live(facts)["containers"].append(container("worker", ports=[]))
+            services = stack["promise"].get("services")
+            if services is not None:
+                services["worker"] = {"count": 1, "one_shot": False}
         watch.run(facts)
     found = watch.document
     backup = found["stacks"][0]["backup"]

@@ -21,7 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.watch.model import Fa
 # Findings that need an engine's answer.
 LIVE = (
     *("stack_absent", "service_missing", "service_exited", "service_paused", "unhealthy", "crash_loop"),
-    *("log_unbounded", "image_old", "deploy_stuck"),
+    *("log_unbounded", "image_old", "deploy_stuck", "drift_undeclared"),
 )
 # Restarts within an hour that are a crash loop.
 _LOOP = 3
@@ -74,7 +74,7 @@ def _promised(stack: Stack, live: Facts, promise: Facts, verdicts: Verdicts) -> 
     if promise.get("error"):
         what = f"a missing service of {stack.name} would not be noticed: {one_line(str(promise['error']))}"
         verdicts.add(Finding("promise_no_data", stack.name, what, deploy))
-        verdicts.unknown(("service_missing",), stack.name)
+        verdicts.unknown(("service_missing", "drift_undeclared"), stack.name)
         if not live["containers"]:
             verdicts.add(Finding("stack_absent", stack.name, f"{stack.name} has no container", deploy))
         return
@@ -91,6 +91,18 @@ def _promised(stack: Stack, live: Facts, promise: Facts, verdicts: Verdicts) -> 
         if lacking > 0 and not (row["one_shot"] and counts.get(name)):
             what = f"service {name} of {stack.name} has {counts.get(name, 0)} of {row['count']} containers"
             verdicts.add(Finding("service_missing", f"{stack.name}/{name}", what, deploy))
+    _undeclared(stack, live, services, verdicts)
+
+
+def _undeclared(stack: Stack, live: Facts, services: Facts, verdicts: Verdicts) -> None:
+    """Report containers of services that the last deploy did not declare: made by hand, or left by an older one."""
+    for one in live["containers"]:
+        if one["service"] in services:
+            continue
+        name = shown(one["name"])
+        what = f"container {name} of service {one['service']} was not deployed with {stack.name}"
+        fix = f"{live['engine']['name']} rm -f {name}  # or add the service to the compose file"
+        verdicts.add(Finding("drift_undeclared", f"{stack.name}/{one['name']}", what, fix))
 
 
 def _container(stack: Stack, engine: str, one: Facts, expected: tuple[bool, bool], verdicts: Verdicts) -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.watch.config import Stack
 from ansible_collections.onebox.stack.plugins.module_utils.watch.judge.verdicts import (
@@ -13,9 +15,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.watch.judge.verdicts 
     one_line,
     span,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.watch.model import Facts, Finding
+from ansible_collections.onebox.stack.plugins.module_utils.watch.model import CRITICAL, Facts, Finding
 
-MOUNTS = ("mount_broken", "mount_unverifiable", "mounts_no_data")
+MOUNTS = ("mount_broken", "mount_unverifiable", "mounts_no_data", "data_at_risk")
 PLAN = ("drift", "plan_refused", "plan_no_data")
 BACKUP = ("backup_failed", "backup_old", "backup_damaged", "backup_no_data")
 OFFSITE = ("offsite_old", "offsite_no_data")
@@ -42,6 +44,28 @@ def mounts(stack: Stack, engine: str, found: Facts, verdicts: Verdicts) -> None:
         where = f"{stack.name}/{row['service']}:{row['destination']}"
         what = f"mount {shown(row['destination'])} of {row['service']} is {row['verdict']}: {one_line(row['message'])}"
         verdicts.add(Finding(code, where, what, _mount_fix(engine, row, verdicts.host) or verify))
+    _places(stack, engine, found.get("places") or (), verdicts)
+
+
+def _places(stack: Stack, engine: str, places: t.Sequence[Facts], verdicts: Verdicts) -> None:
+    """Report data that the next ``down`` or recreate would lose. The loss of a database's data is critical."""
+    for row in places:
+        if not row["at_risk"]:
+            continue
+        service, path = row["service"] or row["container"], row["destination"] or row["path"]
+        what = f"data of {service} would be lost: {one_line(row['message'], 600)}"
+        severity = CRITICAL if row["fails"] else ""
+        fix = _save(engine, row, path)
+        verdicts.add(Finding("data_at_risk", f"{stack.name}/{service}:{path}", what, fix, 0.0, severity))
+
+
+def _save(engine: str, row: Facts, path: str) -> str:
+    """The commands that save the data of a row, or what to add where there is none yet."""
+    if not path or row["files"] == 0:
+        return f"add a directory or a named volume at {shown(path or '/data')} to the compose file"
+    name, target = shown(row["container"]), shown(path)
+    copy = f"{engine} stop {name} && {engine} cp -a {name}:{target}/. DIRECTORY/"
+    return f"{copy}  # then mount DIRECTORY at {target} in the compose file"
 
 
 def _mount_fix(engine: str, row: Facts, host: str) -> str:

@@ -82,7 +82,8 @@ def table(caption: str, heads: t.Sequence[str], rows: t.Sequence[t.Sequence[t.An
         ),
         class_="scroll",
         tabindex="0",
-        role="region",
+        # Not a region: the tables of several hosts have the same captions, and landmarks need names of their own.
+        role="group",
         aria_label=caption,
     )
 

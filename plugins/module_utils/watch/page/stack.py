@@ -11,6 +11,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.watch.judge.verdicts 
 from ansible_collections.onebox.stack.plugins.module_utils.watch.model import Facts
 from ansible_collections.onebox.stack.plugins.module_utils.watch.page.calendar import calendar
 from ansible_collections.onebox.stack.plugins.module_utils.watch.page.markup import Html, chip, table, tag
+from ansible_collections.onebox.stack.plugins.module_utils.watch.page.places import places
 
 _MOST = 60
 _HISTORY = 12
@@ -27,6 +28,7 @@ def stack(found: Facts, now: float) -> Html:
         tag("h3", found["name"], tag("span", f" on {words}" if words else "", class_="soft")),
         services(live, now),
         mounts(found["mounts"], live),
+        places(found["mounts"]),
         drift(found["plan"]),
         _backups(found, now),
         history(found["history"]),
@@ -70,7 +72,7 @@ def mounts(found: Facts | None, live: Facts) -> Html | None:
     if found is None:
         return None if live.get("error") else tag("p", chip("none", "mounts not verified"), " A deploy works on it.")
     if found.get("error"):
-        return tag("div", tag("h4", "Data and mounts"), tag("p", chip("critical", "no data"), " ", found["error"]))
+        return tag("div", tag("h4", "Mounts"), tag("p", chip("critical", "no data"), " ", found["error"]))
     by_source: dict[tuple[str, str], list[Facts]] = {}
     for row in found["rows"][: 4 * _MOST]:
         by_source.setdefault((row["type"], row["source"]), []).append(row)
@@ -89,11 +91,11 @@ def mounts(found: Facts | None, live: Facts) -> Html | None:
                 class_="source",
             ),
             tag("ul", [_target(row) for row in rows], class_="targets"),
-            class_="inside",
+            class_="mount",
         )
         for (kind, source), rows in ordered
     ]
-    head = tag("h4", f"Data and mounts: {proven} of {len(found['rows'])} proven")
+    head = tag("h4", f"Mounts: {proven} of {len(found['rows'])} proven")
     return tag("div", head, tag("ul", items, class_="mounts"))
 
 

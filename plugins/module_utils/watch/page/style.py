@@ -109,7 +109,8 @@ del{color:var(--critical);text-decoration:none}ins{color:var(--good);text-decora
 footer{padding-top:.5rem;padding-bottom:2.5rem;font-size:.9rem;color:var(--soft)}
 @media (max-width:40rem){body{font-size:15px}header,main,footer{padding-left:.8rem;padding-right:.8rem}
 .host{padding:1rem .9rem 1.2rem}.mount{grid-template-columns:1fr}.target{grid-template-columns:1.6rem minmax(0,1fr)}
-.targets{margin-top:.4rem}.calendar{width:100%;border-spacing:3px}.calendar td{width:auto}
+.targets{margin-top:.4rem}.calendar{width:100%;table-layout:fixed;border-spacing:3px}
+.calendar td{width:auto;padding:.15rem .2rem}.calendar caption{white-space:normal}
 .services thead,.history thead,.facts thead{position:absolute;width:1px;height:1px;overflow:hidden;
 clip-path:inset(50%)}
 .services tr,.history tr,.facts tr{display:block;border-top:1px solid var(--line);padding:.45rem 0}

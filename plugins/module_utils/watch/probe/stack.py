@@ -30,6 +30,12 @@ _GROWING = ("json-file", "k8s-file")
 _NO_LIMIT = ("", "0", "-1", "0b", "0B", "-1B", "unlimited")
 # One process reads no more of a container's health log than this.
 _OUTPUT = 300
+# The keys of the data map that the watch judges and the page draws.
+_PLACE = (
+    *("service", "container", "path", "lies", "verdict", "source", "volume", "destination", "database", "evidence"),
+    *("files", "at_risk", "fails", "message"),
+)
+_MOST_PLACES = 200
 
 
 def facts(stack: Stack, world: World) -> Facts:
@@ -63,7 +69,7 @@ def promise(stack: Stack, world: World) -> Facts:
 
 
 def mounts(stack: Stack, world: World) -> Facts:
-    """The proof of all mounts of the stack, one row a mount.
+    """The proof of all mounts of the stack, one row a mount, and the data map, one row a path with data.
 
     Raises:
         OneboxError: the proof cannot be made.
@@ -98,7 +104,8 @@ def mounts(stack: Stack, world: World) -> Facts:
         for row in result["missing_mounts"]
         if not row.get("container")
     ]
-    return {"rows": rows, "seconds": result["duration_ms"] / 1000}
+    places = [{key: place[key] for key in _PLACE} for place in result["data_places"][:_MOST_PLACES]]
+    return {"rows": rows, "places": places, "seconds": result["duration_ms"] / 1000}
 
 
 def _container(container: Container, image_created: float) -> dict[str, t.Any]:
