@@ -34,6 +34,23 @@ def test_metrics_of_the_watch_arrive(host, eventually):
     assert (row["metric"]["watch"], row["value"][1]) == ("demo", "1")
 
 
+def test_exporter_reads_the_metrics_of_the_watch_and_of_the_host(host):
+    metrics = host.check_output("curl -sSf --noproxy '*' http://127.0.0.1:9100/metrics")
+    assert 'onebox_watch_ok{watch="demo"} 1' in metrics
+    assert "node_textfile_scrape_error 0" in metrics
+    assert "node_filesystem_avail_bytes{" in metrics
+
+
+def test_alertmanager_holds_the_watchdog_and_joins_no_cluster(host, eventually):
+    def alerts():
+        said = host.check_output("curl -sSf --noproxy '*' http://127.0.0.1:9093/api/v2/alerts")
+        return [(row["labels"]["alertname"], row["receivers"]) for row in json.loads(said)]
+
+    assert eventually(alerts) == [("Watchdog", [{"name": "ping"}])]
+    status = json.loads(host.check_output("curl -sSf --noproxy '*' http://127.0.0.1:9093/api/v2/status"))
+    assert status["cluster"]["status"] == "disabled"
+
+
 def test_every_rule_is_evaluated_without_an_error(host, eventually):
     def rules():
         return [rule for group in query(host, "rules")["groups"] for rule in group["rules"]]
