@@ -105,6 +105,9 @@ def test_rehearsal_compares_and_its_self_test_names_skipped_damages(site):
         "cut dump of MySQL",
         "altered row of MySQL",
         "empty RDB",
+        "cut file of SQLite",
+        "altered row of SQLite",
+        "altered setting of SQLite",
         "altered file of a volume",
     ]
     assert "skipped" not in found  # Ansible would report the task as skipped

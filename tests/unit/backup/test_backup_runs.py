@@ -159,6 +159,9 @@ def test_self_test_finds_its_damage_and_lists_skipped_ones(site):
         "cut dump of MySQL",
         "altered row of MySQL",
         "empty RDB",
+        "cut file of SQLite",
+        "altered row of SQLite",
+        "altered setting of SQLite",
         "altered file of a volume",
     ]
     assert report["ok"] is True

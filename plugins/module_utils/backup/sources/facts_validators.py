@@ -12,6 +12,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.direct
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.mysql import validate_facts as mysql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql import validate_facts as postgresql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis import validate_facts as redis
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.sqlite import validate_facts as sqlite
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.volume import validate_facts as volume
 
 # Facts, the SHA-256 of each file of the source by its path, and the name of the field for messages.
@@ -20,6 +21,7 @@ VALIDATORS: dict[str, Validator] = {
     "postgresql": postgresql.validate,
     "mysql": mysql.validate,
     "redis": redis.validate,
+    "sqlite": sqlite.validate,
     "directory": directory.validate,
     "volume": volume.validate,
     "compose": compose.validate,

@@ -14,6 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.direct
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.mysql.source import MysqlKind
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.postgresql.source import PostgresqlKind
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis.source import RedisKind
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.sqlite.source import SqliteKind
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.volume.source import VolumeKind
 
 
@@ -29,7 +30,7 @@ class _Named(t.Protocol):
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
-    for kind in (PostgresqlKind(), MysqlKind(), RedisKind(), DirectoryKind(), VolumeKind(), ComposeKind())
+    for kind in (PostgresqlKind(), MysqlKind(), RedisKind(), SqliteKind(), DirectoryKind(), VolumeKind(), ComposeKind())
 }
 
 

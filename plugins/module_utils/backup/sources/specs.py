@@ -81,6 +81,7 @@ RULES = {
     "mysql": Rules(_SERVER | {"databases"}, in_container=True),
     "redis": Rules(_SERVER, in_container=True, max_drop_percent=100),
     "directory": Rules(_TREE | {"path"}, takes_path=True),
+    "sqlite": Rules(frozenset({"path"}), takes_path=True),
     "volume": Rules(_TREE | {"volume", "volume_name"}, takes_volume=True),
     "compose": Rules(frozenset({"files"}), takes_files=True, max_drop_percent=100),
 }

@@ -24,7 +24,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
-KINDS = ("postgresql", "mysql", "redis", "directory", "volume", "compose")
+KINDS = ("postgresql", "mysql", "redis", "sqlite", "directory", "volume", "compose")
 MAX_SEQ = 999_999_999
 MAX_BYTES = 1 << 28
 MAX_NUMBER = 1 << 63

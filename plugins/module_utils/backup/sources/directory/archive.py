@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import stat
 import typing as t
-import urllib.parse
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     BackupError,
@@ -31,6 +29,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.direct
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.limits import Limits
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.model import WALK, DirectoryFacts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.walk import Listing
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.sqlite import online
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, trees
 
@@ -142,53 +141,16 @@ def _write_list(found: listing.Listing, take: _Take, staging: str, name: str) ->
 
 def _copy_database(found: Listing, path: str, staging: str, target: str) -> Artefact:
     target_path = trees.private_parents(staging, target)
-    # We create the file, private, before SQLite opens it by name.
-    files.write_new(target_path, b"", durable=False)
     live_path = os.path.join(found.root, path)
     descriptor = found.open_file(path)
     if descriptor is None:
         raise SourceLimit(f"the SQLite file {live_path} changed its type while it was read")
     try:
-        uri = f"file:{urllib.parse.quote(os.fsencode(live_path))}?mode=ro"
-        with (
-            contextlib.closing(sqlite3.connect(uri, uri=True, timeout=60)) as live,
-            contextlib.closing(sqlite3.connect(target_path)) as copy,
-        ):
-            live.execute("PRAGMA schema_version").fetchone()
-            # SQLite opens paths, and a path may have been redirected since the walk.
-            if not _has_open(descriptor):
-                raise SourceLimit(f"the SQLite file {live_path} was replaced during the walk. Check for a link")
-            live.backup(copy)
-            (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
-            (mode,) = live.execute("PRAGMA journal_mode").fetchone()
-            copy.execute("PRAGMA journal_mode = DELETE")
-            if mode == "wal":
-                copy.execute("PRAGMA journal_mode = WAL")  # the log is removed when it is closed
-    except sqlite3.Error as error:
-        raise SourceLimit(f"the SQLite file {live_path} cannot be backed up: {error}") from error
+        online.copy(live_path, descriptor, target_path)
     finally:
         os.close(descriptor)
-    if verdict != "ok":
-        raise SourceLimit(f"the SQLite file {live_path} is damaged: {verdict}")
     sha256, size = files.digest(target_path)
     return Artefact(target, size, sha256)
-
-
-def _has_open(descriptor: int) -> bool:
-    """Whether this process has the same file open by another descriptor, too; true when unknown."""
-    wanted = os.fstat(descriptor)
-    try:
-        numbers = [int(name) for name in os.listdir("/proc/self/fd")]
-    except OSError:
-        return True
-    for number in numbers:
-        if number == descriptor:
-            continue
-        with contextlib.suppress(OSError):
-            status = os.fstat(number)
-            if (status.st_dev, status.st_ino) == (wanted.st_dev, wanted.st_ino):
-                return True
-    return False
 
 
 class _Take:

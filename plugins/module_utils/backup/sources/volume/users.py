@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stop the containers that use a volume while it is replaced, and start them again.
+"""Stop the containers that use data while it is replaced, and start them again.
 
 A container keeps the directory that it was started with: a running one would continue to write to the previous copy.
 """
@@ -15,37 +15,44 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.containers imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
 
+if t.TYPE_CHECKING:
+    from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+
 # Kept across a kill, so that the next restore starts what the killed one stopped.
 _NOTE = "volume-users"
 # The engine kills what has not stopped after its own ten seconds, or those that the compose file states.
 _PATIENCE = 600.0
 
 
-def running(cli: Cli, volume: str) -> list[str]:
-    """Names of the running containers that use the volume. Raises :class:`SourceError`."""
+def of_volume(name: str) -> t.Callable[[Container], bool]:
+    """Whether a container uses the volume of that name."""
+    return lambda container: any(row.type == "volume" and row.name == name for row in container.mounts)
+
+
+def running(cli: Cli, uses: t.Callable[[Container], bool]) -> list[str]:
+    """Names of the running containers that use the data. Raises :class:`SourceError`."""
     from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 
     try:
         every = cli.engine.containers()
     except EngineError as error:
         raise SourceError(str(error)) from error
-    return [
-        container.name
-        for container in every
-        if container.running and any(row.type == "volume" and row.name == volume for row in container.mounts)
-    ]
+    return [container.name for container in every if container.running and uses(container)]
 
 
 @contextlib.contextmanager
-def stopped(context: Context, volume: str) -> t.Iterator[None]:
-    """Stop the containers of a volume for the block.
+def stopped(context: Context, uses: t.Callable[[Container], bool], what: str) -> t.Iterator[None]:
+    """Stop the containers that use the data for the block.
+
+    Args:
+        what: the data, for messages.
 
     Raises:
         SourceError: one cannot be stopped, or does not start again.
     """
     cli = context.open_cli()
     noted = context.state.read(_NOTE).get("containers")
-    names = list(dict.fromkeys([*(noted if isinstance(noted, list) else ()), *running(cli, volume)]))
+    names = list(dict.fromkeys([*(noted if isinstance(noted, list) else ()), *running(cli, uses)]))
     if names:
         context.state.write(_NOTE, {"containers": names})
     failed: list[str] = []
@@ -53,9 +60,9 @@ def stopped(context: Context, volume: str) -> t.Iterator[None]:
         for name in names:
             context.log(f"stopping {name}")
             cli.call("stop", name, check=False, timeout=_PATIENCE)
-        left = running(cli, volume)
+        left = running(cli, uses)
         if left:
-            raise SourceError(f"{', '.join(left)} did not stop and would write to the volume {volume}. Stop them first")
+            raise SourceError(f"{', '.join(left)} did not stop and would write to {what}. Stop them first")
         yield
     finally:
         for name in names:
@@ -65,4 +72,4 @@ def stopped(context: Context, volume: str) -> t.Iterator[None]:
                 failed.append(f"{name} ({done.stderr.strip()[-200:]})")
         context.state.write(_NOTE, {})
     if failed:
-        raise SourceError(f"the volume {volume} is restored, and these did not start: {'; '.join(failed)}. Start them")
+        raise SourceError(f"{what} is restored, and these did not start: {'; '.join(failed)}. Start them")
