@@ -37,9 +37,10 @@ class Parts(t.NamedTuple):
     objects: dict[str, str]
 
 
-def write(server: Server, name: str, target: files.HashedFile) -> None:
-    """Dump a database into an open file. Raises :class:`SourceError`."""
-    words = server.argv("dump", *_OPTIONS, *(() if server.maria else _MYSQL), "--", name)
+def write(server: Server, name: str, target: files.HashedFile, without: t.Sequence[str] = ()) -> None:
+    """Dump a database, except the views ``without``, into an open file. Raises :class:`SourceError`."""
+    ignored = [f"--ignore-table={name}.{view}" for view in without]
+    words = server.argv("dump", *_OPTIONS, *(() if server.maria else _MYSQL), *ignored, "--", name)
     server.cli.stream(server.container, words, target, env=server.env)
 
 

@@ -19,7 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.mysql import dump
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.mysql.model import DatabaseFacts, MysqlFacts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.mysql.server import Server, reach
-from ansible_collections.onebox.stack.plugins.module_utils.core import files, process
+from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 _SCRIPTS = "/docker-entrypoint-initdb.d"
 # Scheduled events must not run in a copy. Nothing of it has to survive a power cut.
@@ -92,15 +92,28 @@ def grant(server: Server, facts: MysqlFacts, names: t.Iterable[str]) -> list[str
 
 
 def load_all(server: Server, facts: MysqlFacts, names: t.Sequence[str], staged: str) -> None:
-    """Load databases. A view may need another database, so those that failed are tried again after the others."""
-    left = list(names)
+    """Load databases of a set. Raises :class:`BackupError`."""
+    found = {name: facts.database(name) for name in names}
+    load_dumps(server, {name: (each.create, os.path.join(staged, each.path)) for name, each in found.items()})
+
+
+def load_dumps(server: Server, dumps: t.Mapping[str, tuple[str, str]]) -> None:
+    """Replace databases by dumps. A view may need another database, so those that failed are tried again at the end.
+
+    Args:
+        dumps: character set and collation in words of CREATE DATABASE, and path of the dump, by database.
+
+    Raises:
+        BackupError: a dump cannot be loaded.
+    """
+    left = list(dumps)
     while left:
         failed: dict[str, BackupError] = {}
         for name in left:
-            database = facts.database(name)
-            server.create(name, database.create)
+            create, path = dumps[name]
+            server.create(name, create)
             try:
-                server.load(os.path.join(staged, database.path), name)
+                server.load(path, name)
             except SourceError as error:
                 failed[name] = error
         if len(failed) == len(left):
@@ -141,38 +154,6 @@ def require_equal(problems: t.Sequence[str]) -> None:
     """Raise :class:`MismatchError` with the first differences, if any."""
     if problems:
         raise MismatchError("; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else ""))
-
-
-def replace_database(server: Server, name: str, facts: MysqlFacts, staged: str, kept: str, *, words: bool) -> None:
-    """Replace a database by that of a set and compare it. The previous one goes back when the restored one differs.
-
-    Args:
-        kept: path of a new file for the dump of the previous one, "" when there is none.
-
-    Raises:
-        BackupError: the text says what the server holds now.
-    """
-    create = server.databases().get(name, "")
-    if kept:
-        with files.HashedFile(kept) as target:
-            dump.write(server, name, target)
-        dump.parts(kept)  # it must be whole
-    try:
-        load_all(server, facts, [name], staged)
-        require_equal(compare(server, facts, [name], staged, words=words))
-    except BackupError as error:
-        if not kept:
-            server.query(f"DROP DATABASE IF EXISTS `{name.replace('`', '``')}`;")
-            raise type(error)(f"database {name} could not be restored: {error}. It did not exist before") from error
-        try:
-            server.create(name, create)
-            server.load(kept, name)
-        except BackupError as worse:
-            raise type(error)(
-                f"database {name} could not be restored: {error}; going back failed, too: "
-                f"{process.last_words(str(worse))}. Load the previous one from {kept}"
-            ) from error
-        raise type(error)(f"database {name} could not be restored and is as it was before: {error}") from error
 
 
 def _parts(database: DatabaseFacts) -> dump.Parts:

@@ -104,6 +104,16 @@ class Server:
         )
         return [f"{table} ({engine})" for table, engine in rows]
 
+    def broken_views(self, name: str) -> dict[str, str]:
+        """Views that refer to something that is missing, with their definitions. No dump can hold them."""
+        # The comment of a sound view is VIEW, that of another one is the error.
+        rows = self.query(
+            "SELECT v.TABLE_NAME, v.VIEW_DEFINITION FROM information_schema.VIEWS v JOIN information_schema.TABLES t "
+            "USING (TABLE_SCHEMA, TABLE_NAME) WHERE t.TABLE_COMMENT <> 'VIEW' AND "
+            f"TABLE_SCHEMA = {literal(name)} ORDER BY 1;"
+        )
+        return {row[0]: row[1] for row in rows}
+
     def accounts(self) -> dict[str, list[str]]:
         """Statements that create each account and role of the applications, with its grants."""
         role = "is_role" if self.maria else "'N'"

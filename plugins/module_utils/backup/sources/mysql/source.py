@@ -21,7 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.base i
     RehearseJob,
     RestoreJob,
 )
-from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.mysql import dump, load
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.mysql import dump, load, replace
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.mysql import server as mysql
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.mysql import tamper as tampering
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.mysql.model import DatabaseFacts, MysqlFacts
@@ -100,14 +100,14 @@ class MysqlKind(Kind):
             job.warnings.append(f"{source.name}: lower_case_table_names was {facts.lower_case} in the set")
         created, notes = load.create_accounts(server, facts)
         there = server.databases()
-        for step, name in zip(self.plan(job, spec, source), self._wanted(job, source)):
-            kept = self._kept(job, spec, name) if name in there else ""
-            if kept:
-                trees.private_dir(os.path.dirname(kept))
-            load.replace_database(server, name, facts, staged, kept, words=words)
-            if kept:
-                job.aside.append(f"file {kept}")
-            job.finished.append(step)
+        wanted = self._wanted(job, source)
+        kept = {name: self._kept(job, spec, name) for name in wanted if name in there}
+        for path in kept.values():
+            trees.private_dir(os.path.dirname(path))
+        notes += replace.save(server, kept)
+        replace.replace(server, wanted, facts, staged, kept, words=words)
+        job.aside += [f"file {path}" for path in kept.values()]
+        job.finished += self.plan(job, spec, source)
         notes += load.grant(server, facts, created)
         job.warnings += [f"{source.name}: {note}" for note in notes]
 
