@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import pathlib
 import subprocess
 import time
 import typing as t
 
 ROWS = 1000
+READY = {
+    "pg15": ("psql", "-XqAt", "-U", "postgres", "-c", "SELECT 1"),
+    "pg17": ("psql", "-XqAt", "-U", "postgres", "-c", "SELECT 1"),
+    "redis": ("redis-cli", "ping"),
+    # The server of the first start knows no password.
+    "mariadb": ("sh", "-c", "grep -q mariadbd /proc/1/comm && mariadb -uroot -psecret -e 'SELECT 1'"),
+}
 _PG = "/var/lib/postgresql/data"
 _SQLITE = (
     "import os,sqlite3,time; os.makedirs(os.environ['STATE_DIR'], exist_ok=True); "
@@ -41,6 +47,7 @@ class Server:
 def servers(images: t.Callable[[str], str], python: str) -> dict[str, Server]:
     """The servers by name. ``images`` gives the image of a part, ``python`` is the one of an application."""
     psql = ("psql", "-XqAt", "-U", "postgres", "-c")
+    maria = ("mariadb", "-uroot", "-psecret", "-NBe")
     table = f"CREATE TABLE rows AS SELECT generate_series(1, {ROWS}) n; CHECKPOINT"
     found = {
         "pg15": Server(images("pg15"), _PG, (*psql, table), (*psql, "SELECT count(*) FROM rows")),
@@ -51,6 +58,13 @@ def servers(images: t.Callable[[str], str], python: str) -> dict[str, Server]:
             ("redis-cli", "set", "rows", str(ROWS)),
             ("redis-cli", "get", "rows"),
             command=("redis-server", "--dir", "/data", "--appendonly", "yes", "--appendfsync", "always"),
+        ),
+        "mariadb": Server(
+            images("mariadb11"),
+            "/var/lib/mysql",
+            (*maria, "USE app; CREATE TABLE rows_ (n INT); INSERT INTO rows_ SELECT seq FROM seq_1_to_1000"),
+            (*maria, "SELECT COUNT(*) FROM app.rows_"),
+            {"MARIADB_ROOT_PASSWORD": "secret", "MARIADB_DATABASE": "app"},
         ),
         "sqlite": Server(
             python,
@@ -116,6 +130,7 @@ LAYOUTS = [
     *_of("pg17", _PG, f"{_PG}/data", volume=True),
     Layout("pg17", "layer", "lost_at_recreate", _PG, "/pgdata"),
     *_of("redis", "/data", "/var/lib/redis", volume=True),
+    *_of("mariadb", "/var/lib/mysql", "/var/lib/mariadb", volume=True),
     *_of("sqlite", "/app/state", "/app/data", volume=False),
     *_of("app", "/app/data", "/data", volume=False),
 ]
@@ -128,12 +143,19 @@ class StateStack:
         project: its name.
         folder: for the compose file and the bound directories.
         compose: the compose tool's command.
+        environ: its environment.
         known: the servers.
     """
 
     def __init__(
-        self, project: str, folder: pathlib.Path, compose: t.Sequence[str], known: t.Mapping[str, Server]
+        self,
+        project: str,
+        folder: pathlib.Path,
+        compose: t.Sequence[str],
+        known: t.Mapping[str, Server],
+        environ: t.Mapping[str, str],
     ) -> None:
+        self._environ = dict(environ)
         self.project = project
         self.folder = folder
         self._argv = [*compose, "-p", project, "-f", str(folder / "compose.yml")]
@@ -176,7 +198,9 @@ class StateStack:
 
     def run(self, *words: str, check: bool = True) -> str:
         """Run the compose tool."""
-        done = subprocess.run([*self._argv, *words], capture_output=True, text=True, timeout=900, check=False)
+        done = subprocess.run(
+            [*self._argv, *words], capture_output=True, text=True, timeout=900, check=False, env=self._environ
+        )
         if check and done.returncode:
             raise AssertionError(f"{words} failed: {done.stderr}")
         return done.stdout.strip()
@@ -184,14 +208,18 @@ class StateStack:
     def write(self) -> None:
         """Write the rows of each layout, as soon as its server answers."""
         for layout in LAYOUTS:
+            ready = READY.get(layout.server)
+            if ready:
+                self._until(layout, ready)
             self._until(layout, self._servers[layout.server].write)
 
     def rows(self) -> dict[str, int]:
         """The number of rows of each layout."""
         found = {}
         for layout in LAYOUTS:
-            if layout.server.startswith("pg"):
-                self._until(layout, ("psql", "-XqAt", "-U", "postgres", "-c", "SELECT 1"))
+            ready = READY.get(layout.server)
+            if ready:
+                self._until(layout, ready)
             count = self.run("exec", "-T", layout.name, *self._servers[layout.server].count, check=False)
             found[layout.name] = int(count) if count.isdigit() else 0
         return found
@@ -205,7 +233,7 @@ class StateStack:
                 text=True,
                 timeout=120,
                 check=False,
-                env=os.environ,
+                env=self._environ,
             )
             if done.returncode == 0:
                 return

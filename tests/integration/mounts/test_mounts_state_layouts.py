@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import pathlib
 import shutil
-import subprocess
 import tempfile
 import typing as t
 import uuid
@@ -20,7 +19,7 @@ from mounts_lab import PREFIX, proof
 from state_layouts import LAYOUTS, ROWS, StateStack, servers
 
 IMAGES = pathlib.Path(__file__).parents[2] / "testbed" / "backup" / "images.py"
-_RECORD: list[tuple[str, str, str, int]] = []
+_ANONYMOUS = 64
 
 
 def _images() -> t.Any:
@@ -32,33 +31,47 @@ def _images() -> t.Any:
     return module
 
 
-@pytest.fixture
-def stack(python_image: str) -> t.Iterator[StateStack]:
-    """All layouts on Docker."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{PREFIX}-state-", dir="/var/tmp"))
-    folder.chmod(0o755)
-    known = servers(_images().ensure, python_image)
-    made = StateStack(f"{PREFIX}-state-{uuid.uuid4().hex[:6]}", folder, ["docker", "compose"], known)
-    before = _volumes()
+class Bench:
+    """All layouts in one engine, and the volumes that it had before."""
+
+    def __init__(self, engine: t.Any, tool: t.Any, python: str) -> None:
+        self.engine = engine
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{PREFIX}-state-", dir="/var/tmp"))
+        self.folder.chmod(0o755)
+        made = _images()
+        known = servers(lambda part: str(made.ensure(part, engine.name)), python)
+        argv = [*tool.argv, *(["--in-pod=false"] if engine.name == "podman" else [])]
+        project = f"{PREFIX}-state-{uuid.uuid4().hex[:6]}"
+        self.stack = StateStack(project, self.folder, argv, known, {**engine.environ, **tool.env})
+        self._before = self._volumes()
+
+    def _volumes(self) -> set[str]:
+        return set(self.engine.run("volume", "ls", "-q").stdout.split())
+
+    def close(self) -> None:
+        self.stack.close()
+        # Those that ``down`` left behind.
+        for name in sorted(self._volumes() - self._before):
+            if len(name) == _ANONYMOUS:
+                self.engine.run("volume", "rm", name, check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["docker", "podman"])
+def bench(request: pytest.FixtureRequest, python_image: str) -> t.Iterator[Bench]:
+    """All layouts on Docker with Compose, and on rootful Podman with podman-compose."""
+    tool = request.getfixturevalue("compose_v2" if request.param == "docker" else "podman_compose")
+    made = Bench(request.getfixturevalue(f"{request.param}_engine"), tool, python_image)
     try:
         yield made
     finally:
         made.close()
-        # Those that ``down`` left behind.
-        for name in sorted(_volumes() - before):
-            if len(name) == 64:
-                subprocess.run(["docker", "volume", "rm", name], capture_output=True, check=False)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _volumes() -> set[str]:
-    done = subprocess.run(["docker", "volume", "ls", "-q"], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
-
-
-def test_layouts_that_lose_rows_are_named_before_and_others_are_not(stack: StateStack) -> None:
-    engine = find("docker", world=World.real())
-    stack.run("up", "-d", "-t", "0")
+def test_layouts_that_lose_rows_are_named_before_and_others_are_not(bench: Bench) -> None:
+    stack = bench.stack
+    engine = find(bench.engine.name, bench.engine.socket, world=World.real())
+    stack.run("up", "-d")
     stack.write()
     report = proof(engine, project=stack.project)
     before = stack.rows()
@@ -67,14 +80,14 @@ def test_layouts_that_lose_rows_are_named_before_and_others_are_not(stack: State
     after = stack.rows()
 
     assert len(LAYOUTS) >= 30
-    wrong = []
+    wrong, record = [], []
     for layout in LAYOUTS:
         home = stack.home(layout)
         places = [row for row in report["data_places"] if row["service"] == layout.name]
         data = [row for row in places if row["path"] == home or home.startswith(row["path"].rstrip("/") + "/")]
         verdicts = {max(data, key=lambda row: len(row["path"]))["verdict"]} if data else set()
         lost = before[layout.name] - after[layout.name]
-        _RECORD.append((layout.name, ", ".join(sorted(verdicts)) or "-", layout.verdict, lost))
+        record.append((layout.name, ", ".join(sorted(verdicts)) or "-", lost))
         if before[layout.name] != ROWS:
             wrong.append(f"{layout.name}: has {before[layout.name]} rows before")
         if verdicts != {layout.verdict}:
@@ -84,16 +97,17 @@ def test_layouts_that_lose_rows_are_named_before_and_others_are_not(stack: State
         risky = any(row["at_risk"] for row in places)
         if risky != (layout.verdict != "persistent" and layout.what != "tmpfs"):
             wrong.append(f"{layout.name}: at risk is {risky}: {places}")
-    _print()
+    _print(bench.engine.name, record)
     assert not wrong, "\n".join(wrong)
     assert not report["ok"]
     assert "on no declared mount would be lost" in report["message"]
 
 
-def _print() -> None:
-    print(f"\n{'layout':18} {'named before as':30} {'rows lost by plain down; up'}")
-    for name, found, _wanted, lost in _RECORD:
-        print(f"{name:18} {found:30} {lost}")
-    named = sum(1 for _name, found, _wanted, lost in _RECORD if lost and "lost" in found)
-    losing = sum(1 for row in _RECORD if row[3])
-    print(f"{len(_RECORD)} layouts: {losing} lose rows, {named} of them are named before")
+def _print(engine: str, record: list[tuple[str, str, int]]) -> None:
+    print(f"\n{engine + ': layout':26} {'named before as':20} {'rows lost by plain down; up'}")
+    for name, found, lost in record:
+        print(f"{name:26} {found:20} {lost}")
+    named = sum(1 for _name, found, lost in record if lost and "lost" in found)
+    losing = sum(1 for row in record if row[2])
+    total = sum(row[2] for row in record)
+    print(f"{engine}: {len(record)} layouts, {losing} lose {total} rows, {named} of them are named before")
