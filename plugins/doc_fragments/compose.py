@@ -174,7 +174,7 @@ options:
   backed_up:
     description:
       - Services or containers that are backed up or need no backup. Any other service whose image is a database causes
-        a warning.
+        a warning. V(*) stands for all services.
     type: list
     elements: str
     default: []

@@ -39,7 +39,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model i
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source, locate, moved
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import gather, resources
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
-from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import EVERYTHING, Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.result import Result, Timings
 from ansible_collections.onebox.stack.plugins.module_utils.compose.secrecy import Secrecy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import deployed_files, state_file
@@ -319,6 +319,8 @@ class Inspector:
 
     def _not_backed_up(self, seen: Inspection) -> list[str]:
         known = set(self._request.backed_up)
+        if EVERYTHING in known:
+            return []
         warnings = []
         for name, service in seen.model.services.items():
             names = {name, service.container_name, *(row.name for row in seen.facts.containers if row.service == name)}

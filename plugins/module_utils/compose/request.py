@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, freeze
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import KINDS
 
+# An entry of ``backed_up`` that stands for every service.
+EVERYTHING = "*"
 COMMON: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
     "project_dir": {"type": "path", "required": True},

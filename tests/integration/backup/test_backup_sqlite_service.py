@@ -12,7 +12,13 @@ import sqlite3
 import time
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, restore, run
+from ansible_collections.onebox.stack.plugins.module_utils.backup import (
+    automatic,
+    configuration,
+    rehearse,
+    restore,
+    run,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import docker
@@ -84,6 +90,10 @@ def service(python_image, docker_engine, tmp_path):
 
 
 def test_database_is_backed_up_while_its_service_writes_and_restored_while_it_is_stopped(service):
+    proposed = automatic.sources(service.name, "docker", None, "", World.real())
+    assert proposed.sources == [
+        {"name": "app-srv", "kind": "directory", "path": str(service.base / "srv"), "sqlite": ["app.db"]}
+    ]
     report = run.backup(service.context())
     assert report["error"] == ""
     taken = report["sources"][0]["count"]

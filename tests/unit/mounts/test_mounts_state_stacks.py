@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The data map of the five stacks of this repository: nothing is at risk, until a mount is taken away."""
+"""The data map of the five stacks of this repository: nothing is at risk, until a mount is removed."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.proposals import needs, paths
-from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
+from ansible_collections.onebox.stack.plugins.module_utils.compose.request import EVERYTHING, Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.scaffold import propose
 from ansible_collections.onebox.stack.plugins.module_utils.engine import databases
 
@@ -59,6 +59,8 @@ def _checks(service: Service) -> t.Iterator[needs.Need]:
 def _sources(model: Model, source: Source, request: Request) -> list[needs.Need]:
     """Backup sources. With sources in the inventory, only databases that they do not name."""
     named = set(request.backed_up)
+    if EVERYTHING in named:
+        return []
     found = propose.sources(model, {} if named else _data(model, source))
     proposed = []
     for each in found.sources:

@@ -163,7 +163,8 @@ def move_in(new: str, target: str, stamp: str) -> str:
             if _merge(parent, name, target):
                 _remove(parent, saved)
         _remove(parent, name)
-        os.rename(new, name, dst_dir_fd=parent.descriptor)
+        with beneath.open_directory(os.path.dirname(new)) as stage:
+            stage.rename(os.path.basename(new), parent, name)
         files.sync(parent.descriptor)
     return os.path.join(os.path.dirname(target), saved) if saved else ""
 
