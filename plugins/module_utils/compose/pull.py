@@ -10,7 +10,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Inspection
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images, pull_failure
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.result import Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.run import Run
@@ -91,7 +91,7 @@ class Pull:
         except ComposeError as error:
             present = self._seen.facts.images.get(image) is not None
             if self._run.request.pull == ALWAYS or not present:
-                raise ComposeError(f"service {name}: {error}") from error
+                raise pull_failure.failure(name, image, error) from error
             self.warnings.append(f"service {name}: {error}. The present image is used.")
 
     def report(self, result: Result) -> None:

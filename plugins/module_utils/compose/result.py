@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import evidence
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
-from ansible_collections.onebox.stack.plugins.module_utils.compose.proposals import needs
+from ansible_collections.onebox.stack.plugins.module_utils.compose.proposals import mount_owner, needs
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
@@ -182,6 +182,7 @@ def mount_failure(project: str, report: t.Mapping[str, t.Any]) -> str:
         )
         if line not in lines:
             lines.append(line)
+    lines += mount_owner.lines(row for container in report.get("containers") or () for row in container["mounts"])
     head = f"stack {project} runs, but its mounts are wrong"
     return "\n".join([head + ":", *lines]) if lines else f"{head}: {report.get('message', '')}"
 

@@ -13,7 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health.gate import Gate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import pull_failure, resources
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
 _AWAITED = ("service_healthy", "service_completed_successfully")
@@ -86,9 +86,8 @@ class Execution:
         services = self._model.services
         made_here = [service.image for service in services.values() if service.build is not None]
         images = {row.service: services[row.service].image for row in acting if row.replaces}
-        self._commands.pull(
-            {name: image for name, image in images.items() if image in missing and image not in made_here}
-        )
+        wanted = {name: image for name, image in images.items() if image in missing and image not in made_here}
+        pull_failure.pull(self._commands, wanted)
 
     def _without_networks(
         self, groups: list[list[planning.Row]], outside: t.Sequence[resources.Row]

@@ -70,7 +70,9 @@ def model_of(tool: Driver, source: Source, world: World) -> Model:
         )
         if answer.rc != 0:
             raise Refused(answer)
-        relative = _relative_sources(unescape(json.loads(answer.stdout)), source.project_dir)
+        sources = _relative_sources(unescape(json.loads(answer.stdout)), source)
+        _put_back(data, sources)
+        relative = set(sources.values())
     model = from_config(
         data,
         project=source.project,
@@ -174,11 +176,20 @@ def _could_lead_out(texts: t.Iterable[str], source: Source) -> bool:
     return inside or any(_UPWARDS.search(text) for text in texts)
 
 
-def _relative_sources(data: t.Mapping[str, t.Any], base: str) -> set[str]:
-    found = set()
+def _relative_sources(data: t.Mapping[str, t.Any], source: Source) -> dict[str, str]:
+    """Relative sources of an unresolved model: the path where Compose reads it -> the path after the deploy."""
+    found = {}
     for service in (data.get("services") or {}).values():
         for row in service.get("volumes") or ():
-            bind = short_syntax.volume(row, base)
-            if isinstance(bind, short_syntax.Bind) and bind.relative:
-                found.add(bind.source)
+            read, named = (short_syntax.volume(row, base) for base in (source.read_dir, source.project_dir))
+            if isinstance(read, short_syntax.Bind) and isinstance(named, short_syntax.Bind) and named.relative:
+                found[read.source] = named.source
     return found
+
+
+def _put_back(data: t.Mapping[str, t.Any], sources: t.Mapping[str, str]) -> None:
+    """Replace sources outside of the staged files, such as ``../data``, by their paths after the deploy."""
+    for service in (data.get("services") or {}).values():
+        for row in service.get("volumes") or ():
+            if isinstance(row, dict) and row.get("type") == "bind" and row.get("source") in sources:
+                row["source"] = sources[row["source"]]
