@@ -66,7 +66,7 @@ def port() -> int:
 
 @pytest.fixture
 def adopter(lab: Lab, tmp_path: pathlib.Path, port: int) -> Adopter:
-    """A running project: relative content, data, an absolute directory, an open port, a secret in .env."""
+    """A running project: an override file, relative content, data, an absolute directory, an open port, a secret."""
     (lab.folder / "conf").mkdir()
     (lab.folder / "conf/app.yml").write_text("level: info\n")
     (lab.folder / "uploads").mkdir()
@@ -81,7 +81,9 @@ def adopter(lab: Lab, tmp_path: pathlib.Path, port: int) -> Adopter:
     lab.services["debug"] = lab.service(profiles=["never"])
     lab.variables["TOKEN"] = "canary-77aa"
     lab.write()
-    lab.bare("up", "-d")
+    override = {"services": {"web": {"environment": {"MORE": "1"}}}}
+    (lab.folder / "compose.override.yml").write_text(json.dumps(override))
+    lab.bare("-f", str(lab.folder / "compose.override.yml"), "up", "-d")
     return Adopter(lab, tmp_path / "ours")
 
 
@@ -122,7 +124,7 @@ def test_deploy_of_an_adopted_project_changes_nothing(adopter: Adopter, lab: Lab
     adopt.adopt(order, stack_scaffold._loader(), False)
     folder = adopter.stacks / lab.project
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert names == {".env", "compose.yml", "conf/app.yml"}
+    assert names == {".env", "compose.yml", "compose.override.yml", "conf/app.yml"}
     assert (folder / ".env").stat().st_mode & 0o777 == 0o600
     values = adopter.values
     assert values["compose_stack_public_ports"] == [port]
@@ -143,7 +145,7 @@ def test_deploy_of_an_adopted_project_changes_nothing(adopter: Adopter, lab: Lab
     assert lab.stack(**options).converge()["changed"] is False
 
 
-@pytest.mark.parametrize("lab", ["docker+2.40"], indirect=True)
+@TWO
 def test_site_changes_nothing_after_adopt(adopter: Adopter, lab: Lab) -> None:
     states = lab.states()
     said = adopter.play("adopt", "-e", f"project={lab.project}")

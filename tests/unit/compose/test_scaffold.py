@@ -163,9 +163,21 @@ def test_backup_sources_are_those_of_databases_and_data(project):
     run(project)
     found = {each["name"]: each for each in values(project)["backups_sources"]}
     assert found["db"]["kind"] == "postgresql"
-    assert (found["cache"]["kind"], found["cache"]["password_variable"]) == ("redis", "CACHE_PW")
+    # The container has no variable with the password: backups read it from the command.
+    assert found["cache"] == {"name": "cache", "service": "cache", "kind": "redis"}
+    assert "is Redis, with the password of its command" in text(project, "inventory/host_vars/box.yml")
     assert found["web-uploads"]["path"] == "/opt/onebox/app/uploads"
     assert found["web-files"]["path"] == "/srv/app/files"
+
+
+def test_redis_whose_container_has_the_password_as_a_variable_is_backed_up_with_it(project):
+    command = "command: redis-server --requirepass ${CACHE_PW}"
+    file = project / "compose.yml"
+    assert command in file.read_text()
+    file.write_text(file.read_text().replace(command, command + '\n    environment: {CACHE_PW: "${CACHE_PW}"}'))
+    run(project)
+    (cache,) = (each for each in values(project)["backups_sources"] if each["name"] == "cache")
+    assert cache["password_variable"] == "CACHE_PW"
 
 
 def test_source_that_leads_out_is_moved_by_the_override(project):

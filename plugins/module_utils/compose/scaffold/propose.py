@@ -224,7 +224,7 @@ def _database(found: Proposal, service: Service) -> None:
         )
     elif re.search("redis|valkey", image):
         words = " ".join([*(service.command or ()), *(service.entrypoint or ())])
-        note = ". It has a password: add password_variable" if "requirepass" in words else ""
+        note = ", with the password of its command" if "requirepass" in words else ""
         found.sources.append(BackupSource({**keys, "kind": "redis"}, f"image {service.image} is Redis{note}"))
     elif re.search("mariadb|mysql", image):
         found.sources.append(

@@ -141,15 +141,16 @@ def _judged(origin: read.Origin) -> dict[str, values.Judged]:
 
 
 def _password_variables(proposal: propose.Proposal, origin: read.Origin, judged: t.Mapping[str, values.Judged]) -> None:
-    """Name the variable of the password in each source for a Redis that has one."""
+    """Name the variable of the password in each source for a Redis whose container has it."""
     for number, source in enumerate(proposal.sources):
         body = (origin.document.get("services") or {}).get(source.keys.get("service", "")) or {}
         words = {key: body.get(key) for key in ("command", "entrypoint")}
+        service = origin.model.services.get(source.keys.get("service", ""))
+        held = service.environment if service is not None else {}
         secret = [name for name in interpolation.mentioned(words) if name in judged and judged[name].secret]
-        if source.keys["kind"] == "redis" and len(secret) == 1:
+        if source.keys["kind"] == "redis" and len(secret) == 1 and secret[0] in held:
             keys = {**source.keys, "password_variable": secret[0]}
-            reason = source.reason.partition(". ")[0] + ", with the password of its command"
-            proposal.sources[number] = propose.BackupSource(keys, reason)
+            proposal.sources[number] = propose.BackupSource(keys, source.reason)
 
 
 def _open_values(origin: read.Origin, judged: t.Mapping[str, values.Judged]) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.containers imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import lookup
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.facts import Image
-from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis import contents
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis import command_password, contents
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.redis.model import RedisFacts, Settings
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact
@@ -84,8 +84,12 @@ class Server:
 
 
 def of_container(cli: Cli, container: Container, spec: SourceSpec) -> Server:
-    """The server of a source, with the configured password, else the variable REDIS_PASSWORD of the container."""
+    """The server of a source.
+
+    Its password is the configured one, else the variable REDIS_PASSWORD of the container, else that of its command.
+    """
     password = lookup.password(container, spec, "REDIS_PASSWORD")
+    password = password or command_password.of_command((*container.entrypoint, *container.command), container.env)
     return Server(cli, container.id, spec.user, spec.port, {"REDISCLI_AUTH": password} if password else {})
 
 
