@@ -24,7 +24,7 @@ def stack(images, tmp_path):
         made.start(images)
         config.parent.mkdir(parents=True, exist_ok=True)
         sources = [{"name": "db", "kind": "postgresql", "service": "db"}]
-        config.write_text(json.dumps(made.declaration(sources=sources)), encoding="utf-8")
+        config.write_text(json.dumps(made.configured(sources=sources)), encoding="utf-8")
         yield made
     finally:
         config.unlink(missing_ok=True)

@@ -95,7 +95,9 @@ def test_every_negative_control_is_caught(stack, first):
     report = selftest.self_test(make(stack))
     assert [row["damage"] for row in report["controls"] if not row["caught"]] == []
     assert len(report["controls"]) == 6
-    assert report["skipped"] == []
+    # The stack has no sources of these kinds. Their own tests run their controls.
+    others = (" of MySQL", " of SQLite", " of a volume")
+    assert [damage for damage in report["skipped"] if not damage.endswith(others)] == []
     assert report["error"] == ""
     said = {row["damage"]: row["said"] for row in report["controls"]}
     assert "same number of rows and other contents" in said["one altered row, the same number of rows"]
