@@ -71,9 +71,11 @@ options:
     description:
       - Also return the stack as files for this target, in RV(files). V(swarm) is a stack file for
         C(docker stack deploy).
+      - V(quadlet) is a set of units for Podman 5.0 or later, from which systemd runs the containers.
+      - V(kubernetes) is a set of manifests. A path that cannot be mounted is refused.
       - The files can contain secrets. Set C(no_log) for the task.
     type: str
-    choices: [none, swarm]
+    choices: [none, swarm, quadlet, kubernetes]
     default: none
 seealso:
   - module: onebox.stack.compose_stack
@@ -153,7 +155,8 @@ text:
 files:
   description:
     - The rendered files, with C(path) and C(content). Paths are relative to one directory.
-    - Variables whose values do not appear in a compose file are in separate files with the ending C(.env).
+    - Variables whose values do not appear in a compose file are in separate files with the ending C(.env), for
+      Kubernetes in C(secrets.yml).
   returned: if O(render) is not V(none)
   type: list
   elements: dict

@@ -48,7 +48,7 @@ def check(order: Order, world: World) -> dict[str, t.Any]:
     """Report what other orchestrators would drop, refuse or change. Changes nothing.
 
     Returns:
-        ``project``, ``findings``, ``services``, ``score``, ``text``; with ``render`` also ``files``. With a score below
+        ``project``, ``findings``, ``services``, ``score``, ``text``, ``warnings``; with ``render`` also ``files``. With a score below
         the minimum also ``failed`` and ``msg``.
 
     Raises:
@@ -69,6 +69,10 @@ def check(order: Order, world: World) -> dict[str, t.Any]:
         "services": _services(found),
         "score": score,
         "text": found.lines(),
+        "warnings": [
+            f"stack {order.name}: the variable {name} is not set, so it is empty here. Set it in the environment file."
+            for name in sorted(model.unset)
+        ],
     }
     if order.render:
         rendered = rendering.render(order.render, model, texts, assess(model, texts), world)

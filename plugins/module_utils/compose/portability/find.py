@@ -20,7 +20,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _SYSTEM = ("proc", "sys", "dev", "run", "etc", "boot", "usr", "lib")
 _SYSTEM_BELOW_VAR = ("/var/run", "/var/log", "/var/lib/docker", "/var/lib/containers")
 # Files that every node has.
-_EVERYWHERE = ("/etc/localtime", "/etc/timezone")
+EVERYWHERE = ("/etc/localtime", "/etc/timezone")
 # Found by their key alone.
 _KEYS = (
     *("container_name", "devices", "links", "external_links", "domainname", "privileged", "device_cgroup_rules"),
@@ -72,7 +72,7 @@ def bound(address: str) -> bool:
 
 def of_the_system(path: str) -> bool:
     """Whether a bind source belongs to the operating system of one host, such as a socket."""
-    if path in _EVERYWHERE:
+    if path in EVERYWHERE:
         return False
     first = path.split("/")[1]
     return path == "/" or path.endswith(".sock") or first in _SYSTEM or path.startswith(_SYSTEM_BELOW_VAR)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.compose.kubernetes import render as kubernetes
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images
 from ansible_collections.onebox.stack.plugins.module_utils.compose.portability.assess import Assessment
@@ -18,7 +19,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from ansible_collections.onebox.stack.plugins.module_utils.engine import discover
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 
-RENDERERS: t.Mapping[str, t.Callable[[Stack], list[File]]] = {"swarm": swarm.render, "quadlet": quadlet.render}
+RENDERERS: t.Mapping[str, t.Callable[[Stack], list[File]]] = {
+    "swarm": swarm.render,
+    "quadlet": quadlet.render,
+    "kubernetes": kubernetes.render,
+}
 # Larger files are data, and no orchestrator accepts them as a secret or a config.
 _MOST_BYTES = 1 << 20
 

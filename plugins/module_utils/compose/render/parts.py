@@ -75,31 +75,36 @@ class Stack:
         raise RenderError(f"service {service.name}, {kind} {ref.name}: {reason}.")
 
 
-def split_environment(stack: Stack, service: Service) -> tuple[dict[str, str], str]:
-    """The variables of a service that its compose file shows, and the text of a file with all others.
+def divide_environment(stack: Stack, service: Service) -> tuple[dict[str, str], dict[str, str]]:
+    """The variables of a service that its compose file shows, and all others.
 
     A value that comes from an environment file can be a secret. A value that the compose file contains in one line with
-    its name, is not.
-
-    Raises:
-        RenderError: a value of the second kind has a line break, which no environment file can hold.
+    its name is not.
     """
     lines = [line for text in stack.texts.values() for line in text.splitlines()]
     shown: dict[str, str] = {}
-    kept: list[str] = []
+    kept: dict[str, str] = {}
     for name, value in service.environment.items():
-        if value is None:
-            continue
-        if not value or any(_declares(line, name, value) for line in lines):
-            shown[name] = value
-        elif "\n" in value or "\r" in value:
+        if value is not None:
+            public = not value or any(_declares(line, name, value) for line in lines)
+            (shown if public else kept)[name] = value
+    return shown, kept
+
+
+def split_environment(stack: Stack, service: Service) -> tuple[dict[str, str], str]:
+    """As :func:`divide_environment`, with the second part as the text of an environment file.
+
+    Raises:
+        RenderError: a value has a line break, which no environment file can hold.
+    """
+    shown, kept = divide_environment(stack, service)
+    for name, value in kept.items():
+        if "\n" in value or "\r" in value:
             raise RenderError(
                 f"service {service.name}, variable {name}: its value has a line break, and environment files hold only "
                 "single lines. Move the value into a secret or a config."
             )
-        else:
-            kept.append(f"{name}={value}\n")
-    return shown, "".join(kept)
+    return shown, "".join(f"{name}={value}\n" for name, value in kept.items())
 
 
 def _declares(line: str, name: str, value: str) -> bool:
