@@ -298,7 +298,7 @@ def _each_pair(key: str, value: Value) -> list[str]:
 
 
 def _each_line(key: str, value: Value) -> list[str]:
-    """Texts that Podman's generator copies without looking for quotes or escapes."""
+    """Texts that Podman's generator copies without interpreting quotes or escapes."""
     lines = [value] if isinstance(value, str) else _list(key, value)
     for line in lines:
         _check(f"{key}: {shown(line)}", line, _NOT_IN_LINE)

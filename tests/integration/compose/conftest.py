@@ -146,3 +146,10 @@ def registry(registry_control: Registry) -> str:
 def standin_images(docker_engine) -> dict[str, str]:
     """Service -> the testbed's name of what stands in for its public image."""
     return {name: standins.ensure(docker_engine.socket, name) for name in ("postgres", "redis", "prometheus")}
+
+
+@pytest.fixture
+def compose_tool(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The environment of Docker Compose without an engine: to resolve a stack needs none."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(pathlib.Path(testbed_compose.plugin("trixie")).parents[1]))
+    return dict(os.environ)

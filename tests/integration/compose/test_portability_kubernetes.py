@@ -132,11 +132,7 @@ REFUSED = {"monitor": "/ ", "proxy": "/var/run/docker.sock", "vpn": "/lib/module
 
 
 @pytest.mark.parametrize("name", sorted(FOLDERS))
-def test_manifests_of_a_real_compose_file_fit_the_schemas_or_name_the_refused_path(
-    name, compose_v2, monkeypatch, tmp_path
-):
-    for key, value in compose_v2.env.items():
-        monkeypatch.setenv(key, value)
+def test_manifests_of_a_real_compose_file_fit_the_schemas_or_name_the_refused_path(name, compose_tool, tmp_path):
     order = order_of(name, "kubernetes", tmp_path)
     if name in REFUSED:
         with pytest.raises(RenderError, match=REFUSED[name]):

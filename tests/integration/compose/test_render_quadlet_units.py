@@ -44,11 +44,7 @@ def _after(words: list[str], flag: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", sorted(FOLDERS))
-def test_generator_makes_a_service_of_each_service_of_a_real_compose_file(
-    generator, name, compose_v2, monkeypatch, tmp_path
-):
-    for key, value in compose_v2.env.items():
-        monkeypatch.setenv(key, value)
+def test_generator_makes_a_service_of_each_service_of_a_real_compose_file(generator, name, compose_tool, tmp_path):
     place = write(rendered(order_of(name, "quadlet", tmp_path)), tmp_path / "units")
     made = _generated(generator, place)
     services = {key: body for key, body in declared(name).items() if not body.get("profiles")}
@@ -65,9 +61,7 @@ def test_generator_makes_a_service_of_each_service_of_a_real_compose_file(
         assert f"Restart={expected}" in made[f"obx-{name}-{key}.service"]
 
 
-def test_words_reach_the_container_unchanged(generator, compose_v2, monkeypatch, tmp_path):
-    for key, value in compose_v2.env.items():
-        monkeypatch.setenv(key, value)
+def test_words_reach_the_container_unchanged(generator, compose_tool, monkeypatch, tmp_path):
     body = {
         "image": "docker.io/library/tiny",
         "command": TRICKY,

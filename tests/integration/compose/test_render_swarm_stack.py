@@ -44,14 +44,12 @@ volumes: {{data: {{}}}}
 
 
 @pytest.mark.parametrize("name", sorted(FOLDERS))
-def test_rendered_stack_of_a_real_compose_file_is_accepted(name, compose_v2, monkeypatch, tmp_path):
-    for key, value in compose_v2.env.items():
-        monkeypatch.setenv(key, value)
+def test_rendered_stack_of_a_real_compose_file_is_accepted(name, compose_tool, tmp_path):
     files = rendered(order_of(name, "swarm", tmp_path))
     place = write(files, tmp_path / "swarm")
     done = subprocess.run(
         ["docker", "stack", "config", "-c", "stack.yml"],
-        env=compose_v2.environ,
+        env=compose_tool,
         cwd=place,
         capture_output=True,
         text=True,
@@ -71,7 +69,7 @@ def lab(docker28_engine, tmp_path_factory):
 
 
 def test_rendered_stack_runs_on_a_swarm_with_the_data_of_the_compose_stack(
-    lab, docker28_engine, compose_v2, tiny_image, tmp_path
+    lab, docker28_engine, compose_tool, tiny_image, tmp_path
 ):
     folder = tmp_path / "shop"
     (folder / "files").mkdir(parents=True)
@@ -82,7 +80,7 @@ def test_rendered_stack_runs_on_a_swarm_with_the_data_of_the_compose_stack(
     assert lab.docker("volume", "create", "obx-shop_data").returncode == 0
     done = lab.docker("run", "--rm", "-v", "obx-shop_data:/data", tiny_image, "sh", "-c", "echo kept > /data/one")
     assert done.returncode == 0, done.stderr
-    environ = {**compose_v2.environ, **docker28_engine.env}
+    environ = {**compose_tool, **docker28_engine.env}
     world = dataclasses.replace(World.real(), environ=environ)
     files = rendered(Order("obx-shop", str(folder), render="swarm"), world)
     assert "hidden-value" not in files["stack.yml"]
@@ -107,6 +105,11 @@ def test_rendered_stack_runs_on_a_swarm_with_the_data_of_the_compose_stack(
         # A one-shot service ends once and is not started again.
         lab.until(lambda: [row for row in lab.tasks("obx-shop_job") if row["state"] == "complete"])
         assert len(lab.tasks("obx-shop_job")) == 1
+        # The way back: the volume of the compose stack has the data, also what the Swarm wrote.
+        assert lab.docker("exec", container, "sh", "-c", "echo swarm >> /data/one").returncode == 0
+        lab.remove("obx-shop")
+        back = lab.docker("run", "--rm", "-v", "obx-shop_data:/data", tiny_image, "cat", "/data/one")
+        assert back.stdout.split() == ["kept", "swarm"]
     finally:
         lab.remove("obx-shop")
         lab.until(lambda: lab.docker("volume", "rm", "obx-shop_data").returncode == 0)
@@ -127,11 +130,11 @@ def _play(folder, environ, *words):
     )
 
 
-def test_playbook_writes_private_files_and_fails_below_the_minimum(compose_v2, tmp_path):
+def test_playbook_writes_private_files_and_fails_below_the_minimum(compose_tool, tmp_path):
     (tmp_path / ".env").write_text("PASSWORD=hidden-value\n")
     service = "{image: web, environment: {KEY: '${PASSWORD}'}, privileged: true}"
     (tmp_path / "compose.yml").write_text(f"services: {{web: {service}}}\n")
-    done = _play(tmp_path, compose_v2.environ, "-e", "render=swarm")
+    done = _play(tmp_path, compose_tool, "-e", "render=swarm")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "swarm: 0 of 1 services move (0 %)" in done.stdout
     assert "hidden-value" not in done.stdout
@@ -141,7 +144,7 @@ def test_playbook_writes_private_files_and_fails_below_the_minimum(compose_v2, t
         "web.env": 0o600,
     }
     assert written["web.env"].read_text() == "KEY=hidden-value\n"
-    done = _play(tmp_path, compose_v2.environ, "-e", "portability_minimum=1")
+    done = _play(tmp_path, compose_tool, "-e", "portability_minimum=1")
     assert done.returncode != 0
     assert "the score is below minimum_score (1 %): swarm 0 %" in done.stdout
     assert "The container runs without privileges." in done.stdout

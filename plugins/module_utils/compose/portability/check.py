@@ -48,8 +48,8 @@ def check(order: Order, world: World) -> dict[str, t.Any]:
     """Report what other orchestrators would drop, refuse or change. Changes nothing.
 
     Returns:
-        ``project``, ``findings``, ``services``, ``score``, ``text``, ``warnings``; with ``render`` also ``files``. With a score below
-        the minimum also ``failed`` and ``msg``.
+        ``project``, ``findings``, ``services``, ``score``, ``text``, ``warnings``. With ``render`` also ``files``, and
+        with a score below the minimum ``failed`` and ``msg``.
 
     Raises:
         BadStack: files are missing, or the compose tool refuses them.

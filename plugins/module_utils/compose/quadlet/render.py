@@ -175,7 +175,7 @@ def _head(stack: Stack, service: Service) -> list[jobs.Setting]:
 
 def _image(stack: Stack, service: Service) -> str:
     image = stack.image(service)
-    # Podman stores the images that it builds under this name, and asks no registry for them.
+    # Podman stores the images that it builds under this name, and does not pull them.
     return f"localhost/{image}" if service.build and "/" not in image else image
 
 
