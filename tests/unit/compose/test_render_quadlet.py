@@ -44,6 +44,13 @@ def test_service_has_its_ports_mounts_networks_and_names():
     assert _lines(files, "shop-vol-web-anonymous.volume", "VolumeName") == ["shop_web-anonymous"]
 
 
+def test_service_without_networks_joins_the_default_one():
+    files = _rendered({"web": {"image": "web"}, "host": {"image": "web", "network_mode": "host"}})
+    assert _lines(files, "shop-web.container", "Network") == ["shop-net-default.network:alias=web"]
+    assert _lines(files, "shop-host.container", "Network") == ["host"]
+    assert _lines(files, "shop-net-default.network", "NetworkName") == ["shop_default"]
+
+
 def test_dependency_waits_for_health_and_for_the_end():
     services = {
         "web": {

@@ -58,10 +58,11 @@ def _name(stack: Stack, kind: str, name: str) -> str:
 
 
 def _networks(stack: Stack) -> t.Iterator[File]:
-    used = {name for service in stack.model.services.values() for name in service.raw.get("networks") or ()}
-    for name, body in (stack.model.raw.get("networks") or {}).items():
-        body = body or {}
-        if body.get("external") or name not in used:
+    used = {name for service in stack.model.services.values() for name in _joined(service)}
+    declared = stack.model.raw.get("networks") or {}
+    for name in sorted(used):
+        body = declared.get(name) or {}
+        if body.get("external"):
             continue
         rows = (body.get("ipam") or {}).get("config") or ()
         settings: list[jobs.Setting] = [
@@ -74,6 +75,14 @@ def _networks(stack: Stack) -> t.Iterator[File]:
             ),
         ]
         yield File(f"{_name(stack, 'net', name)}.network", jobs.unit({"Network": settings}))
+
+
+def _joined(service: Service) -> dict[str, t.Any]:
+    """The networks of a service. Only docker compose prints the default one, and without it no name is resolved."""
+    if service.raw.get("network_mode"):
+        return {}
+    rows = service.raw.get("networks") or ["default"]
+    return dict(rows) if isinstance(rows, dict) else dict.fromkeys(rows)
 
 
 def _volumes(stack: Stack) -> t.Iterator[File]:
@@ -198,10 +207,8 @@ def _attached(stack: Stack, service: Service) -> list[str]:
         return [f"container:{other.container_name or f'{stack.model.project}_{other.name}_1'}"]
     if mode:
         return [mode]
-    rows = service.raw.get("networks") or {}
-    rows = rows if isinstance(rows, dict) else dict.fromkeys(rows)
     found = []
-    for name, row in rows.items():
+    for name, row in _joined(service).items():
         row = row or {}
         body = (stack.model.raw.get("networks") or {}).get(name) or {}
         real = str(body.get("name") or name) if body.get("external") else f"{_name(stack, 'net', name)}.network"
