@@ -114,6 +114,12 @@ def test_key_that_a_quadlet_cannot_have_is_refused(service, message):
         _rendered({"web": {"image": "web", **service}})
 
 
+def test_path_with_signs_of_systemd_is_escaped():
+    mount = {"type": "bind", "source": "/srv/100%/$HOME", "target": "/data"}
+    files = _rendered({"web": {"image": "web", "volumes": [mount]}})
+    assert _lines(files, "shop-web.container", "Volume") == ["/srv/100%%/$$HOME:/data"]
+
+
 @pytest.mark.parametrize("path", ["/srv/a\nb", '/srv/"', "/srv/b\\"])
 def test_path_that_podman_would_change_is_refused(path):
     mount = {"type": "bind", "source": path, "target": path}

@@ -59,7 +59,8 @@ def test_nothing_of_a_service_is_lost_and_no_bound_port_is_opened(service):
     shown = {name: value.replace("$$", "$") for name, value in made.get("environment", {}).items()}
     assert {**kept, **shown} == service["environment"]
     assert all(value == "" for value in shown.values())
-    assert [word.replace("$$", "$") for word in made.get("command", [])] == service["command"]
+    # docker stack replaces variables, and reads two dollar signs as one.
+    assert made.get("command", []) == [word.replace("$", "$$") for word in service["command"]]
     mounted = {(row["type"], row["source"], row["target"]) for row in made.get("volumes", [])}
     assert mounted == {(row["type"], row["source"], row["target"]) for row in service["volumes"]}
     pinned = "node.hostname == box" in made["deploy"].get("placement", {}).get("constraints", [])
@@ -77,6 +78,16 @@ def test_value_from_an_environment_file_is_not_in_the_stack_file():
     document, files = _rendered({"web": {"image": "web", "environment": environment}}, {"compose.yml": text})
     assert document["services"]["web"]["environment"] == {"MODE": "prod", "LEVEL": "3"}
     assert files["web.env"] == "DSN=pg://secret@db\nFROM_FILE=prod\n"
+
+
+def test_dollar_sign_is_not_a_variable_for_docker_stack():
+    document, _files = _rendered({"web": {"image": "web", "command": ["echo", "$HOME"]}})
+    assert document["services"]["web"]["command"] == ["echo", "$$HOME"]
+
+
+def test_port_of_one_address_is_not_published():
+    document, _files = _rendered({"web": {"image": "web", "ports": ["127.0.0.1:80:80", "81:81"]}})
+    assert [row["target"] for row in document["services"]["web"]["ports"]] == [81]
 
 
 def test_value_with_a_line_break_is_refused():
