@@ -239,3 +239,18 @@ def test_container_is_reduced_to_facts(log: dict[str, t.Any], bounded: bool) -> 
     assert (found["service"], found["health"], found["health_output"]) == ("web", "unhealthy", "connection refused")
     assert found["log"]["bounded"] is bounded
     assert (found["restarts"], found["policy"], found["image_created"]) == (2, "always", 5.0)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="only Linux has /proc")
+@pytest.mark.parametrize(("limit", "bounded"), [("1048576", True), ("-1", False), ("", False)])
+def test_log_of_podman_is_bounded_by_the_limit_of_the_process_that_writes_it(limit: str, bounded: bool) -> None:
+    """Podman's API reports none. Here a shell with conmon's arguments is the parent of the container's process."""
+    words = ["--log-size-max", limit] if limit else []
+    script = "sleep 60 & echo $!; wait"
+    with subprocess.Popen(["sh", "-c", script, "conmon", *words], stdout=subprocess.PIPE, text=True) as conmon:
+        assert conmon.stdout is not None
+        pid = int(conmon.stdout.readline())
+        made = {"Id": "a", "State": {"Pid": pid}, "HostConfig": {"LogConfig": {"Type": "json-file", "Config": None}}}
+        log = stack_probe.log(parse_inspect(made))
+        os.kill(pid, 9)
+    assert log["bounded"] is bounded

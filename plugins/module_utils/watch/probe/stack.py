@@ -128,7 +128,7 @@ def _container(container: Container, image_created: float) -> dict[str, t.Any]:
         "image": container.image_ref,
         "image_created": image_created,
         "ports": [f"{each.host_ip}:{each.host_port}->{each.container_port}" for each in container.ports],
-        "log": _log(container),
+        "log": log(container),
     }
 
 
@@ -137,7 +137,8 @@ def _last_output(health: t.Mapping[str, t.Any]) -> str:
     return str(log[-1].get("Output") or "").strip()[:_OUTPUT] if log else ""
 
 
-def _log(container: Container) -> dict[str, t.Any]:
+def log(container: Container) -> dict[str, t.Any]:
+    """The driver, file, size and limit of a container's log."""
     made = (container.raw.get("HostConfig") or {}).get("LogConfig") or {}
     options = made.get("Config") or {}
     driver = str(made.get("Type") or "")
@@ -149,7 +150,20 @@ def _log(container: Container) -> dict[str, t.Any]:
     except OSError:
         size = None
     bounded = driver not in _GROWING or limit not in _NO_LIMIT or (driver == "k8s-file" and _podman_bounds())
+    bounded = bounded or _conmon_bounds(container.pid)
     return {"driver": driver, "path": path, "bounded": bounded, "size": size}
+
+
+def _conmon_bounds(pid: int) -> bool:
+    """Whether the process that writes a Podman container's log has a limit, which Podman's API does not report."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+            parent = stream.read().rpartition(")")[2].split()[1]
+        with open(f"/proc/{parent}/cmdline", encoding="utf-8", errors="replace") as stream:
+            words = stream.read().split("\0")
+        return int(words[words.index("--log-size-max") + 1]) > 0
+    except (OSError, ValueError, IndexError):
+        return False
 
 
 def _podman_bounds() -> bool:
