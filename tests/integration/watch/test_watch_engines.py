@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import socket
+import subprocess
 import time
 import typing as t
 
@@ -128,6 +129,39 @@ def test_replaced_directory_is_a_broken_mount(web: Stack) -> None:
     row = web.until("mount_broken")
     assert "stale_deleted" in row["what"]
     assert row["fix"] == f"{web.engine.name} restart {PROJECT}-web-1"
+
+
+def test_data_in_a_volume_without_a_name_is_reported_and_its_command_saves_the_data(web: Stack) -> None:
+    name = web.start("db", "-v", "/var/lib/shop", command="exec 3>>/var/lib/shop/orders; echo 1 >&3; sleep 600")
+    web.promise("web", "db")
+    row = web.until("data_at_risk")
+    assert row["where"] == f"{PROJECT}/db:/var/lib/shop"
+    assert "volume without a name" in row["what"]
+    assert row["severity"] == "warning"
+    command, _hash, then = row["fix"].partition("  # ")
+    assert then == "then mount DIRECTORY at /var/lib/shop in the compose file"
+    saved = web.folder / "saved"
+    command = command.replace("DIRECTORY/", f"{saved}/").replace(f"stop {name}", f"stop -t 0 {name}")
+    done = subprocess.run(["sh", "-c", command], env=web.engine.environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (saved / "orders").read_text() == "1\n"
+    web.engine.run("rm", "-f", "-v", name)
+
+
+def test_data_in_the_container_itself_is_reported(web: Stack) -> None:
+    web.start("files", command="mkdir -p /app/exports; exec 3>>/app/exports/x; sleep 600")
+    web.promise("web", "files")
+    row = web.until("data_at_risk")
+    assert row["where"].startswith(f"{PROJECT}/files:/app")
+    assert "in the container itself" in row["what"]
+
+
+def test_container_that_no_deploy_declared_is_named(web: Stack) -> None:
+    name = web.start("debug")
+    row = web.codes()["drift_undeclared"]
+    assert row["fix"].split("  # ")[0] == f"{web.engine.name} rm -f {name}"
+    web.promise("web", "debug")
+    assert web.codes() == {}
 
 
 def test_crash_loop_is_named_by_the_timers_runs(web: Stack) -> None:
