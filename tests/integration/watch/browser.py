@@ -123,8 +123,9 @@ def example() -> str:
 
 
 def main(folder: str) -> None:
-    """Write the three screenshots."""
+    """Write the three screenshots, and print how large the page is and how long its layout takes."""
     page = example()
+    print(f"{len(page.encode())} bytes, {Browser(find()).rendered(page):.0f} ms on this machine")
     for name, dark, size in (("light", False, WIDE), ("dark", True, WIDE), ("phone", False, PHONE)):
         path = pathlib.Path(folder).resolve() / f"report-{name}.png"
         Browser(find(), dark=dark, size=size).screenshot(page, path)
