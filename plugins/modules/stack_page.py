@@ -11,8 +11,8 @@ version_added: 0.1.0
 description:
   - Renders the documents of M(onebox.stack.stack_watch) as one static HTML file without scripts and external
     resources, for screens, phones and paper, in light and dark.
-  - Shows findings with their commands, services, mounts, drift, a calendar of 35 days of backups with rehearsals, the
-    forecast of each filesystem, launch attempts and the history.
+  - Shows findings with their commands, services, mounts, where data lies, drift, a calendar of 35 days of backups with
+    rehearsals, the forecast of each filesystem, launch attempts and the history.
   - Every text of a container, host or file is escaped.
 author:
   - The onebox.stack developers (@onebox-stack)
