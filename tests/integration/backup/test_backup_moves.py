@@ -1,0 +1,99 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Data of a Docker volume in use moves to a directory and to a volume of Podman, equal, with its source kept."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.backup.moves import move, tree
+from ansible_collections.onebox.stack.plugins.module_utils.backup.moves.ends import End
+from ansible_collections.onebox.stack.plugins.module_utils.core import beneath
+from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from volume_stack import VolumeStack
+
+WRITER = "i=0; while true; do i=$((i+1)); echo $i >> /data/log; echo $i > /data/n.tmp; mv /data/n.tmp /data/n; done"
+
+
+@pytest.fixture
+def stack(docker_engine, tiny_image, tmp_path):
+    made = VolumeStack(docker_engine.run, "docker", tiny_image, tmp_path)
+    try:
+        made.start()
+        docker_engine.run("exec", "-d", made.app, "sh", "-c", WRITER)
+        deadline = time.monotonic() + 30
+        while docker_engine.run("exec", made.app, "cat", "/data/n", check=False).returncode:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        yield made
+    finally:
+        made.down()
+
+
+@pytest.fixture
+def podman(podman_engine, stack):
+    yield podman_engine
+    podman_engine.run("rm", "-f", f"{stack.name}-new", check=False)
+    podman_engine.run("volume", "rm", "-f", stack.volume, check=False)
+
+
+def request(stack, docker_engine, target):
+    source = End(volume=stack.volume, engine="docker", socket=docker_engine.socket)
+    return move.Request(stack.name, source, target, "", str(stack.base / "moves"))
+
+
+def running(engine, name):
+    return engine.run("inspect", "-f", "{{.State.Running}}", name).stdout.strip()
+
+
+def equal(result):
+    with beneath.open_directory(result.source) as source:
+        found = tree.compare(source, result.target)
+    return found.differing == [] and found.sha256 == result.sha256
+
+
+def test_docker_volume_moves_to_a_directory_while_it_is_written_to(stack, docker_engine, tmp_path):
+    os.chmod(tmp_path, 0o755)
+    result = move.move(request(stack, docker_engine, End(path=str(tmp_path / "srv" / "data"))), World.real())
+    assert (result.changed, result.stopped) == (True, [stack.app])
+    assert equal(result)
+    assert running(docker_engine, stack.app) == "false"
+    # The last line that the stopped service wrote is there.
+    lines = (tmp_path / "srv" / "data" / "log").read_text().split()
+    assert lines[-1] in ((tmp_path / "srv" / "data" / "n").read_text().strip(), str(len(lines)))
+    mount = ["-v", f"{tmp_path}/srv/data:/data", "--network", "none"]
+    seen = docker_engine.run("run", "--rm", *mount, stack.image, "cat", "/data/sub/x").stdout
+    assert seen == "deep\n"
+    assert (
+        move.move(request(stack, docker_engine, End(path=str(tmp_path / "srv" / "data"))), World.real()).changed
+        is False
+    )
+
+
+def test_docker_volume_moves_to_a_volume_of_podman(stack, docker_engine, podman, tiny_image):
+    target = End(volume=stack.volume, key="data", engine="podman", socket=podman.socket)
+    result = move.move(request(stack, docker_engine, target), World.real())
+    assert result.changed
+    assert equal(result)
+    labels = podman.run("volume", "inspect", "-f", "{{.Labels}}", stack.volume).stdout
+    assert f"com.docker.compose.project:{stack.name}" in labels
+    assert "com.docker.compose.volume:data" in labels
+    words = ["--name", f"{stack.name}-new", "--network", "none", "-v", f"{stack.volume}:/data"]
+    show = "cat /data/a '/data/b c' /data/sub/x; stat -c '%u %g %a' /data/a"
+    seen = podman.run(
+        "run", *words, f"localhost/{tiny_image}".replace("localhost/localhost", "localhost"), "sh", "-c", show
+    )
+    assert seen.stdout.split() == ["one", "two", "deep", "999", "998", "600"]
+
+
+def test_failed_move_starts_the_service_again(stack, docker_engine, tmp_path, monkeypatch):
+    os.chmod(tmp_path, 0o755)
+    real = tree.compare
+    monkeypatch.setattr(tree, "compare", lambda *args: real(*args)._replace(differing=["a"]))
+    with pytest.raises(move.MismatchError, match="another process writes"):
+        move.move(request(stack, docker_engine, End(path=str(tmp_path / "srv"))), World.real())
+    assert running(docker_engine, stack.app) == "true"
+    assert not (tmp_path / "srv").exists()
