@@ -23,7 +23,7 @@ def tree(root: pathlib.Path, *names: str) -> str:
     ("names", "said"),
     [
         (("PG_VERSION", "global/pg_control"), "PostgreSQL.*use kind: postgresql"),
-        (("ibdata1", "mysql/user.frm"), "MySQL or MariaDB.*back up a dump"),
+        (("ibdata1", "mysql/user.frm"), "MySQL or MariaDB.*use kind: mysql"),
         (("WiredTiger", "WiredTiger.wt"), "MongoDB.*back up a dump"),
         (("appendonlydir/appendonly.aof.manifest",), "Redis.*use kind: redis"),
         (("appendonly.aof",), "Redis.*use kind: redis"),
