@@ -143,7 +143,8 @@ class StateStack:
         project: its name.
         folder: for the compose file and the bound directories.
         compose: the compose tool's command.
-        environ: its environment.
+        engine: the engine's command.
+        environ: the environment of both.
         known: the servers.
     """
 
@@ -153,8 +154,10 @@ class StateStack:
         folder: pathlib.Path,
         compose: t.Sequence[str],
         known: t.Mapping[str, Server],
+        engine: str,
         environ: t.Mapping[str, str],
     ) -> None:
+        self._engine = engine
         self._environ = dict(environ)
         self.project = project
         self.folder = folder
@@ -174,7 +177,7 @@ class StateStack:
             "image": server.image,
             "environment": environment,
             "network_mode": "none",
-            "stop_grace_period": "10s",
+            "stop_grace_period": "10s" if layout.server in READY else "1s",
         }
         if server.command:
             made["command"] = list(server.command)
@@ -220,21 +223,20 @@ class StateStack:
             ready = READY.get(layout.server)
             if ready:
                 self._until(layout, ready)
-            count = self.run("exec", "-T", layout.name, *self._servers[layout.server].count, check=False)
+            count = self._exec(layout, self._servers[layout.server].count).stdout.strip()
             found[layout.name] = int(count) if count.isdigit() else 0
         return found
+
+    def _exec(self, layout: Layout, words: t.Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a program in the container of a layout. The compose tool needs seconds for it."""
+        mark = "_" if self._engine == "podman" else "-"
+        argv = [self._engine, "exec", f"{self.project}{mark}{layout.name}{mark}1", *words]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, env=self._environ)
 
     def _until(self, layout: Layout, words: t.Sequence[str], seconds: float = 300.0) -> None:
         deadline = time.monotonic() + seconds
         while True:
-            done = subprocess.run(
-                [*self._argv, "exec", "-T", layout.name, *words],
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
-                env=self._environ,
-            )
+            done = self._exec(layout, words)
             if done.returncode == 0:
                 return
             if time.monotonic() > deadline:

@@ -42,7 +42,7 @@ class Bench:
         known = servers(lambda part: str(made.ensure(part, engine.name)), python)
         argv = [*tool.argv, *(["--in-pod=false"] if engine.name == "podman" else [])]
         project = f"{PREFIX}-state-{uuid.uuid4().hex[:6]}"
-        self.stack = StateStack(project, self.folder, argv, known, {**engine.environ, **tool.env})
+        self.stack = StateStack(project, self.folder, argv, known, engine.name, {**engine.environ, **tool.env})
         self._before = self._volumes()
 
     def _volumes(self) -> set[str]:

@@ -14,7 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 # Files that only the data directory of a server has, all of them at once.
 _SERVERS: t.Mapping[str, tuple[tuple[str, ...], ...]] = {
     "PostgreSQL, use kind: postgresql": (("PG_VERSION", "global/pg_control"),),
-    "MySQL or MariaDB, back up a dump of it": (("ibdata1", "mysql"),),
+    "MySQL or MariaDB, use kind: mysql": (("ibdata1", "mysql"),),
     "MongoDB, back up a dump of it": (("WiredTiger", "WiredTiger.wt"),),
     "Redis, use kind: redis": (("appendonlydir/appendonly.aof.manifest",), ("appendonly.aof",)),
 }
