@@ -18,7 +18,7 @@ export LC_ALL := C.UTF-8
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-down verify plan test lint build import check outside matrix sanity unit testbed testbed-down integration molecule bench clean \
+.PHONY: help setup setup-dev demo demo-down verify plan test lint build docs import check outside matrix sanity unit testbed testbed-down integration molecule bench clean \
   attacks corpus test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks test-watch report
 
 help: ## list the targets
@@ -53,6 +53,9 @@ lint: setup-dev ## ansible-lint, yamllint, ruff, mypy, changelog and documentati
 
 build: setup-dev ## the collection as it is published, in .cache/artefact
 	@python tools/artefact.py build
+
+docs: setup-dev ## the documentation site in .cache/site, without a warning
+	@python tools/docs_site.py
 
 import: setup-dev ## build the collection and import it as Galaxy does
 	@python tools/artefact.py import

@@ -17,10 +17,10 @@ import venv
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests" / "testbed")]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests" / "testbed"), str(ROOT / "tests" / "testbed" / "backup")]
 
 import artefact  # noqa: E402
-from onebox_testbed import images, podman  # noqa: E402
+from onebox_testbed import images, podman, terminal  # noqa: E402
 
 STACK = "obx-outside"
 # A clone's collections stand for Galaxy.
@@ -55,12 +55,14 @@ class Stranger:
             # What ansible-core 2.24 makes the default.
             "ANSIBLE_INJECT_FACT_VARS": "false",
         }
+        folder = ROOT / ".collections" / "ansible_collections"
+        self.dependencies = [str(folder / name) for name in DEPENDENCIES]
 
-    def run(self, *argv: str, code: int = 0) -> str:
-        """Run a command in the project directory. Returns what it printed, and fails on any other exit code."""
-        done = subprocess.run(
-            argv, cwd=self.project, env=self.environ, capture_output=True, text=True, timeout=1200, check=False
-        )
+    def run(self, *argv: str, code: int = 0, cwd: pathlib.Path | None = None) -> str:
+        """Run a command in the project directory or ``cwd``. Returns its output, and fails on any other exit code."""
+        folder = cwd or self.project
+        environ = {**self.environ, "PWD": str(folder)}
+        done = subprocess.run(argv, cwd=folder, env=environ, capture_output=True, text=True, timeout=1200, check=False)
         assert done.returncode == code, f"{' '.join(argv)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
@@ -68,6 +70,14 @@ class Stranger:
         """Run playbooks of the installed collection in one command."""
         playbooks = [f"onebox.stack.{name}" for name in names]
         return self.run("ansible-playbook", "-i", "inventory.yml", *playbooks, *words, code=code)
+
+    def typed(self, name: str, answer: str, code: int = 0) -> str:
+        """Run a playbook in a terminal, and type the answer to its question."""
+        argv = ["ansible-playbook", "-i", "inventory.yml", f"onebox.stack.{name}"]
+        environ = {**self.environ, "ANSIBLE_NOCOLOR": "1"}
+        ended, said = terminal.run(argv, self.project, environ, "type the name of the stack", answer)
+        assert ended == code, f"{name}, {answer!r} typed: exit code {ended}\n{said}"
+        return said
 
 
 def empty_environment(user: Stranger) -> pathlib.Path:
@@ -91,10 +101,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Stranger]:
     user = Stranger(base, {**os.environ, **podman.environment()})
     built = artefact.build(ROOT, base)
     (base / "venv").symlink_to(empty_environment(user))
-    folder = ROOT / ".collections" / "ansible_collections"
-    user.run(
-        "ansible-galaxy", "collection", "install", "--offline", str(built), *(str(folder / d) for d in DEPENDENCIES)
-    )
+    user.run("ansible-galaxy", "collection", "install", "--offline", str(built), *user.dependencies)
     yield user
     label = f"label=com.docker.compose.project={STACK}"
     names = user.run("podman", "ps", "--all", "--quiet", "--filter", label).split()
