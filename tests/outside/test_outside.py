@@ -65,12 +65,25 @@ def test_playbook_refuses_with_its_reason(stranger: Stranger, name: str, message
     assert re.search(message, output), output
 
 
+def test_other_name_typed_at_the_prompt_changes_nothing(stranger: Stranger) -> None:
+    for name, answer in (("down", ""), ("down", "obx-outsid"), ("retire", "obx-outside x")):
+        output = " ".join(stranger.typed(name, answer, code=2).split())
+        assert "Nothing was changed: to" in output
+        assert "-e confirm=obx-outside" in output
+        assert not re.search(r"changed=[1-9]", output), output
+    assert "failed=0" in stranger.play("verify")
+
+
+def test_name_of_the_stack_typed_at_the_prompt_continues(stranger: Stranger) -> None:
+    assert "failed=0" in stranger.typed("retire", "obx-outside")
+
+
 def test_every_playbook_is_found(stranger: Stranger) -> None:
     stranger.play(*PLAYBOOKS, words=["--syntax-check"])
 
 
 def test_down_of_the_stack_removes_all_but_the_data(stranger: Stranger) -> None:
-    output = stranger.play("down", words=ASKS)
+    output = stranger.typed("down", "obx-outside")
     assert "ansible-playbook onebox.stack.site -l box" in output
     label = "label=com.docker.compose.project=obx-outside"
     assert stranger.run("podman", "ps", "--all", "--quiet", "--filter", label) == ""
