@@ -15,6 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.sqlite import online
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.volume import find
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import discover
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
@@ -98,12 +99,12 @@ def propose(engine: Engine, stack: str, world: World) -> Automatic:
     for row in rows:
         if row.database and row.verdict == places.PERSISTENT:
             _database(found, row, by_name[row.container])
-    dumped = {os.path.realpath(row.source) for row in rows if row.database and row.source}
+    dumped = {realpath(row.source) for row in rows if row.database and row.source}
     volumes = engine.volumes([row.volume for row in rows if row.lies == places.VOLUME])
     for row in rows:
         if row.verdict != places.PERSISTENT:
             _lost(found, row)
-        elif row.database or os.path.realpath(row.source) in dumped:
+        elif row.database or realpath(row.source) in dumped:
             continue
         elif row.lies == places.VOLUME:
             volume = volumes.get(row.volume)

@@ -13,6 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.containers imp
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import ConfigError, SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.volume import find
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import discover
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
@@ -103,7 +104,7 @@ class End:
 
 def _writes(container: Container, volume: str, place: str) -> bool:
     for row in container.mounts:
-        source = os.path.realpath(row.source) if row.source else ""
+        source = realpath(row.source) if row.source else ""
         inside = source == place or place.startswith(source.rstrip("/") + "/") or source.startswith(place + "/")
         if row.read_write and ((volume and row.name == volume) or (source and inside)):
             return True
@@ -123,4 +124,4 @@ def _mountpoint(volume: Volume, engine: str) -> str:
         raise SourceError(f"{what} has no directory on this host. Run the move on the host or machine of the engine")
     if (volume.options.get("device") or volume.options.get("type")) and not trees.is_mount_point(volume.mountpoint):
         raise SourceError(f"{what} is mounted only while a container uses it. Move its directory with path instead")
-    return os.path.realpath(volume.mountpoint)
+    return realpath(volume.mountpoint)

@@ -30,6 +30,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory import server_data
 from ansible_collections.onebox.stack.plugins.module_utils.backup.state import State
 from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files, lock, trees
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 
 _PREFIX = ".onebox-move-"
@@ -186,7 +187,7 @@ class _Move:
 
     def _check(self) -> None:
         """Refuse a move that cannot begin. Raises :class:`RestoreRefused`, :class:`SpaceError`."""
-        source, target = os.path.realpath(self._source), os.path.realpath(self._target) if self._target else ""
+        source, target = realpath(self._source), realpath(self._target) if self._target else ""
         if target and (f"{target}/".startswith(f"{source}/") or f"{source}/".startswith(f"{target}/")):
             raise RestoreRefused(f"target: {target} and the source {source} contain each other. Nothing was changed")
         if target and os.path.lexists(target):

@@ -31,6 +31,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.sqlite
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.sqlite.model import SqliteFacts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.volume import users
 from ansible_collections.onebox.stack.plugins.module_utils.core import beneath, files
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 
 if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
@@ -97,8 +98,8 @@ def require_equal(facts: SqliteFacts, path: str, where: str) -> None:
 
 def mounts(container: Container, path: str) -> bool:
     """Whether a container can write to the file, or to a directory above it."""
-    sources = [os.path.realpath(row.source) for row in container.mounts if row.source and row.read_write]
-    place = os.path.realpath(path)
+    sources = [realpath(row.source) for row in container.mounts if row.source and row.read_write]
+    place = realpath(path)
     return any(place == source or place.startswith(source.rstrip("/") + "/") for source in sources)
 
 
