@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pathlib
+import subprocess
+import sys
 import time
 
 import pytest
@@ -15,6 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import beneath
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from volume_stack import VolumeStack
 
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 WRITER = "i=0; while true; do i=$((i+1)); echo $i >> /data/log; echo $i > /data/n.tmp; mv /data/n.tmp /data/n; done"
 
 
@@ -97,3 +102,28 @@ def test_failed_move_starts_the_service_again(stack, docker_engine, tmp_path, mo
         move.move(request(stack, docker_engine, End(path=str(tmp_path / "srv"))), World.real())
     assert running(docker_engine, stack.app) == "true"
     assert not (tmp_path / "srv").exists()
+
+
+def test_playbook_checks_a_move_and_then_moves(stack, docker_engine, tmp_path):
+    os.chmod(tmp_path, 0o755)
+    target = tmp_path / "srv" / "data"
+    values = {
+        "ansible_python_interpreter": sys.executable,
+        "compose_stack_name": stack.name,
+        "move_source": {"volume": stack.volume, "engine": "docker", "socket": docker_engine.socket},
+        "move_target": {"path": str(target)},
+    }
+    program = ["ansible-playbook", "-i", "localhost,", "-c", "local", str(ROOT / "playbooks/move_data.yml")]
+    program += ["-e", json.dumps(values)]
+
+    def play(*words):
+        environ = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+        return subprocess.run([*program, *words], env=environ, capture_output=True, text=True, check=False, timeout=300)
+
+    checked = play("--check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert (running(docker_engine, stack.app), target.exists()) == ("true", False)
+    moved = play()
+    assert moved.returncode == 0, moved.stdout + moved.stderr
+    assert f"Stopped until the next deploy: {stack.app}" in moved.stdout
+    assert (running(docker_engine, stack.app), (target / "a").read_text()) == ("false", "one\n")
