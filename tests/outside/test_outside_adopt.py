@@ -55,7 +55,7 @@ class Running:
 
     def containers(self) -> str:
         words = ["podman", "ps", "--all", "--filter", f"label=com.docker.compose.project={NAME}", "--format", FORMAT]
-        return re.sub(r"Up [^0-9]*\d+ \w+", "Up", self.user.run(*words))
+        return re.sub(r"Up .*? (?=\d{4}-)", "Up ", self.user.run(*words))
 
     def play(self, name: str, *words: str) -> str:
         argv = ["ansible-playbook", "-i", "inventory.yml", f"onebox.stack.{name}", "-l", "box", *words]
@@ -78,7 +78,8 @@ def test_deploy_after_adopt_changes_nothing(running: Running) -> None:
     assert "onebox.stack.adopt -l box -e project=NAME" in listed
     said = running.play("adopt", "-e", f"project={NAME}")
     assert "canary-5d1e" not in said
-    shipped = running.inventory / "stacks" / NAME
+    # Next to a folder of this name.
+    shipped = running.inventory.parent / "stacks" / NAME
     names = {str(path.relative_to(shipped)) for path in shipped.rglob("*") if path.is_file()}
     assert names == {".env", "compose.yml", "compose.override.yml", "conf/app.yml"}
     values = yaml.safe_load((running.inventory / "host_vars/box.yml").read_text())

@@ -180,7 +180,8 @@ class StateStack:
             "stop_grace_period": "10s" if layout.server in READY else "1s",
         }
         if server.command:
-            made["command"] = list(server.command)
+            # Otherwise Compose would replace the variable itself.
+            made["command"] = [word.replace("$", "$$") for word in server.command]
         if layout.what == "tmpfs":
             made["tmpfs"] = [layout.mount]
         elif layout.what == "anonymous":

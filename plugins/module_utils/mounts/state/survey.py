@@ -189,10 +189,14 @@ class _Survey:
 
     def _is_data(self, path: str) -> bool:
         """Whether a directory of a variable may hold data: not one of the image that nothing was written to."""
-        if self._counter is None or places.mount_of(self._container, path) is not None:
+        if self._counter is None or places.mount_of(self._container, path) is not None or self._in_memory(path):
             return True
         shipped = self._container.running and scan.is_shipped(self._container.pid, path)
         return not shipped or bool(self._counter.layer(self._container, path).files)
+
+    def _in_memory(self, path: str) -> bool:
+        """Whether a path lies on a tmpfs of the container."""
+        return any(places.is_below(path, point) for point in places.tmpfs_of(self._container))
 
     def _group(self, path: str, known: t.Mapping[str, _Found]) -> str:
         """The known directory above a written one, else a directory near the root."""
@@ -236,7 +240,7 @@ class _Survey:
 
     def _without_mount(self, path: str, one: _Found) -> list[Place]:
         """The row of a path in the container's own layer or in a tmpfs, none for a tmpfs that nothing names as data."""
-        memory = any(places.is_below(path, point) for point in places.tmpfs_of(self._container))
+        memory = self._in_memory(path)
         if memory and not one.database and not any(each.startswith("variable ") for each in one.evidence):
             return []
         if self._ignored.covers(path):
