@@ -19,7 +19,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo demo-down verify plan test lint build docs import check outside matrix sanity unit testbed testbed-down integration molecule bench clean \
-  attacks corpus test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks test-watch report
+  attacks corpus test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks test-state test-watch report
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -121,6 +121,9 @@ test-baseline: setup-dev ## heavier: a fresh Debian 12 and 13 with the firewall 
 test-watch: testbed ## heavier: faults of 66 kinds and real ones, each named with its command, and a month without a false alarm
 	@$(TESTBED) && OBX_FAULTS=full pytest -q tests/unit/watch tests/integration/watch tests/integration/monitoring
 	@python tests/testbed/testbed.py molecule test -s watch
+
+test-state: testbed ## heavier: 37 layouts of data on two engines, with the rows that down and up lose, and moves of data
+	@$(TESTBED) && OBX_FAULTS=full pytest -q -s tests/integration/mounts/test_mounts_state_layouts.py tests/integration/backup/test_backup_moves.py
 
 test-stacks: setup-dev ## heavier: coinpilot, nightguard, observer and omnivibe with the inventory's values
 	@for name in coinpilot nightguard observer omnivibe; do python tests/testbed/testbed.py molecule test -s $$name || exit 1; done

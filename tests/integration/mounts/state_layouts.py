@@ -98,7 +98,7 @@ class Layout:
         what: bind, named, anonymous, displaced (the mount is next to the data), tmpfs or layer.
         mount: where the mount is; "" for none.
         home: the data directory, if it is not that of the server.
-        verdict: the expected verdict for the data.
+        verdict: the expected verdict for the data on Docker.
     """
 
     server: str
@@ -110,6 +110,12 @@ class Layout:
     @property
     def name(self) -> str:
         return f"{self.server}-{self.what}"
+
+    def verdict_on(self, engine: str) -> str:
+        """The expected verdict. podman-compose gives a declared volume without a name one that stays the same."""
+        if engine == "podman" and self.what == "anonymous":
+            return "persistent"
+        return "lost_at_recreate" if engine == "podman" and self.verdict == "lost_at_down" else self.verdict
 
 
 def _of(server: str, home: str, elsewhere: str, *, volume: bool) -> list[Layout]:
