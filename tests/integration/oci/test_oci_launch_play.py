@@ -118,7 +118,7 @@ def test_check_launch_repeat_and_terminate(play: Play, server: Server) -> None:
     assert result["captured"]
     assert result["attempts"] == 4 == server.posts()
     assert result["instance"]["public_ip"] == "203.0.113.10"
-    assert re.search(r"attempt 1: asking for 2 OCPU / 12 GB in Uocm:AP-CHUNCHEON-1-AD-1\n", out)
+    assert re.search(r"attempt 1: requesting 2 OCPU / 12 GB in Uocm:AP-CHUNCHEON-1-AD-1\n", out)
     assert "out of capacity; " in out
     assert "too many requests; next request at " in out
     assert "outcome unknown" in out

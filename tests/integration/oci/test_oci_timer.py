@@ -151,6 +151,8 @@ def inventory(folder: pathlib.Path, server: Server, config_file: pathlib.Path) -
         "oci_instance_jitter_max": 0,
         "oci_instance_interval_floor": 1,
         "oci_instance_timer_interval": 2,
+        # No host answers at the address, so the timer cannot deploy the stack there, as site.yml would.
+        "oci_instance_timer_playbook": str(ROOT / "playbooks" / "launch.yml"),
         "oci_instance_launchctl": str(folder / "launchctl"),
     }
     (folder / "inventories").mkdir()
