@@ -255,7 +255,7 @@ def test_emptied_and_dropped_tables_are_named(database):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda path: os.unlink(path), "cannot be opened: No such file or directory"),
+        (os.unlink, "cannot be opened: No such file or directory"),
         (lambda path: (os.rename(path, path + "x"), os.symlink(path + "x", path)), "symbolic link"),
         (lambda path: pathlib.Path(path).write_text("not a database"), "is not a SQLite database"),
         (lambda path: (os.unlink(path), os.mkdir(path)), "is not a SQLite database"),
