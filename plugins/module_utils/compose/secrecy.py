@@ -70,7 +70,9 @@ class Secrecy:
         self._file(os.path.join(request.project_dir, request.env_file or ".env"))
 
     def learn_source(self, source: Source) -> None:
-        """Learn the environment file, and those that the compose files name."""
+        """Learn the environment file, those that the compose files name, and the paths of these files."""
+        files = (*source.files, source.env_file)
+        self._paths(*files, *map(source.named, files), *map(os.path.basename, files))
         self._file(source.env_file)
         for path in source.files:
             with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="surrogateescape") as stream:

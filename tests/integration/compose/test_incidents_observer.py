@@ -210,13 +210,14 @@ def test_another_compose_file_without_volumes(observer):
 def test_directories_in_the_deploy_directory_are_refused(observer):
     (observer.folder / "data").mkdir()
     observer.variables["OBSERVER_DATA_DIR"] = str(observer.folder / "data")
-    assert refused(observer) == {"source_in_deploy_dir"}
+    # The new directory is empty, and the previous one has the data.
+    assert refused(observer) == {"source_in_deploy_dir", "data_moved"}
     (observer.folder / "data").rmdir()
 
 
 def test_missing_directories_are_refused(observer):
     observer.variables["OBSERVER_DATA_DIR"] = str(observer.data / "observer/date")
-    assert refused(observer) == {"no_source"}
+    assert refused(observer) == {"no_source", "data_moved"}
     assert not (observer.data / "observer/date").exists()
 
 

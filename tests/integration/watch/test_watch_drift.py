@@ -68,7 +68,7 @@ def changes(engine: str, folder: pathlib.Path) -> list[Change]:
             f"{command} restart {web}",
             "mount_broken",
             f"{PROJECT}/web:/etc/app.conf",
-            "stale_deleted",
+            "stale_file",
             f"{engine} restart {web}",
         ),
         Change(

@@ -7,6 +7,7 @@ import json
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, Unhealthy
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare
 from ansible_collections.onebox.stack.plugins.module_utils.compose.request import Request
 from ansible_collections.onebox.stack.plugins.module_utils.compose.secrecy import Secrecy, masked
@@ -107,6 +108,15 @@ def test_service_environment_build_argument_and_container_are_masked(secrecy):
 def test_environment_files_are_masked_also_when_a_tool_refuses_them(secrecy, tmp_path):
     (tmp_path / ".env").write_text(f"A='{CANARY}\nB=x canary-line-2\n")
     assert "canary" not in secrecy().text(f'near "{CANARY}": x canary-line-2')
+
+
+def test_name_of_a_compose_file_stays_readable(secrecy, tmp_path):
+    files = (f"{tmp_path}/compose.yml", f"{tmp_path}/compose.override.yml")
+    made = secrecy(env={"LEVEL": "override"})
+    made.learn_source(Source("shop", str(tmp_path), files, "", ()))
+    assert made.text(f"{files[1]}: LEVEL is override") == f"{files[1]}: LEVEL is {MASK}"
+    assert made.data({"files_read": list(files)}) == {"files_read": list(files)}
+    assert made.text("compose.override.yml") == "compose.override.yml"
 
 
 def test_environment_file_of_a_kept_release_is_masked(secrecy, tmp_path):
