@@ -30,7 +30,9 @@ def test_job_that_is_retried_until_it_ends_with_0_is_done(lab: Lab):
         web=lab.service(depends_on={"migrate": {"condition": "service_completed_successfully"}}),
     )
     lab.deploy()
-    assert (lab.data / "n" / "tries").read_text().count("x") == 6
+    # Compose before 2.29.3 starts a service together with its dependencies, so the job runs once more.
+    again = lab.backend.name == "docker26+2.26"
+    assert (lab.data / "n" / "tries").read_text().count("x") == 6 + again
     assert lab.plan() == {"migrate": KEEP, "web": KEEP}
     before = lab.states()
     assert lab.deploy()["changed"] is False
@@ -39,7 +41,7 @@ def test_job_that_is_retried_until_it_ends_with_0_is_done(lab: Lab):
     lab.services["migrate"]["environment"] = {"V": "2"}
     result = lab.deploy()
     assert not result["rolled_back"]
-    assert (lab.data / "n" / "tries").read_text().count("x") == 7
+    assert (lab.data / "n" / "tries").read_text().count("x") == 7 + again
 
 
 def network_of(lab: Lab, key: str) -> dict:
