@@ -199,10 +199,11 @@ class Secrecy:
 
     def _paths(self, *paths: str) -> None:
         for path in filter(None, paths):
-            self._public.add(path)
-            while len(path) > 1 and "/" in path:
-                path = os.path.dirname(path)
+            # The directory of // is // again.
+            above = ""
+            while path and path != above:
                 self._public.add(path)
+                above, path = path, os.path.dirname(path)
         self._secrets = None
 
     def _file(self, path: str) -> None:
