@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.onebox.stack.plugins.plugin_utils import payloads, value_files, variable_names
+from ansible_collections.onebox.stack.plugins.plugin_utils import value_files, variable_names
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 # In the order in which Compose searches for them.
@@ -32,9 +31,6 @@ class ActionModule(ActionBase):
             *_stack(str(given.get("stack") or ""), str(given.get("source") or ""), given.get("files") or []),
         ]
         result.update(changed=False, problems=problems)
-        # The next play gathers the facts. Without the copy, that only takes longer.
-        with contextlib.suppress(OSError):
-            payloads.here(payloads.SETUP).restore()
         if problems:
             result.update(failed=True, msg="\n".join(problems))
         return result

@@ -30,27 +30,22 @@ from ansible.plugins.loader import module_utils_loader
 from ansible.release import __version__ as ansible_version
 
 COLLECTION = pathlib.Path(__file__).resolve().parents[2]
-OURS = "ansible_collections.onebox.stack.plugins.modules."
-# Gathers the facts of each run. Packing it takes as long as running it.
-SETUP = "ansible.modules.setup"
 # States of the code whose payloads are kept: that of the last run, and those of other checkouts and environments.
 KEPT_STATES = 4
 
 
 class Payloads:
-    """The payloads of some modules.
+    """The payloads of one module.
 
     Args:
-        modules: their names with the package.
+        module: its name without the collection.
         used: the directory in which ansible-core caches payloads for the present run.
         kept: the directory for payloads of all states of the code.
         sources: directories with the code of all payloads.
     """
 
-    def __init__(
-        self, modules: t.Iterable[str], used: pathlib.Path, kept: pathlib.Path, sources: t.Iterable[pathlib.Path]
-    ) -> None:
-        self._patterns = [f"{module}-*" for module in modules]
+    def __init__(self, module: str, used: pathlib.Path, kept: pathlib.Path, sources: t.Iterable[pathlib.Path]) -> None:
+        self._pattern = f"ansible_collections.onebox.stack.plugins.modules.{module}-*"
         self._used = used
         self._all = kept
         self._kept = kept / _state(sources)
@@ -59,13 +54,13 @@ class Payloads:
         """Copy kept payloads to the cache of this run, unless another user could have written them."""
         if not (_is_private(self._all) and _is_private(self._kept)):
             return
-        for path in self._in(self._kept):
+        for path in self._kept.glob(self._pattern):
             if _is_private(path) and not (self._used / path.name).exists():
                 _copy(path, self._used)
 
     def keep(self) -> None:
         """Keep payloads that ansible-core packed in this run, and remove those of the oldest states of the code."""
-        packed = [path for path in self._in(self._used) if path.suffix != ".lock"]
+        packed = [path for path in self._used.glob(self._pattern) if path.suffix != ".lock"]
         missing = [path for path in packed if not (self._kept / path.name).exists()]
         if not missing:
             return
@@ -79,18 +74,15 @@ class Payloads:
         for path in states[:-KEPT_STATES]:
             shutil.rmtree(path, ignore_errors=True)
 
-    def _in(self, folder: pathlib.Path) -> list[pathlib.Path]:
-        return [path for pattern in self._patterns for path in folder.glob(pattern)]
-
 
 class KeptPayloadAction(NormalAction):
-    """Runs a module as ansible-core does, with its payload, and that of the facts, kept between runs."""
+    """Runs a module as ansible-core does, with its payload kept between runs."""
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         payloads = None
         # Packing is always possible: without space or rights for the copy, the run only takes longer.
         with contextlib.suppress(OSError):
-            payloads = here(OURS + self._task.action.rpartition(".")[2], SETUP)
+            payloads = here(self._task.action.rpartition(".")[2])
             payloads.restore()
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         if payloads:
@@ -99,15 +91,14 @@ class KeptPayloadAction(NormalAction):
         return result
 
 
-def here(*modules: str) -> Payloads:
-    """The payloads of modules of this collection or of ansible-core, for this run of ansible-playbook."""
-    core = pathlib.Path(ansible.__file__).resolve().parent
+def here(module: str) -> Payloads:
+    """The payloads of a module of this collection, for this run of ansible-playbook."""
+    core = pathlib.Path(ansible.__file__).resolve().parent / "module_utils"
     # Directories in which users replace module_utils of ansible-core.
     others = [pathlib.Path(path) for path in module_utils_loader._get_paths(subdirs=False)]
-    own = [COLLECTION / "plugins/modules", COLLECTION / "plugins/module_utils"]
-    sources = [*own, core / "modules", core / "module_utils", *others]
+    sources = [COLLECTION / "plugins/modules", COLLECTION / "plugins/module_utils", core, *others]
     return Payloads(
-        modules,
+        module,
         used=pathlib.Path(constants.DEFAULT_LOCAL_TMP) / "ansiballz_cache",
         kept=pathlib.Path(constants.config.get_config_value("ANSIBLE_HOME")) / "onebox.stack" / "payloads",
         sources=sources,

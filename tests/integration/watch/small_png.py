@@ -11,7 +11,7 @@ import typing as t
 import zlib
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-Colour = t.Tuple[int, int, int]  # noqa: UP006
+Colour = tuple[int, int, int]
 
 
 def shrink(data: bytes, most: int = 64) -> bytes:

@@ -31,13 +31,13 @@ class Place:
 
     def run(self, number: int, module: str = "data_dirs") -> tuple[payloads.Payloads, pathlib.Path]:
         used = self.folder / f"run{number}"
-        return payloads.Payloads([payloads.OURS + module, payloads.SETUP], used, self.kept, [self.code]), used
+        return payloads.Payloads(module, used, self.kept, [self.code]), used
 
-    def packed(self, number: int, *more: str) -> None:
+    def packed(self, number: int) -> None:
         """A run in which ansible-core packs the module."""
         run, used = self.run(number)
         used.mkdir()
-        for name in (NAME, OTHER, *more):
+        for name in (NAME, OTHER):
             (used / name).write_text(f"payload {number}")
         (used / f"{NAME}.lock").write_text("")
         run.keep()
@@ -58,11 +58,6 @@ def test_payload_of_unchanged_code_is_used_again(place: Place):
     place.packed(1)
     assert place.restored(2) == {NAME: "payload 1"}
     assert [path.stat().st_mode & 0o077 for path in (place.kept, *place.kept.rglob("*"))] == [0, 0, 0]
-
-
-def test_payload_of_the_facts_is_kept_with_that_of_a_module(place: Place):
-    place.packed(1, f"{payloads.SETUP}-ZIP_DEFLATED-none")
-    assert sorted(place.restored(2)) == [f"{payloads.SETUP}-ZIP_DEFLATED-none", NAME]
 
 
 @pytest.mark.parametrize("change", ["text", "size_and_time_as_before", "new_file", "removed_file"])
@@ -129,8 +124,6 @@ def test_module_runs_from_its_kept_payload_in_the_next_run(tmp_path: pathlib.Pat
         "-a",
         json.dumps({"base": f"{tmp_path}/data", "directories": []}),
     ]
-    runs = [
-        subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, check=False) for _run in (1, 2)
-    ]
+    runs = [subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, check=False) for _ in (1, 2)]
     assert [run.returncode for run in runs] == [0, 0], runs[-1].stdout[-3000:]
     assert ["ANSIBALLZ: Creating module" in run.stdout for run in runs] == [True, False], runs[-1].stdout[-3000:]
