@@ -155,6 +155,13 @@ def headings(path: str, text: str) -> t.Iterator[Finding]:
             yield from _pronouns(path, number, line, "heading")
 
 
+def variables(path: str, text: str) -> t.Iterator[Finding]:
+    """Variables with the name that the sanity tests refuse, minutes before they run."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Name) and node.id == "_" and isinstance(node.ctx, ast.Store):
+            yield Finding(path, node.lineno, "a variable '_'", "unused")
+
+
 def test_names(path: str, text: str) -> t.Iterator[Finding]:
     """Names of tests that do not start with their subject, are too short, or have refused words."""
     for node in ast.walk(ast.parse(text)):
@@ -218,6 +225,7 @@ def check_file(path: str, text: str) -> list[Finding]:
     if path.endswith(".md"):
         findings += headings(path, text)
     elif path.endswith(".py"):
+        findings += variables(path, text)
         if path.startswith("tests/"):
             findings += test_names(path, text)
     elif TASK_FILES.search(path):

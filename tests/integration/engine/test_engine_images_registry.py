@@ -87,10 +87,12 @@ images.obtain(sys.argv[4], StandIn("bookworm", ()))
 
 
 def processes_with(text):
+    """The processes with this text in their command line or environment: apt's helpers have it only in TMPDIR."""
     found = []
     for entry in pathlib.Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and text in (entry / "cmdline").read_bytes().decode(errors="replace"):
+            said = [(entry / name).read_bytes().decode(errors="replace") for name in ("cmdline", "environ")]
+            if entry.name.isdigit() and any(text in one for one in said):
                 found.append(int(entry.name))
         except OSError:
             continue

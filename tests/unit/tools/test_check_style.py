@@ -125,6 +125,11 @@ def test_task_names_in_style_are_accepted(style: types.ModuleType) -> None:
     assert found(style, "site.yml", text) == []
 
 
+@pytest.mark.parametrize("statement", ["_, b = 1, 2", "for _ in (1, 2): pass", "a = [1 for _ in (1, 2)]"])
+def test_variable_that_sanity_tests_refuse_is_found(style: types.ModuleType, statement: str) -> None:
+    assert found(style, "tools/a.py", f"import b\n{statement}\n") == ["tools/a.py:2: a variable '_': say unused"]
+
+
 @pytest.mark.parametrize(
     ("name", "line"),
     [

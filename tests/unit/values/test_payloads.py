@@ -124,6 +124,8 @@ def test_module_runs_from_its_kept_payload_in_the_next_run(tmp_path: pathlib.Pat
         "-a",
         json.dumps({"base": f"{tmp_path}/data", "directories": []}),
     ]
-    runs = [subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, check=False) for _ in (1, 2)]
+    runs = [
+        subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, check=False) for unused in (1, 2)
+    ]
     assert [run.returncode for run in runs] == [0, 0], runs[-1].stdout[-3000:]
     assert ["ANSIBALLZ: Creating module" in run.stdout for run in runs] == [True, False], runs[-1].stdout[-3000:]
