@@ -8,8 +8,9 @@ payload in a directory that it deletes at the end of the run. For ``compose_stac
 costs more time than a deploy without changes. A kept payload is used again only while none of its files has changed,
 and for the same release of ansible-core.
 
-The kept files are opaque here: a file goes back under the name that ansible-core chose for it. A release of
-ansible-core that caches elsewhere finds no file and packs the module as usual.
+A kept file goes back under the name that ansible-core chose for it. A release of ansible-core that caches elsewhere
+finds no file and packs the module as usual. Payloads for this host also have bytecode, because its Python is often the
+one of the controller. Over a network, bytecode would only double what is sent to a Python that may be another.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ansible import constants
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.plugins.loader import module_utils_loader
 from ansible.release import __version__ as ansible_version
+from ansible_collections.onebox.stack.plugins.plugin_utils import bytecode
 
 COLLECTION = pathlib.Path(__file__).resolve().parents[2]
 # States of the code whose payloads are kept: that of the last run, and those of other checkouts and environments.
@@ -42,13 +44,17 @@ class Payloads:
         used: the directory in which ansible-core caches payloads for the present run.
         kept: the directory for payloads of all states of the code.
         sources: directories with the code of all payloads.
+        local: whether the module runs on this host.
     """
 
-    def __init__(self, module: str, used: pathlib.Path, kept: pathlib.Path, sources: t.Iterable[pathlib.Path]) -> None:
+    def __init__(
+        self, module: str, used: pathlib.Path, kept: pathlib.Path, sources: t.Iterable[pathlib.Path], *, local: bool
+    ) -> None:
         self._pattern = f"ansible_collections.onebox.stack.plugins.modules.{module}-*"
         self._used = used
         self._all = kept
-        self._kept = kept / _state(sources)
+        self._local = local
+        self._kept = kept / (_state(sources) + ("-local" if local else ""))
 
     def restore(self) -> None:
         """Copy kept payloads to the cache of this run, unless another user could have written them."""
@@ -69,7 +75,7 @@ class Payloads:
             if not _is_private(folder):
                 return
         for path in missing:
-            _copy(path, self._kept)
+            _copy(path, self._kept, bytecode.add if self._local else None)
         states = sorted((path for path in self._all.iterdir() if path.is_dir()), key=os.path.getmtime)
         for path in states[:-KEPT_STATES]:
             shutil.rmtree(path, ignore_errors=True)
@@ -82,7 +88,8 @@ class KeptPayloadAction(NormalAction):
         payloads = None
         # Packing is always possible: without space or rights for the copy, the run only takes longer.
         with contextlib.suppress(OSError):
-            payloads = here(self._task.action.rpartition(".")[2])
+            local = self._connection.transport == "local"
+            payloads = here(self._task.action.rpartition(".")[2], local=local)
             payloads.restore()
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         if payloads:
@@ -91,8 +98,8 @@ class KeptPayloadAction(NormalAction):
         return result
 
 
-def here(module: str) -> Payloads:
-    """The payloads of a module of this collection, for this run of ansible-playbook."""
+def here(module: str, *, local: bool) -> Payloads:
+    """The payloads of a module of this collection, for this run of ansible-playbook and this or another host."""
     core = pathlib.Path(ansible.__file__).resolve().parent / "module_utils"
     # Directories in which users replace module_utils of ansible-core.
     others = [pathlib.Path(path) for path in module_utils_loader._get_paths(subdirs=False)]
@@ -102,6 +109,7 @@ def here(module: str) -> Payloads:
         used=pathlib.Path(constants.DEFAULT_LOCAL_TMP) / "ansiballz_cache",
         kept=pathlib.Path(constants.config.get_config_value("ANSIBLE_HOME")) / "onebox.stack" / "payloads",
         sources=sources,
+        local=local,
     )
 
 
@@ -132,12 +140,16 @@ def _is_private(path: pathlib.Path) -> bool:
     return not stat.S_ISLNK(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
 
 
-def _copy(path: pathlib.Path, folder: pathlib.Path) -> None:
-    """Copy a file into a folder in one step: another process may read it there."""
+def _copy(path: pathlib.Path, folder: pathlib.Path, change: t.Callable[[pathlib.Path], None] | None = None) -> None:
+    """Copy a file into a folder, changed, in one step: another process may read it there."""
     folder.mkdir(mode=0o700, exist_ok=True)
     part = folder / f".{path.name}.{os.getpid()}"
     try:
         shutil.copyfile(path, part)
+        if change:
+            # The payload works unchanged, too.
+            with contextlib.suppress(ValueError):
+                change(part)
         part.chmod(0o600)
         part.replace(folder / path.name)
     finally:

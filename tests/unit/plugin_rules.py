@@ -68,7 +68,12 @@ RULES = {
         ("fcntl.flock", "fcntl.lockf"), ("module_utils/core/lock.py",), "lock by core.lock.held or directory_held"
     ),
     "real paths": Only(("os.path.realpath",), ("module_utils/core/paths.py",), "use core.paths.realpath"),
-    "archives": Only(("zipfile", "zipapp"), ("module_utils/core/zipapp.py",), "build the archive by core.zipapp"),
+    "archives": Only(
+        ("zipfile", "zipapp"),
+        # The second one changes archives that ansible-core built.
+        ("module_utils/core/zipapp.py", "plugin_utils/bytecode.py"),
+        "build the archive by core.zipapp",
+    ),
     "http": Only(
         ("urllib.request", "http.client"),
         ("module_utils/core/http.py", "module_utils/core/webhook.py"),

@@ -5,14 +5,19 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import typing as t
+import zipfile
 
 import pytest
-from ansible_collections.onebox.stack.plugins.plugin_utils import payloads
+from ansible.executor import module_common
+from ansible_collections.onebox.stack.plugins.plugin_utils import bytecode, payloads
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 NAME = "ansible_collections.onebox.stack.plugins.modules.data_dirs-ZIP_DEFLATED-none"
@@ -31,7 +36,7 @@ class Place:
 
     def run(self, number: int, module: str = "data_dirs") -> tuple[payloads.Payloads, pathlib.Path]:
         used = self.folder / f"run{number}"
-        return payloads.Payloads(module, used, self.kept, [self.code]), used
+        return payloads.Payloads(module, used, self.kept, [self.code], local=True), used
 
     def packed(self, number: int) -> None:
         """A run in which ansible-core packs the module."""
@@ -105,6 +110,73 @@ def test_payloads_of_the_oldest_states_are_removed(place: Place):
         place.packed(number)
     found = sorted(path.read_text() for path in place.kept.rglob(NAME))
     assert found == [f"payload {number}" for number in range(3, payloads.KEPT_STATES + 3)]
+
+
+def archive(files: t.Mapping[str, str | bytes]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as packed:
+        for name, text in files.items():
+            packed.writestr(name, text)
+    return content.getvalue()
+
+
+def imported(folder: pathlib.Path, content: bytes) -> str:
+    """What a new process prints that imports pack.one from an archive, in the way modules do."""
+    (folder / "payload.zip").write_bytes(content)
+    words = [sys.executable, "-c", "import sys; sys.path.insert(0, 'payload.zip'); import pack.one"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+ONE = {
+    "pack/__init__.py": "",
+    "pack/one.py": "print('from', __file__)\n",
+    "data.json": "{}",
+}
+
+
+def test_bytecode_of_an_archive_is_imported_in_place_of_its_source(tmp_path: pathlib.Path):
+    content = bytecode.with_bytecode(archive(ONE))
+    assert sorted(zipfile.ZipFile(io.BytesIO(content)).namelist()) == [
+        "data.json",
+        *("pack/__init__.py", "pack/__init__.pyc", "pack/one.py", "pack/one.pyc"),
+    ]
+    # A source that does not compile shows that it is not read.
+    mixed = {name: text if name.endswith("c") else "(" for name, text in unpacked(content).items()}
+    assert imported(tmp_path, archive(mixed)) == f"from {os.path.join('payload.zip', 'pack', 'one.pyc')}\n"
+
+
+def unpacked(content: bytes) -> dict[str, t.Any]:
+    packed = zipfile.ZipFile(io.BytesIO(content))
+    return {name: packed.read(name) for name in packed.namelist()}
+
+
+def test_bytecode_of_another_python_is_not_imported(tmp_path: pathlib.Path):
+    files = unpacked(bytecode.with_bytecode(archive(ONE)))
+    other = {name: b"\0\0\r\n" + data[4:] if name.endswith("c") else data for name, data in files.items()}
+    assert imported(tmp_path, archive(other)) == f"from {os.path.join('payload.zip', 'pack', 'one.py')}\n"
+
+
+def test_bytecode_is_added_once_and_a_file_that_does_not_compile_has_none():
+    content = bytecode.with_bytecode(archive({**ONE, "pack/template.py": "{{ not python }} ("}))
+    assert unpacked(bytecode.with_bytecode(content)) == unpacked(content)
+    assert "pack/template.pyc" not in unpacked(content)
+    with pytest.raises(ValueError, match="not a zip archive"):
+        bytecode.with_bytecode(b"another form")
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_only_payloads_for_this_host_have_bytecode(tmp_path: pathlib.Path, local: bool):
+    used = tmp_path / "used"
+    used.mkdir()
+    metadata = module_common.ModuleMetadataV1(serialization_profile="legacy")
+    data = base64.b64encode(archive(ONE))
+    module_common._CachedModule(zip_data=data, metadata=metadata, source_mapping={}).dump(str(used / NAME))
+    payloads.Payloads("data_dirs", used, tmp_path / "kept", [tmp_path], local=local).keep()
+    (kept,) = (tmp_path / "kept").rglob(NAME)
+    names = unpacked(base64.b64decode(module_common._CachedModule.load(str(kept)).zip_data))
+    assert ("pack/one.pyc" in names) is local
+    assert kept.stat().st_mode & 0o777 == 0o600
 
 
 def test_module_runs_from_its_kept_payload_in_the_next_run(tmp_path: pathlib.Path):
