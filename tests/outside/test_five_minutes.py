@@ -53,7 +53,8 @@ def transcript() -> list[tuple[str, list[str]]]:
 
 
 def plain(text: str) -> list[str]:
-    """The lines of an output without what differs between two runs and two machines: numbers, units and padding."""
+    """The lines of an output without what differs between two runs and two machines: numbers, units, ages, padding."""
+    text = re.sub(r"less than a minute|\d+ (?:minutes?|hours?)(?= old| ago)", "0", text)
     text = re.sub(r"\d+(?:\.\d+)*(?: ?(?:ms|s|B|kB|MB|GB|TB|%))?(?=\W|$)", "0", text)
     return [" ".join(line.split()) for line in text.splitlines()]
 
@@ -101,7 +102,8 @@ class Reader:
 
 def forget() -> None:
     """Remove what a host keeps of the stack. Its backups survive the stack, so a second test would find the first's."""
-    for folder in ("/opt/onebox", "/var/lib/onebox", "/var/backups/onebox", "/etc/onebox/backup"):
+    backups = ("/var/backups/onebox", "/var/lib/onebox-backup", "/etc/onebox/backup")
+    for folder in ("/opt/onebox", "/var/lib/onebox", *backups):
         for left in pathlib.Path(folder).glob(f"{NAME}*"):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
 

@@ -33,7 +33,7 @@ def changed(output: str) -> int:
 
 def test_site_deploys_proves_and_reports(stranger: Stranger) -> None:
     output = stranger.play("site")
-    assert "ansible-playbook onebox.stack.verify -l box" in output
+    assert "ansible-playbook -i inventory.yml onebox.stack.verify -l box" in output
     assert "ansible-playbook playbooks/" not in output
     report = json.loads((stranger.base / "data/state/obx-outside/report.json").read_text())
     assert report["ok"] is True
@@ -84,7 +84,7 @@ def test_every_playbook_is_found(stranger: Stranger) -> None:
 
 def test_down_of_the_stack_removes_all_but_the_data(stranger: Stranger) -> None:
     output = stranger.typed("down", "obx-outside")
-    assert "ansible-playbook onebox.stack.site -l box" in output
+    assert "ansible-playbook -i inventory.yml onebox.stack.site -l box" in output
     label = "label=com.docker.compose.project=obx-outside"
     assert stranger.run("podman", "ps", "--all", "--quiet", "--filter", label) == ""
     assert (stranger.base / "data/notes/log").read_text()
