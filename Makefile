@@ -19,7 +19,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo demo-down verify plan test lint build docs import check outside matrix sanity unit testbed testbed-down integration molecule bench clean \
-  attacks corpus test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks test-state test-watch report
+  attacks corpus test-arm test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks test-state test-watch report
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -110,6 +110,9 @@ test-oci: testbed ## heavier: the launcher and the role against a cloud that ver
 e2e-oci: testbed ## heavier: from no VM at all to coinpilot, on a fake cloud that starts real machines
 	@pip install --quiet --disable-pip-version-check -r requirements-oci.txt
 	@$(TESTBED) && pytest -q -s tests/e2e/oci
+
+test-arm: setup-dev ## heavier: a stack on Debian 13 with an Arm processor, which qemu emulates: deploy, proof, backup, restore
+	@pytest -q -s tests/e2e/arm
 
 test-machine: testbed ## heavier: podman machine by three real clients, then one that really boots
 	@$(TESTBED) && pytest -q tests/integration/vm
