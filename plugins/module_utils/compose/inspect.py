@@ -14,6 +14,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose import result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import (
     anonymous_volumes,
     command_line,
+    container_names,
     declaration,
     exposure,
     log_bound,
@@ -314,7 +315,8 @@ class Inspector:
         created = self._request.rules.derive
         return [
             *(each for each in problems if not (created and each.code == "no_network")),
-            *outside.names_taken(seen.model, seen.rows, seen.facts.names, seen.tool),
+            *container_names.taken(seen.model, seen.rows, seen.facts.names, seen.tool, engine.name),
+            *container_names.unknown(seen.rows, seen.facts.containers, seen.tool, engine.name),
         ]
 
     def _not_backed_up(self, seen: Inspection) -> list[str]:

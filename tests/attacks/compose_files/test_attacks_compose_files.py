@@ -12,7 +12,7 @@ import copy
 import random
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import declaration, outside
+from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import container_names, declaration, outside
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
     keys as podman_compose_keys,
 )
@@ -124,7 +124,7 @@ def judge(data: dict[str, t.Any]) -> None:
     outside.resources_problems(model, found, rows, driver, lambda identity: [], [])
     facts = plan.Facts([], {}, outside=found)
     made = plan.make(model, facts, driver=driver, remove_orphans=True, networks=["inner"])
-    outside.names_taken(model, made, {}, driver)
+    container_names.taken(model, made, {}, driver, "podman")
 
 
 def test_value_of_another_shape_anywhere_never_ends_with_a_traceback(tally, how_many):

@@ -272,6 +272,7 @@ class Paper:
                     "com.docker.compose.project.working_dir": str(self.host),
                     "com.docker.compose.project.config_files": str(self.host / self.file),
                     "com.docker.compose.config-hash": config_hash(service, {}, VERSION),
+                    "com.docker.compose.oneoff": "False",
                     "com.docker.compose.version": ".".join(map(str, VERSION)),
                 },
             },

@@ -8,7 +8,6 @@ from __future__ import annotations
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import outside
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.plan import Row
 from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import Network, Volume
 from compose_facts import driver, model_of
 
@@ -95,30 +94,6 @@ def test_device_that_does_not_exist():
         "service web, device /dev/dri",
         "service web, device /dev/ttyUSB0",
     ]
-
-
-LABELS = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}
-
-
-@pytest.mark.parametrize(
-    ("keys", "names", "refused"),
-    [
-        ({"container_name": "db"}, {"db": {}}, True),
-        ({"container_name": "db"}, {"db": {**LABELS, "com.docker.compose.project": "other"}}, True),
-        ({"container_name": "db"}, {"db": LABELS}, False),
-        ({"container_name": "db"}, {"other": {}}, False),
-        ({}, {"shop-web-1": {}}, True),
-        ({"scale": 2}, {"shop-web-2": {}}, True),
-        ({"container_name": "db"}, {"db": {**LABELS, "com.docker.compose.service": "old"}}, True),
-        ({"container_name": "db"}, {"db": {**LABELS, "com.docker.compose.service": "leaving"}}, False),
-    ],
-)
-def test_name_of_a_container_that_another_has(keys, names, refused):
-    model = model_of({"web": {"image": "a", **keys}})
-    rows = [Row("web", "create"), Row("leaving", "remove_orphan")]
-    problems = outside.names_taken(model, rows, names, driver("docker-compose"))
-    assert [problem.code for problem in problems] == ["name_taken"] * refused
-    assert outside.names_taken(model, [Row("web", "keep")], names, driver("docker-compose")) == []
 
 
 def test_provider_service_is_refused():

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Resources outside of a stack that it refers to: external networks and volumes, names of containers, devices.
+"""Resources outside of a stack that it refers to: external networks and volumes, devices.
 
 A compose tool notices that one is missing only after it has stopped or created something.
 """
@@ -13,11 +13,10 @@ import re
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
-from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, Service, pairs
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, pairs
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
-from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS, SERVICE_LABELS
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS
 
 _NETWORK_LABEL = "com.docker.compose.network"
 # Types of volumes that are neither a directory nor a block device of this host.
@@ -143,51 +142,3 @@ def devices(model: Model, exists: t.Callable[[str], bool] = os.path.exists) -> l
                 )
                 found.append(Problem("no_device", f"service {service.name}, device {source}", message))
     return found
-
-
-def names_taken(
-    model: Model,
-    rows: t.Sequence[planning.Row],
-    names: t.Mapping[str, t.Mapping[str, str]],
-    driver: Driver,
-) -> list[Problem]:
-    """Names of containers about to be created that other containers already have.
-
-    Args:
-        names: name -> labels of every container of the engine.
-        driver: the compose tool.
-    """
-    found = []
-    leaving = {row.service for row in rows if row.replaces or row.action == planning.REMOVE_ORPHAN}
-    for row in rows:
-        service = model.services.get(row.service)
-        if service is None or not row.replaces:
-            continue
-        for name in _names(service, model.project, driver):
-            labels = names.get(name)
-            if labels is None:
-                continue
-            project, owner = _first(labels, PROJECT_LABELS), _first(labels, SERVICE_LABELS)
-            # A container that is removed first, or replaced itself, frees its name.
-            if project == model.project and (owner == service.name or owner in leaving):
-                continue
-            whose = f"service {owner} of stack {project}" if project else "a container that no stack created"
-            message = (
-                f"the name of its container, {name}, is in use by {whose}. Remove that container, or choose another "
-                f"container_name. docker rm -f {name} removes it, and files it wrote outside of volumes are lost"
-            )
-            found.append(Problem("name_taken", f"service {service.name}", message))
-    return found
-
-
-def _names(service: Service, project: str, driver: Driver) -> list[str]:
-    if service.container_name:
-        return [service.container_name]
-    return [
-        driver.traits.name_separator.join((project, service.name, str(number)))
-        for number in range(1, service.scale + 1)
-    ]
-
-
-def _first(labels: t.Mapping[str, str], keys: t.Sequence[str]) -> str:
-    return next((labels[key] for key in keys if labels.get(key)), "")

@@ -36,6 +36,7 @@ class Traits:
         values_on_command_line: passes values of variables on the engine's command line.
         sets_stop_timeout: creates containers with the stop timeout of their service.
         scales_by_replicas: reads ``deploy.replicas`` without ``deploy.mode``.
+        own_labels: a container without them is none of its own. It neither counts nor replaces such a container.
         name_separator: between project, service and number in the name of a container.
         ignored_keys: path of a key in a service -> why it has no effect, and what to write instead. These are the keys
             that this tool ignores and others read.
@@ -51,6 +52,7 @@ class Traits:
     values_on_command_line: bool
     sets_stop_timeout: bool
     scales_by_replicas: bool
+    own_labels: tuple[str, ...]
     name_separator: str
     ignored_keys: t.Mapping[str, str] = field(default_factory=dict)
 

@@ -47,6 +47,7 @@ class DockerCompose(Tool):
         values_on_command_line=False,
         sets_stop_timeout=True,
         scales_by_replicas=True,
+        own_labels=("com.docker.compose.config-hash", "com.docker.compose.oneoff"),
         name_separator="-",
     )
 

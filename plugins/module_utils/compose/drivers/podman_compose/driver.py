@@ -54,6 +54,7 @@ class PodmanCompose(Tool):
         values_on_command_line=True,
         sets_stop_timeout=False,
         scales_by_replicas=False,
+        own_labels=(),  # the commands of this driver name containers by their ids
         name_separator="_",
         ignored_keys={
             "deploy.restart_policy.condition": "podman-compose ignores it. Write restart",
