@@ -26,7 +26,7 @@ import small_png
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 AXE = "axe-core@4.10.2"
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-WIDE, PHONE = (1100, 1500), (390, 1300)
+WIDE, PHONE, NARROW = (1100, 1500), (390, 1300), (360, 800)
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 _ANSWER = re.compile(r'<pre id="answer">(.*?)</pre>', re.DOTALL)
 _WAIT = 120
@@ -79,6 +79,17 @@ class Browser:
         root = "document.documentElement"
         return bool(self.answer(unlocked(page), f"answer({root}.scrollWidth > {root}.clientWidth)"))
 
+    def overflows(self, page: str) -> list[str]:
+        """The elements whose text runs out of them, or out of the screen. Tables may scroll in their frames."""
+        script = "const wide=document.documentElement.clientWidth,found=[];"
+        script += "for(const each of document.querySelectorAll('body *')){"
+        script += "const frame=each.closest('.scroll'),box=each.getBoundingClientRect();"
+        script += "if(each.closest('.hide,.skip,thead,svg')||!box.width)continue;"
+        script += "if(frame&&frame!==each&&frame.scrollWidth>frame.clientWidth&&wide>640)continue;"
+        script += "const own=each.scrollWidth>each.clientWidth+1&&each.clientWidth&&!each.matches('.scroll');"
+        script += "if(box.right>wide+1||box.left<-1||own)found.push(each.outerHTML.slice(0,200))}answer(found)"
+        return list(self.answer(unlocked(page), script))
+
     def rendered(self, page: str) -> float:
         """Milliseconds of a layout of the whole page from nothing, the least of ten."""
         script = "let b=document.body,d=[];for(let n=0;n<10;n++){b.style.display='none';b.offsetHeight;"
@@ -111,15 +122,15 @@ def unlocked(page: str) -> str:
     return _POLICY.sub("", page)
 
 
-def example() -> str:
-    """The page of the five hosts of the unit tests."""
+def example(kind: str = "hosts") -> str:
+    """The page of the five hosts of the unit tests: ``hosts``, or ``crowded`` with long names and many services."""
     sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "unit" / "watch")]
     __import__("conftest")
+    import watch_hosts
     from ansible_collections.onebox.stack.plugins.module_utils.watch.page import render
     from watch_facts import NOW
-    from watch_hosts import hosts
 
-    return render.page(hosts(), NOW + 100)
+    return render.page(getattr(watch_hosts, kind)(), NOW + 100)
 
 
 def main(folder: str) -> None:

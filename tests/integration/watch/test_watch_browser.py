@@ -10,7 +10,7 @@ import subprocess
 
 import browser
 import pytest
-from browser import PHONE, WIDE, Browser
+from browser import NARROW, PHONE, WIDE, Browser
 from onebox_testbed import packages
 from onebox_testbed.base import TestbedError
 
@@ -42,10 +42,21 @@ def page() -> str:
     return browser.example()
 
 
+@pytest.fixture(scope="module")
+def crowded() -> str:
+    return browser.example("crowded")
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_page_breaks_no_rule_of_axe(command: str, axe: str, page: str, look: str) -> None:
     dark, size = LOOKS[look]
     assert Browser(command, dark=dark, size=size).violations(page, axe) == []
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_crowded_page_breaks_no_rule_of_axe(command: str, axe: str, crowded: str, look: str) -> None:
+    dark, size = LOOKS[look]
+    assert Browser(command, dark=dark, size=size).violations(crowded, axe) == []
 
 
 def test_axe_finds_a_picture_without_words_and_a_faint_text(command: str, axe: str, page: str) -> None:
@@ -64,6 +75,18 @@ def test_page_fits_a_phone_without_scrolling_sideways(command: str, page: str) -
     assert Browser(command, size=PHONE).scrolls_sideways(page) is False
     wide = page.replace("<h1>", f"<pre>{'x' * 500}</pre><h1>", 1)
     assert Browser(command, size=PHONE).scrolls_sideways(wide) is True
+
+
+@pytest.mark.parametrize("size", [NARROW, PHONE, (768, 900), WIDE, (1920, 1000)], ids=lambda size: f"{size[0]}px")
+def test_text_of_long_names_stays_in_its_element(command: str, page: str, crowded: str, size: tuple[int, int]) -> None:
+    assert Browser(command, size=size).overflows(page) == []
+    assert Browser(command, size=size).overflows(crowded) == []
+
+
+def test_overflow_of_a_text_is_found(command: str, page: str) -> None:
+    """The check itself: a name that may not wrap is named."""
+    broken = page.replace("</style>", "h2{white-space:nowrap}</style>", 1).replace(">oci-vm</h2>", f">{'x' * 80}</h2>")
+    assert any("<h2" in each for each in Browser(command, size=NARROW).overflows(broken))
 
 
 def test_screenshots_of_the_how_to_are_small() -> None:

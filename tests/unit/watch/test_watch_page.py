@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.watch.page import markup, render
 from ansible_collections.onebox.stack.plugins.module_utils.watch.page.style import CSS
 from watch_facts import DAY, NOW, Facts, place
-from watch_hosts import HOSTILE, document, hostile, hosts
+from watch_hosts import HOSTILE, crowded, document, hostile, hosts
 
 VOID = {"meta", "br", "line", "rect", "circle", "path", "polyline"}
 
@@ -239,3 +239,42 @@ def test_builder_escapes_attributes_and_children() -> None:
 def test_host_without_any_stack_is_drawn() -> None:
     found: Facts = {**document("demo", runs=1), "stacks": [], "disks": [], "launches": [], "endpoints": [], "units": {}}
     assert "demo" in "".join(Parsed(render.page({"demo": found}, NOW)).text)
+
+
+def test_page_of_many_services_shows_problems_first_and_folds_the_others() -> None:
+    page = render.page(crowded(), NOW + 100)
+    assert len(page.encode()) < 200_000
+    first, fold, others = page.partition("<summary>32 more services, all in order</summary>")
+    assert fold
+    table = first[first.rindex("<table") :]
+    assert table.index("unhealthy") < table.index("healthy</span>")
+    assert table.count("<tr>") == 1 + 8
+    assert ">service-35</th>" in others
+    assert "<summary>32 more sources of mounts, all proven</summary>" in others
+
+
+def test_service_with_a_problem_is_never_folded() -> None:
+    found = document("demo", runs=1)
+    containers = found["stacks"][0]["live"]["containers"]
+    containers += [
+        {**containers[0], "service": f"s{number}", "status": "exited", "exit_code": 1} for number in range(20)
+    ]
+    shown, fold, _others = render.page({"demo": found}, NOW).partition("more services, all in order")
+    assert fold
+    assert shown.count("exited (1)") == 20
+
+
+def test_card_of_a_host_names_the_worst_problem() -> None:
+    cards = render.page(crowded(), NOW + 100).partition("</nav>")[0]
+    for words in (
+        "/srv has 2.0 GiB of 100.0 GiB free",
+        "Connection timed out",
+        "the newest backup of shop is 3 days old",
+    ):
+        assert words in cards
+
+
+def test_host_with_nothing_but_a_finding_has_no_empty_table() -> None:
+    text = "".join(Parsed(render.page({"bare": crowded()["bare"]}, NOW + 100)).text)
+    assert "du -xh" in text
+    assert "Endpoints, clock and units" not in text

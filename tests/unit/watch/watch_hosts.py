@@ -102,6 +102,36 @@ def hosts() -> dict[str, Facts]:
     }
 
 
+LONG = "inventory-synchronisation-and-reporting-worker-for-the-northern-warehouses"
+
+
+def crowded() -> dict[str, Facts]:
+    """Five hosts as a page must bear them: 40 services, long names, nothing but a finding, no answer."""
+    many = document("oci-vm", _SHOWN)
+    (one_stack,) = many["stacks"]
+    containers = one_stack["live"]["containers"]
+    names = [f"{LONG}-{number}" if number % 8 == 0 else f"service-{number}" for number in range(40 - len(containers))]
+    containers += [container(name, ports=["127.0.0.1:65535->65535", "[::1]:65535->65535"]) for name in names]
+    path = f"/srv/{LONG}/{LONG}"
+    one_stack["mounts"]["rows"] += [mount(name, f"/var/lib/{name}", source=f"{path}/{name}") for name in names]
+    one_stack["mounts"]["places"].append(
+        place(names[0], f"/var/lib/{LONG}", "bind", database="postgresql", source=path)
+    )
+    one_stack["name"] = LONG
+    many["disks"].append({"path": path, "error": "no answer within 4 s"})
+    many["endpoints"].append({**many["endpoints"][0], "url": f"https://{LONG}.example.com/{LONG}?***"})
+    lone = document("bare", ("disk full",))
+    lone.update(stacks=[], disks=[], launches=[], endpoints=[], units={}, clock={"synchronised": None})
+    lone["findings"] = [row for row in lone["findings"] if row["code"] == "disk_full"]
+    return {
+        "demo": document("demo"),
+        f"{LONG}.internal.example.com": many,
+        "macbook": document("macbook", ("image older than half a year", "backup timer dead for days")),
+        "observer-vm": {"error": "Failed to connect to the host via ssh: Connection timed out"},
+        "bare": lone,
+    }
+
+
 def hostile() -> Facts:
     """A document in which every text is hostile."""
     found = document("x", _SHOWN)
@@ -119,4 +149,4 @@ def hostile() -> Facts:
     return {**spoil(found), "host": HOSTILE}  # type: ignore[dict-item]
 
 
-__all__ = ["HOSTILE", "document", "hostile", "hosts", "one"]
+__all__ = ["HOSTILE", "crowded", "document", "hostile", "hosts", "one"]

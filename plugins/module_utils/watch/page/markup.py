@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import typing as t
 
+_NOT_WORTH_A_FOLD = 3
 _EMPTY = frozenset({"meta", "br", "line", "rect", "circle", "path", "polyline"})
 
 
@@ -86,6 +87,18 @@ def table(caption: str, heads: t.Sequence[str], rows: t.Sequence[t.Sequence[t.An
         role="group",
         aria_label=caption,
     )
+
+
+def folded(items: t.Sequence[t.Any], first: int, box: t.Callable[[t.Sequence[t.Any]], Html], words: str) -> list[Html]:
+    """A box of the ``first`` items, and another box of the others, which opens on demand. A few more are not folded.
+
+    Args:
+        words: the line to open the others by, after their number.
+    """
+    if len(items) <= first + _NOT_WORTH_A_FOLD:
+        return [box(items)]
+    others = tag("details", tag("summary", f"{len(items) - first} {words}"), box(items[first:]))
+    return [box(items[:first]), others]
 
 
 def chip(kind: str, words: t.Any) -> Html:

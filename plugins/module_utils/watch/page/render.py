@@ -103,8 +103,15 @@ def _card(name: str, found: Facts, anchor: str, at: float) -> Html:
         running = [one for one in each["live"].get("containers") or () if one["status"] == "running"]
         state = "no data" if each["live"].get("error") else f"{len(running)} running"
         stacks.append(tag("div", f"{each['name']}: {state}"))
-    inside = (tag("strong", name), chip(kind, words), tag("div", stacks, class_="stacks"))
+    worst = tag("div", one_line(_worst(found)), class_="worst") if _worst(found) else None
+    inside = (tag("strong", name), chip(kind, words), worst, tag("div", stacks, class_="stacks") if stacks else None)
     return tag("li", tag("a", *inside, href=f"#{anchor}", class_=kind))
+
+
+def _worst(found: Facts) -> str:
+    """The first line of what is wrong with a host."""
+    rows = [row for row in found.get("findings") or () if not row["acknowledged"] and row["severity"] in SEVERITIES[:2]]
+    return str(found.get("error") or (rows[0]["what"] if rows else ""))
 
 
 def _host(name: str, found: Facts, anchor: str, at: float) -> Html:
@@ -161,7 +168,7 @@ def _findings(found: Facts) -> Html | None:
                     tag("span", since, class_="soft"),
                 ),
                 known,
-                tag("code", row["fix"], class_="fix"),
+                tag("code", row["fix"], class_="fix words" if row["fix"].startswith("add ") else "fix"),
                 class_=row["severity"],
             )
         )
@@ -186,7 +193,9 @@ def _facts(found: Facts) -> Html | None:
     state = {True: ("good", "synchronised"), False: ("warning", "not synchronised")}.get(
         clock.get("synchronised"), ("none", "not known")
     )
-    rows.append(["clock", chip(*state), one_line(str(clock.get("error") or ""))])
+    # A clock that is not watched has no row.
+    if clock.get("error") or clock.get("synchronised") is not None:
+        rows.append(["clock", chip(*state), one_line(str(clock.get("error") or ""))])
     units = found["units"]
     if units.get("error"):
         rows.append(["units", chip("warning", "no data"), one_line(units["error"])])
@@ -195,4 +204,6 @@ def _facts(found: Facts) -> Html | None:
         rows.append(
             ["units", chip("critical" if broken else "good", f"{len(broken)} failed or stopped"), ", ".join(broken)]
         )
+    if not rows:
+        return None
     return join([tag("h3", "Host"), table("Endpoints, clock and units", ("What", "State", "Detail"), rows, "facts")])

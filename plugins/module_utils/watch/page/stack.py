@@ -10,11 +10,16 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.watch.judge.verdicts import one_line, span
 from ansible_collections.onebox.stack.plugins.module_utils.watch.model import Facts
 from ansible_collections.onebox.stack.plugins.module_utils.watch.page.calendar import calendar
-from ansible_collections.onebox.stack.plugins.module_utils.watch.page.markup import Html, chip, table, tag
+from ansible_collections.onebox.stack.plugins.module_utils.watch.page.markup import Html, chip, folded, table, tag
 from ansible_collections.onebox.stack.plugins.module_utils.watch.page.places import places
 
 _MOST = 60
+# Services and mounts that are shown though they are in order. The others are folded.
+_FIRST = 8
 _HISTORY = 12
+# Letters of the name of a volume. One without a name of its own has 64.
+_VOLUME = 40
+_GOOD = ("good", "info")
 _UNSURE = ("unverifiable", "not_running", "paused")
 
 
@@ -35,34 +40,44 @@ def stack(found: Facts, now: float) -> Html:
     )
 
 
-def services(live: Facts, now: float) -> Html:
-    """A table of the containers."""
+def services(live: Facts, now: float) -> Html | list[Html]:
+    """A table of the containers, those with a problem first."""
     if live.get("error"):
         return tag("p", chip("critical", "no data"), " ", live["error"])
-    rows = [_service(one, now) for one in live["containers"][:_MOST]]
-    if not rows:
+    found = sorted(live["containers"], key=lambda one: _state(one)[0] in _GOOD)
+    if not found:
         return tag("p", chip("none", "no container"), " A deploy works on it." if live["deploying"] else "")
+    broken = sum(1 for one in found if _state(one)[0] not in _GOOD)
     heads = ("Service", "State", "Running for", "Restarts", "Image built", "Ports", "Log")
-    return table("Services", heads, rows, "services")
+
+    def box(rows: t.Sequence[t.Any]) -> Html:
+        return table("Services", heads, [_service(one, now) for one in rows[:_MOST]], "services")
+
+    shown = folded(found, max(broken, _FIRST), box, "more services, all in order")
+    hidden = max(len(found) - max(broken, _FIRST), broken) - _MOST
+    return [*shown, tag("p", f"and {hidden} more", class_="soft")] if hidden > 0 else shown
+
+
+def _state(one: Facts) -> tuple[str, str]:
+    """The kind and the words of a container's state."""
+    if one["status"] == "running":
+        kind = {"unhealthy": "critical", "starting": "warning"}.get(one["health"], "good")
+        return kind, one["health"] or "running"
+    if one["status"] == "exited" and one["exit_code"] == 0:
+        return "info", "ended with 0"
+    return "critical", f"{one['status']} ({one['exit_code']})"
 
 
 def _service(one: Facts, now: float) -> list[t.Any]:
-    status, health = one["status"], one["health"]
-    if status == "running":
-        kind = {"unhealthy": "critical", "starting": "warning"}.get(health, "good")
-        words = health or "running"
-    else:
-        kind = "info" if status == "exited" and one["exit_code"] == 0 else "critical"
-        words = "ended with 0" if kind == "info" else f"{status} ({one['exit_code']})"
     log = one["log"]
     written = "" if log["size"] is None else f"{log['size'] / 1048576:.1f} MiB, "
     return [
         one["service"],
-        chip(kind, words),
-        span(now - one["started"]) if status == "running" and one["started"] else "–",
+        chip(*_state(one)),
+        span(now - one["started"]) if one["status"] == "running" and one["started"] else "–",
         one["restarts"],
         f"{span(now - one['image_created'])} ago" if one["image_created"] > 0 else "not known",
-        tag("code", ", ".join(one["ports"])) if one["ports"] else "–",
+        [tag("code", port, class_="port") for port in one["ports"]] or "–",
         f"{written}{log['driver']}" + ("" if log["bounded"] else ", no limit"),
     ]
 
@@ -86,7 +101,7 @@ def mounts(found: Facts | None, live: Facts) -> Html | None:
             "li",
             tag(
                 "div",
-                tag("span", source or "no source", class_="path"),
+                tag("span", (source if kind != "volume" else source[:_VOLUME]) or "no source", class_="path"),
                 tag("small", "volume" if kind == "volume" else "on the host"),
                 class_="source",
             ),
@@ -96,7 +111,13 @@ def mounts(found: Facts | None, live: Facts) -> Html | None:
         for (kind, source), rows in ordered
     ]
     head = tag("h4", f"Mounts: {proven} of {len(found['rows'])} proven")
-    return tag("div", head, tag("ul", items, class_="mounts"))
+    broken = sum(1 for _source, rows in ordered if any(row["verdict"] != "ok" for row in rows))
+    return tag("div", head, folded(items, max(broken, _FIRST), drawn, "more sources of mounts, all proven"))
+
+
+def drawn(items: t.Sequence[t.Any]) -> Html:
+    """A list of sources with their targets."""
+    return tag("ul", list(items), class_="mounts")
 
 
 def _target(row: Facts) -> Html:

@@ -28,22 +28,26 @@ h2{font-size:1.35rem;margin:0;letter-spacing:-.01em}
 h3{font-size:1.05rem;margin:1.6rem 0 .6rem}
 h4{font-size:.95rem;margin:1.3rem 0 .5rem;color:var(--soft);font-weight:600}
 p{margin:.3rem 0}
+h1,h2,h3,h4,p,summary,caption,small,strong{overflow-wrap:anywhere}
 .soft{color:var(--soft)}
 code,.path{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.86em;
 overflow-wrap:anywhere}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:.8rem;list-style:none;padding:0;
-margin:1rem 0 2rem}
-.cards a{display:block;height:100%;background:var(--card);border:1px solid var(--line);
+margin:1rem 0 2rem;align-items:start}
+.cards a{display:block;background:var(--card);border:1px solid var(--line);
 border-top:4px solid var(--none);
 border-radius:10px;padding:.8rem 1rem;color:inherit;text-decoration:none}
 .cards a:hover strong{text-decoration:underline}
 .cards a.good{border-top-color:var(--good)}.cards a.warning{border-top-color:var(--warning)}
 .cards a.critical{border-top-color:var(--critical)}
 .cards strong{display:block;font-size:1.1rem;overflow-wrap:anywhere}
+.cards .worst{margin-top:.5rem;font-size:.9rem;overflow-wrap:anywhere;display:-webkit-box;-webkit-line-clamp:3;
+-webkit-box-orient:vertical;overflow:hidden}
 .cards .stacks{margin-top:.5rem;font-size:.9rem;color:var(--soft);overflow-wrap:anywhere}
 .host{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1.2rem 1.3rem 1.5rem;
 margin:0 0 1.5rem;
 scroll-margin-top:1rem}
+.head h2{min-width:0}.port{display:block;white-space:nowrap}
 .head{display:flex;flex-wrap:wrap;gap:.4rem .8rem;align-items:center}
 .chip{display:inline-flex;align-items:center;gap:.35em;border-radius:999px;padding:.08em .65em .08em .2em;
 font-size:.84rem;
@@ -62,7 +66,7 @@ background:linear-gradient(
 .findings li.info{border-color:var(--info)}
 .findings p{overflow-wrap:anywhere}
 .fix{display:block;background:var(--track);border-radius:6px;padding:.35rem .6rem;margin-top:.35rem}
-.fix::before{content:"$ ";color:var(--soft)}
+.fix::before{content:"$ ";color:var(--soft)}.fix.words::before{content:none}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 caption{text-align:left;color:var(--soft);font-size:.9rem;font-weight:600;padding:0 0 .35rem}
@@ -115,8 +119,11 @@ footer{padding-top:.5rem;padding-bottom:2.5rem;font-size:.9rem;color:var(--soft)
 clip-path:inset(50%)}
 .services tr,.history tr,.facts tr{display:block;border-top:1px solid var(--line);padding:.45rem 0}
 .services th,.services td,.history th,.history td,.facts th,.facts td{display:block;border:0;padding:.05rem 0}
+.port{display:inline;white-space:normal;margin-right:.6em}
+.services td:empty,.history td:empty,.facts td:empty{display:none}
 .services td::before,.history td::before,.facts td::before{content:attr(data-label) ": ";color:var(--soft)}}
 @media print{:root{color-scheme:light;--bg:#fff;--card:#fff}body{font-size:11pt}.skip{display:none}
 .host{border:0;padding:0;break-before:page}.chip,.calendar td,.fix,.cards a{-webkit-print-color-adjust:exact;
-print-color-adjust:exact}.findings li,.mount,figure,tr{break-inside:avoid}.scroll{overflow:visible}}
+print-color-adjust:exact}.findings li,.mount,figure,tr{break-inside:avoid}.scroll{overflow:visible}
+details::details-content{content-visibility:visible;height:auto}}
 """
