@@ -50,6 +50,8 @@ class Mac:
             "ansible_system": system,
             "ansible_user_uid": self.uid,
             "ansible_user_dir": str(self.home),
+            # Without it, the roles would gather the facts of this machine over these.
+            "ansible_service_mgr": "launchd" if system == "Darwin" else "",
             "cacheable": True,
         }
         given = {
