@@ -89,16 +89,17 @@ def table(caption: str, heads: t.Sequence[str], rows: t.Sequence[t.Sequence[t.An
     )
 
 
-def folded(items: t.Sequence[t.Any], first: int, box: t.Callable[[t.Sequence[t.Any]], Html], words: str) -> list[Html]:
-    """A box of the ``first`` items, and another box of the others, which opens on demand. A few more are not folded.
+def folded(items: t.Sequence[t.Any], first: int, draw: t.Callable[[t.Sequence[t.Any]], Html], words: str) -> list[Html]:
+    """The ``first`` items, and the others in a fold that a reader opens. A few more are not folded.
 
     Args:
+        draw: draws items, as a table or a list.
         words: the line to open the others by, after their number.
     """
     if len(items) <= first + _NOT_WORTH_A_FOLD:
-        return [box(items)]
-    others = tag("details", tag("summary", f"{len(items) - first} {words}"), box(items[first:]))
-    return [box(items[:first]), others]
+        return [draw(items)]
+    others = tag("details", tag("summary", f"{len(items) - first} {words}"), draw(items[first:]))
+    return [draw(items[:first]), others]
 
 
 def chip(kind: str, words: t.Any) -> Html:

@@ -50,10 +50,10 @@ def services(live: Facts, now: float) -> Html | list[Html]:
     broken = sum(1 for one in found if _state(one)[0] not in _GOOD)
     heads = ("Service", "State", "Running for", "Restarts", "Image built", "Ports", "Log")
 
-    def box(rows: t.Sequence[t.Any]) -> Html:
+    def drawn_table(rows: t.Sequence[t.Any]) -> Html:
         return table("Services", heads, [_service(one, now) for one in rows[:_MOST]], "services")
 
-    shown = folded(found, max(broken, _FIRST), box, "more services, all in order")
+    shown = folded(found, max(broken, _FIRST), drawn_table, "more services, all in order")
     hidden = max(len(found) - max(broken, _FIRST), broken) - _MOST
     return [*shown, tag("p", f"and {hidden} more", class_="soft")] if hidden > 0 else shown
 

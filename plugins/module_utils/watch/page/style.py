@@ -64,7 +64,7 @@ background:linear-gradient(
 90deg,var(--bg),transparent 60%)}
 .findings li.critical{border-color:var(--critical)}.findings li.warning{border-color:var(--warning)}
 .findings li.info{border-color:var(--info)}
-.findings p{overflow-wrap:anywhere}
+.findings .chip{vertical-align:middle}
 .fix{display:block;background:var(--track);border-radius:6px;padding:.35rem .6rem;margin-top:.35rem}
 .fix::before{content:"$ ";color:var(--soft)}.fix.words::before{content:none}
 .scroll{overflow-x:auto}
