@@ -121,9 +121,9 @@ test-machine: testbed ## heavier: podman machine by three real clients, then one
 test-baseline: setup-dev ## heavier: a fresh Debian 12 and 13 with the firewall rules of Oracle's images, made ready
 	@python tests/testbed/testbed.py molecule test -s host_baseline
 
-test-watch: testbed ## heavier: faults of 66 kinds and real ones, each named with its command, and a month without a false alarm
-	@$(TESTBED) && OBX_FAULTS=full pytest -q tests/unit/watch tests/integration/watch tests/integration/monitoring
+test-watch: testbed ## heavier: 66 kinds of faults, 43 faults of five stacks on three systemd hosts, a month without a false alarm
 	@python tests/testbed/testbed.py molecule test -s watch
+	@$(TESTBED) && OBX_FAULTS=full pytest -q tests/unit/watch tests/integration/watch tests/integration/monitoring
 
 test-state: testbed ## heavier: 37 layouts of data on two engines, with the rows that down and up lose, and moves of data
 	@$(TESTBED) && OBX_FAULTS=full pytest -q -s tests/integration/mounts/test_mounts_state_layouts.py tests/integration/backup/test_backup_moves.py

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A run of site.yml that finds nothing to do, for 20 hosts at once against one host. Needs the testbed.
 
-The hosts are local connections of this machine, each with its own stack, directories and watch. So the work of all
+The hosts are local connections of this machine, each with its own stack and directories. So the work of all
 hosts is on these cores too, which real hosts would do themselves: the ratio is an upper limit. On a busy machine the
 figures have no meaning.
 """
@@ -23,6 +23,7 @@ import typing as t
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "testbed"))
+import machine  # noqa: E402
 from onebox_testbed import cli, images  # noqa: E402
 
 BENCHMARK = "a run of site.yml that finds nothing to do, for 20 hosts with 10 forks against one host"
@@ -38,7 +39,7 @@ def name(number: int) -> str:
 
 
 def variables(number: int, place: pathlib.Path) -> dict[str, t.Any]:
-    """The inventory values of a host: one service with one mount, and a watch without a timer."""
+    """The inventory values of a host: one service with one mount."""
     source = place / "sources" / name(number)
     source.mkdir(parents=True)
     service = {
@@ -89,6 +90,7 @@ class Hosts:
 
 def main(count: int = HOSTS, rounds: int = ROUNDS) -> None:
     """Measure; with fewer hosts and rounds, for a test of the benchmark itself."""
+    before = machine.load()
     with tempfile.TemporaryDirectory(prefix="obx-noop-hosts-") as folder:
         hosts = Hosts(pathlib.Path(folder), count)
         one, all_of_them = [], []
@@ -105,6 +107,7 @@ def main(count: int = HOSTS, rounds: int = ROUNDS) -> None:
             hosts.play("playbooks/down.yml", count, "-e", json.dumps({"yes": "all"}))
     ratio = statistics.median(all_of_them) / statistics.median(one)
     held = "ok:    " if ratio <= LIMIT else "MISSED:"
+    print(before)
     print(
         f"site.yml for 1 host {statistics.median(one):.1f} s, for {count} hosts {statistics.median(all_of_them):.1f} s"
     )

@@ -18,6 +18,7 @@ import typing as t
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
 importlib.import_module("conftest")  # makes the collection importable
+import machine  # noqa: E402
 import proof_stage  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import find  # noqa: E402
@@ -80,6 +81,7 @@ def script(names: t.Sequence[str]) -> list[str]:
 
 
 def main() -> None:
+    before = machine.load()
     rows: list[tuple[int, Cost, Cost]] = []
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="obx-watch-bench-")))
@@ -90,6 +92,7 @@ def main() -> None:
             rows.append((count, best(argv), best(script(names))))
             found = json.loads((folder / "watch" / "watch.json").read_text())
             assert len(found["stacks"][0]["mounts"]["rows"]) == 4 * count, found["lines"]
+    print(before)
     for count, watch, others in rows:
         print(
             f"{count:>3} services: {watch.seconds:.2f} s ({watch.processor:.2f} s of the processor), "

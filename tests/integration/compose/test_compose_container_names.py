@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 
@@ -17,16 +18,22 @@ TOOLS = ["docker26+2.26", "docker28+2.40", "podman+2.40", "podman-compose"]
 pytestmark = pytest.mark.parametrize("lab", TOOLS, indirect=True)
 
 
+def engine(lab: Lab, *words: str, check: bool = True) -> str:
+    """The engine's command as a person runs it, without the testbed's configuration for Compose."""
+    environ = {key: value for key, value in lab.backend.environ.items() if key != "DOCKER_CONFIG"}
+    return dataclasses.replace(lab.backend, environ=environ).cli(*words, check=check)
+
+
 def by_hand(lab: Lab, *words: str) -> str:
     """Replace the container of web by one made by hand. Returns its name."""
     (row,) = lab.containers()["web"]
-    lab.backend.cli("rm", "-f", row.id)
-    lab.backend.cli("run", "-d", "--name", row.name, *words, lab.backend.image, "sleep", "1000")
+    engine(lab, "rm", "-f", row.id)
+    engine(lab, "run", "-d", "--network", "none", "--name", row.name, *words, lab.backend.image, "sleep", "1000")
     return row.name
 
 
 def identity(lab: Lab, name: str) -> str:
-    return lab.backend.cli("inspect", "--format", "{{.Id}} {{.State.Status}}", name)
+    return engine(lab, "inspect", "--format", "{{.Id}} {{.State.Status}}", name)
 
 
 def refusal(lab: Lab, code: str) -> str:
@@ -45,7 +52,7 @@ def typed(lab: Lab, message: str, verb: str) -> None:
     (command,) = [each for each in re.findall("`([^`]+)`", message) if each.split()[1] == verb]
     program, *words = shlex.split(command)
     assert program == lab.backend.engine
-    lab.backend.cli(*words)
+    engine(lab, *words)
 
 
 @pytest.mark.parametrize("verb", ["rm", "rename"])
@@ -63,7 +70,7 @@ def test_container_without_labels_that_has_the_name_of_a_service_is_refused(lab:
         assert lab.deploy()["changed"] is True
         assert set(lab.containers()) == {"web", "db"}
     finally:
-        lab.backend.cli("rm", "-f", f"{name}-old", check=False)
+        engine(lab, "rm", "-f", f"{name}-old", check=False)
 
 
 def test_container_with_labels_that_the_tool_did_not_create_is_refused_or_replaced(lab: Lab):
