@@ -86,6 +86,11 @@ def _clock_set(facts: Facts, now: float) -> None:
 
 
 REFUSED = {"code": "public_port", "where": "web", "message": "port 8080 is public"}
+TAKEN = {
+    "code": "name_taken",
+    "where": "service web",
+    "message": "shop-web-1 is in use. Rename it with `docker rename shop-web-1 shop-web-1-old`, or remove it",
+}
 NOT_BACK = {
     "last": {"at": NOW, "ok": False, "error": "set 12 (local) differs after its restore"},
     "runs": [{"at": NOW, "ok": True}],
@@ -162,6 +167,12 @@ FAULTS = [
     ),
     Fault("image replaced under its tag", "drift", "plan.yml", _plan("recreate", "image_changed")),
     Fault("plan refused", "plan_refused", "plan.yml", STACK(plan={"rows": [], "problems": [REFUSED]})),
+    Fault(
+        "name of a service taken by hand",
+        "plan_refused",
+        "docker rename shop-web-1 shop-web-1-old",
+        STACK(plan={"rows": [], "problems": [TAKEN]}),
+    ),
     Fault("compose tool removed", "plan_no_data", "plan.yml", STACK(plan={"error": "no compose tool was found"})),
     Fault(
         "backup failed",

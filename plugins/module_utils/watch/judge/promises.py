@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
@@ -25,6 +26,9 @@ REHEARSAL = ("rehearsal_failed", "rehearsal_old", "rehearsal_no_data")
 # The containers' own findings name these.
 _OF_CONTAINERS = ("not_running", "paused")
 _REASONS_OF_OTHERS = {"not_running", "missing", "stale_mount"}
+# Problems whose message quotes the command that ends them, and no text of others but names of containers.
+_QUOTE_COMMANDS = ("name_taken", "container_unknown")
+_COMMAND = re.compile("`((?:docker|podman) [^`\n]+)`")
 # A time this far ahead is not believed.
 _AHEAD = HOUR
 
@@ -96,8 +100,11 @@ def plan(stack: Stack, found: Facts, verdicts: Verdicts) -> None:
         what = f"{row['service']} differs from its declaration: a deploy would {row['action']} it: {why}"
         verdicts.add(Finding("drift", f"{stack.name}/{row['service']}", what, fix))
     for problem in found["problems"]:
-        what = f"a deploy would be refused: {one_line(problem['message'])}"
-        verdicts.add(Finding("plan_refused", f"{stack.name}/{problem['code']} {problem['where']}", what, fix))
+        where, message = str(problem["where"]), str(problem["message"])
+        what = f"a deploy would be refused: {one_line(f'{where}: {message}', 400)}"
+        typed = _COMMAND.search(message) if problem["code"] in _QUOTE_COMMANDS else None
+        key = f"{stack.name}/{problem['code']} {where}"
+        verdicts.add(Finding("plan_refused", key, what, typed[1] if typed else fix))
 
 
 def backup(stack: Stack, found: Facts, verdicts: Verdicts) -> None:
