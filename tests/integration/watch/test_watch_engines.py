@@ -34,7 +34,8 @@ class Stack:
     def __init__(self, engine: t.Any, image: str, folder: pathlib.Path) -> None:
         self.engine, self.image, self.folder = engine, image, folder
         self.data = folder / "data"
-        self.data.mkdir()
+        # Not with the mode 0755: so soon before the container, that would be a directory that the engine created.
+        self.data.mkdir(mode=0o750)
         (self.data / "healthy").write_text("yes\n")
         self.names: list[str] = []
 
