@@ -44,16 +44,16 @@ class Automatic:
     sources: list[dict[str, t.Any]] = field(default_factory=list)
     not_backed_up: list[str] = field(default_factory=list)
 
-    def add(self, wanted: str, kind: str, **keys: t.Any) -> None:
-        """Add a source under a free name, unless the same data is in one."""
-        if any(
-            row["kind"] == kind and all(row.get(key) == value for key, value in keys.items()) for row in self.sources
-        ):
-            return
+    def add(self, wanted: str, kind: str, **keys: t.Any) -> dict[str, t.Any]:
+        """The source of the data, added under a free name unless there is one."""
+        for row in self.sources:
+            if row["kind"] == kind and all(row.get(key) == value for key, value in keys.items()):
+                return row
         base = re.sub(r"[^A-Za-z0-9_.-]+", "-", wanted).strip("-.") or "data"
         taken = {row["name"] for row in self.sources}
         name = next(each for each in (base, *(f"{base}-{n}" for n in range(2, 10_000))) if each not in taken)
         self.sources.append({"name": name, "kind": kind, **keys})
+        return self.sources[-1]
 
 
 def sources(stack: str, engine_name: str, socket: str | None, config: str, world: World) -> Automatic:
@@ -109,7 +109,10 @@ def propose(engine: Engine, stack: str, world: World) -> Automatic:
         elif row.lies == places.VOLUME:
             volume = volumes.get(row.volume)
             key = find.key_of(volume) if volume and find.project_of(volume) == stack else ""
-            found.add(key or row.volume, "volume", **({"volume": key} if key else {"volume_name": row.volume}))
+            made = found.add(key or row.volume, "volume", **({"volume": key} if key else {"volume_name": row.volume}))
+            databases = _sqlite_files(row.source)
+            if databases:
+                made["sqlite"] = databases
         else:
             _bind(found, row, dumped)
     _nested(found)
@@ -182,7 +185,9 @@ def _sqlite_files(folder: str) -> list[str]:
             if left < 0:
                 return sorted(made)
             path = os.path.join(place, name)
-            if not name.endswith(("-wal", "-shm", "-journal")) and _is_sqlite(path):
+            # A backup configuration cannot hold a name of other characters.
+            readable = os.path.relpath(path, folder).isprintable()
+            if readable and not name.endswith(("-wal", "-shm", "-journal")) and _is_sqlite(path):
                 made.append(os.path.relpath(path, folder))
     return sorted(made)
 

@@ -87,7 +87,8 @@ def proposed(engine):
 def test_each_kind_of_data_gets_its_source(engine, tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / "files" / "app.db")) as base:
         base.execute("CREATE TABLE t (a)")
-    (tmp_path / "one.sqlite").write_bytes((tmp_path / "files" / "app.db").read_bytes())
+    for copy in ("one.sqlite", "shop_data/app.db", "shop_data/of\nlines.db", "shop_data/app.db-wal"):
+        (tmp_path / copy).write_bytes((tmp_path / "files" / "app.db").read_bytes())
     (tmp_path / "compose.yml").write_text("services: {}")
     (tmp_path / ".env").write_text("A=1")
     folder = {
@@ -110,7 +111,7 @@ def test_each_kind_of_data_gets_its_source(engine, tmp_path):
         {"name": "db", "kind": "postgresql", "service": "db"},
         {"name": "maria", "kind": "mysql", "service": "maria"},
         {"name": "cache", "kind": "redis", "service": "cache", "password_variable": "CODE"},
-        {"name": "data", "kind": "volume", "volume": "data"},
+        {"name": "data", "kind": "volume", "volume": "data", "sqlite": ["app.db"]},
         {"name": "web-files", "kind": "directory", "path": str(tmp_path / "files"), "sqlite": ["app.db"]},
         {"name": "job-one.sqlite", "kind": "sqlite", "path": str(tmp_path / "one.sqlite")},
         {"name": "other", "kind": "volume", "volume_name": "other"},
