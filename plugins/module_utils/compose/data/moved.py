@@ -89,7 +89,7 @@ def _same(old: Mounted, new: Mounted) -> bool:
 
 def _hidden(service: str, container: Container, mount: Mounted, present: t.Sequence[Mounted]) -> list[Move]:
     """A mount that is new: it hides files of the container's own layer."""
-    if declared.covering(present, mount.target) is not None or places.mount_of(container, mount.target) is not None:
+    if declared.covering(present, mount.target) or places.MountTable(container).of(mount.target):
         return []
     upper = amounts.upper_of(container)
     old = os.path.join(upper, mount.target.lstrip("/")) if upper else ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, Mount
 
@@ -82,7 +82,8 @@ class Place:
 
     def as_dict(self) -> dict[str, t.Any]:
         """As modules return it."""
-        return {**asdict(self), "evidence": list(self.evidence), "at_risk": self.at_risk, "fails": self.fails}
+        # All values but the evidence are plain: dataclasses.asdict would copy each of them, for each mount of a host.
+        return {**vars(self), "evidence": list(self.evidence), "at_risk": self.at_risk, "fails": self.fails}
 
 
 def is_below(path: str, folder: str) -> bool:
@@ -97,12 +98,32 @@ def tmpfs_of(container: Container) -> list[str]:
     return [os.path.normpath(place) for place in [*declared, *mounted]]
 
 
-def mount_of(container: Container, path: str) -> Mount | None:
-    """The bind or volume that ``path`` lies on, None for tmpfs and the container's own files."""
-    best, place = None, ""
-    for mount in container.mounts:
-        point = os.path.normpath(mount.destination)
-        if mount.type in ("bind", "volume") and is_below(path, point) and len(point) > len(place):
-            best, place = mount, point
-    hidden = any(is_below(path, point) and len(point) > len(place) for point in tmpfs_of(container))
-    return None if hidden else best
+class MountTable:
+    """The mounts of a container, normalized once for all of its paths."""
+
+    def __init__(self, container: Container) -> None:
+        self._tmpfs = tmpfs_of(container)
+        self._mounts = [
+            (os.path.normpath(mount.destination), mount)
+            for mount in container.mounts
+            if mount.type in ("bind", "volume")
+        ]
+        self._known: dict[str, Mount | None] = {}
+
+    def of(self, path: str) -> Mount | None:
+        """The bind or volume that ``path`` lies on, None for tmpfs and the container's own files."""
+        if path not in self._known:
+            self._known[path] = self._find(path)
+        return self._known[path]
+
+    def _find(self, path: str) -> Mount | None:
+        best, place = None, ""
+        for point, mount in self._mounts:
+            if len(point) > len(place) and is_below(path, point):
+                best, place = mount, point
+        hidden = any(len(point) > len(place) and is_below(path, point) for point in self._tmpfs)
+        return None if hidden else best
+
+    def in_memory(self, path: str) -> bool:
+        """Whether a path lies at or below a tmpfs."""
+        return any(is_below(path, point) for point in self._tmpfs)

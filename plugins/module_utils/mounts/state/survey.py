@@ -131,6 +131,7 @@ class _Survey:
         self._config = config
         self._ignored = ignored
         self._counter = counter
+        self._mounts = places.MountTable(seen.container)
         self._anonymous = {mount.destination for mount in anonymous_volumes.of(seen.container)}
 
     def rows(self, written: t.Sequence[t.Mapping[str, t.Any]]) -> list[Place]:
@@ -143,7 +144,7 @@ class _Survey:
         for path in sorted(found, key=lambda each: (not found[each].database, each)):
             if any(places.is_below(path, row.path) and row.lies == places.LAYER for row in made):
                 continue
-            mount = places.mount_of(self._container, path)
+            mount = self._mounts.of(path)
             if mount is None:
                 made += self._without_mount(path, found[path])
             elif mount.destination not in covered and self._counts(mount):
@@ -189,21 +190,17 @@ class _Survey:
 
     def _is_data(self, path: str) -> bool:
         """Whether a directory of a variable may hold data: not one of the image that nothing was written to."""
-        if self._counter is None or places.mount_of(self._container, path) is not None or self._in_memory(path):
+        if self._counter is None or self._mounts.of(path) is not None or self._mounts.in_memory(path):
             return True
         shipped = self._container.running and scan.is_shipped(self._container.pid, path)
         return not shipped or bool(self._counter.layer(self._container, path).files)
-
-    def _in_memory(self, path: str) -> bool:
-        """Whether a path lies on a tmpfs of the container."""
-        return any(places.is_below(path, point) for point in places.tmpfs_of(self._container))
 
     def _group(self, path: str, known: t.Mapping[str, _Found]) -> str:
         """The known directory above a written one, else a directory near the root."""
         above = [each for each in known if places.is_below(path, each)]
         if above:
             return max(above, key=len)
-        return "/" + "/".join(path.split("/")[1:3]) if places.mount_of(self._container, path) is None else path
+        return "/" + "/".join(path.split("/")[1:3]) if self._mounts.of(path) is None else path
 
     def _counts(self, mount: Mount) -> bool:
         """Whether a mount may hold data of the application: not a socket or a directory of the machine."""
@@ -212,7 +209,7 @@ class _Survey:
 
     def _on_mount(self, path: str, mount: Mount, found: t.Mapping[str, _Found]) -> Place:
         """The row of a bind or a volume, with the evidence for all paths below it."""
-        here = {each: one for each, one in found.items() if places.mount_of(self._container, each) == mount}
+        here = {each: one for each, one in found.items() if self._mounts.of(each) is mount}
         evidence = {each for one in here.values() for each in one.evidence}
         database = next((one.database for one in here.values() if one.database), "")
         anonymous = mount.destination in self._anonymous
@@ -240,7 +237,7 @@ class _Survey:
 
     def _without_mount(self, path: str, one: _Found) -> list[Place]:
         """The row of a path in the container's own layer or in a tmpfs, none for a tmpfs that nothing names as data."""
-        memory = self._in_memory(path)
+        memory = self._mounts.in_memory(path)
         if memory and not one.database and not any(each.startswith("variable ") for each in one.evidence):
             return []
         if self._ignored.covers(path):
