@@ -8,12 +8,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 import urllib.parse
 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceLimit
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 
 MAGIC = b"SQLite format 3\0"
+# Files that SQLite opens next to a database, and writes to.
+COMPANIONS = ("-wal", "-shm", "-journal")
 _BUSY_SECONDS = 60
 
 
@@ -29,6 +32,12 @@ def copy(live_path: str, descriptor: int, target_path: str) -> None:
         SourceLimit: it cannot be read or is damaged.
         FileError: the copy cannot be created.
     """
+    foreign = foreign_companion(live_path)
+    if foreign:
+        raise SourceLimit(
+            f"{foreign} is a link or has a second name, and SQLite would write to that file. Inspect it, then stop the "
+            "application, remove the file and start the application"
+        )
     # We create the file, private, before SQLite opens it by name.
     files.write_new(target_path, b"", durable=False)
     uri = f"file:{urllib.parse.quote(os.fsencode(live_path))}?mode=ro"
@@ -51,6 +60,19 @@ def copy(live_path: str, descriptor: int, target_path: str) -> None:
         raise SourceLimit(f"the SQLite file {live_path} cannot be backed up: {error}") from error
     if verdict != "ok":
         raise SourceLimit(f"the SQLite file {live_path} is damaged: {verdict}")
+
+
+def foreign_companion(path: str) -> str:
+    """The path of a companion of a database that is not a file of its own, "" if there is none.
+
+    Whoever can create files next to the database could have root write to any file of that file system.
+    """
+    for tail in COMPANIONS:
+        with contextlib.suppress(OSError):
+            status = os.lstat(path + tail)
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+                return path + tail
+    return ""
 
 
 def has_open(descriptor: int) -> bool:

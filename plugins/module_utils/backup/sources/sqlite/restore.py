@@ -36,7 +36,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.paths import rea
 if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
-COMPANIONS = ("-wal", "-shm", "-journal")
 _SHOWN = 5
 
 
@@ -117,7 +116,7 @@ def require_unused(path: str) -> None:
         RestoreRefused: the text names the processes.
     """
     found: list[str] = []
-    for tail in ("", *COMPANIONS):
+    for tail in ("", *online.COMPANIONS):
         with contextlib.suppress(OSError):
             status = os.stat(path + tail)
             found += _processes((status.st_dev, status.st_ino))
@@ -159,9 +158,11 @@ def move_in(new: str, target: str, stamp: str) -> str:
     with swap.open_parent(target) as parent:
         saved = _free_name(parent, f"{name}.before-{stamp}") if parent.exists(name) else ""
         if saved:
+            # Before these get a second name.
+            foreign = online.foreign_companion(target)
             _save(parent, name, saved)
             files.sync(parent.descriptor)
-            if _merge(parent, name, target):
+            if not foreign and _merge(parent, name, target):
                 _remove(parent, saved)
         _remove(parent, name)
         with beneath.open_directory(os.path.dirname(new)) as stage:
@@ -192,14 +193,14 @@ def _merge(parent: beneath.Directory, name: str, target: str) -> bool:
 
 def _remove(parent: beneath.Directory, name: str) -> None:
     """Remove the companions of a database."""
-    for tail in COMPANIONS:
+    for tail in online.COMPANIONS:
         if parent.exists(name + tail):
             parent.unlink(name + tail)
 
 
 def _free_name(parent: beneath.Directory, wanted: str) -> str:
     chosen, number = wanted, 1
-    while any(parent.exists(chosen + tail) for tail in ("", *COMPANIONS)):
+    while any(parent.exists(chosen + tail) for tail in ("", *online.COMPANIONS)):
         number += 1
         chosen = f"{wanted}-{number}"
     return chosen
@@ -213,7 +214,7 @@ def _save(parent: beneath.Directory, name: str, saved: str) -> None:
             "nothing was changed"
         )
     there = parent.descriptor
-    for tail in COMPANIONS + ("",):
+    for tail in online.COMPANIONS + ("",):
         if not parent.exists(name + tail):
             continue
         try:
