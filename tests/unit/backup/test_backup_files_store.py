@@ -24,25 +24,66 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.files import Fil
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from deaths import lives
 
+SHA = "0" * 64
+IMAGE = {"image": "db", "image_id": "sha256:1", "digests": []}
+TREE = {"root": "/srv/files", "entries": 2, "bytes": 16384, "list": "files/d.list", "archive": "files/d.tar"}
+# Facts and files of a set, for each kind that writes other files.
+KINDS: dict[str, tuple[dict[str, t.Any], dict[str, bytes]]] = {
+    "postgresql": (
+        {"version": "17.2", "user": "postgres", "databases": {}, "image": IMAGE},
+        {"pg/db/globals.sql": b"CREATE ROLE x;\n", "pg/db/coin.dump": bytes(range(256)) * 64},
+    ),
+    "mysql": (
+        {
+            "version": "11.8.3-MariaDB",
+            "image": IMAGE,
+            "lower_case": 0,
+            "users": {},
+            "databases": {
+                "coin": {
+                    "path": "mysql/db/coin.sql",
+                    "create": "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+                    "tables": {"t": [1, SHA]},
+                    "objects": {"t": SHA},
+                }
+            },
+            "not_compared": [],
+        },
+        {"mysql/db/coin.sql": b"INSERT INTO t VALUES (1);\n" * 600},
+    ),
+    "sqlite": (
+        {
+            "path": "/srv/app.db",
+            "file": "sqlite/app.db",
+            "uid": 0,
+            "gid": 0,
+            "mode": 0o600,
+            "settings": {},
+            "tables": {"t": [1, SHA]},
+            "objects": {},
+            "broken_references": 0,
+            "not_compared": [],
+        },
+        {"sqlite/app.db": b"SQLite format 3\0" + bytes(range(256)) * 64},
+    ),
+    "volume": (
+        {**TREE, "databases": {"a.db": "sqlite/d/a.db"}, "volume": "s_data", "mapped": False},
+        {"files/d.list": b'["a"]\n' * 40, "files/d.tar": bytes(range(256)) * 64, "sqlite/d/a.db": b"SQLite" * 99},
+    ),
+}
+FACTS, CONTENTS = KINDS["postgresql"]
+each_kind = pytest.mark.parametrize("kind", sorted(KINDS))
 
-def save(store: FilesStore, seq: int, contents: t.Mapping[str, bytes]) -> None:
+
+def save(store: FilesStore, seq: int, contents: t.Mapping[str, bytes], kind: str = "postgresql") -> None:
     store.prepare()
     staging = store.stage(seq)
     artefacts = []
     for path, data in contents.items():
         target = trees.private_parents(staging, path)
         artefacts.append(Artefact(path, len(data), files.write_new(target, data, durable=True)))
-    source = Source("db", "postgresql", tuple(artefacts), 1, FACTS)
+    source = Source("db", kind, tuple(artefacts), 1, KINDS[kind][0])
     store.commit(staging, Manifest("s", seq, "2026-11-21T02:00:00+01:00", "site", (source,)), (), ())
-
-
-FACTS = {
-    "version": "17.2",
-    "user": "postgres",
-    "databases": {},
-    "image": {"image": "pg", "image_id": "sha256:1", "digests": []},
-}
-CONTENTS = {"pg/db/globals.sql": b"CREATE ROLE x;\n", "pg/db/coin.dump": bytes(range(256)) * 64}
 
 
 @pytest.fixture
@@ -90,17 +131,20 @@ def test_modes_are_private_with_any_umask(store):
             assert os.stat(os.path.join(base, name)).st_mode & 0o777 == 0o600
 
 
-def test_kill_at_every_step_of_a_run_with_pruning(tmp_path, tally):
+@each_kind
+def test_kill_at_every_step_of_a_run_with_pruning(tmp_path, tally, how_many, kind):
     """Killed before each change to the disk: no committed set is lost, no partial one listed, the next run works."""
+    contents = KINDS[kind][1]
     points = 0
-    for step in range(1000):
+    stride = 1 if kind == "postgresql" else how_many(7, 1)
+    for step in range(0, 1000, stride):
         place = str(tmp_path / f"repo{step}")
-        save(FilesStore(place, "s", "a"), 1, CONTENTS)
-        save(FilesStore(place, "s", "b"), 2, CONTENTS)
+        save(FilesStore(place, "s", "a"), 1, contents, kind)
+        save(FilesStore(place, "s", "b"), 2, contents, kind)
 
         def work(place: str = place) -> None:
             store = FilesStore(place, "s", "killed")
-            save(store, 3, CONTENTS)
+            save(store, 3, contents, kind)
             store.delete([1])
 
         finished = lives(step, work)
@@ -111,7 +155,7 @@ def test_kill_at_every_step_of_a_run_with_pruning(tmp_path, tally):
         assert seqs in ([1, 2], [1, 2, 3], [2, 3]), seqs
         for found in listed:
             after.verify(found)
-        save(after, 4, CONTENTS)
+        save(after, 4, contents, kind)
         assert 4 in [found.seq for found in after.sets()]
         leftovers = [name for name in os.listdir(place) if name.startswith(".")]
         assert leftovers == []
@@ -119,9 +163,9 @@ def test_kill_at_every_step_of_a_run_with_pruning(tmp_path, tally):
         if finished:
             break
         points += 1
-    tally("kill -9 at each change to the disk, the store alone: sets lost or partial ones listed", points)
+    tally(f"kill -9 at each change to the disk, the store alone, {kind}: sets lost or partial ones listed", points)
     assert finished
-    assert points >= 40
+    assert points * stride >= 35
 
 
 def test_data_is_durable_before_the_manifest_and_the_manifest_before_the_name(store, monkeypatch):
@@ -151,13 +195,14 @@ def test_data_is_durable_before_the_manifest_and_the_manifest_before_the_name(st
     assert order == sorted(order)
 
 
-def test_every_flipped_bit_is_found(store, tally):
-    save(store, 1, CONTENTS)
+@each_kind
+def test_every_flipped_bit_is_found(store, tally, kind):
+    save(store, 1, KINDS[kind][1], kind)
     rng = random.Random(3)
     files = [os.path.join(base, name) for base, _dirs, names in os.walk(store.location) for name in names]
-    caught = 0
-    for _try in range(1000):
-        path = rng.choice(files)
+    assert len(files) == len(KINDS[kind][1]) + 1
+    caught, tried = 0, 1000 // len(files)
+    for path in files * tried:
         with open(path, "r+b") as file:
             data = bytearray(file.read())
             bit = rng.randrange(len(data) * 8)
@@ -176,7 +221,8 @@ def test_every_flipped_bit_is_found(store, tally):
             data[bit // 8] ^= 1 << bit % 8
             file.write(data)
     store.verify(store.sets()[0])
-    tally("bit flips in the store alone: not found", 1000, 1000 - caught)
+    tried *= len(files)
+    tally(f"bit flips in each file of the store alone, {kind}: not found", tried, tried - caught)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.99])

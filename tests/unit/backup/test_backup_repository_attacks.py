@@ -12,7 +12,7 @@ import shutil
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.backup import rehearse, restore, run
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
-from backup_sites import Site
+from backup_sites import SITES
 
 # Below the site's directory. Attackers cannot write to private directories. The test plants links there anyway.
 # A name that ends in .tmp resembles the scratch file of a dead writer: no process has such a large id.
@@ -21,8 +21,10 @@ NAMES = (
     "state", "state/lock", "state/seq.json", "state/.seq.json.4999999-abcdefgh.tmp", "state/last-backup.json",
     "state/evidence", "state/committed.json", "state/evidence/.local-1.json.4999999-abcdefgh.tmp",
     "state/scratch", "state/pins.json", "metrics/unit.prom", "metrics/.unit.prom.4999999-abcdefgh.tmp",
-    "data.restoring-20260102-020000", "data.before-20260102-020000",
+    "{data}.restoring-20260102-020000", "{data}.before-20260102-020000",
 )  # fmt: skip
+# Of a database, also its companions.
+SQLITE = ("{data}-wal", "{data}-shm", "{data}-journal", "{data}.before-20260102-020000-wal")
 
 
 def snapshot(victim: str) -> list[tuple[str, bytes, int, float]]:
@@ -47,18 +49,19 @@ def plant(kind: str, place: str, victim: str) -> None:
         os.symlink(victim if kind == "link to a directory" else os.path.join(victim, "precious"), place)
 
 
+@pytest.mark.parametrize("source", sorted(SITES))
 @pytest.mark.parametrize("kind", ["link to a file", "link to a directory", "hard link"])
-def test_planted_links_are_never_followed(tmp_path, tally, kind):
+def test_planted_links_are_never_followed(tmp_path, tally, kind, source):
     tried = bad = 0
-    for number, name in enumerate(NAMES):
-        site = Site(tmp_path / f"site{number}")
+    for number, name in enumerate((*NAMES, *(SQLITE if source == "sqlite" else ()))):
+        site = SITES[source](tmp_path / f"site{number}")
         assert site.day()["error"] == ""
         victim = str(tmp_path / f"victim{number}")
         os.mkdir(victim)
         with open(os.path.join(victim, "precious"), "w", encoding="utf-8") as file:
             file.write("{}")
         before = snapshot(victim)
-        plant(kind, os.path.join(site.base, name), victim)
+        plant(kind, os.path.join(site.base, name.format(data=site.files)), victim)
         for work in (
             lambda site=site: run.backup(site.context()),
             lambda site=site: rehearse.rehearse(site.context()),
@@ -69,5 +72,5 @@ def test_planted_links_are_never_followed(tmp_path, tally, kind):
                 work()
             tried += 1
             bad += snapshot(victim) != before
-        assert os.path.isdir(site.files)
-    tally(f"{kind} planted where a run writes: targets changed", tried, bad)
+        assert site.is_whole(site.files)
+    tally(f"{kind} planted where a run of kind {source} writes: targets changed", tried, bad)

@@ -30,27 +30,27 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.store import m
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 
 
-def test_sixty_days_leave_eleven_sets_that_can_be_restored(site):
+def test_sixty_days_leave_eleven_sets_that_can_be_restored(each_site):
     for _day in range(60):
-        report = site.day()
+        report = each_site.day()
         assert report["error"] == ""
         assert len(report["pruned"]) <= 1
-    assert len(site.seqs()) == 11
-    for seq in site.seqs():
-        assert rehearse.rehearse(site.context(), wanted=str(seq))["error"] == ""
+    assert len(each_site.seqs()) == 11
+    for seq in each_site.seqs():
+        assert rehearse.rehearse(each_site.context(), wanted=str(seq))["error"] == ""
 
 
-def test_failing_days_delete_nothing(site):
+def test_failing_days_delete_nothing(each_site):
     for _day in range(20):
-        site.day()
-    before = site.seqs()
-    shutil.move(site.files, site.files + ".gone")
+        each_site.day()
+    before = each_site.seqs()
+    shutil.move(each_site.files, each_site.files + ".gone")
     for _day in range(40):
-        report = site.day()
+        report = each_site.day()
         assert report["exit_code"] == 4
         assert report["pruned"] == []
-    assert site.seqs() == before
-    found = status.status(site.context())
+    assert each_site.seqs() == before
+    found = status.status(each_site.context())
     assert found["healthy"] is False
     assert any("hours old" in problem for problem in found["problems"])
     assert any("the last run failed" in problem for problem in found["problems"])
@@ -110,23 +110,28 @@ def test_unmounted_disk_does_not_get_a_new_repository(site):
     assert site.seqs() == [4]
 
 
-def test_full_disk_is_refused_before_any_write(site):
-    report = run.backup(site.context(reserve_mib=1 << 40))
+def test_full_disk_is_refused_before_any_write(each_site):
+    report = run.backup(each_site.context(reserve_mib=1 << 40))
     assert report["exit_code"] == 6
     assert "old sets are not deleted" in report["error"]
-    assert os.listdir(os.path.join(site.base, "repo", "sets")) == []
+    assert os.listdir(os.path.join(each_site.base, "repo", "sets")) == []
 
 
-def test_rehearsal_and_restore_check_free_space_before_a_fetch(site):
-    site.day()
-    full = site.context(reserve_mib=1 << 40)
+def test_rehearsal_and_restore_check_free_space_before_a_fetch(each_site):
+    each_site.day()
+    full = each_site.context(reserve_mib=1 << 40)
     report = rehearse.rehearse(full)
     assert report["exit_code"] == 6
     assert "a rehearsal needs" in report["error"]
     report = restore.restore(full, restore.Request(), confirm="unit")
     assert report["exit_code"] == 6
     assert "a restore needs" in report["error"]
-    assert [name for name in os.listdir(site.base) if name.startswith("data")] == ["data"]
+    assert each_site.saved() == [each_site.files]
+
+
+def test_rehearsal_and_restore_check_free_space_for_the_restored_directory(site):
+    site.day()
+    full = site.context(reserve_mib=1 << 40)
     # The files of the set fit on the disk, and the restored directory does not.
     (found,) = full.store.sets()
     source = found.manifest.sources[0]
