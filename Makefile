@@ -125,8 +125,10 @@ test-watch: testbed ## heavier: 66 kinds of faults, 43 faults of five stacks on 
 	@python tests/testbed/testbed.py molecule test -s watch
 	@$(TESTBED) && OBX_FAULTS=full pytest -q tests/unit/watch tests/integration/watch tests/integration/monitoring
 
-test-state: testbed ## heavier: 37 layouts of data on two engines, with the rows that down and up lose, and moves of data
+test-state: testbed ## heavier: 37 layouts of data on two engines with the rows that down and up lose, moves, a lost host that continues on Podman
 	@$(TESTBED) && OBX_FAULTS=full pytest -q -s tests/integration/mounts/test_mounts_state_layouts.py tests/integration/backup/test_backup_moves.py
+	@$(TESTBED) && python tests/testbed/backup/images.py --save pg17
+	@python tests/testbed/testbed.py molecule test -s state
 
 test-stacks: setup-dev ## heavier: coinpilot, nightguard, observer and omnivibe with the inventory's values
 	@for name in coinpilot nightguard observer omnivibe; do python tests/testbed/testbed.py molecule test -s $$name || exit 1; done
