@@ -129,8 +129,12 @@ options:
     description:
       - The compose tool. V(auto) uses docker compose v2 if the engine has a socket, also with Podman, else
         podman-compose.
+      - V(quadlet) installs the stack as quadlets on a Podman host with systemd, Podman 4.7 or later, and
+        podman-compose, which reads the compose file. systemd runs the containers and starts those with a restart policy
+        at boot. A stopped stack has no units, so it stays stopped after a reboot.
+      - With Podman before 5.0, a quadlet does not wait at boot until the services that it depends on are healthy.
     type: str
-    choices: [auto, docker-compose, podman-compose]
+    choices: [auto, docker-compose, podman-compose, quadlet]
     default: auto
   provider_path:
     description:

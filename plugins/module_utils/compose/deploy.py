@@ -18,6 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.engin
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose import (
     secrets as podman_secrets,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.quadlet import boot as quadlet_boot
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, Unhealthy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files import move_in
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files.incoming import Incoming
@@ -118,7 +119,7 @@ class Deploy:
         result.changed = any(row.action != planning.KEEP for row in seen.rows)
         incoming.describe(result)
         pull.describe(self._request, seen, result)
-        if self._request.boot and seen.engine is not None:
+        if (self._request.boot or seen.tool.traits.by_systemd) and seen.engine is not None:
             self._ensure_boot(seen, seen.engine, result, check=True)
         return result
 
@@ -197,7 +198,7 @@ class Deploy:
                     known = self._run.releases.sets()
                     result.last_good = known[-1].brief if known else {}
                     result.warnings.append(str(error))
-            if self._request.boot and seen.engine is not None:
+            if (self._request.boot or seen.tool.traits.by_systemd) and seen.engine is not None:
                 with timings.step("boot"):
                     self._ensure_boot(seen, seen.engine, result, check=False)
         except OneboxError as error:
@@ -219,6 +220,11 @@ class Deploy:
         return self._run.releases.commit(release, seen.source.project_dir, tagger, self._request.keep)
 
     def _ensure_boot(self, seen: Inspection, engine: Engine, result: Result, *, check: bool) -> None:
+        if seen.tool.traits.by_systemd:
+            removed = self._run.boot.remove(check=check)
+            result.boot = quadlet_boot.ensure(seen, engine, self._run.world, check=check)
+            result.changed = result.changed or removed or result.boot["changed"]
+            return
         usual = traits_of(engine).usual_sockets
         socket = engine.socket if usual and engine.socket not in usual else ""
         grace = max((service.stop_seconds for service in seen.model.services.values()), default=0)

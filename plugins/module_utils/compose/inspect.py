@@ -20,6 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import
     log_bound,
     outside,
     ports,
+    quadlets,
     secrets,
     source_links,
     sources,
@@ -157,7 +158,14 @@ class Inspector:
             content = _content(reader, model, judge_builds)
             stale, places = self._stale(engine, containers, unsafe)
             facts = planning.Facts(
-                containers, gathered.images, memory, content, stale, gathered.outside, gathered.names
+                containers,
+                gathered.images,
+                memory,
+                content,
+                stale,
+                gathered.outside,
+                gathered.names,
+                quadlets.digests(model, source, tool, engine, world),
             )
             changed = resources.plan(model, gathered.outside, tool)
             rows = planning.make(
@@ -281,6 +289,8 @@ class Inspector:
             problems += declaration.foreign(request.name, request.project_dir, seen.facts.containers)
         problems += secrets.problems(seen.model, seen.tool, seen.engine, seen.coming)
         problems += command_line.problems(seen.model, seen.tool, self.secrecy.text)
+        images = seen.facts.images
+        problems += quadlets.problems(seen.model, seen.source, seen.tool, seen.engine, images, self._world)
         if request.vm != "none":
             machine = Machine.of(request.vm, request.vm_name, environ=self._world.environ)
             problems += vm_shares.problems(seen.model, machine, self._world)
@@ -334,6 +344,7 @@ class Inspector:
         """Warnings about later surprises: ignored keys, restarts, unread files, unbounded logs."""
         engine = seen.engine.name if seen.engine is not None else ""
         found = without_effect.warnings(seen.model, seen.tool)
+        found += quadlets.warnings(seen.model, seen.tool, seen.engine)
         found += exposure.warnings(seen.model.services.values(), self._request.rules.exposure)
         found += restarts.warnings(seen.facts.containers, seen.facts.memory, engine)
         found += [

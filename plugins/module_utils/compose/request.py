@@ -44,7 +44,11 @@ COMMON: dict[str, dict[str, t.Any]] = {
     "engine": {"type": "str", "choices": ["auto", "docker", "podman"], "default": "auto"},
     "socket": {"type": "path"},
     "pull": {"type": "str", "choices": ["missing", "always", "newer"], "default": "missing"},
-    "provider": {"type": "str", "choices": ["auto", "docker-compose", "podman-compose"], "default": "auto"},
+    "provider": {
+        "type": "str",
+        "choices": ["auto", "docker-compose", "podman-compose", "quadlet"],
+        "default": "auto",
+    },
     "provider_path": {"type": "path"},
     "state_dir": {"type": "path"},
     "public_ports": {"type": "list", "elements": "int", "default": []},

@@ -11,6 +11,8 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as results
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import freeze
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers import find
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import QUADLET
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.quadlet.units import Units
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files import removal
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import find_engine
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import environment
@@ -59,7 +61,7 @@ class Stop:
         present = self._affected(present)
         self._run.refuse_in_freeze(freeze.stops(present))
         unit = self._absent and self._run.boot.remove(check=True)
-        result.changed = bool(present) or unit
+        result.changed = bool(present) or unit or (self._absent and self._quadlets())
         if self._absent:
             result.files, result.foreign_files, kept = removal.remove(self._request, check=True)
             result.warnings += kept
@@ -80,9 +82,12 @@ class Stop:
         run.refuse_foreign(present)
         run.refuse_in_freeze(freeze.stops(self._affected(present)))
         before = results.snapshot(present)
-        if present:
+        quadlets = self._quadlets()
+        if present or quadlets:
             env = environment.clean(run.world.environ)
-            tool = find.find(request.provider, engine, env, run.world, executable=request.provider_path)
+            # Systemd would start containers again that another tool stops.
+            wanted = QUADLET if quadlets else request.provider
+            tool = find.find(wanted, engine, env, run.world, executable=request.provider_path)
             grace = Memory.parse(state_file.load(request.state_folder)).grace
             commands = run.commands(tool, engine, None, grace)
             if self._absent:
@@ -90,7 +95,7 @@ class Stop:
             else:
                 commands.stop(_ids(self._affected(present)))
         after = project_containers(engine, request.name)
-        result.changed = before != results.snapshot(after)
+        result.changed = before != results.snapshot(after) or quadlets != self._quadlets()
         if self._absent:
             result.changed = run.boot.remove(check=False) or result.changed
             run.releases.forget(run.releases.sets(), Tagger(engine, run.world))
@@ -100,6 +105,10 @@ class Stop:
             state_file.forget(request.state_folder)
             promised.keep_memory(os.path.join(request.state_folder, promised.NAME))
         return run.finish(result, [], "")
+
+    def _quadlets(self) -> bool:
+        """Whether quadlets run the stack."""
+        return bool(Units(self._request.name, self._run.world).installed())
 
     def _affected(self, present: t.Sequence[Container]) -> list[Container]:
         if self._absent:

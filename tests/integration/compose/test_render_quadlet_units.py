@@ -78,9 +78,7 @@ def test_words_reach_the_container_unchanged(generator, compose_tool, monkeypatc
     words = jobs.command_of(_generated(generator, write(files, tmp_path / "units"))["obx-words-web.service"])
     assert words[words.index("docker.io/library/tiny") + 1 :] == TRICKY
     assert sorted(_after(words, "--label")) == sorted(f"label{at}={word}" for at, word in enumerate(TRICKY))
-    assert [json.loads(word.partition("=")[2]) for word in words if word.startswith("--health-cmd=")] == [
-        ["CMD", *TRICKY]
-    ]
+    assert [json.loads(word.partition("=")[2]) for word in words if word.startswith("--health-cmd=")] == [TRICKY]
     shown = dict(word.split("=", 1) for word in _after(words, "--env"))
     kept = dict(line.split("=", 1) for line in files.get("obx-words-web.env", "").splitlines())
     assert {**shown, **kept} == body["environment"]

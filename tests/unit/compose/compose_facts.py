@@ -12,6 +12,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers impor
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose.driver import DockerCompose
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.driver import PodmanCompose
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.quadlet.driver import Quadlet
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import from_config
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory, Record
@@ -75,7 +76,8 @@ def container(service: str, **changes):
 
 def driver(kind="podman-compose", version=(1, 6, 0)) -> Driver:
     """A compose tool of a kind and version that no test starts."""
-    return {"docker-compose": DockerCompose, "podman-compose": PodmanCompose}[kind]((kind,), tuple(version), {})
+    known = {"docker-compose": DockerCompose, "podman-compose": PodmanCompose, "quadlet": Quadlet}
+    return known[kind]((kind,), tuple(version), {})
 
 
 def planned(model, containers, *, kind="podman-compose", version=(1, 6, 0), images=None, **facts):
@@ -85,7 +87,7 @@ def planned(model, containers, *, kind="podman-compose", version=(1, 6, 0), imag
     orphans = facts.pop("remove_orphans", False)
     networks = facts.pop("networks", ())
     records = {identity: Record("", digest) for identity, digest in facts.pop("digests", {}).items()}
-    found = plan.Facts(containers, known, Memory(records), stale=facts.pop("stale", {}))
+    found = plan.Facts(containers, known, Memory(records), stale=facts.pop("stale", {}), **facts)
     rows = plan.make(model, found, driver=driver(kind, version), remove_orphans=orphans, networks=networks)
     return {row.service: row for row in rows}
 

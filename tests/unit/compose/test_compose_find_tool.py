@@ -19,8 +19,8 @@ from recorded_tool import answers
 class FakeEngine(Engine):
     """An engine as far as choosing a tool goes."""
 
-    def __init__(self, name, socket=""):
-        self.name, self.socket = name, socket
+    def __init__(self, name, socket="", version=""):
+        self.name, self.socket, self.version = name, socket, version
 
 
 class TestProvider:
@@ -44,6 +44,13 @@ class TestProvider:
         assert (found.kind, found.version) == ("podman-compose", (1, 6, 0))
         assert "DOCKER_HOST" not in found.env
 
+    def test_quadlets_are_used_only_if_they_are_named(self):
+        world = answers(version=(0, "1.6.0\n", ""))
+        engine = FakeEngine("podman", version="5.4.2")
+        assert find.find("quadlet", engine, self.ENV, world, executable="/x/pc").kind == "quadlet"
+        assert find.find("auto", engine, self.ENV, world, executable="/x/pc").kind == "podman-compose"
+        assert find.likely("quadlet", FakeEngine("podman", "/run/x.sock"), self.ENV) is None
+
     @pytest.mark.parametrize(
         ("wanted", "engine", "version", "why"),
         [
@@ -52,6 +59,9 @@ class TestProvider:
             ("docker-compose", FakeEngine("docker", "/s"), "1.29.2", "too old"),
             ("podman-compose", FakeEngine("podman"), "1.0.6", "too old"),
             ("docker-compose", FakeEngine("docker", "/s"), "what", "cannot read its version"),
+            ("quadlet", FakeEngine("docker", "/s"), "1.6.0", "drives only podman"),
+            ("quadlet", FakeEngine("podman", version="4.3.1"), "1.6.0", "needs Podman 4.7 .* this is 4.3.1. Upgrade"),
+            ("quadlet", FakeEngine("podman", version="5.4.2"), "1.0.6", "too old"),
         ],
     )
     def test_unsuitable_tool_is_refused_with_the_reason(self, wanted, engine, version, why):

@@ -19,6 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.client import 
 
 DOCKER_COMPOSE = "docker-compose"
 PODMAN_COMPOSE = "podman-compose"
+QUADLET = "quadlet"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Traits:
         name_separator: between project, service and number in the name of a container.
         ignored_keys: path of a key in a service -> why it has no effect, and what to write instead. These are the keys
             that this tool ignores and others read.
+        by_systemd: units of systemd run the containers. They have the restart policies, and start the stack at boot.
     """
 
     label: str
@@ -55,6 +57,7 @@ class Traits:
     own_labels: tuple[str, ...]
     name_separator: str
     ignored_keys: t.Mapping[str, str] = field(default_factory=dict)
+    by_systemd: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ class Driver(t.Protocol):
     """A compose tool of this host.
 
     Attributes:
-        kind: ``docker-compose`` or ``podman-compose``.
+        kind: ``docker-compose``, ``podman-compose`` or ``quadlet``.
         traits: how it differs from other tools.
         argv: the command that starts it.
         version: for example ``(2, 26, 1)``.

@@ -12,18 +12,20 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import (
     DOCKER_COMPOSE,
     PODMAN_COMPOSE,
+    QUADLET,
     Driver,
 )
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.docker_compose.driver import DockerCompose
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.podman_compose.driver import PodmanCompose
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.quadlet.driver import Quadlet
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
-PROVIDERS = ("auto", DOCKER_COMPOSE, PODMAN_COMPOSE)
-# In the order in which "auto" tries them.
-_DRIVERS = (DockerCompose, PodmanCompose)
+PROVIDERS = ("auto", DOCKER_COMPOSE, PODMAN_COMPOSE, QUADLET)
+# In the order in which "auto" tries them. It never selects quadlets.
+_DRIVERS = (DockerCompose, PodmanCompose, Quadlet)
 _VERSION_TIMEOUT = 60.0
 
 
@@ -60,7 +62,7 @@ def find(
         raise ComposeError(f"provider: {wanted!r} is unknown. Set one of {', '.join(PROVIDERS)}")
     tried: list[str] = []
     for driver in _DRIVERS:
-        if wanted not in ("auto", driver.kind):
+        if wanted != driver.kind and (wanted != "auto" or driver.kind == QUADLET):
             continue
         unfit = driver.unfit(engine)
         if unfit:
@@ -88,7 +90,7 @@ def likely(
     wanted: str, engine: Engine | None, env: t.Mapping[str, str], executable: str | None = None
 ) -> Driver | None:
     """The docker compose that :func:`find` would try first, before its version is known; None for other tools."""
-    if wanted == PODMAN_COMPOSE or DockerCompose.unfit(engine):
+    if wanted in (PODMAN_COMPOSE, QUADLET) or DockerCompose.unfit(engine):
         return None
     argv = (executable,) if executable else DockerCompose.candidates(env)[0]
     return DockerCompose(tuple(argv), (), DockerCompose.environment(engine, env))

@@ -17,6 +17,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 
 Diff = dict[str, dict[str, t.Any]]
 
+# The digest of a quadlet, on its container: systemd creates containers that no run records.
+DIGEST_LABEL = "com.docker.compose.config-hash"
+UNIT_LABEL = "PODMAN_SYSTEMD_UNIT"
+
 # Labels and variables that engines add to every container.
 _ENGINE_ENV = frozenset(("PATH", "HOSTNAME", "HOME", "TERM", "container"))
 _ENGINE_LABELS = re.compile(
@@ -38,13 +42,14 @@ def digest(service: Service) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def differences(service: Service, container: Container, image: t.Mapping[str, t.Any] | None) -> Diff:
+def differences(service: Service, container: Container, image: t.Mapping[str, t.Any] | None, *, unit: str = "") -> Diff:
     """Fields of ``container`` that are not as ``service`` declares: ``{field: {before, after}}``.
 
     Values are not masked here: :mod:`secrecy` masks them before they are shown.
 
     Args:
         image: ``inspect`` of the image of the container, for values that it inherited; None when that is gone.
+        unit: the unit of systemd that must run the container and has its restart policy; "" without one.
     """
     base = (image or {}).get("Config") or {}
     diff: Diff = {}
@@ -58,6 +63,10 @@ def differences(service: Service, container: Container, image: t.Mapping[str, t.
     _labels(diff, service, container, base)
     if service.user and service.user != container.user:
         diff["user"] = {"before": container.user, "after": service.user}
+    if unit:
+        if container.labels.get(UNIT_LABEL) != unit:
+            diff["unit"] = {"before": container.labels.get(UNIT_LABEL), "after": unit}
+        return diff
     wanted = service.restart.split(":")[0].replace("any", "always").replace("none", "no") or "no"
     if (container.restart_policy or "no") != wanted:
         diff["restart"] = {"before": container.restart_policy or "no", "after": wanted}

@@ -13,6 +13,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.model import 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.digests import Content, Piece
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import compare, images, resources
+from ansible_collections.onebox.stack.plugins.module_utils.compose.quadlet.render import unit_name
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.records import Memory
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
@@ -84,6 +85,7 @@ class Facts:
         stale: service -> destinations whose mount is no longer the directory on the host.
         outside: networks and volumes.
         names: name -> labels of every container of the engine.
+        units: service -> digest of its quadlet.
     """
 
     containers: t.Sequence[Container]
@@ -93,6 +95,7 @@ class Facts:
     stale: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
     outside: resources.Found = field(default_factory=resources.Found)
     names: t.Mapping[str, t.Mapping[str, str]] = field(default_factory=dict)
+    units: t.Mapping[str, str] = field(default_factory=dict)
 
 
 def make(
@@ -181,9 +184,13 @@ def _configuration(
             return
         hidden = True  # Compose recreates even if the difference cannot be shown
     else:
-        changed = compare.differences(service, container, facts.images.get(container.image_id))
-        known = facts.memory.records.get(container.id)
-        hidden = known is not None and known.digest != compare.digest(service)
+        unit = f"{unit_name(container.project, service.name)}.service" if driver.traits.by_systemd else ""
+        changed = compare.differences(service, container, facts.images.get(container.image_id), unit=unit)
+        if unit:
+            hidden = facts.units.get(service.name, "") not in ("", container.labels.get(compare.DIGEST_LABEL))
+        else:
+            known = facts.memory.records.get(container.id)
+            hidden = known is not None and known.digest != compare.digest(service)
     row.diff.update(changed)
     reasons = sorted({_reason(name, change) for name, change in changed.items()})
     for reason in reasons or (["config_hash"] if hidden else []):

@@ -79,7 +79,8 @@ def podman_arguments(service: Service) -> list[str]:
     words += _limits(service)
     words += [f"--ulimit={name}={_ulimit(value)}" for name, value in (raw.get("ulimits") or {}).items()]
     logging = raw.get("logging") or {}
-    words += [f"--log-driver={logging['driver']}"] if logging.get("driver") else []
+    # Podman's own default, journald, has no options.
+    words += [f"--log-driver={logging.get('driver') or 'k8s-file'}"] if logging else []
     words += [f"--log-opt={name}={value}" for name, value in pairs(logging.get("options")).items()]
     words += _healthcheck(service)
     if service.entrypoint is not None:
@@ -111,6 +112,18 @@ def _healthcheck(service: Service) -> list[str]:
     if not check:
         return []
     test = check.get("test")
-    text = test if isinstance(test, str) or test is None else json.dumps(list(test), ensure_ascii=False)
-    words = [f"--health-cmd={text}"] if text is not None else []
+    words = [f"--health-cmd={_check_command(test)}"] if test is not None else []
     return words + [f"{flag}={check[key]}" for key, flag in _CHECK.items() if check.get(key) is not None]
+
+
+def _check_command(test: t.Any) -> str:
+    """The command of a healthcheck, as Podman's command line reads it: CMD must not be in its list."""
+    if isinstance(test, str):
+        return test
+    words = [str(word) for word in test]
+    if words[0] == "CMD":
+        # Podman would run a list of one word in a shell.
+        words = words[1:] if len(words) != 2 else [f"CMD {words[1]}"]
+        if len(words) == 1:
+            return words[0]
+    return json.dumps(words, ensure_ascii=False)

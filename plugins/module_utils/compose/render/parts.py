@@ -81,13 +81,17 @@ def divide_environment(stack: Stack, service: Service) -> tuple[dict[str, str], 
     A value that comes from an environment file can be a secret. A value that the compose file contains in one line with
     its name is not.
     """
+    return divide(stack, {name: value for name, value in service.environment.items() if value is not None})
+
+
+def divide(stack: Stack, pairs: t.Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The pairs that the compose file shows, and all others."""
     lines = [line for text in stack.texts.values() for line in text.splitlines()]
     shown: dict[str, str] = {}
     kept: dict[str, str] = {}
-    for name, value in service.environment.items():
-        if value is not None:
-            public = not value or any(_declares(line, name, value) for line in lines)
-            (shown if public else kept)[name] = value
+    for name, value in pairs.items():
+        public = not value or any(_declares(line, name, value) for line in lines)
+        (shown if public else kept)[name] = value
     return shown, kept
 
 
@@ -98,13 +102,25 @@ def split_environment(stack: Stack, service: Service) -> tuple[dict[str, str], s
         RenderError: a value has a line break, which no environment file can hold.
     """
     shown, kept = divide_environment(stack, service)
-    for name, value in kept.items():
+    return shown, lines_of(service, "variable", kept)
+
+
+def lines_of(service: Service, what: str, values: t.Mapping[str, str]) -> str:
+    """The text of a file of variables or labels.
+
+    Args:
+        what: "variable" or "label", for the message.
+
+    Raises:
+        RenderError: a value has a line break, which such a file cannot hold.
+    """
+    for name, value in values.items():
         if "\n" in value or "\r" in value:
             raise RenderError(
-                f"service {service.name}, variable {name}: its value has a line break, and environment files hold only "
+                f"service {service.name}, {what} {name}: its value has a line break, and environment files hold only "
                 "single lines. Move the value into a secret or a config."
             )
-    return shown, "".join(f"{name}={value}\n" for name, value in kept.items())
+    return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
 def _declares(line: str, name: str, value: str) -> bool:
