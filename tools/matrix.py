@@ -30,7 +30,7 @@ CORES = {"2.19": "~=2.19.0", "2.20": "~=2.20.0", "2.21": "~=2.21.0", "next": ">=
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 # Unit tests that run ansible-playbook or import ansible-core.
 TESTS = ("tests/unit/callback", "tests/unit/roles", "tests/unit/values", "tests/unit/test_return_keys.py")
-DEPENDENCIES = ("ansible/posix", "community/general", "community/library_inventory_filtering_v1")
+DEPENDENCIES = ("ansible/posix", "community/docker", "community/general", "community/library_inventory_filtering_v1")
 
 
 class Cell(t.NamedTuple):

@@ -29,9 +29,7 @@ COLLECTIONS = ROOT / ".collections"
 # The release of the ansible package whose collections are used without Galaxy; they require core >= 2.18 or lower.
 ANSIBLE_PACKAGE = "ansible==14.5.0"
 # The last one is what community.general and community.docker depend on.
-WANTED = ("ansible/posix", "community/general", "community/library_inventory_filtering_v1")
-# For Molecule and the benchmarks.
-WANTED_DEV = ("community/docker",)
+WANTED = ("ansible/posix", "community/docker", "community/general", "community/library_inventory_filtering_v1")
 BEAT_SECONDS = 4.0
 
 
@@ -123,21 +121,19 @@ def state_in_checkout() -> None:
         settings.write_text(f"import os, sys; os.access({checkout}, os.W_OK) and {home}\n")
 
 
-def collections(scratch: pathlib.Path, dev: bool) -> None:
+def collections(scratch: pathlib.Path) -> None:
     """Install the collections that are needed into .collections, and link this checkout there."""
-    wanted = WANTED + (WANTED_DEV if dev else ())
     place = COLLECTIONS / "ansible_collections"
     ours = place / "onebox" / "stack"
     ours.parent.mkdir(parents=True, exist_ok=True)
     if not ours.is_symlink():
         ours.symlink_to("../../..")
-    if all((place / name / "plugins").is_dir() for name in wanted):
+    if all((place / name / "plugins").is_dir() for name in WANTED):
         return
     galaxy = [str(VENV / "bin" / "ansible-galaxy"), "collection", "install", "--timeout", "10"]
     # A machine that cannot reach Galaxy is an ordinary case: then the fall-back speaks, not Galaxy's error.
     say("setup: downloading the collections from Galaxy")
-    files = ["requirements.yml", *(["requirements-dev.yml"] if dev else [])]
-    if all(_succeeds([*galaxy, "-r", str(ROOT / file), "-p", str(COLLECTIONS)]) for file in files):
+    if _succeeds([*galaxy, "-r", str(ROOT / "requirements.yml"), "-p", str(COLLECTIONS)]):
         return
     say("setup: Galaxy does not answer; taking the collections out of the ansible package")
     download = [str(VENV / "bin" / "python"), "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
@@ -145,7 +141,7 @@ def collections(scratch: pathlib.Path, dev: bool) -> None:
     download += ["--no-deps", "--only-binary", ":all:", "--python-version", "3.13", "-d", str(scratch)]
     step(f"downloading {ANSIBLE_PACKAGE}", [*download, ANSIBLE_PACKAGE])
     wheel = next(scratch.glob("ansible-*.whl"))
-    folders = tuple(f"ansible_collections/{name}/" for name in wanted)
+    folders = tuple(f"ansible_collections/{name}/" for name in WANTED)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(COLLECTIONS, [name for name in archive.namelist() if name.startswith(folders)])
 
@@ -178,7 +174,7 @@ def main() -> None:
             virtual_environment("requirements-dev.txt" if options.dev else "requirements.txt")
             if options.dev:
                 state_in_checkout()
-            collections(scratch, options.dev)
+            collections(scratch)
         except subprocess.CalledProcessError as error:
             command = " ".join(map(str, error.cmd[:4]))
             raise SystemExit(f"setup: {command} … failed with exit code {error.returncode}; see above") from error

@@ -24,7 +24,10 @@ from onebox_testbed import images, podman, terminal  # noqa: E402
 
 STACK = "obx-outside"
 # A clone's collections stand for Galaxy.
-DEPENDENCIES = ["ansible/posix", "community/general", "community/library_inventory_filtering_v1"]
+DEPENDENCIES = [
+    *("ansible/posix", "community/docker", "community/general"),
+    "community/library_inventory_filtering_v1",
+]
 
 
 class Stranger:
