@@ -39,6 +39,17 @@ options:
         P(onebox.stack.stack_bundle#lookup) creates the text.
     type: str
     version_added: 0.2.0
+  target:
+    description:
+      - V(host) runs the stack on this host. V(swarm) deploys it with C(docker stack deploy) to the Swarm that this host
+        manages, from the same compose files. The compose tool must be on this host too, because it reads the files.
+      - Services with data stay on this host. A host that does not have the data refuses the deploy. O(adopt) accepts it
+        after the data was restored here.
+      - An image that no registry has must be on each node. O(ignore:state=stopped) does not exist for a Swarm.
+    type: str
+    choices: [host, swarm]
+    default: host
+    version_added: 0.2.0
   env:
     description:
       - Variables to set in C(.env) in O(project_dir), as a mapping or as JSON. Other variables in it are kept.

@@ -18,6 +18,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import
     declaration,
     exposure,
     log_bound,
+    other_target,
     outside,
     ports,
     quadlets,
@@ -284,6 +285,7 @@ class Inspector:
         """All reasons to refuse the deploy."""
         request = self._request
         problems = declaration.declared(seen.model, seen.source, request.rules, seen.facts.images)
+        problems += other_target.problems(request.name, seen.facts.names)
         problems += outside.declared(seen.model)
         if not request.adopt:
             problems += declaration.foreign(request.name, request.project_dir, seen.facts.containers)

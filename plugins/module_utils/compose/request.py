@@ -21,6 +21,7 @@ COMMON: dict[str, dict[str, t.Any]] = {
     "staging_dir": {"type": "path"},
     "bundle": {"type": "str", "no_log": True},
     "env": {"type": "json", "no_log": True},
+    "target": {"type": "str", "choices": ["host", "swarm"], "default": "host"},
     "secrets": {
         "type": "list",
         "elements": "dict",
@@ -124,6 +125,7 @@ class Request:
     pull: str = "missing"
     provider: str = "auto"
     provider_path: str | None = None
+    target: str = "host"
     state: str = "present"
     wait_timeout: float = 120.0
     settle: float = 3.0

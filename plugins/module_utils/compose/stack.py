@@ -27,6 +27,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.state import 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.boot import Host
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import Releases
 from ansible_collections.onebox.stack.plugins.module_utils.compose.stop import Stop
+from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import runs as swarm
 from ansible_collections.onebox.stack.plugins.module_utils.core import files, lock
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
@@ -58,6 +59,8 @@ class Stack:
         Raises:
             ComposeError, EngineError: the stack cannot be inspected, or must not be deployed.
         """
+        if self._request.target == "swarm":
+            return swarm.preview(self._run, tolerate_missing).as_dict()
         if self._request.state == "present":
             return Deploy(self._run).preview(tolerate_missing).as_dict()
         if self._request.state == "rolled_back":
@@ -86,6 +89,8 @@ class Stack:
         return result.as_dict()
 
     def _plan(self) -> tuple[Result, list[Problem]]:
+        if self._request.target == "swarm":
+            return swarm.info(self._run)
         inspector = self._run.inspector
         with staged(self._request) as staging:
             seen = inspector.inspect(staging=staging)
@@ -106,6 +111,8 @@ class Stack:
         """
         with self._locked() as descriptor:
             run = dataclasses.replace(self._run, lock=descriptor)
+            if self._request.target == "swarm":
+                return swarm.converge(run).as_dict()
             if self._request.state == "present":
                 return _deploy(run).as_dict()
             if self._request.state == "rolled_back":

@@ -65,6 +65,15 @@ def _digests(model: Model, world: World) -> dict[str, str]:
         known = images.look(engine, [service.image for service in model.services.values()], world)
     except EngineError:
         return {}
+    return by_digest(known)
+
+
+def by_digest(known: images.Images) -> dict[str, str]:
+    """Images that a registry has, by digest.
+
+    Args:
+        known: reference -> ``inspect`` of a local image, None without one.
+    """
     found = {}
     for image, body in known.items():
         name = _repository(image)

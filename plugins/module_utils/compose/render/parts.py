@@ -40,6 +40,8 @@ class Stack:
         modes: "directory", "file" or "" (missing) for each bind source.
         node: name of the host that has the data.
         notes: lines for the top of the main file.
+        node_id: id of that host's node, for a stack that is deployed to an existing Swarm at once. A host that was
+            installed again has another id, so that no service starts there without its data.
     """
 
     model: Model
@@ -49,6 +51,7 @@ class Stack:
     modes: t.Mapping[str, str] = field(default_factory=dict)
     node: str = ""
     notes: tuple[str, ...] = ()
+    node_id: str = ""
 
     def image(self, service: Service) -> str:
         """The image of a service, by digest if it is known."""

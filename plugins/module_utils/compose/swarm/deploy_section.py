@@ -73,8 +73,10 @@ def _resources(service: Service) -> dict[str, t.Any]:
 def _constraints(stack: Stack, service: Service) -> list[str]:
     own = ((service.raw.get("deploy") or {}).get("placement") or {}).get("constraints") or []
     found = [str(row) for row in own]
-    if stack.node and (service.binds or any(name for name, _target in service.named_volumes)):
-        found.append(f"node.hostname == {stack.node}")
+    named = any(row.replace(" ", "").startswith(("node.id==", "node.hostname==")) for row in found)
+    # A compose file that names the node of a service names the node of its data.
+    if stack.node and not named and (service.binds or any(name for name, _target in service.named_volumes)):
+        found.append(f"node.id == {stack.node_id}" if stack.node_id else f"node.hostname == {stack.node}")
     system, _slash, machine = service.platform.partition("/")
     if machine:
         machine = machine.partition("/")[0]

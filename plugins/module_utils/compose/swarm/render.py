@@ -42,6 +42,16 @@ def render(stack: Stack) -> list[File]:
     Raises:
         RenderError: a value cannot be written, or the content of a secret is not known.
     """
+    kept, files = build(stack)
+    return [File(NAME, dump(stack, kept)), *files]
+
+
+def build(stack: Stack) -> tuple[dict[str, t.Any], list[File]]:
+    """The stack file as a mapping, and the other files.
+
+    Raises:
+        RenderError: see :func:`render`.
+    """
     files: dict[str, File] = {}
     model = stack.model
     shared = {"secrets": _Shared("secrets"), "configs": _Shared("configs")}
@@ -56,14 +66,19 @@ def render(stack: Stack) -> list[File]:
         "volumes": _volumes(model),
         **{kind: each.declared for kind, each in shared.items()},
     }
+    return {key: value for key, value in document.items() if value}, list(files.values())
+
+
+def dump(stack: Stack, document: t.Mapping[str, t.Any]) -> str:
+    """The text of a stack file."""
+    project = stack.model.project
     comment = [
-        f"Stack {model.project} for Docker Swarm, rendered from its compose file.",
-        f"To deploy it: docker stack deploy --with-registry-auth -c {NAME} {model.project}",
+        f"Stack {project} for Docker Swarm, rendered from its compose file.",
+        f"To deploy it: docker stack deploy --with-registry-auth -c {NAME} {project}",
         *stack.notes,
     ]
-    kept = {key: value for key, value in document.items() if value}
     # docker stack replaces variables in each text, and reads two dollar signs as one.
-    return [File(NAME, yaml_text.dump(_escaped(kept), comment)), *files.values()]
+    return yaml_text.dump(_escaped(dict(document)), comment)
 
 
 def _escaped(value: t.Any) -> t.Any:
@@ -95,9 +110,9 @@ class _Shared:
                 content = stack.content(ref, service)
                 name = f"{stack.model.project}_{ref.name}_{parts.digest(content)}"
                 path = ref.value
-                if ref.kind != "file":
+                if ref.kind != "file" or stack.node_id:
                     path = f"./{self.collection}/{name}"
-                    files[path] = File(path[2:], content.decode())
+                    files[path] = File(path[2:], content.decode(errors="surrogateescape"))
                 self.declared[ref.name] = {"name": name, "file": path}
             row = rows.get(ref.name)
             more = {key: row[key] for key in ("uid", "gid") if row.get(key)} if isinstance(row, dict) else {}

@@ -1,0 +1,148 @@
+# Copyright (c) 2026, The onebox.stack developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deploy a stack to a real Swarm of one node: plan, health gate, rollback, refusals, removal."""
+
+import pathlib
+
+import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
+from compose_lab import Lab
+from swarm_lab import swarm
+
+SWARM = {"target": "swarm", "engine": "docker"}
+HEALTHY = {"test": ["CMD", "test", "-e", "/tmp/ok"], "interval": "1s", "retries": 2}
+WRITER = "touch /tmp/ok; while :; do date >/data/beat; sleep 1; done"
+
+
+@pytest.fixture
+def lab(make_lab, docker28_engine, tmp_path_factory):
+    lab = make_lab("docker28+2.40")
+    with swarm(docker28_engine, tmp_path_factory.mktemp("swarm")) as nodes:
+        lab.nodes = nodes
+        lab.services = {
+            "db": lab.service(
+                WRITER, healthcheck=HEALTHY, restart="always", volumes=["data:/data"], secrets=["key"], init=True
+            ),
+            "web": lab.service("touch /tmp/ok; sleep 1000", restart="always", environment={"LEVEL": "${LEVEL}"}),
+        }
+        lab.top = {"volumes": {"data": {}}, "secrets": {"key": {"file": "./key"}}}
+        (lab.folder / "key").write_text("first secret")
+        yield lab
+        nodes.docker("stack", "rm", lab.project)
+        label = f"label=com.docker.stack.namespace={lab.project}"
+        nodes.until(lambda: not nodes.docker("ps", "-aq", "--filter", label).stdout.strip())
+    lab.backend.cli("volume", "rm", "-f", f"{lab.project}_data", check=False)
+
+
+def _tasks(lab: Lab, service: str) -> list[str]:
+    return [row["container"] for row in lab.nodes.tasks(f"{lab.project}_{service}") if row["state"] == "running"]
+
+
+def _exec(lab: Lab, service: str, *words: str) -> str:
+    return lab.backend.cli("exec", _tasks(lab, service)[0], *words)
+
+
+def test_deploy_to_swarm_plans_and_changes_only_what_differs(lab: Lab):
+    first = lab.deploy(**SWARM)
+    assert [(row["service"], row["action"]) for row in first["plan"]] == [("db", "create"), ("web", "create")]
+    assert {row["service"] for row in first["health"]} == {"db", "web"}
+    assert all(row["ok"] and row["state"] == "running" for row in first["health"])
+    # Secrets and the volume of db, and nothing of web, which has no mount.
+    assert first["mounts"]["summary"]["checked"] == first["mounts"]["summary"]["ok"] >= 1
+    assert _exec(lab, "db", "cat", "/run/secrets/key") == "first secret"
+    before = _tasks(lab, "db"), _tasks(lab, "web")
+
+    again = lab.deploy(**SWARM)
+    assert not again["changed"]
+    assert [row["action"] for row in again["plan"]] == ["keep", "keep"]
+
+    lab.variables["LEVEL"] = "debug"
+    assert lab.plan(**SWARM) == {"db": ("keep", ()), "web": ("recreate", ("env_changed",))}
+    changed = lab.deploy(**SWARM)
+    assert changed["changed"]
+    assert _tasks(lab, "db") == before[0]
+    assert _tasks(lab, "web") != before[1]
+    assert _exec(lab, "web", "sh", "-c", "echo $LEVEL") == "debug"
+
+    (lab.folder / "key").write_text("second secret")
+    assert lab.plan(**SWARM)["db"] == ("recreate", ("secret_changed",))
+    lab.deploy(**SWARM)
+    assert _exec(lab, "db", "cat", "/run/secrets/key") == "second secret"
+
+
+def test_unhealthy_service_on_swarm_restores_the_last_release(lab: Lab):
+    good = lab.deploy(**SWARM)["last_good"]
+    (lab.folder / "key").write_text("second secret")
+    lab.services["web"]["command"] = ["sh", "-c", "echo no route >&2; exit 5"]
+    lab.services["added"] = lab.service(restart="always")
+    lab.write()
+    result = lab.stack(**SWARM, wait_timeout=12.0).converge()
+    assert result["failed"]
+    assert result["rolled_back"], result["msg"]
+    assert "service web runs 0 of 1 replicas" in result["msg"]
+    assert "no route" in result["msg"]
+    assert result["last_good"]["number"] == good["number"]
+    assert _exec(lab, "db", "cat", "/run/secrets/key") == "first secret"
+    assert (lab.folder / "key").read_text() == "first secret"
+    assert len(_tasks(lab, "web")) == 1
+    names = lab.nodes.docker("service", "ls", "--format", "{{.Name}}").stdout.split()
+    assert f"{lab.project}_added" not in names
+
+
+def test_change_by_others_on_swarm_is_reported_and_restored(lab: Lab):
+    lab.deploy(**SWARM)
+    assert lab.nodes.docker("service", "scale", "--detach=true", f"{lab.project}_web=0").returncode == 0
+    seen = lab.info(**SWARM)
+    assert {row["service"]: row["action"] for row in seen["plan"]} == {"db": "keep", "web": "recreate"}
+    assert any("service web was changed by others" in text for text in seen["warnings"])
+    lab.deploy(**SWARM)
+    assert len(_tasks(lab, "web")) == 1
+
+
+def test_request_goes_back_to_the_release_before(lab: Lab):
+    lab.deploy(**SWARM)
+    lab.variables["LEVEL"] = "debug"
+    lab.deploy(**SWARM)
+    result = lab.stack(**SWARM, state="rolled_back").converge()
+    assert not result.get("failed"), result.get("msg")
+    assert result["rolled_back"]
+    assert _exec(lab, "web", "sh", "-c", "echo $LEVEL") == "info"
+
+
+def test_data_of_a_lost_node_is_not_started_empty(lab: Lab):
+    lab.deploy(**SWARM)
+    # The host is installed again: the same name, another node, and no data.
+    elsewhere = "xf1pnoqzlt6wkzj2l5wwq1a8v"
+    pin = lab.nodes.spec(f"{lab.project}_db")["Placement"]["Constraints"][0]
+    words = ("--detach=true", "--constraint-rm", pin, "--constraint-add", f"node.id=={elsewhere}")
+    assert lab.nodes.docker("service", "update", *words, f"{lab.project}_db").returncode == 0
+    with pytest.raises(BadStack, match=f"data lies on the node {elsewhere}, which has left the Swarm"):
+        lab.stack(**SWARM).converge()
+    lab.deploy(**SWARM, adopt=True)
+    assert pin in lab.nodes.spec(f"{lab.project}_db")["Placement"]["Constraints"]
+
+
+def test_two_targets_never_run_one_stack(lab: Lab):
+    lab.deploy()
+    with pytest.raises(BadStack, match="the compose stack still has containers on this host"):
+        lab.stack(**SWARM).converge()
+    assert lab.stack(state="absent").converge()["changed"]
+    lab.deploy(**SWARM)
+    with pytest.raises(BadStack, match="Swarm runs it on this host"):
+        lab.stack().converge()
+    assert lab.stack(**SWARM, state="absent").converge()["changed"]
+    assert not lab.stack(**SWARM, state="absent").converge()["changed"]
+    # The way back: the volume kept its data.
+    lab.deploy()
+    (db,) = lab.containers()["db"]
+    assert lab.backend.cli("exec", db.id, "cat", "/data/beat")
+
+
+def test_host_without_a_swarm_is_refused(make_lab, docker28_engine):
+    lab = make_lab("docker28+2.40")
+    lab.services = {"web": lab.service()}
+    lab.write()
+    with pytest.raises(BadStack, match="this host does not manage a Swarm"):
+        lab.stack(**SWARM).converge()
+    assert not pathlib.Path(lab.root / "state" / lab.project / "compose.json").exists()
