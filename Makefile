@@ -19,7 +19,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo demo-down verify plan test lint build docs import check outside matrix sanity unit testbed testbed-down integration molecule bench clean \
-  attacks corpus test-arm test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks test-state test-watch report
+  attacks corpus test-arm test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks test-state test-swarm test-watch report
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -132,6 +132,10 @@ test-state: testbed ## heavier: 37 layouts of data on two engines with the rows 
 
 test-stacks: setup-dev ## heavier: coinpilot, nightguard, observer and omnivibe with the inventory's values
 	@for name in coinpilot nightguard observer omnivibe; do python tests/testbed/testbed.py molecule test -s $$name || exit 1; done
+
+test-swarm: testbed ## heavier: a stack on a Swarm of three hosts, one of which is lost, and back to one host
+	@$(TESTBED) && pytest -q tests/integration/compose/test_swarm_deploy.py
+	@python tests/testbed/testbed.py molecule test -s swarm
 
 bench: testbed ## ratios against what one would use instead
 	@pip install --quiet --disable-pip-version-check -r requirements-oci.txt

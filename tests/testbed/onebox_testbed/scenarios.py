@@ -24,7 +24,10 @@ LOGS = CACHE / "molecule"
 ORDER = ("site", "compose_stack", "verify", "container_engine", "backups")
 WORKERS = 2
 # They take longer than a change should wait: each is run by the make target that names it.
-HEAVY = ("backups_rebuild", "coinpilot", "host_baseline", "nightguard", "observer", "omnivibe", "state", "watch")
+HEAVY = (
+    *("backups_rebuild", "coinpilot", "host_baseline", "nightguard", "observer", "omnivibe"),
+    *("state", "swarm", "watch"),
+)
 
 
 def names() -> list[str]:
