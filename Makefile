@@ -121,7 +121,7 @@ test-machine: testbed ## heavier: podman machine by three real clients, then one
 test-baseline: setup-dev ## heavier: a fresh Debian 12 and 13 with the firewall rules of Oracle's images, made ready
 	@python tests/testbed/testbed.py molecule test -s host_baseline
 
-test-watch: testbed ## heavier: 66 kinds of faults, 43 faults of five stacks on three systemd hosts, a month without a false alarm
+test-watch: testbed ## heavier: 69 simulated faults and real ones, each named with its command, and a month without a false alarm
 	@python tests/testbed/testbed.py molecule test -s watch
 	@$(TESTBED) && OBX_FAULTS=full pytest -q tests/unit/watch tests/integration/watch tests/integration/monitoring
 
