@@ -68,7 +68,8 @@ def _save(engine: str, row: Facts, path: str) -> str:
     if not path or row["files"] == 0:
         return f"add a directory or a named volume at {shown(path or '/data')} to the compose file"
     name, target = shown(row["container"]), shown(path)
-    copy = f"{engine} stop {name} && {engine} cp -a {name}:{target}/. DIRECTORY/"
+    # Podman does not create the directory.
+    copy = f"mkdir -p DIRECTORY/ && {engine} stop {name} && {engine} cp -a {name}:{target}/. DIRECTORY/"
     return f"{copy}  # then mount DIRECTORY at {target} in the compose file"
 
 
