@@ -95,7 +95,7 @@ test-backup: testbed ## heavier: backups of real PostgreSQL, Redis and restic, f
 
 faults-backup: testbed ## heavier: hundreds of kills, a thousand flipped bits, full disks: each with its count
 	@$(TESTBED) && OBX_FAULTS=full pytest -q $(addprefix tests/unit/backup/test_backup_,runs.py kills.py files_store.py retention.py repository_attacks.py) \
-	  $(addprefix tests/integration/backup/test_backup_,faults.py faults_restic.py faults_stack.py)
+	  $(addprefix tests/integration/backup/test_backup_,faults.py faults_restic.py faults_stack.py faults_kinds.py)
 
 attacks: testbed ## heavier: what a hostile or careless user does, kind by kind, with how many got through
 	@$(TESTBED) && OBX_FAULTS=full pytest -q tests/attacks
