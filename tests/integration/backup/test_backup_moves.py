@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Data of a Docker volume in use moves to a directory and to a volume of Podman, equal, with its source kept."""
+"""Data of a volume in use moves to a directory and to a volume of the other engine, equal, with its source kept."""
 
 from __future__ import annotations
 
@@ -23,14 +23,20 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 WRITER = "i=0; while true; do i=$((i+1)); echo $i >> /data/log; echo $i > /data/n.tmp; mv /data/n.tmp /data/n; done"
 
 
+@pytest.fixture(params=["docker", "podman"])
+def engine(request):
+    """The engine of the source."""
+    return request.getfixturevalue(f"{request.param}_engine")
+
+
 @pytest.fixture
-def stack(docker_engine, tiny_image, tmp_path):
-    made = VolumeStack(docker_engine.run, "docker", tiny_image, tmp_path)
+def stack(engine, tiny_image, tmp_path):
+    made = VolumeStack(engine.run, engine.name, tiny_image, tmp_path)
     try:
         made.start()
-        docker_engine.run("exec", "-d", made.app, "sh", "-c", WRITER)
+        engine.run("exec", "-d", made.app, "sh", "-c", WRITER)
         deadline = time.monotonic() + 30
-        while docker_engine.run("exec", made.app, "cat", "/data/n", check=False).returncode:
+        while engine.run("exec", made.app, "cat", "/data/n", check=False).returncode:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         yield made
@@ -39,14 +45,16 @@ def stack(docker_engine, tiny_image, tmp_path):
 
 
 @pytest.fixture
-def podman(podman_engine, stack):
-    yield podman_engine
-    podman_engine.run("rm", "-f", f"{stack.name}-new", check=False)
-    podman_engine.run("volume", "rm", "-f", stack.volume, check=False)
+def other(request, engine, stack):
+    """The engine of the target."""
+    found = request.getfixturevalue("podman_engine" if engine.name == "docker" else "docker_engine")
+    yield found
+    found.run("rm", "-f", f"{stack.name}-new", check=False)
+    found.run("volume", "rm", "-f", stack.volume, check=False)
 
 
-def request(stack, docker_engine, target):
-    source = End(volume=stack.volume, engine="docker", socket=docker_engine.socket)
+def request(stack, engine, target):
+    source = End(volume=stack.volume, engine=engine.name, socket=engine.socket)
     return move.Request(stack.name, source, target, "", str(stack.base / "moves"))
 
 
@@ -60,57 +68,52 @@ def equal(result):
     return found.differing == [] and found.sha256 == result.sha256
 
 
-def test_docker_volume_moves_to_a_directory_while_it_is_written_to(stack, docker_engine, tmp_path):
+def test_volume_moves_to_a_directory_while_it_is_written_to(stack, engine, tmp_path):
     os.chmod(tmp_path, 0o755)
-    result = move.move(request(stack, docker_engine, End(path=str(tmp_path / "srv" / "data"))), World.real())
+    result = move.move(request(stack, engine, End(path=str(tmp_path / "srv" / "data"))), World.real())
     assert (result.changed, result.stopped) == (True, [stack.app])
     assert equal(result)
-    assert running(docker_engine, stack.app) == "false"
+    assert running(engine, stack.app) == "false"
     # The last line that the stopped service wrote is there.
     lines = (tmp_path / "srv" / "data" / "log").read_text().split()
     assert lines[-1] in ((tmp_path / "srv" / "data" / "n").read_text().strip(), str(len(lines)))
     mount = ["-v", f"{tmp_path}/srv/data:/data", "--network", "none"]
-    seen = docker_engine.run("run", "--rm", *mount, stack.image, "cat", "/data/sub/x").stdout
+    seen = engine.run("run", "--rm", *mount, stack.image, "cat", "/data/sub/x").stdout
     assert seen == "deep\n"
-    assert (
-        move.move(request(stack, docker_engine, End(path=str(tmp_path / "srv" / "data"))), World.real()).changed
-        is False
-    )
+    assert move.move(request(stack, engine, End(path=str(tmp_path / "srv" / "data"))), World.real()).changed is False
 
 
-def test_docker_volume_moves_to_a_volume_of_podman(stack, docker_engine, podman, tiny_image):
-    target = End(volume=stack.volume, key="data", engine="podman", socket=podman.socket)
-    result = move.move(request(stack, docker_engine, target), World.real())
+def test_volume_moves_to_a_volume_of_the_other_engine_while_it_is_written_to(stack, engine, other, tiny_image):
+    target = End(volume=stack.volume, key="data", engine=other.name, socket=other.socket)
+    result = move.move(request(stack, engine, target), World.real())
     assert result.changed
     assert equal(result)
-    labels = podman.run("volume", "inspect", "-f", "{{.Labels}}", stack.volume).stdout
+    labels = other.run("volume", "inspect", "-f", "{{.Labels}}", stack.volume).stdout
     assert f"com.docker.compose.project:{stack.name}" in labels
     assert "com.docker.compose.volume:data" in labels
     words = ["--name", f"{stack.name}-new", "--network", "none", "-v", f"{stack.volume}:/data"]
     show = "cat /data/a '/data/b c' /data/sub/x; stat -c '%u %g %a' /data/a"
-    seen = podman.run(
-        "run", *words, f"localhost/{tiny_image}".replace("localhost/localhost", "localhost"), "sh", "-c", show
-    )
+    seen = other.run("run", *words, tiny_image, "sh", "-c", show)
     assert seen.stdout.split() == ["one", "two", "deep", "999", "998", "600"]
 
 
-def test_failed_move_starts_the_service_again(stack, docker_engine, tmp_path, monkeypatch):
+def test_failed_move_starts_the_service_again(stack, engine, tmp_path, monkeypatch):
     os.chmod(tmp_path, 0o755)
     real = tree.compare
     monkeypatch.setattr(tree, "compare", lambda *args: real(*args)._replace(differing=["a"]))
     with pytest.raises(move.MismatchError, match="another process writes"):
-        move.move(request(stack, docker_engine, End(path=str(tmp_path / "srv"))), World.real())
-    assert running(docker_engine, stack.app) == "true"
+        move.move(request(stack, engine, End(path=str(tmp_path / "srv"))), World.real())
+    assert running(engine, stack.app) == "true"
     assert not (tmp_path / "srv").exists()
 
 
-def test_playbook_checks_a_move_and_then_moves(stack, docker_engine, tmp_path):
+def test_playbook_checks_a_move_and_then_moves(stack, engine, tmp_path):
     os.chmod(tmp_path, 0o755)
     target = tmp_path / "srv" / "data"
     values = {
         "ansible_python_interpreter": sys.executable,
         "compose_stack_name": stack.name,
-        "move_source": {"volume": stack.volume, "engine": "docker", "socket": docker_engine.socket},
+        "move_source": {"volume": stack.volume, "engine": engine.name, "socket": engine.socket},
         "move_target": {"path": str(target)},
     }
     program = ["ansible-playbook", "-i", "localhost,", "-c", "local", str(ROOT / "playbooks/move_data.yml")]
@@ -122,8 +125,8 @@ def test_playbook_checks_a_move_and_then_moves(stack, docker_engine, tmp_path):
 
     checked = play("--check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert (running(docker_engine, stack.app), target.exists()) == ("true", False)
+    assert (running(engine, stack.app), target.exists()) == ("true", False)
     moved = play()
     assert moved.returncode == 0, moved.stdout + moved.stderr
     assert f"Stopped until the next deploy: {stack.app}" in moved.stdout
-    assert (running(docker_engine, stack.app), (target / "a").read_text()) == ("false", "one\n")
+    assert (running(engine, stack.app), (target / "a").read_text()) == ("false", "one\n")
