@@ -152,6 +152,7 @@ class StateStack:
         engine: the engine's command.
         environ: the environment of both.
         known: the servers.
+        layouts: the layouts.
     """
 
     def __init__(
@@ -160,17 +161,19 @@ class StateStack:
         folder: pathlib.Path,
         compose: t.Sequence[str],
         known: t.Mapping[str, Server],
-        engine: str,
+        engine: t.Sequence[str],
         environ: t.Mapping[str, str],
+        layouts: t.Sequence[Layout] = LAYOUTS,
     ) -> None:
-        self._engine = engine
+        self._engine = [*engine]
+        self.layouts = layouts
         self._environ = dict(environ)
         self.project = project
         self.folder = folder
         self._argv = [*compose, "-p", project, "-f", str(folder / "compose.yml")]
         self._servers = known
         self._compose = {"services": {}, "volumes": {}}
-        for layout in LAYOUTS:
+        for layout in layouts:
             self._compose["services"][layout.name] = self._service(layout)
         (folder / "compose.yml").write_text(json.dumps(self._compose))
 
@@ -217,7 +220,7 @@ class StateStack:
 
     def write(self) -> None:
         """Write the rows of each layout, as soon as its server answers."""
-        for layout in LAYOUTS:
+        for layout in self.layouts:
             ready = READY.get(layout.server)
             if ready:
                 self._until(layout, ready)
@@ -226,7 +229,7 @@ class StateStack:
     def rows(self) -> dict[str, int]:
         """The number of rows of each layout."""
         found = {}
-        for layout in LAYOUTS:
+        for layout in self.layouts:
             ready = READY.get(layout.server)
             if ready:
                 self._until(layout, ready)
@@ -236,8 +239,8 @@ class StateStack:
 
     def _exec(self, layout: Layout, words: t.Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Run a program in the container of a layout. The compose tool needs seconds for it."""
-        mark = "_" if self._engine == "podman" else "-"
-        argv = [self._engine, "exec", f"{self.project}{mark}{layout.name}{mark}1", *words]
+        mark = "_" if self._engine[-1] == "podman" else "-"
+        argv = [*self._engine, "exec", f"{self.project}{mark}{layout.name}{mark}1", *words]
         return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, env=self._environ)
 
     def _until(self, layout: Layout, words: t.Sequence[str], seconds: float = 300.0) -> None:
@@ -253,3 +256,46 @@ class StateStack:
     def close(self) -> None:
         """Remove everything, also the volumes without a name."""
         self.run("down", "-v", "-t", "0", "--remove-orphans", check=False)
+
+
+def judge(
+    stack: StateStack, report: t.Mapping[str, t.Any], before: t.Mapping[str, int], after: t.Mapping[str, int], name: str
+) -> list[str]:
+    """Compare the verdicts with the lost rows, and print both. Returns the contradictions.
+
+    Args:
+        report: the result of the proof before ``down``.
+        before, after: the rows of each layout.
+        name: that of the engine.
+    """
+    engine = "podman" if name.startswith("podman") else name
+    wrong, record = [], []
+    for layout in stack.layouts:
+        home = stack.home(layout)
+        places = [row for row in report["data_places"] if row["service"] == layout.name]
+        data = [row for row in places if row["path"] == home or home.startswith(row["path"].rstrip("/") + "/")]
+        verdicts = {max(data, key=lambda row: len(row["path"]))["verdict"]} if data else set()
+        lost = before[layout.name] - after[layout.name]
+        record.append((layout.name, ", ".join(sorted(verdicts)) or "-", lost))
+        if before[layout.name] != ROWS:
+            wrong.append(f"{layout.name}: has {before[layout.name]} rows before")
+        expected = layout.verdict_on(engine)
+        if verdicts != {expected}:
+            wrong.append(f"{layout.name}: {verdicts} and not {expected}: {places}")
+        if bool(lost) != (expected != "persistent"):
+            wrong.append(f"{layout.name}: lost {lost} rows, verdict {verdicts}")
+        risky = any(row["at_risk"] for row in places)
+        if risky != (expected != "persistent" and layout.what != "tmpfs"):
+            wrong.append(f"{layout.name}: at risk is {risky}: {places}")
+    _print(name, record)
+    return wrong
+
+
+def _print(engine: str, record: list[tuple[str, str, int]]) -> None:
+    print(f"\n{engine + ': layout':26} {'named before as':20} {'rows lost by plain down; up'}")
+    for name, found, lost in record:
+        print(f"{name:26} {found:20} {lost}")
+    named = sum(1 for _name, found, lost in record if lost and "lost" in found)
+    losing = sum(1 for row in record if row[2])
+    total = sum(row[2] for row in record)
+    print(f"{engine}: {len(record)} layouts, {losing} lose {total} rows, {named} of them are named before")

@@ -5,22 +5,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import json
 import os
 import pathlib
 import shutil
+import subprocess
 import tempfile
+import time
 import typing as t
 import uuid
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import find
-from mounts_lab import PREFIX, proof
-from state_layouts import LAYOUTS, ROWS, StateStack, servers
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import bundle
+from mounts_lab import PREFIX, ROOTLESS, proof
+from rootless_account import UID, account, as_user
+from state_layouts import LAYOUTS, StateStack, judge, servers
 
 IMAGES = pathlib.Path(__file__).parents[2] / "testbed" / "backup" / "images.py"
 _ANONYMOUS = 64
+ROOTLESS_SERVERS = ("pg17", "sqlite", "app")
 
 
 def _images() -> t.Any:
@@ -43,7 +50,7 @@ class Bench:
         known = servers(lambda part: str(made.ensure(part, engine.name)), python)
         argv = [*tool.argv, *(["--in-pod=false"] if engine.name == "podman" else [])]
         project = f"{PREFIX}-state-{uuid.uuid4().hex[:6]}"
-        self.stack = StateStack(project, self.folder, argv, known, engine.name, {**engine.environ, **tool.env})
+        self.stack = StateStack(project, self.folder, argv, known, [engine.name], {**engine.environ, **tool.env})
         self._before = self._volumes()
 
     def _volumes(self) -> set[str]:
@@ -85,35 +92,61 @@ def test_layouts_that_lose_rows_are_named_before_and_others_are_not(bench: Bench
     after = stack.rows()
 
     assert len(LAYOUTS) >= 30
-    wrong, record = [], []
-    for layout in LAYOUTS:
-        home = stack.home(layout)
-        places = [row for row in report["data_places"] if row["service"] == layout.name]
-        data = [row for row in places if row["path"] == home or home.startswith(row["path"].rstrip("/") + "/")]
-        verdicts = {max(data, key=lambda row: len(row["path"]))["verdict"]} if data else set()
-        lost = before[layout.name] - after[layout.name]
-        record.append((layout.name, ", ".join(sorted(verdicts)) or "-", lost))
-        if before[layout.name] != ROWS:
-            wrong.append(f"{layout.name}: has {before[layout.name]} rows before")
-        expected = layout.verdict_on(bench.engine.name)
-        if verdicts != {expected}:
-            wrong.append(f"{layout.name}: {verdicts} and not {expected}: {places}")
-        if bool(lost) != (expected != "persistent"):
-            wrong.append(f"{layout.name}: lost {lost} rows, verdict {verdicts}")
-        risky = any(row["at_risk"] for row in places)
-        if risky != (expected != "persistent" and layout.what != "tmpfs"):
-            wrong.append(f"{layout.name}: at risk is {risky}: {places}")
-    _print(bench.engine.name, record)
+    wrong = judge(stack, report, before, after, bench.engine.name)
     assert not wrong, "\n".join(wrong)
     assert not report["ok"]
     assert "on no declared mount would be lost" in report["message"]
 
 
-def _print(engine: str, record: list[tuple[str, str, int]]) -> None:
-    print(f"\n{engine + ': layout':26} {'named before as':20} {'rows lost by plain down; up'}")
-    for name, found, lost in record:
-        print(f"{name:26} {found:20} {lost}")
-    named = sum(1 for _name, found, lost in record if lost and "lost" in found)
-    losing = sum(1 for row in record if row[2])
-    total = sum(row[2] for row in record)
-    print(f"{engine}: {len(record)} layouts, {losing} lose {total} rows, {named} of them are named before")
+@FULL
+def test_layouts_on_rootless_podman_are_named_as_on_the_rootful_one(
+    podman_engine: t.Any, podman_compose: t.Any, python_image: str
+) -> None:
+    with contextlib.ExitStack() as closing:
+        user = closing.enter_context(account(subordinate=True))
+        holder = closing.enter_context(subprocess.Popen([*user.words, "sleep", "infinity"]))
+        closing.callback(holder.kill)
+        while pathlib.Path(f"/proc/{holder.pid}/comm").read_text().strip() != "sleep":
+            assert holder.poll() is None
+            time.sleep(0.05)
+        prefix = ["nsenter", "-t", str(holder.pid), "-m", f"--wdns={user.folder}", *as_user([])]
+
+        def run(*words: str, codes: t.Container[int] = (0,)) -> str:
+            done = subprocess.run([*prefix, *words], env=user.env, capture_output=True, text=True, check=False)
+            assert done.returncode in codes, done.stderr
+            return done.stdout
+
+        made = _images()
+        known = servers(lambda part: str(made.ensure(part, "podman")), python_image)
+        layouts = [layout for layout in LAYOUTS if layout.server in ROOTLESS_SERVERS and layout.what != "tmpfs"]
+        for image in {known[server].image for server in ROOTLESS_SERVERS}:
+            archive = user.folder / "image.tar"
+            podman_engine.run("save", "-q", "-o", str(archive), image, timeout=600)
+            archive.chmod(0o644)
+            run("podman", "load", "-q", "-i", str(archive))
+            archive.unlink()
+        stage = user.folder / "stage"
+        stage.mkdir()
+        project = f"{PREFIX}-rootless"
+        # The checkout may be in a directory that only root can enter.
+        (packages,) = (pathlib.Path(podman_compose.argv[0]).parents[1] / "lib").glob("*/site-packages")
+        shutil.copytree(packages, user.folder / "tool", ignore=shutil.ignore_patterns("pip*", "setuptools*"))
+        tool = ["env", f"PYTHONPATH={user.folder}/tool", "/usr/bin/python3", "-m", "podman_compose"]
+        argv = [*prefix, *tool, "--in-pod=false"]
+        stack = StateStack(project, stage, argv, known, [*prefix, "podman"], user.env, layouts)
+        for place in (stage, *stage.iterdir()):
+            os.chown(place, UID, UID)
+        bundle.install(str(user.folder / "onebox-verify"), "/usr/bin/python3", check=False)
+        closing.callback(stack.close)
+        stack.run("up", "-d")
+        stack.write()
+        words = ["--project", project, "--engine", "podman", "--json"]
+        report = json.loads(run(str(user.folder / "onebox-verify"), *words, codes=(1,)))
+        before = stack.rows()
+        stack.run("down")
+        stack.run("up", "-d")
+        after = stack.rows()
+
+    wrong = judge(stack, report, before, after, ROOTLESS)
+    assert not wrong, "\n".join(wrong)
+    assert len(layouts) >= 12
