@@ -19,7 +19,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo demo-down verify plan test lint build docs import check outside matrix sanity unit testbed testbed-down integration molecule bench clean \
-  attacks corpus test-arm test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-stacks test-state test-swarm test-watch report
+  attacks corpus test-arm test-baseline test-compose test-backup faults-backup test-oci e2e-oci test-machine test-quadlet test-stacks test-state test-swarm test-watch report
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -120,6 +120,10 @@ test-machine: testbed ## heavier: podman machine by three real clients, then one
 
 test-baseline: setup-dev ## heavier: a fresh Debian 12 and 13 with the firewall rules of Oracle's images, made ready
 	@python tests/testbed/testbed.py molecule test -s host_baseline
+
+test-quadlet: testbed ## heavier: twelve stacks by podman-compose and by quadlets compared field by field, and the scenario quadlet
+	@$(TESTBED) && pytest -q -s tests/integration/compose/test_quadlet_equality.py
+	@python tests/testbed/testbed.py molecule test -s quadlet
 
 test-watch: testbed ## heavier: 69 simulated faults and real ones, each named with its command, and a month without a false alarm
 	@python tests/testbed/testbed.py molecule test -s watch

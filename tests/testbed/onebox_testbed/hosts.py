@@ -31,7 +31,7 @@ def run_arguments() -> list[str]:
     return [*argv, "--cgroupns", "host", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
 
 
-def start(socket: str, name: str, image: str, archives: t.Sequence[str] = ()) -> str:
+def start(socket: str, name: str, image: str, archives: t.Sequence[str] = (), mounts: t.Sequence[str] = ()) -> str:
     """Start a host of this checkout and wait until systemd has booted; returns the name of its container.
 
     A host of the same name is replaced.
@@ -39,6 +39,7 @@ def start(socket: str, name: str, image: str, archives: t.Sequence[str] = ()) ->
     Args:
         image: the name of its image, such as ``debian13-docker``.
         archives: names of images that the host can load from ``/testbed/<name>.tar``.
+        mounts: more volumes, as ``docker run -v`` has them.
 
     Raises:
         TestbedError: an image could not be built, or the host did not boot.
@@ -48,6 +49,8 @@ def start(socket: str, name: str, image: str, archives: t.Sequence[str] = ()) ->
     argv = ["run", "-d", "--name", container, "--hostname", name, "--label", f"{LABEL}={CHECKOUT}", *run_arguments()]
     for archive in archives:
         argv += ["-v", f"{images.saved(socket, archive)}:/testbed/{archive}.tar:ro"]
+    for mount in mounts:
+        argv += ["-v", mount]
     docker(socket, *argv, images.ensure(socket, image), "/sbin/init")
 
     def state() -> str:

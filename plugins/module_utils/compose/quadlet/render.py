@@ -167,7 +167,7 @@ def _container(stack: Stack, service: Service, managed: Managed | None) -> t.Ite
         ("Network", _attached(stack, service)),
         ("PublishPort", [_port(row) for row in service.ports]),
         ("Volume", mounts),
-        ("Secret", [_secret(ref) for ref in service.files if ref.kind == "external"]),
+        ("Secret", [_secret(service, ref) for ref in service.files if ref.kind == "external"]),
         ("Tmpfs", _scratch(service)),
         ("Notify", "healthy" if notifies and _HEALTHY in dependents and service.has_healthcheck else []),
         ("PodmanArgs", arguments),
@@ -217,9 +217,11 @@ def _image(stack: Stack, service: Service) -> str:
     return f"localhost/{image}" if service.build and "/" not in image else image
 
 
-def _secret(ref: FileRef) -> str:
+def _secret(service: Service, ref: FileRef) -> str:
     """A secret that Podman keeps."""
-    return ref.value + (f",target={ref.target}" if ref.target else "")
+    rows = [row for row in service.raw.get("secrets") or () if isinstance(row, dict) and row.get("source") == ref.name]
+    options = [f"{key}={row[key]}" for row in rows for key in ("uid", "gid", "mode") if row.get(key) not in (None, "")]
+    return ",".join([ref.value, *options, *([f"target={ref.target}"] if ref.target else [])])
 
 
 def _device(row: t.Any) -> str:
@@ -264,7 +266,7 @@ def _mounts(stack: Stack, service: Service, managed: Managed | None) -> tuple[li
     declared = stack.model.raw.get("volumes") or {}
     written = dict(map(_options, service.raw.get("volumes") or ()))
     for bind in service.binds:
-        options = (["ro"] if bind.read_only else []) + written.get(bind.target, [])
+        options = written.get(bind.target, []) + (["ro"] if bind.read_only else [])
         found.append(":".join([bind.source, bind.target, *([",".join(options)] if options else [])]))
     for name, target in service.named_volumes:
         body = declared.get(name) or {}

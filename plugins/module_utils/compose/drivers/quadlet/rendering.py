@@ -48,7 +48,7 @@ def units_of(model: Model, source: Source, folder: str, version: t.Sequence[int]
         CONFIG_FILES_LABEL: ",".join(source.named(path) for path in source.files),
         "com.docker.compose.container-number": "1",
     }
-    labels = {name: {**every, SERVICE_LABELS[0]: name} for name in model.services}
+    labels = {name: {**every, **dict.fromkeys(SERVICE_LABELS, name)} for name in model.services}
     stack = Stack(model, texts_of(source.files))
     managed = Managed(folder, project, labels, tuple(version) >= _NOTIFIES)
     try:
