@@ -43,9 +43,7 @@ def test_secret_is_in_private_files_only(host, containers):
 
 def test_volume_and_network_have_the_labels_of_the_stack(host):
     for kind, name in (("volume", "shop_work"), ("network", "shop_default")):
-        listed = host.check_output(
-            "podman %s ls --filter label=com.docker.compose.project=shop --format {{.Name}}", kind
-        )
+        listed = host.check_output("podman %s ls --quiet --filter label=com.docker.compose.project=shop", kind)
         assert listed == name
 
 
