@@ -112,6 +112,12 @@ def test_node_that_the_compose_file_names_stays():
     assert NODE not in wanted(deploy).files[0].content
 
 
+def test_preferences_of_the_compose_file_stay():
+    own = {"preferences": [{"spread": "node.labels.rack"}], "max_replicas_per_node": 1}
+    body = yaml.safe_load(wanted({"deploy": {"placement": own}}).files[0].content)["services"]["web"]
+    assert body["deploy"]["placement"] == {"constraints": [f"node.id == {NODE}"], **own}
+
+
 def test_content_of_secrets_is_in_files_of_its_own_and_not_in_the_stack_file():
     made = wanted(secret=b"s3cret \xff")
     assert "s3cret" not in made.files[0].content

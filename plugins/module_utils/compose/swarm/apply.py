@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import tempfile
@@ -25,6 +26,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.gate im
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.seen import SPECS, Seen
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+
+_SUFFIX = ".swarm"
 
 
 def apply(run: Run, seen: Seen, result: Result) -> str:
@@ -70,7 +73,9 @@ def remove_services(seen: Seen, stack: str, names: t.Iterable[str]) -> None:
 
 def _deploy(run: Run, seen: Seen) -> None:
     files.make_directories(run.request.state_folder, 0o750)
-    folder = tempfile.mkdtemp(suffix=".swarm", dir=run.request.state_folder)
+    for left in glob.glob(os.path.join(glob.escape(run.request.state_folder), f"*{_SUFFIX}")):
+        shutil.rmtree(left, ignore_errors=True)  # of a killed run. It can have secrets
+    folder = tempfile.mkdtemp(suffix=_SUFFIX, dir=run.request.state_folder)
     try:
         for each in seen.wanted.files:
             _write(folder, each)

@@ -33,7 +33,7 @@ def deploy(stack: Stack, service: Service) -> dict[str, t.Any]:
         },
         "rollback_config": {"order": order},
         "resources": _resources(service),
-        "placement": {"constraints": _constraints(stack, service)},
+        "placement": _placement(stack, service),
         "labels": own.get("labels") or {},
     }
     if own.get("mode"):
@@ -44,7 +44,7 @@ def deploy(stack: Stack, service: Service) -> dict[str, t.Any]:
         found[key] = {**found[key], **(own.get(key) or {})}
     if own.get("endpoint_mode"):
         found["endpoint_mode"] = own["endpoint_mode"]
-    return {key: value for key, value in found.items() if value not in ({}, {"constraints": []})}
+    return {key: value for key, value in found.items() if value != {}}
 
 
 def _restart(service: Service) -> dict[str, t.Any]:
@@ -68,6 +68,12 @@ def _resources(service: Service) -> dict[str, t.Any]:
         if kept:
             found[kind] = kept
     return found
+
+
+def _placement(stack: Stack, service: Service) -> dict[str, t.Any]:
+    own = (service.raw.get("deploy") or {}).get("placement") or {}
+    found = {key: own.get(key) for key in ("preferences", "max_replicas_per_node")}
+    return {key: value for key, value in {"constraints": _constraints(stack, service), **found}.items() if value}
 
 
 def _constraints(stack: Stack, service: Service) -> list[str]:
