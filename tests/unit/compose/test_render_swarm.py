@@ -123,7 +123,7 @@ def test_service_with_a_health_check_and_without_data_starts_first():
     assert update == {
         "web": {"order": "start-first", "failure_action": "rollback"},
         "db": {"order": "stop-first", "failure_action": "rollback"},
-        "job": {"order": "stop-first", "failure_action": "pause"},
+        "job": {"order": "stop-first", "failure_action": "continue"},
     }
 
 

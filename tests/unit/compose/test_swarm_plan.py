@@ -112,6 +112,19 @@ def test_node_that_the_compose_file_names_stays():
     assert NODE not in wanted(deploy).files[0].content
 
 
+@pytest.mark.parametrize(
+    ("keys", "action"),
+    [
+        ({"restart": "no"}, "continue"),
+        ({"restart": "always"}, "pause"),
+        ({"restart": "no", "healthcheck": {"test": ["CMD", "true"]}}, "rollback"),
+    ],
+)
+def test_update_of_a_job_does_not_pause_when_the_job_ends(keys, action):
+    body = yaml.safe_load(wanted(keys).files[0].content)["services"]["web"]
+    assert body["deploy"]["update_config"]["failure_action"] == action
+
+
 def test_preferences_of_the_compose_file_stay():
     own = {"preferences": [{"spread": "node.labels.rack"}], "max_replicas_per_node": 1}
     body = yaml.safe_load(wanted({"deploy": {"placement": own}}).files[0].content)["services"]["web"]

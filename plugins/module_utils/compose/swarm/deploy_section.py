@@ -29,7 +29,7 @@ def deploy(stack: Stack, service: Service) -> dict[str, t.Any]:
         "restart_policy": _restart(service),
         "update_config": {
             "order": order,
-            "failure_action": "rollback" if service.has_healthcheck else "pause",
+            "failure_action": _failure_action(service),
         },
         "rollback_config": {"order": order},
         "resources": _resources(service),
@@ -45,6 +45,13 @@ def deploy(stack: Stack, service: Service) -> dict[str, t.Any]:
     if own.get("endpoint_mode"):
         found["endpoint_mode"] = own["endpoint_mode"]
     return {key: value for key, value in found.items() if value != {}}
+
+
+def _failure_action(service: Service) -> str:
+    if service.has_healthcheck:
+        return "rollback"
+    # Swarm counts a container that ends during an update as failed, also one that ended with 0, and would pause.
+    return "continue" if service.one_shot else "pause"
 
 
 def _restart(service: Service) -> dict[str, t.Any]:
