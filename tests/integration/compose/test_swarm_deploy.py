@@ -4,6 +4,7 @@
 """Deploy a stack to a real Swarm of one node: plan, health gate, rollback, refusals, removal."""
 
 import pathlib
+import re
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
@@ -77,10 +78,11 @@ def test_unhealthy_service_on_swarm_restores_the_last_release(lab: Lab):
     lab.services["web"]["command"] = ["sh", "-c", "echo no route >&2; exit 5"]
     lab.services["added"] = lab.service(restart="always")
     lab.write()
-    result = lab.stack(**SWARM, wait_timeout=12.0).converge()
+    result = lab.stack(**SWARM, wait_timeout=90.0).converge()
     assert result["failed"]
     assert result["rolled_back"], result["msg"]
-    assert "service web runs 0 of 1 replicas" in result["msg"]
+    # Swarm pauses an update whose first task ends, unless the gate looks at that moment.
+    assert re.search(r"service web (was not updated: update paused|runs 0 of 1 replicas)", result["msg"]), result["msg"]
     assert "no route" in result["msg"]
     assert result["last_good"]["number"] == good["number"]
     assert _exec(lab, "db", "cat", "/run/secrets/key") == "first secret"
