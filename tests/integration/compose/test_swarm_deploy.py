@@ -81,7 +81,7 @@ def test_unhealthy_service_on_swarm_restores_the_last_release(lab: Lab):
     result = lab.stack(**SWARM, wait_timeout=90.0).converge()
     assert result["failed"]
     assert result["rolled_back"], result["msg"]
-    # Swarm pauses an update whose first task ends, unless the gate looks at that moment.
+    # Swarm pauses an update whose first task ends. The health gate can see the task before that.
     assert re.search(r"service web (was not updated: update paused|runs 0 of 1 replicas)", result["msg"]), result["msg"]
     assert "no route" in result["msg"]
     assert result["last_good"]["number"] == good["number"]
