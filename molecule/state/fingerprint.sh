@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Print a hash of each kind of data of the stack, read inside its containers: fingerprint.sh ENGINE
 set -euo pipefail
 engine=$1

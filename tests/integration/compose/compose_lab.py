@@ -22,6 +22,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import discover
 
+_LISTINGS = 5
+
 
 @dataclasses.dataclass(frozen=True)
 class Backend:
@@ -44,7 +46,11 @@ class Backend:
         argv = [self.engine, *words]
         if self.engine == "podman" and self.socket:
             argv = ["podman", *words]
-        result = subprocess.run(argv, env=self.environ, capture_output=True, text=True, check=False)
+        for _attempt in range(_LISTINGS):
+            result = subprocess.run(argv, env=self.environ, capture_output=True, text=True, check=False)
+            # Podman's list of images fails when another test removes an image at that moment.
+            if "image not known" not in result.stderr or words[0] != "images":
+                break
         assert not check or result.returncode == 0, f"{argv}: {result.stderr}"
         return result.stdout.strip()
 

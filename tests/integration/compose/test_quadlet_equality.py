@@ -82,8 +82,8 @@ def host(tmp_path_factory):
     place = tmp_path_factory.mktemp("equality")
     (place / "containers.conf").write_text(CONF.format(limit=run("sh", "-c", "ulimit -Hn").strip()))
     # Debian's 1.3 leaves variables in lists of environments open.
-    program = next(podman.COMPOSE_VENV.glob("lib/python3*/site-packages/podman_compose.py")).read_text()
-    (place / "podman-compose").write_text("#!/usr/bin/python3\n" + program)
+    (program,) = podman.COMPOSE_VENV.glob("lib/python3*/site-packages/podman_compose.py")
+    (place / "podman-compose").write_text("#!/usr/bin/python3\n" + program.read_text())
     (place / "podman-compose").chmod(0o755)
     stacks = place / "stacks"
     for key, folder in FOLDERS.items():

@@ -163,7 +163,7 @@ class StateStack:
         known: t.Mapping[str, Server],
         engine: t.Sequence[str],
         environ: t.Mapping[str, str],
-        layouts: t.Sequence[Layout] = LAYOUTS,
+        layouts: t.Sequence[Layout] = tuple(LAYOUTS),
     ) -> None:
         self._engine = [*engine]
         self.layouts = layouts

@@ -86,7 +86,7 @@ def _arm64_programs() -> t.Iterator[None]:
     if entry.exists():
         entry.write_text("-1")
     # F: the kernel opens the interpreter now, so that it need not be in the new root.
-    interpreter = next((FOLDER / "root/usr/bin").glob("qemu-aarch64*"))
+    interpreter = FOLDER / "root/usr/bin/qemu-aarch64-static"
     (_BINFMT / "register").write_text(f":{_FORMAT}:M::{_MAGIC}:{_MASK}:{interpreter}:F")
     try:
         yield

@@ -13,25 +13,22 @@ import pytest
 from backup_sites import SITES, Site
 
 
-@contextlib.contextmanager
 def _folder(tmp_path):
     """A directory on a memory file system, if there is one, because of thousands of fsyncs."""
     if not os.access("/dev/shm", os.W_OK):
-        yield str(tmp_path)
-        return
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="obx-backup-") as place:
-        yield os.path.join(place, "site")
+        return contextlib.nullcontext(str(tmp_path))
+    return tempfile.TemporaryDirectory(dir="/dev/shm", prefix="obx-backup-")
 
 
 @pytest.fixture
 def site(tmp_path):
     """A directory to back up."""
     with _folder(tmp_path) as place:
-        yield Site(place)
+        yield Site(os.path.join(place, "site"))
 
 
 @pytest.fixture(params=sorted(SITES))
 def each_site(request, tmp_path):
     """Data of each kind to back up."""
     with _folder(tmp_path) as place:
-        yield SITES[request.param](place)
+        yield SITES[request.param](os.path.join(place, "site"))

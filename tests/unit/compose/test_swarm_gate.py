@@ -26,7 +26,7 @@ def service(replicas=1, **update) -> dict:
     return {"ID": "web-id", "Spec": spec, **({"UpdateStatus": update} if update else {})}
 
 
-def task(state="running", *, spec=NEW, desired="running", slot=1, error="", code=0) -> dict:
+def task(state="running", *, spec=None, desired="running", slot=1, error="", code=0) -> dict:
     return {
         "ID": f"task-{slot}-{state}",
         "ServiceID": "web-id",
@@ -34,7 +34,7 @@ def task(state="running", *, spec=NEW, desired="running", slot=1, error="", code
         "NodeID": "node-2",
         "DesiredState": desired,
         "CreatedAt": "2026-11-29T10:00:00Z",
-        "Spec": {"ContainerSpec": spec},
+        "Spec": {"ContainerSpec": NEW if spec is None else spec},
         "Status": {"State": state, "Err": error, "ContainerStatus": {"ContainerID": "c1", "ExitCode": code}},
     }
 
