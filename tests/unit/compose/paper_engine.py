@@ -327,7 +327,9 @@ class Paper:
 
 
 def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() % 10**9:09}Z"
+    # One reading of the clock: between two, a second can begin.
+    seconds, fraction = divmod(time.time_ns(), 10**9)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{fraction:09}Z"
 
 
 def _variables(path: str) -> dict[str, str]:
