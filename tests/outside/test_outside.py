@@ -48,11 +48,13 @@ def test_site_again_and_reading_playbooks_change_nothing(stranger: Stranger) -> 
 
 
 def test_suggested_commands_can_be_typed(stranger: Stranger) -> None:
-    """Each command that the report suggests names a playbook that exists for this user."""
+    """Each command that the report suggests names a playbook and an inventory that exist for this user."""
     report = json.loads((stranger.base / "data/state/obx-outside/report.json").read_text())
     commands = [line.split("    ")[0].split() for line in report["next"]]
-    assert [words[:1] + words[2:] for words in commands] == [["ansible-playbook", "-l", "box"]] * 3
-    stranger.run(commands[0][0], "-i", "inventory.yml", "--syntax-check", *(words[1] for words in commands))
+    expected = ["ansible-playbook", "-i", "inventory.yml", "-l", "box"]
+    assert [words[:3] + words[4:] for words in commands] == [expected] * 3
+    for words in commands:
+        stranger.run(*words, "--syntax-check")
 
 
 def test_stack_is_backed_up_rehearsed_and_restored(stranger: Stranger) -> None:
