@@ -23,7 +23,7 @@ import typing as t
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "testbed"))
-import machine  # noqa: E402
+import machine  # noqa: E402 - the path is set above
 from onebox_testbed import cli, images  # noqa: E402
 
 BENCHMARK = "a run of site.yml that finds nothing to do, for 20 hosts with 10 forks against one host"

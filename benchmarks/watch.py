@@ -18,7 +18,7 @@ import typing as t
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
 importlib.import_module("conftest")  # makes the collection importable
-import machine  # noqa: E402
+import machine  # noqa: E402 - the path is set above
 import proof_stage  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World  # noqa: E402
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import find  # noqa: E402
