@@ -22,7 +22,7 @@ BENCHMARK = "a run that finds nothing to do: site.yml against the usual modules,
 ROUNDS = 3
 STACK = "obx-noop-site"
 # Ports of the stack, and those of its copy.
-PORTS = {8081: 38081, 9876: 39876}
+PORTS = {8081: 18181, 9876: 19876}
 
 
 def own_stack(place: pathlib.Path) -> dict[str, t.Any]:

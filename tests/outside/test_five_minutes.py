@@ -12,13 +12,13 @@ import os
 import pathlib
 import re
 import shutil
-import socket
 import subprocess
 import time
 import typing as t
 
 import images as databases
 import pytest
+from onebox_testbed import ports
 
 if t.TYPE_CHECKING:
     from conftest import Stranger
@@ -68,9 +68,7 @@ class Reader:
         self.folder.mkdir()
         self.project = user.base / "home" / NAME
         shutil.copytree(pathlib.Path(__file__).parent / "wiki", self.project)
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = listener.getsockname()[1]
+        self.port = ports.claim()
         example = self.project / ".env.example"
         example.write_text(example.read_text().replace("18080", str(self.port)))
         self.environ = {**user.environ, "PWD": str(self.folder)}

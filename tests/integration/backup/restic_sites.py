@@ -16,6 +16,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import configu
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from backup_stack import restic_programs
+from onebox_testbed import ports
 
 
 class Site:
@@ -35,9 +36,7 @@ class Site:
         self.server: subprocess.Popen[bytes] | None = None
 
     def serve(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", self.port))
-            self.port = probe.getsockname()[1]
+        self.port = self.port or ports.claim()
         program = restic_programs("trixie") / "restic-rest-server"
         self.server = subprocess.Popen(
             [program, "--no-auth", "--listen", f"127.0.0.1:{self.port}", "--path", self.base / "away"],

@@ -21,10 +21,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from compose_lab import Backend, Lab, environ_of  # noqa: E402
 from onebox_testbed import compose as testbed_compose  # noqa: E402
-from onebox_testbed import docker, podman, standins  # noqa: E402
+from onebox_testbed import docker, podman, ports, standins  # noqa: E402
 from own_docker import OwnDocker  # noqa: E402
 from own_podman import OwnPodman  # noqa: E402
-from real_stack import free_port  # noqa: E402
 from registry_lab import Registry  # noqa: E402
 
 BACKENDS = ("docker26+2.26", "docker28+2.40", "podman+2.40", "podman54+2.40", "podman-compose")
@@ -130,7 +129,7 @@ def make_module_lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
 @pytest.fixture(scope="module")
 def registry_control(tmp_path_factory: pytest.TempPathFactory):
     """A real registry that tests may stop and start."""
-    registry = Registry(tmp_path_factory.mktemp("registry"), free_port())
+    registry = Registry(tmp_path_factory.mktemp("registry"), str(ports.claim()))
     registry.start()
     yield registry
     registry.stop()

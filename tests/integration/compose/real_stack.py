@@ -10,7 +10,6 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import typing as t
 import urllib.error
 import urllib.request
@@ -78,12 +77,6 @@ class RealStack(Lab):
 
     def ids(self) -> dict[str, str]:
         return {service: rows[0].id for service, rows in self.containers().items()}
-
-
-def free_port() -> str:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return str(listener.getsockname()[1])
 
 
 def ask(port: str, path: str, data: bytes | None = None) -> dict:

@@ -19,7 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.running impor
 from ansible_collections.onebox.stack.plugins.module_utils.compose.scaffold import adopt
 from ansible_collections.onebox.stack.plugins.modules import stack_scaffold
 from compose_lab import Lab
-from real_stack import free_port
+from onebox_testbed import ports
 from role_box import ROOT
 
 TWO = pytest.mark.parametrize("lab", ["docker+2.40", "podman-compose"], indirect=True)
@@ -61,7 +61,7 @@ class Adopter:
 
 @pytest.fixture
 def port() -> int:
-    return int(free_port())
+    return ports.claim()
 
 
 @pytest.fixture

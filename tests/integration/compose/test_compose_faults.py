@@ -17,6 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import
 from ansible_collections.onebox.stack.plugins.module_utils.core import lock
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from compose_lab import Lab, refused
+from onebox_testbed import ports
 
 TWO = pytest.mark.parametrize("lab", ["docker+2.40", "podman-compose"], indirect=True)
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -146,9 +147,7 @@ def test_port_of_a_process_is_refused(lab: Lab):
 
 
 def test_port_of_another_stack_is_refused(make_lab):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        number = free.getsockname()[1]
+    number = ports.claim()
     first, second = make_lab("docker+2.40"), make_lab("docker+2.40")
     first.services["web"] = first.service("exec httpd -f -p 80", ports=[f"127.0.0.1:{number}:80"])
     first.deploy()

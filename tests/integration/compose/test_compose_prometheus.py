@@ -4,27 +4,20 @@
 """A deploy after which Prometheus does not reach the stack is a failed one. Prometheus is a real one, Debian's."""
 
 import json
-import socket
 import subprocess
 import urllib.request
 
 import pytest
 from compose_lab import Lab, wait_for
-from onebox_testbed import packages
+from onebox_testbed import packages, ports
 from onebox_testbed.base import CACHE
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 @pytest.fixture
 def lab(make_lab) -> Lab:
     """A stack of one service that has metrics on a port of the loopback address."""
     lab = make_lab("docker+2.26")
-    lab.port = free_port()
+    lab.port = ports.claim()
     (lab.data / "metrics").write_text("up_and_well 1\n")
     lab.services["web"] = lab.service(
         "exec httpd -f -p 80 -h /www",
@@ -44,7 +37,7 @@ def prometheus(lab: Lab, tmp_path):
     scrape = [{"job_name": "app", "static_configs": [{"targets": [f"127.0.0.1:{lab.port}"]}]}]
     config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": scrape}
     (tmp_path / "prometheus.yml").write_text(json.dumps(config))
-    port = free_port()
+    port = ports.claim()
     argv = [
         str(place / "usr/bin/prometheus"),
         f"--config.file={tmp_path}/prometheus.yml",
@@ -90,7 +83,7 @@ def test_job_without_targets_and_other_server_are_reported(lab: Lab, prometheus:
     checks = (
         {"url": prometheus, "jobs": ["app", "worker"]},
         {"url": f"http://127.0.0.1:{lab.port}"},
-        {"url": f"http://127.0.0.1:{free_port()}"},
+        {"url": f"http://127.0.0.1:{ports.claim()}"},
     )
     result = lab.stack(prometheus_checks=checks, wait_timeout=5.0).converge()
     assert "job worker: has no target" in result["msg"]

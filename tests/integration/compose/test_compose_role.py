@@ -10,7 +10,7 @@ import re
 import tempfile
 
 import pytest
-from real_stack import free_port
+from onebox_testbed import ports
 from role_box import ROOT, Box
 
 
@@ -132,7 +132,7 @@ def test_bad_name_is_refused_before_anything_is_touched(box: Box, name: str, sta
 
 
 def test_rollback_by_the_role_checks_the_urls(box: Box):
-    url = f"http://127.0.0.1:{free_port()}/status"
+    url = f"http://127.0.0.1:{ports.claim()}/status"
     for level in ("info", "debug"):
         box.lab.variables["LEVEL"] = level
         box.run()

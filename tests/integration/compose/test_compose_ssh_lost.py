@@ -18,7 +18,7 @@ import subprocess
 
 import pytest
 from compose_lab import Lab, wait_for
-from real_stack import free_port
+from onebox_testbed import ports
 from sshd_lab import Sshd
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -138,7 +138,7 @@ class Box:
 def box(make_lab, tmp_path):
     home = tmp_path / "ssh"
     home.mkdir()
-    with Sshd(home, free_port()) as sshd:
+    with Sshd(home, str(ports.claim())) as sshd:
         box = Box(make_lab("docker+2.40"), sshd, home)
         yield box
         box.go_on()

@@ -23,9 +23,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.health import
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
 from compose_lab import wait_for
-from onebox_testbed import docker, hosts, images
+from onebox_testbed import docker, hosts, images, ports
 from onebox_testbed.base import CHECKOUT, LABEL
-from real_stack import RealStack, free_port
+from real_stack import RealStack
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "dirs"))
 
@@ -130,7 +130,7 @@ def omnivibe(make_lab, mac, standin_images, monkeypatch) -> OnMac:
     stack.variables = {
         "OMNIVIBE_REDIS_DIR": stack.directory("redis", 999),
         "OMNIVIBE_OUTPUTS_DIR": stack.directory("outputs", 0),
-        "OMNIVIBE_PORT": free_port(),
+        "OMNIVIBE_PORT": str(ports.claim()),
         "OMNIVIBE_CODE_DIR": str(checkout),
     }
     stack.write()

@@ -9,7 +9,8 @@ import json
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
-from real_stack import RealStack, ask, free_port
+from onebox_testbed import ports
+from real_stack import RealStack, ask
 
 NAMES = ("gemini_api_key", "telegram_bot_token")
 CANARY = "canary-nightguard-41c7"
@@ -19,7 +20,9 @@ CANARY = "canary-nightguard-41c7"
 def nightguard(make_lab):
     """The stack, declared and not yet deployed, with secrets of its own."""
     stack = make_lab("podman-compose", RealStack)
-    stack.take("nightguard", NIGHTGUARD_DATA_DIR=stack.directory("nightguard", 10097), NIGHTGUARD_PORT=free_port())
+    stack.take(
+        "nightguard", NIGHTGUARD_DATA_DIR=stack.directory("nightguard", 10097), NIGHTGUARD_PORT=str(ports.claim())
+    )
     # Podman has one set of names for the whole machine.
     file = stack.folder / "compose.yml"
     text = file.read_text().replace("localhost/nightguard:latest", f"localhost/{stack.project}:1")
@@ -107,7 +110,9 @@ def test_values_are_in_no_result_no_state_no_image_and_no_inspect(nightguard):
 
 def test_docker_compose_on_podmans_socket_is_refused(make_lab):
     stack = make_lab("podman+2.40", RealStack)
-    stack.take("nightguard", NIGHTGUARD_DATA_DIR=stack.directory("nightguard", 10097), NIGHTGUARD_PORT=free_port())
+    stack.take(
+        "nightguard", NIGHTGUARD_DATA_DIR=stack.directory("nightguard", 10097), NIGHTGUARD_PORT=str(ports.claim())
+    )
     stack.write()
     with pytest.raises(BadStack) as caught:
         stack.stack().converge()

@@ -20,7 +20,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import discover
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import verify
-from real_stack import STACKS, RealStack, ask, eventually, free_port
+from onebox_testbed import ports
+from real_stack import STACKS, RealStack, ask, eventually
 
 GOOD, BAD, NEWER = "build-20260129-090000", "build-20260130-090000", "build-20260202-170000"
 SERVICES = {"observer", "postgres", "prometheus", "review"}
@@ -47,7 +48,7 @@ def home(make_module_lab, registry, standin_images) -> RealStack:
         OBSERVER_SECRETS_DIR=secrets,
         REVIEW_DATA_DIR=stack.directory("review/data", 999),
         PROMETHEUS_DATA_DIR=stack.directory("prometheus/data", 65534),
-        **{name: free_port() for name in ("OBSERVER_PORT", "REVIEW_PORT", "PROMETHEUS_PORT")},
+        **{name: str(ports.claim()) for name in ("OBSERVER_PORT", "REVIEW_PORT", "PROMETHEUS_PORT")},
     )
     password = os.path.join(secrets, "db_password")
     with open(password, "w", encoding="ascii") as stream:

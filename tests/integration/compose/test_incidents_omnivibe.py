@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from real_stack import RealStack, ask, eventually, free_port
+from onebox_testbed import ports
+from real_stack import RealStack, ask, eventually
 
 APPS = ("api", "worker", "beat")
 ALL = {"api", "worker", "beat", "redis"}
@@ -21,7 +22,7 @@ def omnivibe(make_lab, standin_images) -> RealStack:
         {"redis": standin_images["redis"]},
         OMNIVIBE_REDIS_DIR=stack.directory("redis", 999),
         OMNIVIBE_OUTPUTS_DIR=stack.directory("outputs", 0),
-        OMNIVIBE_PORT=free_port(),
+        OMNIVIBE_PORT=str(ports.claim()),
     )
     # The image has the name of the stack: two test stacks must not share it.
     for file in stack.folder.glob("compose*.yml"):

@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import re
-import socket
 import typing as t
 
 import pytest
@@ -18,14 +17,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.scaffold impo
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.modules import stack_scaffold
 from compose_lab import Lab
+from onebox_testbed import ports
 
 TWO = pytest.mark.parametrize("lab", ["docker+2.40", "podman-compose"], indirect=True)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture
@@ -34,7 +28,7 @@ def origin(lab: Lab, tmp_path: pathlib.Path) -> t.Iterator[pathlib.Path]:
     folder = tmp_path / "origin"
     (folder / "conf").mkdir(parents=True)
     (folder / "conf/app.yml").write_text("level: info\n")
-    (folder / ".env.example").write_text(f"PORT={free_port()}\nDB_PASSWORD=changeme\n")
+    (folder / ".env.example").write_text(f"PORT={ports.claim()}\nDB_PASSWORD=changeme\n")
     web = lab.service(
         "exec httpd -f -p 8080",
         ports=["${PORT}:8080"],

@@ -10,7 +10,6 @@ import email.utils
 import hashlib
 import http.client
 import pathlib
-import socket
 import time
 import typing as t
 
@@ -29,6 +28,7 @@ from oci_server import Server
 from oci_signature import TestAccount, fingerprint, new_key, pem
 from oci_simulation import make_spec
 from oci_world import COMPARTMENT, TENANCY
+from onebox_testbed import ports
 
 BODY = make_spec().body("Uocm:AP-CHUNCHEON-1-AD-1", "", Size(2, 12), "intent")
 
@@ -110,9 +110,7 @@ def test_no_answer_is_an_unknown_outcome_and_unsent_is_not(server: Server, accou
     assert failure(server, account, "a").how == errors.LOST
     assert failure(server, account, "b").how == errors.LOST
     assert len(server.world.instances) == 2
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        unused_port = f"http://127.0.0.1:{free.getsockname()[1]}"
+    unused_port = f"http://127.0.0.1:{ports.claim()}"
     with pytest.raises(CallFailed) as caught:
         api(server, account, endpoint=unused_port).launch(BODY, "c")
     assert caught.value.answer.how == errors.UNSENT

@@ -10,23 +10,17 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
 
 import pytest
 from examples_runner import run_examples
+from onebox_testbed import ports
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 STACK = ROOT / "stacks" / "97layer"
 PROJECT = f"obx-dirs-97layer-{os.getpid()}"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Running:
@@ -36,7 +30,7 @@ class Running:
         self.engine, self.tool, self.place = engine, tool, place
         self.workspace = place / "97layer OS"
         shutil.copytree(STACK / "app", self.workspace, ignore=shutil.ignore_patterns("__pycache__"))
-        self.status, self.receiver = free_port(), free_port()
+        self.status, self.receiver = ports.claim(), ports.claim()
         text = (STACK / "compose.yml").read_text()
         for old, new in (
             ("name: 97layer\n", f"name: {PROJECT}\n"),

@@ -21,6 +21,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.backup import configuration, rehearse, run, status
 from ansible_collections.onebox.stack.plugins.module_utils.backup import context as contexts
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from onebox_testbed import ports
 
 DAY = 86400.0
 
@@ -144,12 +145,6 @@ def self_signed(host: Host) -> None:
     host.alone(endpoints=[{"url": f"https://localhost:{host.serve(200, path)}/"}])
 
 
-def closed_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def hung_engine(host: Host) -> None:
     path = str(host.folder / "hung.sock")
     listener = host.undo.enter_context(contextlib.closing(socket.socket(socket.AF_UNIX)))
@@ -220,7 +215,7 @@ FAULTS = [
         "server is gone",
         "endpoint_fails",
         "curl -vI",
-        lambda h: h.alone(endpoints=[{"url": f"http://127.0.0.1:{closed_port()}/"}]),
+        lambda h: h.alone(endpoints=[{"url": f"http://127.0.0.1:{ports.claim()}/"}]),
     ),
     Fault(
         "server answers 500",
@@ -265,7 +260,7 @@ FAULTS = [
     Fault("timer never ran", "watch_silent", "", lambda h: h.alone()),
     Fault("timer paused for hours", "watch_gap", "", paused_timer, True),
     Fault(
-        "webhook is gone", "report_failed", "", lambda h: told(h, "webhook", f"http://127.0.0.1:{closed_port()}/"), True
+        "webhook is gone", "report_failed", "", lambda h: told(h, "webhook", f"http://127.0.0.1:{ports.claim()}/"), True
     ),
     Fault(
         "webhook answers 500",
@@ -278,7 +273,7 @@ FAULTS = [
         "dead man's switch is gone",
         "report_failed",
         "",
-        lambda h: told(h, "ping", f"http://127.0.0.1:{closed_port()}/"),
+        lambda h: told(h, "ping", f"http://127.0.0.1:{ports.claim()}/"),
         True,
     ),
     Fault(

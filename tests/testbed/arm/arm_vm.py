@@ -16,15 +16,16 @@ import contextlib
 import hashlib
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import typing as t
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "mac"))
+TESTBED = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTBED), str(TESTBED / "mac")]
 
 import podman_cli  # noqa: E402
+from onebox_testbed import ports  # noqa: E402
 from podman_cli import Unavailable  # noqa: E402
 
 FOLDER = podman_cli.CACHE / "arm"
@@ -149,9 +150,7 @@ class Guest:
         podman_cli.run(
             [str(built / "bin/qemu-img"), "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, str(disk)], 60
         )
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = listener.getsockname()[1]
+        self.port = ports.claim()
         argv = [str(built / "bin/qemu-system-aarch64"), "-L", str(built / "root/usr/share/qemu"), "-display", "none"]
         argv += ["-machine", "virt", "-cpu", "max,pauth-impdef=on", "-smp", "2", "-m", "2048"]
         argv += ["-accel", "tcg,thread=multi,tb-size=512", "-serial", f"file:{self.console}", "-monitor", "none"]

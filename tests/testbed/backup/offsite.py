@@ -25,6 +25,8 @@ import threading
 import time
 import typing as t
 
+from onebox_testbed import ports
+
 CACHE = pathlib.Path(__file__).resolve().parents[3] / ".cache" / "testbed"
 MOTO = "moto[s3,server]==5.2.5"
 REFUSED = b"<Error><Code>NotImplemented</Code><Message>AWS chunked encoding not supported.</Message></Error>"
@@ -40,13 +42,6 @@ def moto() -> pathlib.Path:
         subprocess.run(pip, check=True)
         (place / "done").touch()
     return place / "bin"
-
-
-def free_port() -> int:
-    """A port without a listener."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def certificate(base: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
@@ -87,7 +82,7 @@ class Program:
 
 def moto_server() -> Program:
     """An S3 server without TLS."""
-    port = free_port()
+    port = ports.claim()
     return Program([moto() / "moto_server", "-H", "127.0.0.1", "-p", str(port)], port)
 
 
@@ -177,7 +172,7 @@ class StrictProxy:
 
 def rest_server(program: pathlib.Path, base: pathlib.Path, user: str, password: str) -> Program:
     """Debian's rest-server with TLS and a password; each user sees a path of its own."""
-    port = free_port()
+    port = ports.claim()
     cert, key = certificate(base)
     # htpasswd's old SHA-1 form: the only one the standard library can write and rest-server reads.
     digest = base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
