@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.onebox.stack.plugins.plugin_utils import value_files, variable_names
+from ansible_collections.onebox.stack.plugins.plugin_utils import payloads, value_files, variable_names
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 # In the order in which Compose searches for them.
@@ -23,6 +24,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
+        # Facts are gathered next, and before a module of this collection runs.
+        with contextlib.suppress(OSError):
+            payloads.here(self._connection, payloads.SETUP).restore()
         given = self._task.args
         files = self._files(task_vars)
         problems = [

@@ -5,8 +5,8 @@
 
 ansible-core parses a module and all module_utils that it imports, and packs them into one payload. It caches the
 payload in a directory that it deletes at the end of the run. For ``compose_stack``, which imports 150 files, packing
-costs more time than a deploy without changes. A kept payload is used again only while none of its files has changed,
-and for the same release of ansible-core.
+costs more time than a deploy without changes, and for ``setup`` as much as running it. A kept payload is used again
+only while none of its files has changed, and for the same release of ansible-core.
 
 A kept file goes back under the name that ansible-core chose for it. A release of ansible-core that caches elsewhere
 finds no file and packs the module as usual. Payloads for this host also have bytecode, because its Python is often the
@@ -27,6 +27,7 @@ import typing as t
 import ansible
 from ansible import constants
 from ansible.plugins.action.normal import ActionModule as NormalAction
+from ansible.plugins.connection import ConnectionBase
 from ansible.plugins.loader import module_utils_loader
 from ansible.release import __version__ as ansible_version
 from ansible_collections.onebox.stack.plugins.plugin_utils import bytecode
@@ -34,13 +35,16 @@ from ansible_collections.onebox.stack.plugins.plugin_utils import bytecode
 COLLECTION = pathlib.Path(__file__).resolve().parents[2]
 # States of the code whose payloads are kept: that of the last run, and those of other checkouts and environments.
 KEPT_STATES = 4
+_MODULES = "ansible_collections.onebox.stack.plugins.modules."
+# The module of ansible-core that each run of site.yml begins with: packing it takes as long as running it.
+SETUP = "ansible.modules.setup"
 
 
 class Payloads:
-    """The payloads of one module.
+    """The payloads of some modules.
 
     Args:
-        module: its name without the collection.
+        modules: their Python names.
         used: the directory in which ansible-core caches payloads for the present run.
         kept: the directory for payloads of all states of the code.
         sources: directories with the code of all payloads.
@@ -48,9 +52,15 @@ class Payloads:
     """
 
     def __init__(
-        self, module: str, used: pathlib.Path, kept: pathlib.Path, sources: t.Iterable[pathlib.Path], *, local: bool
+        self,
+        modules: t.Sequence[str],
+        used: pathlib.Path,
+        kept: pathlib.Path,
+        sources: t.Iterable[pathlib.Path],
+        *,
+        local: bool,
     ) -> None:
-        self._pattern = f"ansible_collections.onebox.stack.plugins.modules.{module}-*"
+        self._modules = modules
         self._used = used
         self._all = kept
         self._local = local
@@ -60,14 +70,13 @@ class Payloads:
         """Copy kept payloads to the cache of this run, unless another user could have written them."""
         if not (_is_private(self._all) and _is_private(self._kept)):
             return
-        for path in self._kept.glob(self._pattern):
+        for path in self._payloads(self._kept):
             if _is_private(path) and not (self._used / path.name).exists():
                 _copy(path, self._used)
 
     def keep(self) -> None:
         """Keep payloads that ansible-core packed in this run, and remove those of the oldest states of the code."""
-        packed = [path for path in self._used.glob(self._pattern) if path.suffix != ".lock"]
-        missing = [path for path in packed if not (self._kept / path.name).exists()]
+        missing = [path for path in self._payloads(self._used) if not (self._kept / path.name).exists()]
         if not missing:
             return
         for folder in (self._all, self._kept):
@@ -80,6 +89,10 @@ class Payloads:
         for path in states[:-KEPT_STATES]:
             shutil.rmtree(path, ignore_errors=True)
 
+    def _payloads(self, folder: pathlib.Path) -> list[pathlib.Path]:
+        found = [path for module in self._modules for path in folder.glob(f"{module}-*")]
+        return [path for path in found if path.suffix != ".lock"]
+
 
 class KeptPayloadAction(NormalAction):
     """Runs a module as ansible-core does, with its payload kept between runs."""
@@ -88,8 +101,7 @@ class KeptPayloadAction(NormalAction):
         payloads = None
         # Packing is always possible: without space or rights for the copy, the run only takes longer.
         with contextlib.suppress(OSError):
-            local = self._connection.transport == "local"
-            payloads = here(self._task.action.rpartition(".")[2], local=local)
+            payloads = here(self._connection, _MODULES + self._task.action.rpartition(".")[2], SETUP)
             payloads.restore()
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         if payloads:
@@ -98,18 +110,19 @@ class KeptPayloadAction(NormalAction):
         return result
 
 
-def here(module: str, *, local: bool) -> Payloads:
-    """The payloads of a module of this collection, for this run of ansible-playbook and this or another host."""
-    core = pathlib.Path(ansible.__file__).resolve().parent / "module_utils"
+def here(connection: ConnectionBase, *modules: str) -> Payloads:
+    """The payloads of modules for this run of ansible-playbook and the host of a connection."""
+    core = pathlib.Path(ansible.__file__).resolve().parent
     # Directories in which users replace module_utils of ansible-core.
     others = [pathlib.Path(path) for path in module_utils_loader._get_paths(subdirs=False)]
-    sources = [COLLECTION / "plugins/modules", COLLECTION / "plugins/module_utils", core, *others]
+    sources = [COLLECTION / "plugins/modules", COLLECTION / "plugins/module_utils", core / "modules"]
+    sources += [core / "module_utils", *others]
     return Payloads(
-        module,
+        modules,
         used=pathlib.Path(constants.DEFAULT_LOCAL_TMP) / "ansiballz_cache",
         kept=pathlib.Path(constants.config.get_config_value("ANSIBLE_HOME")) / "onebox.stack" / "payloads",
         sources=sources,
-        local=local,
+        local=connection.transport == "local",
     )
 
 

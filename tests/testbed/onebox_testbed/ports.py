@@ -18,7 +18,7 @@ import typing as t
 
 from onebox_testbed.base import RUN, TestbedError
 
-# Beside the folder that `testbed.py down` empties: a new file would forget the claims of tests that run.
+# Next to the folder that `testbed.py down` empties: a new file would forget the claims of tests that run.
 CLAIMS = RUN.with_suffix(".ports")
 # Below what Linux (32768) and macOS (49152) give out, above what services listen on by custom.
 RANGE = range(20000, 32000)
@@ -55,7 +55,7 @@ def _lock(port: int) -> bool:
 
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
-        # As servers do: a connection that was closed a moment ago is no listener.
+        # As servers do: a connection that was closed a moment ago does not listen.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("", port))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ports for the tests: no two tests get the same one, nobody gets one by chance, a dead process keeps none."""
+"""Ports for the tests: no two tests get the same one, no program gets one by chance, a dead process keeps none."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ from ansible.executor import module_common
 from ansible_collections.onebox.stack.plugins.plugin_utils import bytecode, payloads
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-NAME = "ansible_collections.onebox.stack.plugins.modules.data_dirs-ZIP_DEFLATED-none"
+MODULES = ["ansible_collections.onebox.stack.plugins.modules.data_dirs", payloads.SETUP]
+NAME = f"{MODULES[0]}-ZIP_DEFLATED-none"
 OTHER = "ansible_collections.onebox.stack.plugins.modules.data_dirs_too-ZIP_DEFLATED-none"
 
 
@@ -34,9 +35,9 @@ class Place:
         (self.code / "core").mkdir(parents=True)
         (self.code / "core" / "files.py").write_text("one\n")
 
-    def run(self, number: int, module: str = "data_dirs") -> tuple[payloads.Payloads, pathlib.Path]:
+    def run(self, number: int) -> tuple[payloads.Payloads, pathlib.Path]:
         used = self.folder / f"run{number}"
-        return payloads.Payloads(module, used, self.kept, [self.code], local=True), used
+        return payloads.Payloads(MODULES, used, self.kept, [self.code], local=True), used
 
     def packed(self, number: int) -> None:
         """A run in which ansible-core packs the module."""
@@ -172,14 +173,14 @@ def test_only_payloads_for_this_host_have_bytecode(tmp_path: pathlib.Path, local
     metadata = module_common.ModuleMetadataV1(serialization_profile="legacy")
     data = base64.b64encode(archive(ONE))
     module_common._CachedModule(zip_data=data, metadata=metadata, source_mapping={}).dump(str(used / NAME))
-    payloads.Payloads("data_dirs", used, tmp_path / "kept", [tmp_path], local=local).keep()
+    payloads.Payloads(MODULES, used, tmp_path / "kept", [tmp_path], local=local).keep()
     (kept,) = (tmp_path / "kept").rglob(NAME)
     names = unpacked(base64.b64decode(module_common._CachedModule.load(str(kept)).zip_data))
     assert ("pack/one.pyc" in names) is local
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
-def test_module_runs_from_its_kept_payload_in_the_next_run(tmp_path: pathlib.Path):
+def test_modules_run_from_their_kept_payloads_in_the_next_run(tmp_path: pathlib.Path):
     environ = {
         **os.environ,
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
@@ -189,15 +190,17 @@ def test_module_runs_from_its_kept_payload_in_the_next_run(tmp_path: pathlib.Pat
         "ANSIBLE_DEBUG": "true",
         "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
     }
-    words = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "onebox.stack.data_dirs"]
-    words += [
-        "-e",
-        f"ansible_python_interpreter={sys.executable}",
-        "-a",
-        json.dumps({"base": f"{tmp_path}/data", "directories": []}),
+    tasks = [
+        {"onebox.stack.check_values": {"stack": "app"}},
+        {"ansible.builtin.setup": {"gather_subset": ["!all"]}},
+        {"onebox.stack.data_dirs": {"base": f"{tmp_path}/data", "directories": []}},
     ]
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    words = ["ansible-playbook", "-i", "localhost,", str(tmp_path / "play.yml")]
+    words += ["-e", f"ansible_python_interpreter={sys.executable}"]
     runs = [
         subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, check=False) for unused in (1, 2)
     ]
     assert [run.returncode for run in runs] == [0, 0], runs[-1].stdout[-3000:]
-    assert ["ANSIBALLZ: Creating module" in run.stdout for run in runs] == [True, False], runs[-1].stdout[-3000:]
+    assert [run.stdout.count("ANSIBALLZ: Creating module") for run in runs] == [2, 0], runs[-1].stdout[-3000:]
