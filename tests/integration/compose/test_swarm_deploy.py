@@ -23,11 +23,22 @@ def lab(make_lab, docker28_engine, tmp_path_factory):
         lab.nodes = nodes
         lab.services = {
             "db": lab.service(
-                WRITER, healthcheck=HEALTHY, restart="always", volumes=["data:/data"], secrets=["key"], init=True
+                WRITER,
+                healthcheck=HEALTHY,
+                restart="always",
+                volumes=["data:/data"],
+                secrets=["key"],
+                configs=["level"],
+                init=True,
             ),
             "web": lab.service("touch /tmp/ok; sleep 1000", restart="always", environment={"LEVEL": "${LEVEL}"}),
         }
-        lab.top = {"volumes": {"data": {}}, "secrets": {"key": {"file": "./key"}}}
+        lab.top = {
+            "volumes": {"data": {}},
+            "secrets": {"key": {"file": "./key"}},
+            "configs": {"level": {"file": "./level"}},
+        }
+        (lab.folder / "level").write_text("info")
         (lab.folder / "key").write_text("first secret")
         yield lab
         nodes.docker("stack", "rm", lab.project)
@@ -42,6 +53,12 @@ def _tasks(lab: Lab, service: str) -> list[str]:
 
 def _exec(lab: Lab, service: str, *words: str) -> str:
     return lab.backend.cli("exec", _tasks(lab, service)[0], *words)
+
+
+def _kept(lab: Lab, kind: str) -> int:
+    """The number of secrets or configs of the stack in the Swarm."""
+    label = f"label=com.docker.stack.namespace={lab.project}"
+    return len(lab.nodes.docker(kind, "ls", "-q", "--filter", label).stdout.split())
 
 
 def test_deploy_to_swarm_plans_and_changes_only_what_differs(lab: Lab):
@@ -67,9 +84,11 @@ def test_deploy_to_swarm_plans_and_changes_only_what_differs(lab: Lab):
     assert _exec(lab, "web", "sh", "-c", "echo $LEVEL") == "debug"
 
     (lab.folder / "key").write_text("second secret")
-    assert lab.plan(**SWARM)["db"] == ("recreate", ("secret_changed",))
+    (lab.folder / "level").write_text("debug")
+    assert lab.plan(**SWARM)["db"] == ("recreate", ("config_changed", "secret_changed"))
     lab.deploy(**SWARM)
     assert _exec(lab, "db", "cat", "/run/secrets/key") == "second secret"
+    assert (_kept(lab, "secret"), _kept(lab, "config")) == (1, 1)
 
 
 def test_unhealthy_service_on_swarm_restores_the_last_release(lab: Lab):
@@ -87,6 +106,7 @@ def test_unhealthy_service_on_swarm_restores_the_last_release(lab: Lab):
     assert result["last_good"]["number"] == good["number"]
     assert _exec(lab, "db", "cat", "/run/secrets/key") == "first secret"
     assert (lab.folder / "key").read_text() == "first secret"
+    assert (_kept(lab, "secret"), _kept(lab, "config")) == (1, 1)
     assert len(_tasks(lab, "web")) == 1
     names = lab.nodes.docker("service", "ls", "--format", "{{.Name}}").stdout.split()
     assert f"{lab.project}_added" not in names

@@ -58,6 +58,11 @@ def apply(run: Run, seen: Seen, result: Result) -> str:
         _remember(run, seen, after)
     except OneboxError as error:
         failure = failure or str(error)
+    if not failure:
+        try:
+            seen.cluster.remove_unused(stack, after.values())
+        except OneboxError as error:
+            result.warnings.append(f"a former secret or config was not removed from the Swarm: {error}")
     return failure
 
 

@@ -142,6 +142,21 @@ class Cluster:
         nodes = {row["ID"] for row in self._get("/nodes") or () if (row.get("Status") or {}).get("State") == "ready"}
         return any(row.get("NodeID") in nodes and (row.get("Status") or {}).get("State") == "running" for row in rows)
 
+    def remove_unused(self, stack: str, services: t.Iterable[SwarmService]) -> None:
+        """Remove the secrets and configs of a stack that none of its services has. Their names contain their hash, so
+        each deploy with another content leaves the former one.
+
+        Raises:
+            CommandError: Docker refused one.
+        """
+        specs = [service.container_spec for service in services]
+        for kind, key, reference in (("secret", "Secrets", "SecretID"), ("config", "Configs", "ConfigID")):
+            used = {str(row.get(reference)) for spec in specs for row in spec.get(key) or ()}
+            rows = self._get(f"/{kind}s", filters=_of(stack)) or ()
+            unused = sorted(str(row["ID"]) for row in rows if str(row["ID"]) not in used)
+            if unused:
+                self.docker(kind, "rm", *unused)
+
     def docker(self, *words: str, cwd: str | None = None, timeout: float = _TIMEOUT) -> process.Result:
         """Run a docker command on this engine.
 
