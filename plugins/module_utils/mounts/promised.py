@@ -9,6 +9,7 @@ invisible. A comparison with this file, which the deploy writes and every later 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import typing as t
@@ -105,13 +106,19 @@ def place(project: str, world: World, state_dir: str = "") -> str:
     return os.path.join(folder, project, NAME)
 
 
+class Damaged(CheckError):
+    """The file is not what a deploy writes."""
+
+
 def load(path: str) -> Promise | None:
     """The promise in a file; None when there is none.
 
     Raises:
-        CheckError: it is damaged, or may not be read.
+        Damaged: it is not what a deploy writes.
+        CheckError: it may not be read.
     """
-    advice = "Deploy the stack again to write a new one"
+    # Without it, a deploy cannot see that a disk came off, so it does not write a new one by itself.
+    advice = f"Check with findmnt that its disks are mounted, type `rm {shown(path)}`, and deploy the stack"
     try:
         with open(path, encoding="utf-8") as stream:
             data = json.load(stream)
@@ -120,7 +127,7 @@ def load(path: str) -> Promise | None:
     except PermissionError as error:
         raise CheckError(f"{shown(path)}: may not be read. Run the check as the user who deploys the stack") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckError(f"{shown(path)}: cannot be read: {error}. {advice}") from error
+        raise Damaged(f"{shown(path)}: cannot be read: {error}. {advice}") from error
     try:
         services = {
             str(name): Service(int(row["count"]), bool(row["one_shot"])) for name, row in data["services"].items()
@@ -138,7 +145,7 @@ def load(path: str) -> Promise | None:
             for row in data["mounts"]
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckError(f"{shown(path)}: is not the file of a deploy ({error!r}). {advice}") from error
+        raise Damaged(f"{shown(path)}: is not the file of a deploy ({error!r}). {advice}") from error
     return Promise(services, mounts)
 
 
@@ -165,14 +172,16 @@ def save(path: str, promise: Promise) -> bool:
 
 
 def keep_memory(path: str) -> None:
-    """Remove the services of a removed stack from its record, and keep its sources.
+    """Remove the services of a removed stack from its record, and keep its sources. A damaged record stays: the next
+    deploy reports it.
 
     Raises:
-        CheckError, FileError: it cannot be read or written.
+        FileError: it cannot be written.
     """
-    promise = load(path)
-    if promise is not None:
-        save(path, Promise({}, promise.mounts))
+    with contextlib.suppress(CheckError):
+        promise = load(path)
+        if promise is not None:
+            save(path, Promise({}, promise.mounts))
 
 
 def other_kind(mount: Mount, now: str) -> str:

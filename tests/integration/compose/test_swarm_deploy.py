@@ -119,7 +119,7 @@ def test_change_by_others_on_swarm_is_reported_and_restored(lab: Lab):
     assert {row["service"]: row["action"] for row in seen["plan"]} == {"db": "keep", "web": "recreate"}
     assert any("service web was changed by others" in text for text in seen["warnings"])
     lab.deploy(**SWARM)
-    assert len(_tasks(lab, "web")) == 1
+    lab.nodes.until(lambda: len(_tasks(lab, "web")) == 1)
 
 
 def test_request_goes_back_to_the_release_before(lab: Lab):

@@ -41,8 +41,11 @@ def test_promise_comes_back_as_it_was_written_and_is_written_once(tmp_path: path
 def test_damaged_promise_is_an_error_that_says_what_to_do(tmp_path: pathlib.Path, text: str) -> None:
     path = tmp_path / "promised.json"
     path.write_text(text)
-    with pytest.raises(CheckError, match=r"promised\.json.*Deploy the stack again"):
+    with pytest.raises(CheckError, match=rf"promised\.json.*type `rm {path}`, and deploy"):
         promised.load(str(path))
+    # To take the stack down is possible, and leaves the evidence.
+    promised.keep_memory(str(path))
+    assert path.read_text() == text
 
 
 def test_stack_that_was_taken_down_promises_nothing_and_remembers_its_sources(tmp_path: pathlib.Path) -> None:

@@ -124,7 +124,12 @@ FAULTS = [
         "docker cp -a shop-web-1:/app/uploads/. DIRECTORY/",
         _places(place("web", "/app/uploads", "layer", "lost_at_recreate")),
     ),
-    Fault("promise damaged", "promise_no_data", "site.yml", STACK(promise={"error": "is not what a deploy writes"})),
+    Fault(
+        "promise damaged",
+        "promise_no_data",
+        "rm /var/lib/onebox/shop/promised.json",
+        STACK(promise={"error": "cannot be read", "damaged": "/var/lib/onebox/shop/promised.json"}),
+    ),
     Fault("unhealthy", "unhealthy", "docker logs --tail 50 shop-web-1", WEB(health="unhealthy")),
     Fault(
         "unhealthy every other run",

@@ -15,6 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.text import show
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import promised
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import sources as mount_sources
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import CheckError
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.sources import SourceFacts
 
 
@@ -44,13 +45,12 @@ def unanswered(model: Model, found: t.Mapping[str, SourceFacts]) -> list[Problem
 
 
 def changed(model: Model, found: t.Mapping[str, SourceFacts], state_folder: str) -> list[Problem]:
-    """Sources that have another kind, or are on another file system, than in the promise of the last healthy deploy.
-
-    Raises:
-        CheckError: the promise is damaged.
-    """
+    """Sources that have another kind, or are on another file system, than in the promise of the last healthy deploy."""
     path = os.path.join(state_folder, promised.NAME)
-    promise = promised.load(path)
+    try:
+        promise = promised.load(path)
+    except CheckError as error:
+        return [Problem("promise_unreadable", "the record of the last deploy", str(error))]
     problems = []
     for service in model.services.values() if promise is not None else ():
         for bind in service.binds:

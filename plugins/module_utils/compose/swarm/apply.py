@@ -62,7 +62,7 @@ def apply(run: Run, seen: Seen, result: Result) -> str:
         try:
             seen.cluster.remove_unused(stack, after.values())
         except OneboxError as error:
-            result.warnings.append(f"a former secret or config was not removed from the Swarm: {error}")
+            result.warnings.append(f"a previous secret or config was not removed from the Swarm: {error}")
     return failure
 
 

@@ -144,7 +144,7 @@ class Cluster:
 
     def remove_unused(self, stack: str, services: t.Iterable[SwarmService]) -> None:
         """Remove the secrets and configs of a stack that none of its services has. Their names contain their hash, so
-        each deploy with another content leaves the former one.
+        each deploy with another content leaves the previous one.
 
         Raises:
             CommandError: Docker refused one.

@@ -73,7 +73,9 @@ def _promised(stack: Stack, live: Facts, promise: Facts, verdicts: Verdicts) -> 
     deploy = f"ansible-playbook site.yml -l {verdicts.host}"
     if promise.get("error"):
         what = f"a missing service of {stack.name} would not be noticed: {one_line(str(promise['error']))}"
-        verdicts.add(Finding("promise_no_data", stack.name, what, deploy))
+        damaged = promise.get("damaged")
+        fix = f"rm {shown(damaged)}  # then {deploy}" if damaged else deploy
+        verdicts.add(Finding("promise_no_data", stack.name, what, fix))
         verdicts.unknown(("service_missing", "drift_undeclared"), stack.name)
         if not live["containers"]:
             verdicts.add(Finding("stack_absent", stack.name, f"{stack.name} has no container", deploy))

@@ -19,6 +19,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import promised
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import CheckError
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verify import Check, verify
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover import Prover
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine
@@ -57,12 +58,16 @@ def facts(stack: Stack, world: World) -> Facts:
 
 
 def promise(stack: Stack, world: World) -> Facts:
-    """The services of the last deploy's promise.
+    """The services of the last deploy's promise, or why there are none, and the path of a damaged one.
 
     Raises:
-        CheckError: the promise is damaged.
+        CheckError: the promise may not be read.
     """
-    found = promised.load(promised.place(stack.name, world, stack.state_dir))
+    path = promised.place(stack.name, world, stack.state_dir)
+    try:
+        found = promised.load(path)
+    except promised.Damaged as error:
+        return {"error": str(error), "damaged": path}
     if found is None:
         return {"error": "no deploy has promised anything yet"}
     return {"services": {name: vars(row) for name, row in found.services.items()}}
@@ -70,6 +75,8 @@ def promise(stack: Stack, world: World) -> Facts:
 
 def mounts(stack: Stack, world: World) -> Facts:
     """The proof of all mounts of the stack, one row a mount, and the data map, one row a path with data.
+
+    With a damaged promise, which :func:`promise` reports, the mounts that the containers have are still proven.
 
     Raises:
         OneboxError: the proof cannot be made.
@@ -79,6 +86,10 @@ def mounts(stack: Stack, world: World) -> Facts:
     if stack.vm != "none":
         through = Prover(Machine.of(stack.vm, stack.vm_name, environ=world.environ), world)
     path = promised.place(stack.name, world, stack.state_dir)
+    try:
+        promised.load(path)
+    except CheckError:
+        path = ""
     check = Check(project=stack.name, access=stack.access, promised=path, seconds=5.0)
     result = verify(engine, check, world=world, through=through)
     rows = [

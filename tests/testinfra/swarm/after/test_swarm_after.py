@@ -87,9 +87,10 @@ def test_host_joins_again_in_place_of_its_lost_node_and_no_token_is_shown(host, 
     subprocess.run(demote, env=environ, check=True, capture_output=True)
     eventually(lambda: nodes(host)[lost["ID"]]["Status"] == "Down")
     inventory = os.environ["MOLECULE_INVENTORY_FILE"]
-    managers = "docker" if lost["ManagerStatus"] else "swarm_managers"
+    groups = ("docker", "none") if lost["ManagerStatus"] else ("swarm_managers", "swarm_workers")
     done = subprocess.run(
-        [*("ansible-playbook", "-vvvv", "-i", inventory, "-e", f"swarm_managers={managers}")]
+        [*("ansible-playbook", "-vvvv", "-i", inventory)]
+        + ["-e", f"swarm_managers={groups[0]} swarm_workers={groups[1]}"]
         + [str(ROOT / "playbooks/swarm.yml")],
         env=environ,
         capture_output=True,
