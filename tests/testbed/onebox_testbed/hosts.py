@@ -70,6 +70,11 @@ def remove(socket: str, name: str) -> None:
         docker(socket, "rm", "-f", "-v", found)
 
 
+def shell(socket: str, name: str, script: str) -> None:
+    """Run a script on a host of this checkout. A script that fails, or a host that does not exist, is not an error."""
+    docker(socket, "exec", _container(name), "sh", "-c", script, check=False)
+
+
 def _container(name: str) -> str:
     return f"obx-{CHECKOUT}-{name}"
 
