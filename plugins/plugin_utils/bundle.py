@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import fnmatch
+import gzip
 import io
 import os
 import stat
@@ -77,7 +78,7 @@ def pack(folders: t.Sequence[Folder], excludes: t.Sequence[str]) -> str:
     """
     whole = io.BytesIO()
     with tarfile.open(
-        fileobj=whole, mode="w:gz", format=tarfile.GNU_FORMAT, encoding="utf-8", errors="surrogateescape"
+        fileobj=whole, mode="w", format=tarfile.GNU_FORMAT, encoding="utf-8", errors="surrogateescape"
     ) as archive:
         for entry in _entries(folders, excludes):
             row = tarfile.TarInfo(entry.name)
@@ -95,7 +96,8 @@ def pack(folders: t.Sequence[Folder], excludes: t.Sequence[str]) -> str:
                 raise _unreadable(entry.path, error) from error
             row.size = len(content)
             archive.addfile(row, io.BytesIO(content))
-    return base64.b64encode(whole.getvalue()).decode()
+    # Without a time of its own: the same files are the same bundle in each run.
+    return base64.b64encode(gzip.compress(whole.getvalue(), mtime=0)).decode()
 
 
 def _entries(folders: t.Sequence[Folder], excludes: t.Sequence[str]) -> t.Iterator[Entry]:

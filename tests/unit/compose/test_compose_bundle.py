@@ -92,6 +92,12 @@ def test_link_to_the_folder_is_followed_as_by_rsync(source: pathlib.Path, tmp_pa
     assert by_link == bundle.pack([Folder(f"{source}/", "files", "x")], EXCLUDES)
 
 
+def test_same_files_are_the_same_bundle_at_another_time(source: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+    first = bundle.pack([Folder(f"{source}/", "files", "x")], EXCLUDES)
+    monkeypatch.setattr("time.time", lambda: 1_000_000_000.0)
+    assert bundle.pack([Folder(f"{source}/", "files", "x")], EXCLUDES) == first
+
+
 def test_small_folder_fits_and_a_large_one_does_not(source: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
     folders = [Folder(f"{source}/", "files", "x")]
     assert bundle.fits(folders, EXCLUDES)
