@@ -218,7 +218,13 @@ class Lab:
             for name in self._made if self._frozen() else ():
                 self.cli("unpause", name, check=False)
             patience = ("-t", "0") if self.name == "podman" else ()
-            self.cli("rm", "-f", "-v", *patience, *self._made, check=False)
+            for _attempt in range(5):
+                self.cli("rm", "-f", "-v", *patience, *self._made, check=False)
+                # Podman does not remove a container that starts again at that moment.
+                if not any(self.cli("ps", "-aq", "--filter", f"name=^{name}$") for name in self._made):
+                    break
+            else:
+                raise AssertionError(f"not removed: {', '.join(self._made)}")
         for point in reversed(self._mounted):
             command("umount", "-l", point, check=False)
         self._made.clear()
