@@ -158,27 +158,6 @@ def test_port_of_another_stack_is_refused(make_lab):
 
 
 @TWO
-def test_damaged_promise_refuses_a_deploy_until_it_is_removed(lab: Lab, tmp_path: pathlib.Path):
-    lab.services["web"] = lab.service(volumes=[f"{tmp_path}:/data"])
-    lab.deploy()
-    promise = lab.root / "state" / lab.project / "promised.json"
-    promise.write_text("{")
-    with pytest.raises(BadStack, match=rf"type `rm {promise}`, and deploy") as caught:
-        lab.stack().converge()
-    assert [problem.code for problem in caught.value.problems] == ["promise_unreadable"]
-    # The plan still shows what a deploy would change.
-    lab.variables["LEVEL"] = "debug"
-    lab.services["web"]["environment"] = {"LEVEL": "${LEVEL}"}
-    lab.write()
-    assert [(row["service"], row["action"]) for row in lab.info()["plan"]] == [("web", "recreate")]
-    promise.unlink()
-    lab.deploy()
-    assert promise.read_text() != "{"
-    promise.write_text("{")
-    assert lab.stack(state="absent").converge()["changed"]
-
-
-@TWO
 def test_two_stacks_with_one_name(lab: Lab, tmp_path: pathlib.Path):
     lab.services["web"] = lab.service()
     lab.deploy()

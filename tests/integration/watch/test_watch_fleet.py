@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import time
 import typing as t
 
 import pytest
 import yaml
 from fleet import HOST_OF, HOSTS, Fleet
 from onebox_testbed import docker
+from onebox_testbed.base import wait_until
 
 # Seconds: the interval of a watch, and the work of one run.
 INTERVAL, WORK = 300.0, 60.0
@@ -70,16 +70,6 @@ def healthy(fleet: Fleet) -> dict[str, t.Any]:
     return {stack: one.get("lines") for stack, one in found.items() if not one or one["findings"] or one["pending"]}
 
 
-def until(condition: t.Callable[[], bool], seconds: float) -> bool:
-    """Whether ``condition()`` became true in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(1.0)
-    return True
-
-
 class Runs:
     """The runs of the timers after an injection."""
 
@@ -130,7 +120,7 @@ def test_enough_faults_on_enough_hosts_are_declared() -> None:
 
 
 def test_hosts_as_deployed_have_no_finding(fleet: Fleet) -> None:
-    assert until(lambda: healthy(fleet) == {}, INTERVAL), healthy(fleet)
+    assert wait_until(lambda: healthy(fleet) == {}, INTERVAL), healthy(fleet)
 
 
 @pytest.mark.parametrize("wave", FAULTS)
@@ -138,7 +128,7 @@ def test_injected_faults_are_named_with_their_commands_within_an_interval(
     fleet: Fleet, wave: str, shown: t.Callable[[str, str, str], None]
 ) -> None:
     runs = inject(fleet, FAULTS[wave])
-    assert until(runs.all_reported, INTERVAL), (
+    assert wait_until(runs.all_reported, INTERVAL), (
         runs.lacking(),
         {stack: fleet.document(stack)["lines"] for stack in HOST_OF},
     )
