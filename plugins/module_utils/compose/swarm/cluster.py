@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import typing as t
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.client import 
 # Digests of the parts of a service, from which a later run plans.
 PARTS_LABEL = "onebox.parts"
 _TIMEOUT = 300.0
+# The end of the names that the rendered stack file gives to secrets and configs.
+_HASHED = re.compile(r"_[0-9a-f]{12}$")
 
 
 @dataclass(frozen=True)
@@ -143,8 +146,9 @@ class Cluster:
         return any(row.get("NodeID") in nodes and (row.get("Status") or {}).get("State") == "running" for row in rows)
 
     def remove_unused(self, stack: str, services: t.Iterable[SwarmService]) -> None:
-        """Remove the secrets and configs of a stack that none of its services has. Their names contain their hash, so
-        each deploy with another content leaves the previous one.
+        """Remove the secrets and configs of previous deploys that no service of the stack has.
+
+        Their names end with a hash of the content. One with another name is not ours, and a Swarm returns no secret.
 
         Raises:
             CommandError: Docker refused one.
@@ -153,7 +157,8 @@ class Cluster:
         for kind, key, reference in (("secret", "Secrets", "SecretID"), ("config", "Configs", "ConfigID")):
             used = {str(row.get(reference)) for spec in specs for row in spec.get(key) or ()}
             rows = self._get(f"/{kind}s", filters=_of(stack)) or ()
-            unused = sorted(str(row["ID"]) for row in rows if str(row["ID"]) not in used)
+            ours = [str(row["ID"]) for row in rows if _HASHED.search(str((row.get("Spec") or {}).get("Name")))]
+            unused = sorted(set(ours) - used)
             if unused:
                 self.docker(kind, "rm", *unused)
 
