@@ -160,7 +160,7 @@ class _Migration:
     def recover(self) -> None:
         """Finish the half-done steps of a killed run."""
         found = []
-        for name, kind in registry.KINDS.items():
+        for name, kind in registry.all_kinds():
             found += kind.finish_import(self.context, [spec for spec in self.specs.values() if spec.kind == name])
         self.report.warnings += found
         self.report.changed = bool(found)

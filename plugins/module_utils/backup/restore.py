@@ -80,7 +80,7 @@ def _recover(context: Context) -> list[str]:
     """Finish the half-done steps of a killed restore. Returns a line for each action. Raises :class:`BackupError`."""
     done = []
     with file_errors(), guard.everything():
-        for name, kind in registry.KINDS.items():
+        for name, kind in registry.all_kinds():
             done += kind.finish_restore(context, [spec for spec in context.config.sources if spec.kind == name])
     return done
 

@@ -69,7 +69,7 @@ class SelfTest:
         largest = max((a for s in manifest.sources for a in s.artefacts), key=lambda artefact: artefact.size)
         self._stored(f"a flipped bit in {largest.path}", largest.path, _flip)
         self._stored(f"{largest.path} cut to 90 %", largest.path, self.cut)
-        for name, kind in registry.KINDS.items():
+        for name, kind in registry.all_kinds():
             if name in kinds:
                 kind.tamper(self, kinds[name])
             else:

@@ -27,7 +27,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import On
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 
 # A part of the stamp: another number replaces every installed program once.
-_LAYOUT = b"2"
+_LAYOUT = b"3"
 _MAIN = "import sys\n\nfrom {module} import main\n\nsys.exit(main())\n"
 # Ansible makes these packages, each time from another source. A program needs them empty.
 _ANSIBLE_PACKAGES = "ansible_collections.onebox.stack.plugins.module_utils"
@@ -65,9 +65,10 @@ def build(main_module: str, interpreter: str) -> bytes:
         for path in sorted(sources):
             data = sources[path].encode()
             stamp.update(path.encode() + b"\0" + data + b"\0")
-            _add(archive, path, data)
+            _add(archive, path, data, zipfile.ZIP_DEFLATED)
             if path != "__main__.py":
-                _add(archive, path + "c", _byte_code(path, data))
+                # Python reads it twice at each start.
+                _add(archive, path + "c", _byte_code(path, data), zipfile.ZIP_STORED)
         archive.comment = stamp.hexdigest().encode()
     return first + out.getvalue()
 
@@ -99,9 +100,9 @@ def install(path: str, main_module: str, interpreter: str, *, check: bool) -> bo
     return files.write_if_changed(path, data, _MODE, durable=True, check=check)
 
 
-def _add(archive: zipfile.ZipFile, path: str, data: bytes) -> None:
+def _add(archive: zipfile.ZipFile, path: str, data: bytes, compression: int) -> None:
     info = zipfile.ZipInfo(path, _DATE)
-    info.compress_type = zipfile.ZIP_DEFLATED
+    info.compress_type = compression
     info.external_attr = 0o644 << 16
     archive.writestr(info, data)
 
