@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from ansible_collections.onebox.stack.plugins.module_utils.compose.portability.rendering import by_digest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.render import parts
 from ansible_collections.onebox.stack.plugins.module_utils.compose.render.parts import RenderError, Stack
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.render import NAME, render
@@ -151,3 +152,17 @@ def test_memory_file_systems_become_mounts():
         {"type": "tmpfs", "target": "/scratch", "tmpfs": {"size": 1 << 20}},
         {"type": "tmpfs", "target": "/dev/shm", "tmpfs": {"size": 128 << 20}},
     ]
+
+
+@pytest.mark.parametrize(
+    ("image", "listed"),
+    [
+        ("docker.io/library/redis:7", "redis"),
+        ("redis:7", "docker.io/library/redis"),
+        ("docker.io/prom/prometheus:v2", "prom/prometheus"),
+        ("localhost:5000/redis:7", "localhost:5000/redis"),
+    ],
+)
+def test_image_of_a_registry_has_its_digest_in_either_spelling(image: str, listed: str):
+    assert by_digest({image: {"RepoDigests": [f"{listed}@sha256:aa"]}}) == {image: f"{image}@sha256:aa"}
+    assert by_digest({image: {"RepoDigests": ["another/redis@sha256:aa"]}}) == {}

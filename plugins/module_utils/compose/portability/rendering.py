@@ -76,8 +76,8 @@ def by_digest(known: images.Images) -> dict[str, str]:
     """
     found = {}
     for image, body in known.items():
-        name = _repository(image)
-        same = [row for row in (body or {}).get("RepoDigests") or () if _same(str(row).partition("@")[0], name)]
+        name = _full(_repository(image))
+        same = [row for row in (body or {}).get("RepoDigests") or () if _full(str(row).partition("@")[0]) == name]
         if same and "@" not in image:
             found[image] = f"{image}@{str(same[0]).partition('@')[2]}"
     return found
@@ -88,9 +88,11 @@ def _repository(image: str) -> str:
     return f"{folder}/{last.partition(':')[0]}" if folder else last.partition(":")[0]
 
 
-def _same(full: str, name: str) -> bool:
-    # Podman prints docker.io/library/NAME for NAME.
-    return full in (name, f"docker.io/{name}", f"docker.io/library/{name}")
+def _full(name: str) -> str:
+    # Podman prints docker.io/library/NAME for NAME, and Docker prints NAME for docker.io/library/NAME.
+    for prefix in ("docker.io/", "library/"):
+        name = name[len(prefix) :] if name.startswith(prefix) else name
+    return name
 
 
 def _contents(model: Model) -> dict[str, bytes]:
