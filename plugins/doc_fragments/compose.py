@@ -45,7 +45,8 @@ options:
         manages, from the same compose files. The compose tool must be on this host too, because it reads the files.
       - Services with data stay on this host. A host that does not have the data refuses the deploy. O(adopt) accepts it
         after the data was restored here.
-      - An image that no registry has must be on each node. O(ignore:state=stopped) does not exist for a Swarm.
+      - Images of C(build) are built on this host. The role P(onebox.stack.compose_stack#role) sends images that no
+        registry has to the other nodes. O(ignore:state=stopped) does not exist for a Swarm.
     type: str
     choices: [host, swarm]
     default: host

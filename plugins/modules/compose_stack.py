@@ -59,6 +59,23 @@ options:
       - Number of releases to keep. A release is the files and images of a healthy deploy.
     type: int
     default: 3
+  hold_for_images:
+    description:
+      - With O(target=swarm), end before the deploy if other nodes may need an image that no registry has. The images
+        are on this host then, and RV(held) is true. The role P(onebox.stack.compose_stack#role) sends them and runs the
+        module again.
+    type: bool
+    default: false
+    version_added: 0.2.0
+  rejection:
+    description:
+      - Why the deployed version is wrong, found by a check outside of this module. Needs O(target=swarm) and
+        O(state=rolled_back).
+      - The version is no longer kept as a release, and O(rollback) decides whether the release before it is restored.
+        The module fails with this text and how the rollback ended.
+    type: str
+    default: ""
+    version_added: 0.2.0
   revision:
     description:
       - Revision of the source, recorded in the history.
@@ -334,6 +351,28 @@ data_written:
   returned: always
   type: list
   elements: dict
+held:
+  description: Whether the run ended before the deploy, see O(hold_for_images).
+  returned: if it did
+  type: bool
+released:
+  description: Whether the run kept the stack as a new release.
+  returned: if O(target) is V(swarm) and the deploy succeeded
+  type: bool
+node_images:
+  description:
+    - Images that no registry has, and that other nodes of the Swarm need, with C(reference) and C(id).
+  returned: if O(target) is V(swarm)
+  type: list
+  elements: dict
+  sample:
+    - reference: localhost/onebox/observer/web:2b66fd261ee5
+      id: sha256:2b66fd261ee5c6cfc8de7fa466bab600bcfe4f69a3a2f0a1d3c3f1a9d5e6c7b8
+node_images_kept:
+  description: Names of this kind that the stack or one of its releases needs. All others of the stack can be removed.
+  returned: if O(target) is V(swarm)
+  type: list
+  elements: str
 rolled_back:
   description: Whether an earlier release was restored and is healthy.
   returned: always

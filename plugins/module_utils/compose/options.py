@@ -37,6 +37,8 @@ def request_of(params: t.Mapping[str, t.Any], world: World) -> Request:
             f"name: {params['name']!r} is not a name for a stack. Use lower-case letters, digits, '_', '.' and '-'. "
             "Begin with a letter or a digit."
         )
+    if params.get("rejection") and (params["target"], params["state"]) != ("swarm", "rolled_back"):
+        raise ComposeError("rejection: needs target=swarm and state=rolled_back.")
     default_state = "/var/lib/onebox" if world.is_root else os.path.join(world.home, ".local/state/onebox")
     plain = {each.name for each in dataclasses.fields(Request)}
     given: dict[str, t.Any] = {

@@ -71,6 +71,8 @@ DEPLOY: dict[str, dict[str, t.Any]] = {
     "boot": {"type": "bool", "default": False},
     "rollback": {"type": "bool", "default": True},
     "keep": {"type": "int", "default": 3},
+    "hold_for_images": {"type": "bool", "default": False},
+    "rejection": {"type": "str", "default": ""},
     "revision": {"type": "str", "default": ""},
     "force": {"type": "bool", "default": False},
     "freeze": {
@@ -140,6 +142,8 @@ class Request:
     boot: bool = False
     rollback: bool = True
     keep: int = 3
+    hold_for_images: bool = False
+    rejection: str = ""
     revision: str = ""
     freeze: tuple[t.Mapping[str, t.Any], ...] = ()
     force: bool = False

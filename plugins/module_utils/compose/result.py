@@ -51,6 +51,10 @@ class Result:
     actions: list[dict[str, str]] | None = None
     boot: dict[str, t.Any] | None = None
     rollback_reason: str | None = None
+    held: bool | None = None
+    released: bool | None = None
+    node_images: list[dict[str, str]] | None = None
+    node_images_kept: list[str] | None = None
     history_file: str | None = None
     problems: list[dict[str, t.Any]] | None = None
     needs: list[dict[str, str]] | None = None

@@ -7,12 +7,13 @@ import pathlib
 import re
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
+from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from compose_lab import Lab
 from swarm_lab import swarm
 
 SWARM = {"target": "swarm", "engine": "docker"}
 HEALTHY = {"test": ["CMD", "test", "-e", "/tmp/ok"], "interval": "1s", "retries": 2}
+IMAGE = "{{.Spec.TaskTemplate.ContainerSpec.Image}}"
 WRITER = "touch /tmp/ok; while :; do date >/data/beat; sleep 1; done"
 
 
@@ -172,3 +173,141 @@ def test_host_without_a_swarm_is_refused(make_lab, docker28_engine):
     with pytest.raises(BadStack, match="this host does not manage a Swarm"):
         lab.stack(**SWARM).converge()
     assert not pathlib.Path(lab.root / "state" / lab.project / "compose.json").exists()
+
+
+def _image(lab: Lab, service: str) -> str:
+    done = lab.nodes.docker("service", "inspect", "--format", IMAGE, f"{lab.project}_{service}")
+    return done.stdout.strip()
+
+
+def _named(lab: Lab) -> set[str]:
+    """The names of the stack's images for all nodes, without those of releases."""
+    words = ("--filter", f"reference=localhost/onebox/{lab.project}/*", "--format", "{{.Repository}}:{{.Tag}}")
+    return {name for name in lab.nodes.docker("image", "ls", *words).stdout.split() if ":good-" not in name}
+
+
+@pytest.fixture
+def built(lab: Lab) -> Lab:
+    """The stack with a service whose image no registry has."""
+    context = lab.folder / "ctx"
+    context.mkdir()
+    (context / "Dockerfile").write_text(f"FROM {lab.backend.image}\nCOPY page /page\n")
+    (context / "page").write_text("first")
+    command = ["sh", "-c", "touch /tmp/ok; sleep 1000"]
+    build = {"context": "./ctx", "network": "none"}
+    lab.services = {
+        "api": {**lab.service(), "image": f"localhost/{lab.project}-api:latest", "build": build, "command": command}
+    }
+    lab.top = {}
+    return lab
+
+
+def test_image_of_the_compose_file_is_built_and_replaced_when_its_context_changes(built: Lab):
+    lab = built
+    assert lab.plan(**SWARM) == {"api": ("rebuild", ("missing",))}
+    first = lab.deploy(**SWARM, keep=1)
+    (image,) = first["node_images"]
+    assert image["reference"].startswith(f"localhost/onebox/{lab.project}/{lab.project}-api:")
+    assert image["reference"].endswith(image["id"][7:19])
+    assert _image(lab, "api") == image["reference"]
+    assert _exec(lab, "api", "cat", "/page") == "first"
+
+    again = lab.deploy(**SWARM, keep=1)
+    assert not again["changed"]
+    assert again["node_images"] == [image]
+
+    (lab.folder / "ctx" / "page").write_text("second")
+    assert lab.plan(**SWARM) == {"api": ("rebuild", ("build_context_changed",))}
+    changed = lab.deploy(**SWARM, keep=2)
+    assert _exec(lab, "api", "cat", "/page") == "second"
+    # The earlier release can be restored on all nodes.
+    assert set(changed["node_images_kept"]) == _named(lab) == {image["reference"], _image(lab, "api")}
+
+    back = lab.stack(**SWARM, state="rolled_back").converge()
+    assert not back.get("failed"), back.get("msg")
+    assert _image(lab, "api") == image["reference"]
+    assert _exec(lab, "api", "cat", "/page") == "first"
+
+    (lab.folder / "ctx" / "page").write_text("third")
+    lab.deploy(**SWARM, keep=1)
+    assert _named(lab) == {_image(lab, "api")}
+    lab.stack(**SWARM, state="absent").converge()
+    assert _named(lab) == set()
+
+
+def test_deploy_waits_for_the_images_of_other_nodes(built: Lab):
+    lab = built
+    # It uses the image that the other service builds.
+    lab.services["beat"] = {**lab.service(), "image": lab.services["api"]["image"]}
+    lab.write()
+    held = lab.stack(**SWARM, hold_for_images=True).converge()
+    assert held["held"]
+    assert _named(lab) == {row["reference"] for row in held["node_images"]}
+    assert lab.nodes.docker("service", "ls", "-q").stdout == ""
+    assert lab.deploy(**SWARM)["changed"]
+    # Nothing changes, so the deploy does not wait.
+    again = lab.deploy(**SWARM, hold_for_images=True)
+    assert ("held" in again, again["changed"]) == (False, False)
+
+    (lab.folder / "ctx" / "page").write_text("second")
+    held = lab.stack(**SWARM, hold_for_images=True).converge()
+    assert held["held"]
+    assert _image(lab, "api") == again["node_images"][0]["reference"]
+    lab.deploy(**SWARM)
+    held = lab.stack(**SWARM, state="rolled_back", hold_for_images=True).converge()
+    assert (held["held"], held["node_images"]) == (True, again["node_images"])
+    assert _exec(lab, "api", "cat", "/page") == "second"
+
+
+def test_image_of_a_service_on_this_node_is_not_for_other_nodes(built: Lab):
+    lab = built
+    lab.services["api"]["volumes"] = ["data:/data"]
+    lab.top = {"volumes": {"data": {}}}
+    lab.write()
+    result = lab.deploy(**SWARM, hold_for_images=True)
+    assert result["node_images"] == []
+    assert result["node_images_kept"] == [_image(lab, "api")]
+
+
+def test_failed_build_leaves_the_stack(built: Lab):
+    lab = built
+    lab.deploy(**SWARM)
+    before = _tasks(lab, "api")
+    (lab.folder / "ctx" / "Dockerfile").write_text(f"FROM {lab.backend.image}\nCOPY missing /page\n")
+    with pytest.raises(ComposeError, match="was not touched: .*build api"):
+        lab.stack(**SWARM).converge()
+    assert _tasks(lab, "api") == before
+
+
+def test_rejected_version_is_replaced_by_the_release_before_it(lab: Lab):
+    good = lab.deploy(**SWARM)
+    assert good["released"]
+    assert not lab.deploy(**SWARM)["released"]
+    lab.variables["LEVEL"] = "debug"
+    lab.services["added"] = lab.service(restart="always")
+    assert lab.deploy(**SWARM)["released"]
+    result = lab.stack(**SWARM, state="rolled_back", rejection="the mount on b is wrong").converge()
+    assert result["failed"]
+    assert result["rolled_back"]
+    expected = r"the mount on b is wrong\nThe stack was rolled back to the release of \S+, and is healthy again\."
+    assert re.fullmatch(expected, result["msg"])
+    assert result["last_good"]["number"] == good["last_good"]["number"]
+    assert {row["service"] for row in result["health"]} == {"db", "web"}
+    assert _exec(lab, "web", "sh", "-c", "echo $LEVEL") == "info"
+    names = lab.nodes.docker("service", "ls", "--format", "{{.Name}}").stdout.split()
+    assert f"{lab.project}_added" not in names
+    with pytest.raises(ComposeError, match="no earlier release to roll back to"):
+        lab.stack(**SWARM, state="rolled_back").converge()
+
+
+@pytest.mark.parametrize(
+    ("rollback", "reason"), [(True, "has no earlier release"), (False, "compose_stack_rollback is false")]
+)
+def test_rejected_version_that_stays_is_not_a_release(lab: Lab, rollback: bool, reason: str):
+    lab.deploy(**SWARM)
+    result = lab.stack(**SWARM, state="rolled_back", rejection="wrong mount", rollback=rollback).converge()
+    assert (result["failed"], result["rolled_back"], result["last_good"]) == (True, False, {})
+    assert result["msg"].startswith("wrong mount\n")
+    assert reason in result["msg"]
+    assert _exec(lab, "web", "sh", "-c", "echo $LEVEL") == "info"
+    assert lab.deploy(**SWARM)["released"]

@@ -58,7 +58,7 @@ def test_same_stack_is_kept():
     ("changes", "more", "reason"),
     [
         ({"image": "web:2"}, {}, "image_changed"),
-        ({}, {"known": {"web:1": {"Id": "sha256:other"}}}, "image_changed"),
+        ({}, {"digests": {"web:1": "localhost/onebox/shop/web:0123456789ab"}}, "image_changed"),
         ({}, {"digests": {"web:1": "web@sha256:aa"}}, "image_changed"),
         ({"environment": {"LEVEL": "debug"}}, {}, "env_changed"),
         ({}, {"secret": b"second"}, "secret_changed"),
@@ -97,6 +97,13 @@ def test_change_by_others_is_found_by_the_recorded_specification():
     assert plan(made, there, {"web": there["web"].digest}, remove_orphans=False)[1] == []
     (row,), drifted = plan(made, there, {"web": "another"}, remove_orphans=False)
     assert (row.action, drifted) == ("recreate", ["web"])
+
+
+def test_labels_of_an_image_that_compose_built_are_emptied():
+    labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web", "maintainer": "us"}
+    made = wanted({"labels": {"own": "1"}}, known={"web:1": {"Id": "sha256:aa", "Config": {"Labels": labels}}})
+    body = yaml.safe_load(made.files[0].content)["services"]["web"]
+    assert body["labels"] == {"com.docker.compose.project": "", "com.docker.compose.service": "", "own": "1"}
 
 
 def test_data_is_pinned_to_the_id_of_the_node():

@@ -35,7 +35,8 @@ FACTS = (
         DROP,
         REFUSE,
         "Swarm does not build images. A node that does not have the image cannot start the service.",
-        "Set image to a name in a registry. Then run docker compose build and docker compose push.",
+        "Set image to a name in a registry. Then run docker compose build and docker compose push. A deploy with "
+        "compose_stack_target=swarm builds the image and sends it to the nodes.",
         _IGNORED,
     ),
     _fact(

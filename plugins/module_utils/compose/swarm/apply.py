@@ -134,5 +134,7 @@ def _remember(run: Run, seen: Seen, after: t.Mapping[str, SwarmService]) -> None
             "project_dir": run.request.project_dir,
             "engine": "docker",
             SPECS: {name: each.digest for name, each in after.items()},
+            "builds": seen.base.facts.memory.as_dict()["builds"],
+            "cache": seen.base.cache,
         },
     )

@@ -21,6 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.run import Ru
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import releases
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import Release
+from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import local_images
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.apply import apply, remove_services
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.seen import Seen, describe, problems, see
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
@@ -80,7 +81,11 @@ class SwarmDeploy:
             OneboxError: the stack must not be deployed. Nothing was changed.
         """
         with staged(self._request) as staging:
-            seen, result, failure, judged = self._take_in(staging)
+            seen, incoming = self._prepare(staging)
+            held = self._held(seen)
+            if held is not None:
+                return held
+            result, failure, judged = self._take_in(staging, seen, incoming)
         if failure:
             return self._run.finish(result, seen.rows, failure)
         failure = apply(self._run, seen, result)
@@ -90,17 +95,36 @@ class SwarmDeploy:
             failure = self._keep(seen, result, judged)
         return self._run.finish(result, seen.rows, failure)
 
-    def _take_in(self, staging: Staging) -> tuple[Seen, Result, str, dict[str, str]]:
-        """Check the staged files, then move them in."""
-        run = self._run
+    def _prepare(self, staging: Staging) -> tuple[Seen, Incoming]:
+        """Check the staged files, and have all images on this host."""
         seen, incoming = self._check(staging)
-        if self._pull(seen):
+        pulled = self._pull(seen)
+        if local_images.build(self._run, seen) or pulled:
             seen, incoming = self._check(staging)
+        local_images.tag(self._run, seen)
+        return seen, incoming
+
+    def _held(self, seen: Seen) -> Result | None:
+        """The result of a run that ends before the deploy, so that the other nodes get their images first."""
+        if not self._request.hold_for_images:
+            return None
+        result = self._run.inspector.result(seen.base)
+        describe(self._run, seen, result)
+        local_images.describe(self._run, seen, result)
+        if not local_images.must_be_sent(seen, result):
+            return None
+        result.held, result.changed = True, True
+        return result
+
+    def _take_in(self, staging: Staging, seen: Seen, incoming: Incoming) -> tuple[Result, str, dict[str, str]]:
+        """Move the checked files in."""
+        run = self._run
         source = seen.base.source
         items = staging.main.target.items if staging.main else None
         judged = releases.digests(source, seen.base.model, items)
         result = run.inspector.result(seen.base)
         describe(run, seen, result)
+        local_images.describe(run, seen, result)
         incoming.describe(result)
         failure = ""
         try:
@@ -108,7 +132,7 @@ class SwarmDeploy:
                 incoming.move_in(run.world, result)
         except move_in.PartlyWritten as error:
             failure = f"stack {self._request.name}: {error}"
-        return seen, result, failure, judged
+        return result, failure, judged
 
     def _check(self, staging: Staging) -> tuple[Seen, Incoming]:
         seen = see(self._run, staging)
@@ -126,10 +150,12 @@ class SwarmDeploy:
             ComposeError: an image cannot be pulled.
         """
         pull.Pull(self._run, seen.base).run()
+        services = seen.base.model.services
+        built = {service.image for service in services.values() if service.build is not None}
         missing = {
             service.image: name
-            for name, service in seen.base.model.services.items()
-            if seen.base.facts.images.get(service.image) is None
+            for name, service in services.items()
+            if seen.base.facts.images.get(service.image) is None and service.image not in built
         }
         for image, name in missing.items():
             try:
@@ -137,7 +163,7 @@ class SwarmDeploy:
             except process.CommandError as error:
                 raise ComposeError(
                     f"stack {self._request.name} was not touched: service {name}: {error}. Push {image} to a registry "
-                    "that all nodes reach, or load it on each node."
+                    "that all nodes reach, or load it on this host."
                 ) from error
         return bool(missing) or self._request.pull != "missing"
 
@@ -152,7 +178,11 @@ class SwarmDeploy:
             )
             release.images.update(_images(seen, release.number))
             tagger = Tagger(base.engine, run.world)
-            result.last_good = run.releases.commit(release, self._request.project_dir, tagger, self._request.keep).brief
+            kept = run.releases.commit(release, self._request.project_dir, tagger, self._request.keep)
+            result.last_good, result.released = kept.brief, kept is release
+            if result.changed:
+                local_images.describe(run, seen, result)
+                local_images.prune(run, seen.cluster, result)
         except releases.FilesDiffer as error:
             result.warnings.append(str(error))
         except OneboxError as error:
@@ -187,14 +217,13 @@ class Back:
         """Restore the newest release after a failed deploy. Returns the failure, and how the rollback ended."""
         known = self._run.releases.sets()
         if not known:
-            return f"{failure}\nThe stack has no earlier release, so it stays as it is. Fix it and deploy again."
+            return _no_release(failure)
         result.rollback_reason = failure
         with self._run.inspector.timings.step("rollback"):
             worse = self._attempt(known[-1], result, judged, failed.live)
-        if worse:
-            return f"{failure}\nRolling back to the release of {known[-1].at} also failed: {worse}"
-        result.rolled_back, result.last_good = True, known[-1].brief
-        return f"{failure}\nThe stack was rolled back to the release of {known[-1].at}, and is healthy again."
+        if not worse:
+            result.rolled_back, result.last_good = True, known[-1].brief
+        return _ending(failure, known[-1], worse)
 
     def preview(self) -> Result:
         """The release that a run would restore.
@@ -211,28 +240,68 @@ class Back:
         Raises:
             ComposeError, EngineError: nothing was changed.
         """
+        if self._request.rejection:
+            return self._reject()
         target, later, declared = self._target()
         self._run.refuse_in_freeze(["all services (rollback)"])
         result = Result(self._request.name)
+        engine = find_engine(self._request, self._run.world)
+        local_images.tag_release(self._run, engine, target, result)
+        if self._request.hold_for_images and result.node_images:
+            result.held, result.last_good = True, target.brief
+            return result
         failure = self._attempt(target, result, declared, None)
         result.rolled_back = not failure
         if not failure:
             result.last_good = target.brief
-            engine = find_engine(self._request, self._run.world)
             self._run.releases.forget(later, Tagger(engine, self._run.world))
         return self._run.finish(result, self._rows, failure)
 
+    def _reject(self) -> Result:
+        """Keep the deployed version no longer as a release, because a check on another node failed, and restore the one
+        before it.
+        """
+        why = self._request.rejection
+        result = Result(self._request.name, changed=True, rollback_reason=why)
+        try:
+            failure = self._without(why, result)
+        except OneboxError as error:
+            failure = f"{why}\nThe stack was not rolled back: {error}"
+        return self._run.finish(result, self._rows, failure)
+
+    def _without(self, why: str, result: Result) -> str:
+        run, seen = self._run, see(self._run)
+        declared, earlier, later = self._compared(seen)
+        run.releases.forget(later, Tagger(find_engine(self._request, run.world), run.world))
+        result.last_good = earlier[-1].brief if earlier else {}
+        if not self._request.rollback:
+            return f"{why}\nThe stack stays as it is, because compose_stack_rollback is false. Fix it and deploy again."
+        if not earlier:
+            return _no_release(why)
+        with run.inspector.timings.step("rollback"):
+            # Services that only the rejected version has are removed.
+            before = set(seen.live) - set(seen.wanted.parts)
+            worse = self._attempt(earlier[-1], result, declared, before)
+        result.rolled_back = not worse
+        return _ending(why, earlier[-1], worse)
+
     def _target(self) -> tuple[Release, list[Release], dict[str, str]]:
-        seen = see(self._run)
+        declared, earlier, later = self._compared(see(self._run))
+        if not earlier:
+            raise ComposeError(
+                f"stack {self._request.name} has no earlier release to roll back to. Deploy the wanted version instead."
+            )
+        return earlier[-1], later, declared
+
+    def _compared(self, seen: Seen) -> tuple[dict[str, str], list[Release], list[Release]]:
+        """The deployed files, the releases up to the newest that differs from the stack, and those after it."""
         known = self._run.releases.sets()
         declared = self._run.releases.digests(seen.base.source, seen.base.model)
         images = {name: row["id"] for name, row in _images(seen, 0).items()}
-        for release in reversed(known):
-            if release.files != declared or {name: row["id"] for name, row in release.images.items()} != images:
-                return release, [each for each in known if each.number > release.number], declared
-        raise ComposeError(
-            f"stack {self._request.name} has no earlier release to roll back to. Deploy the wanted version instead."
-        )
+        count = len(known)
+        while count and known[count - 1].files == declared and _ids(known[count - 1]) == images:
+            count -= 1
+        return declared, known[:count], known[count:]
 
     def _attempt(
         self,
@@ -264,6 +333,22 @@ class Back:
             else:
                 added = set(seen.live) - set(before) - set(seen.wanted.parts)
                 remove_services(seen, request.name, sorted(added))
+            local_images.tag(self._run, seen)
             return apply(self._run, seen, result)
         except OneboxError as error:
             return str(error)
+
+
+def _ids(release: Release) -> dict[str, str]:
+    return {name: row["id"] for name, row in release.images.items()}
+
+
+def _no_release(failure: str) -> str:
+    return f"{failure}\nThe stack has no earlier release, so it stays as it is. Fix it and deploy again."
+
+
+def _ending(failure: str, release: Release, worse: str) -> str:
+    """A failure, and how the rollback to a release ended."""
+    if worse:
+        return f"{failure}\nRolling back to the release of {release.at} also failed: {worse}"
+    return f"{failure}\nThe stack was rolled back to the release of {release.at}, and is healthy again."

@@ -15,6 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.result import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.run import Run
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
+from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import local_images
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.cluster import Cluster
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.seen import not_managed
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import promised
@@ -75,6 +76,7 @@ class SwarmRemoval:
         result.changed = result.changed or bool(result.files)
         if not check:
             run.releases.forget(run.releases.sets(), Tagger(engine, run.world))
+            local_images.prune(run, cluster, result)
             state_file.forget(request.state_folder)
             promised.keep_memory(os.path.join(request.state_folder, promised.NAME))
         return result

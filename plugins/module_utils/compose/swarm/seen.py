@@ -22,6 +22,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.render.parts 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.result import Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.run import Run
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
+from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import image_names
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import wanted as wanting
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.cluster import Cluster, SwarmService
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
@@ -40,6 +41,7 @@ class Seen:
         live: its services in the Swarm.
         wanted: its services as they must be.
         notes: warnings.
+        local: image as it is declared -> its name on all nodes, for images that no registry has.
     """
 
     base: Inspection
@@ -48,6 +50,7 @@ class Seen:
     wanted: wanting.Wanted
     rows: list[planning.Row]
     notes: list[str]
+    local: t.Mapping[str, image_names.Named]
 
 
 def see(run: Run, staging: Staging | None = None) -> Seen:
@@ -61,7 +64,7 @@ def see(run: Run, staging: Staging | None = None) -> Seen:
         ComposeError, EngineError: the stack cannot be inspected.
     """
     request = run.request
-    base = run.inspector.inspect(judge_builds=False, staging=staging)
+    base = run.inspector.inspect(judge_builds=staging is not None, staging=staging)
     if base.engine is None:
         raise AssertionError("a stack without an engine is only inspected in check mode")
     cluster = Cluster(base.engine, run.world)
@@ -71,20 +74,28 @@ def see(run: Run, staging: Staging | None = None) -> Seen:
     if base.model.problems:
         raise BadStack(request.name, list(base.model.problems))
     texts = texts_of(base.source.files)
+    declared = {service.image for service in base.model.services.values()}
+    images = {name: body for name, body in base.facts.images.items() if name in declared}
+    local = image_names.names(request.name, images)
     stack = Stack(
         base.model,
         texts,
-        by_digest(dict(base.facts.images)),
+        {**by_digest(images), **{image: named.reference for image, named in local.items()}},
         _contents(base),
         {},
         cluster.hostname,
         (),
         cluster.node_id,
     )
-    wanted = wanting.want(stack, dict(base.facts.images))
+    wanted = wanting.want(stack, images)
     live = cluster.services(request.name)
     specs = state_file.load(request.state_folder).get(SPECS) or {}
     rows, drifted = wanting.plan(wanted, live, specs, remove_orphans=request.remove_orphans)
+    builds = {row.service: row.reasons for row in base.rows if row.action == planning.REBUILD}
+    for row in rows:
+        if row.service in builds:
+            changed = "build_context_changed"
+            row.raise_to(planning.REBUILD, changed if changed in builds[row.service] else "missing")
     notes = [
         f"service {name} was changed by others after the last deploy, for example with docker service update. A deploy "
         "restores it."
@@ -96,7 +107,7 @@ def see(run: Run, staging: Staging | None = None) -> Seen:
         f"{each.fact.way_out}"
         for each in dropped
     ]
-    return Seen(base, cluster, live, wanted, rows, notes)
+    return Seen(base, cluster, live, wanted, rows, notes, local)
 
 
 def not_managed(cluster: Cluster) -> Problem | None:
@@ -119,7 +130,8 @@ def problems(run: Run, seen: Seen) -> list[Problem]:
     found += [
         Problem("not_in_swarm", each.where, f"{each.fact.name}: {each.fact.happens} {each.fact.way_out}")
         for each in assess(base.model, texts, ("swarm",)).findings
-        if each.fact.remains == REFUSE
+        # The deploy builds the images, and the role sends them to the nodes.
+        if each.fact.remains == REFUSE and each.fact.name != "build"
     ]
     if base.facts.containers:
         names = ", ".join(row.name for row in base.facts.containers)

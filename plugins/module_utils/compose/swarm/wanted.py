@@ -16,8 +16,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.render.parts 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import render
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.cluster import PARTS_LABEL, SwarmService
 
-# Label of containers whose image no registry has, so that another image of the same name replaces them.
-IMAGE_LABEL = "onebox.image"
+_COMPOSE_LABELS = "com.docker.compose."
 _SETTINGS = "settings"
 _REASONS = {
     "image": "image_changed",
@@ -62,18 +61,17 @@ def want(stack: Stack, known: Images) -> Wanted:
     texts = {each.path: each.content for each in files}
     parts, environment, pins = {}, {}, {}
     for name, body in document["services"].items():
-        image = stack.model.services[name].image
-        if image not in stack.digests:
-            identity = str((known.get(image) or {}).get("Id") or "")
-            body["labels"] = {**_mapping(body.get("labels")), IMAGE_LABEL: identity}
+        labels = {**_of_compose(known.get(stack.model.services[name].image)), **_mapping(body.get("labels"))}
+        if labels:
+            body["labels"] = labels
         kept = "".join(texts.get(path[2:], "") for path in body.get("env_file") or ())
         parts[name] = _parts(document, body, kept)
         environment[name] = {**body.get("environment", {}), **_variables(kept)}
         section = body.setdefault("deploy", {})
         constraints = (section.get("placement") or {}).get("constraints") or ()
         pins[name] = [row.partition("==")[2].strip() for row in constraints if row.startswith("node.")]
-        labels = {**_mapping(section.get("labels")), PARTS_LABEL: json.dumps(parts[name], sort_keys=True)}
-        section["labels"] = labels
+        parts_label = {PARTS_LABEL: json.dumps(parts[name], sort_keys=True)}
+        section["labels"] = {**_mapping(section.get("labels")), **parts_label}
     images = {name: str(body["image"]) for name, body in document["services"].items()}
     main = File(render.NAME, render.dump(stack, document))
     return Wanted((main, *files), parts, environment, images, pins)
@@ -125,7 +123,7 @@ def _diff(part: str, wanted: Wanted, found: SwarmService) -> dict[str, dict[str,
 
 def _parts(document: t.Mapping[str, t.Any], body: t.Mapping[str, t.Any], kept: str) -> dict[str, str]:
     values: dict[str, t.Any] = {
-        "image": [body["image"], _mapping(body.get("labels")).get(IMAGE_LABEL)],
+        "image": body["image"],
         "environment": [body.get("environment"), kept],
     }
     for kind in ("secrets", "configs"):
@@ -135,6 +133,12 @@ def _parts(document: t.Mapping[str, t.Any], body: t.Mapping[str, t.Any], kept: s
         values[key] = [body.get(key), document.get(key) if key != "ports" else None]
     values[_SETTINGS] = {key: value for key, value in body.items() if key not in values and key != "env_file"}
     return {key: _digest(value) for key, value in values.items()}
+
+
+def _of_compose(image: t.Mapping[str, t.Any] | None) -> dict[str, str]:
+    """Labels that empty those of an image that docker compose built. Its containers would count as those of compose."""
+    labels = ((image or {}).get("Config") or {}).get("Labels") or {}
+    return {name: "" for name in sorted(labels) if name.startswith(_COMPOSE_LABELS)}
 
 
 def _digest(value: t.Any) -> str:
