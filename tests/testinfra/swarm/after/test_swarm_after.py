@@ -59,6 +59,17 @@ def test_data_is_on_its_host_and_services_without_data_run(host, first, eventual
     assert me in constraint
 
 
+def test_image_that_one_host_built_is_on_all_hosts(host):
+    listed = "docker image ls --no-trunc --format '{{.Tag}} {{.ID}}' localhost/onebox/observer/observer-web"
+    found = [line.split() for line in host.check_output(listed).splitlines()]
+    assert found
+    assert [tag for tag, identity in found if identity[7:19] != tag] == []
+    # The compose file's own name is only on the host with the data.
+    built = host.run("docker image inspect observer-web").rc == 0
+    assert built == ("data" in host.ansible.get_variables()["group_names"])
+    assert not host.run("ls -d /var/tmp/*.onebox*").stdout
+
+
 def test_secret_is_only_readable_by_its_service(host, first):
     container = host.check_output("docker ps -q --filter label=com.docker.swarm.service.name=observer_collector")
     assert host.check_output("docker exec %s cat /run/secrets/password", container) == SECRET
