@@ -17,8 +17,8 @@ import urllib.parse
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.engine import socket_http
-from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS, Container, parse_inspect
+from ansible_collections.onebox.stack.plugins.module_utils.engine import membership, socket_http
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, parse_inspect
 from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import (
     Network,
     Volume,
@@ -49,7 +49,7 @@ class Engine:
         """Inspected containers, also stopped ones, sorted by name.
 
         Args:
-            project: only those of this compose project.
+            project: only those of this compose project or stack on a Swarm.
             names: only these names or ids; a missing one is :class:`NotFound`.
         """
         raise NotImplementedError
@@ -200,11 +200,11 @@ class SocketEngine(Engine):
         if project is None:
             return self.get("/containers/json", **query)
         rows: dict[str, dict[str, t.Any]] = {}
-        # Filters of one key are AND-ed by Docker, so the two label families are two questions; Docker knows one only.
-        labels = PROJECT_LABELS if self.name == "podman" else PROJECT_LABELS[:1]
-        for label in labels:
-            filters = json.dumps({"label": [f"{label}={project}"]})
-            for row in self.get("/containers/json", filters=filters, **query):
+        # Filters of one key are AND-ed by Docker, so the two label families are two questions.
+        filters = [json.dumps({"label": [f"{each}={project}"]}) for each in membership.project_labels(self.name)]
+        paths = ["/containers/json?" + urllib.parse.urlencode({"filters": each, **query}) for each in filters]
+        for path, answer in zip(paths, self._ask(paths)):
+            for row in json.loads(self._body(path, answer)):
                 rows[row["Id"]] = row
         return list(rows.values())
 
@@ -309,7 +309,7 @@ class PodmanCli(Engine):
         if project is None:
             return self._call(*words).split()
         ids: list[str] = []
-        for label in PROJECT_LABELS:
+        for label in membership.project_labels(self.name):
             ids += self._call(*words, "--filter", f"label={label}={project}").split()
             if ids:  # podman-compose sets both families; an old one only its own
                 break

@@ -12,9 +12,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-# podman-compose sets Docker's labels too, except on very old versions.
-PROJECT_LABELS = ("com.docker.compose.project", "io.podman.compose.project")
-SERVICE_LABELS = ("com.docker.compose.service", "io.podman.compose.service")
+from ansible_collections.onebox.stack.plugins.module_utils.engine import membership
+
 WORKING_DIR_LABEL = "com.docker.compose.project.working_dir"
 CONFIG_FILES_LABEL = "com.docker.compose.project.config_files"
 
@@ -76,11 +75,18 @@ class Container:
 
     @property
     def project(self) -> str:
-        return _first(self.labels, PROJECT_LABELS)
+        """The compose project or the stack on a Swarm, "" for none."""
+        return membership.project_of(self.labels)
 
     @property
     def service(self) -> str:
-        return _first(self.labels, SERVICE_LABELS)
+        """The service by its name in the compose file, "" for none."""
+        return membership.service_of(self.labels)
+
+    @property
+    def swarm_service(self) -> str:
+        """The service by its name in the Swarm, "" for a container of no Swarm."""
+        return membership.swarm_service(self.labels)
 
     @property
     def running(self) -> bool:
@@ -160,10 +166,3 @@ def _words(value: t.Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,) if value else ()
     return tuple(value or ())
-
-
-def _first(labels: t.Mapping[str, str], names: t.Sequence[str]) -> str:
-    for name in names:
-        if labels.get(name):
-            return labels[name]
-    return ""

@@ -6,7 +6,11 @@
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
-from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import (
+    project_containers,
+    service_containers,
+    stack_containers,
+)
 
 
 class Listing(Engine):
@@ -20,8 +24,9 @@ class Listing(Engine):
         return [parse_inspect(row) for row in self._rows]
 
 
-def row(name, **labels):
-    return {"Id": name, "Name": f"/{name}", "State": {"Status": "running"}, "Config": {"Labels": labels}}
+def row(name, /, status="running", **labels):
+    state = {"Status": status, "Pid": 7 if status == "running" else 0}
+    return {"Id": name, "Name": f"/{name}", "State": state, "Config": {"Labels": labels}}
 
 
 PODMAN = {"io.podman.compose.project": "shop", "com.docker.compose.service": "web"}
@@ -45,3 +50,19 @@ DOCKER = {"com.docker.compose.project": "shop", "com.docker.compose.service": "w
 )
 def test_containers_of_compose_run_are_left_out(rows, services):
     assert [found.name for found in project_containers(Listing(rows), "shop")] == services
+    assert [found.name for found in service_containers(Listing(rows).containers("shop"))] == services
+
+
+SWARM = {
+    "com.docker.stack.namespace": "shop",
+    "com.docker.swarm.service.name": "shop_web",
+    "com.docker.swarm.task.id": "x81ul26y4z0r5i5vwdskrgd2g",
+}
+
+
+def test_containers_of_previous_tasks_are_left_out():
+    stopped = [row(f"shop_web.1.{status}", status, **SWARM) for status in ("exited", "created", "dead")]
+    rows = [*stopped, row("shop_web.1.now", **SWARM), row("shop-db-1", "exited", **DOCKER)]
+    # A stopped container of a compose tool is still the stack's.
+    assert [found.name for found in stack_containers(Listing(rows), "shop")] == ["shop_web.1.now", "shop-db-1"]
+    assert [found.name for found in project_containers(Listing(rows), "shop")] == ["shop-db-1"]

@@ -17,7 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.paths import rea
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine import discover
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
-from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS
+from ansible_collections.onebox.stack.plugins.module_utils.engine.membership import PROJECT_LABELS
 from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import Volume
 
 if t.TYPE_CHECKING:

@@ -11,11 +11,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
-from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
-    PROJECT_LABELS,
-    SERVICE_LABELS,
-    Container,
-)
+from ansible_collections.onebox.stack.plugins.module_utils.engine.membership import project_of, service_of
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
 _LOST = "Files that it wrote outside of volumes are lost with it"
 
@@ -44,7 +41,7 @@ def taken(
             labels = names.get(name)
             if labels is None:
                 continue
-            project, owner = _first(labels, PROJECT_LABELS), _first(labels, SERVICE_LABELS)
+            project, owner = project_of(labels), service_of(labels)
             # A container that is removed first, or replaced itself, frees its name.
             if project == model.project and (owner == service.name or owner in leaving):
                 continue
@@ -92,7 +89,3 @@ def _names(service: Service, project: str, driver: Driver) -> list[str]:
         driver.traits.name_separator.join((project, service.name, str(number)))
         for number in range(1, service.scale + 1)
     ]
-
-
-def _first(labels: t.Mapping[str, str], keys: t.Sequence[str]) -> str:
-    return next((labels[key] for key in keys if labels.get(key)), "")

@@ -8,8 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
-
-STACK_LABEL = "com.docker.stack.namespace"
+from ansible_collections.onebox.stack.plugins.module_utils.engine.membership import STACK_LABEL
 
 
 def problems(project: str, names: t.Mapping[str, t.Mapping[str, str]]) -> list[Problem]:

@@ -16,7 +16,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, pairs
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import resources
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
-from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS
+from ansible_collections.onebox.stack.plugins.module_utils.engine.membership import PROJECT_LABELS
 
 _NETWORK_LABEL = "com.docker.compose.network"
 # Types of volumes that are neither a directory nor a block device of this host.

@@ -20,7 +20,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import p
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
-from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS
+from ansible_collections.onebox.stack.plugins.module_utils.engine.membership import project_of
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.state import servers
 
 
@@ -107,8 +107,7 @@ class DataChecks:
             if not problem and name not in known:
                 found += unmounted.warnings(service, self._facts.images.get(service.image), self._mounts[name])
         if self._local:
-            labels = self._facts.names.values()
-            running = {row[label] for row in labels for label in PROJECT_LABELS if row.get(label)}
+            running = {project_of(labels) for labels in self._facts.names.values()}
             outside = self._facts.outside
             found += renamed.warnings(self._model, outside, self._engine, running, state_dir, self._world)
         return found

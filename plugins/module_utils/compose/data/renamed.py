@@ -15,7 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.state import 
 from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
-from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS
+from ansible_collections.onebox.stack.plugins.module_utils.engine.membership import project_of
 from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import Volume
 
 VOLUME_LABEL = "com.docker.compose.volume"
@@ -46,7 +46,7 @@ def warnings(
         return []
     others: dict[str, dict[str, Volume]] = {}
     for volume in engine.all_volumes():
-        owner = next((volume.labels[label] for label in PROJECT_LABELS if volume.labels.get(label)), "")
+        owner = project_of(volume.labels)
         key = volume.labels.get(VOLUME_LABEL) or volume.name[len(owner) + 1 :]
         if owner and owner not in running and owner != model.project and key in missing:
             others.setdefault(owner, {})[key] = volume

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Driver
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service, pairs
 from ansible_collections.onebox.stack.plugins.module_utils.core import mask
-from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS
+from ansible_collections.onebox.stack.plugins.module_utils.engine.membership import PROJECT_LABELS
 from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import Network, Volume
 
 KEEP, RECREATE = "keep", "recreate"

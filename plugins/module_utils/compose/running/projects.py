@@ -70,7 +70,8 @@ def of_engine(engine: Engine) -> tuple[list[Project], list[Container]]:
     containers = engine.containers()
     groups: dict[str, list[Container]] = {}
     for container in containers:
-        groups.setdefault(container.project, []).append(container)
+        # No compose tool created a stack on a Swarm.
+        groups.setdefault("" if container.swarm_service else container.project, []).append(container)
     alone = groups.pop("", [])
     return [_project(engine.name, name, groups[name], containers) for name in sorted(groups)], alone
 

@@ -21,11 +21,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.result import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.run import Run
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import render
-from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.cluster import SwarmService
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.gate import SwarmGate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.seen import SPECS, Seen
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.engine.swarm import SwarmService
 
 _SUFFIX = ".swarm"
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import evidence
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Service
-from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.cluster import Cluster, SwarmService, Task
+from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.cluster import Cluster
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.engine.swarm import SwarmService, Task
 
 _INTERVAL = 0.5
 _LINES = "15"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.onebox.stack.plugins.module_utils.compose.checks.other_target import STACK_LABEL
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files import removal
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import find_engine
@@ -18,6 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_t
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import local_images
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.cluster import Cluster
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.seen import not_managed
+from ansible_collections.onebox.stack.plugins.module_utils.engine.membership import STACK_LABEL
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import promised
 
 # Seconds until all nodes have stopped the containers, beyond the usual time to stop.

@@ -24,8 +24,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.run import Ru
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import image_names
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import wanted as wanting
-from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.cluster import Cluster, SwarmService
+from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.cluster import Cluster
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
+from ansible_collections.onebox.stack.plugins.module_utils.engine.swarm import SwarmService
 
 # Larger files are data, and Swarm accepts no secret or config of that size.
 _MOST_BYTES = 1 << 20

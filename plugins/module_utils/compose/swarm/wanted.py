@@ -14,9 +14,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import p
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.images import Images
 from ansible_collections.onebox.stack.plugins.module_utils.compose.render.parts import File, Stack
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import render
-from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.cluster import PARTS_LABEL, SwarmService
+from ansible_collections.onebox.stack.plugins.module_utils.engine.swarm import SwarmService
 
 _COMPOSE_LABELS = "com.docker.compose."
+# Digests of the parts of a service, from which a later run plans.
+PARTS_LABEL = "onebox.parts"
 _SETTINGS = "settings"
 _REASONS = {
     "image": "image_changed",
@@ -94,8 +96,9 @@ def plan(
             row.raise_to(planning.CREATE, "missing")
             continue
         found = live[name]
-        for part in sorted({*parts, *found.parts}):
-            if parts.get(part) != found.parts.get(part):
+        deployed = _deployed(found)
+        for part in sorted({*parts, *deployed}):
+            if parts.get(part) != deployed.get(part):
                 row.raise_to(planning.RECREATE, _REASONS.get(part, "config_hash"))
                 row.diff.update(_diff(part, wanted, found))
         if row.action == planning.KEEP and name in specs and specs[name] != found.digest:
@@ -106,12 +109,21 @@ def plan(
     return rows, drifted
 
 
+def _deployed(service: SwarmService) -> dict[str, str]:
+    """Part -> digest, as it was deployed; empty for a service that others deployed."""
+    try:
+        found = json.loads(service.labels.get(PARTS_LABEL) or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _diff(part: str, wanted: Wanted, found: SwarmService) -> dict[str, dict[str, t.Any]]:
     name = found.name
     if part == "image":
         return {"image": {"before": found.container_spec.get("Image"), "after": wanted.images[name]}}
     if part != "environment":
-        return {part: {"before": found.parts.get(part), "after": wanted.parts[name].get(part)}}
+        return {part: {"before": _deployed(found).get(part), "after": wanted.parts[name].get(part)}}
     before = _variables("\n".join(found.container_spec.get("Env") or ()))
     after = wanted.environment[name]
     return {

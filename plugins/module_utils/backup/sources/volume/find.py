@@ -12,15 +12,15 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import 
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
 from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
-from ansible_collections.onebox.stack.plugins.module_utils.engine.model import PROJECT_LABELS
+from ansible_collections.onebox.stack.plugins.module_utils.engine import membership
 from ansible_collections.onebox.stack.plugins.module_utils.engine.resources import Volume
 
 KEY_LABEL = "com.docker.compose.volume"
 
 
 def project_of(volume: Volume) -> str:
-    """The compose project that created the volume, "" for none."""
-    return next((volume.labels[label] for label in PROJECT_LABELS if volume.labels.get(label)), "")
+    """The compose project, or the stack on a Swarm, that created the volume; "" for none."""
+    return membership.project_of(volume.labels)
 
 
 def key_of(volume: Volume) -> str:
@@ -28,7 +28,7 @@ def key_of(volume: Volume) -> str:
     project = project_of(volume)
     if not project:
         return ""
-    # podman-compose sets no label for it. Without one, only compose's own form of the name counts.
+    # podman-compose and a Swarm set no label for it. Without one, only compose's own form of the name counts.
     named = volume.name[len(project) + 1 :] if volume.name.startswith(f"{project}_") else ""
     return volume.labels.get(KEY_LABEL) or named
 
@@ -98,9 +98,9 @@ def create(cli: Cli, stack: str, spec: SourceSpec, recorded: str) -> Volume:
             f"source {spec.name}: the volume {name} of the set exists and is not volume {spec.volume} of project "
             f"{stack}. To restore into it, set the source's option volume_name to {name}"
         )
-    words = ["--label", f"{PROJECT_LABELS[0]}={stack}", "--label", f"{KEY_LABEL}={spec.volume}"]
+    words = ["--label", f"{membership.PROJECT_LABELS[0]}={stack}", "--label", f"{KEY_LABEL}={spec.volume}"]
     if cli.engine.name == "podman":
-        words += ["--label", f"{PROJECT_LABELS[1]}={stack}"]
+        words += ["--label", f"{membership.PROJECT_LABELS[1]}={stack}"]
     cli.call("volume", "create", *(words if spec.volume else ()), name)
     made = _known(cli, name)
     if made is None:

@@ -20,12 +20,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.quadlet.rende
 from ansible_collections.onebox.stack.plugins.module_utils.compose.render.parts import File, RenderError, Stack
 from ansible_collections.onebox.stack.plugins.module_utils.core.jobs import JobError
 from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
-from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
-    CONFIG_FILES_LABEL,
-    PROJECT_LABELS,
-    SERVICE_LABELS,
-    WORKING_DIR_LABEL,
-)
+from ansible_collections.onebox.stack.plugins.module_utils.engine.membership import PROJECT_LABELS, SERVICE_LABELS
+from ansible_collections.onebox.stack.plugins.module_utils.engine.model import CONFIG_FILES_LABEL, WORKING_DIR_LABEL
 
 _NOTIFIES = (5, 0)
 
