@@ -28,7 +28,9 @@ attributes:
 options:
   project:
     description:
-      - Check all containers of this compose project.
+      - Check all containers of this compose project, or of this stack on a Swarm that run on this host.
+      - On a manager of the Swarm, services that lack replicas on any node are missing mounts. A manager without a
+        container of the stack is ok if other nodes run it. A worker without one is ok, because it does not know.
       - Without O(project) and O(containers), all containers of the engine are checked.
     type: str
   containers:

@@ -122,6 +122,7 @@ def _declared(
         recursive=recursive,
         others=others,
         no_exec=no_exec,
+        swarm_service=container.swarm_service,
     )
 
 

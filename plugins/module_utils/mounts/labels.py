@@ -20,9 +20,11 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
 def mismatches(
     containers: t.Iterable[Container], working_dir: str, config_files: t.Sequence[str]
 ) -> list[dict[str, t.Any]]:
-    """A row for each label that differs from the expectation; "" and no files are not compared."""
+    """A row for each label of a compose tool that differs from the expectation; "" and no files are not compared."""
     rows = []
     for container in containers:
+        if container.swarm_service:
+            continue  # a Swarm does not know the compose file
         folder = container.labels.get(WORKING_DIR_LABEL, "")
         files = container.labels.get(CONFIG_FILES_LABEL, "")
         if working_dir and not _same(folder, working_dir):

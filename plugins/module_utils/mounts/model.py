@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 
 VERDICTS = (
     "ok",
@@ -51,6 +52,7 @@ class Declared:
     ``refuses_missing`` is True when the engine is known to have refused a missing source.
     ``recursive`` is False if the engine had to omit the mounts below the source. ``others`` are the
     destinations of the container's other mounts. ``no_exec`` is True if the mount forbids programs.
+    ``swarm_service`` is the service of the container on a Swarm.
     """
 
     engine: str
@@ -67,6 +69,14 @@ class Declared:
     recursive: bool = True
     others: frozenset[str] = frozenset()
     no_exec: bool = False
+    swarm_service: str = ""
+
+    @property
+    def restart(self) -> str:
+        """The command that starts the application again. A Swarm replaces a container that stops."""
+        if self.swarm_service:
+            return f"docker service update --force {shown(self.swarm_service)}"
+        return f"{self.engine} restart {shown(self.container)}"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,16 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.text import show
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, NotFound
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
-from ansible_collections.onebox.stack.plugins.module_utils.mounts import after, labels, promised, proofs, prove, table
+from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import current
+from ansible_collections.onebox.stack.plugins.module_utils.mounts import (
+    after,
+    labels,
+    on_swarm,
+    promised,
+    proofs,
+    prove,
+    table,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.expected import Expectation, declare, with_inherited
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import CheckError
@@ -34,7 +43,7 @@ class Check:
     """Which containers to verify, and how far to go.
 
     Attributes:
-        project: all containers of this compose project.
+        project: all containers of this compose project, or of this stack on a Swarm.
         names: these containers instead.
         expected: mounts that must be there, as dictionaries with ``container`` or ``service``, ``source``,
             ``destination``, and optionally ``read_only``, ``type`` (file or dir), ``not_empty``. Default: the
@@ -93,7 +102,7 @@ def verify(
     promise = promised.load(check.promised) if check.promised else None
     wanted = _wanted(check, promise)
     one_shots = [*check.one_shots, *(name for name, row in _services(promise).items() if row.one_shot)]
-    containers = _with_inherited(engine, engine.containers(check.project, check.names))
+    containers = _with_inherited(engine, _selected(engine, check))
     shared = _shared(containers)
     remember = check.remember or promise is not None
     jobs, missing = [], []
@@ -107,10 +116,8 @@ def verify(
         found = [after.Proven(job.container, job.declared, answer["rows"]) for job, answer in zip(jobs, proven)]
         hosts = after.complete(engine, found, promise, check.promised, world)
     reports = [_report(job.container, answer, absent) for job, answer, absent in zip(jobs, proven, missing)]
-    lost = _without_container(wanted, containers)
-    named = {row["service"] for row in lost}
-    lost += [row for row in (after.lacking(promise, containers) if promise else []) if row["service"] not in named]
-    result = _result(reports, lost, check.project, engine)
+    lost, on_others = _lost(engine, check, wanted, promise, containers)
+    result = _result(reports, lost, check.project, engine, on_others)
     running = {container.service for container in containers if container.running and container.service}
     result["services"] = {"running": len(running), "promised": len(_services(promise))}
     result["hosts"] = hosts
@@ -126,6 +133,29 @@ def verify(
     result["table"] = table.lines(result)
     result["duration_ms"] = round((world.monotonic() - began) * 1000, 1)
     return result
+
+
+def _selected(engine: Engine, check: Check) -> list[Container]:
+    found = engine.containers(check.project, check.names)
+    return found if check.names else current(found)
+
+
+def _lost(
+    engine: Engine,
+    check: Check,
+    wanted: t.Sequence[Expectation],
+    promise: promised.Promise | None,
+    containers: t.Sequence[Container],
+) -> tuple[list[dict[str, t.Any]], str]:
+    """Rows for what has no container, and a sentence if the stack runs on other nodes of a Swarm alone."""
+    lost = _without_container(wanted, containers)
+    if promise is not None and promise.services:
+        named = {row["service"] for row in lost}
+        return lost + [row for row in after.lacking(promise, containers) if row["service"] not in named], ""
+    if not check.project or check.names:
+        return lost, ""
+    lacking, on_others = on_swarm.replicas(engine, check.project, containers)
+    return lost + lacking, on_others
 
 
 def _proven(
@@ -207,7 +237,11 @@ def _without_container(wanted: t.Sequence[Expectation], containers: t.Sequence[C
 
 
 def _result(
-    reports: list[dict[str, t.Any]], lost: list[dict[str, t.Any]], project: str | None, engine: Engine
+    reports: list[dict[str, t.Any]],
+    lost: list[dict[str, t.Any]],
+    project: str | None,
+    engine: Engine,
+    on_others: str,
 ) -> dict[str, t.Any]:
     missing = list(lost)
     verdicts = ["missing"] * len(lost)
@@ -236,8 +270,9 @@ def _result(
     if not reports:
         scope = f"project {project!r}" if project else "this engine"
         message = f"no container of {scope} on {engine.name} ({engine.socket or 'command line'}): is the stack up?"
+        message = on_others or message
     return {
-        "ok": bool(reports) and good == len(verdicts),
+        "ok": bool(reports or on_others) and good == len(verdicts),
         "summary": summary,
         "containers": reports,
         "missing_mounts": missing,

@@ -104,7 +104,7 @@ def _refused(
     inside = f"{shown(declared.destination)} in {shown(declared.container)}"
     source = shown(declared.source)
     who = f"uid {identity.uid}, gid {identity.gid}"
-    restart = f"`{declared.engine} restart {shown(declared.container)}`"
+    restart = f"`{declared.restart}`"
     verdict, verb = ("not_writable", "write to") if outcome.step == "write" else ("not_readable", "read")
     if outcome.error == errno.EROFS:
         if file_system_read_only:

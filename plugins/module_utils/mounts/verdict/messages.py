@@ -21,7 +21,7 @@ class Words:
         self.name = shown(declared.container)
         self.source = shown(declared.source)
         self.inside = f"{shown(declared.destination)} in {self.name}"
-        self.restart = f"`{declared.engine} restart {self.name}`"
+        self.restart = f"`{declared.restart}`"
 
     def unverifiable(self, why: str) -> Finding:
         return Finding("unverifiable", "none", "none", why)
