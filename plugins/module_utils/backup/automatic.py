@@ -17,7 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.volume
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.engine import discover
+from ansible_collections.onebox.stack.plugins.module_utils.engine import discover, project_containers
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.state import place as places
@@ -68,7 +68,7 @@ def sources(stack: str, engine_name: str, socket: str | None, config: str, world
     """
     engine = discover.find(engine_name, socket, world=world)
     found = propose(engine, stack, world)
-    if not found.sources and not engine.containers(project=stack):
+    if not found.sources and not project_containers.stack_containers(engine, stack):
         found.sources = recorded(files.read_text(config) if config else "")
         if not found.sources:
             raise ConfigError(
@@ -89,7 +89,7 @@ def propose(engine: Engine, stack: str, world: World) -> Automatic:
     Raises:
         EngineError: the engine does not answer.
     """
-    containers = engine.containers(project=stack)
+    containers = project_containers.stack_containers(engine, stack)
     found = Automatic()
     local = os.path.isdir("/proc/self")
     seen = [survey.Seen(each, {}, frozenset()) for each in containers]

@@ -75,7 +75,7 @@ def uncovered(engine: Engine, config: BackupConfig) -> list[str]:
     """A warning for each database and each volume of the stack that no source names."""
     named = {spec.service for spec in config.sources} | {spec.container for spec in config.sources}
     warnings = []
-    containers = lookup.project_containers(engine, config.stack)
+    containers = lookup.stack_containers(engine, config.stack)
     for container in containers:
         if container.service in named or container.name in named:
             continue

@@ -15,6 +15,7 @@ import stat
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup import on_swarm
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
     MismatchError,
@@ -205,6 +206,9 @@ class _Move:
                     f"target: {', '.join(each.name for each in using)} uses {self._request.target.shown}. Stop it "
                     "first. Nothing was changed"
                 )
+        on_swarm.require_scaled_down(
+            self._request.source.users(self._source_cli, self._source), f"source: {self._request.source.shown}"
+        )
         self._check_database()
         room = sum(status.st_blocks * 512 for status in self._statuses())
         place = target or os.path.dirname(os.path.abspath(self._request.target.path or self._source))

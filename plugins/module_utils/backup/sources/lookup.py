@@ -18,9 +18,11 @@ if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 
 
-def project_containers(engine: Engine, stack: str) -> list[Container]:
-    """Containers of the compose project of the stack."""
-    return _containers(engine, project=stack)
+def stack_containers(engine: Engine, stack: str) -> list[Container]:
+    """The containers of the stack on this host, of a compose project or on a Swarm. Raises :class:`SourceError`."""
+    from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import current
+
+    return current(_containers(engine, project=stack))
 
 
 def _containers(engine: Engine, **which: t.Any) -> list[Container]:
@@ -47,14 +49,28 @@ def find_container(engine: Engine, stack: str, spec: SourceSpec) -> Container:
     if spec.container:
         found = _containers(engine, names=[spec.container])
     else:
-        found = [row for row in project_containers(engine, stack) if row.service == spec.service]
+        found = [row for row in stack_containers(engine, stack) if row.service == spec.service]
     what = spec.where if spec.container else f"{spec.where} of stack {stack}"
     if not found:
+        elsewhere = _elsewhere(engine, stack, spec)
+        if elsewhere:
+            raise SourceError(f"source {spec.name}: {what} {elsewhere}. Data is backed up on the node that has it")
         raise SourceError(f"source {spec.name}: {what} has no container; start the stack or correct the source")
     running = [row for row in found if row.status == "running"]
     if not running:
         raise SourceError(f"source {spec.name}: {what} is {found[0].status}, not running; start it and run again")
     return running[0]
+
+
+def _elsewhere(engine: Engine, stack: str, spec: SourceSpec) -> str:
+    """Where in a Swarm the service of a source runs, "" if that is not known."""
+    from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+    from ansible_collections.onebox.stack.plugins.module_utils.engine.swarm import whereabouts
+
+    try:
+        return whereabouts(engine, stack, spec.service) if spec.service else ""
+    except EngineError as error:
+        raise SourceError(str(error)) from error
 
 
 def image_facts(engine: Engine, container: Container) -> Image:

@@ -57,7 +57,7 @@ class ComposeKind(Kind):
                 "name": container.name,
                 **lookup.image_facts(run.cli.engine, container).as_dict(),
             }
-            for container in lookup.project_containers(run.cli.engine, run.config.stack)
+            for container in lookup.stack_containers(run.cli.engine, run.config.stack)
         ]
         return Captured(artefacts, len(found), ComposeFacts(found, services).as_dict())
 

@@ -16,6 +16,7 @@ import secrets
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup import on_swarm
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import HELPER_LABEL, Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import (
@@ -100,12 +101,13 @@ def restore_redis(
         warnings: extended by a line for the users that the service lacks after its start.
 
     Raises:
-        RestoreRefused: the service does not store its data in a volume or directory.
+        RestoreRefused: the service does not store its data in a volume or directory, or runs on a Swarm.
         MismatchError: the loaded data differ from the set. The previous data are restored.
         SourceError: the previous data could not be restored. The service stays stopped until :func:`recover` does it.
     """
     cli = context.open_cli()
     container = lookup.find_container(cli.engine, context.config.stack, spec)
+    on_swarm.require_other_tool(container, f"source {spec.name}: {spec.where}")
     server = redis.of_container(cli, container, spec)
     facts = as_served(recorded, redis.settings(server, server.info()))
     place = facts.config.get("dir") or "/data"

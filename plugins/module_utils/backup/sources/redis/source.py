@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup import on_swarm
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
+from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources import lookup
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.base import (
     Captured,
@@ -50,14 +53,17 @@ class RedisKind(Kind):
         redis_load.require_as_dumped(source, os.path.join(staged, RedisFacts.from_dict(source.facts).path))
 
     def plan(self, job: RestoreJob, spec: SourceSpec, source: Source) -> list[str]:
-        aside = f"pre-restore-{job.stamp}"
-        return [f"{spec.where}: stopped, its data moved to {aside}, {source.count} keys loaded, started"]
+        # Before the first source is restored. Without a container, the restore itself reports that.
+        with contextlib.suppress(SourceError):
+            container = lookup.find_container(job.context.open_cli().engine, job.context.config.stack, spec)
+            on_swarm.require_other_tool(container, f"source {spec.name}: {spec.where}")
+        return [_step(job, spec, source)]
 
     def restore(self, job: RestoreJob, spec: SourceSpec, source: Source, staged: str) -> None:
         facts = RedisFacts.from_dict(source.facts)
         path = os.path.join(staged, facts.path)
         job.aside.append(restore_redis(job.context, spec, facts, path, job.stamp, job.warnings))
-        job.finished += self.plan(job, spec, source)
+        job.finished.append(_step(job, spec, source))
 
     def rehearse(self, job: RehearseJob, source: Source) -> Rehearsed:
         cli = job.context.open_cli()
@@ -96,3 +102,8 @@ class RedisKind(Kind):
         return [done] if done else []
 
     finish_import = finish_restore
+
+
+def _step(job: RestoreJob, spec: SourceSpec, source: Source) -> str:
+    aside = f"pre-restore-{job.stamp}"
+    return f"{spec.where}: stopped, its data moved to {aside}, {source.count} keys loaded, started"

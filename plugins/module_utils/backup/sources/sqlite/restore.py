@@ -105,7 +105,7 @@ def mounts(container: Container, path: str) -> bool:
 def using(context: Context, path: str) -> list[str]:
     """Names of the running containers that can write to the database, none without an engine."""
     with contextlib.suppress(SourceError):
-        return users.running(context.open_cli(), lambda row: mounts(row, path))
+        return users.running(context.open_cli(), lambda row: mounts(row, path), f"the database {path}")
     return []
 
 

@@ -75,7 +75,7 @@ class VolumeKind(DirectoryKind):
         if volume is None:
             name = spec.volume_name or VolumeFacts.from_dict(source.facts).volume
             return [f"volume {name}: created in {cli.engine.name}, then filled"]
-        using = users.running(cli, users.of_volume(volume.name))
+        using = users.running(cli, users.of_volume(volume.name), f"the volume {volume.name}")
         stops = f"; meanwhile {', '.join(using)} stops" if using else ""
         located = dataclasses.replace(spec, path=find.directory(volume, spec))
         return [f"volume {volume.name}: {step}{stops}" for step in super().plan(job, located, source)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.backup import on_swarm
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
@@ -29,15 +30,22 @@ def of_volume(name: str) -> t.Callable[[Container], bool]:
     return lambda container: any(row.type == "volume" and row.name == name for row in container.mounts)
 
 
-def running(cli: Cli, uses: t.Callable[[Container], bool]) -> list[str]:
-    """Names of the running containers that use the data. Raises :class:`SourceError`."""
+def running(cli: Cli, uses: t.Callable[[Container], bool], what: str) -> list[str]:
+    """Names of the running containers that use the data.
+
+    Raises:
+        RestoreRefused: a Swarm runs one of them.
+        SourceError: the engine does not answer.
+    """
     from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 
     try:
         every = cli.engine.containers()
     except EngineError as error:
         raise SourceError(str(error)) from error
-    return [container.name for container in every if container.running and uses(container)]
+    found = [container for container in every if container.running and uses(container)]
+    on_swarm.require_scaled_down(found, what)
+    return [container.name for container in found]
 
 
 @contextlib.contextmanager
@@ -48,11 +56,12 @@ def stopped(context: Context, uses: t.Callable[[Container], bool], what: str) ->
         what: the data, for messages.
 
     Raises:
+        RestoreRefused: a Swarm runs one.
         SourceError: one cannot be stopped, or does not start again.
     """
     cli = context.open_cli()
     noted = context.state.read(_NOTE).get("containers")
-    names = list(dict.fromkeys([*(noted if isinstance(noted, list) else ()), *running(cli, uses)]))
+    names = list(dict.fromkeys([*(noted if isinstance(noted, list) else ()), *running(cli, uses, what)]))
     if names:
         context.state.write(_NOTE, {"containers": names})
     failed: list[str] = []
@@ -60,7 +69,7 @@ def stopped(context: Context, uses: t.Callable[[Container], bool], what: str) ->
         for name in names:
             context.log(f"stopping {name}")
             cli.call("stop", name, check=False, timeout=_PATIENCE)
-        left = running(cli, uses)
+        left = running(cli, uses, what)
         if left:
             raise SourceError(f"{', '.join(left)} did not stop and would write to {what}. Stop them first")
         yield
