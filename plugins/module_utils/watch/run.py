@@ -108,9 +108,8 @@ def judge(config: Config, facts: Facts, verdicts: Verdicts) -> dict[str, t.Any]:
         containers.judge(stack, live, found["promise"], uptime, verdicts)
         restart.refused(stack, live.get("containers") or (), verdicts)
         every += live.get("containers") or ()
-        engine = (live.get("engine") or {}).get("name") or "docker"
         if found["mounts"] is not None:
-            promises.mounts(stack, engine, found["mounts"], verdicts)
+            promises.mounts(stack, live, found["mounts"], verdicts)
         else:
             verdicts.unknown(promises.MOUNTS, stack.name)
         if found["plan"] is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 from ansible_collections.onebox.stack.plugins.module_utils.watch.config import Stack
+from ansible_collections.onebox.stack.plugins.module_utils.watch.judge import swarm
 from ansible_collections.onebox.stack.plugins.module_utils.watch.judge.verdicts import (
     DAY,
     HOUR,
@@ -46,7 +47,14 @@ def judge(stack: Stack, live: Facts, promise: Facts, uptime: float | None, verdi
         _deploying(stack, str(live["deploying"]), verdicts)
         verdicts.unknown([code for code in LIVE if code != "deploy_stuck"], stack.name)
         return
-    _promised(stack, live, promise, verdicts)
+    on_swarm = live.get("swarm") or {}
+    # A stack on a Swarm has no promise but the one of a compose stack of the same name, which is still deployed.
+    if on_swarm and not promise.get("services") and not promise.get("damaged"):
+        swarm.replicas(stack, on_swarm, verdicts)
+    else:
+        _promised(stack, live, promise, verdicts)
+    if on_swarm:
+        swarm.exits(stack, on_swarm, verdicts)
     services = promise.get("services")
     for container in live["containers"]:
         expected = services is None or container["service"] in services

@@ -33,8 +33,15 @@ _COMMAND = re.compile("`((?:docker|podman) [^`\n]+)`")
 _AHEAD = HOUR
 
 
-def mounts(stack: Stack, engine: str, found: Facts, verdicts: Verdicts) -> None:
-    """Report the mounts that are not proven."""
+def mounts(stack: Stack, live: Facts, found: Facts, verdicts: Verdicts) -> None:
+    """Report the mounts that are not proven.
+
+    Args:
+        live: the answer of :func:`probe.stack.facts`.
+        found: the answer of :func:`probe.stack.mounts`.
+    """
+    engine = (live.get("engine") or {}).get("name") or "docker"
+    services = {one["name"]: one.get("swarm_service", "") for one in live.get("containers") or ()}
     verify = f"ansible-playbook playbooks/verify.yml -l {verdicts.host}"
     if found.get("error"):
         what = f"the mounts of {stack.name} could not be verified: {one_line(str(found['error']))}"
@@ -47,7 +54,8 @@ def mounts(stack: Stack, engine: str, found: Facts, verdicts: Verdicts) -> None:
         code = "mount_unverifiable" if row["verdict"] == "unverifiable" else "mount_broken"
         where = f"{stack.name}/{row['service']}:{row['destination']}"
         what = f"mount {shown(row['destination'])} of {row['service']} is {row['verdict']}: {one_line(row['message'])}"
-        verdicts.add(Finding(code, where, what, _mount_fix(engine, row, verdicts.host) or verify))
+        fix = _mount_fix(engine, row, services.get(row["container"], ""), verdicts.host)
+        verdicts.add(Finding(code, where, what, fix or verify))
     _places(stack, engine, found.get("places") or (), verdicts)
 
 
@@ -73,13 +81,16 @@ def _save(engine: str, row: Facts, path: str) -> str:
     return f"{copy}  # then mount DIRECTORY at {target} in the compose file"
 
 
-def _mount_fix(engine: str, row: Facts, host: str) -> str:
+def _mount_fix(engine: str, row: Facts, swarm_service: str, host: str) -> str:
     container, source = shown(str(row["container"])), shown(str(row["source"]))
+    restart = f"{engine} restart {container}"
+    if swarm_service:
+        restart = f"docker service update --force {shown(swarm_service)}"
     return {
-        "restart": f"{engine} restart {container}",
+        "restart": restart,
         "recreate": f"ansible-playbook site.yml -l {host}",
         "chown": f"ls -ldn {source}",
-        "mount_disk": f"mount -a && {engine} restart {container}",
+        "mount_disk": f"mount -a && {restart}",
         "edit_compose": f"ansible-playbook playbooks/plan.yml -l {host}",
     }.get(str(row["fix"]), "")
 

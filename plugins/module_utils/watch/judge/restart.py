@@ -45,6 +45,8 @@ def due(
         for one in live.get(stack.name, {}).get("containers") or ():
             where = f"{stack.name}/{one['service']}"
             row = next((row for row in active if (row["code"], row["where"]) == ("unhealthy", where)), None)
+            if one.get("swarm_service"):
+                continue  # the Swarm replaces an unhealthy container
             if row is None or row["acknowledged"] or not row["current"] or one["health"] != "unhealthy":
                 continue
             if one["service"] not in stack.restart.services or now - row["since"] < stack.restart.after:

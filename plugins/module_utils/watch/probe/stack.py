@@ -16,7 +16,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import find
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
-from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import project_containers
+from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import service_containers
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import promised
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import CheckError
@@ -25,6 +25,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.mounts.vm.prover impo
 from ansible_collections.onebox.stack.plugins.module_utils.vm.shares import Machine
 from ansible_collections.onebox.stack.plugins.module_utils.watch.config import Stack
 from ansible_collections.onebox.stack.plugins.module_utils.watch.model import Facts
+from ansible_collections.onebox.stack.plugins.module_utils.watch.probe import swarm
 
 # Log drivers that write a file without a limit of their own.
 _GROWING = ("json-file", "k8s-file")
@@ -40,20 +41,23 @@ _MOST_PLACES = 200
 
 
 def facts(stack: Stack, world: World) -> Facts:
-    """The engine, the containers of the stack, their images, and a deploy in progress.
+    """The engine, the containers of the stack, their images, a deploy in progress, and a stack's state on a Swarm.
 
     Raises:
         EngineError: no engine answers.
     """
     deploying = lock.holder(os.path.join(stack.folder, "lock"))
     engine = find(stack.engine, stack.socket or None, world=world)
-    containers = project_containers(engine, stack.name)
+    every = engine.containers(project=stack.name)
+    containers = service_containers(every)
+    on_swarm = swarm.facts(engine, stack.name, every)
     images = engine.images(sorted({each.image_id or each.image_ref for each in containers}))
     created = {name: epoch_of(str((row or {}).get("Created") or "")) for name, row in images.items()}
     return {
         "engine": {"name": engine.name, "version": engine.version},
         "deploying": str(deploying.get("since") or world.now()) if deploying else "",
         "containers": [_container(each, created.get(each.image_id or each.image_ref, 0.0)) for each in containers],
+        **({"swarm": on_swarm} if on_swarm else {}),
     }
 
 
@@ -140,6 +144,7 @@ def _container(container: Container, image_created: float) -> dict[str, t.Any]:
         "image_created": image_created,
         "ports": [f"{each.host_ip}:{each.host_port}->{each.container_port}" for each in container.ports],
         "log": log(container),
+        **({"swarm_service": container.swarm_service} if container.swarm_service else {}),
     }
 
 
