@@ -104,6 +104,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.discover import ENGINES, find
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
+from ansible_collections.onebox.stack.plugins.module_utils.engine.project_containers import stack_containers
 from ansible_collections.onebox.stack.plugins.module_utils.report import collect, render, store, usage
 
 
@@ -117,7 +118,7 @@ def make(module: AnsibleModule, results: collect.Results) -> dict[str, t.Any]:
         engine = find(given["engine"], given["socket"], world=world)
         known = {"name": engine.name, "version": engine.version}
         results = {**results, "container_engine": {**known, **results.get("container_engine", {})}}
-        containers = engine.containers(given["project"])
+        containers = stack_containers(engine, given["project"])
         usages, why = usage.usage(engine, containers, now, world)
         notes += [why] if why else []
     except EngineError as error:

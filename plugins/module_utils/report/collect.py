@@ -50,11 +50,13 @@ def collect(project: str, host: str, run: Run, running: Running) -> dict[str, t.
     engine, stack = results.get("container_engine", {}), results.get("compose_stack", {})
     dirs = results.get("data_dirs", {})
     asked = {row.get("container"): str(row.get("evidence") or "") for row in stack.get("health") or ()}
-    services = [
+    services = _replicas(stack.get("health") or ()) or [
         _service(container, running.usages.get(container.id, NOTHING), asked.get(container.name, ""))
         for container in running.containers
     ]
-    mounts = _mounts(stack.get("mounts") or {})
+    # A Swarm has a proof of each node, that of this host included.
+    proofs = list((stack.get("nodes") or {"": stack.get("mounts") or {}}).items())
+    mounts = _mounts(proofs)
     endpoints = [{key: row.get(key) for key in ("url", "ok", "status", "ms")} for row in stack.get("endpoints") or ()]
     changes = _changes(results)
     backups = _backups(results.get("backups", {}).get("backups") or {}, now)
@@ -77,7 +79,8 @@ def collect(project: str, host: str, run: Run, running: Running) -> dict[str, t.
         "mounts": mounts,
         "data_at_risk": [
             {key: row[key] for key in ("service", "path", "verdict", "message")}
-            for row in (stack.get("mounts") or {}).get("data_places") or ()
+            for _node, proof in proofs
+            for row in proof.get("data_places") or ()
             if row["at_risk"]
         ],
         "directories": [
@@ -130,24 +133,56 @@ def _service(container: Container, used: Usage, evidence: str) -> dict[str, t.An
     }
 
 
+def _replicas(health: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """The services of a deploy to a Swarm, by the rows of its health gate: one for each replica, with its node."""
+    by_service: dict[str, list[t.Mapping[str, t.Any]]] = {}
+    for row in health:
+        if row.get("node"):
+            by_service.setdefault(row["service"], []).append(row)
+    found = []
+    for name, rows in by_service.items():
+        running = [row for row in rows if row["state"] == "running"]
+        bad = [row for row in rows if not row["ok"]]
+        shown = next((row for row in bad if row["state"] != "running"), rows[0])
+        found.append(
+            {
+                "service": name,
+                "container": "",
+                "state": shown["state"],
+                "health": shown["health"],
+                "evidence": shown["evidence"],
+                "ok": not bad,
+                "exit_code": shown["exit_code"],
+                "restarts": 0,
+                "ports": [],
+                "cpu_percent": None,
+                "memory_bytes": None,
+                "replicas": f"{len(running)} of {len(rows)}",
+                "nodes": list(dict.fromkeys(row["node"] for row in rows)),
+            }
+        )
+    return found
+
+
 def _port(host_ip: str, host_port: int, container_port: int) -> str:
     everywhere = host_ip in ("", "0.0.0.0", "::")
     return f"{'' if everywhere else host_ip + ':'}{host_port}->{container_port}"
 
 
-def _mounts(proof: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    """One row for each source and destination, with the services that have it."""
+def _mounts(proofs: t.Sequence[tuple[str, t.Mapping[str, t.Any]]]) -> list[dict[str, t.Any]]:
+    """One row for each node, source and destination, with the services that have it."""
     rows: dict[tuple[str, ...], dict[str, t.Any]] = {}
-    for container in proof.get("containers") or ():
+    for node, container in ((node, each) for node, proof in proofs for each in proof.get("containers") or ()):
         for mount in container.get("mounts") or ():
             tried = (mount.get("access") or {}).get("tried", "none")
-            key = (mount["source"], mount["destination"], mount["verdict"], mount["proof"], str(tried))
+            key = (node, mount["source"], mount["destination"], mount["verdict"], mount["proof"], str(tried))
             row = rows.setdefault(
                 key,
                 {
                     **{name: mount[name] for name in ("source", "destination", "verdict", "proof", "message")},
                     "tried": tried,
                     "services": [],
+                    **({"node": node} if node else {}),
                 },
             )
             row["services"].append(container.get("service") or container.get("name"))

@@ -63,12 +63,13 @@ def _sections(report: t.Mapping[str, t.Any]) -> list[Section]:
     endpoints = sorted(report["endpoints"], key=lambda row: row["ok"])
     backups = _backups(report.get("backups") or {})
     healthy = all(row["ok"] for row in services)
+    on_swarm = any("nodes" in row for row in services)
     return [
         Section("", _labelled("engine", [_engine(report["engine"])]), 1, gap=False),
         # Reports of an earlier version have no machine.
         Section("", _labelled("machine", _machine(report.get("machine") or {})), 1, gap=False),
         _table(
-            ("SERVICE", "STATE", "HEALTH", "PORTS", "CPU", "MEMORY"),
+            ("SERVICE", "STATE", "HEALTH", *(("REPLICAS", "NODES") if on_swarm else ("PORTS", "CPU", "MEMORY"))),
             [_service(row) for row in services],
             least=3,
             more=", all healthy" if healthy else "",
@@ -151,6 +152,8 @@ def _service(row: t.Mapping[str, t.Any]) -> tuple[str, ...]:
     memory = "-" if row["memory_bytes"] is None else size(row["memory_bytes"])
     evidence = _EVIDENCE.get(row.get("evidence") or "", "-") if row["state"] == "running" else "-"
     health = row["health"] or evidence
+    if "nodes" in row:
+        return (fit(row["service"], 28), state, health, row["replicas"], fit(", ".join(row["nodes"]), 36))
     return (fit(row["service"], 28), state, health, fit(" ".join(row["ports"]) or "-", 26), cpu, memory)
 
 
@@ -160,6 +163,8 @@ def _mount(row: t.Mapping[str, t.Any]) -> tuple[str, ...]:
     proof = f"{row['proof']}, {row['tried']} tried" if row["tried"] != "none" else row["proof"]
     if row["verdict"] != "ok":
         proof = f"{row['verdict']}!"
+    if "node" in row:
+        return fit(row["source"], 26), fit(row["destination"], 20), fit(f"{who} on {row['node']}", 26), proof
     return fit(row["source"], 34), fit(row["destination"], 24), fit(who, 14), proof
 
 

@@ -121,6 +121,33 @@ def test_report_without_any_role_is_empty_and_not_ok():
     assert (report["ok"], report["changed"], report["services"], report["changes"]) == (False, False, [], [])
 
 
+def replica(service: str, node: str, **more: object) -> dict:
+    row = {"service": service, "container": "c", "node": node, "state": "running", "health": "", "ok": True}
+    return {**row, "evidence": "none", "exit_code": 0, **more}
+
+
+def proof(service: str, verdict: str = "ok") -> dict:
+    mount = {"source": "/srv", "destination": "/data", "verdict": verdict, "proof": "inode", "message": ""}
+    return {"ok": verdict == "ok", "containers": [{"service": service, "mounts": [mount]}], "data_places": []}
+
+
+def test_services_of_a_swarm_come_from_the_deploy_and_have_their_nodes():
+    health = [replica("web", "a"), replica("web", "b"), replica("db", "b", state="failed", ok=False, exit_code=3)]
+    stack = {"health": health, "mounts": proof("web"), "nodes": {"a": proof("web"), "b": proof("db", "missing")}}
+    # The containers of this host are among the replicas.
+    report = gather({"compose_stack": stack}, [container()])
+    shown = [(row["service"], row["state"], row["replicas"], row["nodes"], row["ok"]) for row in report["services"]]
+    assert shown == [("web", "running", "2 of 2", ["a", "b"], True), ("db", "failed", "0 of 1", ["b"], False)]
+    mounts = [(row["node"], row["services"], row["verdict"]) for row in report["mounts"]]
+    assert mounts == [("a", ["web"], "ok"), ("b", ["db"], "missing")]
+    assert not report["ok"]
+
+
+def test_services_of_a_swarm_without_a_deploy_are_those_of_the_host():
+    report = gather({"compose_stack": {"health": []}}, [container()])
+    assert [row["service"] for row in report["services"]] == ["97layer-gcp-mgmt"]
+
+
 def test_why_a_service_counts_as_healthy_comes_from_the_deploy():
     row = container()
     health = [{"container": row.name, "evidence": "port"}, {"container": "other", "evidence": "none"}]

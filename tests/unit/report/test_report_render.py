@@ -173,6 +173,20 @@ def test_data_on_no_mount_is_in_the_headline():
     )
 
 
+def test_services_of_a_swarm_show_replicas_and_nodes():
+    services = [
+        service("web", replicas="2 of 2", nodes=["a", "b"]),
+        service("db", replicas="1 of 1", nodes=["b"], health=""),
+    ]
+    mounts = [{**REPORT["mounts"][0], "services": ["db"], "node": "b"}]
+    text = render({**REPORT, "services": services, "mounts": mounts})
+    within_limits(text)
+    lines = [line.split() for line in text.splitlines()]
+    assert ["SERVICE", "STATE", "HEALTH", "REPLICAS", "NODES"] in lines
+    assert ["web", "running", "healthy", "2", "of", "2", "a,", "b"] in lines
+    assert "db on b" in text
+
+
 def test_nothing_runs_yet():
     empty = {**REPORT, "services": [], "mounts": [], "directories": [], "endpoints": [], "changes": [], "notes": []}
     empty.update(ok=False, steps={}, next=[], engine=dict.fromkeys(("name", "version", "rootless", "compose"), ""))
