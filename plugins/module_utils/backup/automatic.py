@@ -119,6 +119,11 @@ def propose(engine: Engine, stack: str, world: World) -> Automatic:
     files = _compose_files(containers)
     if files:
         found.add("stack", "compose", files=files)
+    elif any(each.swarm_service for each in containers):
+        found.not_backed_up.append(
+            "a Swarm does not know the compose files of its stacks. To back them up, list the sources in "
+            "backups_sources, with one of kind compose"
+        )
     return found
 
 

@@ -212,6 +212,24 @@ def whereabouts(engine: Engine, stack: str, service: str) -> str:
     return f"runs on no node of the Swarm ({why}){pinned}"
 
 
+def whereabouts_of_volume(engine: Engine, stack: str, volume: str) -> str:
+    """Where the service that uses a volume runs, if this host does not have the volume; "" if no Swarm has it.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    swarm = Swarm(engine)
+    if swarm.state != "active":
+        return ""
+    if not swarm.manages:
+        return f"this host is a worker of a Swarm. Type `docker stack ps {stack}` on a manager. It names the nodes"
+    for name, service in swarm.services(stack).items():
+        mounts = service.container_spec.get("Mounts") or ()
+        if any(row.get("Type") == "volume" and row.get("Source") == volume for row in mounts):
+            return f"service {name} uses it and {whereabouts(engine, stack, name)}"
+    return ""
+
+
 def of_stack(stack: str) -> str:
     """The filter for the objects of a stack."""
     return json.dumps({"label": [f"{STACK_LABEL}={stack}"]})

@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Deploy a stack to a real Swarm of one node: plan, health gate, rollback, refusals, removal."""
 
+import json
 import pathlib
 import re
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from compose_lab import Lab
+from role_box import Box
 from swarm_lab import swarm
 
 SWARM = {"target": "swarm", "engine": "docker"}
@@ -164,6 +166,30 @@ def test_two_targets_never_run_one_stack(lab: Lab):
     lab.deploy()
     (db,) = lab.containers()["db"]
     assert lab.backend.cli("exec", db.id, "cat", "/data/beat")
+
+
+def test_role_reports_replicas_nodes_and_proofs_and_verify_proves_them_again(lab: Lab, tmp_path: pathlib.Path):
+    box = Box(lab, tmp_path)
+    state = str(tmp_path / "state")
+    box.variables |= {"compose_stack_target": "swarm", "compose_stack_nodes": ["box"], "onebox_state_dir": state}
+    lab.write()
+    roles = ["onebox.stack.compose_stack", "onebox.stack.report"]
+    play = tmp_path / "site.json"
+    play.write_text(json.dumps([{"name": "Run", "hosts": "all", "gather_facts": False, "roles": roles}]))
+    said = box.run(playbook=str(play))
+    name = lab.nodes.docker("info", "--format", "{{.Name}}").stdout.strip()
+    assert "2 of 2 services healthy" in said
+    assert re.search(r"SERVICE +STATE +HEALTH +REPLICAS +NODES", said)
+    assert re.search(rf"db +running +healthy +1 of 1 +{re.escape(name)}", said)
+    assert re.search(r"/data +db on box", said)
+    # A container of a Swarm has no label with the directory of the compose file.
+    assert "mounts proven in 2 containers" in box.run(playbook="playbooks/verify.yml")
+    lab.nodes.docker("service", "scale", "--detach=true", f"{lab.project}_web=2")
+    lab.nodes.until(lambda: len(_tasks(lab, "web")) == 2)
+    pin = ("--detach=true", "--constraint-add", "node.id==xf1pnoqzlt6wkzj2l5wwq1a8v")
+    assert lab.nodes.docker("service", "update", *pin, f"{lab.project}_db").returncode == 0
+    lab.nodes.until(lambda: not _tasks(lab, "db"))
+    assert "service db runs 0 of 1 replicas" in box.run(playbook="playbooks/verify.yml", expect=2)
 
 
 def test_host_without_a_swarm_is_refused(make_lab, docker28_engine):

@@ -196,6 +196,22 @@ def test_volume_is_backed_up_and_restored_when_nothing_runs_on_it(stack):
     assert stack.exec("app", "cat", "/data/row") == "first\n"
 
 
+def test_directory_is_restored_when_nothing_runs_on_it(stack):
+    stack.deploy()
+    stack.exec("app", "sh", "-c", "echo first >/bound/row")
+    source = {"name": "files", "kind": "directory", "path": str(stack.data)}
+    assert backups.backup(stack.backup(source))["error"] == ""
+    with pytest.raises(RestoreRefused, match=f"docker service scale {STACK}_app=0"):
+        restore.restore(stack.backup(source), restore.Request(), confirm=STACK)
+    into = restore.Request(into=str(stack.root / "elsewhere"))
+    assert restore.restore(stack.backup(source), into, confirm=STACK)["error"] == ""
+    stack.exec("app", "sh", "-c", "echo second >/bound/row")
+    stack.scale("app", 0)
+    assert restore.restore(stack.backup(source), restore.Request(), confirm=STACK)["error"] == ""
+    stack.scale("app", 1)
+    assert stack.exec("app", "cat", "/bound/row") == "first\n"
+
+
 def test_sources_are_found_by_themselves(stack):
     stack.deploy()
     stack.replace("app")
@@ -205,6 +221,7 @@ def test_sources_are_found_by_themselves(stack):
         ("volume", "data"),
         ("directory", str(stack.data)),
     }
+    assert any("compose files" in line for line in found.not_backed_up)
 
 
 def test_postgresql_is_backed_up_rehearsed_and_restored_into_the_running_task(stack, image_of):
@@ -258,6 +275,12 @@ def test_backup_of_a_service_that_runs_nowhere_names_the_reason(stack):
     report = backups.backup(stack.backup({"name": "db", "kind": "postgresql", "service": "app"}))
     assert "runs on no node of the Swarm (0 of 1 replicas" in report["error"]
     assert ELSEWHERE.partition("==")[2] in report["error"]
+    # The node lost the volume, which the container of the previous task has.
+    label = f"label=com.docker.swarm.service.name={STACK}_app"
+    stack.nodes.docker("rm", "-f", *stack.nodes.docker("ps", "-aq", "--filter", label).stdout.split())
+    stack.nodes.until(lambda: stack.nodes.docker("volume", "rm", "-f", f"{STACK}_data").returncode == 0)
+    report = backups.backup(stack.backup({"name": "data", "kind": "volume", "volume": "data"}))
+    assert "service app uses it and runs on no node of the Swarm" in report["error"]
 
 
 def test_watch_does_not_report_containers_of_previous_tasks(stack):

@@ -5,9 +5,9 @@
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import SocketEngine
-from ansible_collections.onebox.stack.plugins.module_utils.engine.swarm import Swarm, whereabouts
+from ansible_collections.onebox.stack.plugins.module_utils.engine.swarm import Swarm, whereabouts, whereabouts_of_volume
 
-SPEC = {"Image": "db:1"}
+SPEC = {"Image": "db:1", "Mounts": [{"Type": "volume", "Source": "shop_data", "Target": "/data"}]}
 
 
 class Node(SocketEngine):
@@ -68,6 +68,21 @@ def task(state, *, desired="running", node="node-3", error="", created="2026-11-
 )
 def test_place_of_a_service_is_named(node, text):
     found = whereabouts(node, "shop", "db")
+    assert text in found if text else found == ""
+
+
+@pytest.mark.parametrize(
+    ("node", "volume", "text"),
+    [
+        (Node([task("running")]), "shop_data", "service db uses it and runs on another node of the Swarm: third"),
+        (Node([task("running")]), "shop_other", ""),
+        (Node(manages=False), "shop_data", "`docker stack ps shop` on a manager"),
+        (Node(state="inactive"), "shop_data", ""),
+    ],
+    ids=["elsewhere", "another volume", "worker", "no swarm"],
+)
+def test_place_of_a_volume_is_that_of_its_service(node, volume, text):
+    found = whereabouts_of_volume(node, "shop", volume)
     assert text in found if text else found == ""
 
 

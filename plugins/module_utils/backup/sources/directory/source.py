@@ -47,6 +47,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.direct
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.limits import Limits
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.directory.model import KIND, DirectoryFacts
 from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.specs import SourceSpec
+from ansible_collections.onebox.stack.plugins.module_utils.backup.sources.volume import users
 from ansible_collections.onebox.stack.plugins.module_utils.backup.state import State
 from ansible_collections.onebox.stack.plugins.module_utils.backup.store.manifest import Artefact, Source
 from ansible_collections.onebox.stack.plugins.module_utils.core import trees
@@ -109,6 +110,8 @@ class DirectoryKind(Kind):
                 f"{target} is a mount point, which cannot be renamed. Restore with --into "
                 "another directory and copy the files, or unmount it first; nothing was changed"
             )
+        if not job.into:
+            users.require_none_on_swarm(job.context, target)
         return [_step(job, spec)]
 
     def restore(self, job: RestoreJob, spec: SourceSpec, source: Source, staged: str) -> None:

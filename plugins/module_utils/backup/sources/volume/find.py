@@ -71,6 +71,12 @@ def find(cli: Cli, stack: str, spec: SourceSpec) -> Volume:
             f"source {spec.name}: {cli.engine.name} has no volume {spec.volume_name}. Correct the source's option "
             "volume_name, or deploy the stack"
         )
+    elsewhere = _elsewhere(cli, stack, f"{stack}_{spec.volume}")
+    if elsewhere:
+        raise SourceError(
+            f"source {spec.name}: project {stack} has no volume {spec.volume} on this host, {elsewhere}. Data is "
+            "backed up on the node that has it"
+        )
     every = _every(cli)
     own = sorted(key_of(row) or row.name for row in every if project_of(row) == stack)
     others = sorted(f"{row.name} of project {project_of(row)}" for row in every if key_of(row) == spec.volume)
@@ -129,6 +135,16 @@ def directory(volume: Volume, spec: SourceSpec) -> str:
             "Start the stack, or back up that directory with kind: directory"
         )
     return realpath(volume.mountpoint)
+
+
+def _elsewhere(cli: Cli, stack: str, name: str) -> str:
+    from ansible_collections.onebox.stack.plugins.module_utils.engine.client import EngineError
+    from ansible_collections.onebox.stack.plugins.module_utils.engine.swarm import whereabouts_of_volume
+
+    try:
+        return whereabouts_of_volume(cli.engine, stack, name)
+    except EngineError as error:
+        raise SourceError(str(error)) from error
 
 
 def _every(cli: Cli) -> list[Volume]:

@@ -15,6 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import on_swar
 from ansible_collections.onebox.stack.plugins.module_utils.backup.containers import Cli
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import SourceError
+from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 
 if t.TYPE_CHECKING:
     from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
@@ -46,6 +47,24 @@ def running(cli: Cli, uses: t.Callable[[Container], bool], what: str) -> list[st
     found = [container for container in every if container.running and uses(container)]
     on_swarm.require_scaled_down(found, what)
     return [container.name for container in found]
+
+
+def require_none_on_swarm(context: Context, path: str) -> None:
+    """Refuse to replace a directory that a container of a Swarm has: no deploy creates that container again.
+
+    Raises:
+        RestoreRefused: the text has the commands to type.
+    """
+    place = realpath(path)
+
+    def uses(container: Container) -> bool:
+        sources = [realpath(row.source) for row in container.mounts if row.source]
+        return bool(container.swarm_service) and any(
+            f"{place}/".startswith(f"{source.rstrip('/')}/") or source.startswith(f"{place}/") for source in sources
+        )
+
+    with contextlib.suppress(SourceError):  # without an engine there is no container
+        running(context.open_cli(), uses, f"the directory {path}")
 
 
 @contextlib.contextmanager
