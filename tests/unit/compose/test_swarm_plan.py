@@ -9,8 +9,8 @@ import pytest
 import yaml
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import other_target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.render.parts import Stack
-from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.cluster import SwarmService
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.wanted import Wanted, plan, want
+from ansible_collections.onebox.stack.plugins.module_utils.engine.swarm import SwarmService
 from compose_facts import model_of
 
 NODE = "iiq4bts2xh6a97pdzlw5xzltj"
