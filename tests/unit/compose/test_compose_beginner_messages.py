@@ -78,13 +78,17 @@ def test_relative_source_that_leads_out_of_staged_files_is_named_as_written(tmp_
     (staged / "compose.yml").write_text("services: {web: {image: a, volumes: [../data:/data]}}")
     source = locate("shop", "/srv/shop", (), None, (), str(staged))
 
-    def model(path: str) -> tuple[int, str, str]:
+    def model(path: str, context: str) -> tuple[int, str, str]:
         volumes = [{"type": "bind", "source": path, "target": "/data"}]
-        return 0, json.dumps({"services": {"web": {"image": "a", "volumes": volumes}}}), ""
+        web = {"image": "a", "volumes": volumes, "build": {"context": context}}
+        return 0, json.dumps({"services": {"web": web}}), ""
 
     # Docker Compose resolves paths against the directory with the staged files.
-    world = answers(**{"--no-path-resolution": model("../data"), "config": model(f"{tmp_path}/run/data")})
+    world = answers(
+        **{"--no-path-resolution": model("../data", ".."), "config": model(f"{tmp_path}/run/data", f"{tmp_path}/run")}
+    )
     web = DockerCompose(("dc",), (2, 40, 3), {"PATH": "/bin"}).resolve(source, world).services["web"]
+    assert web.build == {"context": "/srv"}
     assert [(bind.source, bind.relative) for bind in web.binds] == [("/srv/data", True)]
     (problem,) = binds.problems(web, source, False, {})
     assert "'../data' leads out of the deploy directory /srv/shop" in problem.message

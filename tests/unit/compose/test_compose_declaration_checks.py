@@ -160,6 +160,31 @@ def test_required_variable_that_is_empty_or_missing_is_refused(place, env):
     assert found["required_env"].where == "REDIS_HOST"
 
 
+@pytest.mark.parametrize(("env", "listed"), [("REDIS_HOST=\n", True), ("", False)])
+def test_required_variable_that_is_only_empty_may_leave_the_list(place, env, listed):
+    found = problems(place, {"web": {"image": "a"}}, declaration.Rules(required_env=("REDIS_HOST",)), env=env)
+    message = found["required_env"].message
+    assert ("remove it from compose_stack_required_env" in message) is listed
+    assert "compose_stack_env" in message
+
+
+@pytest.mark.parametrize(
+    ("volume", "data"), [("./music:/music:ro", True), ("./nginx.conf:/nginx.conf:ro", False), ("./a.js:/a.js", False)]
+)
+def test_missing_directory_that_is_read_may_be_data(place, volume, data):
+    message = problems(place, {"web": {"image": "a", "volumes": [volume]}})["not_shipped"].message
+    assert "Add it to the files of the stack" in message
+    assert ("write an absolute path, such as ${DATA_DIR:?}/music" in message) is data
+
+
+def test_build_context_outside_of_the_deploy_directory_names_the_way_in(place):
+    (place / "deploy" / "app").mkdir(exist_ok=True)
+    for context, code in (("..", "no_dockerfile"), ("../gone", "no_context")):
+        found = problems(place, {"web": {"image": "a", "build": context}})[code]
+        assert f"leads out of the deploy directory {place}/deploy" in found.message
+    assert "leads out" not in problems(place, {"web": {"image": "a", "build": "./app"}})["no_dockerfile"].message
+
+
 def test_required_variable_that_is_set_is_accepted(place):
     rules = declaration.Rules(required_env=("REDIS_HOST",))
     assert problems(place, {"web": {"image": "a"}}, rules, env="REDIS_HOST=db\n") == {}

@@ -35,3 +35,9 @@ def test_empty_value_is_missing_only_with_a_colon(text, missing):
 
 def test_comments_of_the_file_do_not_count_and_keys_neither():
     assert variables.unset({"${KEY}": "x"}, {}) == {}
+
+
+@pytest.mark.parametrize(("profiles", "taken"), [(variables.NO_PROFILE, {"a", "w"}), (["other"], {"a", "z"})])
+def test_profile_without_a_name_is_taken_where_none_is_chosen(profiles, taken):
+    services = {"a": {}, "w": {"profiles": ["", "vectors"]}, "z": {"profiles": ["other"]}}
+    assert variables.taken(services, profiles) == taken

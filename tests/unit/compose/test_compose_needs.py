@@ -9,6 +9,7 @@ import pytest
 import yaml
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import binds, declaration
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import exposure as checks
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.config import unset_problems
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files import directories
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
@@ -217,14 +218,12 @@ def test_each_need_is_in_the_block_once(place):
     assert refusal(place, both).count("path: ") == 1
 
 
-def test_variables_are_empty_slots_with_the_reason():
-    problems = [
-        Problem("unset_variable", "DOMAIN", "is not set (your domain); set it in /x/.env"),
-        Problem("required_env", "KEY", "is required by this stack and missing in /x/.env; give it a value"),
-    ]
-    text = str(BadStack("shop", problems))
+def test_variables_are_empty_slots_with_the_reason(place):
+    required = judge(place, service(), declaration.Rules(required_env=("KEY",)))
+    unset = unset_problems({"DOMAIN": "your domain (with a dot)"}, Source("shop", "/x", ("/x/compose.yml",), "", ()))
+    text = str(BadStack("shop", [*unset, *required]))
     assert block(text) == {"compose_stack_env": {"DOMAIN": "", "KEY": ""}}
-    assert 'DOMAIN: ""  # your domain' in text
+    assert 'DOMAIN: ""  # your domain (with a dot)\n' in text
 
 
 def test_command_for_the_host_is_a_comment():

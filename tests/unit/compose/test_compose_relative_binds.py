@@ -68,6 +68,15 @@ def test_missing_relative_directory_is_created_and_its_data_stays(paper: Paper):
     assert (paper.host / "data" / "rows").read_text() == "precious"
 
 
+def test_missing_directory_is_created_for_a_service_that_reads_what_another_writes(paper: Paper):
+    paper.services["web"]["volumes"] = ["./ssl:/ssl:ro"]
+    paper.write()
+    with pytest.raises(BadStack, match="ssl does not exist"):
+        paper.deploy()
+    paper.services["acme"] = {"image": "shop:1", "volumes": ["./ssl:/acme"]}
+    assert [row["path"] for row in deploy(paper)["directories"]] == [str(paper.host / "ssl")]
+
+
 def test_data_next_to_shipped_files_restarts_nothing(paper: Paper):
     paper.services["web"]["volumes"] = ["./config:/config"]
     paper.write(config__app="one")

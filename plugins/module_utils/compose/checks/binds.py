@@ -16,6 +16,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.proposals imp
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 
+_ABSOLUTE = "write an absolute path, such as ${DATA_DIR:?}"
+
 Images = t.Mapping[str, t.Optional[t.Mapping[str, t.Any]]]
 
 
@@ -34,7 +36,9 @@ class Missing:
         return int(self.who.mode or "0750", 8) if self.who.user else 0o755
 
 
-def problems(service: Service, source: Source, derive: bool, images: Images) -> t.Iterator[Problem]:
+def problems(
+    service: Service, source: Source, derive: bool, images: Images, written: t.Collection[str] = ()
+) -> t.Iterator[Problem]:
     """Problems with the bind sources of one service.
 
     A relative source below the deploy directory is allowed: it comes with the stack, or it is data that a deploy never
@@ -43,6 +47,7 @@ def problems(service: Service, source: Source, derive: bool, images: Images) -> 
     Args:
         derive: missing directories are created, so they are not a problem.
         images: reference -> the image, None when it is not on this host.
+        written: directories that a deploy creates below the deploy directory, because another service writes to them.
     """
     for bind in service.binds:
         where = f"service {service.name}, volume {bind.source}:{bind.target}"
@@ -60,6 +65,8 @@ def problems(service: Service, source: Source, derive: bool, images: Images) -> 
                 "elsewhere, or mount it read-only if it is part of the stack",
             )
         if os.path.exists(source.place(bind.source)):
+            continue
+        if bind.relative and bind.source in written:
             continue
         missing = _directory(bind, service, inside, images)
         if missing is None or not (derive or (inside and bind.relative)):
@@ -104,6 +111,8 @@ def _absent(bind: Bind, where: str, inside: bool, missing: Missing | None) -> Pr
     code, need = "no_source", {}
     if inside:
         code, advice = "not_shipped", "Add it to the files of the stack"
+        if bind.read_only and not paths.looks_like_file(bind.written):
+            advice += f". If it is data, {_ABSOLUTE}/{os.path.basename(bind.source)} with DATA_DIR in compose_stack_env"
     elif missing is not None:
         advice = "Declare it in data_dirs_directories, or create it"
         need = needs.directory(missing.path, missing.who, missing.service)
@@ -124,8 +133,8 @@ def _leads_out(bind: Bind, directory: str) -> str:
     written = os.path.relpath(bind.source, directory)
     written = written if written.startswith(("./", "../")) or written in (".", "..") else f"./{written}"
     return (
-        f"{written!r} leads out of the deploy directory {directory}, so it is a different path on each host. Write an "
-        "absolute path for data, such as ${DATA_DIR:?}/… with DATA_DIR in compose_stack_env"
+        f"{written!r} leads out of the deploy directory {directory}, so it is a different path on each host. For data, "
+        f"{_ABSOLUTE}/… with DATA_DIR in compose_stack_env"
     )
 
 

@@ -31,6 +31,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import (
 _LEAST_FREE = 64 << 20
 # Problems that an earlier step of the same playbook may solve: check mode creates no directories and no secrets.
 MADE_BEFORE = ("no_source", "no_file", "no_secret", "no_network", "no_volume")
+_BUILT_OUTSIDE = (
+    "The build context leads out of the deploy directory {}. Copy it into the folder of the stack, and name its new "
+    "path, or let playbooks/new_stack.yml do so, with from= a folder of the Git checkout"
+)
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
@@ -56,8 +60,9 @@ def declared(model: Model, source: Source, rules: Rules, images: binds.Images | 
     problems = _required_env(model, source, rules)
     if source.env_file:
         problems += _private(source)
+    written = {each.path for each in binds.missing_directories(model, source, False, images or {})}
     for service in model.services.values():
-        problems += binds.problems(service, source, rules.derive, images or {})
+        problems += binds.problems(service, source, rules.derive, images or {}, written)
         problems += _files(service, source)
         problems += exposure.problems(service, rules.exposure, rules.public_ports)
     problems += _twice(model)
@@ -69,12 +74,12 @@ def declared(model: Model, source: Source, rules: Rules, images: binds.Images | 
 def _required_env(model: Model, source: Source, rules: Rules) -> list[Problem]:
     values = model.variables
     place = source.named(source.env_file) or os.path.join(source.project_dir, ".env")
+    advice = "Give it a value in compose_stack_env"
+    if_empty = f"{advice}, or remove it from compose_stack_required_env if it may be empty"
     return [
-        Problem(
-            "required_env",
-            name,
-            f"is required by this stack and {'empty' if name in values else 'missing'} in {place}. Give it a value",
-        )
+        Problem("required_env", name, f"is required by this stack and empty in {place}. {if_empty}")
+        if name in values
+        else Problem("required_env", name, f"is required by this stack and missing in {place}. {advice}")
         for name in rules.required_env
         if not values.get(name)
     ]
@@ -105,24 +110,25 @@ def _files(service: Service, source: Source) -> t.Iterator[Problem]:
                 f"its {ref.collection[:-1]} {ref.name} is read from {ref.value}, which does not exist",
             )
     if service.build is not None:
-        yield from _build(service, where, source.place)
+        yield from _build(service, where, source)
 
 
-def _build(service: Service, where: str, place: t.Callable[[str], str]) -> t.Iterator[Problem]:
+def _build(service: Service, where: str, source: Source) -> t.Iterator[Problem]:
     build = service.build or {}
-    context = str(build.get("context") or "")
+    context, place = str(build.get("context") or ""), source.place
     if "://" in context or build.get("dockerfile_inline"):
         return
+    advice = "" if _below(context, source.project_dir) else f". {_BUILT_OUTSIDE.format(source.project_dir)}"
     if not os.path.isdir(place(context)):
-        yield Problem("no_context", where, f"its build context {context} is not a directory")
+        yield Problem("no_context", where, f"its build context {context} is not a directory{advice}")
         return
     dockerfile = os.path.normpath(os.path.join(context, str(build.get("dockerfile") or "Dockerfile")))
     if not os.path.isfile(place(dockerfile)):
         if not build.get("dockerfile") and os.path.isfile(place(os.path.join(context, "Containerfile"))):
             return
-        yield Problem("no_dockerfile", where, f"its Dockerfile {dockerfile} does not exist")
+        yield Problem("no_dockerfile", where, f"its Dockerfile {dockerfile} does not exist{advice}")
         return
-    if not dockerfile.startswith(context.rstrip(os.sep) + os.sep):
+    if not _below(dockerfile, context):
         message = (
             f"its Dockerfile {dockerfile} is outside of its build context {context}. Not every builder supports that"
         )
@@ -133,6 +139,10 @@ def _build(service: Service, where: str, place: t.Callable[[str], str]) -> t.Ite
             f"{beside} has no effect. A .dockerignore counts only at the root of the context, {context}. Move it there"
         )
         yield Problem("dockerignore_elsewhere", where, message)
+
+
+def _below(path: str, directory: str) -> bool:
+    return f"{path}{os.sep}".startswith(directory.rstrip(os.sep) + os.sep)
 
 
 def _full(places: t.Sequence[str]) -> t.Iterator[Problem]:

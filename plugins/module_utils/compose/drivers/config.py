@@ -62,10 +62,6 @@ def refusals(source: Source, shown: t.Callable[[str], str]) -> t.Iterator[None]:
         raise bad_stack(source, refusal.result, shown) from None
 
 
-def profiles_of(values: t.Mapping[str, str]) -> list[str]:
-    return [name.strip() for name in values.get("COMPOSE_PROFILES", "").split(",") if name.strip()]
-
-
 def placeholders(names: t.Iterable[str]) -> dict[str, str]:
     """A value for each of these variables that no compose file contains by chance."""
     return {name: NOT_SET + name for name in names}

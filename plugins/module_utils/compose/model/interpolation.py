@@ -14,6 +14,8 @@ import typing as t
 
 _SIMPLE = re.compile(r"\$(?:\$|([A-Za-z_][A-Za-z0-9_]*)|\{)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# The profile that Docker Compose enables where none is chosen.
+NO_PROFILE = ("",)
 
 
 def wanted(text: str) -> list[tuple[str, str, str]]:
@@ -91,6 +93,11 @@ def taken(services: t.Any, profiles: t.Collection[str]) -> set[str]:
         if not own or not isinstance(own, list) or "*" in profiles or set(map(str, own)) & set(profiles):
             found.add(name)
     return found
+
+
+def profiles_of(values: t.Mapping[str, str]) -> list[str]:
+    """The profiles that an environment file selects."""
+    return [name.strip() for name in values.get("COMPOSE_PROFILES", "").split(",") if name.strip()]
 
 
 def used(document: t.Mapping[str, t.Any], names: t.Container[str]) -> dict[str, t.Any]:

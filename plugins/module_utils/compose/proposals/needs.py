@@ -66,7 +66,7 @@ def of(problems: t.Iterable[Problem]) -> list[Need]:
 
 def _by_code(problem: Problem) -> Need:
     if problem.code in ("unset_variable", "required_env"):
-        asked = re.search(r"is not set \((.+?)\); ", problem.message)
+        asked = re.search(r"is not set \((.+)\)\. Set it in ", problem.message)
         reason = asked[1] if asked else "give it a value; a secret belongs into the vault"
         return {"variable": ENV, "value": f'{problem.where}: ""', "reason": reason}
     command = _COMMAND.search(problem.message) if problem.code in ("no_network", "no_volume") else None

@@ -20,7 +20,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.confi
     config,
     no_env_file,
     placeholders,
-    profiles_of,
     texts_of,
     unescape,
     unset_problems,
@@ -70,8 +69,9 @@ def model_of(tool: Driver, source: Source, world: World) -> Model:
         )
         if answer.rc != 0:
             raise Refused(answer)
-        sources = _relative_sources(unescape(json.loads(answer.stdout)), source)
-        _put_back(data, sources)
+        unresolved = unescape(json.loads(answer.stdout))
+        sources = _relative_sources(unresolved, source)
+        _put_back(data, sources, _relative_contexts(unresolved, source))
         relative = set(sources.values())
     model = from_config(
         data,
@@ -140,7 +140,7 @@ def _all_of_it(
         raise Refused(refusal)
     data = json.loads(plain.stdout)
     values = {**values, PROJECT_NAME: source.project}
-    profiles = source.profiles or profiles_of(values)
+    profiles = source.profiles or variables.profiles_of(values) or variables.NO_PROFILE
     here = variables.used(data, variables.taken(data.get("services"), profiles))
     every, unset = variables.unset(data, values), variables.unset(here, values)
     known = variables.mentioned(here)
@@ -187,9 +187,23 @@ def _relative_sources(data: t.Mapping[str, t.Any], source: Source) -> dict[str, 
     return found
 
 
-def _put_back(data: t.Mapping[str, t.Any], sources: t.Mapping[str, str]) -> None:
+def _relative_contexts(data: t.Mapping[str, t.Any], source: Source) -> dict[str, str]:
+    """Relative build contexts of an unresolved model, as :func:`_relative_sources`."""
+    found = {}
+    for service in (data.get("services") or {}).values():
+        written = str((service.get("build") or {}).get("context") or "/")
+        if "://" not in written and not written.startswith("/"):
+            read, named = (short_syntax.absolute(written, base) for base in (source.read_dir, source.project_dir))
+            found[read] = named
+    return found
+
+
+def _put_back(data: t.Mapping[str, t.Any], sources: t.Mapping[str, str], contexts: t.Mapping[str, str]) -> None:
     """Replace sources outside of the staged files, such as ``../data``, by their paths after the deploy."""
     for service in (data.get("services") or {}).values():
+        build = service.get("build") or {}
+        if build.get("context") in contexts:
+            build["context"] = contexts[build["context"]]
         for row in service.get("volumes") or ():
             if isinstance(row, dict) and row.get("type") == "bind" and row.get("source") in sources:
                 row["source"] = sources[row["source"]]

@@ -16,7 +16,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.confi
     as_named,
     config,
     placeholders,
-    profiles_of,
     texts_of,
     unset_problems,
 )
@@ -50,7 +49,7 @@ def model_of(tool: Driver, source: Source, world: World) -> Model:
     parsed, dialect = parse_yaml(tool, {**texts, answer: result.stdout if result.rc == 0 else "{}"}, world)
     own = env_file.variables(source, dialect, tool.env)
     values = {**own, **tool.env, PROJECT_NAME: source.project}
-    profiles = [*source.profiles, *profiles_of(values)]
+    profiles = [*source.profiles, *variables.profiles_of(values)]
     files = {path: parsed[path] for path in texts}
     every, unset = _unset_in(files, values, profiles, tool, source)
     problems: list[Problem] = []
