@@ -34,6 +34,8 @@ options:
     description:
       - Folder of the compose project, or its compose file.
       - In a Git checkout, the files that Git tracks are copied. Elsewhere, all except data directories are copied.
+      - Parts of the checkout above the folder, such as the build context C(..), are copied to the folder C(checkout) of
+        the stack. The override names their new paths.
       - Required without O(adopt).
     type: path
     aliases: [from]
@@ -73,7 +75,8 @@ options:
     type: path
   data_root:
     description:
-      - Directory on the host for data whose source is outside the folder, such as C(../data).
+      - Directory on the host for data whose source is outside the folder and its Git checkout, such as C(../data), and
+        for media directories that are not in the folder.
       - By default C(/srv/<name>).
     type: path
   exposure:

@@ -67,13 +67,14 @@ def adopt(order: Order, load: read.Load, check: bool) -> Made:
     names = [str(each) for each in order.project["files"]]
     with tempfile.TemporaryDirectory(suffix=".onebox") as folder:
         for each in shipped:
-            place = os.path.join(folder, each.path)
-            files.make_directories(os.path.dirname(place), 0o700)
-            files.replace(place, each.content, _PRIVATE, durable=False)
+            path = os.path.join(folder, each.path)
+            files.make_directories(os.path.dirname(path), 0o700)
+            files.replace(path, each.content, _PRIVATE, durable=False)
         _check_names(order, names, {each.path for each in shipped})
         profiles = _profiles(order, folder, names, load)
         origin = read.read(folder, order.name, order.project["working_dir"], load, names, profiles)
-        proposal = propose.propose(origin.model, folder, "public", {}, {}, f"/srv/{order.name}")
+        sources = propose.Place(folder, f"/srv/{order.name}", lambda written: "")
+        proposal = propose.propose(origin.model, sources, "public", {}, {})
     writer = copy.Writer(check)
     for each in shipped:
         private = each.path == _ENV

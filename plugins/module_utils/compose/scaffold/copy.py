@@ -57,9 +57,18 @@ def shipped(folder: str, model: Model, world: World) -> Shipped:
         ComposeError: there are too many.
     """
     left: dict[str, str] = {}
-    names = _tracked(folder, world)
+    names = tracked(folder, world)
     if names is None:
         names = list(_walk(folder, _data_folders(folder, model), left))
+    return Shipped(chosen(folder, names, left), left)
+
+
+def chosen(folder: str, names: t.Iterable[str], left: dict[str, str]) -> tuple[str, ...]:
+    """Those of ``names`` below ``folder`` that are copied. The others are added to ``left`` with the reason.
+
+    Raises:
+        ComposeError: there are too many.
+    """
     kept, total = [], 0
     for name in names:
         base = os.path.basename(name)
@@ -85,18 +94,22 @@ def shipped(folder: str, model: Model, world: World) -> Shipped:
             f"from: {folder} has {len(kept)} files with {total >> 20} MiB, too many for the source of a stack. Name a "
             "folder with the compose file and the files that come with it."
         )
-    return Shipped(tuple(sorted(kept)), left)
+    return tuple(sorted(kept))
 
 
-def _tracked(folder: str, world: World) -> list[str] | None:
-    """Files that git has, relative to ``folder``; None where it is not a checkout."""
-    words = ["git", "-C", folder, "-c", f"safe.directory={folder}", "ls-files", "-z"]
+def tracked(folder: str, world: World, below: str = ".") -> list[str] | None:
+    """Files that git has in ``below``, relative to ``folder``; None where it is not a checkout."""
+    names = git(folder, ["ls-files", "-z", "--", below], world).split("\0")
+    return [name for name in names if name] or None
+
+
+def git(folder: str, words: t.Sequence[str], world: World) -> str:
+    """The output of a git command in ``folder``; "" where it fails."""
     try:
-        result = world.run(words, timeout=60.0, check=False)
+        result = world.run(["git", "-C", folder, "-c", f"safe.directory={folder}", *words], timeout=60.0, check=False)
     except process.CommandError:
-        return None
-    names = [name for name in result.stdout.split("\0") if name]
-    return names if result.rc == 0 and names else None
+        return ""
+    return result.stdout if result.rc == 0 else ""
 
 
 def _data_folders(folder: str, model: Model) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import NOT_SET, Model, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.short_syntax import Bind, PortRow
@@ -79,6 +79,7 @@ class Proposal:
     Attributes:
         made: data directories below the deploy directory, which a deploy creates.
         moved: service -> binds that get another source, with the source and the reason.
+        contexts: service -> its build context in the stack's folder, and the reason.
         needs: what a person must bring: ``(what, reason)``.
         networks: external networks.
     """
@@ -87,6 +88,7 @@ class Proposal:
     directories: list[DataDirectory] = field(default_factory=list)
     made: dict[str, str] = field(default_factory=dict)
     moved: dict[str, list[tuple[Bind, str, str]]] = field(default_factory=dict)
+    contexts: dict[str, tuple[str, str]] = field(default_factory=dict)
     sources: list[BackupSource] = field(default_factory=list)
     not_backed_up: list[str] = field(default_factory=list)
     needs: list[tuple[str, str]] = field(default_factory=list)
@@ -96,24 +98,42 @@ class Proposal:
 Images = t.Mapping[str, t.Optional[t.Mapping[str, t.Any]]]
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the sources of a project are.
+
+    Attributes:
+        folder: the project's folder on this machine, in which shipped sources are.
+        data_root: directory on the host for data whose source leads out of the folder.
+        part: the path that a part of the checkout above the folder gets in the stack's folder; "" when it has none.
+    """
+
+    folder: str
+    data_root: str
+    part: t.Callable[[str], str]
+
+
 def propose(
-    model: Model, folder: str, exposure: str, images: Images, processes: t.Mapping[str, str], data_root: str
+    model: Model,
+    place: Place,
+    exposure: str,
+    images: Images,
+    processes: t.Mapping[str, str],
 ) -> Proposal:
     """Propose the declaration for a model.
 
     Args:
-        folder: the project's folder on this machine, in which shipped sources are.
         exposure: see ``compose_stack_exposure``.
         images: reference -> the image, None when it is not here.
         processes: service -> ``uid:gid`` of its running container.
-        data_root: directory for sources that lead out of the folder.
     """
     found = Proposal()
     for service in model.services.values():
         found.ports += [_published(service, row, exposure) for row in service.ports if not row.loopback]
         who = owner.of_service(service, images.get(service.image), processes.get(service.name, ""))
         for bind in service.binds:
-            _bind(found, model, service, bind, who, folder, data_root)
+            _bind(found, model, service, bind, who, place)
+        _context(found, service, place)
         _database(found, service)
     _directory_sources(found, model)
     for key, body in (model.raw.get("networks") or {}).items():
@@ -149,9 +169,7 @@ def _published(service: Service, row: PortRow, exposure: str) -> Published:
     )
 
 
-def _bind(
-    found: Proposal, model: Model, service: Service, bind: Bind, who: owner.Owner, folder: str, data_root: str
-) -> None:
+def _bind(found: Proposal, model: Model, service: Service, bind: Bind, who: owner.Owner, place: Place) -> None:
     where = f"service {service.name}, {bind.target}"
     inside = bind.source == model.project_dir or bind.source.startswith(model.project_dir + "/")
     if NOT_SET in bind.source:
@@ -159,28 +177,24 @@ def _bind(
         found.needs.append(
             (f"a value for {name}", f"{where}: its source depends on it; run this again to see its directory")
         )
+    elif bind.source == model.project_dir and bind.relative:
+        _whole_folder(found, service, bind)
     elif bind.relative and inside:
         relative = os.path.relpath(bind.source, model.project_dir)
-        here = os.path.exists(os.path.join(folder, relative))
+        here = os.path.exists(os.path.join(place.folder, relative))
         if not here and not bind.read_only and not paths.looks_like_file(bind.written):
             found.made.setdefault(
                 bind.source, f"{where}: data in the stack's folder; the deploy creates it and never removes it"
             )
-        elif not here:
-            found.needs.append((f"the file {relative}", f"{where}: it does not come with the stack"))
+        elif not here and bind.source not in _written(model):
+            _not_shipped(found, service, bind, who, place, relative)
     elif bind.relative:
-        new = os.path.join(data_root, os.path.basename(bind.source.rstrip("/")) or "data")
-        found.moved.setdefault(service.name, []).append((bind, new, f"{bind.written} leads out of the stack's folder"))
-        found.needs.append(
-            (f"the content of {bind.written} at {new}", f"{where}: its source leads out of the stack's folder")
-        )
-        if not paths.looks_like_file(bind.written):
-            _directory(found, new, bind, service, who)
+        _outside(found, service, bind, who, place)
     elif paths.of_the_host(bind.source):
         return
-    elif paths.looks_like_file(bind.source) and os.path.isfile(os.path.join(folder, os.path.basename(bind.source))):
+    elif paths.looks_like_file(bind.source) and _in_the_folder(bind.source, place.folder):
         # The instructions of such projects say to copy it there by hand.
-        name = os.path.basename(bind.source)
+        name = _in_the_folder(bind.source, place.folder)
         reason = (
             f"{name} comes with the project: it is deployed with the stack, and not copied to {bind.source} by hand"
         )
@@ -189,6 +203,79 @@ def _bind(
         found.needs.append((f"the file {bind.source} on the host", f"{where}: it must exist before the first deploy"))
     else:
         _directory(found, _on_the_host(bind), bind, service, who)
+
+
+def _whole_folder(found: Proposal, service: Service, bind: Bind) -> None:
+    """The stack's folder as a source: a container that writes to it could change the compose file."""
+    targets = [*(each.target for each in service.binds), *(target for _name, target in service.named_volumes)]
+    if bind.read_only:
+        return
+    if any(target.startswith(bind.target.rstrip("/") + "/") for target in targets):
+        # The engine could not create the directory for the other mount.
+        reason = f"{bind.written} is the whole folder of the stack, and another mount is in {bind.target}"
+        found.needs.append((f"a folder for {bind.target} of service {service.name} in the compose file", reason))
+    else:
+        reason = f"{bind.written} is the whole folder of the stack: the container must not change the compose file"
+        found.moved.setdefault(service.name, []).append((replace(bind, read_only=True), ".", reason))
+
+
+def _not_shipped(found: Proposal, service: Service, bind: Bind, who: owner.Owner, place: Place, relative: str) -> None:
+    """A relative source that no service writes to and that is not in the folder."""
+    names = (os.path.basename(relative), os.path.basename(bind.target))
+    if not paths.looks_like_file(bind.written) and any(map(_MEDIA.fullmatch, names)):
+        _moved_to_data(found, service, bind, who, place, "it is a media directory by its name")
+    else:
+        found.needs.append(
+            (f"the file {relative}", f"service {service.name}, {bind.target}: it does not come with the stack")
+        )
+
+
+def _moved_to_data(found: Proposal, service: Service, bind: Bind, who: owner.Owner, place: Place, reason: str) -> None:
+    new = os.path.join(place.data_root, os.path.basename(bind.source.rstrip("/")) or "data")
+    found.moved.setdefault(service.name, []).append((bind, new, f"{bind.written}: {reason}"))
+    found.needs.append((f"the content of {bind.written} at {new}", f"service {service.name}, {bind.target}: {reason}"))
+    if not paths.looks_like_file(bind.written):
+        _directory(found, new, bind, service, who)
+
+
+def _outside(found: Proposal, service: Service, bind: Bind, who: owner.Owner, place: Place) -> None:
+    """A relative source that leads out of the folder: a part of the checkout, or else data."""
+    part = place.part(bind.written)
+    if part:
+        reason = f"{bind.written} leads out of the stack's folder: a copy of that part of the checkout is in {part}"
+        found.moved.setdefault(service.name, []).append((bind, f"./{part}", reason))
+        return
+    _moved_to_data(found, service, bind, who, place, "its source leads out of the stack's folder")
+
+
+def _context(found: Proposal, service: Service, place: Place) -> None:
+    """A build context that leads out of the folder."""
+    build = service.raw.get("build")
+    written = str((build.get("context") if isinstance(build, dict) else build) or ".")
+    if "://" in written or NOT_SET in written or os.path.normpath(written).split("/")[0] != "..":
+        return
+    part = place.part(written)
+    if part:
+        reason = f"{written} leads out of the stack's folder: a copy of that part of the checkout is in {part}"
+        found.contexts[service.name] = (f"./{part}", reason)
+    else:
+        what = f"the build context {written} of service {service.name} in the stack's folder"
+        found.needs.append(
+            (what, "it leads out of the folder, and Git has no file there: copy it, and name its new path")
+        )
+
+
+def _written(model: Model) -> set[str]:
+    """Missing directories that a deploy creates, because a service writes to them."""
+    binds = (bind for service in model.services.values() for bind in service.binds)
+    return {bind.source for bind in binds if not bind.read_only and not paths.looks_like_file(bind.written)}
+
+
+def _in_the_folder(path: str, folder: str) -> str:
+    """The file of the project whose path ends as ``path`` does, relative to ``folder``; "" without one."""
+    parts = path.strip("/").split("/")
+    ends = ("/".join(parts[first:]) for first in range(len(parts)))
+    return next((end for end in ends if os.path.isfile(os.path.join(folder, end))), "")
 
 
 def _on_the_host(bind: Bind) -> str:

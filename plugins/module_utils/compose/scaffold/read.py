@@ -34,6 +34,7 @@ ENV_EXAMPLES = (
     ".env.default",
 )
 _NAME = re.compile(r"\$(?:\$|([A-Za-z_][A-Za-z0-9_]*)|\{)")
+_OPEN_PORT = re.compile(r"\$\{\w+\}:\d+(?:/(?:tcp|udp))?")
 _MOST_INCLUDES = 50
 _LIST_KEYS = (
     "ports",
@@ -51,6 +52,19 @@ _LIST_KEYS = (
 Load = t.Callable[[str], t.Any]
 
 
+@dataclass(frozen=True)
+class OpenPort:
+    """A published port whose number is the value of a variable that has none.
+
+    Attributes:
+        written: the port as in the compose file.
+        local: it names no address, so that one can be put in front.
+    """
+
+    written: str
+    local: bool
+
+
 @dataclass
 class Origin:
     """A compose project as its owner has it.
@@ -64,6 +78,7 @@ class Origin:
         values_from: the file they are from; "" when there is none.
         public: that file is an example.
         unset: variables without a value or default -> the message of the compose file.
+        open_ports: service -> its ports whose number is a variable without a value.
         notes: what was left out, and why.
     """
 
@@ -75,6 +90,7 @@ class Origin:
     values_from: str
     public: bool
     unset: dict[str, str]
+    open_ports: dict[str, list[OpenPort]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -93,7 +109,7 @@ def read(
         project_dir: where the stack will be on its host; relative paths become paths below it.
         load: parses YAML.
         chosen: compose files, relative to the folder; without them the usual names are tried.
-        profiles: services of these are read, too.
+        profiles: services of these are read, too; without them, those of ``COMPOSE_PROFILES`` in the environment file.
 
     Raises:
         ComposeError: there is no compose file, or it cannot be understood.
@@ -104,6 +120,7 @@ def read(
     for each in names:
         document = _merged(document, _document(folder, each, load, notes))
     values, values_from = _values(folder)
+    profiles = profiles or interpolation.profiles_of(values) or interpolation.NO_PROFILE
     here = interpolation.used(document, interpolation.taken(document.get("services"), profiles))
     left = sorted(set(document.get("services") or {}) - set(here.get("services") or {}))
     if left:
@@ -112,10 +129,10 @@ def read(
     unset = interpolation.unset(here, known)
     _extended(here, folder, load, notes)
     filled = filled_in(here, {**{key: NOT_SET + key for key in unset}, **known})
-    _without_open_ports(filled, notes)
+    open_ports = _without_open_ports(filled, notes)
     model = from_config(filled, project=name, project_dir=project_dir, default_image=name + "-{service}", unset=unset)
     public = values_from not in ("", ".env")
-    return Origin(folder, tuple(names), model, document, values, values_from, public, unset, notes)
+    return Origin(folder, tuple(names), model, document, values, values_from, public, unset, open_ports, notes)
 
 
 def _find(path: str, chosen: t.Sequence[str]) -> tuple[str, list[str]]:
@@ -248,14 +265,21 @@ def _braces(inside: str, values: t.Mapping[str, str]) -> str:
     return value or ""
 
 
-def _without_open_ports(document: dict[str, t.Any], notes: list[str]) -> None:
+def _without_open_ports(document: dict[str, t.Any], notes: list[str]) -> dict[str, list[OpenPort]]:
+    """Remove ports that a variable without a value names, and return those of the short form."""
+    found: dict[str, list[OpenPort]] = {}
     for name, body in (document.get("services") or {}).items():
         rows = body.get("ports") if isinstance(body, dict) else None
-        if isinstance(rows, list):
-            kept = [row for row in rows if NOT_SET not in str(row)]
-            if len(kept) < len(rows):
+        if not isinstance(rows, list):
+            continue
+        body["ports"] = [row for row in rows if NOT_SET not in str(row)]
+        for row in rows:
+            if isinstance(row, str) and NOT_SET in row:
+                written = re.sub(re.escape(NOT_SET) + r"([A-Za-z_][A-Za-z0-9_]*)", r"${\1}", row)
+                found.setdefault(name, []).append(OpenPort(written, bool(_OPEN_PORT.fullmatch(written))))
+            elif NOT_SET in str(row):
                 notes.append(f"service {name} publishes a port that a variable without a value names")
-            body["ports"] = kept
+    return found
 
 
 def missing_env_files(origin: Origin) -> dict[str, str]:

@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model import interpolation
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import OVERRIDE_NAMES
-from ansible_collections.onebox.stack.plugins.module_utils.compose.scaffold import copy, propose, read, values, write
+from ansible_collections.onebox.stack.plugins.module_utils.compose.scaffold import (
+    checkout,
+    copy,
+    propose,
+    read,
+    values,
+    write,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
@@ -78,7 +85,9 @@ def scaffold(order: Order, load: read.Load, world: World, check: bool) -> Made:
     origin = read.read(order.origin, order.name, order.project_dir, load, order.files)
     shipped = copy.shipped(origin.folder, origin.model, world)
     images, processes = _at_engine(order, origin, world)
-    proposal = propose.propose(origin.model, origin.folder, order.exposure, images, processes, order.data_root)
+    above = checkout.Checkout(origin.folder, world)
+    place = propose.Place(origin.folder, order.data_root, above.part)
+    proposal = propose.propose(origin.model, place, order.exposure, images, processes)
     judged = _judged(origin)
     _password_variables(proposal, origin, judged)
     proposal.needs += [
@@ -87,7 +96,11 @@ def scaffold(order: Order, load: read.Load, world: World, check: bool) -> Made:
     proposal.needs += _open_values(origin, judged)
     writer = copy.Writer(check)
     folder = os.path.join(order.stacks, order.name)
-    names = _write_folder(writer, folder, origin, shipped, order, proposal)
+    _write_files(writer, folder, origin.folder, shipped.names)
+    _write_files(writer, os.path.join(folder, above.base), above.top, above.names)
+    for name, reason in shipped.left.items():
+        writer.keep(os.path.join(origin.folder, name), f"is not copied: {reason}")
+    names = _write_folder(writer, folder, origin, order, proposal)
     _write_inventory(writer, folder, names, origin, order, proposal, judged)
     needs = [{"what": what, "reason": reason} for what, reason in dict.fromkeys(proposal.needs)]
     return Made(writer.written, needs, writer.changed)
@@ -164,22 +177,22 @@ def _open_values(origin: read.Origin, judged: t.Mapping[str, values.Judged]) -> 
     return found
 
 
+def _write_files(writer: copy.Writer, folder: str, origin: str, names: t.Iterable[str]) -> None:
+    for name in names:
+        path = os.path.join(origin, name)
+        mode = 0o755 if os.stat(path).st_mode & 0o100 else 0o644
+        with files.open_regular(path) as stream:
+            writer.write(os.path.join(folder, name), stream.read(), mode, f"comes with the stack, from {path}")
+
+
 def _write_folder(
     writer: copy.Writer,
     folder: str,
     origin: read.Origin,
-    shipped: copy.Shipped,
     order: Order,
     proposal: propose.Proposal,
 ) -> tuple[str, ...]:
-    """Copy the project's files and write the override. Returns the compose files to name in the inventory, if any."""
-    for name in shipped.names:
-        path = os.path.join(origin.folder, name)
-        mode = 0o755 if os.stat(path).st_mode & 0o100 else 0o644
-        with files.open_regular(path) as stream:
-            writer.write(os.path.join(folder, name), stream.read(), mode, f"comes with the stack, from {path}")
-    for name, reason in shipped.left.items():
-        writer.keep(os.path.join(origin.folder, name), f"is not copied: {reason}")
+    """Write missing environment files and the override. Returns the compose files to name in the inventory, if any."""
     for name, example in read.missing_env_files(origin).items():
         if name == ".env" or name.startswith(".."):
             continue
@@ -189,7 +202,8 @@ def _write_folder(
                 writer.write(os.path.join(folder, name), stream.read(), _SECRET_MODE, reason)
         else:
             proposal.needs.append((f"the file {name} in {folder}", "a service reads its variables from it"))
-    text = write.override(order.name, origin.model.services, proposal)
+    open_ports = {} if order.exposure == "lan" else origin.open_ports
+    text = write.override(order.name, origin.model.services, proposal, open_ports)
     usual = not order.files and not os.path.isfile(order.origin)
     has_own = any(name in OVERRIDE_NAMES for name in origin.names) or not usual
     if text:

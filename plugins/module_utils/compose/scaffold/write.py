@@ -17,6 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.scaffold.prop
     Proposal,
     Published,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.compose.scaffold.read import OpenPort
 from ansible_collections.onebox.stack.plugins.module_utils.compose.scaffold.values import Judged
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")
@@ -142,7 +143,7 @@ def _env(stack: str, env: t.Mapping[str, Judged], required: t.Sequence[str]) -> 
         lines.append(f"  {name}: {scalar(judged.value)}")
     if required:
         lines += [
-            comment("The compose file has no default for these."),
+            comment("The compose file has no default for these. Remove those that may be empty."),
             f"compose_stack_required_env: [{', '.join(required)}]",
         ]
     return lines
@@ -175,23 +176,30 @@ def secrets(stack: str, env: t.Mapping[str, Judged], file: str) -> str:
     return "\n".join(["---", *head, *lines]) + "\n"
 
 
-def override(stack: str, services: t.Mapping[str, Service], proposal: Proposal) -> str:
-    """The text of the generated compose file, "" when none is needed."""
+def override(
+    stack: str,
+    services: t.Mapping[str, Service],
+    proposal: Proposal,
+    open_ports: t.Mapping[str, t.Sequence[OpenPort]],
+) -> str:
+    """The text of the generated compose file, "" when none is needed.
+
+    Args:
+        open_ports: service -> ports whose number is not known, which are bound to loopback where possible.
+    """
     bound: dict[str, list[Published]] = {}
     for port in proposal.ports:
         if not port.listed:
             bound.setdefault(port.service, []).append(port)
     lines = []
-    for name in sorted({*bound, *proposal.moved}):
+    unknown = {name for name, rows in open_ports.items() if any(row.local for row in rows)}
+    for name in sorted({*bound, *unknown, *proposal.moved, *proposal.contexts}):
         lines.append(f"  {scalar(name)}:")
-        if name in bound:
-            reasons = dict.fromkeys(
-                f"{port.row.published or 'a free port'} on 127.0.0.1: {port.reason}" for port in bound[name]
-            )
-            lines += [f"    {comment(reason + '.')}" for reason in reasons]
-            local = {port.row for port in bound[name]}
-            lines.append("    ports: !override")
-            lines += [f"      - {json.dumps(_port(row, row in local))}" for row in services[name].ports]
+        if name in bound or name in unknown:
+            lines += _ports(services[name], bound.get(name, ()), open_ports.get(name, ()))
+        if name in proposal.contexts:
+            path, reason = proposal.contexts[name]
+            lines += [f"    {comment(reason + '.')}", f"    build: {{ context: {scalar(path)} }}"]
         for number, (bind, path, reason) in enumerate(proposal.moved.get(name, ())):
             lines += [] if number else ["    volumes:"]
             lines.append(f"      {comment(reason + '.')}")
@@ -200,6 +208,16 @@ def override(stack: str, services: t.Mapping[str, Service], proposal: Proposal) 
         return ""
     head = [comment(f"Generated for stack {stack}: the compose file next to it stays as its owner wrote it.")]
     return "\n".join([*head, "services:", *lines]) + "\n"
+
+
+def _ports(service: Service, bound: t.Sequence[Published], unknown: t.Sequence[OpenPort]) -> list[str]:
+    reasons = [f"{port.row.published or 'a free port'} on 127.0.0.1: {port.reason}" for port in bound]
+    reasons += [f"{port.written} on 127.0.0.1: its number is not known here" for port in unknown if port.local]
+    local = {port.row for port in bound}
+    rows = [_port(row, row in local) for row in service.ports]
+    rows += [f"127.0.0.1:{port.written}" if port.local else port.written for port in unknown]
+    lines = [f"    {comment(reason + '.')}" for reason in dict.fromkeys(reasons)]
+    return [*lines, "    ports: !override", *(f"      - {json.dumps(row)}" for row in rows)]
 
 
 def _port(row: PortRow, local: bool) -> str:
