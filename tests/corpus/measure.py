@@ -48,6 +48,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.world import Wor
 from ansible_collections.onebox.stack.plugins.modules import stack_scaffold
 
 STEPS = ("as cloned", "two lines", "scaffold", "advice", "files")
+_UPWARDS = re.compile(r"(?m)(?:^|[\s\"'=:{,-])\.\.(?:/|[\s\"'}]|$)")
 _SKIPPED = (".git", "node_modules", "vendor")
 # Problems of the machine that measures.
 _OF_THIS_MACHINE = ("no_device", "port_taken", "disk_full", "wrong_platform", "name_taken")
@@ -100,18 +101,31 @@ def listed(path: str) -> list[Case]:
 
 def _case(folder: str, file: str, number: int) -> Case:
     slug = re.sub(r"[^a-z0-9]+", "-", f"{pathlib.Path(folder).name}-{file}".lower()).strip("-")
-    return Case(pathlib.Path(folder), file, f"c{number}-{slug}"[:50].strip("-"))
+    return Case(pathlib.Path(folder).resolve(), file, f"c{number}-{slug}"[:50].strip("-"))
 
 
 def prepare(case: Case, work: pathlib.Path) -> pathlib.Path:
-    """A copy of the stack as a person has it after cloning: an example of the environment file is copied to .env."""
+    """A copy of the stack as a person has it after cloning: an example of the environment file is copied to .env.
+
+    Where compose files lead out of the folder, the rest of its Git checkout is copied, too.
+    """
     target = work / "origin"
-    shutil.copytree(case.folder, target, symlinks=True, ignore=shutil.ignore_patterns(*_SKIPPED))
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in case.folder.glob("*.y*ml")]
+    top = _checkout(case.folder) if any(_UPWARDS.search(text) for text in texts) else case.folder
+    ignored = () if top != case.folder else _SKIPPED
+    shutil.copytree(top, target, symlinks=True, ignore=shutil.ignore_patterns(*ignored))
+    target /= case.folder.relative_to(top)
     if not (target / ".env").exists():
         example = next((name for name in read.ENV_EXAMPLES if (target / name).is_file()), None)
         if example:
             shutil.copyfile(target / example, target / ".env")
     return target
+
+
+def _checkout(folder: pathlib.Path) -> pathlib.Path:
+    words = ["git", "-C", str(folder), "rev-parse", "--show-toplevel"]
+    top = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+    return pathlib.Path(top) if top else folder
 
 
 def resolves(case: Case, folder: pathlib.Path) -> bool:

@@ -15,15 +15,18 @@ COLLECTIONS = CORPUS.parents[1] / ".collections"
 ALL = ("media", "monitor", "proxy", "search", "shop", "vpn", "wiki")
 
 
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory, compose_v2):
-    out = tmp_path_factory.mktemp("corpus") / "rows.jsonl"
-    program = [sys.executable, str(CORPUS / "measure.py"), str(CORPUS / "stacks"), "--out", str(out)]
-    environment = {**compose_v2.environ, "PYTHONPATH": str(COLLECTIONS)}
+def measured_rows(out, folder, tool):
+    program = [sys.executable, str(CORPUS / "measure.py"), str(folder), "--out", str(out)]
+    environment = {**tool.environ, "PYTHONPATH": str(COLLECTIONS)}
     run = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
-    rows = {pathlib.Path(row["folder"]).name: row for row in map(json.loads, out.read_text().splitlines())}
-    return rows, run.stdout
+    return [json.loads(line) for line in out.read_text().splitlines()], run.stdout
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory, compose_v2):
+    rows, text = measured_rows(tmp_path_factory.mktemp("corpus") / "rows.jsonl", CORPUS / "stacks", compose_v2)
+    return {pathlib.Path(row["folder"]).name: row for row in rows}, text
 
 
 def outcomes(rows, step):
@@ -46,3 +49,36 @@ def test_table_has_a_line_for_each_step(measured):
     assert text.startswith(f"{len(rows)} stacks, 5 resolved by Docker Compose as cloned")
     assert "scaffold" in text
     assert "60.0 %" in text
+
+
+def test_folder_of_a_checkout_deploys_as_it_is_proposed(tmp_path, compose_v2):
+    top = tmp_path / "repo"
+    files = {
+        "app/main.py": "print()\n",
+        "conf/app.yml": "level: info\n",
+        "deploy/Dockerfile": "FROM scratch\nCOPY app /app\n",
+        "deploy/compose.yml": """
+services:
+  app:
+    build: {context: .., dockerfile: deploy/Dockerfile}
+    ports: ["8080:80"]
+    volumes: [".:/code", "../conf/app.yml:/app.yml:ro", "/srv/app/nginx/app.conf:/nginx.conf:ro", "./ssl:/ssl:ro"]
+  certificates:
+    image: docker.io/example/certificates:1
+    volumes: ["./ssl/:/out"]
+""",
+        "deploy/nginx/app.conf": "user app\n",
+    }
+    for name, text in files.items():
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text(text)
+    for words in (["init", "-q"], ["add", "."]):
+        subprocess.run(["git", "-C", str(top), *words], check=True)
+    (row,) = measured_rows(tmp_path / "rows.jsonl", top / "deploy", compose_v2)[0]
+    assert {step: found["outcome"] for step, found in row["steps"].items()} == {
+        "as cloned": "refused",
+        "two lines": "refused",
+        "scaffold": "planned",
+        "advice": "planned",
+        "files": "planned",
+    }
