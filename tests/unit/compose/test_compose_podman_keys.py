@@ -236,6 +236,7 @@ def test_project_name_is_set_by_the_tool(refusals):
         "services: {web: {image: a}}\nnetworks: {a: {ipam: [x]}}",
         "services: {web: {image: a}}\nnetworks: {a: {ipam: {config: {subnet: x}}}}",
         "services: {web: {image: a}}\nnetworks: {a: {ipam: {config: [x]}}}",
+        "services: {web: {image: a}}\nnetworks: {a: {ipam: {config: [null]}}}",
         "services: {web: {image: a}}\nvolumes: {a: {driver_opts: x}}",
         "services: {web: {image: a}}\nvolumes: {a: {labels: 1}}",
         "services: {web: {image: a, networks: x}}",

@@ -108,6 +108,7 @@ def test_network_that_differs_is_made_again_with_the_field_named(body: dict, fie
     [
         {"ipam": {"config": [{"subnet": "172.29.0.0/16"}]}},
         {"ipam": {"config": [{"subnet": "172.29.1.0/16"}]}},
+        {"ipam": {"config": [{}]}},
         {"driver": "bridge"},
         {"external": True, "internal": True},
     ],

@@ -479,3 +479,19 @@ def test_services_of_the_profiles_that_a_deploy_takes_are_read(tmp_path, env, po
     run(folder)
     override = values(folder, "stacks/app/compose.override.yml")["services"]
     assert [int(port.split(":")[1]) for each in override.values() for port in each["ports"]] == ports
+
+
+def test_directory_whose_path_is_not_known_is_left_to_the_deploy(tmp_path):
+    folder = alone(
+        tmp_path, "services: {web: {image: acme/web, volumes: ['$ROOT/data:/data', '${ROOT}/logs:/logs']}}\n"
+    )
+    made = run(folder)
+    assert values(folder)["onebox_defaults"] == "derive"
+    assert "depend on variables without a value: ROOT.\n" in text(folder, "inventory/host_vars/box.yml")
+    assert {"a value for ROOT", "a value for ROOT in compose_stack_env"} == {need["what"] for need in made.needs}
+
+
+def test_directories_that_are_all_known_are_listed(tmp_path):
+    folder = alone(tmp_path, "services: {web: {image: acme/web, volumes: ['/srv/web:/data']}}\n")
+    run(folder)
+    assert "onebox_defaults" not in values(folder)

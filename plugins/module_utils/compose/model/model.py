@@ -185,7 +185,7 @@ def _check_outside(data: t.Mapping[str, t.Any]) -> None:
             rows = ((body or {}).get("ipam") or {}).get("config")
             _shaped(rows, (list,), f"{where}.ipam.config")
             for row in rows or ():
-                _shaped(row or "", (dict,), f"{where}.ipam.config")
+                _shaped("" if row is None else row, (dict,), f"{where}.ipam.config")
 
 
 def _shaped(value: t.Any, kinds: tuple[type, ...], where: str) -> None:

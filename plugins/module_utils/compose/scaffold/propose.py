@@ -82,6 +82,7 @@ class Proposal:
         contexts: service -> its build context in the stack's folder, and the reason.
         needs: what a person must bring: ``(what, reason)``.
         networks: external networks.
+        unknown: variables without a value on which the paths of directories depend.
     """
 
     ports: list[Published] = field(default_factory=list)
@@ -93,6 +94,7 @@ class Proposal:
     not_backed_up: list[str] = field(default_factory=list)
     needs: list[tuple[str, str]] = field(default_factory=list)
     networks: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
 
 Images = t.Mapping[str, t.Optional[t.Mapping[str, t.Any]]]
@@ -174,9 +176,8 @@ def _bind(found: Proposal, model: Model, service: Service, bind: Bind, who: owne
     inside = bind.source == model.project_dir or bind.source.startswith(model.project_dir + "/")
     if NOT_SET in bind.source:
         name = bind.source.split(NOT_SET, 1)[1].split("/")[0]
-        found.needs.append(
-            (f"a value for {name}", f"{where}: its source depends on it; run this again to see its directory")
-        )
+        found.unknown.append(name)
+        found.needs.append((f"a value for {name}", f"{where}: its source depends on it"))
     elif bind.source == model.project_dir and bind.relative:
         _whole_folder(found, service, bind)
     elif bind.relative and inside:

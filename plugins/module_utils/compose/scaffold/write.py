@@ -67,8 +67,12 @@ def host_vars(
     ]
     lines += exposure_lines(exposure, proposal.ports)
     lines += _directories(proposal)
-    if proposal.networks:
-        lines += ["", comment(f"External networks, which other stacks use, too: {', '.join(proposal.networks)}.")]
+    reasons = {
+        "External networks, which other stacks use, too": proposal.networks,
+        "The paths of some directories depend on variables without a value": list(dict.fromkeys(proposal.unknown)),
+    }
+    if any(reasons.values()):
+        lines += ["", *(comment(f"{reason}: {', '.join(names)}.") for reason, names in reasons.items() if names)]
         lines += [
             "# A deploy creates them if they do not exist, and directories that are missing.",
             "onebox_defaults: derive",
