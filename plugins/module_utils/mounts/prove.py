@@ -107,7 +107,7 @@ class Prover:
         views = {found.main: main}
         tried: list[Tried] = []
         for group in found.groups:
-            for member in group.members:
+            for member in (*group.members, *group.waiting):
                 with contextlib.suppress(Gone, Refused), contextlib.ExitStack() as held:
                     other = process if member.pid == process.pid else held.enter_context(Process(member.pid))
                     if group.view not in views:

@@ -39,6 +39,13 @@ def test_init_and_shell_with_a_child_do_not_count() -> None:
     assert counted(init, shell, app) == [[12]]
 
 
+def test_shell_answers_for_its_commands_that_end_before_they_are_tried() -> None:
+    shell, command, other = member(10, 1, starter=True), member(11, 10), member(12, 10, USER)
+    made = groups.counted([shell, command, other], own_pid_namespace=True)
+    assert [[one.pid for one in group.waiting] for group in made] == [[10], []]
+    assert [[one.pid for one in group.members] for group in made] == [[11], [12]]
+
+
 def test_master_and_workers_count_by_identity() -> None:
     workers = [member(pid, 10, USER) for pid in (11, 12, 13)]
     assert counted(member(10, 1), *workers) == [[10], [11, 12, 13]]

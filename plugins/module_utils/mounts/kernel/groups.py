@@ -58,9 +58,16 @@ class Member:
 
 @dataclass(frozen=True)
 class Group:
-    """Processes for which the kernel gives one answer."""
+    """Processes for which the kernel gives one answer.
+
+    Attributes:
+        members: the processes that count.
+        waiting: those that only wait for them. They answer when the members, such as the commands of a shell's loop,
+            end before they are tried.
+    """
 
     members: tuple[Member, ...]
+    waiting: tuple[Member, ...] = ()
 
     @property
     def identity(self) -> Identity:
@@ -136,14 +143,17 @@ def counted(members: t.Sequence[Member], *, own_pid_namespace: bool) -> list[Gro
     parents = {member.parent for member in members}
     main = members[0]
     found: dict[tuple[t.Any, ...], list[Member]] = {}
+    waiting: dict[tuple[t.Any, ...], list[Member]] = {}
     for member in members:
+        key = (member.view, member.identity, member.user_namespace)
         if member.starter and member.pid in parents:
+            waiting.setdefault(key, []).append(member)
             continue
         if own_pid_namespace and member is not main and not _descends(member, main, members, here):
             continue
-        key = (member.view, member.identity, member.user_namespace)
         found.setdefault(key, []).append(member)
-    return [Group(tuple(rows)) for rows in found.values()] or [Group((main,))]
+    made = [Group(tuple(rows), tuple(waiting.get(key, ()))) for key, rows in found.items()]
+    return made or [Group((main,))]
 
 
 def _descends(member: Member, main: Member, members: t.Sequence[Member], here: t.Container[int]) -> bool:
