@@ -18,20 +18,37 @@ HOST_IMAGES = ("debian13", "debian13-docker", "debian13-podman")
 ON_CLOUD_HOSTS = ("host_baseline",)
 WITH_STANDINS = ("coinpilot", "observer", "omnivibe")
 BOOT_SECONDS = 120.0
+# The container's own part of cgroup v2 instead of the machine's mixed cgroups.
+_BOOT_UNIFIED = "umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec /sbin/init"
 
 
-def run_arguments() -> list[str]:
-    """What ``docker run`` needs for a host whose first process is systemd and that runs an engine of its own."""
+def run_arguments(*, rootless: bool = False) -> list[str]:
+    """What ``docker run`` needs for a host whose first process is systemd and that runs an engine of its own.
+
+    Args:
+        rootless: whether ordinary users run containers, too.
+    """
     argv = ["--tmpfs", "/run", "--tmpfs", "/tmp", "-v", "/var/lib/docker"]
     for capability in ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "MKNOD"):
         argv += ["--cap-add", capability]
     argv += ["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"]
     if cgroup_v2():
         return [*argv, "--cgroupns", "private", "--privileged"]
+    if rootless:
+        # A user's containers cannot mount a /proc where the engine masked parts of it.
+        return [*argv, "--cgroupns", "private", "--security-opt", "systempaths=unconfined", "--device", "/dev/net/tun"]
     return [*argv, "--cgroupns", "host", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
 
 
-def start(socket: str, name: str, image: str, archives: t.Sequence[str] = (), mounts: t.Sequence[str] = ()) -> str:
+def start(
+    socket: str,
+    name: str,
+    image: str,
+    archives: t.Sequence[str] = (),
+    mounts: t.Sequence[str] = (),
+    *,
+    rootless: bool = False,
+) -> str:
     """Start a host of this checkout and wait until systemd has booted; returns the name of its container.
 
     A host of the same name is replaced.
@@ -40,19 +57,39 @@ def start(socket: str, name: str, image: str, archives: t.Sequence[str] = (), mo
         image: the name of its image, such as ``debian13-docker``.
         archives: names of images that the host can load from ``/testbed/<name>.tar``.
         mounts: more volumes, as ``docker run -v`` has them.
+        rootless: whether ordinary users run containers, too. The host has cgroup v2 alone, as Debian 13 has.
 
     Raises:
         TestbedError: an image could not be built, or the host did not boot.
     """
     remove(socket, name)
     container = _container(name)
-    argv = ["run", "-d", "--name", container, "--hostname", name, "--label", f"{LABEL}={CHECKOUT}", *run_arguments()]
+    argv = ["run", "-d", "--name", container, "--hostname", name, "--label", f"{LABEL}={CHECKOUT}"]
+    argv += run_arguments(rootless=rootless)
     for archive in archives:
         argv += ["-v", f"{images.saved(socket, archive)}:/testbed/{archive}.tar:ro"]
     for mount in mounts:
         argv += ["-v", mount]
-    docker(socket, *argv, images.ensure(socket, image), "/sbin/init")
+    command = ("sh", "-c", _BOOT_UNIFIED) if rootless and not cgroup_v2() else ("/sbin/init",)
+    docker(socket, *argv, images.ensure(socket, image), *command)
+    _wait_for_boot(socket, container)
+    return container
 
+
+def reboot(socket: str, name: str) -> None:
+    """Shut a host of this checkout down and start it again.
+
+    Raises:
+        TestbedError: it did not shut down or boot.
+    """
+    container = _container(name)
+    docker(socket, "exec", container, "systemctl", "poweroff", "--no-block")
+    docker(socket, "wait", container, timeout=BOOT_SECONDS)
+    docker(socket, "start", container)
+    _wait_for_boot(socket, container)
+
+
+def _wait_for_boot(socket: str, container: str) -> None:
     def state() -> str:
         return docker(socket, "exec", container, "systemctl", "is-system-running", check=False)
 
@@ -60,7 +97,6 @@ def start(socket: str, name: str, image: str, archives: t.Sequence[str] = (), mo
     if not wait_until(lambda: state() in ("running", "degraded"), BOOT_SECONDS):
         log = docker(socket, "logs", "--tail", "10", container)
         raise TestbedError(f"{container} did not boot within {BOOT_SECONDS:.0f} s, its state is {state()!r}\n{log}")
-    return container
 
 
 def remove(socket: str, name: str) -> None:

@@ -32,6 +32,17 @@ ExecStart=/bin/mount -o remount,rw /proc/sys
 [Install]
 WantedBy=sysinit.target
 """
+# Podman of an ordinary user needs a shared root, and the device of its networks, which any user may open on a machine.
+_ROOTLESS_UNIT = """[Unit]
+DefaultDependencies=no
+Before=sysinit.target
+[Service]
+Type=oneshot
+ExecStart=/bin/mount --make-rshared /
+ExecStart=/bin/chmod 666 /dev/net/tun
+[Install]
+WantedBy=sysinit.target
+"""
 # The clock's service refuses to run in a container, or without the right to set the clock; these hosts are machines.
 _CLOCK = (
     'mkdir -p "$1/etc/systemd/system/systemd-timesyncd.service.d" && printf '
@@ -105,6 +116,16 @@ def _hosts() -> tuple[Image, ...]:
 IMAGES: dict[str, Image] = {}
 for _name, _image in zip(("debian13", "debian13-docker", "debian13-podman"), _hosts(), strict=True):
     IMAGES[_name] = _image
+# For an ordinary user, too.
+IMAGES["debian13-podman-user"] = Image(
+    "onebox-testbed/debian13-podman-user:latest",
+    ("uidmap", "passt", "libpam-systemd", "dbus-user-session"),
+    base="debian13-podman",
+    hooks=(
+        "printf '" + _ROOTLESS_UNIT.replace("\n", "\\n") + "' >/etc/systemd/system/testbed-rootless.service",
+        "systemctl enable testbed-rootless.service",
+    ),
+)
 # What a cloud's image brings: cloud-init, SSH, firewall rules that are loaded at boot, and systemd for users.
 IMAGES["debian13-cloud"] = Image(
     "onebox-testbed/debian13-cloud:latest",
