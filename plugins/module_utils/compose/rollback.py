@@ -78,6 +78,13 @@ class Rollback:
         failure = self._to(found, result)
         return self._run.finish(result, self._rows, failure)
 
+    def is_due(self, ended: Ended) -> bool:
+        """Whether the files or images are not those of the newest release: a killed run could not restore it."""
+        known = self._releases.sets()
+        if not known:
+            return False
+        return not known[-1].runs(ended.judged, ended.after)
+
     def after_failure(self, ended: Ended) -> str:
         """Restore the newest release after a failed deploy, or the newest of the older ones that becomes healthy.
 

@@ -146,10 +146,12 @@ class Stack:
 
 
 def _deploy(run: Run) -> Result:
-    """Deploy, and roll back when the deploy fails after its first change."""
+    """Deploy, and roll back when the deploy fails after its first change, or after those of a killed run."""
     deploy = Deploy(run)
     ended = deploy.run()
     failure = ended.failure
-    if failure and ended.can_roll_back and run.request.rollback and ended.result.changed:
-        failure = Rollback(run).after_failure(ended)
+    if failure and ended.can_roll_back and run.request.rollback:
+        rollback = Rollback(run)
+        if ended.result.changed or rollback.is_due(ended):
+            failure = rollback.after_failure(ended)
     return run.finish(ended.result, ended.rows, failure)

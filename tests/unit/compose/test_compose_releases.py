@@ -12,7 +12,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, Source
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import releases
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import Release, Releases
-from compose_facts import model_of
+from compose_facts import IMAGE_ID, container, model_of
 
 SET = Release(3, "2026-11-21T09:00:00Z", "", {}, {}, "docker-compose 2.40.3")
 
@@ -31,6 +31,16 @@ def test_damaged_release_is_ignored(tmp_path):
     (tmp_path / "good" / "1").mkdir(parents=True)
     (tmp_path / "good" / "1" / "set.json").write_text("{")
     assert Releases(str(tmp_path), "shop").sets() == []
+
+
+def test_release_runs_with_its_files_and_images_only():
+    release = dataclasses.replace(SET, files={"compose.yml": "x"}, images={"web": {"id": IMAGE_ID}})
+    assert release.runs({"compose.yml": "x"}, [container("web")])
+    assert release.runs({"compose.yml": "x"}, [])
+    assert not release.runs({"compose.yml": "y"}, [container("web")])
+    assert not release.runs({"compose.yml": "x"}, [container("web", Image="sha256:" + "5" * 64)])
+    # An orphan is in no release.
+    assert release.runs({"compose.yml": "x"}, [container("db")])
 
 
 class Tagger:

@@ -55,6 +55,15 @@ class Release:
         theirs = {name: row["id"] for name, row in other.images.items()}
         return mine == theirs and self.files == other.files
 
+    def runs(self, judged: t.Mapping[str, str], containers: t.Sequence[Container]) -> bool:
+        """Whether a stack has the files of the release, and the containers of its services have the images.
+
+        Args:
+            judged: :func:`digests` of the files of the stack.
+        """
+        images = {name: row["id"] for name, row in self.images.items()}
+        return self.files == judged and all(images.get(row.service, row.image_id) == row.image_id for row in containers)
+
     @property
     def brief(self) -> dict[str, t.Any]:
         """The part that modules return."""
