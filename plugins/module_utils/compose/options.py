@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import pwd
 import re
 import typing as t
 
@@ -121,9 +120,4 @@ def removing_staging(params: t.Mapping[str, t.Any]) -> t.Iterator[dict[str, str]
 
 def host_of(world: World) -> Host:
     """Where systemd keeps its units for the user the module runs as."""
-    try:
-        # Not World.user, which under sudo is the person who called it: the user's systemd is that of the id.
-        name = pwd.getpwuid(world.uid).pw_name
-    except KeyError:
-        name = str(world.uid)
-    return Host.here(world.run, world.uid, name, world.environ)
+    return Host.here(world.run, world.uid, world.account, world.environ)

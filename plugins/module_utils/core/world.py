@@ -33,6 +33,7 @@ class World:
         uid: the user's id.
         user: the user's name; under sudo that of the caller.
         home: the user's home directory.
+        account: the name of the user id, also under sudo.
     """
 
     run: process.Runner
@@ -44,6 +45,7 @@ class World:
     uid: int
     user: str
     home: str
+    account: str = ""
 
     @classmethod
     def real(cls) -> World:
@@ -65,6 +67,7 @@ class World:
             uid=uid,
             user=environ.get("SUDO_USER") or name,
             home=environ.get("HOME") or home,
+            account=name,
         )
 
     @property

@@ -16,8 +16,10 @@ class FakeSystemd:
 
     def __init__(self, ran):
         self.calls, self.on, self.active, self.ran = [], False, False, ran
+        self.stopped_by, self.runtime = "", set()
 
-    def run(self, argv, *, timeout, check=True):
+    def run(self, argv, *, timeout, check=True, env=None):
+        self.runtime.add((env or {}).get("XDG_RUNTIME_DIR"))
         words = list(argv)[1:]
         self.calls.append(" ".join(words))
         rc = 0
@@ -31,6 +33,7 @@ class FakeSystemd:
             self.active = True
         elif words[0] == "disable":
             self.on = self.active = False
+            self.stopped_by = self.ran.with_name("boot.sh").read_text()
             self.ran.write_text("")  # as the unit's ExecStop does
         return process.Result(tuple(argv), rc, "", "", 0.0)
 
@@ -163,6 +166,8 @@ def test_removed_with_all_it_made(boot, systemd, tmp_path):
     assert list((tmp_path / "units").iterdir()) == []
     assert list((tmp_path / "state" / "shop").iterdir()) == []
     assert not systemd.on
+    # Quadlets may run the containers by now.
+    assert systemd.stopped_by == "exit 0\n"
     assert boot.remove(check=False) is False
 
 
@@ -184,6 +189,14 @@ def test_without_systemd_it_says_so(tmp_path, systemd):
 def test_user_without_linger_gets_the_command_for_root(tmp_path, systemd):
     host = Host(systemd.run, str(tmp_path), str(tmp_path), True, str(tmp_path / "linger" / "anna"))
     assert "loginctl enable-linger anna" in Boot(host, "shop", str(tmp_path)).missing()
+
+
+def test_systemd_of_a_user_is_found_without_a_session(tmp_path, systemd):
+    (tmp_path / "home/.config/systemd/user").mkdir(parents=True)
+    host = Host.here(systemd.run, 1000, "anna", {"HOME": str(tmp_path / "home")})
+    host.systemctl("is-active", "x")
+    assert systemd.runtime == {"/run/user/1000"}
+    assert systemd.calls == ["--user is-active x"]
 
 
 ENGINE = """#!/bin/sh

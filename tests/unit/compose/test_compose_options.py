@@ -4,6 +4,7 @@
 """The options the compose modules share: the name of a stack is also the name of its directories."""
 
 import dataclasses
+import os
 import pwd
 
 import pytest
@@ -31,9 +32,11 @@ def test_name_that_cannot_be_a_directory_is_refused(name: str):
 
 
 @pytest.mark.parametrize(("uid", "name"), [(1, pwd.getpwuid(1).pw_name), (4242424, "4242424")])
-def test_user_units_are_those_of_the_user_id_and_not_of_who_called_sudo(uid: int, name: str):
-    world = dataclasses.replace(World.real(), uid=uid, user="anna", environ={"HOME": "/home/x", "SUDO_USER": "anna"})
-    host = options.host_of(world)
+def test_user_units_are_those_of_the_user_id_and_not_of_who_called_sudo(monkeypatch, uid: int, name: str):
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    monkeypatch.setenv("HOME", "/home/x")
+    monkeypatch.setenv("SUDO_USER", "anna")
+    host = options.host_of(World.real())
     assert (host.user, host.units) == (True, "/home/x/.config/systemd/user")
     assert host.linger == f"/var/lib/systemd/linger/{name}"
 

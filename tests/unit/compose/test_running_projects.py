@@ -192,7 +192,7 @@ def booted(tmp_path: pathlib.Path, enabled: t.Collection[str], *, root: bool = T
         ]
         return process.Result(tuple(argv), 0, "\n".join(states) + "\n", "", 0.0)
 
-    world = dataclasses.replace(World.real(), run=run, uid=0 if root else 1000, user="anna")
+    world = dataclasses.replace(World.real(), run=run, uid=0 if root else 1000, user="root", account="anna")
     return facts.Boot(world, str(tmp_path / "systemd"), str(tmp_path / "linger"))
 
 

@@ -161,10 +161,12 @@ class Boot:
         return "" if self._lingers() else self._no_linger()
 
     def _lingers(self) -> bool:
-        return self.world.is_root or os.path.exists(os.path.join(self.linger, self.world.user))
+        return self.world.is_root or os.path.exists(os.path.join(self.linger, self.world.account))
 
     def _no_linger(self) -> str:
-        return f"services of user {self.world.user} start only at a login (loginctl enable-linger {self.world.user})"
+        return (
+            f"services of user {self.world.account} start only at a login (loginctl enable-linger {self.world.account})"
+        )
 
     def _enabled(self, *units: str) -> bool:
         if units not in self._known:

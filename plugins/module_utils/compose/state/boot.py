@@ -83,6 +83,7 @@ class Host:
         units: the directory for units of the administrator.
         user: whether it is the user's own systemd.
         linger: a file that exists when the user's systemd starts at boot; "" for root.
+        env: the environment of systemctl; None for that of this process.
     """
 
     run: process.Runner
@@ -90,6 +91,7 @@ class Host:
     units: str
     user: bool
     linger: str
+    env: t.Mapping[str, str] | None = None
 
     @classmethod
     def here(cls, run: process.Runner, uid: int, user: str, environ: t.Mapping[str, str]) -> Host:
@@ -97,15 +99,17 @@ class Host:
         if uid == 0:
             return cls(run, "/run/systemd/system", "/etc/systemd/system", False, "")
         runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
+        # sudo and become do not set the variable, without which systemctl does not find the user's systemd.
+        env = {**environ, "XDG_RUNTIME_DIR": runtime}
         home = environ.get("HOME") or os.path.expanduser("~")
         units = os.path.join(home, ".config/systemd/user")
-        return cls(run, os.path.join(runtime, "systemd"), units, True, f"/var/lib/systemd/linger/{user}")
+        return cls(run, os.path.join(runtime, "systemd"), units, True, f"/var/lib/systemd/linger/{user}", env)
 
     def systemctl(self, *words: str, check: bool = True) -> process.Result:
         """Call systemctl for the right systemd."""
         argv = ["systemctl", *(["--user"] if self.user else []), *words]
         try:
-            return self.run(argv, timeout=_TIMEOUT, check=check)
+            return self.run(argv, timeout=_TIMEOUT, check=check, env=self.env)
         except process.CommandError as error:
             raise ComposeError(f"cannot set up the start of the stack at boot: {error}") from error
 
@@ -184,7 +188,9 @@ class Boot:
         if not there or check:
             return bool(there)
         if self._path in there and not self.missing():
-            # The containers are removed already, so stopping the unit does not affect them.
+            # To stop the unit would stop the containers, which quadlets may run by now.
+            if self._script in there:
+                replace(self._script, b"exit 0\n", 0o644, durable=False)
             self._host.systemctl("disable", "--now", self.unit, check=False)
         for path in (self._path, self._script, self._ran):
             try:
