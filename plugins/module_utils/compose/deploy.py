@@ -221,9 +221,7 @@ class Deploy:
 
     def _ensure_boot(self, seen: Inspection, engine: Engine, result: Result, *, check: bool) -> None:
         if seen.tool.traits.by_systemd:
-            removed = self._run.boot.remove(check=check)
-            result.boot = quadlet_boot.ensure(seen, engine, self._run.world, check=check)
-            result.changed = result.changed or removed or result.boot["changed"]
+            quadlet_boot.ensure(self._run, seen, engine, result, check=check)
             return
         usual = traits_of(engine).usual_sockets
         socket = engine.socket if usual and engine.socket not in usual else ""

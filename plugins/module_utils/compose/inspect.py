@@ -167,6 +167,7 @@ class Inspector:
                 gathered.outside,
                 gathered.names,
                 quadlets.digests(model, source, tool, engine, world),
+                quadlets.edited(model, tool, world),
             )
             changed = resources.plan(model, gathered.outside, tool)
             rows = planning.make(
@@ -347,6 +348,7 @@ class Inspector:
         engine = seen.engine.name if seen.engine is not None else ""
         found = without_effect.warnings(seen.model, seen.tool)
         found += quadlets.warnings(seen.model, seen.tool, seen.engine)
+        found += quadlets.edited_warnings(seen.model, seen.facts.edited, self._world)
         found += exposure.warnings(seen.model.services.values(), self._request.rules.exposure)
         found += restarts.warnings(seen.facts.containers, seen.facts.memory, engine)
         found += [

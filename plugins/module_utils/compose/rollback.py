@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.deploy import Applier, Ended
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.quadlet import boot as quadlet_boot
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Inspection, find_engine
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import FILE_NAMES, OVERRIDE_NAMES
@@ -266,4 +267,8 @@ class Rollback:
             added = [row for row in seen.facts.containers if row.id not in previous]
             unknown = {row.id: row.service for row in added if row.service not in seen.model.services}
             self._applier.remove(seen, engine, unknown)
-        return self._applier.run(seen, result)
+        failure = self._applier.run(seen, result)
+        if not failure and seen.tool.traits.by_systemd:
+            # Files of a later release would stay, and the unit of the tool from which that release took the stack over.
+            quadlet_boot.ensure(self._run, seen, engine, result, check=False)
+        return failure

@@ -61,7 +61,7 @@ class Stop:
         present = self._affected(present)
         self._run.refuse_in_freeze(freeze.stops(present))
         unit = self._absent and self._run.boot.remove(check=True)
-        result.changed = bool(present) or unit or (self._absent and self._quadlets())
+        result.changed = bool(present) or unit or any(self._absent or _starts(name) for name in self._quadlets())
         if self._absent:
             result.files, result.foreign_files, kept = removal.remove(self._request, check=True)
             result.warnings += kept
@@ -106,14 +106,19 @@ class Stop:
             promised.keep_memory(os.path.join(request.state_folder, promised.NAME))
         return run.finish(result, [], "")
 
-    def _quadlets(self) -> bool:
-        """Whether quadlets run the stack."""
-        return bool(Units(self._request.name, self._run.world).installed())
+    def _quadlets(self) -> list[str]:
+        """The files of the quadlets that run the stack."""
+        return list(Units(self._request.name, self._run.world).installed())
 
     def _affected(self, present: t.Sequence[Container]) -> list[Container]:
         if self._absent:
             return list(present)
         return [row for row in present if row.running or row.status == "restarting"]
+
+
+def _starts(name: str) -> bool:
+    """Whether a file makes systemd start a container."""
+    return name.endswith(".container")
 
 
 def _ids(containers: t.Iterable[Container]) -> dict[str, str]:

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.checks import quadlets
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.base import Target
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.quadlet import units as units_module
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.quadlet.commands import QuadletCommands
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.quadlet.rendering import digests, units_of
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.quadlet.units import Units
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
@@ -36,7 +39,13 @@ def calls():
 
 
 @pytest.fixture
-def world(tmp_path, monkeypatch, calls):
+def offline():
+    """Not empty while nothing starts network-online.target."""
+    return []
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch, calls, offline):
     """A user with a systemd that only records its calls. A real one is in the Molecule scenario."""
     monkeypatch.setattr(units_module, "BOOTED", str(tmp_path))
     monkeypatch.setattr(units_module, "LINGER", str(tmp_path))
@@ -44,9 +53,12 @@ def world(tmp_path, monkeypatch, calls):
 
     def run(argv, **_options):
         calls.append(list(argv))
-        return Result(tuple(argv), 0, "", "", 0.0)
+        said = "loaded" if "LoadState" in " ".join(argv) else ""
+        return Result(tuple(argv), 3 if offline and "is-active" in argv else 0, said, "", 0.0)
 
-    return World(**{**vars(World.real()), "run": run, "uid": 1000, "user": "anna", "home": str(tmp_path)})
+    return World(
+        **{**vars(World.real()), "run": run, "uid": 1000, "user": "root", "account": "anna", "home": str(tmp_path)}
+    )
 
 
 @pytest.fixture
@@ -127,6 +139,15 @@ def test_units_are_written_once_and_removed_with_their_services(world, calls):
     assert calls[-1][2:] == ["reset-failed", "shop-net-default-network.service", "shop-web.service"]
 
 
+def test_stopped_stack_keeps_no_unit_of_a_service_without_a_container(world, calls):
+    units = Units("shop", world)
+    units.write([File(f"shop-{name}", "[Container]\n") for name in ("web.container", "web.env", "net-default.network")])
+    target = Target(PodmanOf(), "shop", None, world)
+    QuadletCommands(driver("quadlet"), target, lambda source: model_of({})).stop({})
+    assert os.listdir(units.folder) == ["shop-net-default.network"]
+    assert ["systemctl", "--user", "stop", "shop-web.service"] in calls
+
+
 def test_container_of_another_tool_is_recreated():
     made = planned(
         model_of({"web": WEB}), [container("web", HostConfig__RestartPolicy={"Name": "always"})], kind="quadlet"
@@ -175,6 +196,36 @@ def test_host_without_systemd_is_refused(source, world, monkeypatch):
     monkeypatch.setattr(units_module, "BOOTED", "/nowhere")
     (problem,) = _problems(model_of({"web": WEB}), source, world)
     assert problem.code == "no_systemd"
+
+
+def test_user_whose_services_would_wait_for_the_network_is_refused(source, world, offline):
+    assert _problems(model_of({"web": WEB}), source, world) == []
+    offline.append(True)
+    (problem,) = _problems(model_of({"web": WEB}), source, world)
+    assert "systemctl add-wants multi-user.target network-online.target" in problem.message
+    assert Units("shop", dataclasses.replace(world, uid=0)).missing() == ""
+
+
+@pytest.mark.parametrize("name", ["shop-web.container", "shop-web.env", "shop-web.labels"])
+def test_edited_file_of_a_service_is_found(source, world, name):
+    web = {**WEB, "environment": {"TOKEN": "a b"}, "labels": {"token": "a b"}}
+    model = model_of({"web": web, "db": WEB})
+    units = Units("shop", world)
+    units.write(units_of(model, source, units.folder, (5, 4)))
+    assert quadlets.edited(model, driver("quadlet"), world) == set()
+    with open(units.path(name), "a", encoding="utf-8") as stream:
+        stream.write("# mine\n")
+    assert quadlets.edited(model, driver("quadlet"), world) == {"web"}
+    (said,) = quadlets.edited_warnings(model, {"web"}, world)
+    assert f"{units.folder}/shop-web.container" in said
+    assert "systemctl edit shop-web" in said
+
+
+def test_container_of_an_edited_unit_is_recreated():
+    row = container("web")
+    row.labels.update(OWN)
+    made = planned(model_of({"web": WEB}), [row], kind="quadlet", units={"web": "one"}, edited={"web"})
+    assert (made["web"].action, made["web"].diff["unit"]["before"]) == ("recreate", "edited by hand")
 
 
 def test_stack_that_no_unit_can_have_is_refused(source, world):

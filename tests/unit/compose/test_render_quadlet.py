@@ -75,6 +75,9 @@ def test_dependency_waits_for_health_and_for_the_end():
     assert _lines(files, "shop-migrate.container", "Type") == ["oneshot"]
     restart = {name: _lines(files, f"shop-{name}.container", "Restart") for name in services}
     assert restart == {"web": ["always"], "db": ["always"], "migrate": ["on-failure"], "cache": ["no"]}
+    # No number of failed starts makes systemd give a service up that must always run.
+    unlimited = {name for name in services if _lines(files, f"shop-{name}.container", "StartLimitIntervalSec") == ["0"]}
+    assert unlimited == {"web", "db"}
     installed = {name for name in services if "[Install]" in files[f"shop-{name}.container"]}
     assert installed == {"web", "db"}
 

@@ -12,11 +12,15 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.quadl
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.quadlet.rendering import (
     digests as digests_of,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.quadlet.rendering import (
+    edited as edited_of,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.quadlet.rendering import units_of
 from ansible_collections.onebox.stack.plugins.module_utils.compose.drivers.quadlet.units import Units
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model, Service
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.source import Source
+from ansible_collections.onebox.stack.plugins.module_utils.compose.quadlet.render import unit_name
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
@@ -67,6 +71,22 @@ def digests(model: Model, source: Source, driver: Driver, engine: Engine | None,
     if not driver.traits.by_systemd or engine is None:
         return {}
     return digests_of(model, source, Units(model.project, world).folder, version_of(engine))
+
+
+def edited(model: Model, driver: Driver, world: World) -> set[str]:
+    """Services whose quadlet somebody edited; empty without quadlets."""
+    return edited_of(model, Units(model.project, world).contents()) if driver.traits.by_systemd else set()
+
+
+def edited_warnings(model: Model, services: t.Iterable[str], world: World) -> list[str]:
+    """A warning for each service whose quadlet somebody edited."""
+    units = Units(model.project, world)
+    names = {service: unit_name(model.project, service) for service in services}
+    return [
+        f"service {service}: {units.path(name)}.container, or a file that it reads, was edited. A deploy writes it "
+        f"again and replaces the container. For a setting of systemd, use: systemctl edit {name}"
+        for service, name in sorted(names.items())
+    ]
 
 
 def _lost(service: Service, image: t.Mapping[str, t.Any] | None) -> t.Iterator[Problem]:

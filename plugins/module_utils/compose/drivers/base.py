@@ -118,7 +118,7 @@ class Commands(t.Protocol):
         """Continue paused containers."""
 
     def stop(self, containers: t.Mapping[str, str]) -> None:
-        """Stop containers and keep them."""
+        """Stop the complete stack, so that it stays stopped at boot. ``containers`` are those that run."""
 
     def remove(self, containers: t.Mapping[str, str]) -> None:
         """Stop and remove containers. Volumes and directories stay."""

@@ -86,6 +86,7 @@ class Facts:
         outside: networks and volumes.
         names: name -> labels of every container of the engine.
         units: service -> digest of its quadlet.
+        edited: services whose installed quadlet somebody edited.
     """
 
     containers: t.Sequence[Container]
@@ -96,6 +97,7 @@ class Facts:
     outside: resources.Found = field(default_factory=resources.Found)
     names: t.Mapping[str, t.Mapping[str, str]] = field(default_factory=dict)
     units: t.Mapping[str, str] = field(default_factory=dict)
+    edited: t.Collection[str] = ()
 
 
 def make(
@@ -186,6 +188,8 @@ def _configuration(
     else:
         unit = f"{unit_name(container.project, service.name)}.service" if driver.traits.by_systemd else ""
         changed = compare.differences(service, container, facts.images.get(container.image_id), unit=unit)
+        if service.name in facts.edited:
+            changed["unit"] = {"before": "edited by hand", "after": "as the compose file declares"}
         if unit:
             hidden = facts.units.get(service.name, "") not in ("", container.labels.get(compare.DIGEST_LABEL))
         else:

@@ -24,6 +24,8 @@ _RESTART = {"always": "always", "unless-stopped": "always", "any": "always", "on
 # A service of systemd must start within this time. Podman pulls a missing image first.
 _START_SECONDS = "900"
 _GRACE = 10
+# Systemd would give a service up after five quick restarts. A compose tool never does.
+_UNLIMITED: tuple[list[jobs.Setting], list[jobs.Setting]] = ([("StartLimitIntervalSec", "0")], [("RestartSec", "1")])
 
 
 def render(stack: Stack, managed: Managed | None = None) -> list[File]:
@@ -188,6 +190,8 @@ def _container(stack: Stack, service: Service, managed: Managed | None) -> t.Ite
         "Service": timing,
     }
     if _RESTART.get(policy) == "always":
+        for name, settings in zip(("Unit", "Service"), _UNLIMITED):
+            sections[name] = [*sections[name], *settings]
         sections["Install"] = [("WantedBy", "default.target")]
     text = jobs.unit(
         sections, f"Service {service.name} of stack {stack.model.project}, rendered from its compose file."

@@ -25,6 +25,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.project_contai
 
 # A unit that is started again and again gets this long until its container runs once.
 _START_TIMEOUT = 60.0
+# After so many starts without a container, a unit counts as failed.
+_MOST_RESTARTS = 3
+# The files of a service in the directory of units.
+_OF_SERVICE = (".container", ".env", ".labels")
 _STARTED = ("running", "exited", "stopped", "paused")
 
 
@@ -63,23 +67,22 @@ class QuadletCommands(PodmanComposeCommands):
             self._start([*containers])
 
     def stop(self, containers: t.Mapping[str, str]) -> None:
-        """Stop and remove containers, and remove their units: the host must not start them at boot."""
+        """Stop the complete stack, and remove the units of all services, also of those without a container now."""
+        names = [name for name in self._units.installed() if name.endswith(_OF_SERVICE)]
+        self._units.stop(names)
+        self._units.remove(names)
         self._end(containers)
-        names = [unit_name(self._target.project, service) for service in containers.values()]
-        self._units.remove(
-            f"{name}{suffix}" for name in dict.fromkeys(names) for suffix in (".container", ".env", ".labels")
-        )
 
     def remove(self, containers: t.Mapping[str, str]) -> None:
         """Stop and remove containers and their units. Their volumes stay."""
-        self.stop(containers)
+        self._end(containers)
+        names = [unit_name(self._target.project, service) for service in containers.values()]
+        self._units.remove(f"{name}{suffix}" for name in dict.fromkeys(names) for suffix in _OF_SERVICE)
 
     def down(self, containers: t.Mapping[str, str]) -> None:
         """Remove the complete stack: units, containers and networks, never a volume."""
         installed = list(self._units.installed())
-        services = [service_of(name) for name in installed if service_of(name)]
-        if services:
-            self._units.systemctl("stop", *services)
+        self._units.stop(installed)
         self._units.remove(installed)
         super().down(containers)
 
@@ -106,9 +109,7 @@ class QuadletCommands(PodmanComposeCommands):
         if not containers:
             return
         names = {f"{unit_name(self._target.project, service)}.container" for service in containers.values()}
-        own = [service_of(name) for name in self._units.installed() if name in names]
-        if own:
-            self._units.systemctl("stop", *own)
+        self._units.stop(name for name in self._units.installed() if name in names)
         left = [row.id for row in self._present() if row.id in containers]
         if left:
             PodmanComposeCommands.stop(self, {identity: containers[identity] for identity in left})
@@ -131,7 +132,8 @@ class QuadletCommands(PodmanComposeCommands):
             states = self._units.states([*pending])
             began = {row.service for row in self._present() if row.status in _STARTED and row.id not in previous}
             for unit, service in list(pending.items()):
-                if states.get(unit, {}).get("ActiveState") == "failed":
+                state = states.get(unit, {})
+                if state.get("ActiveState") == "failed" or int(state.get("NRestarts") or 0) >= _MOST_RESTARTS:
                     raise ComposeError(self._failure(service, unit))
                 if service in began:
                     del pending[unit]

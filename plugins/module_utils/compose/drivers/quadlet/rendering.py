@@ -24,6 +24,9 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.membership imp
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import CONFIG_FILES_LABEL, WORKING_DIR_LABEL
 
 _NOTIFIES = (5, 0)
+_DIGEST_LINE = re.compile(rf"(?m)^Label={re.escape(compare.DIGEST_LABEL)}=(\w+)\n")
+# The files of a service before its unit, in the order in which they are rendered.
+_READ_BY_UNIT = (".env", ".labels")
 
 
 def units_of(model: Model, source: Source, folder: str, version: t.Sequence[int]) -> list[File]:
@@ -63,7 +66,28 @@ def _digests(model: Model, rendered: t.Sequence[File]) -> dict[str, str]:
     for name in model.services:
         unit = unit_name(model.project, name)
         own = [each.content for each in rendered if each.path.rpartition(".")[0] == unit]
-        found[name] = hashlib.sha256("\0".join(own).encode("utf-8", "surrogateescape")).hexdigest()
+        found[name] = _sum(own)
+    return found
+
+
+def _sum(texts: t.Iterable[str]) -> str:
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def edited(model: Model, installed: t.Mapping[str, str]) -> set[str]:
+    """Services whose unit, or a file that only it reads, differs from the digest in the unit: somebody edited it.
+
+    Args:
+        installed: name -> text of each file, as rendered.
+    """
+    found = set()
+    for name in model.services:
+        unit = unit_name(model.project, name)
+        text = installed.get(f"{unit}.container", "")
+        digest = _DIGEST_LINE.search(text)
+        own = [installed[f"{unit}{suffix}"] for suffix in _READ_BY_UNIT if f"{unit}{suffix}" in installed]
+        if text and (not digest or _sum([*own, _DIGEST_LINE.sub("", text)]) != digest[1]):
+            found.add(name)
     return found
 
 
@@ -73,6 +97,5 @@ def digests(model: Model, source: Source, folder: str, version: t.Sequence[int])
         rendered = {each.path: each.content for each in units_of(model, source, folder, version)}
     except ComposeError:
         return {}
-    line = re.compile(rf"(?m)^Label={re.escape(compare.DIGEST_LABEL)}=(\w+)$")
     units = {name: rendered[f"{unit_name(model.project, name)}.container"] for name in model.services}
-    return {name: match[1] for name, text in units.items() for match in line.finditer(text)}
+    return {name: match[1] for name, text in units.items() for match in _DIGEST_LINE.finditer(text)}

@@ -19,7 +19,10 @@ _SUFFIXES = (".container", ".network", ".volume", ".env", ".labels")
 # Files with values that a compose file does not show.
 _PRIVATE = (".env", ".labels")
 _TIMEOUT = 600.0
-_PROPERTIES = "Id,ActiveState,SubState,Result"
+# Podman's generator lets each service of a user wait up to 90 s for the system's network-online.target.
+_WAIT = "podman-user-wait-network-online.service"
+_ONLINE = "network-online.target"
+_PROPERTIES = "Id,ActiveState,SubState,Result,NRestarts"
 
 
 class Units:
@@ -42,17 +45,35 @@ class Units:
         """Why this host cannot run units at boot; "" when it can."""
         if not os.path.isdir(BOOTED):
             return "systemd does not run this host, and quadlets need it. Set the provider to podman-compose."
-        if self._user and not os.path.exists(os.path.join(LINGER, self._world.user)):
+        if not self._user:
+            return ""
+        if not os.path.exists(os.path.join(LINGER, self._world.account)):
             return (
                 "this user's services do not start at boot and end with the last session. As root, run: loginctl "
-                f"enable-linger {self._world.user}"
+                f"enable-linger {self._world.account}"
+            )
+        if self._waits_in_vain():
+            return (
+                f"each service of this user would wait 90 s for {_ONLINE}, which nothing on this host starts. As root, "
+                f"run: systemctl add-wants multi-user.target {_ONLINE} && systemctl start {_ONLINE}"
             )
         return ""
+
+    def _waits_in_vain(self) -> bool:
+        waits = self.systemctl("show", "--property=LoadState", "--value", _WAIT, check=False).stdout.strip()
+        if waits != "loaded":
+            return False
+        online = self._world.run(["systemctl", "is-active", "--quiet", _ONLINE], timeout=_TIMEOUT, check=False)
+        return online.rc != 0
 
     def installed(self) -> dict[str, str]:
         """Name -> text of each file of the stack."""
         found = {name: self._read(name) for name in self._names()}
         return {name: text for name, text in found.items() if text.startswith(self._head)}
+
+    def contents(self) -> dict[str, str]:
+        """Name -> text of each file of the stack, as rendered."""
+        return {name: text[len(self._head) :] for name, text in self.installed().items()}
 
     def taken(self, rendered: t.Sequence[File]) -> list[str]:
         """The paths of rendered files at which a file of somebody else is."""
@@ -84,6 +105,16 @@ class Units:
             text = (self._head + each.content).encode("utf-8", "surrogateescape")
             files.replace(self.path(each.path), text, mode, durable=True)
         return [each.path for each in written]
+
+    def stop(self, names: t.Iterable[str]) -> None:
+        """Stop the services of files.
+
+        Raises:
+            ComposeError: one cannot be stopped.
+        """
+        services = [service_of(name) for name in names if service_of(name)]
+        if services:
+            self.systemctl("stop", *services)
 
     def remove(self, names: t.Iterable[str]) -> None:
         """Remove files, and let systemd forget their services.
