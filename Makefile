@@ -121,8 +121,8 @@ test-machine: testbed ## heavier: podman machine by three real clients, then one
 test-baseline: setup-dev ## heavier: a fresh Debian 12 and 13 with the firewall rules of Oracle's images, made ready
 	@python tests/testbed/testbed.py molecule test -s host_baseline
 
-test-quadlet: testbed ## heavier: twelve stacks by podman-compose and by quadlets compared field by field, and the scenario quadlet
-	@$(TESTBED) && pytest -q -s tests/integration/compose/test_quadlet_equality.py
+test-quadlet: testbed ## heavier: twelve stacks by podman-compose and by quadlets compared, rollback and takeover, the scenario quadlet
+	@$(TESTBED) && pytest -q -s $(addprefix tests/integration/compose/test_quadlet_,equality.py host.py)
 	@python tests/testbed/testbed.py molecule test -s quadlet
 
 test-watch: testbed ## heavier: 69 simulated faults and real ones, each named with its command, and a month without a false alarm
