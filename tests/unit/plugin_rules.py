@@ -80,6 +80,14 @@ RULES = {
         "use core.http, core.webhook, or engine.socket_http for a unix socket",
         {},
     ),
+    "processes": Only(
+        (
+            *("subprocess.Popen", "subprocess.run", "subprocess.call", "subprocess.check_call"),
+            *("subprocess.check_output", "subprocess.getoutput", "subprocess.getstatusoutput", "os.system", "os.popen"),
+        ),
+        ("module_utils/core/process.py",),
+        "call World.run, or core.process.start if the output is read while the program runs",
+    ),
     "time and chance": Only(
         (
             *("time.sleep", "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.perf_counter"),

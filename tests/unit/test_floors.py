@@ -157,6 +157,12 @@ def test_plugins_keep_the_rule(sources: Sources, rule: str) -> None:
             "Instead, use core.http, core.webhook, or engine.socket_http for a unix socket.",
         ),
         (
+            "processes",
+            {"module_utils/mac/a.py": "import subprocess\nsubprocess.run(['true'])"},
+            "plugins/module_utils/mac/a.py:2: uses subprocess.run. "
+            "Instead, call World.run, or core.process.start if the output is read while the program runs.",
+        ),
+        (
             "time and chance",
             {"module_utils/oci/a.py": "from time import sleep\ndef f(wait=sleep): pass"},
             "plugins/module_utils/oci/a.py:2: uses time.sleep. Instead, take a core.world.World.",

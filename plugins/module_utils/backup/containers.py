@@ -198,14 +198,7 @@ class _Child:
         self.expired = False
         self._said = b""
         try:
-            self.process = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.DEVNULL if source is None else source,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={**env, "LC_ALL": "C"},
-                start_new_session=True,
-            )
+            self.process = process.start(argv, env=env, stdin=subprocess.DEVNULL if source is None else source)
         except OSError as error:
             raise SourceError(f"cannot run {argv[0]}: {error.strerror}") from error
         self._drain = threading.Thread(target=self._read_stderr, daemon=True)

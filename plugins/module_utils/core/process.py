@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run a command: bounded in time, without a shell, without a terminal, in the C locale.
 
-All processes of this collection start through :func:`run`, so that a hung tool is an error with
-a name and never a hung playbook, and so that tests can pass their own runner.
+All processes of this collection start here, nearly all through :func:`run`, so that a hung tool is an error with a name
+and never a hung playbook, and so that tests can pass their own runner. :func:`start` is for a program whose output is
+read while it runs.
 """
 
 from __future__ import annotations
@@ -63,6 +64,38 @@ def last_words(text: str, lines: int = 3) -> str:
     return " | ".join(kept[-lines:])
 
 
+def start(
+    argv: t.Sequence[str],
+    *,
+    env: t.Mapping[str, str] | None = None,
+    stdin: t.BinaryIO | int = subprocess.DEVNULL,
+    stderr: int = subprocess.PIPE,
+    cwd: str | None = None,
+    pass_fds: t.Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start ``argv`` and do not wait for it. Its output is a pipe. The caller limits its time and waits for its end.
+
+    Args:
+        env, cwd, pass_fds: as for :func:`run`.
+        stdin: its input, none by default.
+        stderr: its second output, a pipe of its own by default.
+
+    Raises:
+        OSError: the executable (or ``cwd``) does not exist or may not be run.
+    """
+    # This code also runs without AnsibleModule, in runners and on the controller, and run_command has no time limit.
+    return subprocess.Popen(  # pylint: disable=ansible-bad-function
+        argv,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env=dict(os.environ if env is None else env, LC_ALL="C"),
+        cwd=cwd,
+        pass_fds=pass_fds,
+        start_new_session=True,  # so that a timeout reaches grandchildren too
+    )
+
+
 def run(
     argv: t.Sequence[str],
     *,
@@ -97,15 +130,12 @@ def run(
         raise ValueError("a command is given either input or a descriptor to hold")
     began = time.monotonic()
     try:
-        process = subprocess.Popen(
+        process = start(
             words if holding is None else (*_HOLDER, *words),
+            env=env,
             stdin=_input(stdin, holding),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(os.environ if env is None else env, LC_ALL="C"),
             cwd=cwd,
             pass_fds=pass_fds,
-            start_new_session=True,  # so that a timeout reaches grandchildren too
         )
     except OSError as error:
         text = f"cannot run {words[0]}{f' in {cwd}' if cwd else ''}: {error.strerror or error}"
@@ -113,11 +143,11 @@ def run(
     try:
         out, err = process.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired as expired:
-        _kill_group(process)
+        kill_group(process)
         result = Result(words, -1, _text(expired.stdout), _text(expired.stderr), time.monotonic() - began)
         raise CommandTimeout(f"{' '.join(words[:3])} did not finish within {timeout:g} s", result) from None
     except BaseException:
-        _kill_group(process)
+        kill_group(process)
         raise
     result = Result(words, process.returncode, _text(out), _text(err), time.monotonic() - began)
     if check and result.rc != 0:
@@ -136,7 +166,8 @@ def _input(stdin: bytes | None, holding: int | None) -> int:
     return subprocess.DEVNULL if stdin is None else subprocess.PIPE
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a started program and all that it started, and wait for its end."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except OSError:

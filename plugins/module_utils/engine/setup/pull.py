@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import selectors
-import signal
 import subprocess
 import typing as t
 
@@ -32,14 +30,7 @@ def pull(engine: str, reference: str, *, world: World, registry_timeout: float, 
     """
     words = [engine, "pull", reference]
     try:
-        child = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=dict(world.environ, LC_ALL="C"),
-            start_new_session=True,
-        )
+        child = process.start(words, env=world.environ, stderr=subprocess.STDOUT)
     except OSError as error:
         return f"cannot run {engine}: {error.strerror}"
     printed = b""
@@ -51,7 +42,7 @@ def pull(engine: str, reference: str, *, world: World, registry_timeout: float, 
         while True:
             left = began + (pull_timeout if answered else registry_timeout) - world.monotonic()
             if left <= 0 or not selector.select(left):
-                _kill(child)
+                process.kill_group(child)
                 if answered:
                     return f"it was not downloaded within {pull_timeout:g} s"
                 return f"the registry did not answer within {registry_timeout:g} s"
@@ -63,9 +54,3 @@ def pull(engine: str, reference: str, *, world: World, registry_timeout: float, 
     if child.wait() == 0:
         return ""
     return process.last_words(printed.decode("utf-8", errors="replace"), 1) or f"exit code {child.returncode}"
-
-
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(OSError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()

@@ -17,6 +17,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.backup import errors,
 from ansible_collections.onebox.stack.plugins.module_utils.backup.context import Context
 from ansible_collections.onebox.stack.plugins.module_utils.backup.errors import BackupError, SourceError
 from ansible_collections.onebox.stack.plugins.module_utils.backup.state import State
+from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
 
@@ -74,13 +75,13 @@ class Namespace:
             SourceError: Podman has no namespace, or the child died.
             BackupError: as the work raised it.
         """
-        with _held(self._world) as process:
+        with _held(self._world) as pid:
             done: list[int] = []
 
             def enter() -> None:
                 if not done:
-                    _enter(process)
-                    done.append(process)
+                    _enter(pid)
+                    done.append(pid)
 
             def child(_beat: t.Callable[[], None]) -> dict[str, t.Any]:
                 try:
@@ -105,10 +106,10 @@ def is_mapped(engine: Engine, world: World) -> bool:
     return engine.name == "podman" and not world.is_root
 
 
-def _enter(process: int) -> None:
+def _enter(pid: int) -> None:
     """Join the user namespace of a process, with all its capabilities. Raises :class:`SourceError`."""
     try:
-        descriptor = os.open(f"/proc/{process}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
         try:
             syscalls.enter_user_namespace(descriptor)
         finally:
@@ -125,9 +126,7 @@ def _held(world: World) -> t.Iterator[int]:
     """Keep the namespace alive. Yields the id of a process in it. Raises :class:`SourceError`."""
     argv = ["podman", "unshare", "sh", "-c", "echo $$; exec cat"]
     try:
-        held = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(world.environ)
-        )
+        held = process.start(argv, env=world.environ, stdin=subprocess.PIPE)
     except OSError as error:
         raise SourceError(f"cannot run podman unshare: {error.strerror}") from error
     with held:
