@@ -20,6 +20,9 @@ NOT_PASSED = {
     ("roles/compose_stack/tasks/down.yml", "env"): "only a deploy writes variables",
     ("roles/compose_stack/tasks/down.yml", "secrets"): "only a deploy writes secrets, and no other run needs the vault",
     ("roles/compose_stack/tasks/down.yml", "content"): "only a deploy writes files",
+    ("roles/compose_stack/tasks/reject.yml", "env"): "a rollback restores the variables of the release",
+    ("roles/compose_stack/tasks/reject.yml", "secrets"): "a rollback restores the secrets of the release",
+    ("roles/compose_stack/tasks/reject.yml", "content"): "a rollback restores the files of the release",
 }
 
 
