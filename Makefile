@@ -138,7 +138,7 @@ test-stacks: setup-dev ## heavier: coinpilot, nightguard, observer and omnivibe 
 	@for name in coinpilot nightguard observer omnivibe; do python tests/testbed/testbed.py molecule test -s $$name || exit 1; done
 
 test-swarm: testbed ## heavier: a stack on a Swarm of three hosts, one of which is lost, and back to one host
-	@$(TESTBED) && OBX_FAULTS=full pytest -q -s $(addprefix tests/integration/compose/test_swarm_,deploy.py known.py under_load.py)
+	@$(TESTBED) && OBX_FAULTS=full pytest -q -s $(addprefix tests/integration/compose/test_swarm_,deploy.py image_stores.py known.py under_load.py)
 	@python tests/testbed/testbed.py molecule test -s swarm
 
 bench: testbed ## ratios against what one would use instead

@@ -361,13 +361,15 @@ released:
   type: bool
 node_images:
   description:
-    - Images that no registry has, and that other nodes of the Swarm need, with C(reference) and C(id).
+    - Images that no registry has, and that other nodes of the Swarm need, with C(reference), C(id) and C(layers). Each
+      layer is a list of its hash, its bytes, and its bytes in an archive.
   returned: if O(target) is V(swarm)
   type: list
   elements: dict
   sample:
     - reference: localhost/onebox/observer/web:2b66fd261ee5
       id: sha256:2b66fd261ee5c6cfc8de7fa466bab600bcfe4f69a3a2f0a1d3c3f1a9d5e6c7b8
+      layers: [["sha256:9f54eef412758095c8079ac465d494a2872e02e90bf1fb5f12a1641c0d1bb78b", 74800332, 74800332]]
 node_images_kept:
   description: Names of this kind that the stack or one of its releases needs. All others of the stack can be removed.
   returned: if O(target) is V(swarm)

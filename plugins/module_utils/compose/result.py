@@ -53,7 +53,7 @@ class Result:
     rollback_reason: str | None = None
     held: bool | None = None
     released: bool | None = None
-    node_images: list[dict[str, str]] | None = None
+    node_images: list[dict[str, t.Any]] | None = None
     node_images_kept: list[str] | None = None
     history_file: str | None = None
     problems: list[dict[str, t.Any]] | None = None

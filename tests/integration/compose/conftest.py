@@ -4,7 +4,8 @@
 """The ways to drive a stack: Docker with Compose, Podman's socket with Compose, podman-compose.
 
 ``docker`` and ``podman`` are the testbed's engines, whatever their version; ``docker26`` and ``docker28`` are Debian
-13's and sid's, each with the Compose of its suite, and ``podman54`` is Debian 13's.
+13's and sid's, each with the Compose of its suite, and ``podman54`` is Debian 13's. The images of ``docker28c`` are in
+the store of containerd.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ def _backend(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     return Backend(name, engine.name, engine.socket, "docker-compose", plugin, env, image)
 
 
-def _engine_of(version: str):
+def _engine_of(version: str, *, containerd_store: bool = False):
     """Docker of that version as a daemon of our own, with the tiny image, for as long as the session."""
     with tempfile.TemporaryDirectory(prefix="obx-docker-", dir="/var/tmp") as root:
-        own = OwnDocker(pathlib.Path(root), dict(os.environ), docker.programs_of(SUITES[version]))
+        programs = docker.programs_of(SUITES[version])
+        own = OwnDocker(pathlib.Path(root), dict(os.environ), programs, containerd_store=containerd_store)
         own.start()
         assert own.cli("version", "--format", "{{.Server.Version}}").startswith(f"{version}.")
         own.load_tiny()
@@ -65,6 +67,12 @@ def docker26_engine():
 def docker28_engine():
     """Debian sid's Docker."""
     yield from _engine_of("28")
+
+
+@pytest.fixture(scope="session")
+def docker28c_engine():
+    """Debian sid's Docker with the image store that new installations of Docker 29 have."""
+    yield from _engine_of("28", containerd_store=True)
 
 
 @pytest.fixture(scope="session")

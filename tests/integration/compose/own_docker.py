@@ -4,6 +4,7 @@
 """A Docker engine that belongs to the tests: one may kill it or fill its disk, or it is another version."""
 
 import contextlib
+import json
 import os
 import pathlib
 import signal
@@ -23,24 +24,35 @@ class OwnDocker:
         root: a directory on a file system overlay2 works on.
         environ: what the docker command needs.
         programs: folders to take dockerd and its containerd from before the system's.
+        containerd_store: whether containerd keeps the images, as in new installations of Docker 29.
     """
 
     name = "docker"
 
-    def __init__(self, root: pathlib.Path, environ: dict[str, str], programs: str = "") -> None:
+    def __init__(
+        self, root: pathlib.Path, environ: dict[str, str], programs: str = "", *, containerd_store: bool = False
+    ) -> None:
         self.root = root
+        self._features = {"containerd-snapshotter": containerd_store}
         self.socket = str(root / "docker.sock")
         self.env = {"DOCKER_HOST": f"unix://{self.socket}"}
         path = os.pathsep.join(filter(None, [programs, environ["PATH"]]))
         self.environ = {**environ, **self.env, "PATH": path}
         self._process: subprocess.Popen | None = None
 
+    @property
+    def namespace(self) -> list[str]:
+        """The start of a command that runs in the network of this engine."""
+        return ["nsenter", f"--net=/proc/{(self.root / 'docker.pid').read_text().strip()}/ns/net"]
+
     def start(self) -> None:
         """Start it and wait until it answers."""
         (self.root / "docker.pid").unlink(missing_ok=True)
+        (self.root / "daemon.json").write_text(json.dumps({"features": self._features}))
         # In a network of its own: in the machine's, it would take the other engine's bridge and rules for its own.
         argv = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
         argv += ["dockerd", "--host", f"unix://{self.socket}", "--pidfile", str(self.root / "docker.pid")]
+        argv += ["--config-file", str(self.root / "daemon.json")]
         argv += ["--exec-root", str(self.root / "exec"), "--data-root", str(self.root / "data")]
         argv += ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-masq=false"]
         with (self.root / "log").open("ab") as log:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pathlib
 import subprocess
-import urllib.error
-import urllib.request
+import sys
+import typing as t
 
 from compose_lab import wait_for
 from onebox_testbed import packages
@@ -21,12 +21,25 @@ storage:
 http:
   addr: "{address}"
 """
+# In a process, because it must be in the network of the registry.
+_PING = """
+import sys, urllib.request
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+opener.open(sys.argv[1], timeout=2).close()
+"""
 
 
 class Registry:
-    """One registry; it can be stopped and started again."""
+    """One registry; it can be stopped and started again.
 
-    def __init__(self, folder: pathlib.Path, port: str) -> None:
+    Args:
+        folder: for its files.
+        port: on the loopback address.
+        within: the start of a command that runs in another network.
+    """
+
+    def __init__(self, folder: pathlib.Path, port: str, within: t.Sequence[str] = ()) -> None:
+        self._within = list(within)
         self.address = f"127.0.0.1:{port}"
         self._config = folder / "registry.yml"
         self._config.write_text(_CONFIG.format(storage=folder / "storage", address=self.address))
@@ -41,7 +54,7 @@ class Registry:
         if not unpacked.is_dir():
             packages.unpack("bookworm", ["docker-registry"], unpacked)
         with open(self._log, "ab") as log:
-            words = [str(unpacked / "usr/bin/docker-registry"), "serve", str(self._config)]
+            words = [*self._within, str(unpacked / "usr/bin/docker-registry"), "serve", str(self._config)]
             self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_for(self._answers)
 
@@ -52,10 +65,9 @@ class Registry:
             self._process = None
 
     def _answers(self) -> bool:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            opener.open(f"http://{self.address}/v2/", timeout=2).close()
-        except (urllib.error.URLError, OSError):
+        done = subprocess.run(
+            [*self._within, sys.executable, "-c", _PING, f"http://{self.address}/v2/"], check=False, capture_output=True
+        )
+        if done.returncode != 0:
             assert self._process is None or self._process.poll() is None, self._log.read_text()
-            return False
-        return True
+        return done.returncode == 0

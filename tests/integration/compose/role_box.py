@@ -42,6 +42,8 @@ class Box:
             "compose_stack_engine": lab.backend.engine,
             "compose_stack_boot": False,
         }
+        # Variables of other hosts of the inventory, for runs that are limited to this one.
+        self.others: dict[str, dict[str, object]] = {}
         self._home = home
         (home / "play.json").write_text(json.dumps(PLAYBOOK))
 
@@ -52,7 +54,7 @@ class Box:
     def run(self, *words: str, playbook: str = "", expect: int = 0) -> str:
         inventory = self._home / "hosts.json"
         variables = {**self.variables, "compose_stack_env": self.lab.variables}
-        inventory.write_text(json.dumps({"all": {"hosts": {"box": variables}}}))
+        inventory.write_text(json.dumps({"all": {"hosts": {"box": variables, **self.others}}}))
         done = subprocess.run(
             ["ansible-playbook", "-i", str(inventory), playbook or str(self._home / "play.json"), *words],
             cwd=ROOT,

@@ -19,10 +19,15 @@ IMAGE = "{{.Spec.TaskTemplate.ContainerSpec.Image}}"
 WRITER = "touch /tmp/ok; while :; do date >/data/beat; sleep 1; done"
 
 
+# Images in Docker's own store, and in that of containerd.
+STORES = pytest.mark.parametrize("lab", ["docker28", "docker28c"], indirect=True)
+
+
 @pytest.fixture
-def lab(make_lab, docker28_engine, tmp_path_factory):
-    lab = make_lab("docker28+2.40")
-    with swarm(docker28_engine, tmp_path_factory.mktemp("swarm")) as nodes:
+def lab(request, make_lab, tmp_path_factory):
+    engine = getattr(request, "param", "docker28")
+    lab = make_lab(f"{engine}+2.40")
+    with swarm(request.getfixturevalue(f"{engine}_engine"), tmp_path_factory.mktemp("swarm")) as nodes:
         lab.nodes = nodes
         lab.services = {
             "db": lab.service(
@@ -228,6 +233,7 @@ def built(lab: Lab) -> Lab:
     return lab
 
 
+@STORES
 def test_image_of_the_compose_file_is_built_and_replaced_when_its_context_changes(built: Lab):
     lab = built
     assert lab.plan(**SWARM) == {"api": ("rebuild", ("missing",))}
@@ -261,6 +267,7 @@ def test_image_of_the_compose_file_is_built_and_replaced_when_its_context_change
     assert _named(lab) == set()
 
 
+@STORES
 def test_deploy_waits_for_the_images_of_other_nodes(built: Lab):
     lab = built
     # It uses the image that the other service builds.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.onebox.stack.plugins.module_utils.compose.portability.rendering import by_digest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.published import by_digest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.render import parts
 from ansible_collections.onebox.stack.plugins.module_utils.compose.render.parts import RenderError, Stack
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.render import NAME, render

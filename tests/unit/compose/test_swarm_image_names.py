@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.published import computed
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import Release
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import image_names
 
@@ -23,7 +24,8 @@ ID = "sha256:" + "2b66fd261ee5" + "0" * 52
 def test_local_image_is_named_by_its_id(image: str, name: str):
     found = image_names.names("shop", {image: {"Id": ID, "RepoDigests": []}})
     assert found == {image: (name, ID)}
-    assert image_names.is_name(name)
+    assert image_names.is_of("shop", name)
+    assert not image_names.is_of("sho", name)
 
 
 @pytest.mark.parametrize(
@@ -43,4 +45,11 @@ def test_name_of_a_release_is_not_one_of_a_node():
     images = {"web": {"id": ID, "reference": "shop-web", "kept_as": "localhost/onebox/shop/web:good-1"}}
     release = Release(1, "now", "", images, {}, "docker stack")
     assert image_names.of_releases("shop", [release]) == {"localhost/onebox/shop/shop-web:2b66fd261ee5"}
-    assert not image_names.is_name("localhost/onebox/shop/web:good-1")
+    assert not image_names.is_of("shop", "localhost/onebox/shop/web:good-1")
+
+
+def test_image_of_containerd_is_local_until_a_registry_has_it():
+    known = {"team/web:3": {"Id": ID, "RepoDigests": [f"team/web@{ID}"]}}
+    assert image_names.names("shop", known) == {"team/web:3": ("localhost/onebox/shop/web:2b66fd261ee5", ID)}
+    assert computed(known) == {"team/web:3": f"team/web:3@{ID}"}
+    assert image_names.names("shop", known, {f"team/web:3@{ID}"}) == {}

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.kubernetes import render as kubernetes
 from ansible_collections.onebox.stack.plugins.module_utils.compose.model.model import Model
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images, published
 from ansible_collections.onebox.stack.plugins.module_utils.compose.portability.assess import Assessment
 from ansible_collections.onebox.stack.plugins.module_utils.compose.quadlet import render as quadlet
 from ansible_collections.onebox.stack.plugins.module_utils.compose.render.parts import File, Stack
@@ -65,34 +65,9 @@ def _digests(model: Model, world: World) -> dict[str, str]:
         known = images.look(engine, [service.image for service in model.services.values()], world)
     except EngineError:
         return {}
-    return by_digest(known)
-
-
-def by_digest(known: images.Images) -> dict[str, str]:
-    """Images that a registry has, by digest.
-
-    Args:
-        known: reference -> ``inspect`` of a local image, None without one.
-    """
-    found = {}
-    for image, body in known.items():
-        name = _full(_repository(image))
-        same = [row for row in (body or {}).get("RepoDigests") or () if _full(str(row).partition("@")[0]) == name]
-        if same and "@" not in image:
-            found[image] = f"{image}@{str(same[0]).partition('@')[2]}"
-    return found
-
-
-def _repository(image: str) -> str:
-    folder, _slash, last = image.rpartition("/")
-    return f"{folder}/{last.partition(':')[0]}" if folder else last.partition(":")[0]
-
-
-def _full(name: str) -> str:
-    # Podman prints docker.io/library/NAME for NAME, and Docker prints NAME for docker.io/library/NAME.
-    for prefix in ("docker.io/", "library/"):
-        name = name[len(prefix) :] if name.startswith(prefix) else name
-    return name
+    answers = published.query(engine, published.computed(known).values(), world)
+    found = {name for name, has in answers.items() if has}
+    return published.by_digest(known, found)
 
 
 def _contents(model: Model) -> dict[str, bytes]:

@@ -22,7 +22,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.run import Ru
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import render
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.gate import SwarmGate
-from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.seen import SPECS, Seen
+from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.seen import PUBLISHED, SPECS, Seen
 from ansible_collections.onebox.stack.plugins.module_utils.core import files
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.swarm import SwarmService
@@ -136,5 +136,6 @@ def _remember(run: Run, seen: Seen, after: t.Mapping[str, SwarmService]) -> None
             SPECS: {name: each.digest for name, each in after.items()},
             "builds": seen.base.facts.memory.as_dict()["builds"],
             "cache": seen.base.cache,
+            PUBLISHED: dict(seen.published),
         },
     )

@@ -101,6 +101,8 @@ class SwarmDeploy:
         pulled = self._pull(seen)
         if local_images.build(self._run, seen) or pulled:
             seen, incoming = self._check(staging)
+        if local_images.query(self._run, seen):
+            seen, incoming = self._check(staging)
         local_images.tag(self._run, seen)
         return seen, incoming
 

@@ -13,7 +13,7 @@ import re
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images
-from ansible_collections.onebox.stack.plugins.module_utils.compose.portability.rendering import by_digest
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.published import by_digest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import split
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import Release
 
@@ -27,13 +27,14 @@ class Named(t.NamedTuple):
     id: str
 
 
-def names(project: str, known: images.Images) -> dict[str, Named]:
+def names(project: str, known: images.Images, published: t.Collection[str] = ()) -> dict[str, Named]:
     """Image as it is declared -> its name on all nodes, for each image that no registry has.
 
     Args:
         known: reference -> ``inspect`` of a local image, None without one.
+        published: images by digest that a registry was found to have.
     """
-    digests = by_digest(known)
+    digests = by_digest(known, published)
     found = {}
     for image, body in known.items():
         identity = images.identity(body)
@@ -50,13 +51,14 @@ def of_releases(project: str, releases: t.Iterable[Release]) -> set[str]:
 
 
 def pattern(project: str) -> str:
-    """A filter of ``docker image ls`` for the names of a stack, and for those of its releases."""
-    return f"reference={_folder(project)}/*"
+    """What Docker's filter ``reference`` needs to list the names of a stack, and those of its releases."""
+    return f"{_folder(project)}/*"
 
 
-def is_name(reference: str) -> bool:
-    """Whether an image that :func:`pattern` lists has one of these names, and not that of a release."""
-    return bool(_TAG.fullmatch(split(reference)[1]))
+def is_of(project: str, reference: str) -> bool:
+    """Whether a reference is such a name of a stack, and not that of a release."""
+    name, tag = split(reference)
+    return name.rpartition("/")[0] == _folder(project) and bool(_TAG.fullmatch(tag))
 
 
 def _folder(project: str) -> str:

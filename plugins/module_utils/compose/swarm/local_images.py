@@ -9,17 +9,22 @@ import dataclasses
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import ComposeError
-from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import images, published
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.result import Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.run import Run
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.image_tags import Tagger
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state.releases import Release
-from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import image_names
+from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import image_layers, image_names
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.cluster import Cluster
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.image_names import Named
-from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.seen import Seen
+from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.seen import (
+    PUBLISHED,
+    Seen,
+    on_registries,
+    published_in,
+)
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 
@@ -52,6 +57,37 @@ def build(run: Run, seen: Seen) -> bool:
     return True
 
 
+def query(run: Run, seen: Seen) -> bool:
+    """Query registries for images whose digest proves nothing, once for each. Returns whether there are any.
+
+    An image that a deploy built is not on a registry.
+
+    Raises:
+        FileError: the answers cannot be kept.
+    """
+    base = seen.base
+    if base.engine is None:
+        return False
+    known = {image: base.facts.images.get(image) for image in seen.local}
+    built = base.facts.memory.builds
+    names = {
+        name
+        for image, name in published.computed(known).items()
+        if name not in seen.published and images.identity(known[image]) not in built
+    }
+    if not names:
+        return False
+    with run.inspector.timings.step("registries"):
+        answers = published.query(base.engine, sorted(names), run.world)
+    # An image of containerd's store has its digest as its id.
+    kept = {row["id"] for release in run.releases.sets() for row in release.images.values()}
+    kept |= {images.identity(body) for body in base.facts.images.values()}
+    earlier = {name: has for name, has in seen.published.items() if name.partition("@")[2] in kept}
+    state = state_file.load(run.request.state_folder)
+    state_file.save(run.request.state_folder, {**state, PUBLISHED: {**earlier, **answers}})
+    return True
+
+
 def tag(run: Run, seen: Seen) -> None:
     """Give the local images of a stack their names on this host.
 
@@ -74,10 +110,11 @@ def tag_release(run: Run, engine: Engine, release: Release, result: Result) -> N
     """
     known = images.look(engine, [row["id"] for row in release.images.values()], run.world)
     found = {row["reference"]: known.get(row["id"]) for row in release.images.values()}
-    local = image_names.names(run.request.name, found).values()
+    known_published = on_registries(published_in(state_file.load(run.request.state_folder)))
+    local = image_names.names(run.request.name, found, known_published).values()
     for named in local:
         Tagger(engine, run.world).tag(named.id, named.reference)
-    _report(run, local, local, result)
+    _report(run, engine, local, local, result)
 
 
 def describe(run: Run, seen: Seen, result: Result) -> None:
@@ -89,7 +126,9 @@ def describe(run: Run, seen: Seen, result: Result) -> None:
         for name, pins in seen.wanted.pins.items()
         if services[name].image in seen.local and not here & set(pins)
     ]
-    _report(run, needed, seen.local.values(), result)
+    if seen.base.engine is None:
+        raise AssertionError("a deploy needs an engine")
+    _report(run, seen.base.engine, needed, seen.local.values(), result)
 
 
 def must_be_sent(seen: Seen, result: Result) -> bool:
@@ -100,10 +139,11 @@ def must_be_sent(seen: Seen, result: Result) -> bool:
 
 def prune(run: Run, cluster: Cluster, result: Result) -> None:
     """Remove from this host the images that neither the stack nor a release has."""
-    words = ("--filter", image_names.pattern(run.request.name), "--format", "{{.Repository}}:{{.Tag}}")
+    words = ("--filter", f"reference={image_names.pattern(run.request.name)}", "--format", "{{.Repository}}:{{.Tag}}")
     try:
         listed = cluster.docker("image", "ls", *words).stdout.split()
-        earlier = {name for name in listed if image_names.is_name(name)} - set(result.node_images_kept or ())
+        earlier = {name for name in listed if image_names.is_of(run.request.name, name)}
+        earlier -= set(result.node_images_kept or ())
         if earlier:
             # Ended containers of Swarm still have these images, and never start again.
             cluster.docker("image", "rm", "--force", *sorted(earlier))
@@ -111,7 +151,10 @@ def prune(run: Run, cluster: Cluster, result: Result) -> None:
         result.warnings.append(f"an earlier image of the stack was not removed: {error}")
 
 
-def _report(run: Run, needed: t.Iterable[Named], local: t.Iterable[Named], result: Result) -> None:
+def _report(run: Run, engine: Engine, needed: t.Iterable[Named], local: t.Iterable[Named], result: Result) -> None:
     kept = image_names.of_releases(run.request.name, run.releases.sets())
-    result.node_images = [each._asdict() for each in sorted(set(needed))]
+    wanted = sorted(set(needed))
+    bodies = images.look(engine, [each.id for each in wanted], run.world)
+    layers = {name: image_layers.layers(engine, body) for name, body in bodies.items() if body}
+    result.node_images = [{**each._asdict(), "layers": list(map(list, layers.get(each.id, ())))} for each in wanted]
     result.node_images_kept = sorted(kept | {each.reference for each in local})

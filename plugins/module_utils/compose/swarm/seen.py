@@ -15,8 +15,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import
 from ansible_collections.onebox.stack.plugins.module_utils.compose.files.staging import Staging
 from ansible_collections.onebox.stack.plugins.module_utils.compose.inspect import Inspection
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
+from ansible_collections.onebox.stack.plugins.module_utils.compose.plan.published import by_digest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.portability.assess import assess
-from ansible_collections.onebox.stack.plugins.module_utils.compose.portability.rendering import by_digest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.portability.table import DROP, REFUSE
 from ansible_collections.onebox.stack.plugins.module_utils.compose.render.parts import Stack
 from ansible_collections.onebox.stack.plugins.module_utils.compose.result import Result
@@ -31,6 +31,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.swarm import S
 # Larger files are data, and Swarm accepts no secret or config of that size.
 _MOST_BYTES = 1 << 20
 SPECS = "specs"
+PUBLISHED = "published"
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Seen:
         wanted: its services as they must be.
         notes: warnings.
         local: image as it is declared -> its name on all nodes, for images that no registry has.
+        published: image by digest -> whether a registry had it when it was queried.
     """
 
     base: Inspection
@@ -52,6 +54,7 @@ class Seen:
     rows: list[planning.Row]
     notes: list[str]
     local: t.Mapping[str, image_names.Named]
+    published: t.Mapping[str, bool]
 
 
 def see(run: Run, staging: Staging | None = None) -> Seen:
@@ -77,11 +80,13 @@ def see(run: Run, staging: Staging | None = None) -> Seen:
     texts = texts_of(base.source.files)
     declared = {service.image for service in base.model.services.values()}
     images = {name: body for name, body in base.facts.images.items() if name in declared}
-    local = image_names.names(request.name, images)
+    state = state_file.load(request.state_folder)
+    published = published_in(state)
+    local = image_names.names(request.name, images, on_registries(published))
     stack = Stack(
         base.model,
         texts,
-        {**by_digest(images), **{image: named.reference for image, named in local.items()}},
+        {**by_digest(images, on_registries(published)), **{image: named.reference for image, named in local.items()}},
         _contents(base),
         {},
         cluster.hostname,
@@ -90,8 +95,7 @@ def see(run: Run, staging: Staging | None = None) -> Seen:
     )
     wanted = wanting.want(stack, images)
     live = cluster.services(request.name)
-    specs = state_file.load(request.state_folder).get(SPECS) or {}
-    rows, drifted = wanting.plan(wanted, live, specs, remove_orphans=request.remove_orphans)
+    rows, drifted = wanting.plan(wanted, live, state.get(SPECS) or {}, remove_orphans=request.remove_orphans)
     builds = {row.service: row.reasons for row in base.rows if row.action == planning.REBUILD}
     for row in rows:
         if row.service in builds:
@@ -108,7 +112,21 @@ def see(run: Run, staging: Staging | None = None) -> Seen:
         f"{each.fact.way_out}"
         for each in dropped
     ]
-    return Seen(base, cluster, live, wanted, rows, notes, local)
+    return Seen(base, cluster, live, wanted, rows, notes, local, published)
+
+
+def published_in(state: t.Mapping[str, t.Any]) -> dict[str, bool]:
+    """Image by digest -> whether a registry had it when it was queried.
+
+    The answer is kept, so that a registry that is down, or gets the image later, does not replace containers.
+    """
+    found = state.get(PUBLISHED)
+    return found if isinstance(found, dict) else {}
+
+
+def on_registries(published: t.Mapping[str, bool]) -> set[str]:
+    """The images by digest that a registry had."""
+    return {name for name, has in published.items() if has}
 
 
 def not_managed(cluster: Cluster) -> Problem | None:
