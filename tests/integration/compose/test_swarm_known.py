@@ -3,7 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A stack on a real Swarm of one node, as the mount proof, the backups and the watch know it."""
 
+import contextlib
+import importlib.util
 import json
+import pathlib
+import sqlite3
 import subprocess
 
 import pytest
@@ -20,6 +24,18 @@ from swarm_lab import swarm
 
 STACK = "obxknown"
 QUICK = {"restart_policy": {"delay": "1s"}, "update_config": {"order": "stop-first"}}
+WRITER = """
+import sqlite3, time
+base = sqlite3.connect('/bound/app.db', isolation_level=None, timeout=60)
+base.execute('PRAGMA journal_mode = WAL')
+base.execute('CREATE TABLE IF NOT EXISTS pairs (n INTEGER PRIMARY KEY, a)')
+while True:
+    base.execute('BEGIN IMMEDIATE')
+    base.execute('INSERT INTO pairs (a) VALUES (1)')
+    base.execute('INSERT INTO pairs (a) VALUES (-1)')
+    base.execute('COMMIT')
+    time.sleep(0.01)
+"""
 ELSEWHERE = "node.id==xf1pnoqzlt6wkzj2l5wwq1a8v"
 
 
@@ -128,16 +144,25 @@ def stack(nodes, docker28_engine, tiny_image, tmp_path):
 
 
 @pytest.fixture
-def image_of(standin_images, docker28_engine):
+def give(docker28_engine):
     """Copies an image of the testbed to the engine, and returns its name."""
 
-    def copy(name):
-        image = standin_images[name]
+    def copy(image):
         with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
             subprocess.run(["docker", "load", "-q"], stdin=saved.stdout, env=docker28_engine.environ, check=True)
         return image
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def mariadb():
+    """The image with MariaDB of the tests of backups."""
+    path = pathlib.Path(__file__).resolve().parents[2] / "testbed/backup/images.py"
+    spec = importlib.util.spec_from_file_location("obx_backup_images", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.ensure("mariadb11")
 
 
 def test_proof_covers_the_running_tasks_alone(stack):
@@ -224,10 +249,10 @@ def test_sources_are_found_by_themselves(stack):
     assert any("compose files" in line for line in found.not_backed_up)
 
 
-def test_postgresql_is_backed_up_rehearsed_and_restored_into_the_running_task(stack, image_of):
+def test_postgresql_is_backed_up_rehearsed_and_restored_into_the_running_task(stack, standin_images, give):
     environment = {"POSTGRES_PASSWORD": "secret", "POSTGRES_USER": "coin", "POSTGRES_DB": "coin"}
     data = ["data:/var/lib/postgresql/data"]
-    stack.services["db"] = stack.service(image_of("postgres"), (), environment=environment, volumes=data)
+    stack.services["db"] = stack.service(give(standin_images["postgres"]), (), environment=environment, volumes=data)
     stack.services["app"] = stack.service(stack.services["web"]["image"])
     stack.deploy()
 
@@ -252,9 +277,80 @@ def test_postgresql_is_backed_up_rehearsed_and_restored_into_the_running_task(st
     assert sql("select count(*) from paid") == "2"
 
 
-def test_redis_is_backed_up_and_its_restore_is_refused_before_the_first_source(stack, image_of):
+def test_mysql_is_backed_up_rehearsed_and_restored_into_the_running_task(stack, mariadb, give):
+    environment = {"MYSQL_ROOT_PASSWORD": "secret", "MYSQL_DATABASE": "coin"}
+    stack.services["db"] = stack.service(give(mariadb), (), environment=environment, volumes=["data:/var/lib/mysql"])
+    stack.services["app"] = stack.service(stack.services["web"]["image"])
+    stack.deploy()
+
+    def client(text):
+        words = ("-e", "MYSQL_PWD=secret", stack.running("db"), "mariadb", "-uroot", "-N", "-B", "coin", "-e", text)
+        return stack.nodes.docker("exec", *words)
+
+    def sql(text):
+        done = client(text)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    stack.nodes.until(lambda: client("SELECT 1").stdout)
+    sql("CREATE TABLE paid (n INT PRIMARY KEY); INSERT INTO paid VALUES (1), (2)")
+    stack.replace("db")
+    stack.nodes.until(lambda: client("SELECT 1").stdout)
+    source = {"name": "db", "kind": "mysql", "service": "db"}
+    report = backups.backup(stack.backup(source))
+    assert report["error"] == ""
+    assert report["sources"][0]["count"] == 2
+    assert not any("not backed up" in line for line in report["warnings"])
+    assert rehearse.rehearse(stack.backup(source))["error"] == ""
+    sql("DELETE FROM paid")
+    task = stack.running("db")
+    report = restore.restore(stack.backup(source), restore.Request(), confirm=STACK)
+    assert report["error"] == ""
+    assert sql("SELECT COUNT(*) FROM paid") == "2"
+    assert stack.running("db") == task
+
+
+def test_sqlite_is_backed_up_while_a_task_writes_and_restored_when_none_runs(stack, python_image, give):
+    command = ("python3", "-c", WRITER)
+    stack.services["app"] = stack.service(give(python_image), command, volumes=[f"{stack.data}:/bound"])
+    stack.deploy()
+    path = stack.data / "app.db"
+
+    def rows(database=path):
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=60)) as base:
+            return base.execute("SELECT count(*), sum(a) FROM pairs").fetchone()
+
+    def written(count):
+        with contextlib.suppress(sqlite3.Error):
+            return rows()[0] >= count
+
+    stack.nodes.until(lambda: written(20))
+    source = {"name": "app", "kind": "sqlite", "path": str(path)}
+    report = backups.backup(stack.backup(source))
+    assert report["error"] == ""
+    taken = report["sources"][0]["count"]
+    assert (taken >= 20, taken % 2) == (True, 0)
+    assert not any("not backed up" in line for line in report["warnings"])
+    assert rehearse.rehearse(stack.backup(source))["error"] == ""
+    stack.nodes.until(lambda: written(taken + 20))
+    with pytest.raises(RestoreRefused, match=f"docker service scale {STACK}_app=0"):
+        restore.preview(stack.backup(source), restore.Request(), "")
+    with pytest.raises(RestoreRefused, match=f"docker service scale {STACK}_app=0"):
+        restore.restore(stack.backup(source), restore.Request(), confirm=STACK)
+    into = restore.Request(into=str(stack.root / "elsewhere"))
+    assert restore.restore(stack.backup(source), into, confirm=STACK)["error"] == ""
+    assert rows(stack.root / "elsewhere/app/app.db") == (taken, 0)
+    stack.scale("app", 0)
+    report = restore.restore(stack.backup(source), restore.Request(), confirm=STACK)
+    assert report["error"] == ""
+    assert rows() == (taken, 0)
+    stack.scale("app", 1)
+    stack.nodes.until(lambda: written(taken + 2))
+
+
+def test_redis_is_backed_up_and_its_restore_is_refused_before_the_first_source(stack, standin_images, give):
     command = ("redis-server", "--dir", "/data")
-    stack.services["cache"] = stack.service(image_of("redis"), command, volumes=["data:/data"])
+    stack.services["cache"] = stack.service(give(standin_images["redis"]), command, volumes=["data:/data"])
     stack.services["app"] = stack.service(stack.services["web"]["image"])
     stack.deploy()
     stack.nodes.until(lambda: "PONG" in stack.nodes.docker("exec", stack.running("cache"), "redis-cli", "ping").stdout)
