@@ -201,7 +201,7 @@ def test_killed_takeover_is_completed_by_the_next_run(deploy):
     stack = deploy("half", compose_stack_provider="podman-compose")
     old = stack.ids()
     stack.variables["compose_stack_provider"] = "quadlet"
-    stack.kill_when(lambda: "web" in stack.ids() and stack.ids()["web"] != old["web"])
+    stack.kill_when(lambda: stack.ids().get("web", old["web"]) != old["web"])
     stack.run()
     assert stack.is_healthy()
     assert_second_run_changes_nothing(stack)
