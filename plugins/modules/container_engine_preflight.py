@@ -11,8 +11,9 @@ short_description: Find the container engine and verify that it can run a contai
 version_added: 0.1.0
 description:
   - Finds the engine that answers, and the compose tool that fits it.
-  - Runs a probe container with a published port. A healthy container with a published port that was started since the
-    last change of the engine and its settings replaces the probe. The probe is built locally, without a registry.
+  - Runs a probe container with a published port. The probe is built locally, without a registry. It is skipped if one
+    passed since the boot and since the last change of the engine and its settings, or if a healthy container with a
+    published port was started since that change.
   - If the probe fails on Podman, settings of C(containers.conf) that fix it are found by trial (limits, cgroup manager,
     event log, OCI runtime, network). The fewest of them are written to C(50-onebox.conf) in C(containers.conf.d). Other
     files do not change.

@@ -74,6 +74,12 @@ class World:
     def is_root(self) -> bool:
         return self.uid == 0
 
+    @property
+    def runtime_dir(self) -> str:
+        """The directory for this collection's files that the next boot removes; "" if this user has none."""
+        runtime = "/run" if self.is_root else self.environ.get("XDG_RUNTIME_DIR", "")
+        return os.path.join(runtime, "onebox") if os.path.isdir(runtime) else ""
+
     def now(self) -> str:
         """The time as ISO 8601 in UTC, to the second: ``2026-11-29T03:15:00Z``."""
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.epoch()))

@@ -29,8 +29,7 @@ class Memory:
     """
 
     def __init__(self, world: World) -> None:
-        runtime = "/run" if world.is_root else world.environ.get("XDG_RUNTIME_DIR", "")
-        self._folder = os.path.join(runtime, "onebox") if runtime else ""
+        self._folder = world.runtime_dir
         self._rows: dict[str, list[int]] = {}
         if self._folder:
             self._rows = {source: mark for source, mark in self._load().items() if _lives(mark)}

@@ -255,8 +255,7 @@ def save(config: Config, notes: Notes, found: Facts, world: World) -> str:
 
 
 def _spare(config: Config, world: World) -> list[str]:
-    runtime = "/run" if world.is_root else world.environ.get("XDG_RUNTIME_DIR", "")
-    return [os.path.join(runtime, "onebox", f"watch-{config.name}.json")] if os.path.isdir(runtime) else []
+    return [os.path.join(world.runtime_dir, f"watch-{config.name}.json")] if world.runtime_dir else []
 
 
 def check_now(config: Config, world: World, given: Given = NOTHING) -> dict[str, t.Any]:

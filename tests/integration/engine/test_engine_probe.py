@@ -69,11 +69,37 @@ def test_healthy_container_with_a_port_saves_the_probe(docker_engine, tiny_image
             assert time.monotonic() < deadline
             time.sleep(0.1)
         file = containers_conf.DropIn(str(tmp_path))
-        world = dataclasses.replace(World.real(), run=lambda argv, **options: calls.append(argv))
-        assert survey.prove(engine, file, world) is False
+        # Without a runtime directory no earlier probe is known.
+        run = {"run": lambda argv, **options: calls.append(argv), "uid": 1000, "environ": {}}
+        assert survey.prove(engine, file, dataclasses.replace(World.real(), **run)) is False
         assert calls == []
     finally:
         docker_engine.run("rm", "-f", name)
+
+
+def test_passed_probe_saves_the_next_until_the_settings_change(docker_engine, tmp_path):
+    calls = []
+
+    def run(argv, **options):
+        calls.append(list(argv[1:2]))
+        return World.real().run(argv, **options)
+
+    # Containers of others must not replace the probe. The user is not root, to have a runtime directory of its own.
+    engine = SocketEngine(docker_engine.socket)
+    engine.containers = lambda **options: []
+    environ = {**docker_engine.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    world = dataclasses.replace(World.real(), run=run, uid=1000, environ=environ)
+    settings = tmp_path / "containers.conf.d"
+    settings.mkdir()
+    file = containers_conf.DropIn(str(settings))
+    assert survey.prove(engine, file, world) is False
+    assert ["exec"] in calls
+    calls.clear()
+    assert survey.prove(engine, file, world) is False
+    assert calls == []
+    (settings / "50-onebox.conf").write_text("[engine]\n")
+    assert survey.prove(engine, file, world) is False
+    assert ["exec"] in calls
 
 
 def test_settings_are_found_and_suffice(tmp_path):

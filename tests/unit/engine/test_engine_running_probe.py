@@ -50,7 +50,7 @@ def test_settings_written_or_removed_are_a_change(tmp_path):
     folder = tmp_path / "containers.conf.d"
     folder.mkdir()
     drop_in = str(folder / "50-onebox.conf")
-    looked_at = [place for place in running_probe.places(drop_in) if place.startswith(str(tmp_path))]
+    looked_at = [place for place in running_probe.places(drop_in, {}) if place.startswith(str(tmp_path))]
     assert running_probe.last_change([str(tmp_path / "nowhere")]) == 0.0
     os.utime(folder, ns=(0, 0))
     before = running_probe.last_change(looked_at)
@@ -58,3 +58,7 @@ def test_settings_written_or_removed_are_a_change(tmp_path):
     written = running_probe.last_change(looked_at)
     (folder / "50-onebox.conf").unlink()
     assert before < written <= running_probe.last_change(looked_at)
+
+
+def test_file_named_by_a_variable_counts_as_settings():
+    assert "/srv/podman.conf" in running_probe.places("/etc/drop_in", {"CONTAINERS_CONF": "/srv/podman.conf"})

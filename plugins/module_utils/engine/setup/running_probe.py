@@ -20,13 +20,16 @@ _SETTINGS = (
     "/usr/share/containers/containers.conf",
     "/usr/lib/podman/netavark",
 )
+# Variables of the environment that name another file of settings to Podman.
+VARIABLES = ("CONTAINERS_CONF", "CONTAINERS_CONF_OVERRIDE")
 
 
-def places(drop_in: str) -> list[str]:
+def places(drop_in: str, environ: t.Mapping[str, str]) -> list[str]:
     """Files whose change makes a probe necessary again; ``drop_in`` is the one this collection writes."""
     programs = [found for found in map(shutil.which, _PROGRAMS) if found]
+    named = [environ[name] for name in VARIABLES if environ.get(name)]
     # Also the folder: only its time shows a removed file.
-    return [*programs, *_SETTINGS, drop_in, os.path.dirname(drop_in)]
+    return [*programs, *_SETTINGS, *named, drop_in, os.path.dirname(drop_in)]
 
 
 def last_change(paths: t.Iterable[str]) -> float:

@@ -21,6 +21,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.setup import (
     images,
     running_probe,
 )
+from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.passed_probe import PassedProbe
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.preflight import PreflightError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.setup.probe import Probe, ProbeError
 
@@ -53,7 +54,8 @@ def is_rootless(engine: Engine, world: World) -> bool:
 def prove(engine: Engine, drop_in: containers_conf.DropIn, world: World) -> bool:
     """Run the probe, and write the settings that Podman needs for it. Returns whether settings changed.
 
-    Skipped if a running container already shows the same.
+    Skipped if a running container shows the same, or if a probe passed since the boot and since the last change of
+    the engine and its settings.
 
     Raises:
         PreflightError: the engine cannot run a container here.
@@ -63,8 +65,16 @@ def prove(engine: Engine, drop_in: containers_conf.DropIn, world: World) -> bool
             f"{engine.name} answers at {engine.socket}, but its command is not installed; install {engine.name}'s "
             "command line (Debian: docker-cli or docker.io, podman)"
         )
-    if running_probe.by(engine.containers(), running_probe.last_change(running_probe.places(drop_in.path))):
+    change = running_probe.last_change(running_probe.places(drop_in.path, world.environ))
+    passed = PassedProbe(engine, world)
+    if passed.is_newer_than(change) or running_probe.by(engine.containers(), change):
         return False
+    changed = _probe(engine, drop_in, world)
+    passed.record()
+    return changed
+
+
+def _probe(engine: Engine, drop_in: containers_conf.DropIn, world: World) -> bool:
     probe = Probe(engine.name, command_world(engine, world))
     try:
         if engine.name == "podman":
