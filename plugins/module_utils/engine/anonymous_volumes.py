@@ -13,6 +13,7 @@ import re
 import stat
 import typing as t
 
+from ansible_collections.onebox.stack.plugins.module_utils.engine import layers
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, Mount
 
 _ENGINES_OWN_NAME = re.compile(r"[0-9a-f]{64}")
@@ -41,7 +42,7 @@ def has_content(container: Container, mount: Mount) -> bool:
 
     An unreadable volume counts as one that does.
     """
-    layers = _layers(container)
+    image = layers.of(container).lower
     pending, seen = [""], 0
     while pending:
         place = pending.pop()
@@ -53,7 +54,7 @@ def has_content(container: Container, mount: Mount) -> bool:
                     status = entry.stat(follow_symlinks=False)
                     if stat.S_ISDIR(status.st_mode):
                         pending.append(name)
-                    elif seen > _MOST_ENTRIES or not _of_image(layers, mount.destination, name, status):
+                    elif seen > _MOST_ENTRIES or not _of_image(image, mount.destination, name, status):
                         return True
         except FileNotFoundError:
             continue  # removed meanwhile
@@ -62,14 +63,8 @@ def has_content(container: Container, mount: Mount) -> bool:
     return False
 
 
-def _layers(container: Container) -> list[str]:
-    """The directories of the image's layers, as the storage driver overlay keeps them."""
-    data = (container.raw.get("GraphDriver") or {}).get("Data") or {}
-    return [layer for layer in str(data.get("LowerDir") or "").split(":") if layer]
-
-
-def _of_image(layers: t.Sequence[str], destination: str, name: str, status: os.stat_result) -> bool:
-    for layer in layers:
+def _of_image(image: t.Sequence[str], destination: str, name: str, status: os.stat_result) -> bool:
+    for layer in image:
         try:
             found = os.stat(os.path.join(layer, destination.strip("/"), name), follow_symlinks=False)
         except OSError:

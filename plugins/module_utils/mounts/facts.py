@@ -14,9 +14,9 @@ import os
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.mountinfo import Row, Table, unescape
 from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Row, Table, unescape
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.syscalls import Node
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Finding
 

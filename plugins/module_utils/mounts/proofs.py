@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.mountinfo import Table
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, NotFound
@@ -15,7 +16,6 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.model import C
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts, hung, prove
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Table
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Finding
 
 Answer = dict[str, t.Any]

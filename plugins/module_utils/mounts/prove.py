@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import asdict, dataclass, replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.engine import layers
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.engine.times import epoch_of
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts, sources
@@ -169,8 +170,7 @@ class Prover:
             return None  # the access probe reports an unreadable directory
         if declared.not_empty:
             return Words(declared).empty(hidden=False)
-        graph = job.container.raw.get("GraphDriver") or {}
-        merged = (graph.get("Data") or {}).get("MergedDir") or ""
+        merged = layers.of(job.container).merged
         return Words(declared).empty(hidden=True) if facts.image_ships(merged, declared.destination) else None
 
 

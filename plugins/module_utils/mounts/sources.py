@@ -10,10 +10,10 @@ import os
 import typing as t
 from dataclasses import asdict, dataclass
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.mountinfo import Table
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool, syscalls
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Table
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.promised import Disk
 
 _SECONDS = 5.0

@@ -32,15 +32,19 @@ REDIS = {"Entrypoint": ["entry"], "Cmd": ["redis-server"], "WorkingDir": "/data"
 
 
 class Volumes(Engine):
-    """An engine with volumes."""
+    """An engine with volumes, and a list of the files that a container wrote."""
 
     name = "docker"
 
-    def __init__(self, volumes: t.Sequence[Volume]) -> None:
+    def __init__(self, volumes: t.Sequence[Volume], changed: t.Sequence[str]) -> None:
         self._volumes = list(volumes)
+        self._changed = changed
 
     def all_volumes(self) -> list[Volume]:
         return self._volumes
+
+    def changes(self, container: str) -> list[dict[str, t.Any]]:
+        return [{"Path": path, "Kind": 1} for path in self._changed]
 
 
 class Case:
@@ -55,6 +59,7 @@ class Case:
         self.containers: list[Container] = []
         self.volumes: list[Volume] = []
         self.projects: dict[str, dict[str, str]] = {}
+        self.changed: t.Sequence[str] = ()
 
     def directory(self, name: str, **files: str) -> str:
         path = self.folder / name
@@ -108,7 +113,7 @@ class Case:
         )
         driver = compose_facts.driver("docker-compose", (2, 40, 3))
         self.rows = plan.make(model, facts, driver=driver, remove_orphans=False)
-        return DataChecks(model, facts, self.rows, Volumes(self.volumes), World.real(), local=True)
+        return DataChecks(model, facts, self.rows, Volumes(self.volumes, self.changed), World.real(), local=True)
 
     def problems(self) -> list[Problem]:
         return self.checks().problems(lambda path: path)
@@ -218,7 +223,19 @@ def test_new_mount_over_files_of_the_container_is_refused(case: Case) -> None:
     case.running(GraphDriver__Data__UpperDir=str(case.folder / "upper"))
     (problem,) = case.problems()
     assert problem.code == "data_hidden"
-    assert f"cp -a {case.folder}/upper/data/. {case.folder}/new/" in problem.message
+    assert f"`docker cp -a shop-db-1:/data/. {case.folder}/new/`" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("changed", "codes"),
+    [(["/data", "/data/rows"], ["data_hidden"]), (["/other", "/other/rows"], []), ([], [])],
+    ids=["there", "elsewhere", "none"],
+)
+def test_files_of_a_container_whose_storage_has_no_directory_are_found(case: Case, changed, codes) -> None:
+    app(case, f"{case.directory('new')}:/data")
+    case.running(GraphDriver__Data=None)
+    case.changed = changed
+    assert [problem.code for problem in case.problems()] == codes
 
 
 def test_database_that_would_start_in_another_directory_is_refused(case: Case) -> None:

@@ -9,10 +9,10 @@ import sys
 import typing as t
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core.mountinfo import Table
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import groups
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.control_groups import ControlGroups
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.groups import Member, View
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Table
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Identity, Process
 
 VIEW = View("mnt:[1]", (1, 2, 3))

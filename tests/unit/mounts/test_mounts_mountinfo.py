@@ -7,7 +7,7 @@ import pathlib
 import time
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Table, parse_row, unescape
+from ansible_collections.onebox.stack.plugins.module_utils.core.mountinfo import Table, parse_row, unescape
 from hypothesis import given
 from hypothesis import strategies as st
 

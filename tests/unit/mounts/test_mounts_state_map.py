@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import parse_inspect
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.groups import Member
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.state import messages, survey, writers
@@ -32,10 +32,16 @@ class Paper(Engine):
     def __init__(self, config: dict[str, t.Any]) -> None:
         self._config = config
         self.asked = 0
+        self.changed: list[str] | None = None
 
     def image(self, reference: str) -> dict[str, t.Any] | None:
         self.asked += 1
         return {"Config": self._config}
+
+    def changes(self, container: str) -> list[dict[str, t.Any]]:
+        if self.changed is None:
+            raise EngineError("no list")
+        return [{"Path": path, "Kind": 1} for path in self.changed]
 
 
 class Case:
@@ -44,13 +50,15 @@ class Case:
     def __init__(self, folder: pathlib.Path, config: dict[str, t.Any]) -> None:
         self.folder = folder
         self.config = config
-        self.upper = self.directory("upper")
+        self.upper: pathlib.Path | None = self.directory("upper")
         self.mounts: list[dict[str, t.Any]] = []
         self.tmpfs: dict[str, str] = {}
         self.labels: dict[str, str] = {}
         self.image = "postgres:18"
         self.env: list[str] = []
         self.written: dict[str, t.Any] = {}
+        self.changed: list[str] | None = None
+        self.pid = 0
 
     def directory(self, name: str, *files: str) -> pathlib.Path:
         path = self.folder / name
@@ -71,7 +79,7 @@ class Case:
                 "Id": "c" * 64,
                 "Name": "/db",
                 "Image": "sha256:1",
-                "State": {"Status": "exited"},
+                "State": {"Status": "running", "Pid": self.pid} if self.pid else {"Status": "exited"},
                 "Config": {
                     "Image": self.image,
                     "Env": [*self.config.get("Env", ()), *self.env],
@@ -82,12 +90,14 @@ class Case:
                 },
                 "HostConfig": {"Tmpfs": self.tmpfs},
                 "Mounts": self.mounts,
-                "GraphDriver": {"Data": {"UpperDir": str(self.upper)}},
+                "GraphDriver": {"Data": {"UpperDir": str(self.upper)} if self.upper else None},
             }
         )
         proven = frozenset(row["Destination"] for row in self.mounts)
         seen = [survey.Seen(container, self.written, proven)]
-        return survey.look(Paper(self.config), seen, [], 5.0, local=local, world=World.real())
+        engine = Paper(self.config)
+        engine.changed = self.changed
+        return survey.look(engine, seen, [], 5.0, local=local, world=World.real())
 
 
 @pytest.fixture
@@ -236,3 +246,26 @@ def test_variable_on_a_declared_tmpfs_is_intended(case: Case) -> None:
     case.image, case.config, case.tmpfs, case.env = "app", {}, {"/app/data": ""}, ["DATA_DIR=/app/data"]
     (row,) = case.rows()
     assert (row.lies, row.verdict, row.at_risk) == ("tmpfs", "lost_at_recreate", False)
+
+
+# The process of the test stands for that of the container: its root has this directory, with files.
+SHIPPED = "/usr/lib"
+
+
+@pytest.mark.parametrize(
+    ("changed", "files"),
+    [(["/usr", SHIPPED, f"{SHIPPED}/rows"], 1), (None, None)],
+    ids=["listed by the engine", "unknown"],
+)
+def test_data_in_a_container_whose_storage_has_no_directory_is_reported(case: Case, changed, files) -> None:
+    case.config, case.upper, case.changed = {}, None, changed
+    case.env, case.pid = [f"DATA_DIR={SHIPPED}"], os.getpid()
+    (row,) = case.rows()
+    assert (row.lies, row.verdict, row.at_risk, row.source) == ("layer", "lost_at_recreate", True, "")
+    assert (row.files, row.bytes) == (files, None)
+
+
+def test_directory_of_the_image_without_changes_is_not_data_on_any_storage(case: Case) -> None:
+    case.config, case.upper, case.changed = {}, None, ["/app", "/app/rows"]
+    case.env, case.pid = [f"DATA_DIR={SHIPPED}"], os.getpid()
+    assert case.rows() == []

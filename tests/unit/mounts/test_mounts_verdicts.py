@@ -7,10 +7,10 @@ import typing as t
 from dataclasses import replace
 
 import pytest
+from ansible_collections.onebox.stack.plugins.module_utils.core.mountinfo import Row
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import Below, Host, Inside
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.access import Outcome
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Row
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Identity
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.syscalls import Node
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import FIXES, VERDICTS, Declared, Finding, Times

@@ -21,7 +21,10 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Pr
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.membership import project_of
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.state import servers
+from ansible_collections.onebox.stack.plugins.module_utils.mounts.state import amounts, servers
+
+# For the files of containers whose storage has no directory for them.
+_SECONDS = 20.0
 
 
 class DataChecks:
@@ -63,6 +66,7 @@ class DataChecks:
         """
         found: list[Problem] = []
         moves: list[moved.Move] = []
+        counter = amounts.Counter(_SECONDS, self._engine, self._world)
         for name, service in self._model.services.items():
             row, mounts = self._rows[name], self._mounts[name]
             image = self._facts.images.get(service.image)
@@ -72,7 +76,7 @@ class DataChecks:
                 continue
             found += formats.problems(service, image, mounts, read_at)
             home = declared.server_of(service, image).home() if image is not None else None
-            moves += moved.candidates(name, present, mounts, home, self._homes(name))
+            moves += moved.candidates(name, present, mounts, home, self._homes(name), counter)
         left = moved.problems(moves, self._model.project, self._engine.name, read_at, self._world) if moves else []
         for problem in left:
             row = self._rows[problem.where.partition(",")[0].partition(" ")[2]]

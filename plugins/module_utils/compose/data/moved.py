@@ -15,7 +15,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Pr
 from ansible_collections.onebox.stack.plugins.module_utils.core.paths import realpath
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.engine import anonymous_volumes
+from ansible_collections.onebox.stack.plugins.module_utils.engine import anonymous_volumes, layers
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool, syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.state import amounts, servers
@@ -35,7 +35,7 @@ class Move:
         service: the service.
         container: the present container.
         path: where the service has the data.
-        old: the present directory on the host.
+        old: the present directory on the host; "" if the data is in a container whose storage has no directory for it.
         new: the declared mount.
         was: the present source for people.
         code: ``data_moved`` or ``data_hidden``.
@@ -56,6 +56,7 @@ def candidates(
     wanted: t.Sequence[Mounted],
     new_home: servers.Home | None,
     homes: t.Mapping[str, servers.Home],
+    counter: amounts.Counter,
 ) -> list[Move]:
     """The changes of sources, whether there is data or not.
 
@@ -64,6 +65,7 @@ def candidates(
         wanted: the declared mounts.
         new_home: the data directory of the declared database, if it is one.
         homes: those of the present containers, by name.
+        counter: counts files of a container whose storage has no directory for them.
     """
     found = []
     for container in containers:
@@ -74,7 +76,7 @@ def candidates(
                 continue
             old = next((each for each in present if each.target == mount.target), None)
             if old is None:
-                found += _hidden(service, container, mount, present)
+                found += _hidden(service, container, mount, present, counter)
             elif old.target not in anonymous and not old.read_only and not _same(old, mount):
                 found.append(Move(service, container.name, mount.target, old.source, mount, old.shown))
         found += _home_moved(service, container.name, homes.get(container.name), present, wanted, new_home)
@@ -87,12 +89,16 @@ def _same(old: Mounted, new: Mounted) -> bool:
     return bool(new.source) and realpath(old.source) == realpath(new.source)
 
 
-def _hidden(service: str, container: Container, mount: Mounted, present: t.Sequence[Mounted]) -> list[Move]:
+def _hidden(
+    service: str, container: Container, mount: Mounted, present: t.Sequence[Mounted], counter: amounts.Counter
+) -> list[Move]:
     """A mount that is new: it hides files of the container's own layer."""
     if declared.covering(present, mount.target) or places.MountTable(container).of(mount.target):
         return []
-    upper = amounts.upper_of(container)
+    upper = layers.of(container).upper
     old = os.path.join(upper, mount.target.lstrip("/")) if upper else ""
+    if not old and not counter.layer(container, mount.target).files:
+        return []
     return [Move(service, container.name, mount.target, old, mount, "the container itself", "data_hidden")]
 
 
@@ -131,7 +137,8 @@ def problems(
     found = []
     for move in moves:
         new = [known.get(path, EMPTY) for path in (move.new.source, read_at(move.new.source)) if path]
-        if known.get(move.old) == FULL and all(each == EMPTY for each in new):
+        full = not move.old or known.get(move.old) == FULL
+        if full and all(each == EMPTY for each in new):
             found.append(_problem(move, project, engine))
     return found
 
@@ -146,7 +153,9 @@ def _problem(move: Move, project: str, engine: str) -> Problem:
         to = f"\"$({engine} volume inspect -f '{{{{.Mountpoint}}}}' {move.new.name})\"/"
     elif not os.path.isdir(move.new.source):
         create = f"`mkdir -p {shown(move.new.source)}`, "
+    copy = f"cp -a {shown(move.old)}/. {to}"
     if move.code == "data_hidden":
+        copy = f"{engine} cp -a {name}:{path}/. {to}"
         message = f"{name} has written files to {path} in the container itself, which the new mount would hide"
     else:
         message = f"the data of {path} is in {shown(move.was)}, and {shown(move.new.shown)} is empty"
@@ -154,7 +163,7 @@ def _problem(move: Move, project: str, engine: str) -> Problem:
         move.code,
         f"service {move.service}, {path}",
         f"{message}: the service would start without it. Copy it first: `{engine} stop {name}`, {create}"
-        f"`cp -a {shown(move.old)}/. {to}`. To start empty instead, type `{engine} rm -f {name}`",
+        f"`{copy}`. To start empty instead, type `{engine} rm -f {name}`",
     )
 
 

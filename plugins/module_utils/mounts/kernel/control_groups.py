@@ -15,7 +15,7 @@ import os
 import re
 import typing as t
 
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Row, Table
+from ansible_collections.onebox.stack.plugins.module_utils.core.mountinfo import Row, Table
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Process
 
 # A container with more groups below its own than this is not the container of an application.

@@ -17,8 +17,8 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import OneboxError
+from ansible_collections.onebox.stack.plugins.module_utils.core.mountinfo import Table
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Table
 
 # Init processes and supervisors that engines or images start before the application. The kernel keeps 15 letters.
 INITS = (

@@ -10,6 +10,8 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.engine import layers
+from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import syscalls
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.unpersisted import scan
@@ -32,10 +34,13 @@ class Counter:
 
     Args:
         seconds: the limit.
+        engine: lists the changed files of a container whose storage has no directory for them.
         world: the clock.
     """
 
-    def __init__(self, seconds: float, world: World) -> None:
+    def __init__(self, seconds: float, engine: Engine, world: World) -> None:
+        self._engine = engine
+        self._changes: dict[str, list[dict[str, t.Any]]] = {}
         self._deadline = world.monotonic() + seconds
         self._world = world
 
@@ -53,10 +58,13 @@ class Counter:
         return Amount(sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs), found.complete)
 
     def layer(self, container: Container, path: str) -> Amount:
-        """The files below a path of the container's own layer; none of those of its image."""
-        upper = upper_of(container)
+        """The files below a path of the container's own layer; none of those of its image.
+
+        Their sizes are unknown if the engine's storage is not an overlay of directories on this host.
+        """
+        upper = layers.of(container).upper
         if not upper:
-            return Amount()
+            return self._listed(container, path)
         try:
             top = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
@@ -72,7 +80,14 @@ class Counter:
         finally:
             os.close(found)
 
-
-def upper_of(container: Container) -> str:
-    """The host's directory of the container's own layer, "" on other storage than overlay."""
-    return str(((container.raw.get("GraphDriver") or {}).get("Data") or {}).get("UpperDir") or "")
+    def _listed(self, container: Container, path: str) -> Amount:
+        if self._deadline <= self._world.monotonic():
+            return Amount()
+        if container.id not in self._changes:
+            try:
+                self._changes[container.id] = self._engine.changes(container.id)
+            except EngineError:
+                return Amount()  # removed meanwhile, or an engine without the list
+        top = "/" + path.strip("/")
+        found = scan.from_changes(self._changes[container.id], scan.Ignored(()), [top])
+        return Amount(found.groups[top].files if top in found.groups else 0)

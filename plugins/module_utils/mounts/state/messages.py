@@ -64,4 +64,5 @@ def _amount(row: Place) -> str:
     if not row.files:
         return ""
     least = "" if row.complete else "at least "
-    return f" ({least}{row.files} files{f', {size(row.bytes)}' if row.bytes is not None else ''})"
+    files = "1 file" if row.files == 1 else f"{row.files} files"
+    return f" ({least}{files}{f', {size(row.bytes)}' if row.bytes is not None else ''})"

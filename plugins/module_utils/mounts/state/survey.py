@@ -14,7 +14,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
-from ansible_collections.onebox.stack.plugins.module_utils.engine import anonymous_volumes
+from ansible_collections.onebox.stack.plugins.module_utils.engine import anonymous_volumes, layers
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container, Mount
 from ansible_collections.onebox.stack.plugins.module_utils.mounts import facts
@@ -79,7 +79,7 @@ def look(
             images[container.image_id] = (engine.image(container.image_id) or {}).get("Config") or {}
         config = images[container.image_id]
         written = [row for row in unpersisted if row["container"] == container.name]
-        survey = _Survey(engine.name, seen, config, ignored, amounts.Counter(seconds, world) if local else None)
+        survey = _Survey(engine.name, seen, config, ignored, amounts.Counter(seconds, engine, world) if local else None)
         found += survey.rows(written)
     return found
 
@@ -193,7 +193,8 @@ class _Survey:
         if self._counter is None or self._mounts.of(path) is not None or self._mounts.in_memory(path):
             return True
         shipped = self._container.running and scan.is_shipped(self._container.pid, path)
-        return not shipped or bool(self._counter.layer(self._container, path).files)
+        # An unknown number of files counts as data.
+        return not shipped or self._counter.layer(self._container, path).files != 0
 
     def _group(self, path: str, known: t.Mapping[str, _Found]) -> str:
         """The known directory above a written one, else a directory near the root."""
@@ -242,13 +243,14 @@ class _Survey:
             return []
         if self._ignored.covers(path):
             return []
+        upper = layers.of(self._container).upper
         made = Place(
             container=self._container.name,
             service=self._container.service,
             path=path,
             lies=places.TMPFS if memory else places.LAYER,
             verdict=places.LOST_AT_RECREATE,
-            source="" if memory else os.path.join(amounts.upper_of(self._container), path.lstrip("/")),
+            source=os.path.join(upper, path.lstrip("/")) if upper and not memory else "",
             evidence=_sorted(one.evidence),
             database=one.database,
             intended=memory,

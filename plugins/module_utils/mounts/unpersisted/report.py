@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.onebox.stack.plugins.module_utils.core.world import World
+from ansible_collections.onebox.stack.plugins.module_utils.engine import layers
 from ansible_collections.onebox.stack.plugins.module_utils.engine.client import Engine, EngineError
 from ansible_collections.onebox.stack.plugins.module_utils.engine.model import Container
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel import subprocess_pool
@@ -70,7 +71,7 @@ def _walk(
     container: Container, ignored: scan.Ignored, homes: list[str], seconds: float, world: World
 ) -> dict[str, t.Any]:
     shipped = [path for path in homes if container.running and scan.is_shipped(container.pid, path)]
-    upper = ((container.raw.get("GraphDriver") or {}).get("Data") or {}).get("UpperDir") or ""
+    upper = layers.of(container).upper
     answer: dict[str, t.Any] = {"shipped": shipped, "groups": None}
     if not upper:
         return answer

@@ -10,10 +10,10 @@ import os
 import typing as t
 from dataclasses import dataclass, replace
 
+from ansible_collections.onebox.stack.plugins.module_utils.core.mountinfo import Row, Table
 from ansible_collections.onebox.stack.plugins.module_utils.core.text import shown
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.facts import Host, Inside
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.access import Outcome
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Row, Table
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import Identity
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.model import Declared, Finding, Times
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.verdict import access as access_verdicts

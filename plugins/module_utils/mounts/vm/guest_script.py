@@ -16,7 +16,7 @@ import shlex
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.mountinfo import Row, Table
+from ansible_collections.onebox.stack.plugins.module_utils.core.mountinfo import Row, Table
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.process import INITS
 from ansible_collections.onebox.stack.plugins.module_utils.mounts.kernel.syscalls import Node
 
