@@ -21,6 +21,7 @@ import tempfile
 import time
 import typing as t
 
+import machine
 import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -56,7 +57,7 @@ def play(playbook: pathlib.Path, paths: list[str], place: pathlib.Path) -> tuple
     began = time.monotonic()
     done = subprocess.run(
         [*words, str(playbook)],
-        env={**os.environ, "ANSIBLE_CONFIG": str(config), "LC_ALL": "C.UTF-8"},
+        env=machine.environment(ANSIBLE_CONFIG=str(config), LC_ALL="C.UTF-8"),
         capture_output=True,
         text=True,
         check=False,

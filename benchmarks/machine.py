@@ -1,7 +1,10 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Other work on the machine before a benchmark begins: under load, seconds have no meaning, and ratios little."""
+"""The machine of a benchmark: other work before it begins, and the environment of the programs it compares.
+
+Under load, seconds have no meaning, and ratios little.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,14 @@ import os
 
 # Of the cores, on average over a minute.
 _IDLE = 0.25
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The environment of this process with ``variables``, as most users have it.
+
+    With PYTHONUNBUFFERED, which many containers set, Python reads a module that Ansible passes to it byte by byte.
+    """
+    return {name: value for name, value in {**os.environ, **variables}.items() if name != "PYTHONUNBUFFERED"}
 
 
 def load() -> str:

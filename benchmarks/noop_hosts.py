@@ -11,7 +11,6 @@ figures have no meaning.
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import re
 import statistics
@@ -72,7 +71,7 @@ class Hosts:
         self._inventory = place / "hosts.json"
         rows = {name(number): variables(number, place) for number in range(count)}
         self._inventory.write_text(json.dumps({"all": {"hosts": rows}}))
-        self._env = {**os.environ, **cli.environment(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+        self._env = machine.environment(**cli.environment(), ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
         self._env["ANSIBLE_REMOTE_TMP"] = self._env["ANSIBLE_LOCAL_TEMP"] = str(place / "tmp")
 
     def play(self, playbook: str, count: int, *words: str) -> tuple[float, int]:

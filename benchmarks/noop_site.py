@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -16,6 +15,7 @@ import typing as t
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "testbed"))
+import machine  # noqa: E402
 from onebox_testbed import cli  # noqa: E402
 
 BENCHMARK = "a run that finds nothing to do: site.yml against the usual modules, 97layer on Docker"
@@ -63,7 +63,7 @@ def play(playbook: str, variables: str, env: dict[str, str]) -> float:
 
 
 def main() -> None:
-    env = {**os.environ, **cli.environment(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    env = machine.environment(**cli.environment(), ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
     with tempfile.TemporaryDirectory(prefix="obx-noop-site-") as place:
         shared = {
             "onebox_engine": "docker",
