@@ -263,7 +263,7 @@ def test_content_reaches_the_container(lab: Lab, case: Case):
     _check(lab, case)
 
 
-@pytest.mark.parametrize("lab", ["docker28+2.40", "podman-compose"], indirect=True)
+@pytest.mark.parametrize("lab", ["docker28+2.40", "docker28c+2.40", "podman-compose"], indirect=True)
 def test_change_that_no_step_copies_costs_a_cached_build_and_no_restart(lab: Lab):
     _content(lab)
     lab.deploy()

@@ -67,6 +67,10 @@ class DockerCompose(Tool):
         if not traits_of(engine).has_buildkit:
             # Otherwise buildx fetches BuildKit from a registry and runs it as a container next to the stack.
             found["DOCKER_BUILDKIT"] = "0"
+        else:
+            # An attestation has the time of the build: in the image store of containerd, a build that is wholly cached
+            # would be a new image, and its services would be created again.
+            found["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1"
         return found
 
     @staticmethod
