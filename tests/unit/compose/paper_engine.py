@@ -76,6 +76,9 @@ class PaperEngine(Engine):
     def logs(self, container: str, lines: int) -> str:
         return ""
 
+    def changes(self, container: str) -> list[dict[str, t.Any]]:
+        return []
+
 
 class Paper:
     """A host with one stack on it.
