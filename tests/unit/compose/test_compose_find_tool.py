@@ -32,11 +32,12 @@ class TestProvider:
         assert (found.kind, found.version) == ("docker-compose", (2, 26, 1))
         assert found.env["DOCKER_HOST"] == "unix:///run/d.sock"
 
-    @pytest.mark.parametrize(("engine", "builder"), [("docker", None), ("podman", "0")])
-    def test_podman_builds_without_buildkit(self, engine, builder):
+    @pytest.mark.parametrize(("engine", "builder", "attested"), [("docker", None, "1"), ("podman", "0", None)])
+    def test_podman_builds_without_buildkit_and_docker_without_attestations(self, engine, builder, attested):
         world = answers(version=(0, "2.40.3", ""))
         found = find.find("docker-compose", FakeEngine(engine, "/run/x.sock"), {"PATH": "/none"}, world)
         assert found.env.get("DOCKER_BUILDKIT") == builder
+        assert found.env.get("BUILDX_NO_DEFAULT_ATTESTATIONS") == attested
 
     def test_podman_without_a_socket_takes_podman_compose(self):
         world = answers(version=(0, "1.6.0\n", ""))
