@@ -8,12 +8,16 @@ from __future__ import annotations
 import importlib.util
 import pathlib
 
+import pytest
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
-def test_stack_of_the_benchmark_shares_no_port_and_name_with_the_demo(tmp_path: pathlib.Path) -> None:
+def test_stack_of_the_benchmark_shares_no_port_and_name_with_the_demo(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")  # as if it ran as a script
     spec = importlib.util.spec_from_file_location("noop_site", ROOT / "benchmarks" / "noop_site.py")
     assert spec is not None
     assert spec.loader is not None
