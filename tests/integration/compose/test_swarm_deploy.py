@@ -3,9 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Deploy a stack to a real Swarm of one node: plan, health gate, rollback, refusals, removal."""
 
+import datetime
+import http.server
 import json
 import pathlib
 import re
+import threading
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import BadStack, ComposeError
@@ -344,3 +347,53 @@ def test_rejected_version_that_stays_is_not_a_release(lab: Lab, rollback: bool, 
     assert reason in result["msg"]
     assert _exec(lab, "web", "sh", "-c", "echo $LEVEL") == "info"
     assert lab.deploy(**SWARM)["released"]
+
+
+class _Targets(http.server.BaseHTTPRequestHandler):
+    """The page of a Prometheus with one target."""
+
+    health = "up"
+
+    def do_GET(self):
+        scraped = datetime.datetime.now(datetime.timezone.utc).isoformat()
+        labels = {"job": "web", "instance": "web:8080"}
+        target = {"labels": labels, "health": self.health, "lastScrape": scraped, "lastError": "refused"}
+        body = json.dumps({"status": "success", "data": {"activeTargets": [target]}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_words):
+        pass
+
+
+@pytest.fixture
+def prometheus() -> str:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Targets)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_deploy_whose_target_prometheus_does_not_reach_is_rolled_back(lab: Lab, prometheus: str, monkeypatch):
+    checks = [{"url": prometheus, "jobs": ["web"]}]
+    first = lab.deploy(**SWARM, prometheus_checks=checks)
+    assert [(row["instance"], row["ok"]) for row in first["targets"]] == [("web:8080", True)]
+    monkeypatch.setattr(_Targets, "health", "down")
+    lab.variables["LEVEL"] = "debug"
+    lab.write()
+    result = lab.stack(**SWARM, prometheus_checks=checks, wait_timeout=20.0).converge()
+    assert "Prometheus does not reach it" in result["msg"]
+    assert _exec(lab, "web", "sh", "-c", "echo $LEVEL") == "info"
+
+
+def test_check_of_a_port_that_swarm_does_not_publish_is_refused(lab: Lab):
+    lab.services["web"]["ports"] = ["127.0.0.1:8080:8080"]
+    lab.write()
+    checks = [{"url": "http://127.0.0.1:8080/health"}]
+    with pytest.raises(BadStack, match="a Swarm does not publish port 8080 of service web on 127.0.0.1"):
+        lab.stack(**SWARM, http_checks=checks).converge()
+    assert lab.nodes.docker("service", "ls", "-q").stdout == ""
+    lab.deploy(**SWARM)

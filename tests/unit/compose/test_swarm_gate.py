@@ -9,6 +9,7 @@ import dataclasses
 
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
+from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import gate
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.cluster import Cluster
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.gate import SwarmGate
 from ansible_collections.onebox.stack.plugins.module_utils.core import process
@@ -65,8 +66,8 @@ def waited(script, keys=None, *, timeout=20.0, settle=3.0, earlier=None):
     manager = Manager(script)
     cluster = Cluster(manager, manager.world())
     before = cluster.services("shop") if earlier else {}
-    gate = SwarmGate(cluster, "shop", manager.world(), settle=settle, shown=str)
-    rows = gate.wait(model_of({"web": {"restart": "always", **(keys or {})}}).services, timeout, before)
+    health_gate = SwarmGate(cluster, "shop", manager.world(), settle=settle, shown=str)
+    rows = health_gate.wait(model_of({"web": {"restart": "always", **(keys or {})}}).services, timeout, before)
     return rows, manager.now
 
 
@@ -144,3 +145,19 @@ def test_job_that_ended_is_healthy_and_one_that_failed_is_not():
 def test_service_that_is_not_in_the_swarm_is_missing():
     with pytest.raises(Unhealthy, match="service web is not in the Swarm"):
         waited(lambda _now: ([], []))
+
+
+@pytest.mark.parametrize(
+    ("modes", "ipvs", "said"),
+    [(("vip", "vip"), False, True), (("vip", "vip"), True, False), (("dnsrr", "dnsrr"), False, False)],
+    ids=["no ipvs", "ipvs", "by dns"],
+)
+def test_kernel_without_ipvs_is_named_when_services_have_addresses(tmp_path, monkeypatch, modes, ipvs, said):
+    monkeypatch.setattr(gate, "_IPVS", str(tmp_path if ipvs else tmp_path / "missing"))
+    services = [service(), service()]
+    for each, name, mode in zip(services, ("web", "db"), modes):
+        each["Spec"].update(Name=f"shop_{name}", EndpointSpec={"Mode": mode})
+    with pytest.raises(Unhealthy) as failed:
+        waited(lambda _now: (services, [task("starting")]), HEALTHCHECK)
+    assert ("no IPVS" in str(failed.value)) == said
+    assert ("endpoint_mode: dnsrr" in str(failed.value)) == said

@@ -124,10 +124,7 @@ class Acceptance:
             rows = endpoints.check(self._request.http_checks, self._request.wait_timeout, self._world)
         result.endpoints = rows
         evidence.answered(result.health, after, rows)
-        bad = [f"{row['url']}: {row['message']}" for row in rows if not row["ok"]]
-        if not bad:
-            return ""
-        return f"stack {self._request.name} runs, but does not answer: " + "; ".join(bad)
+        return endpoints.failure(self._request.name, rows)
 
     def _query_prometheus(self, result: Result) -> str:
         if not self._request.prometheus_checks:
@@ -137,13 +134,7 @@ class Acceptance:
             since = self._world.epoch() if self._acted else 0.0
             rows = prometheus.check(self._request.prometheus_checks, self._request.wait_timeout, since, self._world)
         result.targets = rows
-        bad = [
-            " ".join(filter(None, (row["url"], row["job"] and f"job {row['job']}", row["instance"])))
-            + f": {row['message']}"
-            for row in rows
-            if not row["ok"]
-        ]
-        return f"stack {self._request.name} runs, but Prometheus does not reach it: " + "; ".join(bad) if bad else ""
+        return prometheus.failure(self._request.name, rows)
 
     def _wait_again(self, gate: Gate | None, after: t.Sequence[Container], result: Result) -> str:
         """Wait for services whose containers ended or restarted during the checks above."""

@@ -52,3 +52,9 @@ def check(
             }
         )
     return rows
+
+
+def failure(stack: str, rows: t.Iterable[t.Mapping[str, t.Any]]) -> str:
+    """The URLs of a stack that do not answer; "" if all do."""
+    bad = "; ".join(f"{row['url']}: {row['message']}" for row in rows if not row["ok"])
+    return f"stack {stack} runs, but does not answer: {bad}" if bad else ""

@@ -47,6 +47,17 @@ def check(
     return rows
 
 
+def failure(stack: str, rows: t.Iterable[t.Mapping[str, t.Any]]) -> str:
+    """The targets of a stack that Prometheus does not reach; "" if it reaches all."""
+    bad = [
+        " ".join(filter(None, (row["url"], row["job"] and f"job {row['job']}", row["instance"])))
+        + f": {row['message']}"
+        for row in rows
+        if not row["ok"]
+    ]
+    return f"stack {stack} runs, but Prometheus does not reach it: " + "; ".join(bad) if bad else ""
+
+
 def _targets(url: str, jobs: t.Sequence[str], body: bytes, since: float) -> list[Row]:
     try:
         active = json.loads(body)["data"]["activeTargets"]

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.onebox.stack.plugins.module_utils.compose import result as results
 from ansible_collections.onebox.stack.plugins.module_utils.compose.errors import Unhealthy
 from ansible_collections.onebox.stack.plugins.module_utils.compose.health import http as endpoints
-from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts
+from ansible_collections.onebox.stack.plugins.module_utils.compose.health import mounts, prometheus
 from ansible_collections.onebox.stack.plugins.module_utils.compose.plan import plan as planning
 from ansible_collections.onebox.stack.plugins.module_utils.compose.render.parts import File
 from ansible_collections.onebox.stack.plugins.module_utils.compose.result import Result
@@ -31,10 +31,10 @@ _SUFFIX = ".swarm"
 
 
 def apply(run: Run, seen: Seen, result: Result) -> str:
-    """Carry out the plan, wait for all replicas, and verify the mounts on this node.
+    """Carry out the plan, wait for all replicas, verify the mounts on this node, and query the declared URLs.
 
     Args:
-        result: filled in: changed, health, mounts, endpoints.
+        result: filled in: changed, health, mounts, endpoints, targets.
 
     Returns:
         Why the stack is not healthy; "" when it is.
@@ -47,7 +47,7 @@ def apply(run: Run, seen: Seen, result: Result) -> str:
         with timings.step("gate"):
             gate = SwarmGate(seen.cluster, stack, run.world, settle=run.request.settle, shown=run.secrecy.printed)
             result.health = gate.wait(seen.base.model.services, run.request.wait_timeout, seen.live)
-        failure = _prove_mounts(run, seen, result) or _request_urls(run, result)
+        failure = _prove_mounts(run, seen, result) or _request_urls(run, result) or _query_prometheus(run, seen, result)
     except Unhealthy as error:
         failure, result.health = str(error), error.rows
     except OneboxError as error:
@@ -117,8 +117,18 @@ def _request_urls(run: Run, result: Result) -> str:
         return ""
     with run.inspector.timings.step("endpoints"):
         result.endpoints = endpoints.check(run.request.http_checks, run.request.wait_timeout, run.world)
-    bad = [f"{row['url']}: {row['message']}" for row in result.endpoints if not row["ok"]]
-    return f"stack {run.request.name} runs, but does not answer: {'; '.join(bad)}" if bad else ""
+    return endpoints.failure(run.request.name, result.endpoints)
+
+
+def _query_prometheus(run: Run, seen: Seen, result: Result) -> str:
+    if not run.request.prometheus_checks:
+        return ""
+    with run.inspector.timings.step("prometheus"):
+        # A scrape from before the change would report the previous containers.
+        acted = any(row.action != planning.KEEP for row in seen.rows)
+        since = run.world.epoch() if acted else 0.0
+        result.targets = prometheus.check(run.request.prometheus_checks, run.request.wait_timeout, since, run.world)
+    return prometheus.failure(run.request.name, result.targets)
 
 
 def _specs(services: t.Mapping[str, SwarmService]) -> dict[str, tuple[str, str]]:

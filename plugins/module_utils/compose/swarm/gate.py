@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from ansible_collections.onebox.stack.plugins.module_utils.engine.swarm import S
 
 _INTERVAL = 0.5
 _LINES = "15"
+# Exists when the kernel has IPVS and a Swarm used it.
+_IPVS = "/proc/net/ip_vs"
 # Updates that Swarm gave up.
 _GAVE_UP = ("paused", "rollback_started", "rollback_paused", "rollback_completed")
 
@@ -82,7 +85,7 @@ class SwarmGate:
             if failed or elapsed >= timeout:
                 bad = failed or {name: row for name, row in verdicts.items() if not row.ok}
                 if bad:
-                    raise self._unhealthy(bad, self._rows(services, found, tasks, verdicts), elapsed)
+                    raise self._unhealthy(bad, found, self._rows(services, found, tasks, verdicts), elapsed)
             if all(row.ok for row in verdicts.values()):
                 return self._rows(services, found, tasks, verdicts)
             self._world.sleep(_INTERVAL)
@@ -160,12 +163,19 @@ class SwarmGate:
             )
         return sorted(rows, key=lambda row: (str(row["service"]), str(row["container"])))
 
-    def _unhealthy(self, bad: t.Mapping[str, _Verdict], rows: list[dict[str, t.Any]], elapsed: float) -> Unhealthy:
+    def _unhealthy(
+        self,
+        bad: t.Mapping[str, _Verdict],
+        found: t.Mapping[str, SwarmService],
+        rows: list[dict[str, t.Any]],
+        elapsed: float,
+    ) -> Unhealthy:
         parts = []
         for name, verdict in bad.items():
             tail = self._tail(name)
             lines = f". Its last lines:\n{tail}" if tail else ""
             parts.append(f"service {name} {verdict.message}{lines}")
+        parts += _without_ipvs(found.values())
         return Unhealthy(f"stack {self._stack} is not healthy after {elapsed:.0f} s: " + "\n".join(parts), rows)
 
     def _tail(self, name: str) -> str:
@@ -175,3 +185,14 @@ class SwarmGate:
         except process.CommandError:
             return ""
         return "\n".join(f"    {line}" for line in self._shown(done.stdout + done.stderr).splitlines())
+
+
+def _without_ipvs(services: t.Iterable[SwarmService]) -> t.Iterator[str]:
+    """A possible reason why services do not reach each other."""
+    addresses = [each.name for each in services if (each.spec.get("EndpointSpec") or {}).get("Mode") != "dnsrr"]
+    if len(addresses) > 1 and not os.path.exists(_IPVS):
+        yield (
+            "The kernel of this host shows no IPVS, which Swarm needs for the addresses of services. If the services do "
+            "not reach each other, type: modprobe ip_vs. If that fails, set deploy: {endpoint_mode: dnsrr} for each "
+            "service in compose.override.yml"
+        )

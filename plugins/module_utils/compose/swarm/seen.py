@@ -22,7 +22,7 @@ from ansible_collections.onebox.stack.plugins.module_utils.compose.render.parts 
 from ansible_collections.onebox.stack.plugins.module_utils.compose.result import Result
 from ansible_collections.onebox.stack.plugins.module_utils.compose.run import Run
 from ansible_collections.onebox.stack.plugins.module_utils.compose.state import state_file
-from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import image_names
+from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import image_names, unpublished
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm import wanted as wanting
 from ansible_collections.onebox.stack.plugins.module_utils.compose.swarm.cluster import Cluster
 from ansible_collections.onebox.stack.plugins.module_utils.core.errors import Problem
@@ -159,6 +159,7 @@ def problems(run: Run, seen: Seen) -> list[Problem]:
             "data. Remove them first: compose_stack_state=absent with compose_stack_target=host. Its data stays"
         )
         found.append(Problem("compose_runs", f"stack {run.request.name}", message))
+    found += unpublished.problems(base.model.services, run.request)
     return [*found, *_moved_data(run, seen)]
 
 
