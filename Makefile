@@ -138,9 +138,9 @@ test-state: testbed ## heavier: 37 layouts of data on two engines with the rows 
 test-stacks: setup-dev ## heavier: coinpilot, nightguard, observer and omnivibe with the inventory's values
 	@for name in coinpilot nightguard observer omnivibe; do python tests/testbed/testbed.py molecule test -s $$name || exit 1; done
 
-test-swarm: testbed ## heavier: a stack on a Swarm of three hosts, one of which is lost, and back to one host
+test-swarm: testbed ## heavier: a stack on a Swarm of three hosts, one of which is lost, and back to one host; then observer and coinpilot
 	@$(TESTBED) && OBX_FAULTS=full pytest -q -s $(addprefix tests/integration/compose/test_swarm_,deploy.py image_stores.py known.py under_load.py)
-	@python tests/testbed/testbed.py molecule test -s swarm
+	@for name in swarm swarm_systems; do python tests/testbed/testbed.py molecule test -s $$name || exit 1; done
 
 bench: testbed ## ratios against what one would use instead
 	@pip install --quiet --disable-pip-version-check -r requirements-oci.txt

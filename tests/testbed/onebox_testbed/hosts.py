@@ -16,7 +16,7 @@ from onebox_testbed.docker import environment as docker_environment
 HOST_IMAGES = ("debian13", "debian13-docker", "debian13-podman")
 # What only these scenarios need: hosts as a cloud gives them, and substitute images.
 ON_CLOUD_HOSTS = ("host_baseline",)
-WITH_STANDINS = ("coinpilot", "observer", "omnivibe")
+WITH_STANDINS = ("coinpilot", "observer", "omnivibe", "swarm_systems")
 BOOT_SECONDS = 120.0
 # The container's own part of cgroup v2 instead of the machine's mixed cgroups.
 _BOOT_UNIFIED = "umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec /sbin/init"

@@ -26,7 +26,7 @@ WORKERS = 2
 # They take longer than a change should wait: each is run by the make target that names it.
 HEAVY = (
     *("backups_rebuild", "coinpilot", "host_baseline", "nightguard", "observer", "omnivibe"),
-    *("quadlet", "state", "swarm", "watch"),
+    *("quadlet", "state", "swarm", "swarm_systems", "watch"),
 )
 
 
