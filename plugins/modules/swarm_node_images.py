@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The onebox.stack developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which images of a stack a node of a Swarm lacks, and whether they fit on its disk."""
+"""Inspect a node of a Swarm: which images of a stack it lacks, and whether they fit on its disk."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+node_id:
+  description: Id of the node in the Swarm, empty if this host is not a node.
+  returned: always
+  type: str
+  sample: w8nkd6yxkqbu5rwvk0bqnqm2z
 names:
   description: Names of the stack's images on this node that no registry has. Those of releases are not listed.
   returned: always

@@ -54,12 +54,22 @@ class Node:
 
     Args:
         engine: its engine.
+
+    Raises:
+        ComposeError: it is not Docker.
+        EngineError: it does not answer.
     """
 
     def __init__(self, engine: Engine) -> None:
         if not isinstance(engine, SocketEngine) or engine.name != "docker":
             raise ComposeError("this host has no Docker, so it cannot be a node of a Swarm. Install Docker.")
         self._engine = engine
+        self._info = engine.get("/info")
+
+    @property
+    def identity(self) -> str:
+        """The id of the node, "" if this host is none."""
+        return str((self._info.get("Swarm") or {}).get("NodeID") or "")
 
     def names(self, project: str) -> list[str]:
         """The names of the local images of a stack on this node, without those of releases.
@@ -81,9 +91,8 @@ class Node:
         """
         if not missing:
             return
-        info = self._engine.get("/info")
         needs: dict[int, tuple[list[str], int]] = {}
-        for path, size in self._needs(info, missing):
+        for path, size in self._needs(missing):
             if not os.path.exists(path):
                 continue  # Docker runs in a virtual machine of this host
             paths, known = needs.get(os.stat(path).st_dev, ([], 0))
@@ -93,13 +102,13 @@ class Node:
             free, needed = status.f_bavail * status.f_frsize, size + _RESERVE
             if free < needed:
                 raise ComposeError(
-                    f"node {info['Name']}: {', '.join(each.reference for each in missing)} need {needed} bytes "
+                    f"node {self._info['Name']}: {', '.join(each.reference for each in missing)} need {needed} bytes "
                     f"({needed >> 20} MiB) on the file system of {' and '.join(paths)}, and {free} bytes "
                     f"({free >> 20} MiB) are free. No image was sent. Free space on this node, for example with docker "
                     "image prune, or push the images to a registry that all nodes reach."
                 )
 
-    def _needs(self, info: t.Mapping[str, t.Any], missing: t.Sequence[Image]) -> t.Iterator[tuple[str, int]]:
+    def _needs(self, missing: t.Sequence[Image]) -> t.Iterator[tuple[str, int]]:
         """Path -> bytes that the transfer writes there."""
         wanted = {layer.chain: layer for image in missing for layer in image.layers}
         identities = [row["Id"] for row in self._engine.get("/images/json") or ()]
@@ -107,8 +116,8 @@ class Node:
         archive = sum(layer.packed for layer in wanted.values())
         unpacked = sum(layer.size for chain, layer in wanted.items() if chain not in own)
         yield ARCHIVES, archive
-        root = str(info["DockerRootDir"])
-        if [_CONTAINERD] not in [row[1:] for row in info.get("DriverStatus") or ()]:
+        root = str(self._info["DockerRootDir"])
+        if [_CONTAINERD] not in [row[1:] for row in self._info.get("DriverStatus") or ()]:
             yield root, unpacked
             return
         # containerd's store keeps each layer packed, too. Docker starts a containerd of its own where no other runs.
@@ -117,7 +126,7 @@ class Node:
 
 
 def inspect(project: str, rows: t.Iterable[t.Mapping[str, t.Any]], world: World) -> dict[str, t.Any]:
-    """The names of the local images of a stack on this node, and which of the needed images are missing.
+    """The id of this node, the names of a stack's local images on it, and which of the needed images are missing.
 
     Args:
         rows: the needed images, as a deploy reports them.
@@ -131,4 +140,4 @@ def inspect(project: str, rows: t.Iterable[t.Mapping[str, t.Any]], world: World)
     names = node.names(project)
     missing = [each for each in needed if each.reference not in names]
     node.require_room(missing)
-    return {"names": names, "missing": [each.reference for each in missing]}
+    return {"node_id": node.identity, "names": names, "missing": [each.reference for each in missing]}
