@@ -192,7 +192,7 @@ def _without_ipvs(services: t.Iterable[SwarmService]) -> t.Iterator[str]:
     addresses = [each.name for each in services if (each.spec.get("EndpointSpec") or {}).get("Mode") != "dnsrr"]
     if len(addresses) > 1 and not os.path.exists(_IPVS):
         yield (
-            "The kernel of this host shows no IPVS, which Swarm needs for the addresses of services. If the services do "
-            "not reach each other, type: modprobe ip_vs. If that fails, set deploy: {endpoint_mode: dnsrr} for each "
+            "The kernel of this host shows no IPVS, which Swarm needs for the addresses of services. If the services "
+            "do not reach each other, type: modprobe ip_vs. If that fails, set deploy: {endpoint_mode: dnsrr} for each "
             "service in compose.override.yml"
         )
