@@ -15,7 +15,7 @@ import typing as t
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "testbed"))
-import machine  # noqa: E402
+import machine  # noqa: E402 - the path is set above
 from onebox_testbed import cli  # noqa: E402
 
 BENCHMARK = "a run that finds nothing to do: site.yml against the usual modules, 97layer on Docker"
